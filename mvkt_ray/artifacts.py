@@ -1,0 +1,299 @@
+"""Directories that a stage hands to the next: where they lie, how they are published and checked.
+
+An artifact is a directory whose `manifest.json` is written last. It is made in `<name>.partial` and
+published by one rename, so a killed writer leaves nothing that looks finished.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Generator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from mvkt_ray import __version__
+from mvkt_ray.errors import ArtifactError, StaleArtifactError
+from mvkt_ray.location import Location
+
+SCHEMA_VERSION = 1
+MANIFEST_NAME = "manifest.json"
+
+
+def fingerprint_of(value: Any) -> str:
+    """Hash anything that JSON can write; equal values give equal hex strings."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FileEntry:
+    """One file of an artifact."""
+
+    sha256: str
+    size_bytes: int
+    n_rows: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Manifest:
+    """What an artifact says of itself."""
+
+    kind: str
+    config: Mapping[str, Any]
+    inputs: Mapping[str, str]
+    """Fingerprints of the artifacts that it was made from, by kind."""
+    files: Mapping[str, FileEntry]
+    counts: Mapping[str, int] = field(default_factory=dict[str, int])
+    details: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    schema_version: int = SCHEMA_VERSION
+    package_version: str = __version__
+    created_at: str = ""
+    command: str = ""
+
+    @property
+    def recipe(self) -> str:
+        """Hash of what was asked for: the same recipe need not be made twice."""
+        return recipe_of(self.kind, self.config, self.inputs)
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of what was asked for and of what came out."""
+        content = {name: entry.sha256 for name, entry in self.files.items()}
+        return fingerprint_of([self.recipe, content])
+
+    def to_json(self) -> bytes:
+        """Write it for people and for `from_json`."""
+        value = {**asdict(self), "fingerprint": self.fingerprint}
+        return (json.dumps(value, indent=2, default=str) + "\n").encode()
+
+    @classmethod
+    def from_json(cls, content: bytes) -> "Manifest":
+        """Read what `to_json` wrote."""
+        value = json.loads(content)
+        value.pop("fingerprint")
+        files = {name: FileEntry(**entry) for name, entry in value.pop("files").items()}
+        return cls(files=files, **value)
+
+
+def recipe_of(kind: str, config: Mapping[str, Any], inputs: Mapping[str, str]) -> str:
+    """Hash of what an artifact is asked to be."""
+    return fingerprint_of([kind, SCHEMA_VERSION, config, inputs])
+
+
+def read_manifest(location: str | Path | Location, kind: str | None = None) -> Manifest:
+    """Read and check the manifest of a finished artifact.
+
+    Raises:
+        ArtifactError: Nothing finished is there, or it is of another kind or schema version.
+    """
+    place = Location.parse(location)
+    path = place / MANIFEST_NAME
+    if not path.exists():
+        partial = partial_location(place)
+        hint = (
+            f"An unfinished one is at {partial}: run its command again with --resume."
+            if partial.exists()
+            else "Check the path, or run the command that makes it."
+        )
+        wanted = f"finished {kind}" if kind else "finished artifact"
+        raise ArtifactError(f"{place} has no {MANIFEST_NAME}, so it is no {wanted}. {hint}")
+    try:
+        manifest = Manifest.from_json(path.read_bytes())
+    except (ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(
+            f"{path} cannot be read as a manifest of mvkt-ray ({error}). Make the artifact again."
+        ) from None
+    if manifest.schema_version != SCHEMA_VERSION:
+        raise ArtifactError(
+            f"{place} has schema version {manifest.schema_version}, this mvkt-ray reads "
+            f"{SCHEMA_VERSION}. Make it again with this version."
+        )
+    if kind is not None and manifest.kind != kind:
+        raise ArtifactError(f"{place} is a {manifest.kind}, not a {kind}: give the other folder.")
+    return manifest
+
+
+def find_damage(location: str | Path | Location, manifest: Manifest, *, hashes: bool) -> list[str]:
+    """Compare files with the manifest; return one sentence per difference.
+
+    Args:
+        location: The artifact.
+        manifest: Its manifest.
+        hashes: Read every byte; else only compare sizes.
+    """
+    place = Location.parse(location)
+
+    def check(item: tuple[str, FileEntry]) -> str | None:
+        name, entry = item
+        path = place / name
+        if not path.exists():
+            return f"{name} is missing"
+        size_bytes = path.size_bytes()
+        if size_bytes != entry.size_bytes:
+            return f"{name} has {size_bytes} bytes, the manifest says {entry.size_bytes}"
+        if hashes and (sha256 := path.sha256()) != entry.sha256:
+            return f"{name} has hash {sha256[:12]}, the manifest says {entry.sha256[:12]}"
+        return None
+
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        return [problem for problem in pool.map(check, manifest.files.items()) if problem]
+
+
+def verify_artifact(location: str | Path | Location, *, hashes: bool = True) -> Manifest:
+    """Raise unless every file is as the manifest says.
+
+    Raises:
+        ArtifactError: A file is missing or was changed after the artifact was published.
+    """
+    manifest = read_manifest(location)
+    problems = find_damage(location, manifest, hashes=hashes)
+    if problems:
+        raise ArtifactError(
+            f"{location} was changed after it was published: {'; '.join(problems[:5])}"
+            f"{' and more' if len(problems) > 5 else ''}. "
+            f"Make it again: {manifest.command or 'run the command that made it'}"
+        )
+    return manifest
+
+
+def expect_input(user: str, manifest: Manifest, kind: str, fingerprint: str) -> None:
+    """Raise unless an artifact was made from the input that it is now used with.
+
+    Raises:
+        StaleArtifactError: Names both fingerprints and the command that rebuilds.
+    """
+    made_from = manifest.inputs.get(kind)
+    if made_from != fingerprint:
+        raise StaleArtifactError(
+            f"{user} was made from {kind} {str(made_from)[:12]}, but is used with {kind} "
+            f"{fingerprint[:12]}. Use the {kind} it was made from, or make it again: "
+            f"{manifest.command or 'run the command that made it'}"
+        )
+
+
+def partial_location(location: Location) -> Location:
+    """Where an artifact is made before it is published."""
+    return location.parent / f"{location.name}.partial"
+
+
+def claim_output(location: Location, recipe: str, *, resume: bool) -> Manifest | None:
+    """Decide what to do with an output location.
+
+    Returns:
+        The manifest when the same recipe is already there and finished, else None.
+
+    Raises:
+        ArtifactError: Something else is there, or an unfinished one without `resume`.
+    """
+    if (location / MANIFEST_NAME).exists():
+        manifest = read_manifest(location)
+        if manifest.recipe == recipe:
+            return manifest
+        raise ArtifactError(
+            f"{location} already holds a {manifest.kind} with another configuration or other "
+            f"inputs (recipe {manifest.recipe[:12]}, asked for {recipe[:12]}). A finished artifact "
+            "is never changed: give another output folder, or remove that one."
+        )
+    if location.exists() and location.names():
+        raise ArtifactError(
+            f"{location} is in use: it is not empty and is no artifact of mvkt-ray "
+            f"(it holds {', '.join(location.names()[:3])}). Give a new or empty folder."
+        )
+    partial = partial_location(location)
+    if partial.exists() and not resume:
+        raise ArtifactError(
+            f"{partial} is an unfinished artifact. Go on with it by --resume, or remove it."
+        )
+    return None
+
+
+@contextlib.contextmanager
+def holding(location: Location) -> Generator[None]:
+    """Keep other processes of this file system from writing the same output at the same time.
+
+    Raises:
+        ArtifactError: Another process holds it.
+    """
+    if not location.is_local:
+        yield
+        return
+    path = location.local_path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(path.with_name(f".{path.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise ArtifactError(
+            f"{location} is in use: another process writes it now. Wait until it ends, or give "
+            "another output folder."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def publish(
+    location: Location,
+    *,
+    kind: str,
+    config: Mapping[str, Any],
+    inputs: Mapping[str, str],
+    n_rows: Mapping[str, int] | None = None,
+    known_hashes: Mapping[str, str] | None = None,
+    counts: Mapping[str, int] | None = None,
+    details: Mapping[str, Any] | None = None,
+) -> Manifest:
+    """Write the manifest over all files of the partial directory, then move it into place.
+
+    Args:
+        location: Where the artifact will be; its files lie in `partial_location(location)`.
+        kind: `shards`, `teacher` or `knowledge`.
+        config: What was asked for; plain JSON values.
+        inputs: Fingerprints of what it was made from.
+        n_rows: Rows by file name.
+        known_hashes: Hashes that the writers already have; the others are computed here.
+        counts: Totals for people.
+        details: What readers need besides, plain JSON values.
+    """
+    partial = partial_location(location)
+    rows, hashes = n_rows or {}, known_hashes or {}
+    files = {
+        name: FileEntry(
+            sha256=hashes.get(name) or (partial / name).sha256(),
+            size_bytes=(partial / name).size_bytes(),
+            n_rows=rows.get(name),
+        )
+        for name in partial.file_names()
+        if name != MANIFEST_NAME
+    }
+    manifest = Manifest(
+        kind=kind,
+        config=config,
+        inputs=inputs,
+        files=files,
+        counts=counts or {},
+        details=details or {},
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+    )
+    (partial / MANIFEST_NAME).write_bytes(manifest.to_json())
+    target = location.local_path
+    if target.exists():
+        target.rmdir()
+    os.replace(partial.local_path, target)
+    return manifest
+
+
+def discard_partial(location: Location) -> None:
+    """Remove what a killed writer left, before the artifact is made anew."""
+    shutil.rmtree(partial_location(location).local_path, ignore_errors=True)

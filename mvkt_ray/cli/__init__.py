@@ -1,0 +1,75 @@
+"""The command line: one verb per stage. Verbs import what is heavy when they run."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from mvkt_ray import __version__
+from mvkt_ray.cli.failures import MvktGroup
+from mvkt_ray.cli.verb_cache import cache_verb
+from mvkt_ray.cli.verb_demo import demo_verb
+from mvkt_ray.cli.verb_doctor import doctor_verb
+from mvkt_ray.cli.verb_ingest import ingest_verb
+from mvkt_ray.cli.verb_inspect import inspect_verb
+from mvkt_ray.cli.verb_report import report_verb
+from mvkt_ray.cli.verb_rerun import rerun_verb
+from mvkt_ray.cli.verb_search import search_verb
+from mvkt_ray.cli.verb_status import status_verb
+from mvkt_ray.cli.verb_train_teacher import train_teacher_verb
+from mvkt_ray.cli.verb_verify import verify_verb
+
+VERBS: dict[str, Callable[..., None]] = {
+    "demo": demo_verb,
+    "ingest": ingest_verb,
+    "inspect": inspect_verb,
+    "verify": verify_verb,
+    "train-teacher": train_teacher_verb,
+    "cache": cache_verb,
+    "search": search_verb,
+    "status": status_verb,
+    "report": report_verb,
+    "rerun": rerun_verb,
+    "doctor": doctor_verb,
+}
+"""Every verb, in the order of the help."""
+
+app = typer.Typer(
+    name="mvkt",
+    cls=MvktGroup,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for _name, _verb in VERBS.items():
+    app.command(_name)(_verb)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mvkt-ray {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _global_options(
+    debug: Annotated[
+        bool,
+        typer.Option("--debug", help="Show the traceback of every error; may stand anywhere."),
+    ] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version.", callback=_print_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Find the best single ECG lead by distributed search over distilled students.
+
+    Files say what (a study, as in search_spaces/), flags say where and how long.
+    Exit codes: 0 done, 1 failed, 2 wrong input, 130 interrupted (the line to resume is printed).
+    """
+
+
+def main() -> None:
+    """Run the command line; the entry point of `mvkt`."""
+    app(prog_name="mvkt")

@@ -1,0 +1,145 @@
+"""What a verb says: an answer on stdout, progress beside it, numbers and times as people read them."""
+
+import contextlib
+import json
+import math
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich import box
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+PLAIN_WIDTH = 160
+"""Columns of a table that is written to a file or a pipe, which has no width of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """The two streams of a verb.
+
+    With `--json` the answer is JSON on stdout and everything else goes to stderr; with `--quiet`
+    there is no progress.
+    """
+
+    answers: Console
+    progress: Console
+    is_json: bool
+    is_quiet: bool
+
+    @classmethod
+    def open(cls, *, as_json: bool = False, quiet: bool = False) -> "Output":
+        """Look at what stdout and stderr are connected to."""
+        answers = _console(to_stderr=False)
+        progress = _console(to_stderr=True) if as_json else answers
+        return cls(answers, progress, as_json, quiet)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether progress may redraw itself: a person is looking at a terminal."""
+        terminal = self.progress.is_terminal and not self.progress.is_dumb_terminal
+        return terminal and not self.is_quiet
+
+    def say(self, text: str | Text) -> None:
+        """Write one line of progress."""
+        if not self.is_quiet:
+            self.progress.print(text, markup=False, soft_wrap=True)
+
+    @contextlib.contextmanager
+    def waiting(self, what: str) -> Generator[None]:
+        """Show that something is going on which cannot tell how far it is."""
+        if self.is_live:
+            with self.progress.status(what):
+                yield
+        else:
+            self.say(f"{what} ...")
+            yield
+
+    def answer(self, value: Any, shown: Iterable[RenderableType]) -> None:
+        """Give the answer of the verb: `value` as JSON, or what is `shown` to a person."""
+        if self.is_json:
+            text = json.dumps(without_nan(value), indent=2, default=str, allow_nan=False)
+            self.answers.print(text, markup=False, soft_wrap=True)
+            return
+        for renderable in shown:
+            self.answers.print(renderable)
+
+
+def _console(*, to_stderr: bool) -> Console:
+    console = Console(stderr=to_stderr, highlight=False)
+    if not console.is_terminal:
+        console.width = PLAIN_WIDTH
+    return console
+
+
+def without_nan(value: Any) -> Any:
+    """Replace NaN and infinities, which JSON does not know, by None."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {str(key): without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(item) for item in value]
+    return value
+
+
+def grid(columns: Sequence[str], *, title: str | None = None, right: Sequence[str] = ()) -> Table:
+    """Make an empty table; the columns named in `right` hold numbers."""
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold",
+                  header_style="bold", pad_edge=False)  # fmt: skip
+    for name in columns:
+        table.add_column(name, justify="right" if name in right else "left", overflow="fold")
+    return table
+
+
+def facts(rows: Mapping[str, object], *, title: str | None = None) -> Table:
+    """Make a table of names and values."""
+    table = Table(box=None, show_header=False, title=title, title_justify="left",
+                  title_style="bold", pad_edge=False)  # fmt: skip
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows.items():
+        table.add_row(name, Text(str(value)))
+    return table
+
+
+def duration(seconds: float) -> str:
+    """Write `8.3 s`, `4 min 05 s` or `2 h 10 min`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def byte_size(size_bytes: float) -> str:
+    """Write `12.3 MB`; units of 1000."""
+    size = float(size_bytes)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.2f} TB"
+
+
+def score(value: float | None) -> str:
+    """Write an AUROC with three digits; a dash where there is none."""
+    if value is None or not math.isfinite(value):
+        return "-"
+    return f"{value:.3f}"
+
+
+def number_ranges(numbers: Iterable[int]) -> str:
+    """Write `1-7, 9`."""
+    parts: list[list[int]] = []
+    for number in sorted(numbers):
+        if parts and number == parts[-1][-1] + 1:
+            parts[-1].append(number)
+        else:
+            parts.append([number])
+    return ", ".join(f"{p[0]}-{p[-1]}" if len(p) > 1 else str(p[0]) for p in parts)

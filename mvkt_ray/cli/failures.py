@@ -1,0 +1,86 @@
+"""How the command line ends: exit codes, one paragraph for a user's error, a traceback for a defect.
+
+0 done, 1 failed, 2 wrong input, 130 interrupted.
+"""
+
+import os
+import shlex
+import sys
+import traceback
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+from typer.core import TyperGroup
+
+from mvkt_ray.errors import MvktError, TrialError
+
+EXIT_FAILED = 1
+EXIT_WRONG_INPUT = 2
+EXIT_INTERRUPTED = 130
+
+RESUMABLE_VERBS = frozenset({"ingest", "train-teacher", "cache", "search", "demo"})
+"""Verbs that have `--resume`."""
+
+
+class MvktGroup(TyperGroup):
+    """The group of all verbs; it turns what they raise into exit codes."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Let `--debug` stand anywhere on the line, and keep the line for the hint to resume."""
+        ctx.meta["mvkt.args"] = list(args)
+        if "--debug" in args:
+            args = ["--debug", *(arg for arg in args if arg != "--debug")]
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb and report what it raised."""
+        debug = bool(ctx.params.get("debug"))
+        try:
+            return super().invoke(ctx)
+        except (typer.Exit, typer.Abort, typer.TyperException):
+            raise
+        except MvktError as error:
+            _report_error(error, debug=debug)
+            # A teacher that diverges has failed; nothing in the input need be wrong.
+            failed = isinstance(error, TrialError)
+            raise typer.Exit(EXIT_FAILED if failed else EXIT_WRONG_INPUT) from error
+        except KeyboardInterrupt:
+            _report_interruption(ctx.meta["mvkt.args"], debug=debug)
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+        except BrokenPipeError:
+            # The reader of our output (`| head`) is gone; what Python still wants to flush at its
+            # end must not fail again.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(EXIT_FAILED) from None
+        except Exception as error:
+            traceback.print_exc(file=sys.stderr)
+            raise typer.Exit(EXIT_FAILED) from error
+
+
+def resume_line(args: list[str]) -> str:
+    """Write the command that goes on where this one was interrupted."""
+    words = [arg for arg in args if arg != "--debug"]
+    if "--resume" not in words:
+        words.append("--resume")
+    return shlex.join(["mvkt", *words])
+
+
+def _report_error(error: MvktError, *, debug: bool) -> None:
+    if debug:
+        traceback.print_exc(file=sys.stderr)
+    # Wrapped for a person at a terminal; one line where a program reads.
+    console = Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+    text = " ".join(str(error).split())
+    console.print(Text.assemble(("Error:", "bold red"), " ", text))
+
+
+def _report_interruption(args: list[str], *, debug: bool) -> None:
+    if debug:
+        traceback.print_exc(file=sys.stderr)
+    verb = next((arg for arg in args if not arg.startswith("-")), "")
+    text = "Interrupted."
+    if verb in RESUMABLE_VERBS and "--dry-run" not in args:
+        text = f"Interrupted; the state is kept. Go on with: {resume_line(args)}"
+    sys.stderr.write(f"\n{text}\n")

@@ -1,0 +1,283 @@
+"""What a person sees while a search runs: one live table, or plain lines where no terminal is.
+
+Both listen to the search; `watch` chooses. They only read the study, in the thread that runs it.
+"""
+
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from mvkt_ray.cli.console import Output, duration, grid, score
+from mvkt_ray.cli.progress import SECONDS_BETWEEN_LINES, StepProgress, rate_and_left
+from mvkt_ray.cli.study_state import ConditionRow, StudyState, TrialLine, look_at
+
+if TYPE_CHECKING:
+    from mvkt_ray.records import EpochMetrics
+    from mvkt_ray.search.study import Study
+
+_UNITS = {"shards": "recordings", "knowledge": "crops", "teacher": "epochs"}
+_LINES_AROUND_TABLE = 8
+_SECONDS_BETWEEN_LOOKS = 0.2
+"""Reading the study's state costs more than drawing it; a person sees no difference."""
+
+
+class PlainLines:
+    """Writes a line per stage and per finished trial, without control characters."""
+
+    def __init__(self, output: Output, *, n_epochs: int, teacher_epochs: int) -> None:
+        self._output, self._n_epochs, self._teacher_epochs = output, n_epochs, teacher_epochs
+        self._started = time.monotonic()
+        self._stage, self._step = "", None
+        self._last_epoch_line = 0.0
+        self._study: Study | None = None
+        self._seen: set[int] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Nothing is held."""
+
+    def stage_started(self, stage: str, what: str) -> None:
+        """Write the line of a stage that begins."""
+        self._stage = stage
+        self._stage_started = time.monotonic()
+        self._step = StepProgress(self._output, stage, _UNITS.get(stage, "steps"))
+        self._output.say(f"{stage}: {what}")
+
+    def stage_progress(self, done: int, total: int) -> None:
+        """Write how far the stage is, now and then."""
+        if self._step is not None:
+            self._step.update(done, total)
+
+    def stage_epoch(self, metrics: "EpochMetrics") -> None:
+        """Write an epoch of the teacher, now and then, and the last."""
+        now = time.monotonic()
+        is_last = metrics.epoch == self._teacher_epochs
+        if is_last or now - self._last_epoch_line > SECONDS_BETWEEN_LINES:
+            self._last_epoch_line = now
+            self._output.say(f"teacher: {epoch_text(metrics, self._teacher_epochs)}")
+
+    def stage_finished(self, stage: str, what: str, reused: bool) -> None:
+        """Write that a stage is done, or was done before."""
+        if reused:
+            self._output.say(f"{stage}: reused, {what}")
+        else:
+            self._output.say(f"{stage}: done in {duration(time.monotonic() - self._stage_started)}")
+
+    def study_opened(self, study: "Study") -> None:
+        """Remember what is finished already, so that each trial has one line."""
+        self._study = study
+        state = look_at(study, self._n_epochs)
+        self._seen = {trial.number for trial in state.finished}
+        if self._seen:
+            self._output.say(f"trials: {len(self._seen)} of {state.n_trials} are done already")
+
+    def study_changed(self) -> None:
+        """Write a line for each trial that has ended since the last call."""
+        if self._study is None:
+            return
+        state = look_at(self._study, self._n_epochs)
+        for trial in state.finished:
+            if trial.number not in self._seen:
+                self._seen.add(trial.number)
+                self._output.say(_trial_text(trial, state))
+
+
+class LiveTable:
+    """Redraws a header, the stage at work and one row per condition."""
+
+    def __init__(
+        self,
+        output: Output,
+        *,
+        name: str,
+        where: str,
+        n_epochs: int,
+        teacher_epochs: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._console = output.progress
+        self._name, self._where = name, where
+        self._n_epochs, self._teacher_epochs = n_epochs, teacher_epochs
+        self._clock = clock
+        self._started = self._stage_started = clock()
+        self._stage = self._what = self._note = ""
+        self._done, self._total = 0, 0
+        self._study: Study | None = None
+        self._state: StudyState | None = None
+        self._last_look = -1.0
+        self._spinner = Spinner("dots")
+        self._live = Live(
+            get_renderable=self._render,
+            console=self._console,
+            refresh_per_second=4,
+            transient=True,
+            vertical_overflow="ellipsis",
+        )
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._study is not None and kind is None:
+            self._state = look_at(self._study, self._n_epochs)
+        self._live.stop()
+
+    def stage_started(self, stage: str, what: str) -> None:
+        """Show the stage at work."""
+        self._stage, self._what, self._note = stage, what, ""
+        self._done, self._total = 0, 0
+        self._stage_started = self._clock()
+
+    def stage_progress(self, done: int, total: int) -> None:
+        """Move the bar."""
+        self._done, self._total = done, total
+
+    def stage_epoch(self, metrics: "EpochMetrics") -> None:
+        """Move the bar by an epoch of the teacher."""
+        self._done, self._total = metrics.epoch, self._teacher_epochs
+        self._note = f"macro AUROC {score(metrics.macro_auroc)}"
+
+    def stage_finished(self, stage: str, what: str, reused: bool) -> None:
+        """Leave a line above the table for a stage that is done."""
+        took = "reused" if reused else duration(self._clock() - self._stage_started)
+        note = f", {self._note}" if self._note and not reused else ""
+        text = Text.assemble((f"{stage:<10}", "bold"), (f"{took:<13}", "green"), f"{what}{note}")
+        text.no_wrap, text.overflow = True, "ellipsis"
+        self._console.print(text)
+        self._stage = ""
+
+    def study_opened(self, study: "Study") -> None:
+        """Show the study's table from now on."""
+        self._study = study
+        self._state = look_at(study, self._n_epochs)
+
+    def study_changed(self) -> None:
+        """Look at the study again."""
+        now = self._clock()
+        if self._study is not None and now - self._last_look > _SECONDS_BETWEEN_LOOKS:
+            self._last_look = now
+            self._state = look_at(self._study, self._n_epochs)
+
+    def _render(self) -> RenderableType:
+        parts: list[RenderableType] = [self._header()]
+        if self._state is not None:
+            room = max(4, self._console.height - _LINES_AROUND_TABLE)
+            parts.append(condition_table(self._state, max_rows=room))
+        elif self._stage:
+            parts.append(self._step())
+        return Group(*parts)
+
+    def _header(self) -> Text:
+        text = Text.assemble((self._name, "bold"), f"  {duration(self._clock() - self._started)}")
+        state = self._state
+        if state is not None:
+            text.append(f"  {state.n_finished}/{state.n_trials} trials", "bold")
+            left_s = state.left_s()
+            if left_s is not None and state.n_finished < state.n_trials:
+                text.append(f"  about {duration(left_s)} left")
+        text.append(f"  {self._where}", "dim")
+        text.no_wrap, text.overflow = True, "ellipsis"
+        return text
+
+    def _step(self) -> RenderableType:
+        line = Table.grid(padding=(0, 1))
+        line.add_row(self._spinner, Text(self._stage, "bold"), Text(self._what))
+        if not self._total:
+            return line
+        unit = _UNITS.get(self._stage, "")
+        pace = rate_and_left(self._done, self._total, self._clock() - self._stage_started)
+        numbers = f"{self._done:,}/{self._total:,} {unit}"
+        details = "  ".join(part for part in (numbers, pace, self._note) if part)
+        bar = Table.grid(padding=(0, 1))
+        bar.add_row(ProgressBar(total=self._total, completed=self._done, width=30), details)
+        return Group(line, bar)
+
+
+def condition_table(state: StudyState, *, max_rows: int | None = None) -> Table:
+    """Draw one row per condition; where not all fit, the running and the best are shown."""
+    table = grid(["lead"])
+    for name in ("trials", "done", "pruned", "failed", "best", "alone"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("running", no_wrap=True, overflow="ellipsis")
+    best = max((row.best for row in state.rows if row.best is not None), default=None)
+    shown = state.rows
+    if max_rows is not None and len(shown) > max_rows:
+        order = sorted(shown, key=lambda row: (not row.running, -(row.best or 0.0)))
+        keep = {row.name for row in order[:max_rows]}
+        shown = tuple(row for row in shown if row.name in keep)
+        table.caption = f"and {len(state.rows) - max_rows} more leads"
+        table.caption_justify = "left"
+    for row in shown:
+        is_best = row.best is not None and row.best == best
+        table.add_row(
+            Text(row.name, "bold"),
+            f"{row.n_dealt}/{row.n_planned}",
+            _count(row.n_complete),
+            _count(row.n_pruned),
+            Text(_count(row.n_failed), "red" if row.n_failed else ""),
+            Text(score(row.best), "bold green" if is_best else ""),
+            score(row.student_alone),
+            _running(row, state.n_epochs),
+        )
+    return table
+
+
+def epoch_text(metrics: "EpochMetrics", n_epochs: int) -> str:
+    """Write what a model reported after an epoch."""
+    seconds = metrics.train_s + metrics.validate_s
+    return (
+        f"epoch {metrics.epoch}/{n_epochs}, validation macro AUROC "
+        f"{score(metrics.macro_auroc)}, {duration(seconds)} per epoch"
+    )
+
+
+def watch(
+    output: Output, *, name: str, where: str, n_epochs: int, teacher_epochs: int
+) -> LiveTable | PlainLines:
+    """Choose the live table at a terminal, plain lines elsewhere (none of them with `--quiet`)."""
+    if output.is_live:
+        return LiveTable(
+            output, name=name, where=where, n_epochs=n_epochs, teacher_epochs=teacher_epochs
+        )
+    output.say(f"{name}: {where}")
+    return PlainLines(output, n_epochs=n_epochs, teacher_epochs=teacher_epochs)
+
+
+def _count(n: int) -> str:
+    return str(n) if n else "-"
+
+
+def _running(row: ConditionRow, n_epochs: int) -> Text:
+    parts = [f"#{number} {epoch}/{n_epochs}" for number, epoch in row.running]
+    return Text(", ".join(parts), "cyan")
+
+
+def _trial_text(trial: TrialLine, state: StudyState) -> str:
+    words = [f"trial {trial.number}", trial.condition, trial.state, score(trial.macro_auroc)]
+    words += [f"{trial.epochs} epochs", duration(trial.wall_s)]
+    if trial.reason and trial.state != "pruned":
+        words.append(trial.reason)
+    left_s = state.left_s()
+    left = f", about {duration(left_s)} left" if left_s and state.n_finished < state.n_trials else ""
+    return f"[{state.n_finished}/{state.n_trials}{left}] {'  '.join(words)}"

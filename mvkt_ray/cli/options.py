@@ -1,0 +1,83 @@
+"""Flags that several verbs share, and the reading of small texts such as `30m` and `key=value`."""
+
+import re
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from mvkt_ray.errors import ConfigError
+
+Json = Annotated[
+    bool,
+    typer.Option("--json", help="Write the answer as JSON on stdout, everything else on stderr."),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Write the final answer only.")]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with what an interrupted run left unfinished.")
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Ray cluster to use: auto, ray://HOST:PORT or HOST:PORT. "
+        "By default a Ray of its own is started on this machine.",
+    ),
+]
+InProcess = Annotated[
+    bool, typer.Option("--in-process", help="Do the work in this process, without Ray.")
+]
+Folds = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TRAIN/VAL/TEST",
+        help="Folds of the three splits instead of those of the study, e.g. 1-7/8/9.",
+    ),
+]
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def parse_time_budget(text: str | None) -> float | None:
+    """Read `90s`, `30m`, `2h`, `1h30m` or a number of seconds.
+
+    Raises:
+        ConfigError: The text has another form, or the time is 0.
+    """
+    if text is None:
+        return None
+    parts = re.findall(r"(\d+(?:\.\d+)?)\s*([smhd]?)", text)
+    seconds = sum(float(number) * _SECONDS[unit or "s"] for number, unit in parts)
+    if not re.fullmatch(r"(\s*\d+(?:\.\d+)?\s*[smhd]?)+\s*", text) or seconds <= 0:
+        raise ConfigError(
+            f"--time-budget {text!r} is no time: write a number with s, m, h or d, for example "
+            "30m or 1h30m."
+        )
+    return seconds
+
+
+def parse_pairs(flag: str, pairs: Sequence[str]) -> dict[str, str]:
+    """Read `key=value` texts.
+
+    Raises:
+        ConfigError: One has no equals sign.
+    """
+    values: dict[str, str] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"{flag} {pair!r} must be KEY=VALUE, for example n_recordings=500.")
+        values[key.strip()] = value.strip()
+    return values
+
+
+def check_address(address: str | None, *, in_process: bool) -> None:
+    """Refuse two flags that exclude each other.
+
+    Raises:
+        ConfigError: Both were given.
+    """
+    if address is not None and in_process:
+        raise ConfigError(
+            f"--in-process and --address {address!r} exclude each other: leave one of them out."
+        )

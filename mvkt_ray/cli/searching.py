@@ -1,0 +1,83 @@
+"""Runs a search for the verbs `search` and `demo`: place, logs, live table, and the answer."""
+
+import contextlib
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.console import RenderableType
+
+from mvkt_ray.cli.choose_place import open_place
+from mvkt_ray.cli.console import Output, byte_size, duration, facts, grid
+from mvkt_ray.cli.failures import EXIT_FAILED
+from mvkt_ray.cli.live_table import watch
+from mvkt_ray.cli.logs import logging_to
+from mvkt_ray.cli.verb_report import answer_with_report
+
+if TYPE_CHECKING:
+    from mvkt_ray.config import StudyConfig
+    from mvkt_ray.location import Location
+    from mvkt_ray.search.study_folder import StudyFolder
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SearchRequest:
+    """Where a search runs, on what, and how long."""
+
+    out: Path
+    data: str | None = None
+    teacher: str | None = None
+    address: str | None = None
+    in_process: bool = False
+    resume: bool = False
+    time_budget_s: float | None = None
+
+
+def search(output: Output, config: "StudyConfig", request: SearchRequest) -> None:
+    """Run every missing stage and all trials, then answer with the report.
+
+    Raises:
+        typer.Exit: With 1 when no trial of the search was completed.
+    """
+    from mvkt_ray.search.pipeline import run_search
+
+    started = time.monotonic()
+    folder = _folder(request)
+    # Before Ray starts, which takes seconds, and before logs are written into a folder in use.
+    folder.claim(resume=request.resume)
+    with (
+        logging_to(folder.logs.local_path) as log,
+        open_place(
+            output,
+            address=request.address,
+            in_process=request.in_process,
+            work=folder.ray.local_path,
+        ) as place,
+        watch(
+            output,
+            name=config.name,
+            where=place.describe(),
+            n_epochs=config.student.epochs,
+            teacher_epochs=config.teacher.epochs,
+        ) as view,
+    ):
+        left_s = None
+        if request.time_budget_s is not None:
+            left_s = request.time_budget_s - (time.monotonic() - started)
+        run_search(
+            config,
+            folder,
+            place,
+            view,
+            data=_location(request.data),
+            teacher=_location(request.teacher),
+            resume=request.resume,
+            deadline_s=left_s,
+        )
+    output.say(f"done in {duration(time.monotonic() - started)}; log: {log}")
+    report = answer_with_report(output, folder)
+    if not report["cost"]["trials"].get("complete"):
+        raise typer.Exit(EXIT_FAILED)

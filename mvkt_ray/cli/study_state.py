@@ -1,0 +1,158 @@
+"""A study at one moment, as the live table, `mvkt status` and plain lines show it."""
+
+import statistics
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from mvkt_ray.records import Arm, TrialState
+
+if TYPE_CHECKING:
+    from mvkt_ray.search.study import Study
+    from mvkt_ray.search.trial_record import TrialRecord
+
+_PROBLEMS = (TrialState.FAILED, TrialState.DIVERGED)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrialLine:
+    """A trial that has ended."""
+
+    number: int
+    condition: str
+    arm: str
+    state: str
+    macro_auroc: float | None
+    epochs: int
+    wall_s: float
+    reason: str
+
+    @property
+    def is_problem(self) -> bool:
+        """Whether it failed or diverged."""
+        return self.state in _PROBLEMS
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConditionRow:
+    """The trials of one condition."""
+
+    name: str
+    n_planned: int
+    """Its share of all trials, when they are dealt evenly."""
+    n_dealt: int
+    n_complete: int
+    n_pruned: int
+    n_failed: int
+    """Diverged ones too."""
+    best: float | None
+    """Macro AUROC of its best distilled student that was trained to the end."""
+    student_alone: float | None
+    """Macro AUROC of the baseline without a teacher."""
+    running: tuple[tuple[int, int], ...]
+    """Number of each running trial and the epoch it last reported."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StudyState:
+    """All of a study that is worth a look."""
+
+    rows: tuple[ConditionRow, ...]
+    n_trials: int
+    """Asked for in all."""
+    n_epochs: int
+    """Of a trial that is not pruned."""
+    finished: tuple[TrialLine, ...]
+
+    @property
+    def n_finished(self) -> int:
+        """Trials that have ended, however they did."""
+        return len(self.finished)
+
+    @property
+    def n_running(self) -> int:
+        """Trials that have begun and not ended."""
+        return sum(len(row.running) for row in self.rows)
+
+    def left_s(self) -> float | None:
+        """Estimate what is left: the median time of the trials so far, for each that is missing.
+
+        None while nothing has ended yet.
+        """
+        times = [trial.wall_s for trial in self.finished if trial.wall_s > 0]
+        if not times:
+            return None
+        missing = max(0, self.n_trials - self.n_finished)
+        return statistics.median(times) * missing / max(1, self.n_running)
+
+
+def look_at(study: "Study", n_epochs: int) -> StudyState:
+    """Read the state of a study from the records that it holds in memory."""
+    records = study.trials()
+    names = [condition.name for condition in study.conditions]
+    by_name: dict[str, list[TrialRecord]] = {name: [] for name in names}
+    for record in records:
+        by_name[record.condition].append(record)
+    share, rest = divmod(study.n_trials, len(names))
+    rows = [
+        _row(name, by_name[name], n_planned=share + (index < rest))
+        for index, name in enumerate(names)
+    ]
+    return StudyState(
+        rows=tuple(rows),
+        n_trials=study.n_trials,
+        n_epochs=n_epochs,
+        finished=tuple(_line(record) for record in records if record.result is not None),
+    )
+
+
+def state_as_value(name: str, state: StudyState) -> dict[str, Any]:
+    """Return the state as plain values, for JSON."""
+    return {
+        "study": name,
+        "n_trials": state.n_trials,
+        "n_finished": state.n_finished,
+        "n_running": state.n_running,
+        "conditions": [
+            asdict(row) | {"running": [{"trial": n, "epoch": e} for n, e in row.running]}
+            for row in state.rows
+        ],
+        "trials": [asdict(trial) for trial in state.finished],
+    }
+
+
+def _row(name: str, records: "list[TrialRecord]", *, n_planned: int) -> ConditionRow:
+    states = [record.state for record in records]
+    distilled = (record for record in records if record.trial.arm is not Arm.STUDENT_ALONE)
+    alone = (record for record in records if record.trial.arm is Arm.STUDENT_ALONE)
+    return ConditionRow(
+        name=name,
+        n_planned=max(n_planned, len(records)),
+        n_dealt=len(records),
+        n_complete=states.count(TrialState.COMPLETE),
+        n_pruned=states.count(TrialState.PRUNED),
+        n_failed=sum(state in _PROBLEMS for state in states),
+        best=_best(distilled),
+        student_alone=_best(alone),
+        running=tuple((r.number, r.last_epoch) for r in records if r.result is None),
+    )
+
+
+def _best(records: "Iterable[TrialRecord]") -> float | None:
+    values = (record.macro_auroc for record in records)
+    return max((value for value in values if value is not None), default=None)
+
+
+def _line(record: "TrialRecord") -> TrialLine:
+    result = record.result
+    assert result is not None
+    return TrialLine(
+        number=record.number,
+        condition=record.condition,
+        arm=record.trial.arm.value,
+        state=result.state.value,
+        macro_auroc=result.macro_auroc,
+        epochs=result.epochs,
+        wall_s=result.wall_s,
+        reason=result.reason,
+    )

@@ -1,0 +1,59 @@
+"""`mvkt cache`: compute once what the teacher says of the training recordings."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mvkt_ray.cli.console import Output, byte_size, facts
+from mvkt_ray.cli.options import Folds, Json, Quiet, Resume
+from mvkt_ray.cli.progress import StepProgress
+from mvkt_ray.cli.verb_train_teacher import read_study_with_folds
+
+
+def cache_verb(
+    study: Annotated[
+        Path, typer.Argument(metavar="STUDY.yaml", help="Study file, see search_spaces/.")
+    ],
+    data: Annotated[str, typer.Option(metavar="PATH", help="Shards made by mvkt ingest.")],
+    teacher: Annotated[str, typer.Option(metavar="DIR", help="Teacher trained on these shards.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the knowledge.")],
+    folds: Folds = None,
+    resume: Resume = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Compute the teacher's knowledge: its logits and embeddings for every training crop.
+
+    The size is predicted and printed before anything is written.
+    Example: mvkt cache study.yaml --data shards --teacher teacher --out knowledge
+    """
+    from mvkt_ray.artifacts import claim_output, holding
+    from mvkt_ray.location import Location
+    from mvkt_ray.search.pipeline import cache_knowledge, plan_knowledge, prepare
+
+    output = Output.open(as_json=as_json, quiet=quiet)
+    config = read_study_with_folds(study, folds)
+    prepared = prepare(config, Location.parse(data))
+    plan = plan_knowledge(prepared, Location.parse(teacher))
+    location = Location.parse(out)
+    output.say(f"{plan.n_crops:,} crops of the training split need {byte_size(plan.size_bytes)}")
+    finished = claim_output(location, plan.recipe, resume=resume)
+    if finished is None:
+        with holding(location), StepProgress(output, "knowledge", "crops") as progress:
+            finished = cache_knowledge(plan, location, progress.update)
+    else:
+        output.say(f"knowledge: reused, {location}")
+    size_bytes = sum(entry.size_bytes for entry in finished.files.values())
+    value = {
+        "out": str(out),
+        "n_crops": plan.n_crops,
+        "predicted_size_bytes": plan.size_bytes,
+        "size_bytes": size_bytes,
+        "fingerprint": finished.fingerprint,
+    }
+    rows: dict[str, object] = {
+        "knowledge": f"{out}, {byte_size(size_bytes)}",
+        "crops": f"{plan.n_crops:,}",
+    }
+    output.answer(value, [facts(rows)])

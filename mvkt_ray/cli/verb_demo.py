@@ -1,0 +1,53 @@
+"""`mvkt demo`: the whole path on recordings that are made up on the spot."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mvkt_ray.cli.console import Output
+from mvkt_ray.cli.options import Address, InProcess, Json, Quiet, Resume, check_address
+from mvkt_ray.errors import ArtifactError
+
+QUICKSTART = "quickstart.yaml"
+
+
+def demo_verb(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the demo's study.")] = Path(
+        "mvkt-demo"
+    ),
+    address: Address = None,
+    in_process: InProcess = False,
+    resume: Resume = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run a small study over all twelve leads on synthetic ECGs; takes a few minutes.
+
+    It is search_spaces/quickstart.yaml. No result on synthetic data says anything about ECGs.
+    """
+    from mvkt_ray.cli.searching import SearchRequest, search
+    from mvkt_ray.config_file import read_study
+
+    output = Output.open(as_json=as_json, quiet=quiet)
+    check_address(address, in_process=in_process)
+    config = read_study(find_quickstart())
+    request = SearchRequest(out=out, address=address, in_process=in_process, resume=resume)
+    search(output, config, request)
+
+
+def find_quickstart() -> Path:
+    """Find the demo's study: inside an installed package, or at the top of a checkout.
+
+    Raises:
+        ArtifactError: It is in neither place.
+    """
+    package = Path(__file__).parents[1]
+    candidates = [root / "search_spaces" / QUICKSTART for root in (package, package.parent)]
+    for path in candidates:
+        if path.exists():
+            return path
+    raise ArtifactError(
+        f"{QUICKSTART} is neither in {candidates[0].parent} nor in {candidates[1].parent}: the "
+        "installation is not complete. Install mvkt-ray again."
+    )

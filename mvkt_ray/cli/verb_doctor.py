@@ -1,0 +1,82 @@
+"""`mvkt doctor`: what is installed, what the machine has, and whether Ray starts on it."""
+
+import os
+import platform
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from mvkt_ray import __version__
+from mvkt_ray.cli.console import Output, byte_size, duration, grid
+from mvkt_ray.cli.failures import EXIT_FAILED
+from mvkt_ray.cli.options import Address, Json, Quiet
+from mvkt_ray.errors import MvktError
+
+PACKAGES = ("torch", "ray", "optuna", "pyarrow", "numpy", "pandas", "wfdb")
+
+
+def doctor_verb(
+    address: Address = None,
+    ray: Annotated[bool, typer.Option(help="Start Ray, or reach the cluster.")] = True,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Look at versions, processors, memory, GPUs and disk, and try whether Ray starts.
+
+    Exits with 1 when something that a search needs does not work.
+    """
+    output = Output.open(as_json=as_json, quiet=quiet)
+    found: dict[str, str] = {"mvkt-ray": __version__, "Python": platform.python_version()}
+    found |= _versions()
+    found |= _machine()
+    problem = ""
+    if ray:
+        try:
+            found["Ray"] = _try_ray(output, address)
+        except MvktError as error:
+            found["Ray"] = problem = str(error)
+    table = grid(["", "found"])
+    for name, value in found.items():
+        table.add_row(Text(name, "dim"), Text(value, "red" if problem == value else ""))
+    verdict = "Ray does not work" if problem else "all is well"
+    answer: dict[str, Any] = {"ok": not problem, "found": found}
+    output.answer(answer, [table, verdict])
+    if problem:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    return {name: version(name) for name in PACKAGES}
+
+
+def _machine() -> dict[str, str]:
+    import torch
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    n_gpus = torch.cuda.device_count()
+    gpus = ", ".join(torch.cuda.get_device_name(index) for index in range(n_gpus))
+    temporary = Path(tempfile.gettempdir())
+    return {
+        "CPUs": f"{cores}",
+        "memory": byte_size(memory_bytes),
+        "GPUs": gpus or "none",
+        "free here": byte_size(shutil.disk_usage(Path.cwd()).free),
+        f"free in {temporary}": byte_size(shutil.disk_usage(temporary).free),
+    }
+
+
+def _try_ray(output: Output, address: str | None) -> str:
+    from mvkt_ray.cli.choose_place import open_place
+
+    started = time.monotonic()
+    with open_place(output, address=address, in_process=False) as place:
+        took = duration(time.monotonic() - started)
+        return f"{place.describe()}, up in {took}"

@@ -1,0 +1,152 @@
+"""`mvkt ingest`: recordings of a dataset become shards."""
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mvkt_ray.cli.console import Output, byte_size, duration, facts, grid, number_ranges
+from mvkt_ray.cli.options import (
+    Address,
+    InProcess,
+    Json,
+    Quiet,
+    Resume,
+    check_address,
+    parse_pairs,
+)
+from mvkt_ray.cli.progress import StepProgress
+
+if TYPE_CHECKING:
+    from mvkt_ray.artifacts import Manifest
+
+
+class KeepOrNot(StrEnum):
+    """What happens to recordings with a flat or missing lead."""
+
+    QUARANTINE = "quarantine"
+    KEEP = "keep"
+
+
+class Compression(StrEnum):
+    """How shards lie on disk."""
+
+    NONE = "none"
+    ZSTD = "zstd"
+
+
+def ingest_verb(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="ptbxl, cpsc2018, cinc2021, wfdb or synthetic.")],
+    path: Annotated[str, typer.Argument(metavar="PATH", help="Folder of the dataset; - for synthetic.")],
+    out: Annotated[str, typer.Argument(metavar="OUT", help="Folder of the shards; must be new or empty.")],
+    rate: Annotated[int, typer.Option(help="Sampling rate of the shards, in Hz.")] = 100,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUE",
+            help="An option of the source, e.g. n_recordings=500 of synthetic. May be repeated.",
+        ),
+    ] = None,
+    rows_per_shard: Annotated[
+        int, typer.Option(help="Recordings in one file; one file is one task.")
+    ] = 2048,
+    leads: Annotated[
+        str | None, typer.Option(metavar="I,II,...", help="Leads to take; all twelve by default.")
+    ] = None,
+    flat_leads: Annotated[
+        KeepOrNot, typer.Option(help="What to do with recordings that have a flat lead.")
+    ] = KeepOrNot.QUARANTINE,
+    missing_leads: Annotated[
+        KeepOrNot, typer.Option(help="What to do with recordings that lack a lead.")
+    ] = KeepOrNot.QUARANTINE,
+    n_folds: Annotated[
+        int, typer.Option(help="Patient-disjoint folds to make where the source has none.")
+    ] = 10,
+    seed: Annotated[int, typer.Option(help="Seed of the folds that are made.")] = 0,
+    compression: Annotated[
+        Compression, typer.Option(help="zstd is smaller, but cannot be memory-mapped as it is.")
+    ] = Compression.NONE,
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="Stop at the first recording that cannot be used."),
+    ] = False,
+    in_process: InProcess = False,
+    address: Address = None,
+    resume: Resume = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Turn the recordings of a dataset into shards.
+
+    Recordings that cannot be used go to quarantine with their reason, and are counted.
+    Example: mvkt ingest ptbxl data/ptb-xl shards --rate 100
+    """
+    import time
+
+    from mvkt_ray.cli.choose_place import open_place
+    from mvkt_ray.data.ingest import IngestProgress, IngestSettings, ingest
+    from mvkt_ray.data.recording import LEADS
+    from mvkt_ray.data.sources import open_source
+
+    output = Output.open(as_json=as_json, quiet=quiet)
+    check_address(address, in_process=in_process)
+    chosen = open_source(source, path, parse_pairs("--option", option or []))
+    settings = IngestSettings(
+        sampling_rate_hz=rate,
+        leads=tuple(lead.strip() for lead in leads.split(",")) if leads else LEADS,
+        rows_per_shard=rows_per_shard,
+        flat_leads=flat_leads.value,
+        missing_leads=missing_leads.value,
+        n_folds=n_folds,
+        seed=seed,
+        compression=compression.value,
+        strict=strict,
+    )
+    started = time.monotonic()
+    with (
+        open_place(output, address=address, in_process=in_process) as place,
+        StepProgress(output, "ingest", "recordings") as progress,
+    ):
+
+        def show(state: IngestProgress) -> None:
+            note = f"{state.n_quarantined} in quarantine" if state.n_quarantined else ""
+            progress.update(state.n_recordings_done, state.n_recordings, note)
+
+        manifest = ingest(
+            chosen, out, settings, resume=resume, place_map=place.map, on_progress=show
+        )
+    elapsed_s = time.monotonic() - started
+    output.answer(_as_value(out, manifest), _tables(out, manifest, elapsed_s))
+
+
+def _as_value(out: str, manifest: "Manifest") -> dict[str, Any]:
+    return {
+        "out": out,
+        "counts": dict(manifest.counts),
+        "quarantine": dict(manifest.details["quarantine"]),
+        "folds": dict(manifest.details["folds"]),
+        "fingerprint": manifest.fingerprint,
+    }
+
+
+def _tables(out: str, manifest: "Manifest", elapsed_s: float) -> list[Any]:
+    counts, details = manifest.counts, manifest.details
+    seen = counts["n_recordings"] + counts["n_quarantined"]
+    folds = {int(fold): n for fold, n in details["folds"].items()}
+    made = ", made here" if details["folds_made_at_ingest"] else ""
+    size_bytes = sum(entry.size_bytes for entry in manifest.files.values())
+    rows: dict[str, object] = {
+        "shards": f"{out}, {byte_size(size_bytes)}",
+        "recordings": f"{counts['n_recordings']:,} of {seen:,}",
+        "patients": f"{counts['n_patients']:,}",
+        "folds": f"{number_ranges(folds)}{made}",
+        "quarantined": f"{counts['n_quarantined']:,}",
+        "time": f"{duration(elapsed_s)}, {seen / max(elapsed_s, 1e-9):,.0f} recordings/s",
+    }
+    tables = [facts(rows)]
+    if counts["n_quarantined"]:
+        table = grid(["in quarantine because", "recordings"], right=["recordings"])
+        for reason, n in sorted(details["quarantine"].items(), key=lambda item: -item[1]):
+            table.add_row(reason, f"{n:,}")
+        tables.append(table)
+    return tables

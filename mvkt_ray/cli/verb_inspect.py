@@ -1,0 +1,227 @@
+"""`mvkt inspect`: what is in an artifact, and what does a recording look like?"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import RenderableType
+
+from mvkt_ray.cli.console import Output, byte_size, duration, facts, grid, number_ranges, score
+from mvkt_ray.cli.options import Json
+from mvkt_ray.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mvkt_ray.artifacts import Manifest
+    from mvkt_ray.location import Location
+    from mvkt_ray.search.study_folder import StudyFolder
+
+CODES_SHOWN = 12
+"""The most frequent label codes; `--json` has all."""
+
+Answer = tuple[dict[str, Any], list[RenderableType]]
+
+
+def inspect_verb(
+    artifact: Annotated[
+        str, typer.Argument(metavar="ARTIFACT", help="Folder of shards, a teacher, knowledge or a study.")
+    ],
+    draw: Annotated[
+        str | None,
+        typer.Option(metavar="RECORD_ID", help="Draw this recording of the shards as an ECG sheet."),
+    ] = None,
+    png: Annotated[
+        Path | None, typer.Option(help="Where to draw it; RECORD_ID.png by default.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Describe an artifact: shards, a teacher, knowledge or a study.
+
+    With --draw, one recording of the shards is drawn instead as the usual 12-lead sheet:
+    25 mm/s, 10 mm/mV, small squares of 40 ms and 0.1 mV.
+    """
+    from mvkt_ray.artifacts import read_manifest
+    from mvkt_ray.location import Location
+    from mvkt_ray.search.study_folder import StudyFolder
+
+    output = Output.open(as_json=as_json)
+    location = Location.parse(artifact)
+    if png is not None and draw is None:
+        raise ConfigError("--png says where to draw, but not what: add --draw RECORD_ID.")
+    if draw is not None:
+        path = _draw(location, draw, png)
+        output.answer({"record_id": draw, "png": str(path)}, [f"{draw} is drawn in {path}"])
+        return
+    folder = StudyFolder(location)
+    if folder.study_file.exists():
+        value, shown = _describe_study(folder)
+    else:
+        manifest = read_manifest(location)
+        if manifest.kind == "shards":
+            value, shown = _describe_shards(location, manifest)
+        else:
+            value, shown = _describe_other(location, manifest)
+    output.answer(value, shown)
+
+
+def _draw(location: "Location", record_id: str, png: Path | None) -> Path:
+    from mvkt_ray.data.ecg_sheet import draw_ecg_sheet
+    from mvkt_ray.data.shards import open_shards
+
+    shards = open_shards(location)
+    recording = shards.recording(shards.row_of(record_id))
+    # Ids may hold slashes (folder/name in the Challenge); the default stays in this folder.
+    path = png or Path(f"{record_id.replace('/', '-')}.png")
+    if not path.parent.is_dir():
+        raise ConfigError(f"--png {str(path)!r}: the folder {path.parent} does not exist; make it.")
+    draw_ecg_sheet(recording, path)
+    return path
+
+
+def _describe_shards(location: "Location", manifest: "Manifest") -> Answer:
+    from mvkt_ray.data.describe import describe_shards
+    from mvkt_ray.data.shards import open_shards
+
+    value = describe_shards(open_shards(location))
+    quarantine: Mapping[str, int] = value["quarantine"]
+    rows: dict[str, object] = {
+        "shards": f"{location}, {value['shards']} files, {byte_size(value['size_bytes'])}",
+        "source": value["source"],
+        "recordings": f"{value['recordings']:,} of {value['patients']:,} patients",
+        "quarantined": f"{value['quarantined']:,}",
+        "leads": " ".join(value["leads"]),
+        "rate": f"{value['sampling_rate_hz']} Hz{_source_rates(value)}",
+        "lengths": _lengths(value),
+        "fingerprint": value["fingerprint"],
+        "made": f"{manifest.created_at} by {manifest.command}",
+    }
+    shown: list[RenderableType] = [facts(rows)]
+    if quarantine:
+        table = grid(["in quarantine because", "recordings"], right=["recordings"])
+        for reason, n in quarantine.items():
+            table.add_row(reason, f"{n:,}")
+        shown.append(table)
+    made = " (made at ingest: the source has none)" if value["folds_made_at_ingest"] else ""
+    table = grid(["fold", "recordings"], title=f"Folds{made}", right=["fold", "recordings"])
+    for fold, n in sorted(value["folds"].items(), key=lambda item: int(item[0])):
+        table.add_row("none" if int(fold) < 0 else str(fold), f"{n:,}")
+    shown.append(table)
+    shown.extend(_task_tables(value["tasks"]))
+    shown.append(_codes_table(value))
+    return value, shown
+
+
+def _source_rates(value: Mapping[str, Any]) -> str:
+    rates = {float(rate): n for rate, n in value["source_rates_hz"].items()}
+    if list(rates) == [float(value["sampling_rate_hz"])]:
+        return ""
+    return ", from " + ", ".join(f"{rate:g} Hz ({n:,})" for rate, n in sorted(rates.items()))
+
+
+def _lengths(value: Mapping[str, Any]) -> str:
+    lengths = value["lengths"]
+    rate = value["sampling_rate_hz"]
+    if isinstance(lengths, Mapping) and "min" in lengths:
+        return f"{lengths['min'] / rate:g} to {lengths['max'] / rate:g} s"
+    seconds = {int(n) / rate: count for n, count in lengths.items()}
+    if len(seconds) <= 4:
+        return ", ".join(f"{length:g} s ({n:,})" for length, n in sorted(seconds.items()))
+    return f"{min(seconds):g} to {max(seconds):g} s"
+
+
+def _task_tables(tasks: Mapping[str, Any]) -> list[RenderableType]:
+    shown: list[RenderableType] = []
+    for name, task in tasks.items():
+        without = f"{task['without_label']:,} recordings have none of its classes"
+        classes: Mapping[str, int] = task["classes"]
+        table = grid(["class", "recordings"], title=f"Task {name}: {without}",
+                     right=["recordings"])  # fmt: skip
+        many = len(classes) > CODES_SHOWN
+        ordered = sorted(classes.items(), key=lambda item: -item[1]) if many else classes.items()
+        for label, n in list(ordered)[:CODES_SHOWN]:
+            table.add_row(label, f"{n:,}")
+        if many:
+            table.add_row(f"and {len(classes) - CODES_SHOWN} more (--json has all)", "")
+        shown.append(table)
+    return shown
+
+
+def _codes_table(value: Mapping[str, Any]) -> RenderableType:
+    codes = sorted(value["codes"].items(), key=lambda item: -item[1])
+    unused = set(value["codes_without_class"])
+    title = f"Label codes: {len(codes)}, of which {len(unused)} belong to no class of a task"
+    table = grid(["code", "recordings", ""], title=title, right=["recordings"])
+    for code, n in codes[:CODES_SHOWN]:
+        table.add_row(code, f"{n:,}", "no class" if code in unused else "")
+    if len(codes) > CODES_SHOWN:
+        table.add_row(f"and {len(codes) - CODES_SHOWN} more (--json has all)", "", "")
+    return table
+
+
+def _describe_other(location: "Location", manifest: "Manifest") -> Answer:
+    """Describe a teacher or knowledge by its manifest."""
+    size_bytes = sum(entry.size_bytes for entry in manifest.files.values())
+    value = {
+        "kind": manifest.kind,
+        "counts": dict(manifest.counts),
+        "config": dict(manifest.config),
+        "details": dict(manifest.details),
+        "inputs": dict(manifest.inputs),
+        "size_bytes": size_bytes,
+        "fingerprint": manifest.fingerprint,
+        "created_at": manifest.created_at,
+        "command": manifest.command,
+    }
+    details = manifest.details
+    rows: dict[str, object] = {manifest.kind: f"{location}, {byte_size(size_bytes)}"}
+    if "network" in details:
+        rows["network"] = f"{details['network']}, {manifest.counts['n_parameters']:,} parameters"
+    if "view" in manifest.config:
+        rows["leads"] = " ".join(manifest.config["view"]["leads"])
+    if "macro_auroc" in details:
+        rows["macro AUROC"] = f"{score(details['macro_auroc'])} on the validation split"
+        rows["epochs"] = f"{len(details['epochs'])} in {duration(details['wall_s'])}"
+    rows |= {name.removeprefix("n_"): f"{n:,}" for name, n in manifest.counts.items()
+             if name != "n_parameters"}  # fmt: skip
+    rows |= {f"from {kind}": text for kind, text in manifest.inputs.items()}
+    rows["fingerprint"] = manifest.fingerprint
+    rows["made"] = f"{manifest.created_at} by {manifest.command}"
+    shown: list[RenderableType] = [facts(rows)]
+    if "per_class_auroc" in details:
+        table = grid(["class", "AUROC"], right=["AUROC"])
+        for label, auroc in details["per_class_auroc"].items():
+            table.add_row(label, score(auroc))
+        shown.append(table)
+    return value, shown
+
+
+def _describe_study(folder: "StudyFolder") -> Answer:
+    from mvkt_ray.config_file import read_study
+
+    config = read_study(folder.study_file.local_path)
+    inputs = folder.read_inputs() if folder.inputs_file.exists() else {}
+    times = folder.stage_times()
+    folds = config.data.folds
+    value = {
+        "kind": "study",
+        "study": config.name,
+        "seed": config.seed,
+        "source": config.data.source,
+        "task": config.data.task,
+        "n_trials": config.search.n_trials,
+        "inputs": {kind: None if at is None else str(at) for kind, at in inputs.items()},
+        "stage_s": times,
+    }
+    rows: dict[str, object] = {
+        "study": f"{config.name} in {folder.root}",
+        "task": f"{config.data.task} of {config.data.source} at {config.data.sampling_rate_hz} Hz",
+        "folds": f"train {number_ranges(folds.train)}; validation {number_ranges(folds.val)}; "
+        f"test {number_ranges(folds.test)} (not opened)",
+        "seed": config.seed,
+        "trials": f"{config.search.n_trials} asked for; `mvkt status` tells how many are done",
+        "sampler": f"{config.search.sampler}, pruner {config.search.pruner.kind}",
+    }
+    rows |= {kind: str(at) if at else "not used" for kind, at in inputs.items()}
+    if times:
+        rows["time"] = ", ".join(f"{stage} {duration(s)}" for stage, s in times.items())
+    return value, [facts(rows)]

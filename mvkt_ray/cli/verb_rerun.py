@@ -1,0 +1,68 @@
+"""`mvkt rerun`: train a finished trial again and compare its numbers with the ledger's."""
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mvkt_ray.cli.console import Output, grid
+from mvkt_ray.cli.failures import EXIT_FAILED
+from mvkt_ray.cli.options import Json, Quiet
+
+if TYPE_CHECKING:
+    from mvkt_ray.records import TrialResult
+
+
+def rerun_verb(
+    study_dir: Annotated[Path, typer.Argument(metavar="STUDY_DIR", help="Folder of a study.")],
+    trial: Annotated[int, typer.Argument(metavar="TRIAL", help="Number of a finished trial.")],
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a trial again, in this process, and compare it with what the study recorded.
+
+    Nothing in the study is changed. Exits with 0 when every number is equal, with 1 when one
+    differs: on other hardware or library versions the last digits may.
+    """
+    from mvkt_ray.location import Location
+    from mvkt_ray.search.pipeline import rerun_trial
+    from mvkt_ray.search.study_folder import StudyFolder
+
+    output = Output.open(as_json=as_json, quiet=quiet)
+    folder = StudyFolder(Location.parse(study_dir))
+    with (
+        tempfile.TemporaryDirectory(prefix="mvkt-rerun-") as scratch,
+        output.waiting(f"training trial {trial} again"),
+    ):
+        again, recorded = rerun_trial(folder, trial, Location.parse(scratch))
+    rows = [(name, old, new) for name, old, new in _numbers(recorded, again)]
+    equal = all(old == new for _, old, new in rows)
+    table = grid(["", "recorded", "again", ""], right=["recorded", "again"])
+    for name, old, new in rows:
+        table.add_row(name, _exactly(old), _exactly(new), "equal" if old == new else "DIFFERS")
+    verdict = "the same numbers" if equal else "the numbers differ"
+    value = {
+        "trial": trial,
+        "equal": equal,
+        "numbers": {name: {"recorded": old, "again": new} for name, old, new in rows},
+    }
+    output.answer(value, [f"trial {trial}: {verdict}", table])
+    if not equal:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _numbers(recorded: "TrialResult", again: "TrialResult") -> list[tuple[str, Any, Any]]:
+    """List what must be equal; times and nodes may differ."""
+    rows: list[tuple[str, Any, Any]] = [
+        ("state", recorded.state.value, again.state.value),
+        ("epochs", recorded.epochs, again.epochs),
+        ("macro AUROC", recorded.macro_auroc, again.macro_auroc),
+    ]
+    for name in {**recorded.per_class_auroc, **again.per_class_auroc}:
+        rows.append((name, recorded.per_class_auroc.get(name), again.per_class_auroc.get(name)))
+    return rows
+
+
+def _exactly(value: Any) -> str:
+    return "-" if value is None else repr(value) if isinstance(value, float) else str(value)

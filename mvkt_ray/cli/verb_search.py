@@ -1,0 +1,104 @@
+"""`mvkt search`: from recordings to a finished study, every missing stage by itself."""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mvkt_ray.cli.console import Output
+from mvkt_ray.cli.options import (
+    Address,
+    Folds,
+    InProcess,
+    Json,
+    Quiet,
+    Resume,
+    check_address,
+    parse_time_budget,
+)
+from mvkt_ray.errors import ConfigError
+
+def search_verb(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the study.")],
+    study: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="STUDY.yaml",
+            help="Study file, see search_spaces/; may be left out with --resume.",
+        ),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH", help="Shards, or the folder of the dataset; not needed by synthetic."
+        ),
+    ] = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="Use this trained teacher instead of training one."),
+    ] = None,
+    folds: Folds = None,
+    max_trials: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Trials in all, instead of the study's n_trials."),
+    ] = None,
+    time_budget: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Start no trial after this time, e.g. 30m or 2h."),
+    ] = None,
+    address: Address = None,
+    in_process: InProcess = False,
+    resume: Resume = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything, say what would be done, and stop.")
+    ] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Search for the best lead: ingest, teacher, knowledge and trials, whatever is missing.
+
+    Ctrl-C stops cleanly; the same line with --resume goes on.
+    Example: mvkt search search_spaces/best_single_lead.yaml --data data/ptb-xl --out study
+    """
+    from mvkt_ray.cli.searching import SearchRequest, search, show_plan
+    from mvkt_ray.config_file import parse_folds, read_study
+
+    output = Output.open(as_json=as_json, quiet=quiet)
+    check_address(address, in_process=in_process)
+    budget_s = parse_time_budget(time_budget)
+    config = read_study(_study_file(study, out, resume=resume))
+    if folds is not None:
+        config = dataclasses.replace(
+            config, data=dataclasses.replace(config.data, folds=parse_folds(folds))
+        )
+    if max_trials is not None:
+        if max_trials < 1:
+            raise ConfigError(f"--max-trials must be at least 1, got {max_trials}.")
+        config = dataclasses.replace(
+            config, search=dataclasses.replace(config.search, n_trials=max_trials)
+        )
+    request = SearchRequest(
+        out=out,
+        data=data,
+        teacher=teacher,
+        address=address,
+        in_process=in_process,
+        resume=resume,
+        time_budget_s=budget_s,
+    )
+    if dry_run:
+        show_plan(output, config, request)
+    else:
+        search(output, config, request)
+
+
+def _study_file(study: Path | None, out: Path, *, resume: bool) -> Path:
+    if study is not None:
+        return study
+    if not resume:
+        raise ConfigError(
+            "STUDY.yaml is missing: give a study file, such as those in search_spaces/. "
+            "Only with --resume it is taken from the study's folder."
+        )
+    return out / "study.yaml"

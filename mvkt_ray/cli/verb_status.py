@@ -1,0 +1,74 @@
+"""`mvkt status`: how far is a study, and what went wrong in it?"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import RenderableType
+
+from mvkt_ray.cli.console import Output, duration, facts, grid, score
+from mvkt_ray.cli.live_table import condition_table
+from mvkt_ray.cli.options import Json
+from mvkt_ray.cli.study_state import StudyState, look_at, state_as_value
+
+PROBLEMS_SHOWN = 10
+
+
+def status_verb(
+    study_dir: Annotated[Path, typer.Argument(metavar="STUDY_DIR", help="Folder of a study.")],
+    trials: Annotated[bool, typer.Option("--trials", help="List every trial that ended.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Tell how far a study is: trials per lead, the best so far, what runs, what failed and why.
+
+    Only reads; works while the search runs, and after it.
+    """
+    from mvkt_ray.location import Location
+    from mvkt_ray.search.pipeline import open_study
+    from mvkt_ray.search.study_folder import StudyFolder
+
+    output = Output.open(as_json=as_json)
+    folder = StudyFolder(Location.parse(study_dir))
+    config, study = open_study(folder)
+    state = look_at(study, config.student.epochs)
+    rows: dict[str, object] = {
+        "study": f"{config.name} in {folder.root}",
+        "trials": f"{state.n_finished} of {state.n_trials} have ended, {state.n_running} running "
+        "or interrupted",
+    }
+    if times := folder.stage_times():
+        rows["stages"] = ", ".join(f"{name} {duration(s)}" for name, s in times.items())
+    shown: list[RenderableType] = [facts(rows), condition_table(state)]
+    if trials:
+        shown.append(_trial_table(state))
+    shown.extend(_problems(state))
+    output.answer(state_as_value(config.name, state), shown)
+
+
+def _trial_table(state: StudyState) -> RenderableType:
+    columns = ["trial", "lead", "arm", "state", "macro AUROC", "epochs", "time"]
+    table = grid(columns, right=["trial", "macro AUROC", "epochs", "time"])
+    for trial in state.finished:
+        table.add_row(
+            f"#{trial.number}",
+            trial.condition,
+            trial.arm,
+            trial.state,
+            score(trial.macro_auroc),
+            str(trial.epochs),
+            duration(trial.wall_s),
+        )
+    return table
+
+
+def _problems(state: StudyState) -> list[RenderableType]:
+    """Say why trials failed or diverged, the newest first."""
+    failed = [trial for trial in state.finished if trial.is_problem]
+    if not failed:
+        return []
+    table = grid(["trial", "lead", "", "because"], right=["trial"])
+    for trial in failed[::-1][:PROBLEMS_SHOWN]:
+        table.add_row(f"#{trial.number}", trial.condition, trial.state, trial.reason)
+    if len(failed) > PROBLEMS_SHOWN:
+        table.caption = f"and {len(failed) - PROBLEMS_SHOWN} more; --json has all"
+    return [table]

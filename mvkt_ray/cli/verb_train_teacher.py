@@ -1,0 +1,105 @@
+"""`mvkt train-teacher`: train the model that sees all leads, by itself."""
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mvkt_ray.cli.console import Output, byte_size, duration, facts, grid, score
+from mvkt_ray.cli.options import Address, Folds, InProcess, Json, Quiet, Resume, check_address
+
+if TYPE_CHECKING:
+    from mvkt_ray.artifacts import Manifest
+    from mvkt_ray.config import StudyConfig
+
+
+def train_teacher_verb(
+    study: Annotated[
+        Path, typer.Argument(metavar="STUDY.yaml", help="Study file, see search_spaces/.")
+    ],
+    data: Annotated[str, typer.Option(metavar="PATH", help="Shards made by mvkt ingest.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the teacher.")],
+    folds: Folds = None,
+    address: Address = None,
+    in_process: InProcess = False,
+    resume: Resume = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train the teacher of a study, to be used by mvkt search --teacher.
+
+    Example: mvkt train-teacher search_spaces/best_single_lead.yaml --data shards --out teacher
+    """
+    from mvkt_ray.artifacts import claim_output, holding, read_manifest, recipe_of
+    from mvkt_ray.cli.choose_place import open_place
+    from mvkt_ray.cli.live_table import watch
+    from mvkt_ray.cli.logs import logging_to
+    from mvkt_ray.location import Location
+    from mvkt_ray.search.pipeline import prepare, teacher_job
+    from mvkt_ray.training.teacher import KIND, teacher_config
+
+    output = Output.open(as_json=as_json, quiet=quiet)
+    check_address(address, in_process=in_process)
+    config = read_study_with_folds(study, folds)
+    prepared = prepare(config, Location.parse(data))
+    job = teacher_job(config, prepared)
+    location = Location.parse(out)
+    recipe = recipe_of(KIND, teacher_config(job), {"shards": prepared.shards.fingerprint})
+    logs = location.local_path.with_name(f"{location.name}.logs")
+    finished = claim_output(location, recipe, resume=resume)
+    if finished is not None:
+        output.say(f"teacher: reused, {location}")
+        _answer(output, location.local_path, finished)
+        return
+    what = f"{config.teacher.network} on {len(prepared.view.leads)} leads"
+    with (
+        holding(location),
+        logging_to(logs),
+        open_place(output, address=address, in_process=in_process) as place,
+        watch(
+            output,
+            name=config.name,
+            where=place.describe(),
+            n_epochs=config.student.epochs,
+            teacher_epochs=config.teacher.epochs,
+        ) as view,
+    ):
+        place.check(config.resources)
+        view.stage_started("teacher", what)
+        place.train_teacher(job, location, view.stage_epoch)
+        view.stage_finished("teacher", what, reused=False)
+    _answer(output, location.local_path, read_manifest(location, KIND))
+
+
+def read_study_with_folds(study: Path, folds: str | None) -> "StudyConfig":
+    """Read a study file; `folds`, as `1-7/8/9`, replaces its folds."""
+    from mvkt_ray.config_file import parse_folds, read_study
+
+    config = read_study(study)
+    if folds is None:
+        return config
+    data = dataclasses.replace(config.data, folds=parse_folds(folds))
+    return dataclasses.replace(config, data=data)
+
+
+def _answer(output: Output, out: Path, manifest: "Manifest") -> None:
+    details = manifest.details
+    value = {
+        "out": str(out),
+        "validation": {
+            "macro_auroc": details["macro_auroc"],
+            "per_class": details["per_class_auroc"],
+        },
+        "fingerprint": manifest.fingerprint,
+    }
+    size_bytes = sum(entry.size_bytes for entry in manifest.files.values())
+    rows: dict[str, object] = {
+        "teacher": f"{out}, {byte_size(size_bytes)}",
+        "macro AUROC": f"{score(details['macro_auroc'])} on the validation split",
+        "time": f"{duration(details['wall_s'])} for {len(details['epochs'])} epochs",
+    }
+    table = grid(["class", "AUROC"], right=["AUROC"])
+    for name, auroc in details["per_class_auroc"].items():
+        table.add_row(name, score(auroc))
+    output.answer(value, [facts(rows), table])

@@ -1,0 +1,38 @@
+"""`mvkt verify`: are the files of an artifact still those that were published?"""
+
+from typing import Annotated
+
+import typer
+
+from mvkt_ray.cli.console import Output, byte_size, facts
+from mvkt_ray.cli.options import Json, Quiet
+
+
+def verify_verb(
+    artifact: Annotated[str, typer.Argument(metavar="ARTIFACT", help="Folder of shards, a teacher or knowledge.")],
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Check every byte of an artifact against the hashes in its manifest.
+
+    Exits with 0 when all files are as they were published, with 2 when one is missing or changed.
+    """
+    from mvkt_ray.artifacts import verify_artifact
+
+    output = Output.open(as_json=as_json, quiet=quiet)
+    manifest = verify_artifact(artifact)
+    size_bytes = sum(entry.size_bytes for entry in manifest.files.values())
+    value = {
+        "artifact": artifact,
+        "kind": manifest.kind,
+        "files": len(manifest.files),
+        "size_bytes": size_bytes,
+        "fingerprint": manifest.fingerprint,
+        "intact": True,
+    }
+    rows: dict[str, object] = {
+        "intact": f"{manifest.kind} in {artifact}",
+        "files": f"{len(manifest.files)}, {byte_size(size_bytes)}",
+        "fingerprint": manifest.fingerprint,
+    }
+    output.answer(value, [facts(rows)])

@@ -1,0 +1,188 @@
+"""Study files: YAML to the dataclasses of `config`, with errors that name the key and the value.
+
+YAML is data here: no tags, no arithmetic, and at most one `base:` file, whose keys it overrides.
+
+Reads: a study YAML, and the YAML that its `base:` names.
+Writes: the resolved study beside a search.
+"""
+
+import dataclasses
+import difflib
+import typing
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from mvkt_ray.config import FoldsConfig, Hyperparameters, ParameterConfig, StudyConfig
+from mvkt_ray.errors import ConfigError
+
+YamlMapping = dict[str, Any]
+
+_STUDY_ADVICE = (
+    "Give the path of a study file; the folder search_spaces/ of the project has examples."
+)
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """A safe loader that refuses a key given twice, of which YAML would keep the last silently."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = sorted({str(key) for key in keys if keys.count(key) > 1})
+        if twice:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"the key {twice[0]!r} is given twice", node.start_mark
+            )
+        return super().construct_mapping(node, deep)
+
+
+def read_study(path: str | Path) -> StudyConfig:
+    """Read and check a study file.
+
+    Raises:
+        ConfigError: Names the file, the key, the value, and the nearest name of a misspelled key.
+    """
+    file = Path(path)
+    value = read_mapping(file)
+    base_name = value.pop("base", None)
+    if base_name is not None:
+        base = read_mapping(file.parent / str(base_name))
+        if "base" in base:
+            raise ConfigError(
+                f"{file}: base: {base_name!r} has a base itself. A study may stand on one file "
+                "only: write the keys of the lower one into this one."
+            )
+        value = _merge(base, value)
+    return study_from_mapping(value, origin=str(file))
+
+
+def study_from_mapping(value: Mapping[str, Any], origin: str) -> StudyConfig:
+    """Check a mapping as `read_study` does; `origin` stands in front of each message."""
+    space = value.get("space")
+    if isinstance(space, Mapping):
+        rows = cast(Mapping[str, Any], space)
+        value = {**value, "space": {name: _parameter(row) for name, row in rows.items()}}
+    try:
+        return TypeAdapter(StudyConfig).validate_python(value)
+    except ValidationError as error:
+        problems = [_explain(item, value) for item in error.errors()]
+        raise ConfigError(f"{origin}: " + "; ".join(problems)) from None
+
+
+def parse_folds(text: str) -> FoldsConfig:
+    """Read `1-7/8/9`: train, validation and test folds, each a list such as `1-3,5`.
+
+    Raises:
+        ConfigError: The text has another form.
+    """
+    hint = f"folds {text!r}: write train/val/test, for example 1-7/8/9 or 1-3,5/4/6."
+    parts = text.split("/")
+    if len(parts) != 3:
+        raise ConfigError(hint)
+    try:
+        train, val, test = (_parse_fold_list(part) for part in parts)
+        return FoldsConfig(train=train, val=val, test=test)
+    except ValueError as error:
+        raise ConfigError(f"{hint} ({error})") from None
+
+
+def write_study(config: StudyConfig) -> str:
+    """Write a study as YAML that `read_study` reads back to an equal one."""
+    value = TypeAdapter(StudyConfig).dump_python(config, mode="json", exclude_none=True)
+    return yaml.safe_dump(value, sort_keys=False, width=100)
+
+
+def _parse_fold_list(text: str) -> tuple[int, ...]:
+    folds: list[int] = []
+    for part in text.split(","):
+        first, _, last = part.strip().partition("-")
+        folds.extend(range(int(first), int(last or first) + 1))
+    return tuple(folds)
+
+
+def read_mapping(path: str | Path, advice: str = _STUDY_ADVICE) -> YamlMapping:
+    """Read a YAML file that holds keys and values; nothing in it is executed.
+
+    Args:
+        path: The file.
+        advice: What to do when it cannot be read, a sentence for the message.
+
+    Raises:
+        ConfigError: It cannot be read, is not YAML, has a key twice, or holds something else.
+    """
+    file = Path(path)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be read ({error.strerror}). {advice}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{file} is not text in UTF-8. {advice}") from None
+    try:
+        value = yaml.load(text, Loader=_UniqueKeyLoader)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{file} is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(value, dict):
+        raise ConfigError(f"{file} must hold keys and values, got {type(value).__name__}.")
+    return cast(YamlMapping, value)
+
+
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> YamlMapping:
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        if isinstance(below, Mapping) and isinstance(value, Mapping) and key != "space":
+            merged[key] = _merge(cast(YamlMapping, below), cast(YamlMapping, value))
+        else:
+            merged[key] = value
+    return merged
+
+
+def _parameter(row: Any) -> Any:
+    """Let a search space say `student: xresnet1d18` and `batch_size: [64, 128]`."""
+    if isinstance(row, Mapping):
+        row = cast(YamlMapping, row)
+        when = row.get("when")
+        if isinstance(when, Mapping):
+            conditions = cast(YamlMapping, when)
+            listed = {key: v if isinstance(v, list) else [v] for key, v in conditions.items()}
+            return {**row, "when": listed}
+        return row
+    if isinstance(row, list):
+        return {"choices": row}
+    return {"value": row}
+
+
+def _explain(item: Any, value: Mapping[str, Any]) -> str:
+    """Write one error of pydantic as `dotted.path: what is wrong (got value)`."""
+    path = [str(part) for part in item["loc"]]
+    message = str(item["msg"]).removeprefix("Value error, ")
+    if item["type"] == "unexpected_keyword_argument":
+        known = _names_at(path[:-1])
+        nested = [f"{section}.{name}" for section in known for name in _names_at([section])]
+        close = difflib.get_close_matches(path[-1], known, n=1) or [
+            name
+            for name in nested
+            if difflib.get_close_matches(path[-1], [name.rpartition(".")[2]], n=1)
+        ]
+        hint = f"did you mean {close[0]!r}?" if close else f"there is: {', '.join(known)}"
+        return f"{'.'.join(path)}: there is no such key; {hint}"
+    got = item["input"]
+    shown = "" if isinstance(got, Mapping) or "got" in message else f" (got {got!r})"
+    return f"{'.'.join(path) or 'the file'}: {message[0].lower()}{message[1:]}{shown}"
+
+
+def _names_at(path: list[str]) -> list[str]:
+    """List the keys that may stand at a path of the study file."""
+    owner: Any = StudyConfig
+    if path == ["space"]:
+        return list(Hyperparameters.names())
+    if path[:1] == ["space"]:
+        return [item.name for item in dataclasses.fields(ParameterConfig)]
+    for part in path:
+        owner = typing.get_type_hints(owner).get(part) if dataclasses.is_dataclass(owner) else None
+    return (
+        [item.name for item in dataclasses.fields(owner)] if dataclasses.is_dataclass(owner) else []
+    )

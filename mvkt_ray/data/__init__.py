@@ -1,0 +1,1 @@
+"""Recordings: reading them from sources, keeping them in shards, dealing them out to models."""

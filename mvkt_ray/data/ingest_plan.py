@@ -1,0 +1,148 @@
+"""What an ingest is asked to do: the plan, and one job per shard.
+
+Reads: the listing of a source.
+Writes: each job's list of recordings, in `.work/` of the partial folder.
+"""
+
+import dataclasses
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from mvkt_ray.artifacts import fingerprint_of, partial_location, recipe_of
+from mvkt_ray.data.folds import hash_ids
+from mvkt_ray.data.shard_writer import IngestSettings
+from mvkt_ray.data.shards import KIND, shard_name
+from mvkt_ray.data.sources.source import Source
+from mvkt_ray.errors import DataError
+from mvkt_ray.location import Location
+
+_WORK = ".work"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IngestPlan:
+    """Everything a job needs to know besides its recordings; picklable."""
+
+    source: Source
+    out: Location
+    settings: IngestSettings
+    n_recordings: int
+    listing: str
+    """Hash of the references, in order: a recording more or less is another plan."""
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What was asked for, as plain values; `strict` and `out` do not change what comes out."""
+        source = dataclasses.asdict(self.source)  # pyright: ignore[reportArgumentType]
+        if source.get("location"):
+            source["location"] = str(Location.parse(source["location"]))
+        settings = dataclasses.asdict(self.settings)
+        del settings["strict"]
+        return {"source": {"name": self.source.name, **source}, **settings}
+
+    @property
+    def recipe(self) -> str:
+        """Hash by which a finished shard set is known to be the same."""
+        return recipe_of(KIND, self.config, {"recordings": self.listing})
+
+    @property
+    def partial(self) -> Location:
+        """Where the shards lie until they are published."""
+        return partial_location(self.out)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ShardJob:
+    """One shard to be built; its references lie in a file, so that a job stays small."""
+
+    index: int
+    n_recordings: int
+    fingerprint: str
+    """Of the plan and of the references."""
+
+
+def plan_ingest(source: Source, out: Location, settings: IngestSettings) -> IngestPlan:
+    """List the source once, without keeping the list, and check that ids are unique.
+
+    Raises:
+        DataError: No recordings, or an id twice.
+    """
+    digests: list[str] = []
+    hashes: list[np.ndarray] = []
+    for chunk in _chunks(source, settings):
+        digests.append(fingerprint_of(chunk))
+        hashes.append(hash_ids(pa.array([ref["record_id"] for ref in chunk])))
+    if not hashes:
+        raise DataError(
+            f"the source {source.name!r} lists no recordings; give a folder that holds some."
+        )
+    ids, counts = np.unique(np.concatenate(hashes), return_counts=True)
+    if (counts > 1).any():
+        _refuse_repeated_ids(source, settings, ids[counts > 1])
+    return IngestPlan(
+        source=source,
+        out=out,
+        settings=settings,
+        n_recordings=sum(map(len, hashes)),
+        listing=fingerprint_of(digests),
+    )
+
+
+def _chunks(source: Source, settings: IngestSettings) -> Iterator[list[dict[str, Any]]]:
+    refs = iter(source.references(settings.sampling_rate_hz))
+    while chunk := list(islice(refs, settings.rows_per_shard)):
+        yield [
+            {
+                "source": ref.source,
+                "record_id": ref.record_id,
+                "path": ref.path,
+                "metadata": dict(ref.metadata),
+            }
+            for ref in chunk
+        ]
+
+
+def _refuse_repeated_ids(source: Source, settings: IngestSettings, suspects: np.ndarray) -> None:
+    counts: Counter[str] = Counter()
+    for chunk in _chunks(source, settings):
+        ids = pa.array([ref["record_id"] for ref in chunk])
+        counts.update(ids.filter(pa.array(np.isin(hash_ids(ids), suspects))).to_pylist())
+    twice = [name for name, n in counts.items() if n > 1]
+    if twice:
+        others = f", and {len(twice) - 1} other ids repeatedly" if len(twice) > 1 else ""
+        raise DataError(
+            f"the source {source.name!r} lists the recording {twice[0]!r} {counts[twice[0]]} times"
+            f"{others}; an id must name one recording. Remove the copies."
+        )
+
+
+def list_jobs(plan: IngestPlan) -> list[ShardJob]:
+    """Write the list of recordings of every shard; remove shards that belong to another plan."""
+    jobs: list[ShardJob] = []
+    for index, chunk in enumerate(_chunks(plan.source, plan.settings)):
+        content = json.dumps(chunk).encode()
+        references_file(plan, index).write_bytes(content)
+        fingerprint = fingerprint_of([plan.config, chunk])
+        jobs.append(ShardJob(index=index, n_recordings=len(chunk), fingerprint=fingerprint))
+    expected = {shard_name(job.index) for job in jobs}
+    for name in plan.partial.file_names():
+        if name not in expected:
+            (plan.partial / name).local_path.unlink()
+    return jobs
+
+
+def references_file(plan: IngestPlan, index: int) -> Location:
+    """Where the list of a job's recordings is."""
+    return plan.partial / _WORK / f"recordings-{index:05d}.json"
+
+
+def summary_file(plan: IngestPlan, index: int) -> Location:
+    """Where the summary of a finished job is."""
+    return plan.partial / _WORK / f"summary-{index:05d}.json"

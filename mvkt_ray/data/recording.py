@@ -1,0 +1,64 @@
+"""One recording: twelve leads of one patient, and the reference by which a source finds it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+LEADS: tuple[str, ...] = (
+    "I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6",
+)  # fmt: skip
+"""The twelve leads by canonical name, in the order that is used everywhere."""
+
+_LEAD_OF_LOWER_NAME = {lead.lower(): lead for lead in LEADS}
+
+
+def canonical_lead(name: str) -> str | None:
+    """Return the canonical name of a lead (`AVR` gives `aVR`), or None for another signal."""
+    return _LEAD_OF_LOWER_NAME.get(name.strip().lower())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecordingRef:
+    """Where a source finds one recording; small and picklable, it travels to the ingest tasks."""
+
+    source: str
+    """Name of the source, with the database behind a slash where it holds several."""
+    record_id: str
+    """Identity within the source."""
+    path: str
+    """File to read, as the source wants it; empty where there is none."""
+    metadata: Mapping[str, str | int | float | None] = field(
+        default_factory=dict[str, "str | int | float | None"]
+    )
+    """Whatever else the source knew when it listed the recording, and needs to read it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Recording:
+    """One acquisition of one patient, in physical units."""
+
+    source: str
+    record_id: str
+    patient_id: str
+    """Identity within the source; the record's own where the source does not know patients."""
+    signal_mv: np.ndarray
+    """float32 `[n_leads, n_samples]`, in mV, finite; a row for each of `leads`."""
+    sampling_rate_hz: float
+    leads: tuple[str, ...]
+    """Canonical names, in the order of `LEADS`."""
+    age: float | None = None
+    """Years; 90.0 means "over 89" where the source says no more than that."""
+    sex: Literal["female", "male"] | None = None
+    fold: int | None = None
+    codes: tuple[str, ...] = ()
+    """Label codes as in the source's vocabulary, in its order, each once."""
+    likelihoods: tuple[float, ...] = ()
+    """Per code, 0 to 100; 100.0 where the source gives none."""
+
+    def __post_init__(self) -> None:
+        assert self.signal_mv.dtype == np.float32, self.signal_mv.dtype
+        assert self.signal_mv.ndim == 2
+        assert len(self.signal_mv) == len(self.leads)
+        assert len(self.codes) == len(self.likelihoods)

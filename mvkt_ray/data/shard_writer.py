@@ -1,0 +1,204 @@
+"""Turns recordings into the one record batch of a shard: leads, rate, scale, and what is refused.
+
+Writes: `recordings/shard-*.arrow`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+from scipy.signal import resample_poly
+from scipy.signal.windows import kaiser
+
+from mvkt_ray.data.recording import LEADS, Recording
+from mvkt_ray.data.shards import MV_PER_BIT, shard_schema
+from mvkt_ray.errors import ConfigError, RecordingError
+from mvkt_ray.location import Location
+
+_INT16_MAX = np.iinfo(np.int16).max
+_LIST_MAX = np.iinfo(np.int32).max
+_MAX_FACTOR = 5000
+"""Rates are matched by whole factors up to this, that is within 1 in 25 million."""
+_FILTER_PERIODS = 20
+_CUTOFF = 0.9
+_KAISER_BETA = 5.65
+"""A Kaiser low-pass that passes 0.8 of the lower Nyquist frequency, is 6 dB down at 0.9, and 60 dB
+down from 1 on, so that mains hum at 50 Hz does not get into signals of 100 Hz. PTB-XL's own 100 Hz
+files were made by such a filter (measured: 0.98 at 41 Hz, 0.64 at 44 Hz, 0.02 at 48.5 Hz)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IngestSettings:
+    """What the recordings of a shard set have in common."""
+
+    sampling_rate_hz: int = 100
+    leads: tuple[str, ...] = LEADS
+    rows_per_shard: int = 2048
+    flat_leads: Literal["quarantine", "keep"] = "quarantine"
+    """Recordings with a lead of one value throughout; kept ones name it in `flat_leads`."""
+    missing_leads: Literal["quarantine", "keep"] = "quarantine"
+    """Recordings that lack a lead; kept ones have null there, and no split that needs it."""
+    n_folds: int = 10
+    """Where the source has no folds."""
+    seed: int = 0
+    compression: Literal["none", "zstd"] = "none"
+    """`zstd` is for cold storage: it cannot be mapped without copying."""
+    strict: bool = False
+    """Stop at the first recording that cannot be used."""
+
+    def __post_init__(self) -> None:
+        for name in ("sampling_rate_hz", "rows_per_shard"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)!r}.")
+        if self.n_folds < 3:
+            raise ConfigError(
+                f"n_folds must be at least 3, for train, val and test; got {self.n_folds!r}."
+            )
+        wrong = [lead for lead in self.leads if lead not in LEADS]
+        if wrong or not self.leads or len(set(self.leads)) < len(self.leads):
+            raise ConfigError(
+                f"leads must be some of {', '.join(LEADS)}, each once; got {list(self.leads)!r}."
+            )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Row:
+    """One recording as a shard holds it."""
+
+    recording: Recording
+    """Its signal is no longer needed."""
+    signal: np.ndarray
+    """int16 `[n_leads, n_samples]`, a row for each of `leads`."""
+    leads: tuple[str, ...]
+    flat_leads: tuple[str, ...]
+
+
+def resample(signal_mv: np.ndarray, from_hz: float, to_hz: float) -> np.ndarray:
+    """Change the rate by a polyphase low-pass filter of linear phase; sample 0 stays at time 0.
+
+    Beyond its ends the signal is continued by the line through them: an offset makes no step.
+
+    Args:
+        signal_mv: `[n_leads, n_samples]`.
+        from_hz: Its rate.
+        to_hz: The rate wanted.
+
+    Returns:
+        float32 `[n_leads, ceil(n_samples * to_hz / from_hz)]`.
+    """
+    ratio = (Fraction(to_hz) / Fraction(from_hz)).limit_denominator(_MAX_FACTOR)
+    up, down = ratio.numerator, ratio.denominator
+    if up == down:
+        return signal_mv.astype(np.float32, copy=False)
+    doubles = signal_mv.astype(np.float64)
+    resampled = resample_poly(
+        doubles, up, down, axis=-1, window=_low_pass(max(up, down)), padtype="line"
+    )
+    return np.asarray(resampled, dtype=np.float32)
+
+
+@lru_cache(maxsize=16)
+def _low_pass(longest: int) -> np.ndarray:
+    """Design the filter for the rate that both rates divide."""
+    n_taps = 2 * _FILTER_PERIODS * longest + 1
+    window = kaiser(n_taps, _KAISER_BETA, sym=True)
+    ideal = np.sinc(_CUTOFF / longest * (np.arange(n_taps) - (n_taps - 1) / 2)) * window
+    return ideal / ideal.sum()
+
+
+def row_of_recording(recording: Recording, settings: IngestSettings) -> Row:
+    """Check a recording and bring it to the rate and the scale of the shard set.
+
+    Raises:
+        RecordingError: It cannot be used: `missing_lead`, `nan`, `flat_lead`, `amplitude`, `empty`.
+    """
+    name = f"recording {recording.record_id}"
+    leads = tuple(lead for lead in settings.leads if lead in recording.leads)
+    missing = [lead for lead in settings.leads if lead not in leads]
+    if not leads or (missing and settings.missing_leads == "quarantine"):
+        raise RecordingError(f"{name} lacks {', '.join(missing)}", "missing_lead")
+    signal_mv = recording.signal_mv[[recording.leads.index(lead) for lead in leads]]
+    if signal_mv.shape[1] == 0:
+        raise RecordingError(f"{name} has no samples", "empty")
+    if not np.isfinite(signal_mv).all():
+        raise RecordingError(f"{name} has samples that are not numbers", "nan")
+    flat = tuple(
+        lead for lead, values in zip(leads, signal_mv, strict=True) if np.ptp(values) < MV_PER_BIT
+    )
+    if flat and settings.flat_leads == "quarantine":
+        raise RecordingError(f"{name} is constant in {', '.join(flat)}", "flat_lead")
+    resampled = resample(signal_mv, recording.sampling_rate_hz, settings.sampling_rate_hz)
+    bits = np.rint(resampled.astype(np.float64) / MV_PER_BIT)
+    if np.abs(bits).max() > _INT16_MAX:
+        worst_mv = float(np.abs(resampled).max())
+        raise RecordingError(
+            f"{name} reaches {worst_mv:.1f} mV, 16 bits hold {_INT16_MAX * MV_PER_BIT:.3f} mV",
+            "amplitude",
+        )
+    return Row(recording=recording, signal=bits.astype(np.int16), leads=leads, flat_leads=flat)
+
+
+def record_batch(rows: Sequence[Row], settings: IngestSettings) -> pa.RecordBatch:
+    """Put rows into Arrow columns.
+
+    Raises:
+        ConfigError: A lead has more samples than one shard can count.
+    """
+    schema = shard_schema(settings.leads, settings.sampling_rate_hz)
+    recordings = [row.recording for row in rows]
+    columns = {
+        "record_id": [recording.record_id for recording in recordings],
+        "patient_id": [recording.patient_id for recording in recordings],
+        "source": [recording.source for recording in recordings],
+        "fold": [recording.fold for recording in recordings],
+        "age": [recording.age for recording in recordings],
+        "sex": [recording.sex for recording in recordings],
+        "codes": [recording.codes for recording in recordings],
+        "likelihoods": [recording.likelihoods for recording in recordings],
+        "flat_leads": [row.flat_leads for row in rows],
+        "n_samples": [row.signal.shape[1] for row in rows],
+    }
+    arrays = [pa.array(values, schema.field(name).type) for name, values in columns.items()]
+    arrays += [_lead_array(rows, lead, settings) for lead in settings.leads]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _lead_array(rows: Sequence[Row], lead: str, settings: IngestSettings) -> pa.Array:
+    parts = [
+        row.signal[row.leads.index(lead)] if lead in row.leads else np.empty(0, np.int16)
+        for row in rows
+    ]
+    offsets = np.concatenate([[0], np.cumsum([len(part) for part in parts])])
+    if offsets[-1] > _LIST_MAX:
+        raise ConfigError(
+            f"{len(rows)} recordings have {offsets[-1]} samples a lead, a shard holds {_LIST_MAX}. "
+            f"Set rows_per_shard below {settings.rows_per_shard}."
+        )
+    absent = np.array([lead not in row.leads for row in rows], dtype=bool)
+    return pa.ListArray.from_arrays(
+        pa.array(offsets, pa.int32()),
+        pa.array(np.concatenate([np.empty(0, np.int16), *parts])),
+        mask=pa.array(absent) if absent.any() else None,
+    )
+
+
+def write_shard(batch: pa.RecordBatch, path: Location, compression: str) -> str:
+    """Write a shard aside, move it into place, and return its hash."""
+    codec = None if compression == "none" else compression
+    options = pa.ipc.IpcWriteOptions(compression=codec)
+    with (
+        path.writing_aside() as aside,
+        pa.ipc.new_file(str(aside), batch.schema, options=options) as writer,
+    ):
+        writer.write_batch(batch)
+    return path.sha256()
+
+
+def with_folds(batch: pa.RecordBatch, folds: np.ndarray) -> pa.RecordBatch:
+    """Return the batch with other folds; the signals are the same buffers."""
+    place = batch.schema.get_field_index("fold")
+    return batch.set_column(place, batch.schema.field(place), pa.array(folds, pa.int16()))

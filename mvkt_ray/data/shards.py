@@ -1,0 +1,354 @@
+"""Shards: recordings as Arrow files with one column per lead, memory-mapped.
+
+Reads: `manifest.json`, `quarantine.parquet` and `recordings/*.arrow` of a shard set. A student that
+sees one lead touches the pages of that lead only; every process of a node shares one copy of them.
+"""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from mvkt_ray.artifacts import Manifest, find_damage, read_manifest
+from mvkt_ray.data.recording import LEADS, Recording
+from mvkt_ray.data.tasks import Task, read_task, unknown_codes_message
+from mvkt_ray.errors import ArtifactError, ConfigError, DataError
+from mvkt_ray.location import Location
+
+KIND = "shards"
+RECORDINGS_FOLDER = "recordings"
+QUARANTINE_NAME = "quarantine.parquet"
+MV_PER_BIT = 0.001
+"""1 uV per bit: what PTB-XL, CPSC and the Challenges were digitised with."""
+
+QUARANTINE_SCHEMA = pa.schema(
+    [(name, pa.string()) for name in ("record_id", "path", "reason", "message")]
+)
+
+
+def shard_schema(leads: Sequence[str], sampling_rate_hz: int) -> pa.Schema:
+    """Return the columns of a shard; the scale of a lead is in its field's metadata."""
+    unit = {"unit": "mV", "mv_per_bit": str(MV_PER_BIT)}
+    return pa.schema(
+        [
+            pa.field("record_id", pa.string(), nullable=False),
+            pa.field("patient_id", pa.string(), nullable=False),
+            pa.field("source", pa.string(), nullable=False),
+            pa.field("fold", pa.int16()),
+            pa.field("age", pa.float32(), metadata={"unit": "years"}),
+            pa.field("sex", pa.string()),
+            pa.field("codes", pa.list_(pa.string()), nullable=False),
+            pa.field("likelihoods", pa.list_(pa.float32()), nullable=False),
+            pa.field("flat_leads", pa.list_(pa.string()), nullable=False),
+            pa.field("n_samples", pa.int32(), nullable=False),
+            *(pa.field(lead, pa.list_(pa.int16()), metadata=unit) for lead in leads),
+        ],
+        metadata={"sampling_rate_hz": str(sampling_rate_hz)},
+    )
+
+
+def shard_name(index: int) -> str:
+    """Path of a shard inside its shard set."""
+    return f"{RECORDINGS_FOLDER}/shard-{index:05d}.arrow"
+
+
+class ShardFile:
+    """One Arrow file of one record batch, mapped at the first access."""
+
+    def __init__(self, path: Path, *, compressed: bool = False) -> None:
+        self.path = path
+        self._compressed = compressed
+
+    @cached_property
+    def _source(self) -> pa.MemoryMappedFile:
+        source = pa.memory_map(str(self.path))
+        n_batches = pa.ipc.open_file(source).num_record_batches
+        if n_batches != 1:
+            raise ArtifactError(
+                f"{self.path} has {n_batches} record batches, a shard has one: it was not written "
+                "by mvkt ingest. Make the shards again."
+            )
+        return source
+
+    @cached_property
+    def _batch(self) -> pa.RecordBatch:
+        return pa.ipc.open_file(self._source).get_batch(0)
+
+    def batch(self) -> pa.RecordBatch:
+        """Return all columns; of an uncompressed shard they lie in the mapped file."""
+        return self._batch
+
+    def column(self, name: str) -> pa.Array:
+        """Return a column; of an uncompressed shard without copying its values."""
+        if not self._compressed:
+            return self._batch.column(name)
+        # Naming the fields makes Arrow copy all of them, but decompress the named ones only.
+        schema = pa.ipc.open_file(self._source).schema
+        wanted = pa.ipc.IpcReadOptions(included_fields=[schema.get_field_index(name)])
+        return pa.ipc.open_file(self._source, options=wanted).get_batch(0).column(0)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class LeadColumn:
+    """One lead of all recordings, one array per shard."""
+
+    lead: str
+    values: tuple[np.ndarray, ...]
+    """int16, read-only, `MV_PER_BIT` mV per bit; the recordings of a shard one after the other."""
+    offsets: tuple[np.ndarray, ...]
+    """int64 `[n_rows + 1]`: recording i of a shard is `values[offsets[i]:offsets[i + 1]]`."""
+
+    def starts(self) -> np.ndarray:
+        """Return int64 `[n_recordings]`: where each recording begins within its shard's values."""
+        return np.concatenate([offsets[:-1] for offsets in self.offsets])
+
+    def lengths(self) -> np.ndarray:
+        """Return int64 `[n_recordings]` in samples; 0 where a recording lacks the lead."""
+        return np.concatenate([np.diff(offsets) for offsets in self.offsets])
+
+
+class Shards:
+    """A finished shard set. Rows are numbered over all shards, in the order of the files."""
+
+    def __init__(self, location: Location, manifest: Manifest, leads: tuple[str, ...]) -> None:
+        self.location = location
+        self.manifest = manifest
+        self.leads = leads
+        names = sorted(name for name in manifest.files if name.startswith(f"{RECORDINGS_FOLDER}/"))
+        compressed = manifest.details["compression"] != "none"
+        self._files = [
+            ShardFile(location.local_path / name, compressed=compressed) for name in names
+        ]
+        rows = [manifest.files[name].n_rows or 0 for name in names]
+        self.row_starts = np.concatenate([[0], np.cumsum(rows)]).astype(np.int64)
+        """int64 `[n_shards + 1]`: the row that each shard begins with."""
+        self._lead_columns: dict[str, LeadColumn] = {}
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of what was ingested and how."""
+        return self.manifest.fingerprint
+
+    @property
+    def n_recordings(self) -> int:
+        """Recordings that can be used; those in quarantine are not among them."""
+        return int(self.row_starts[-1])
+
+    @property
+    def sampling_rate_hz(self) -> int:
+        """One rate for all recordings."""
+        return int(self.manifest.details["sampling_rate_hz"])
+
+    @cached_property
+    def tasks(self) -> Mapping[str, Task]:
+        """The tasks that the source offers, by name."""
+        tasks = self.manifest.details["tasks"]
+        return {name: Task.from_json(task) for name, task in tasks.items()}
+
+    def task(self, name: str) -> Task:
+        """Return a task of the source by its name, or a user's by the path of its YAML file.
+
+        Raises:
+            ConfigError: There is no such task, or a code of the user's task never occurs.
+        """
+        if name in self.tasks:
+            return self.tasks[name]
+        if name.endswith((".yaml", ".yml")):
+            task = read_task(name)
+            if problem := unknown_codes_message(task, self.manifest.details["codes"]):
+                raise ConfigError(problem)
+            return task
+        near = difflib.get_close_matches(name, self.tasks, 1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise ConfigError(
+            f"these shards have no task {name!r}; {hint}They have "
+            f"{', '.join(self.tasks) or 'none'}. Name one of them, or the path of a YAML file "
+            "that defines one."
+        )
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        """Return a column over all shards, as Arrow has it."""
+        kind = shard_schema(self.leads, self.sampling_rate_hz).field(name).type
+        return pa.chunked_array([file.column(name) for file in self._files], type=kind)
+
+    def _strings(self, name: str) -> np.ndarray:
+        return self.column(name).to_numpy()
+
+    def record_ids(self) -> np.ndarray:
+        """Return `[n_recordings]` of str."""
+        return self._strings("record_id")
+
+    def patient_ids(self) -> np.ndarray:
+        """Return `[n_recordings]` of str."""
+        return self._strings("patient_id")
+
+    def sexes(self) -> np.ndarray:
+        """Return `[n_recordings]` of `female`, `male` or None."""
+        return self._strings("sex")
+
+    def ages(self) -> np.ndarray:
+        """Return float32 `[n_recordings]` in years; NaN where unknown."""
+        return self.column("age").to_numpy().astype(np.float32)
+
+    def folds(self) -> np.ndarray:
+        """Return int16 `[n_recordings]`; -1 where the source gives a recording no fold."""
+        return pc.fill_null(self.column("fold"), pa.scalar(-1, pa.int16())).to_numpy()
+
+    def n_samples(self) -> np.ndarray:
+        """Return int32 `[n_recordings]`."""
+        return self.column("n_samples").to_numpy()
+
+    def codes(self) -> list[tuple[str, ...]]:
+        """Return the label codes of each recording; slow for millions, where `labels` is not."""
+        return [tuple(codes) for codes in self.column("codes").to_pylist()]
+
+    def likelihoods(self) -> list[tuple[float, ...]]:
+        """Return the likelihood of each code, 0 to 100."""
+        return [tuple(values) for values in self.column("likelihoods").to_pylist()]
+
+    def labels(self, task: Task, min_likelihood: float = 0.0) -> np.ndarray:
+        """Return float32 `[n_recordings, n_classes]`, what `Task.labels` gives; shard by shard."""
+        labels = np.zeros((self.n_recordings, len(task.classes)), dtype=np.float32)
+        for start, file in zip(self.row_starts, self._files, strict=False):
+            codes, likelihoods = file.column("codes"), file.column("likelihoods")
+            part = labels_of(codes, likelihoods, task, min_likelihood)
+            labels[start : start + len(part)] = part
+        return labels
+
+    def lead(self, lead: str) -> LeadColumn:
+        """Return a lead of all recordings, without copying when the shards are not compressed."""
+        if lead not in self._lead_columns:
+            check_leads([lead], self.leads)
+            columns = [file.column(lead) for file in self._files]
+            self._lead_columns[lead] = LeadColumn(
+                lead=lead,
+                values=tuple(column.values.to_numpy(zero_copy_only=True) for column in columns),
+                offsets=tuple(column.offsets.to_numpy().astype(np.int64) for column in columns),
+            )
+        return self._lead_columns[lead]
+
+    def has_all_leads(self) -> np.ndarray:
+        """Return bool `[n_recordings]`: whether no lead of `leads` is missing."""
+        present = np.ones(self.n_recordings, dtype=bool)
+        if self.manifest.counts["n_with_missing_lead"]:
+            for lead in self.leads:
+                present &= self.lead(lead).lengths() > 0
+        return present
+
+    def locate(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the shard of each row, and the row's number within that shard."""
+        shard = np.searchsorted(self.row_starts, rows, side="right") - 1
+        return shard, rows - self.row_starts[shard]
+
+    def row_of(self, record_id: str) -> int:
+        """Return the row of a recording.
+
+        Raises:
+            DataError: No such recording, or it is in quarantine, with the reason.
+        """
+        row = pc.index(self.column("record_id"), record_id).as_py()
+        if row >= 0:
+            return row
+        table = self.quarantine()
+        at = pc.index(table["record_id"], record_id).as_py()
+        if at >= 0:
+            reason, message = table["reason"][at].as_py(), table["message"][at].as_py()
+            raise DataError(f"recording {record_id!r} is in quarantine ({reason}): {message}")
+        examples = self.record_ids()[:3]
+        raise DataError(
+            f"these shards have no recording {record_id!r}; their ids are like "
+            f"{', '.join(map(repr, examples))}. Check the id."
+        )
+
+    def recording(self, row: int) -> Recording:
+        """Return one recording in mV, for drawing; leads that it lacks are left out."""
+        (shard,), (inside,) = self.locate(np.array([row]))
+        file = self._files[shard]
+        values = {name: file.column(name)[int(inside)].as_py() for name in _RECORDING_COLUMNS}
+        signals: dict[str, np.ndarray] = {}
+        for lead in self.leads:
+            column = self.lead(lead)
+            begin, end = column.offsets[shard][inside : inside + 2]
+            if end > begin:
+                signals[lead] = column.values[shard][begin:end] * np.float32(MV_PER_BIT)
+        return Recording(
+            **values,
+            codes=tuple(file.column("codes")[int(inside)].as_py()),
+            likelihoods=tuple(file.column("likelihoods")[int(inside)].as_py()),
+            signal_mv=np.stack(list(signals.values())),
+            sampling_rate_hz=float(self.sampling_rate_hz),
+            leads=tuple(signals),
+        )
+
+    def quarantine(self) -> pa.Table:
+        """Return the recordings that could not be used: record_id, path, reason, message."""
+        return pq.read_table(self.location.local_path / QUARANTINE_NAME)
+
+
+_RECORDING_COLUMNS = ("record_id", "patient_id", "source", "fold", "age", "sex")
+
+
+def labels_of(
+    codes: pa.ListArray, likelihoods: pa.ListArray, task: Task, min_likelihood: float = 0.0
+) -> np.ndarray:
+    """Return float32 `[n_rows, n_classes]` from the columns of a shard, without Python per row."""
+    labels = np.zeros((len(codes), len(task.classes)), dtype=np.float32)
+    encoded = codes.flatten().dictionary_encode()
+    row = np.repeat(np.arange(len(codes)), np.diff(codes.offsets.to_numpy()))
+    code = encoded.indices.to_numpy()
+    if min_likelihood > 0:
+        counts = likelihoods.flatten().to_numpy() >= min_likelihood
+        row, code = row[counts], code[counts]
+    of_code = [task.class_of_code.get(name, ()) for name in encoded.dictionary.to_pylist()]
+    for column, name in enumerate(task.classes):
+        belongs = np.array([name in classes for classes in of_code], dtype=bool)
+        labels[row[belongs[code]], column] = 1.0
+    return labels
+
+
+def check_leads(wanted: Sequence[str], there: Sequence[str]) -> None:
+    """Raise unless every wanted lead is there.
+
+    Raises:
+        DataError: Names the leads that there are.
+    """
+    missing = [lead for lead in wanted if lead not in there]
+    if missing:
+        lower = {lead.lower(): lead for lead in there}
+        near = lower.get(missing[0].lower())
+        hint = f" (did you mean {near!r}?)" if near else ""
+        raise DataError(
+            f"these shards have no lead {', '.join(map(repr, missing))}{hint}; their leads are "
+            f"{', '.join(there)}. Choose among these, or ingest the lead."
+        )
+
+
+def open_shards(location: str | Path | Location, *, leads: Sequence[str] | None = None) -> Shards:
+    """Open a shard set: check its manifest and the sizes of its files, map nothing yet.
+
+    Args:
+        location: Folder that `mvkt ingest` made.
+        leads: The only ones that will be used; all by default.
+
+    Raises:
+        ArtifactError: It is no finished shard set, or a file changed its size.
+        DataError: It lacks a lead.
+    """
+    place = Location.parse(location)
+    manifest = read_manifest(place, KIND)
+    problems = find_damage(place, manifest, hashes=False)
+    if problems:
+        raise ArtifactError(
+            f"{place} was changed after it was published: {'; '.join(problems[:5])}. Make the "
+            f"shards again: {manifest.command or 'mvkt ingest'}"
+        )
+    there = tuple(manifest.details["leads"])
+    check_leads(leads or (), there)
+    wanted = there if leads is None else tuple(lead for lead in LEADS if lead in leads)
+    return Shards(place, manifest, wanted)

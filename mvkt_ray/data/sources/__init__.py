@@ -1,0 +1,42 @@
+"""Where recordings come from: one file per dataset, and the table of them.
+
+To add a dataset, write a frozen dataclass that offers what `Source` asks for, and add a row here.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mvkt_ray.data.sources.cinc2021 import Cinc2021
+from mvkt_ray.data.sources.cpsc2018 import Cpsc2018
+from mvkt_ray.data.sources.options import checked_options
+from mvkt_ray.data.sources.ptbxl import PtbXl
+from mvkt_ray.data.sources.source import Source
+from mvkt_ray.data.sources.synthetic import Synthetic
+from mvkt_ray.data.sources.wfdb_folder import WfdbFolder
+from mvkt_ray.errors import ConfigError
+
+__all__ = ["SOURCES", "Source", "open_source"]
+
+SOURCES: dict[str, type[Source]] = {
+    source.name: source for source in (PtbXl, Cpsc2018, Cinc2021, WfdbFolder, Synthetic)
+}
+"""Every source, by the name that users give."""
+
+
+def open_source(name: str, location: str, options: Mapping[str, object]) -> Source:
+    """Make the source of that name; no file is touched yet.
+
+    Args:
+        name: a key of `SOURCES`.
+        location: folder of the dataset; the synthetic source needs none and takes any.
+        options: fields of the source's dataclass, typed or as text.
+
+    Raises:
+        ConfigError: for an unknown name or option, or a value out of range.
+    """
+    if name not in SOURCES:
+        raise ConfigError(
+            f"there is no source {name!r}; the sources are {', '.join(SOURCES)}. Name one of them."
+        )
+    cls: Any = SOURCES[name]
+    return cls(location=location, **checked_options(name, cls, options))

@@ -1,0 +1,139 @@
+"""What the PhysioNet Challenges 2020 and 2021 share: listing, header comments, codes, tasks.
+
+Perez Alday et al., Physiological Measurement 41(12), 124003 (2020); Reyna et al., "Will Two Do?",
+Computing in Cardiology 48 (2021). Codes are SNOMED CT.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from mvkt_ray.data.recording import Recording, RecordingRef
+from mvkt_ray.data.sources.source import CERTAIN, age_of, each_once, sex_of
+from mvkt_ray.data.sources.wfdb_record import read_wfdb
+from mvkt_ray.data.tasks import Task
+
+CPSC_CLASSES: dict[str, str] = {
+    "Normal": "426783006",
+    "AF": "164889003",
+    "I-AVB": "270492004",
+    "LBBB": "164909002",
+    "RBBB": "59118001",
+    "PAC": "284470004",
+    "PVC": "164884008",
+    "STD": "429622005",
+    "STE": "164931005",
+}
+"""The nine classes of CPSC 2018, in the order of its numbers 1 to 9, and their SNOMED CT codes."""
+
+_CODE_OF_TEXT = {text.lower(): code for text, code in CPSC_CLASSES.items()}
+
+ICBEB9 = Task.of_classes(
+    "icbeb9",
+    {
+        **{name: [code] for name, code in CPSC_CLASSES.items()},
+        # Other sources of the Challenge write these for the same.
+        "RBBB": [CPSC_CLASSES["RBBB"], "713427006"],
+        "PAC": [CPSC_CLASSES["PAC"], "63593006"],
+    },
+    sort=False,
+)
+"""CPSC 2018 = ICBEB 2018. PVC, STD and STE are codes that the Challenge does not score."""
+
+CINC26 = Task.of_classes(
+    "cinc26",
+    {
+        "AF": ["164889003"],
+        "AFL": ["164890007"],
+        "BBB": ["6374002"],
+        "Brady": ["426627000"],
+        "CLBBB": ["733534002", "164909002"],
+        "CRBBB": ["713427006", "59118001"],
+        "IAVB": ["270492004"],
+        "IRBBB": ["713426002"],
+        "LAD": ["39732003"],
+        "LAnFB": ["445118002"],
+        "LPR": ["164947007"],
+        "LQRSV": ["251146004"],
+        "LQT": ["111975006"],
+        "NSIVCB": ["698252002"],
+        "NSR": ["426783006"],
+        "PAC": ["284470004", "63593006"],
+        "PR": ["10370003"],
+        "PRWP": ["365413008"],
+        "PVC": ["427172004", "17338001"],
+        "QAb": ["164917005"],
+        "RAD": ["47665007"],
+        "SA": ["427393009"],
+        "SB": ["426177001"],
+        "STach": ["427084000"],
+        "TAb": ["164934002"],
+        "TInv": ["59931005"],
+    },
+)
+"""The 30 scored classes of 2021 after the Challenge's four merges (dx_mapping_scored.csv)."""
+
+SNOMED_TASKS = {task.name: task for task in (ICBEB9, CINC26)}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChallengeFacts:
+    """What the comments of a Challenge header say of the patient."""
+
+    age: float | None
+    sex: Literal["female", "male"] | None
+    codes: tuple[str, ...]
+
+
+def challenge_facts(comments: Sequence[str]) -> ChallengeFacts:
+    """Read `Age: 74`, `Sex: Male` and `Dx: 59118001,284470004` from comments without their `#`.
+
+    Seen in real headers, and read: `# Dx:` with a space, text labels of CPSC 2018 (`RBBB`), codes
+    that are given twice, commas too many, and an age of `NaN`.
+    """
+    facts: dict[str, str] = {}
+    for comment in comments:
+        key, colon, value = comment.partition(":")
+        if colon:
+            facts.setdefault(key.strip().lower(), value.strip())
+    codes = [snomed_code(text) for text in facts.get("dx", "").split(",")]
+    return ChallengeFacts(
+        age=age_of(facts.get("age")), sex=sex_of(facts.get("sex")), codes=each_once(codes)
+    )
+
+
+def snomed_code(label: str) -> str:
+    """Return the SNOMED CT code of a text label of CPSC 2018; anything else as it is."""
+    return _CODE_OF_TEXT.get(label.strip().lower(), label.strip())
+
+
+def list_records(folder: Path) -> Iterator[str]:
+    """Yield the records below a folder, as paths without extension, in sorted order.
+
+    A signal without a header is listed too: reading it tells what is missing.
+    """
+    for place, folders, files in os.walk(folder):
+        folders.sort()
+        names = {name[:-4] for name in files if name.endswith((".hea", ".mat"))}
+        for name in sorted(names):
+            yield os.path.join(place, name)
+
+
+def read_challenge_record(ref: RecordingRef) -> Recording:
+    """Read a record of the Challenge; every record is its own patient, for it names none."""
+    signal = read_wfdb(ref.path)
+    facts = challenge_facts(signal.comments)
+    return Recording(
+        source=ref.source,
+        record_id=ref.record_id,
+        patient_id=ref.record_id,
+        signal_mv=signal.signal_mv,
+        sampling_rate_hz=signal.sampling_rate_hz,
+        leads=signal.leads,
+        age=facts.age,
+        sex=facts.sex,
+        codes=facts.codes,
+        likelihoods=(CERTAIN,) * len(facts.codes),
+    )

@@ -1,0 +1,157 @@
+"""CPSC 2018 (= ICBEB 2018): 12-lead ECGs of 6 to 60 s at 500 Hz with nine classes.
+
+Liu et al., Journal of Medical Imaging and Health Informatics 8(7), 1368-1373 (2018).
+
+Reads: the original `TrainingSet*/A0001.mat` with `REFERENCE.csv`, or the layout of the PhysioNet
+Challenge, `training/cpsc_2018/g1/A0001.hea` and `.mat`.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from scipy.io import loadmat
+
+from mvkt_ray.data.recording import LEADS, Recording, RecordingRef
+from mvkt_ray.data.sources.challenge import (
+    CPSC_CLASSES,
+    SNOMED_TASKS,
+    list_records,
+    read_challenge_record,
+)
+from mvkt_ray.data.sources.source import (
+    CERTAIN,
+    age_of,
+    each_once,
+    find_folder,
+    read_rows,
+    sex_of,
+)
+from mvkt_ray.data.tasks import Task
+from mvkt_ray.errors import DataError, RecordingError
+
+REFERENCE = "REFERENCE.csv"
+_LABEL_COLUMNS = ("First_label", "Second_label", "Third_label")
+_RATE_HZ = 500.0
+_CODES = tuple(CPSC_CLASSES.values())
+_LAYOUT = (
+    "TrainingSet1/ and the like with *.mat and REFERENCE.csv (the original), or "
+    "training/cpsc_2018/g1/*.hea and *.mat (as in the PhysioNet Challenge)"
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cpsc2018:
+    """CPSC 2018 in either layout, with SNOMED CT codes in both; a record is its own patient."""
+
+    name: ClassVar[str] = "cpsc2018"
+
+    location: str
+    """Folder of either layout; which one it is, is seen from the files."""
+
+    @property
+    def has_folds(self) -> bool:
+        """CPSC 2018 has none."""
+        return False
+
+    def references(self, sampling_rate_hz: int) -> Iterator[RecordingRef]:
+        """List the records of the reference in its order, or of the Challenge's folders sorted."""
+        folder = find_folder(self.location, _LAYOUT)
+        tables = [path for path in [folder / REFERENCE, *sorted(folder.glob(f"*/{REFERENCE}"))]
+                  if path.is_file()]  # fmt: skip
+        if tables:
+            return _original_references(folder, _labels_of(tables))
+        for candidate in (folder / "training" / "cpsc_2018", folder / "cpsc_2018", folder):
+            if candidate.is_dir() and next(list_records(candidate), None) is not None:
+                return _challenge_references(candidate)
+        raise DataError(
+            f"{folder} is not CPSC 2018: it has neither {REFERENCE!r} (there or in a folder below) "
+            f"nor WFDB headers; it should hold {_LAYOUT}. Give the folder that has these."
+        )
+
+    def read(self, ref: RecordingRef) -> Recording:
+        """Read one record, from an ECG struct or with a header."""
+        if ref.path.endswith(".mat"):
+            return _read_struct(ref)
+        return read_challenge_record(ref)
+
+    def tasks(self) -> Mapping[str, Task]:
+        """Return `icbeb9` and `cinc26`."""
+        return SNOMED_TASKS
+
+
+def _labels_of(tables: list[Path]) -> dict[str, str]:
+    """Join the references; a record that several of them list keeps its first row."""
+    labels: dict[str, str] = {}
+    for table in tables:
+        for row in read_rows(table, ("Recording", _LABEL_COLUMNS[0]), "CPSC 2018's reference"):
+            values = [row.get(column, "") for column in _LABEL_COLUMNS]
+            labels.setdefault(row["Recording"].strip(), ",".join(values))
+    return labels
+
+
+def _original_references(folder: Path, labels: Mapping[str, str]) -> Iterator[RecordingRef]:
+    files = {path.stem: path for path in sorted([*folder.glob("*.mat"), *folder.glob("*/*.mat")])}
+    # A file that the reference leaves out is listed too, without labels, so that none vanishes.
+    for record_id in [*labels, *(name for name in files if name not in labels)]:
+        path = files.get(record_id, folder / f"{record_id}.mat")
+        yield RecordingRef(
+            source=Cpsc2018.name,
+            record_id=record_id,
+            path=os.fspath(path),
+            metadata={"labels": labels.get(record_id, "")},
+        )
+
+
+def _challenge_references(folder: Path) -> Iterator[RecordingRef]:
+    for path in list_records(folder):
+        yield RecordingRef(source=Cpsc2018.name, record_id=Path(path).name, path=path)
+
+
+def _read_struct(ref: RecordingRef) -> Recording:
+    """Read the struct `ECG` with `sex`, `age` and `data`, 12 leads x samples, in mV."""
+    if not os.path.isfile(ref.path):
+        raise RecordingError(f"there is no file {ref.path}", "missing_file")
+    try:
+        struct = loadmat(ref.path, squeeze_me=True, variable_names=["ECG"])["ECG"]
+        signal_mv = np.asarray(struct["data"].item(), dtype=np.float32)
+        sex, age = str(struct["sex"].item()), struct["age"].item()
+    except Exception as cause:  # scipy raises what a damaged file happens to lead to
+        raise RecordingError(
+            f"{ref.path} has no struct ECG with sex, age and data: {cause}", "unreadable"
+        ) from cause
+    if signal_mv.size == 0:
+        raise RecordingError(f"{ref.path}: data has no samples", "truncated")
+    if signal_mv.ndim != 2 or len(signal_mv) != len(LEADS):
+        raise RecordingError(
+            f"{ref.path}: data is {'x'.join(map(str, signal_mv.shape))}, not {len(LEADS)} leads x "
+            "samples",
+            "missing_lead",
+        )
+    if not np.isfinite(signal_mv).all():
+        raise RecordingError(f"{ref.path}: data has samples that are not finite", "nan")
+    codes = each_once([_code(label) for label in str(ref.metadata["labels"]).split(",")])
+    return Recording(
+        source=ref.source,
+        record_id=ref.record_id,
+        patient_id=ref.record_id,
+        # The format names no leads: its order is that of LEADS.
+        signal_mv=np.ascontiguousarray(signal_mv),
+        sampling_rate_hz=_RATE_HZ,
+        leads=LEADS,
+        age=age_of(age),
+        sex=sex_of(sex),
+        codes=codes,
+        likelihoods=(CERTAIN,) * len(codes),
+    )
+
+
+def _code(label: str) -> str:
+    """Return the SNOMED CT code of a class number 1 to 9; anything else as it is."""
+    number = label.strip().removesuffix(".0")
+    if number.isdigit() and 1 <= int(number) <= len(_CODES):
+        return _CODES[int(number) - 1]
+    return number

@@ -1,0 +1,174 @@
+"""Splits: training and validation recordings of a task, by fold; the test split is only counted.
+
+Reads: the small columns of a shard set.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from mvkt_ray.config import FoldsConfig
+from mvkt_ray.data.folds import patients_in_several_folds
+from mvkt_ray.data.shards import Shards
+from mvkt_ray.data.tasks import Task
+from mvkt_ray.errors import DataError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Split:
+    """Recordings of some folds that have a label of the task, in the order of the shards."""
+
+    name: str
+    """`train` or `val`."""
+    rows: np.ndarray
+    """int64 `[n]`: rows of the shard set, ascending."""
+    labels: np.ndarray
+    """float32 `[n, n_classes]`, multi-hot."""
+    record_ids: np.ndarray
+    """str `[n]`."""
+    patient_ids: np.ndarray
+    """str `[n]`."""
+    classes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class TrainingSplits:
+    """What a model may learn from and be chosen by."""
+
+    train: Split
+    val: Split
+    n_without_label: int
+    """Recordings of the train and validation folds that have no label of the task: left out."""
+    n_without_lead: int
+    """Recordings of these folds that lack a lead: left out."""
+    n_test: int
+    """Recordings that the test split has; which they are is not said here."""
+
+
+def open_training_splits(
+    shards: Shards, task: Task, folds: FoldsConfig, min_likelihood: float = 0.0
+) -> TrainingSplits:
+    """Return the training and validation splits, after checks that cover the test split too.
+
+    Args:
+        shards: Opened with the leads that will be used.
+        task: Recordings without a label of it are left out, and counted.
+        folds: Which folds make which split.
+        min_likelihood: Codes below it do not count.
+
+    Raises:
+        DataError: A split is empty, or a patient is in two folds.
+    """
+    fold_of = shards.folds()
+    _refuse_shared_patients(shards, fold_of, folds)
+    labels = shards.labels(task, min_likelihood)
+    has_label = labels.sum(1) > 0
+    has_leads = shards.has_all_leads()
+    usable = has_label & has_leads
+    for name in ("train", "val", "test"):
+        _refuse_empty(name, fold_of, has_label, has_leads, folds, task)
+
+    def split(name: str, chosen: tuple[int, ...]) -> Split:
+        rows = np.flatnonzero(np.isin(fold_of, chosen) & usable)
+        return Split(
+            name=name,
+            rows=rows,
+            labels=labels[rows],
+            record_ids=shards.column("record_id").take(rows).to_numpy(),
+            patient_ids=shards.column("patient_id").take(rows).to_numpy(),
+            classes=task.classes,
+        )
+
+    seen = np.isin(fold_of, [*folds.train, *folds.val])
+    return TrainingSplits(
+        train=split("train", folds.train),
+        val=split("val", folds.val),
+        n_without_label=int((seen & ~has_label).sum()),
+        n_without_lead=int((seen & has_label & ~has_leads).sum()),
+        n_test=int((np.isin(fold_of, folds.test) & usable).sum()),
+    )
+
+
+def _refuse_shared_patients(shards: Shards, fold_of: np.ndarray, folds: FoldsConfig) -> None:
+    patients = shards.patient_ids()
+    shared = patients_in_several_folds(patients, fold_of)
+    if not len(shared):
+        return
+    split_of = {fold: name for name in ("train", "val", "test") for fold in getattr(folds, name)}
+    split = np.array([split_of.get(fold, "") for fold in fold_of], dtype=object)
+    used = pd.DataFrame({"patient": patients, "fold": fold_of, "split": split})
+    used = used[used["patient"].isin(shared) & (used["fold"] >= 0)]
+    n_splits = used[used["split"] != ""].groupby("patient")["split"].nunique()
+    across = n_splits.index[n_splits > 1]
+    patient = across[0] if len(across) else shared[0]
+    where = used[used["patient"] == patient]
+    names = " and ".join(dict.fromkeys(name for name in where["split"] if name))
+    listed = _listed(sorted(where["fold"].unique()))
+    leak = f"the splits {names} would share it" if len(across) else "folds must not share patients"
+    others = f"; so are {len(shared) - 1} more patients" if len(shared) > 1 else ""
+    raise DataError(
+        f"the patient {patient!r} is in the folds {listed}: {leak}{others}. A model must "
+        "not be judged on a patient that it has seen. Correct the folds of the source and ingest "
+        "again, or take its folds away, so that ingest makes patient-disjoint ones."
+    )
+
+
+def _refuse_empty(
+    name: str,
+    fold_of: np.ndarray,
+    has_label: np.ndarray,
+    has_leads: np.ndarray,
+    folds: FoldsConfig,
+    task: Task,
+) -> None:
+    chosen = getattr(folds, name)
+    inside = np.isin(fold_of, chosen)
+    if (inside & has_label & has_leads).any():
+        return
+    if not inside.any():
+        held = "no recording is in"
+    elif not has_leads[inside].any():
+        held = f"none of the {inside.sum()} recordings has all leads in"
+    else:
+        held = f"none of the {inside.sum()} recordings has a label of the task {task.name!r} in"
+    kinds, counts = np.unique(fold_of[has_label & has_leads], return_counts=True)
+    there = {int(fold): int(n) for fold, n in zip(kinds, counts, strict=True) if fold >= 0}
+    if not there:
+        raise DataError(
+            f"the {name} split is empty: {held} fold {_listed(chosen)}, and no recording that has "
+            f"a label of the task {task.name!r} is in any fold. Give the recordings folds and "
+            "labels, and ingest again."
+        )
+    counted = ", ".join(f"{fold} ({n})" for fold, n in there.items())
+    raise DataError(
+        f"the {name} split is empty: {held} fold {_listed(chosen)}; these shards have recordings "
+        f"with a label in the folds {counted}. Set data.folds in the study file, or --folds, for "
+        f"example {_suggestion(list(there))}."
+    )
+
+
+def _suggestion(there: list[int]) -> str:
+    """Say folds as `--folds` takes them: the last for the test, the one before for validation."""
+    if len(there) < 3:
+        return "with other recordings: three folds at least are needed"
+    return f"{_ranges(there[:-2])}/{there[-2]}/{there[-1]}"
+
+
+def _ranges(numbers: Iterable[int]) -> str:
+    """Write `1-7` or `1-3,5`."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ",".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
+
+
+def _listed(folds: Iterable[int]) -> str:
+    return ", ".join(str(int(fold)) for fold in folds)

@@ -1,0 +1,182 @@
+"""A task turns the label codes of recordings into the classes that a model learns.
+
+Rule: a code that is present counts, at any likelihood, unless a least likelihood is asked for.
+PTB-XL's form and rhythm codes nearly always carry 0, which means "unknown" there, not "absent".
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mvkt_ray.config_file import read_mapping
+from mvkt_ray.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Task:
+    """Classes, in the order of the logits, and the codes that belong to each."""
+
+    name: str
+    classes: tuple[str, ...]
+    class_of_code: Mapping[str, tuple[str, ...]]
+    """The classes of each code; a code may belong to several."""
+
+    def __post_init__(self) -> None:
+        if not self.classes:
+            raise ConfigError(f"the task {self.name!r} has no classes; it needs at least one.")
+        twice = sorted({name for name in self.classes if self.classes.count(name) > 1})
+        if twice:
+            raise ConfigError(
+                f"the task {self.name!r} names the class {twice[0]!r} twice; name it once, with "
+                "all of its codes."
+            )
+        used = {name for names in self.class_of_code.values() for name in names}
+        wrong = sorted(used.symmetric_difference(self.classes))
+        if wrong:
+            raise ConfigError(
+                f"the task {self.name!r} has the class {wrong[0]!r} either without a code or "
+                "without a place among its classes; give every class its codes."
+            )
+
+    @classmethod
+    def of_classes(
+        cls, name: str, codes_of_class: Mapping[str, Iterable[str]], *, sort: bool = True
+    ) -> "Task":
+        """Make a task from the codes of each class; classes in sorted order, or as they come."""
+        class_of_code: dict[str, tuple[str, ...]] = {}
+        for class_name, codes in codes_of_class.items():
+            for code in dict.fromkeys(codes):
+                class_of_code[code] = (*class_of_code.get(code, ()), class_name)
+        classes = sorted(codes_of_class) if sort else list(codes_of_class)
+        return cls(name=name, classes=tuple(classes), class_of_code=class_of_code)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the task as plain JSON values."""
+        return {
+            "name": self.name,
+            "classes": list(self.classes),
+            "class_of_code": {code: list(names) for code, names in self.class_of_code.items()},
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Task":
+        """Return the task that `to_json` described."""
+        return cls(
+            name=value["name"],
+            classes=tuple(value["classes"]),
+            class_of_code={code: tuple(names) for code, names in value["class_of_code"].items()},
+        )
+
+    def labels(
+        self,
+        codes: Sequence[Sequence[str]],
+        likelihoods: Sequence[Sequence[float]] | None = None,
+        min_likelihood: float = 0.0,
+    ) -> np.ndarray:
+        """Return float32 `[n_recordings, n_classes]`: 1 where a recording has a code of the class.
+
+        Args:
+            codes: of each recording.
+            likelihoods: of each code, 0 to 100; needed only with `min_likelihood`.
+            min_likelihood: codes below it do not count.
+        """
+        index_of_class = {name: index for index, name in enumerate(self.classes)}
+        columns_of_code = {
+            code: [index_of_class[name] for name in names]
+            for code, names in self.class_of_code.items()
+        }
+        labels = np.zeros((len(codes), len(self.classes)), dtype=np.float32)
+        rows: list[int] = []
+        columns: list[int] = []
+        if min_likelihood > 0 and likelihoods is None:
+            raise ValueError("min_likelihood needs the likelihoods of the codes")
+        for row, row_codes in enumerate(codes):
+            for place, code in enumerate(row_codes):
+                found = columns_of_code.get(code)
+                if found is None:
+                    continue
+                if likelihoods is not None and likelihoods[row][place] < min_likelihood:
+                    continue
+                columns += found
+                rows += [row] * len(found)
+        labels[rows, columns] = 1.0
+        return labels
+
+
+def read_task(path: str | Path) -> Task:
+    """Read a user's task: `name`, and `classes` with the list of codes of each.
+
+        name: ischaemia
+        classes:
+          MI: [IMI, AMI, ASMI]
+          STTC: [NDT, ISC_]
+
+    Classes keep the order of the file.
+
+    Raises:
+        ConfigError: when the file is missing or is not of this form.
+    """
+    shape = "a task file has `name: text` and `classes: {CLASS: [code, ...]}`"
+    value = read_mapping(path, f"Give the name of a task that the data has, or a file: {shape}.")
+    for key in value:
+        if key not in ("name", "classes"):
+            near = get_close_matches(str(key), ["name", "classes"], 1)
+            hint = f"; did you mean {near[0]!r}?" if near else "."
+            raise ConfigError(f"{path}: unknown key {key!r}: {shape}{hint}")
+    name, classes = value.get("name"), value.get("classes")
+    if not isinstance(name, str) or not name:
+        raise ConfigError(f"{path}: `name` is {name!r}; {shape}.")
+    if not isinstance(classes, Mapping) or not classes:
+        raise ConfigError(f"{path}: `classes` is {classes!r}; {shape}.")
+    codes_of_class: dict[str, list[str]] = {}
+    for class_name, codes in classes.items():
+        if not isinstance(class_name, str | int) or isinstance(class_name, bool):
+            raise ConfigError(
+                f"{path}: `classes` has the key {class_name!r}, which is not a name; YAML reads "
+                "NO, ON and dates as something else, so put it in quotes."
+            )
+        if not isinstance(codes, list) or not codes:
+            raise ConfigError(
+                f"{path}: `classes.{class_name}` is {codes!r}; it must be a list of codes, for "
+                f"example [{class_name}]."
+            )
+        for code in codes:
+            if not isinstance(code, str | int) or isinstance(code, bool):
+                raise ConfigError(
+                    f"{path}: `classes.{class_name}` has {code!r}, which is not a code; YAML reads "
+                    "NO, ON and dates as something else, so put it in quotes."
+                )
+        # SNOMED CT codes look like numbers to YAML.
+        codes_of_class[str(class_name)] = [str(code) for code in codes]
+    return Task.of_classes(name, codes_of_class, sort=False)
+
+
+def unknown_codes(task: Task, counts: Mapping[str, int]) -> tuple[str, ...]:
+    """Return the codes that a task names and no recording has, in the task's order."""
+    return tuple(code for code in task.class_of_code if not counts.get(code))
+
+
+def unknown_codes_message(task: Task, counts: Mapping[str, int]) -> str | None:
+    """Say which codes of a task no recording has, with the nearest that occur; None if all do."""
+    unknown = unknown_codes(task, counts)
+    if not unknown:
+        return None
+    parts: list[str] = []
+    for code in unknown:
+        near = get_close_matches(code, [name for name, n in counts.items() if n], 1)
+        parts.append(f"{code!r} (nearest: {near[0]!r})" if near else repr(code))
+    return (
+        f"the task {task.name!r} names codes that no recording has: {', '.join(parts)}. Correct "
+        "them in the task's file, or take them out; `mvkt inspect` lists the codes that occur."
+    )
+
+
+def codes_without_class(tasks: Iterable[Task], counts: Mapping[str, int]) -> dict[str, int]:
+    """Return the codes that occur but that no task knows, most frequent first."""
+    known = {code for task in tasks for code in task.class_of_code}
+    left = {code: n for code, n in counts.items() if code not in known and n}
+    return dict(sorted(left.items(), key=lambda item: (-item[1], item[0])))

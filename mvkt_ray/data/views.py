@@ -1,0 +1,149 @@
+"""Views: what a model sees of a recording, a value that goes into every fingerprint downstream."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from mvkt_ray.config import ViewConfig
+from mvkt_ray.data.recording import LEADS
+from mvkt_ray.data.shards import MV_PER_BIT, LeadColumn, Shards, check_leads
+from mvkt_ray.errors import ConfigError, DataError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class View:
+    """Leads, crops, and one scale for all leads."""
+
+    leads: tuple[str, ...]
+    """In canonical order."""
+    crop_samples: int
+    """Length of a training crop, and of an evaluation window."""
+    grid_samples: int
+    """Training crops start at multiples of it."""
+    stride_samples: int
+    """Evaluation windows start at multiples of it; the last one ends with the recording."""
+    mean_mv: float
+    """Of the training split, over all leads of the shards."""
+    std_mv: float
+
+    def with_leads(self, leads: Sequence[str]) -> "View":
+        """Return the view of a model that sees some of these leads, on the same scale.
+
+        Raises:
+            DataError: A lead is not among these.
+        """
+        check_leads(leads, self.leads)
+        return replace(self, leads=tuple(lead for lead in self.leads if lead in leads))
+
+    def n_crops(self, n_samples: int | np.ndarray) -> np.ndarray:
+        """Return how many training crops recordings of these lengths have; at least 1.
+
+        A recording shorter than the crop has one: it is repeated until the crop is full.
+        """
+        room = np.maximum(np.asarray(n_samples, dtype=np.int64) - self.crop_samples, 0)
+        return room // self.grid_samples + 1
+
+    def n_windows(self, n_samples: int | np.ndarray) -> np.ndarray:
+        """Return how many evaluation windows recordings of these lengths have; at least 1."""
+        room = np.maximum(np.asarray(n_samples, dtype=np.int64) - self.crop_samples, 0)
+        return -(-room // self.stride_samples) + 1
+
+    def window_starts(self, n_samples: int) -> np.ndarray:
+        """Return int64 `[n_windows]`, ascending: every sample is in some window."""
+        last = max(n_samples - self.crop_samples, 0)
+        return np.minimum(np.arange(int(self.n_windows(n_samples))) * self.stride_samples, last)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {**asdict(self), "leads": list(self.leads)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "View":
+        """Return the view that `to_json` described."""
+        return cls(**{**value, "leads": tuple(value["leads"])})
+
+
+def fit_view(
+    shards: Shards, train_rows: np.ndarray, leads: Sequence[str], config: ViewConfig
+) -> View:
+    """Make the view of a study from its training recordings.
+
+    One mean and one deviation over all samples of all leads, as in the PTB-XL benchmark (Strodthoff
+    et al. 2020), so that teacher and students see the same numbers. Sums are of whole numbers, and
+    so exact: neither the order nor the number of shards matters.
+
+    Args:
+        shards: Opened with all leads.
+        train_rows: int64, rows of the training split; no others are read.
+        leads: That the model sees; empty for all.
+        config: Crop, grid and stride in seconds.
+
+    Raises:
+        ConfigError: A length is less than one sample.
+        DataError: There is no such lead, or the training recordings are constant.
+    """
+    check_leads(leads, shards.leads)
+    lengths = {
+        name: _samples(name, getattr(config, name), shards.sampling_rate_hz)
+        for name in ("crop_s", "grid_s", "stride_s")
+    }
+    mean_mv, std_mv = _mean_and_deviation(shards, np.asarray(train_rows))
+    if not std_mv > 0:
+        raise DataError(
+            f"the {len(train_rows)} training recordings are constant ({mean_mv:g} mV), so there is "
+            "nothing to scale by. Check the recordings with mvkt inspect."
+        )
+    return View(
+        leads=tuple(lead for lead in LEADS if lead in (leads or shards.leads)),
+        crop_samples=lengths["crop_s"],
+        grid_samples=lengths["grid_s"],
+        stride_samples=lengths["stride_s"],
+        mean_mv=mean_mv,
+        std_mv=std_mv,
+    )
+
+
+def _samples(name: str, seconds: float, sampling_rate_hz: int) -> int:
+    n_samples = round(seconds * sampling_rate_hz)
+    if n_samples < 1:
+        raise ConfigError(
+            f"view.{name} is {seconds!r} s, less than one sample at {sampling_rate_hz} Hz; "
+            f"set it to {1 / sampling_rate_hz:g} s or more."
+        )
+    return n_samples
+
+
+def _mean_and_deviation(shards: Shards, rows: np.ndarray) -> tuple[float, float]:
+    shard, inside = shards.locate(np.sort(rows))
+    n = total = total_of_squares = 0
+    for lead in shards.leads:
+        column = shards.lead(lead)
+        for index in np.unique(shard):
+            part = _sums(column, int(index), inside[shard == index])
+            n, total, total_of_squares = (
+                n + part[0], total + part[1], total_of_squares + part[2],
+            )  # fmt: skip
+    if n == 0:
+        return 0.0, 0.0
+    mean = Fraction(total, n)
+    variance = Fraction(total_of_squares, n) - mean * mean
+    return float(mean) * MV_PER_BIT, float(variance) ** 0.5 * MV_PER_BIT
+
+
+def _sums(column: LeadColumn, shard: int, inside: np.ndarray) -> tuple[int, int, int]:
+    """Return number, sum and sum of squares over some recordings of a shard."""
+    values, offsets = column.values[shard], column.offsets[shard]
+    chosen = np.zeros(len(offsets) - 1, dtype=bool)
+    chosen[inside] = True
+    # Neighbours are joined, so that the values are read in few long runs.
+    edges = np.flatnonzero(np.diff(chosen, prepend=False, append=False))
+    n = total = total_of_squares = 0
+    for begin, end in edges.reshape(-1, 2):
+        part = values[offsets[begin] : offsets[end]].astype(np.int64)
+        n += len(part)
+        total += int(part.sum())
+        total_of_squares += int(np.dot(part, part))
+    return n, total, total_of_squares

@@ -1,0 +1,180 @@
+"""Which recordings count as having another disease, and drawing them.
+
+The contrastive losses push a student away from recordings that do not show the same disease. What
+that means where a recording has several diseases is a choice:
+
+- `disjoint`: the two label sets share nothing (the default, the set-valued reading of the paper);
+- `first_label`: the primary classes differ, whatever else is shared (the authors' code);
+- `any`: every other recording (plain CRD, blind to diseases).
+
+Labels of PTB-XL have no order: the primary class is the first positive one in the order of the
+task's classes unless the caller knows better. A recording without any class of the task shares
+nothing with anyone under `disjoint`, and under `first_label` has a primary class of its own kind.
+
+Shapes: A and B anchors, N training recordings, C classes, K negatives, G groups of equal labels.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mvkt_ray.errors import ConfigError
+
+NEGATIVE_RULES = ("disjoint", "first_label", "any")
+
+_STRIDES = 32
+"""Candidates for a walk's stride; at least one number in six below any M < 10^6 is coprime to M."""
+
+
+def may_be_negatives(anchor_labels_AC: Tensor, labels_BC: Tensor, rule: str) -> Tensor:
+    """Return allowed_AB: whether B may stand as another disease for A, by their labels alone.
+
+    Under `any` everything is allowed, a recording against itself too: leaving that out is the
+    caller's, who knows which rows are the same recording.
+    """
+    if rule == "disjoint":
+        return anchor_labels_AC @ labels_BC.T == 0
+    if rule == "first_label":
+        return primary_classes(anchor_labels_AC)[:, None] != primary_classes(labels_BC)
+    if rule == "any":
+        return torch.ones(
+            len(anchor_labels_AC), len(labels_BC), dtype=torch.bool, device=labels_BC.device
+        )
+    raise _unknown(rule)
+
+
+def primary_classes(labels_BC: Tensor) -> Tensor:
+    """Return the first positive class of each row; C where there is none."""
+    n_classes = labels_BC.shape[1]
+    positions_C = torch.arange(n_classes, device=labels_BC.device)
+    return torch.where(labels_BC > 0, positions_C, n_classes).amin(dim=1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NegativePools:
+    """The training recordings in groups of equal labels, and which groups may meet.
+
+    Pools are never listed: with thousands of label sets that would be thousands of times N.
+    """
+
+    group: Tensor
+    """[N]: group of each recording."""
+    place: Tensor
+    """[N]: place of each recording within its group."""
+    by_group: Tensor
+    """[N]: the recordings, group after group."""
+    start: Tensor
+    """[G]: where each group starts in `by_group`."""
+    size: Tensor
+    """[G]: recordings in each group."""
+    allowed: Tensor
+    """[G, G]: whether a recording of the second group may be a negative of one of the first."""
+
+
+def negative_pools(
+    labels_NC: Tensor, rule: str, *, primary_class_N: Tensor | None = None
+) -> NegativePools:
+    """Group the training recordings once, so that each draw is cheap.
+
+    Args:
+        labels_NC: multi-hot labels of the training recordings.
+        rule: one of `NEGATIVE_RULES`.
+        primary_class_N: for `first_label`, where the source knows a primary class.
+
+    Raises:
+        ConfigError: the rule is unknown, or there are fewer than two recordings.
+    """
+    if len(labels_NC) < 2:
+        raise ConfigError(
+            f"Negatives are other recordings, but the training split has {len(labels_NC)}. Give "
+            "the split at least 2, or set clt_weight to 0."
+        )
+    group_N, allowed_GG = _groups(labels_NC.detach().cpu(), rule, primary_class_N)
+    size_G = torch.bincount(group_N, minlength=len(allowed_GG))
+    start_G = size_G.cumsum(0) - size_G
+    by_group_N = torch.argsort(group_N, stable=True)
+    place_N = torch.empty_like(by_group_N)
+    place_N[by_group_N] = torch.arange(len(group_N)) - start_G[group_N[by_group_N]]
+    return NegativePools(
+        group=group_N,
+        place=place_N,
+        by_group=by_group_N,
+        start=start_G,
+        size=size_G,
+        # An anchor for which nothing is allowed falls back to any other recording.
+        allowed=allowed_GG | ~allowed_GG.any(dim=1, keepdim=True),
+    )
+
+
+def draw_negatives(
+    pools: NegativePools, example_B: Tensor, n_negatives: int, generator: torch.Generator
+) -> Tensor:
+    """Draw negatives_BK, for each anchor on its own from all that the rule allows.
+
+    The K negatives are distinct, and every allowed recording is equally likely: an anchor walks
+    its pool of M in steps of a random length that has no common factor with M, from a random
+    start. This is the pairwise independent sample of hashing, so a sum over the negatives has the
+    variance of an ordinary draw without replacement, but it costs K per anchor and not M. A pool
+    of fewer than K is walked through again: no member then comes up more than one time more
+    often than another.
+
+    An anchor for which nothing is allowed (its diseases are in every recording) gets any other
+    recordings instead. The anchor itself is never drawn.
+
+    Args:
+        pools: what `negative_pools` returned.
+        example_B: row of each anchor in the training split, int64.
+        n_negatives: K.
+        generator: on the CPU; where there are ranks, all must hold the same state.
+
+    Returns:
+        Rows of the training split, int64, on the CPU.
+    """
+    example_B = example_B.cpu()
+    group_B = pools.group[example_B]
+    size_BG = pools.allowed[group_B] * pools.size
+    end_BG = size_BG.cumsum(dim=1)
+
+    # The anchor's own place in its pool, beyond the end where it is not a member: stepped over.
+    is_member_B = pools.allowed[group_B, group_B]
+    own_B = (end_BG - size_BG).gather(1, group_B[:, None])[:, 0] + pools.place[example_B]
+    own_B = own_B.where(is_member_B, end_BG[:, -1])
+    turn_BK = _walks(end_BG[:, -1] - is_member_B.long(), n_negatives, generator)
+    turn_BK = turn_BK + (turn_BK >= own_B[:, None])
+
+    chosen_BK = torch.searchsorted(end_BG, turn_BK, right=True)
+    before_BK = (end_BG - size_BG).gather(1, chosen_BK)
+    return pools.by_group[pools.start[chosen_BK] + turn_BK - before_BK]
+
+
+def _groups(labels_NC: Tensor, rule: str, primary_class_N: Tensor | None) -> tuple[Tensor, Tensor]:
+    if rule == "any":
+        return torch.zeros(len(labels_NC), dtype=torch.int64), torch.ones(1, 1, dtype=torch.bool)
+    if rule == "disjoint":
+        sets_GC, group_N = torch.unique(labels_NC, dim=0, return_inverse=True)
+        return group_N, may_be_negatives(sets_GC, sets_GC, rule)
+    if rule == "first_label":
+        primary_N = primary_classes(labels_NC) if primary_class_N is None else primary_class_N.cpu()
+        classes_G, group_N = torch.unique(primary_N, return_inverse=True)
+        return group_N, ~torch.eye(len(classes_G), dtype=torch.bool)
+    raise _unknown(rule)
+
+
+def _walks(size_B: Tensor, n_steps: int, generator: torch.Generator) -> Tensor:
+    """Return K distinct numbers below each size (as far as there are K), in random walks."""
+    uniform_BJ = torch.rand(len(size_B), 1 + _STRIDES, generator=generator, dtype=torch.float64)
+    drawn_BJ = (uniform_BJ * size_B[:, None]).long()
+    start_B, stride_BJ = drawn_BJ[:, 0], drawn_BJ[:, 1:]
+    is_coprime_BJ = torch.gcd(stride_BJ, size_B[:, None]) == 1
+    first_B1 = is_coprime_BJ.long().argmax(dim=1, keepdim=True)
+    # A stride of 1 where none of them serves: a size of 1, or bad luck.
+    stride_B = stride_BJ.gather(1, first_B1)[:, 0].where(is_coprime_BJ.any(dim=1), 1)
+    return (start_B[:, None] + torch.arange(n_steps) * stride_B[:, None]) % size_B[:, None]
+
+
+def _unknown(rule: str) -> ConfigError:
+    return ConfigError(
+        f"negatives is {rule!r}, which is no rule for negatives. Use one of: "
+        f"{', '.join(NEGATIVE_RULES)}."
+    )

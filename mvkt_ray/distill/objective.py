@@ -1,0 +1,193 @@
+"""What a student minimises: the weighted sum of the label loss, MKD and CLT.
+
+    label_weight * BCE + kd_weight * MKD + clt_weight * CLT
+
+(gamma, alpha and beta in the authors' code, 1, 1 and 0.8 there.) The tables of this file are the
+only list of losses: adding one is one file in `losses/` and one row here.
+
+Shapes: B this rank's batch, C classes, D embedding, N training recordings.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mvkt_ray.config import Hyperparameters
+from mvkt_ray.distill.losses.clt_crd import ContrastiveBanks
+from mvkt_ray.distill.losses.clt_infonce import InfoNceTerm
+from mvkt_ray.distill.losses.multilabel_kd import multilabel_kd, multilabel_kd_authors
+from mvkt_ray.distill.losses.softmax_kd import softmax_kd
+from mvkt_ray.models import ProjectionHead
+from mvkt_ray.models.collectives import rows_per_rank, share_of_mean
+
+KdLoss = Callable[[Tensor, Tensor, float | Tensor], Tensor]
+"""(student_logits_BC, teacher_logits_BC, temperature) to a scalar."""
+
+CltBuilder = Callable[[Hyperparameters, Tensor, torch.Generator], nn.Module]
+"""(hyperparameters, train_labels_NC, generator) to a module that is called with
+(student_projection_BP, teacher_projection_BP, labels_BC, example_B) and returns a scalar whose mean
+over ranks is the loss of the joined batch."""
+
+
+def _crd(
+    hyperparameters: Hyperparameters, train_labels_NC: Tensor, generator: torch.Generator
+) -> nn.Module:
+    return ContrastiveBanks(
+        train_labels_NC=train_labels_NC,
+        projection_dim=hyperparameters.projection_dim,
+        n_negatives=hyperparameters.n_negatives,
+        temperature=hyperparameters.clt_temperature,
+        momentum=hyperparameters.bank_momentum,
+        negatives=hyperparameters.negatives,
+        generator=generator,
+    )
+
+
+def _infonce(
+    hyperparameters: Hyperparameters, train_labels_NC: Tensor, generator: torch.Generator
+) -> nn.Module:
+    return InfoNceTerm(
+        temperature=hyperparameters.clt_temperature, negatives=hyperparameters.negatives
+    )
+
+
+KD_LOSSES: Mapping[str, KdLoss] = MappingProxyType(
+    {
+        "multilabel_kd": multilabel_kd,
+        "multilabel_kd_authors": multilabel_kd_authors,
+        "softmax_kd": softmax_kd,
+    }
+)
+"""Losses between logits, by the name that `kd_loss` has in a study."""
+
+CLT_LOSSES: Mapping[str, CltBuilder] = MappingProxyType({"crd": _crd, "infonce": _infonce})
+"""Losses between projections, by the name that `clt_loss` has in a study."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ObjectiveTerms:
+    """The sum and its parts, float32 scalars. Their means over ranks are the joined batch's."""
+
+    total: Tensor
+    """Weighted; the one to differentiate."""
+    label: Tensor
+    """Binary cross-entropy with the labels, unweighted."""
+    kd: Tensor
+    """Unweighted; 0 where kd_weight is 0."""
+    clt: Tensor
+    """Unweighted; 0 where clt_weight is 0."""
+
+
+class Objective(nn.Module):
+    """The objective of one student, with all that it learns and remembers.
+
+    It holds trainable parameters (both projection heads, when CLT is on), which belong in the
+    optimiser, and buffers (the banks). Its `state_dict` holds the random state of the negatives
+    too, so that a loaded objective goes on with exactly the numbers it would have had.
+
+    Under torch.distributed every rank passes its own part of the batch; parts may differ in size.
+    """
+
+    def __init__(
+        self,
+        *,
+        hyperparameters: Hyperparameters,
+        train_labels_NC: Tensor,
+        student_dim: int,
+        teacher_dim: int,
+        seed: int,
+    ) -> None:
+        """Draw heads and banks from the seed alone; torch's global random state stays.
+
+        Args:
+            hyperparameters: weights, temperatures and the rest of the trial.
+            train_labels_NC: multi-hot labels of the whole training split, in its order.
+            student_dim: embedding dimension of the student.
+            teacher_dim: embedding dimension of the teacher.
+            seed: the same on every rank.
+
+        Raises:
+            ConfigError: CLT is on and the training split has fewer than two recordings.
+        """
+        super().__init__()
+        self.label_weight = hyperparameters.label_weight
+        self.kd_weight = hyperparameters.kd_weight
+        self.clt_weight = hyperparameters.clt_weight
+        self.temperature = hyperparameters.distill_temperature
+        self.kd_loss = KD_LOSSES[hyperparameters.kd_loss]
+        if self.clt_weight > 0:
+            generator = torch.Generator().manual_seed(seed)
+            dim = hyperparameters.projection_dim
+            self.student_head = ProjectionHead(student_dim, dim, generator=generator)
+            self.teacher_head = ProjectionHead(teacher_dim, dim, generator=generator)
+            self.clt_loss = CLT_LOSSES[hyperparameters.clt_loss](
+                hyperparameters, train_labels_NC, generator
+            )
+
+    @property
+    def needs_teacher(self) -> bool:
+        """Whether any term asks what the teacher says."""
+        return self.kd_weight > 0 or self.clt_weight > 0
+
+    def forward(
+        self,
+        student_logits_BC: Tensor,
+        student_embedding_BD: Tensor,
+        labels_BC: Tensor,
+        example_B: Tensor,
+        teacher_logits_BC: Tensor | None = None,
+        teacher_embedding_BD: Tensor | None = None,
+    ) -> ObjectiveTerms:
+        """Return the terms for one step; in training mode this advances banks and negatives.
+
+        Args:
+            student_logits_BC: in any precision, as are the other floating arguments.
+            student_embedding_BD: of the student's own dimension.
+            labels_BC: multi-hot.
+            example_B: rows of the training split, int64.
+            teacher_logits_BC: needed where kd_weight is above 0; no gradient flows into it.
+            teacher_embedding_BD: needed where clt_weight is above 0; likewise.
+
+        Raises:
+            ValueError: what a term needs of the teacher is not given.
+        """
+        with torch.autocast(student_logits_BC.device.type, enabled=False):
+            student_logits_BC, labels_BC = student_logits_BC.float(), labels_BC.float()
+            zero = student_logits_BC.new_zeros(())
+            share = share_of_mean(rows_per_rank(len(labels_BC), labels_BC.device))
+
+            label = (
+                functional.binary_cross_entropy_with_logits(student_logits_BC, labels_BC) * share
+            )
+            total = self.label_weight * label if self.label_weight > 0 else zero
+            kd = clt = zero
+            if self.kd_weight > 0:
+                kd = share * self.kd_loss(
+                    student_logits_BC,
+                    _given(teacher_logits_BC, "teacher_logits_BC", "kd_weight"),
+                    self.temperature,
+                )
+                total = total + self.kd_weight * kd
+            if self.clt_weight > 0:
+                clt = self.clt_loss(
+                    self.student_head(student_embedding_BD.float()),
+                    self.teacher_head(
+                        _given(teacher_embedding_BD, "teacher_embedding_BD", "clt_weight")
+                    ),
+                    labels_BC,
+                    example_B,
+                )
+                total = total + self.clt_weight * clt
+        return ObjectiveTerms(total=total, label=label.detach(), kd=kd.detach(), clt=clt.detach())
+
+
+def _given(tensor: Tensor | None, name: str, weight: str) -> Tensor:
+    if tensor is None:
+        raise ValueError(
+            f"{weight} is above 0, but {name} is None. Pass what the teacher says of this batch."
+        )
+    return tensor.detach().float()

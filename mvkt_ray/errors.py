@@ -1,0 +1,74 @@
+"""Every error that mvkt-ray raises on purpose.
+
+MvktError
+  + ConfigError            a study file, search space or option is wrong
+  + DataError              recordings or artifacts are wrong
+  |   + RecordingError     one recording cannot be used (it goes to quarantine)
+  |   + ArtifactError      an artifact is missing, unfinished, damaged or in the way
+  |   + StaleArtifactError an artifact was made from something else than what it is used with
+  + TrialError             one trial cannot go on
+  |   + TrialDivergedError its loss or its predictions are not finite
+  |   + WorkerLostError    its process or its node is gone (may be retried)
+  + ClusterError           the Ray cluster cannot do what is asked
+
+A message is a finished text with three parts: what is wrong with which value, what would be right,
+and what to do. Each class also inherits the built-in error that it refines, and survives pickling.
+"""
+
+from typing import ClassVar
+
+
+class MvktError(Exception):
+    """Base of all errors raised on purpose; the command line prints it as one paragraph."""
+
+    retriable: ClassVar[bool] = False
+    """Whether a trial that ended with this error is worth starting again unchanged."""
+
+
+class ConfigError(MvktError, ValueError):
+    """A study file, a search space or an option is wrong."""
+
+
+class DataError(MvktError, ValueError):
+    """Recordings, labels, folds or artifacts are wrong."""
+
+
+class RecordingError(DataError):
+    """One recording cannot be used; `reason` is the short word that quarantine counts by."""
+
+    def __init__(self, message: str, reason: str = "unreadable") -> None:
+        super().__init__(message, reason)
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+    @property
+    def reason(self) -> str:
+        """Short word for the cause, for example `flat_lead`."""
+        return str(self.args[1])
+
+
+class ArtifactError(DataError):
+    """An artifact is missing, unfinished, damaged, or already there."""
+
+
+class StaleArtifactError(DataError):
+    """An artifact was made from other inputs than those it is used with."""
+
+
+class TrialError(MvktError, RuntimeError):
+    """One trial cannot go on; the study does."""
+
+
+class TrialDivergedError(TrialError):
+    """The loss or the predictions of a trial are not finite."""
+
+
+class WorkerLostError(TrialError):
+    """The process or the node of a trial is gone; the trial goes on from its checkpoint."""
+
+    retriable = True
+
+
+class ClusterError(MvktError, RuntimeError):
+    """The Ray cluster cannot do what is asked of it."""

@@ -1,0 +1,263 @@
+"""Connecting to Ray, what there is to run on, and whether a plan fits it."""
+
+import contextlib
+import logging
+import math
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.exceptions import GetTimeoutError, RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from mvkt_ray.config import ResourcesConfig, WorkersConfig
+from mvkt_ray.errors import ClusterError
+from mvkt_ray.on_ray.environment import (
+    QUIET,
+    WORKERS,
+    environment,
+    own_directory,
+    own_token,
+    without_own_handlers,
+)
+
+CLIENT = "ray://"
+
+PROBE_TIMEOUT_S = 120.0
+"""For a node to start one process; a minute on a node that has just come up is normal."""
+
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NodeResources:
+    """What one living node offers."""
+
+    node_id: str
+    host: str
+    cpus: float
+    gpus: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClusterResources:
+    """What all living nodes offer."""
+
+    nodes: tuple[NodeResources, ...]
+
+    @classmethod
+    def now(cls) -> "ClusterResources":
+        """Ask Ray."""
+        found = [
+            NodeResources(
+                node_id=node["NodeID"],
+                host=node["NodeManagerHostname"],
+                cpus=node["Resources"].get("CPU", 0.0),
+                gpus=node["Resources"].get("GPU", 0.0),
+            )
+            for node in ray.nodes()
+            if node["Alive"]
+        ]
+        return cls(nodes=tuple(found))
+
+    @property
+    def cpus(self) -> float:
+        """Of all nodes together."""
+        return sum(node.cpus for node in self.nodes)
+
+    @property
+    def gpus(self) -> float:
+        """Of all nodes together."""
+        return sum(node.gpus for node in self.nodes)
+
+    def holds(self, workers: WorkersConfig) -> int:
+        """Count the models of this kind that can train at the same time.
+
+        A worker is on one node; the workers of a model may be on several. The process that
+        drives the workers of a trial reserves no CPU and no GPU, so it takes none from them.
+        """
+        places = sum(_places(node, workers) for node in self.nodes)
+        return places // workers.workers
+
+    def __str__(self) -> str:
+        nodes = "1 node" if len(self.nodes) == 1 else f"{len(self.nodes)} nodes"
+        largest = max(self.nodes, key=lambda node: (node.gpus, node.cpus), default=None)
+        text = f"{nodes} with {self.cpus:g} CPUs and {self.gpus:g} GPUs in all"
+        if largest is None or len(self.nodes) == 1:
+            return text
+        return f"{text}, the largest with {largest.cpus:g} CPUs and {largest.gpus:g} GPUs"
+
+
+def _places(node: NodeResources, workers: WorkersConfig) -> int:
+    places = math.floor(node.cpus / workers.cpus_per_worker + _ROUNDING)
+    if workers.gpus_per_worker:
+        places = min(places, math.floor(node.gpus / workers.gpus_per_worker + _ROUNDING))
+    return places
+
+
+def check_plan(resources: ResourcesConfig, cluster: ClusterResources) -> None:
+    """Raise unless the teacher and at least one trial fit the cluster.
+
+    Raises:
+        ClusterError: Names what is asked for and what there is.
+    """
+    for name in ("teacher", "trial"):
+        workers: WorkersConfig = getattr(resources, name)
+        if cluster.holds(workers) > 0:
+            continue
+        needed_cpus = workers.workers * workers.cpus_per_worker
+        needed_gpus = workers.workers * workers.gpus_per_worker
+        raise ClusterError(
+            f"resources.{name} asks for {workers.workers} workers with "
+            f"{workers.cpus_per_worker:g} CPUs and {workers.gpus_per_worker:g} GPUs each "
+            f"({needed_cpus:g} CPUs and {needed_gpus:g} GPUs in all), but Ray has {cluster}. "
+            f"Lower resources.{name}.workers, cpus_per_worker or gpus_per_worker in the study "
+            "file, or give the --address of a cluster that has them."
+        )
+
+
+@contextlib.contextmanager
+def connected(address: str | None, *, n_cpus: int | None = None) -> Generator[None]:
+    """Be connected to Ray while this is entered.
+
+    Args:
+        address: None starts an instance of our own on this machine, with its own token and
+            temporary directory, and stops it at the end. `auto`, `host:port` and `ray://host:port`
+            attach to a cluster and leave it running.
+        n_cpus: for an own instance; None: the cores that this process may use.
+
+    Raises:
+        ClusterError: There is no such cluster, it refuses us, or it runs other versions.
+    """
+    if ray.is_initialized():
+        raise ClusterError(
+            "This process is connected to Ray already. Close that connection (`ray.shutdown()`) "
+            "before another is opened."
+        )
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(environment({**QUIET, **WORKERS}))
+        stack.enter_context(without_own_handlers())
+        if address is None:
+            directory = stack.enter_context(own_directory())
+            stack.enter_context(own_token(directory))
+            stack.callback(ray.shutdown)
+            _start(directory, n_cpus)
+        else:
+            stack.callback(ray.shutdown)
+            _attach(address)
+        yield
+
+
+def _start(directory: Path, n_cpus: int | None) -> None:
+    try:
+        # "local" never attaches to an instance that somebody else has started on this machine.
+        ray.init(
+            "local",
+            num_cpus=n_cpus,
+            include_dashboard=False,
+            log_to_driver=False,
+            configure_logging=False,
+            logging_level=logging.ERROR,
+            _temp_dir=str(directory),
+        )
+    except (RuntimeError, OSError, RayError, ValueError) as error:
+        raise ClusterError(
+            f"Ray cannot start on this machine: {_first_line(error)}. Run with --in-process to do "
+            "without Ray, or give the --address of a cluster."
+        ) from error
+
+
+def _attach(address: str) -> None:
+    try:
+        ray.init(
+            address,
+            log_to_driver=False,
+            configure_logging=False,
+            logging_level=logging.ERROR,
+        )
+    except (ConnectionError, RuntimeError, OSError, RayError, ValueError, TimeoutError) as error:
+        raise ClusterError(
+            f"--address {address}: {_first_line(error)} Check that the cluster runs and can be "
+            "reached from here, with the same Python and ray=="
+            f"{ray.__version__}, and that RAY_AUTH_TOKEN_PATH names its token if it asks for one. "
+            "Without --address, mvkt starts its own Ray on this machine."
+        ) from error
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def check_nodes(paths: tuple[str, ...] = ()) -> None:
+    """Raise unless every node runs our versions and sees the given folders.
+
+    It costs the start of one process per node, all at once, where a cluster that was set up wrongly
+    would fail trial by trial.
+
+    Args:
+        paths: local folders that every node must see; URIs need no check.
+
+    Raises:
+        ClusterError: Names the nodes, and what differs.
+    """
+    probe = _probe_function()
+    remote = ray.remote(num_cpus=0)(probe)
+    nodes = ClusterResources.now().nodes
+    strategies = [NodeAffinitySchedulingStrategy(node.node_id, soft=False) for node in nodes]
+    answers = [
+        remote.options(scheduling_strategy=strategy).remote(paths) for strategy in strategies
+    ]
+    try:
+        found = ray.get(answers, timeout=PROBE_TIMEOUT_S)
+    except GetTimeoutError:
+        raise ClusterError(
+            f"Not every node of the cluster has answered within {PROBE_TIMEOUT_S:g} s. See "
+            "`ray status`; remove the nodes that hang, or try again when they are up."
+        ) from None
+    here = probe(())["versions"]
+    problems = [
+        problem
+        for node, answer in zip(nodes, found, strict=True)
+        for problem in _differences(f"{node.host}/{node.node_id[:8]}", answer, here)
+    ]
+    if problems:
+        more = f" (and {len(problems) - 5} more)" if len(problems) > 5 else ""
+        raise ClusterError(
+            f"The cluster does not fit this machine: {'; '.join(problems[:5])}{more}. Install the "
+            "same versions on every node, and put the study, its shards and its teacher on "
+            "storage that every node sees under the same path."
+        )
+
+
+def _differences(node: str, answer: dict[str, Any], here: dict[str, str]) -> list[str]:
+    versions = [
+        f"node {node} has {name} {answer['versions'][name]}, here it is {wanted}"
+        for name, wanted in here.items()
+        if answer["versions"][name] != wanted
+    ]
+    return [*versions, *(f"node {node} does not see {path}" for path in answer["missing"])]
+
+
+def _probe_function() -> Any:
+    # Nested, so that it travels by value: a node may lack mvkt_ray, or have another one.
+    def probe(paths: tuple[str, ...]) -> dict[str, Any]:
+        import os
+        import sys
+        
+        def installed(name: str) -> str:
+            # What follows the plus tells builds for CPUs from those for GPUs; they may be mixed.
+            try:
+                return version(name).partition("+")[0]
+            except PackageNotFoundError:
+                return "not installed"
+
+        names = ("ray", "mvkt-ray", "torch")
+        versions = {name: installed(name) for name in names}
+        versions["Python"] = f"{sys.version_info.major}.{sys.version_info.minor}"
+        missing = [path for path in paths if not os.path.exists(path)]
+        return {"versions": versions, "missing": missing}
+
+    return probe

@@ -1,0 +1,130 @@
+"""Environment, token and temporary directory of a Ray instance that belongs to one command."""
+
+import contextlib
+import logging
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Generator, Mapping
+from pathlib import Path
+
+import filelock
+from ray._raylet import AuthenticationTokenLoader, Config
+
+PREFIX = "mvkt-ray-"
+
+LONGEST_DIRECTORY = 40
+"""Characters. Ray's sockets lie 62 characters deeper, and Linux allows 107 in all."""
+
+QUIET = {
+    # Reported hourly to a server of Ray's makers otherwise.
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # Off, together with verbose=0, is the only setting in which Tune prints nothing.
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    # A trial that fails is in the ledger with its reason.
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    # Ctrl-C must reach us as KeyboardInterrupt, not end Tune's loop as if all were done.
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    # Tune's state is never restored (the ledger is), so it need not be kept fresh.
+    "TUNE_GLOBAL_CHECKPOINT_S": "3600",
+    "TUNE_WARN_SLOW_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "3600",
+}
+"""Read by the driver."""
+
+WORKERS = {
+    # Paths that users gave are relative to where they are, not to a trial's folder.
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    # At Ray's default of 2 s a report waits up to that long for the controller.
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
+    # Ray's default is to start a task that ran out of memory again for ever.
+    "RAY_task_oom_retries": "3",
+}
+"""Read by workers and by the driver."""
+
+
+@contextlib.contextmanager
+def environment(values: Mapping[str, str]) -> Generator[None]:
+    """Set environment variables, and restore them afterwards."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextlib.contextmanager
+def own_directory() -> Generator[Path]:
+    """Make a temporary directory for a Ray instance, and remove it afterwards.
+
+    A process that is killed leaves its directory. The lock in it is then free, and the next one
+    to come removes it.
+    """
+    base = Path(tempfile.gettempdir())
+    if len(str(base)) + len(PREFIX) + 8 > LONGEST_DIRECTORY:
+        base = Path("/tmp")
+    _remove_abandoned(base)
+    directory = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
+    lock = filelock.FileLock(directory / "lock")
+    lock.acquire()
+    try:
+        yield directory
+    finally:
+        lock.release()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def own_token(directory: Path) -> Generator[None]:
+    """Let only processes that can read a file in `directory` talk to the instance.
+
+    Ray listens on all network interfaces, even of an instance that nobody else is to use. Left to
+    itself it would write a token to the user's home, readable by everybody.
+    """
+    path = directory / "token"
+    path.touch(mode=0o600)
+    path.write_text(secrets.token_hex(32))
+    values = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(path)}
+    try:
+        with environment(values):
+            _read_token_again()
+            yield
+    finally:
+        _read_token_again()
+
+
+@contextlib.contextmanager
+def without_own_handlers() -> Generator[None]:
+    """Let Ray log through the root logger, so that logs go where the program's logs go."""
+    logger = logging.getLogger("ray")
+    handlers, propagate = logger.handlers[:], logger.propagate
+    logger.handlers.clear()
+    logger.propagate = True
+    try:
+        yield
+    finally:
+        logger.handlers[:] = handlers
+        logger.propagate = propagate
+
+
+def _read_token_again() -> None:
+    # Ray reads both once per process. The mode goes first: a thread of an instance that is just
+    # shutting down may look for the token, and ends the process when it finds none.
+    Config.initialize("")
+    AuthenticationTokenLoader.instance().reset_cache()
+
+
+def _remove_abandoned(base: Path) -> None:
+    for directory in base.glob(f"{PREFIX}*"):
+        path = directory / "lock"
+        if not path.exists() or not os.access(directory, os.W_OK):
+            continue
+        with contextlib.suppress(filelock.Timeout, OSError):
+            with filelock.FileLock(path, timeout=0):
+                shutil.rmtree(directory, ignore_errors=True)

@@ -1,0 +1,170 @@
+"""Models that train in several processes: a Ray Train `TorchTrainer`, for a teacher or a trial.
+
+It costs 13 to 24 s and some 2 GB each time it starts, so models with one worker do without.
+"""
+
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import ray.train
+import ray.train.torch
+from ray import tune
+
+from mvkt_ray.config import WorkersConfig
+from mvkt_ray.errors import TrialError
+from mvkt_ray.on_ray.mailbox import ask, open_mailbox, serve
+from mvkt_ray.on_ray.unwrap import unwrapped
+from mvkt_ray.on_ray.worker import (
+    PRUNED,
+    Costs,
+    RunTrial,
+    TrainTeacher,
+    clean_process,
+    run_safely,
+    trial_from_json,
+)
+from mvkt_ray.records import Decision, EpochMetrics, TrialResult, TrialState
+from mvkt_ray.training.student import TrialInputs, failed_result
+from mvkt_ray.training.teacher import TeacherJob
+
+
+def tune_many_worker_trial(
+    config: dict[str, Any],
+    *,
+    inputs: TrialInputs,
+    run_trial: RunTrial,
+    workers: WorkersConfig,
+    storage: str,
+) -> None:
+    """Drive the workers of a trial, and pass their reports to Tune.
+
+    Runs in an actor that reserves neither CPU nor GPU, or it could keep its own workers out.
+
+    Args:
+        config: Tune's: the trial as JSON, and, once the driver has set it, `PRUNED`.
+        inputs: the same for all trials.
+        run_trial: trains it; called on every rank.
+        workers: how many, and what each reserves.
+        storage: folder for Ray Train's own files, which all nodes see.
+    """
+    trial = trial_from_json(config["trial"])
+    costs = Costs()
+    results: list[TrialResult] = []
+
+    def reply(said: TrialResult | tuple[EpochMetrics, float]) -> Decision | None:
+        if isinstance(said, TrialResult):
+            results.append(said)
+            return None
+        metrics, cpu_s = said
+        spent = costs.so_far() | {"cpu_s": cpu_s}
+        tune.report({"metrics": json.dumps(asdict(metrics)), **spent})
+        return Decision.PRUNE if config.get(PRUNED) else Decision.CONTINUE
+
+    arguments = {"trial": config["trial"], "inputs": inputs, "run_trial": run_trial}
+    try:
+        run_ranks(_trial_rank, arguments, workers, storage=storage, reply=reply)
+    except Exception as error:
+        # A first rank that could still say how it failed has said it better.
+        if not results:
+            results.append(failed_result(trial, error))
+    tune.report({"result": json.dumps(asdict(results[-1])), **costs.so_far()})
+
+
+def train_teacher_on_ranks(
+    job: TeacherJob,
+    out: str,
+    on_epoch: Callable[[EpochMetrics], None],
+    workers: WorkersConfig,
+    *,
+    storage: str,
+    train_teacher: TrainTeacher,
+) -> None:
+    """Train a teacher on several workers; returns when it is published."""
+    arguments = {"job": job, "out": out, "train_teacher": train_teacher}
+    run_ranks(_teacher_rank, arguments, workers, storage=storage, reply=on_epoch)
+
+
+def run_ranks(
+    rank_loop: Callable[[dict[str, Any]], None],
+    arguments: dict[str, Any],
+    workers: WorkersConfig,
+    *,
+    storage: str,
+    reply: Callable[[Any], Any],
+) -> None:
+    """Run a function on every rank of a process group, and answer what the first rank asks.
+
+    Questions are answered in the calling thread.
+
+    Args:
+        rank_loop: of a module; called with `arguments` and the `mailbox` to ask through.
+        arguments: the same for all ranks.
+        workers: how many ranks, and what each reserves.
+        storage: folder for Ray Train's own files, which all nodes see.
+        reply: answers a question.
+
+    Raises:
+        MvktError: What a rank raised; WorkerLostError when the process of one is gone.
+    """
+    mailbox = open_mailbox()
+    on_gpus = workers.gpus_per_worker > 0
+    trainer = ray.train.torch.TorchTrainer(
+        rank_loop,
+        train_loop_config={**arguments, "mailbox": mailbox},
+        torch_config=ray.train.torch.TorchConfig(backend="nccl" if on_gpus else "gloo"),
+        scaling_config=ray.train.ScalingConfig(
+            num_workers=workers.workers,
+            use_gpu=on_gpus,
+            resources_per_worker={"CPU": workers.cpus_per_worker}
+            | ({"GPU": workers.gpus_per_worker} if on_gpus else {}),
+        ),
+        run_config=ray.train.RunConfig(
+            storage_path=storage,
+            # Whether to start again is decided by the study, from the class of the error.
+            failure_config=ray.train.FailureConfig(max_failures=0),
+            logging_config=ray.train.LoggingConfig(log_level="ERROR"),
+        ),
+    )
+    errors: list[BaseException] = []
+
+    def fit() -> None:
+        try:
+            trainer.fit()
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=fit, name="torch-trainer", daemon=True)
+    thread.start()
+    serve(mailbox, reply, is_over=lambda: not thread.is_alive())
+    if errors:
+        raise unwrapped(errors[0]) from errors[0]
+
+
+def _trial_rank(config: dict[str, Any]) -> None:
+    clean_process()
+    mailbox, inputs, run_trial = config["mailbox"], config["inputs"], config["run_trial"]
+    trial = trial_from_json(config["trial"])
+    context = ray.train.get_context()
+    costs, n_ranks = Costs(), context.get_world_size()
+
+    def report(metrics: EpochMetrics) -> Decision:
+        # The other ranks work as long as the first; exact sums come with the result.
+        return ask(mailbox, (metrics, n_ranks * costs.so_far()["cpu_s"]))
+
+    if context.get_world_rank() > 0:
+        run_trial(trial, inputs, report)
+        return
+    result = run_safely(trial, inputs, report, run_trial)
+    ask(mailbox, result)
+    if result.state is TrialState.FAILED:
+        # The other ranks may wait for this one in a collective; Ray Train ends them.
+        raise TrialError(result.reason)
+
+
+def _teacher_rank(config: dict[str, Any]) -> None:
+    clean_process()
+    mailbox = config["mailbox"]
+    config["train_teacher"](config["job"], config["out"], lambda metrics: ask(mailbox, metrics))

@@ -1,0 +1,174 @@
+"""What runs in Ray's worker processes: items of a map, teachers, trials with one worker.
+
+A reused process must not carry anything from one trial to the next, so threads and seeds are set
+anew for each. A trial's log, and the traceback of one that failed, are in the trial's own folder.
+"""
+
+import contextlib
+import gc
+import json
+import logging
+import os
+import platform
+import random
+import time
+import traceback
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+import ray
+import torch
+from ray import tune
+
+from mvkt_ray.location import Location
+from mvkt_ray.on_ray.mailbox import ask
+from mvkt_ray.records import (
+    Arm,
+    Condition,
+    Decision,
+    EpochMetrics,
+    Trial,
+    TrialResult,
+    TrialState,
+)
+from mvkt_ray.training.student import TrialInputs, failed_result
+from mvkt_ray.training.teacher import TeacherJob
+from mvkt_ray.training.trial_files import TrialFolder
+
+RunTrial = Callable[[Trial, TrialInputs, Callable[[EpochMetrics], Decision]], TrialResult]
+TrainTeacher = Callable[..., Any]
+
+LOG_FILE = "worker.log"
+ERROR_FILE = "error.txt"
+PRUNED = "pruned"
+"""Key of a Tune trial's configuration; the driver sets it before it lets the trial go on."""
+
+
+def tune_one_worker_trial(
+    config: dict[str, Any], *, inputs: TrialInputs, run_trial: RunTrial
+) -> None:
+    """Train a trial in this process, and report its epochs and its result to Tune.
+
+    Args:
+        config: Tune's: the trial as JSON, and, once the driver has set it, `PRUNED`.
+        inputs: the same for all trials.
+        run_trial: trains it.
+    """
+    trial = trial_from_json(config["trial"])
+    costs = Costs()
+
+    def report(metrics: EpochMetrics) -> Decision:
+        tune.report({"metrics": json.dumps(asdict(metrics)), **costs.so_far()})
+        return Decision.PRUNE if config.get(PRUNED) else Decision.CONTINUE
+
+    clean_process()
+    result = run_safely(trial, inputs, report, run_trial)
+    tune.report({"result": json.dumps(asdict(result)), **costs.so_far()})
+
+
+def mark_pruned(trainable: Any) -> None:
+    """Tell a running trial that its last report was answered with PRUNE; runs in its process."""
+    trainable.get_config()[PRUNED] = True
+
+
+def run_safely(
+    trial: Trial,
+    inputs: TrialInputs,
+    report: Callable[[EpochMetrics], Decision],
+    run_trial: RunTrial,
+) -> TrialResult:
+    """Run a trial with its log in its folder; an error becomes a FAILED result.
+
+    What is not an `Exception` passes through: Tune ends threads by SystemExit.
+    """
+    costs = Costs()
+    folder = TrialFolder.of(inputs.trials, trial.number).location
+    with logging_to(folder):
+        try:
+            return replace(run_trial(trial, inputs, report), node=own_node())
+        except Exception as error:
+            (folder / ERROR_FILE).write_bytes(traceback.format_exc().encode())
+            result = failed_result(trial, error)
+    return replace(result, node=own_node(), **costs.so_far())
+
+
+def teach(job: TeacherJob, out: str, mailbox: Any, train_teacher: TrainTeacher) -> None:
+    """Train a teacher in this process; its epochs go to a mailbox."""
+    clean_process()
+    train_teacher(job, out, lambda metrics: ask(mailbox, metrics))
+
+
+class Costs:
+    """Seconds that this process has spent since it was made."""
+
+    def __init__(self) -> None:
+        self._wall_s, self._cpu_s = time.perf_counter(), time.process_time()
+
+    def so_far(self) -> dict[str, float]:
+        """Return `wall_s` and `cpu_s`."""
+        return {
+            "wall_s": time.perf_counter() - self._wall_s,
+            "cpu_s": time.process_time() - self._cpu_s,
+        }
+
+
+def clean_process() -> None:
+    """Bring the state that a process shares between trials to what a new process has."""
+    # Ray sets OMP_NUM_THREADS to the reserved cores. More threads than those wait for each other.
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002  (libraries still use it)
+    torch.manual_seed(0)
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def own_node() -> str:
+    """Name this node: its host, and Ray's number for it, as a host may be several nodes."""
+    return f"{platform.node()}/{ray.get_runtime_context().get_node_id()[:8]}"
+
+
+@contextlib.contextmanager
+def logging_to(folder: Location) -> Generator[None]:
+    """Append logs, warnings and whatever is printed to the log file of a trial's folder."""
+    if not folder.is_local:
+        yield
+        return
+    folder.make_directory()
+    root = logging.getLogger()
+    level = root.level
+    with (folder.local_path / LOG_FILE).open("a", encoding="utf-8", buffering=1) as stream:
+        handler = logging.StreamHandler(stream)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        root.addHandler(handler)
+        root.setLevel(logging.INFO)
+        logging.captureWarnings(True)
+        try:
+            with contextlib.redirect_stdout(stream), contextlib.redirect_stderr(stream):
+                logging.getLogger(__name__).info("process %d on %s", os.getpid(), own_node())
+                yield
+        finally:
+            logging.captureWarnings(False)
+            root.setLevel(level)
+            root.removeHandler(handler)
+
+
+def trial_from_json(text: str) -> Trial:
+    """Read what `json.dumps(asdict(trial))` wrote."""
+    value = json.loads(text)
+    return Trial(
+        **value
+        | {
+            "condition": Condition(leads=tuple(value["condition"]["leads"])),
+            "arm": Arm(value["arm"]),
+        }
+    )
+
+
+def result_from_json(text: str) -> TrialResult:
+    """Read what `json.dumps(asdict(result))` wrote."""
+    value: Mapping[str, Any] = json.loads(text)
+    return TrialResult(**{**value, "state": TrialState(value["state"])})

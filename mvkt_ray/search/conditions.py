@@ -1,0 +1,62 @@
+"""The conditions that a study compares: leads and lead sets, checked against the dataset."""
+
+import difflib
+from collections.abc import Sequence
+
+from mvkt_ray.data.recording import LEADS, canonical_lead
+from mvkt_ray.errors import ConfigError
+from mvkt_ray.records import Condition
+
+
+def read_conditions(names: Sequence[str], leads: Sequence[str]) -> tuple[Condition, ...]:
+    """Turn `search.leads` into conditions.
+
+    Args:
+        names: A lead (`II`) or a lead set (`I+V5`) each, in any case; empty for every lead alone.
+        leads: Canonical names of the leads that the dataset has.
+
+    Returns:
+        In the order given; the leads of a set are in the order of `LEADS`.
+
+    Raises:
+        ConfigError: A lead has no such name, is not in the dataset, or a condition is there twice.
+    """
+    if not names:
+        return tuple(Condition(leads=(lead,)) for lead in leads)
+    given: dict[Condition, str] = {}
+    for name in names:
+        condition = _read_condition(name, leads)
+        if condition in given:
+            raise ConfigError(
+                f"search.leads: {name!r} and {given[condition]!r} are the same condition, "
+                f"{condition.name}. Remove one of them."
+            )
+        given[condition] = name
+    return tuple(given)
+
+
+def _read_condition(name: str, leads: Sequence[str]) -> Condition:
+    parts = [_read_lead(part, name, leads) for part in name.split("+")]
+    twice = sorted({lead for lead in parts if parts.count(lead) > 1})
+    if twice:
+        raise ConfigError(
+            f"search.leads: {name!r} names {twice[0]} more than once. Name each lead of a set once."
+        )
+    return Condition(leads=tuple(sorted(parts, key=LEADS.index)))
+
+
+def _read_lead(text: str, name: str, leads: Sequence[str]) -> str:
+    lead = canonical_lead(text)
+    if lead is None:
+        close = difflib.get_close_matches(text.strip().upper(), [n.upper() for n in LEADS], n=1)
+        hint = f" Did you mean {canonical_lead(close[0])!r}?" if close else ""
+        raise ConfigError(
+            f"search.leads: {text.strip()!r} in {name!r} is not one of the twelve leads "
+            f"({', '.join(LEADS)}).{hint} Join the leads of a set by +, as in I+V5."
+        )
+    if lead not in leads:
+        raise ConfigError(
+            f"search.leads: {name!r} asks for lead {lead}, which the dataset does not have. It has "
+            f"{', '.join(leads)}. Choose among these, or ingest a dataset that has {lead}."
+        )
+    return lead

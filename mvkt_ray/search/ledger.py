@@ -1,0 +1,300 @@
+"""The ledger of a study: Optuna's RDB storage, and the records that were read from it.
+
+Only the driver writes, so records are read once, when the ledger is opened, and every change is
+written through. What a trial is stands in the transaction that creates it; its result is one
+attribute, written before the state, so that a kill in between is mended when it is opened again.
+
+Reads and writes: an RDB, `ledger.db` beside the study by default, which optuna-dashboard opens.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, cast
+
+import optuna
+import sqlalchemy.exc
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.exceptions import StorageInternalError
+from optuna.study import StudyDirection
+
+from mvkt_ray.config import Scalar
+from mvkt_ray.errors import ArtifactError, ConfigError
+from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState
+from mvkt_ray.search.trial_record import TrialRecord
+
+LEAD = "lead"
+"""Name under which optuna-dashboard shows the condition among the parameters."""
+
+_SQLITE = "sqlite:///"
+_LOCK_TIMEOUT_S = 60
+"""A dashboard or `mvkt status` may be reading; SQLite then makes the writer wait."""
+
+_OPTUNA_STATES = {
+    TrialState.COMPLETE: optuna.trial.TrialState.COMPLETE,
+    TrialState.PRUNED: optuna.trial.TrialState.PRUNED,
+    TrialState.DIVERGED: optuna.trial.TrialState.FAIL,
+    TrialState.FAILED: optuna.trial.TrialState.FAIL,
+}
+
+
+class Ledger:
+    """One study in an RDB, with its records by trial number."""
+
+    def __init__(self, storage: optuna.storages.RDBStorage, study_id: int) -> None:
+        self._storage = storage
+        self._study_id = study_id
+        self._trial_ids: list[int] = []
+        self.records: list[TrialRecord] = []
+        """By number, without gaps."""
+
+    @classmethod
+    def exists(cls, url: str, name: str) -> bool:
+        """Whether a study of this name is in the database; nothing is created by asking.
+
+        Raises:
+            ArtifactError: The database cannot be read.
+        """
+        if url.startswith(_SQLITE) and not Path(url.removeprefix(_SQLITE)).exists():
+            return False
+        storage = _open_storage(url)
+        found = any(study.study_name == name for study in storage.get_all_studies())
+        _close_storage(storage)
+        return found
+
+    @classmethod
+    def create(cls, url: str, name: str) -> "Ledger":
+        """Make an empty one."""
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        storage = _open_storage(url)
+        return cls(storage, storage.create_new_study([StudyDirection.MAXIMIZE], name))
+
+    @classmethod
+    def open(cls, url: str, name: str) -> "Ledger":
+        """Read the records of one that exists.
+
+        Raises:
+            ArtifactError: It is not there, cannot be read, or holds what mvkt-ray did not write.
+        """
+        if not cls.exists(url, name):
+            raise ArtifactError(
+                f"{url} holds no study {name!r}. Check the folder; a study has a ledger from its "
+                "first trial on."
+            )
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        storage = _open_storage(url)
+        ledger = cls(storage, storage.get_study_id_from_name(name))
+        try:
+            frozen_trials = storage.get_all_trials(ledger._study_id, deepcopy=False)
+        except (sqlalchemy.exc.SQLAlchemyError, StorageInternalError) as error:
+            raise _unreadable(url, error) from None
+        for frozen in frozen_trials:
+            if "arm" not in frozen.user_attrs:
+                raise ArtifactError(
+                    f"{url}: trial {frozen.number} of study {name!r} was not written by mvkt-ray. "
+                    "Remove it, or start another study."
+                )
+            ledger._trial_ids.append(
+                storage.get_trial_id_from_study_id_trial_number(ledger._study_id, frozen.number)
+            )
+            ledger.records.append(_read_record(frozen))
+        return ledger
+
+    def close(self) -> None:
+        """Close the connections to the database."""
+        _close_storage(self._storage)
+
+    def notes(self) -> dict[str, Any]:
+        """Return what is noted of the study as a whole."""
+        return self._storage.get_study_user_attrs(self._study_id)
+
+    def note(self, key: str, value: object) -> None:
+        """Note something of the study as a whole; plain JSON values."""
+        self._storage.set_study_user_attr(self._study_id, key, value)
+
+    def add(
+        self,
+        *,
+        condition: Condition,
+        arm: Arm,
+        hyperparameters: Mapping[str, Scalar],
+        drawn: Mapping[str, Scalar],
+        distributions: Mapping[str, BaseDistribution],
+        conditions: Sequence[Condition],
+    ) -> TrialRecord:
+        """Create a running trial, in one transaction."""
+        leads = CategoricalDistribution([each.name for each in conditions])
+        frozen = optuna.trial.create_trial(
+            state=optuna.trial.TrialState.RUNNING,
+            params={**drawn, LEAD: condition.name},
+            distributions={**{name: distributions[name] for name in drawn}, LEAD: leads},
+            user_attrs={
+                "condition": condition.name,
+                "arm": arm.value,
+                "hyperparameters": dict(hyperparameters),
+                "repetition": 0,
+            },
+        )
+        self._trial_ids.append(self._storage.create_new_trial(self._study_id, frozen))
+        trial = Trial(
+            number=len(self.records),
+            condition=condition,
+            arm=arm,
+            hyperparameters=dict(hyperparameters),
+        )
+        record = TrialRecord(
+            trial=trial,
+            drawn=dict(drawn),
+            state=TrialState.RUNNING,
+            started_at=frozen.datetime_start,
+        )
+        self.records.append(record)
+        return record
+
+    def write_value(self, number: int, epoch: int, macro_auroc: float) -> None:
+        """Write down what a trial reported after an epoch."""
+        self._storage.set_trial_intermediate_value(self._trial_ids[number], epoch, macro_auroc)
+        record = self.records[number]
+        self.records[number] = replace(record, values={**record.values, epoch: macro_auroc})
+
+    def write_decision(
+        self, number: int, epoch: int, *, prune: bool, memory: Mapping[str, float]
+    ) -> None:
+        """Write down what the pruner decided after an epoch, and what it has to remember."""
+        changed = replace(
+            self.records[number],
+            decided_epoch=epoch,
+            pruned_at=epoch if prune else None,
+            pruner_memory=dict(memory),
+        )
+        self._write_attribute(
+            number,
+            "pruner",
+            {
+                "decided_epoch": epoch,
+                "pruned_at": changed.pruned_at,
+                "memory": {key: _plain(value) for key, value in memory.items()},
+            },
+        )
+        self.records[number] = changed
+
+    def write_failure(self, number: int, reason: str) -> None:
+        """Write down that an attempt was lost; the trial goes on being a running one."""
+        failures = (*self.records[number].failures, reason)
+        self._write_attribute(number, "failures", list(failures))
+        self.records[number] = replace(self.records[number], failures=failures)
+
+    def write_result(self, number: int, result: TrialResult) -> None:
+        """Write down how a trial ended."""
+        self._write_attribute(number, "result", _plain(asdict(result)))
+        self.records[number] = replace(self.records[number], result=result)
+        self._write_end(number)
+
+    def mend(self) -> None:
+        """End the trials whose result was written when the driver died, and whose state was not."""
+        for record in list(self.records):
+            if record.result is not None and record.ended_at is None:
+                self._write_end(record.number)
+
+    def _write_end(self, number: int) -> None:
+        record = self.records[number]
+        assert record.result is not None
+        self._storage.set_trial_state_values(
+            self._trial_ids[number],
+            _OPTUNA_STATES[record.result.state],
+            _optuna_values(record),
+        )
+        self.records[number] = replace(
+            record, state=record.result.state, ended_at=datetime.now()
+        )
+
+    def _write_attribute(self, number: int, key: str, value: object) -> None:
+        self._storage.set_trial_user_attr(self._trial_ids[number], key, value)
+
+
+def _optuna_values(record: TrialRecord) -> list[float] | None:
+    """What Optuna's own `tell` would store: the value, or of a pruned trial the last one."""
+    assert record.result is not None
+    if record.result.state is TrialState.COMPLETE:
+        assert record.result.macro_auroc is not None
+        return [record.result.macro_auroc]
+    last = record.values.get(record.last_epoch)
+    if record.result.state is TrialState.PRUNED and last is not None and math.isfinite(last):
+        return [last]
+    return None
+
+
+def _read_record(frozen: optuna.trial.FrozenTrial) -> TrialRecord:
+    attributes = frozen.user_attrs
+    result = _read_result(attributes["result"]) if "result" in attributes else None
+    pruner = attributes.get("pruner", {})
+    hyperparameters = cast(dict[str, Scalar], attributes["hyperparameters"])
+    trial = Trial(
+        number=frozen.number,
+        condition=Condition.from_name(attributes["condition"]),
+        arm=Arm(attributes["arm"]),
+        hyperparameters=hyperparameters,
+        repetition=attributes["repetition"],
+    )
+    return TrialRecord(
+        trial=trial,
+        drawn={name: hyperparameters[name] for name in frozen.params if name != LEAD},
+        state=TrialState.RUNNING if result is None else result.state,
+        values=dict(frozen.intermediate_values),
+        result=result,
+        failures=tuple(attributes.get("failures", ())),
+        decided_epoch=pruner.get("decided_epoch", 0),
+        pruned_at=pruner.get("pruned_at"),
+        pruner_memory={k: _number(value) for k, value in pruner.get("memory", {}).items()},
+        started_at=frozen.datetime_start,
+        ended_at=frozen.datetime_complete,
+    )
+
+
+def _read_result(value: Mapping[str, Any]) -> TrialResult:
+    fields = dict(value)
+    fields["state"] = TrialState(value["state"])
+    fields["per_class_auroc"] = {k: _number(auroc) for k, auroc in value["per_class_auroc"].items()}
+    return TrialResult(**fields)
+
+
+def _plain(value: Any) -> Any:
+    """Turn NaN, which JSON does not have and browsers refuse, into None."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in cast(dict[str, Any], value).items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def _open_storage(url: str) -> optuna.storages.RDBStorage:
+    is_sqlite = url.startswith(_SQLITE)
+    options = {"connect_args": {"timeout": _LOCK_TIMEOUT_S}} if is_sqlite else {}
+    try:
+        return optuna.storages.RDBStorage(url, engine_kwargs=options)
+    except ImportError as error:
+        raise ConfigError(
+            f"the ledger {url} needs a database driver that is not installed ({error}). Install "
+            "it, for example psycopg2-binary for postgresql, or use the default ledger."
+        ) from None
+    except (sqlalchemy.exc.SQLAlchemyError, StorageInternalError, RuntimeError) as error:
+        raise _unreadable(url, error) from None
+
+
+def _close_storage(storage: optuna.storages.RDBStorage) -> None:
+    storage.remove_session()
+    storage.engine.dispose()
+
+
+def _unreadable(url: str, error: Exception) -> ArtifactError:
+    text = " ".join(str(error).split())[:200]
+    return ArtifactError(
+        f"the ledger {url} cannot be read: {text}. If it was damaged, restore it from a copy; "
+        "trials cannot be told without it."
+    )

@@ -1,0 +1,372 @@
+"""From recordings to a finished study: every stage that is missing, in order.
+
+Reads: a study's configuration, and recordings or shards.
+Writes: the study's folder: shards, teacher, knowledge, ledger and trials.
+"""
+
+import contextlib
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Protocol
+
+from mvkt_ray.artifacts import (
+    MANIFEST_NAME,
+    claim_output,
+    holding,
+    recipe_of,
+    verify_artifact,
+)
+from mvkt_ray.config import StudyConfig
+from mvkt_ray.config_file import read_study, write_study
+from mvkt_ray.data.ingest import IngestProgress, ingest
+from mvkt_ray.data.loader import GridLoader
+from mvkt_ray.data.shard_writer import IngestSettings
+from mvkt_ray.data.shards import Shards, open_shards
+from mvkt_ray.data.sources import open_source
+from mvkt_ray.data.splits import TrainingSplits, open_training_splits
+from mvkt_ray.data.tasks import Task
+from mvkt_ray.data.views import View, fit_view
+from mvkt_ray.distill.knowledge import knowledge_size_bytes, open_knowledge, write_knowledge
+from mvkt_ray.errors import ConfigError, DataError, StaleArtifactError
+from mvkt_ray.location import Location
+from mvkt_ray.records import EpochMetrics, TrialResult
+from mvkt_ray.search.place import Place
+from mvkt_ray.search.space import SearchSpace
+from mvkt_ray.search.study import Study
+from mvkt_ray.search.study_folder import StudyFolder
+from mvkt_ray.training.student import TrialInputs, run_trial
+from mvkt_ray.training.teacher import KIND as TEACHER
+from mvkt_ray.training.teacher import Teacher, TeacherJob, open_teacher, teacher_config
+
+HASH_LIMIT_BYTES = 8 << 30
+"""Shards up to this size are read whole before a study starts; larger ones are checked by size."""
+
+
+class Listener(Protocol):
+    """What wants to know how far a search is: the live table, or a test."""
+
+    def stage_started(self, stage: str, what: str) -> None:
+        """Say that a stage begins: `shards`, `teacher`, `knowledge` or `trials`."""
+        ...
+
+    def stage_progress(self, done: int, total: int) -> None:
+        """Say how much of the stage is done."""
+        ...
+
+    def stage_epoch(self, metrics: EpochMetrics) -> None:
+        """Pass on what the teacher reported."""
+        ...
+
+    def stage_finished(self, stage: str, what: str, reused: bool) -> None:
+        """Say that a stage has ended, or that its result was there already."""
+        ...
+
+    def study_opened(self, study: Study) -> None:
+        """Hand over the study, once, before its first trial."""
+        ...
+
+    def study_changed(self) -> None:
+        """Say that a trial reported or ended."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prepared:
+    """Shards as a study sees them, checked before anything is trained."""
+
+    location: Location
+    shards: Shards
+    task: Task
+    splits: TrainingSplits
+    view: View
+    """Of all leads of the teacher."""
+
+
+def run_search(
+    config: StudyConfig,
+    folder: StudyFolder,
+    place: Place,
+    listener: Listener,
+    *,
+    data: Location | None = None,
+    teacher: Location | None = None,
+    resume: bool = False,
+    deadline_s: float | None = None,
+) -> Study:
+    """Run every missing stage, then trials until the study has what it asked for.
+
+    Args:
+        config: The study.
+        folder: Where it is, or will be.
+        place: Where work runs.
+        listener: Told of every step.
+        data: Shards, or the folder of the source; not needed to resume, nor by `synthetic`.
+        teacher: A trained teacher to use instead of training one.
+        resume: Go on with the study that is in the folder.
+        deadline_s: Start no further trial after so many seconds.
+
+    Raises:
+        ConfigError: The study does not fit the data, or the machine.
+        DataError: The data or an artifact cannot be used.
+        ClusterError: The plan does not fit the cluster.
+    """
+    started = time.monotonic()
+    with holding(folder.root):
+        folder.claim(resume=resume)
+        place.check(config.resources)
+        if resume and folder.inputs_file.exists():
+            known = folder.read_inputs()
+            data, teacher = data or known["shards"], teacher or known["teacher"]
+        location = _provide_shards(config, folder, place, listener, data, resume)
+        prepared = prepare(config, location)
+        space = SearchSpace.from_config(config, prepared.shards.leads)
+        folder.root.make_directory()
+        folder.study_file.write_bytes(write_study(config).encode())
+
+        teacher_location = _provide_teacher(config, folder, place, listener, prepared, teacher)
+        knowledge = None
+        if config.student.knowledge == "cached":
+            knowledge = _provide_knowledge(config, folder, listener, prepared, teacher_location)
+        folder.write_inputs(
+            {"shards": location, "teacher": teacher_location, "knowledge": knowledge}
+        )
+
+        left_s = None if deadline_s is None else deadline_s - (time.monotonic() - started)
+        study = Study.create_or_open(
+            config,
+            space,
+            folder.ledger_url,
+            resume=resume and folder.ledger.exists(),
+            inputs={"shards": prepared.shards.fingerprint},
+            deadline_s=left_s,
+        )
+        listener.study_opened(study)
+        with _stage(folder, listener, "trials", f"{config.search.n_trials} trials"):
+            inputs = trial_inputs(config, folder, prepared)
+            place.run_trials(study, inputs, listener.study_changed)
+        return study
+
+
+def prepare(config: StudyConfig, location: Location) -> Prepared:
+    """Open shards and check everything that a study needs of them.
+
+    Raises:
+        ArtifactError: A shard was changed after it was published.
+        ConfigError: The task, the folds or the leads do not fit.
+        DataError: A split is empty, or a patient is in two.
+    """
+    shards = open_shards(location)
+    verify_artifact(location, hashes=_size_bytes(shards) <= HASH_LIMIT_BYTES)
+    if shards.sampling_rate_hz != config.data.sampling_rate_hz:
+        raise ConfigError(
+            f"data.sampling_rate_hz is {config.data.sampling_rate_hz}, but the shards {location} "
+            f"are at {shards.sampling_rate_hz} Hz. Set it to {shards.sampling_rate_hz}, or ingest "
+            f"again with --rate {config.data.sampling_rate_hz}."
+        )
+    task = shards.task(config.data.task)
+    splits = open_training_splits(shards, task, config.data.folds, config.data.min_likelihood)
+    view = fit_view(shards, splits.train.rows, config.teacher.leads, config.view)
+    return Prepared(location=location, shards=shards, task=task, splits=splits, view=view)
+
+
+def trial_inputs(config: StudyConfig, folder: StudyFolder, prepared: Prepared) -> TrialInputs:
+    """Gather what every trial of a study is given."""
+    inputs = folder.read_inputs()
+    return TrialInputs(
+        shards=str(prepared.location),
+        task=prepared.task,
+        folds=config.data.folds,
+        min_likelihood=config.data.min_likelihood,
+        view=prepared.view,
+        student=config.student,
+        knowledge=_text(inputs["knowledge"]),
+        teacher=_text(inputs["teacher"]),
+        study_seed=config.seed,
+        trials=str(folder.trials),
+        precision=config.resources.precision,
+    )
+
+
+def open_study(folder: StudyFolder) -> tuple[StudyConfig, Study]:
+    """Open a study to look at it.
+
+    Raises:
+        ArtifactError: There is none, or it has not come to its first trial yet.
+    """
+    folder.expect_study()
+    config = read_study(folder.study_file.local_path)
+    return config, Study.open(config, folder.ledger_url)
+
+
+def rerun_trial(
+    folder: StudyFolder, number: int, scratch: Location
+) -> tuple[TrialResult, TrialResult]:
+    """Train a finished trial again, in this process, and return the new and the recorded result.
+
+    Raises:
+        ConfigError: There is no such trial, or it has not ended.
+    """
+    config, study = open_study(folder)
+    records = {record.trial.number: record for record in study.trials()}
+    record = records.get(number)
+    if record is None or record.result is None:
+        finished = [n for n, other in records.items() if other.result is not None]
+        raise ConfigError(
+            f"trial {number} is not a finished trial of {folder.root}. Finished are "
+            f"{len(finished)} of {len(records)} trials; `mvkt status` lists them."
+        )
+    recorded = record.result
+    location = folder.read_inputs()["shards"]
+    if location is None:
+        raise DataError(f"{folder.inputs_file} names no shards. Run `mvkt search --resume` first.")
+    inputs = trial_inputs(config, StudyFolder(folder.root), prepare(config, location))
+    stop = study.stop_at(recorded)
+    again = run_trial(record.trial, inputs.writing_to(str(scratch)), stop)
+    return again, recorded
+
+
+def _provide_shards(
+    config: StudyConfig,
+    folder: StudyFolder,
+    place: Place,
+    listener: Listener,
+    data: Location | None,
+    resume: bool,
+) -> Location:
+    given = data or folder.shards
+    if (given / MANIFEST_NAME).exists():
+        listener.stage_finished("shards", f"{given}", True)
+        return given
+    if data is None and config.data.source != "synthetic":
+        raise ConfigError(
+            f"--data is missing: the study reads {config.data.source}. Give the folder of the "
+            "dataset, or of shards that `mvkt ingest` made."
+        )
+    source = open_source(config.data.source, str(data or ""), config.data.source_options)
+
+    def on_progress(progress: IngestProgress) -> None:
+        listener.stage_progress(progress.n_recordings_done, progress.n_recordings)
+
+    settings = IngestSettings(sampling_rate_hz=config.data.sampling_rate_hz)
+    with _stage(folder, listener, "shards", f"{config.data.source} to {folder.shards}"):
+        ingest(
+            source,
+            folder.shards,
+            settings,
+            resume=resume,
+            place_map=place.map,
+            on_progress=on_progress,
+        )
+    return folder.shards
+
+
+def _provide_teacher(
+    config: StudyConfig,
+    folder: StudyFolder,
+    place: Place,
+    listener: Listener,
+    prepared: Prepared,
+    given: Location | None,
+) -> Location:
+    if given is not None:
+        teacher = open_teacher(given, shards=prepared.shards, task=prepared.task)
+        _expect_fit(given, teacher, config, prepared.view)
+        listener.stage_finished("teacher", _describe(given, teacher), True)
+        return given
+    job = TeacherJob(
+        shards=str(prepared.location),
+        task=prepared.task,
+        folds=config.data.folds,
+        min_likelihood=config.data.min_likelihood,
+        view=prepared.view,
+        config=config.teacher,
+        precision=config.resources.precision,
+    )
+    inputs = {"shards": prepared.shards.fingerprint}
+    recipe = recipe_of(TEACHER, teacher_config(job), inputs)
+    location = folder.teacher
+    if claim_output(location, recipe, resume=True) is not None:
+        listener.stage_finished("teacher", _describe(location, open_teacher(location)), True)
+        return location
+    what = f"{config.teacher.network} on {len(prepared.view.leads)} leads"
+    with _stage(folder, listener, "teacher", what):
+        place.train_teacher(job, location, listener.stage_epoch)
+    return location
+
+
+def _provide_knowledge(
+    config: StudyConfig,
+    folder: StudyFolder,
+    listener: Listener,
+    prepared: Prepared,
+    teacher_location: Location,
+) -> Location:
+    teacher = open_teacher(teacher_location, shards=prepared.shards, task=prepared.task)
+    location = folder.knowledge
+    if (location / MANIFEST_NAME).exists():
+        open_knowledge(
+            location,
+            shards=prepared.shards,
+            teacher=teacher.fingerprint,
+            split=prepared.splits.train,
+            view=prepared.view,
+        )
+        listener.stage_finished("knowledge", f"{location}", True)
+        return location
+    grid = GridLoader(prepared.shards, prepared.splits.train.rows, prepared.view, batch_size=512)
+    size_bytes = knowledge_size_bytes(
+        grid.n_crops_total, len(prepared.task.classes), teacher.network.embedding_dim
+    )
+    what = f"{grid.n_crops_total:,} crops, {size_bytes / 1e6:,.1f} MB"
+    with _stage(folder, listener, "knowledge", what):
+        write_knowledge(
+            location,
+            teacher=teacher.network,
+            shards=prepared.shards,
+            split=prepared.splits.train,
+            view=prepared.view,
+            teacher_fingerprint=teacher.fingerprint,
+            on_progress=listener.stage_progress,
+        )
+    return location
+
+
+@contextlib.contextmanager
+def _stage(folder: StudyFolder, listener: Listener, stage: str, what: str) -> Generator[None]:
+    listener.stage_started(stage, what)
+    started = time.monotonic()
+    try:
+        yield
+    finally:
+        folder.add_stage_time(stage, time.monotonic() - started)
+    listener.stage_finished(stage, what, False)
+
+
+def _expect_fit(location: Location, teacher: Teacher, config: StudyConfig, view: View) -> None:
+    """Refuse a teacher that saw other crops, or recordings that the study keeps apart."""
+    seen = set(teacher.manifest.config["folds"]["train"])
+    kept_apart = sorted(seen & {*config.data.folds.val, *config.data.folds.test})
+    if kept_apart:
+        raise StaleArtifactError(
+            f"the teacher {location} was trained on folds {sorted(seen)}, of which the study keeps "
+            f"{kept_apart} for validation or test. Set data.folds as the teacher's, or leave out "
+            "--teacher to train another."
+        )
+    if teacher.view != view:
+        raise StaleArtifactError(
+            f"the teacher {location} sees {teacher.view}, the study {view}. Set data.folds and "
+            "view as they were for the teacher, or leave out --teacher to train another."
+        )
+
+
+def _describe(location: Location, teacher: Teacher) -> str:
+    return f"{location}, validation macro AUROC {teacher.macro_auroc:.3f}"
+
+
+def _size_bytes(shards: Shards) -> int:
+    return sum(entry.size_bytes for entry in shards.manifest.files.values())
+
+
+def _text(location: Location | None) -> str | None:
+    return None if location is None else str(location)

@@ -1,0 +1,59 @@
+"""Where work runs: this process, or a Ray cluster. The one seam between a search and its runners."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from mvkt_ray.config import ResourcesConfig
+from mvkt_ray.location import Location
+from mvkt_ray.records import EpochMetrics
+from mvkt_ray.search.study import Study
+
+if TYPE_CHECKING:
+    from mvkt_ray.training.student import TrialInputs
+    from mvkt_ray.training.teacher import TeacherJob
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Place(Protocol):
+    """What a runner must do. The contract suite in tests/contracts runs against every one."""
+
+    def check(self, resources: ResourcesConfig) -> None:
+        """Refuse, before anything starts, a plan that can never fit.
+
+        Raises:
+            ConfigError: The plan asks for what this kind of place does not do.
+            ClusterError: The cluster has less than one trial or the teacher needs.
+        """
+        ...
+
+    def map(
+        self, function: Callable[[Item], Result], items: Sequence[Item]
+    ) -> Iterator[Result]:
+        """Yield what `function` gives for each item, as results come, in no promised order.
+
+        The function is a module's, or a `functools.partial` of one, so that it can travel.
+        """
+        ...
+
+    def train_teacher(
+        self, job: "TeacherJob", out: Location, on_epoch: Callable[[EpochMetrics], None]
+    ) -> None:
+        """Train a teacher and publish it at `out`."""
+        ...
+
+    def run_trials(
+        self, study: Study, inputs: "TrialInputs", on_change: Callable[[], None]
+    ) -> None:
+        """Run what the study deals until it deals nothing more and all trials have ended.
+
+        `on_change` is called after every report and every end. A trial that fails is recorded and
+        the others go on. A KeyboardInterrupt passes through; trials that were running then stay
+        RUNNING in the ledger with their checkpoints, and are taken up when the study is resumed.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give back what the place holds; called once, at the end."""
+        ...

@@ -1,0 +1,139 @@
+"""The folder of a study: one class that knows every path in it, and what its stages took."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mvkt_ray.errors import ArtifactError
+from mvkt_ray.location import Location
+
+
+@dataclass(frozen=True, slots=True)
+class StudyFolder:
+    """Paths of a study; the ledger is SQLite, so the folder must be on a local or shared disk."""
+
+    root: Location
+
+    @property
+    def study_file(self) -> Location:
+        """The resolved study, as YAML."""
+        return self.root / "study.yaml"
+
+    @property
+    def inputs_file(self) -> Location:
+        """Which shards, teacher and knowledge the study uses, as JSON."""
+        return self.root / "inputs.json"
+
+    @property
+    def stages_file(self) -> Location:
+        """Seconds that each stage took, as JSON."""
+        return self.root / "stages.json"
+
+    @property
+    def ledger(self) -> Location:
+        """Optuna's database."""
+        return self.root / "ledger.db"
+
+    @property
+    def ledger_url(self) -> str:
+        """What SQLAlchemy and optuna-dashboard open."""
+        return f"sqlite:///{self.ledger.local_path}"
+
+    @property
+    def shards(self) -> Location:
+        """Where recordings are ingested to when no shards were given."""
+        return self.root / "shards"
+
+    @property
+    def teacher(self) -> Location:
+        """Where the teacher is trained when none was given."""
+        return self.root / "teacher"
+
+    @property
+    def knowledge(self) -> Location:
+        """What the teacher says of the training recordings."""
+        return self.root / "knowledge"
+
+    @property
+    def trials(self) -> Location:
+        """One folder per trial, named by its number."""
+        return self.root / "trials"
+
+    @property
+    def ray(self) -> Location:
+        """Ray's own files."""
+        return self.root / "ray"
+
+    @property
+    def logs(self) -> Location:
+        """Logs of the driver and of the workers."""
+        return self.root / "logs"
+
+    @property
+    def report(self) -> Location:
+        """The answer, as JSON."""
+        return self.root / "report.json"
+
+    def claim(self, *, resume: bool) -> None:
+        """Raise unless a study may start, or go on, in this folder.
+
+        Raises:
+            ArtifactError: Another study or other files are there, or there is nothing to resume.
+        """
+        if self.study_file.exists():
+            if not resume:
+                raise ArtifactError(
+                    f"{self.root} is in use: it holds a study. Go on with it by --resume, or give "
+                    "another --out."
+                )
+            return
+        # Logs and locks may be there before a study is; they are ours.
+        others = [name for name in self.root.names() if name != "logs" and not name.startswith(".")]
+        if others:
+            raise ArtifactError(
+                f"{self.root} is in use: it holds {', '.join(others[:3])} but no study. Give a new "
+                "or empty folder as --out."
+            )
+
+    def expect_study(self) -> None:
+        """Raise unless a study is there.
+
+        Raises:
+            ArtifactError: There is none.
+        """
+        if not self.study_file.exists():
+            raise ArtifactError(
+                f"{self.root} holds no study: there is no {self.study_file.name}. Give the folder "
+                "that `mvkt search --out` wrote."
+            )
+
+    def write_inputs(self, inputs: Mapping[str, Location | None]) -> None:
+        """Note where the inputs are; those inside the folder move with it."""
+        own = f"{self.root}/"
+        value = {
+            kind: None if place is None else str(place).removeprefix(own)
+            for kind, place in inputs.items()
+        }
+        self.inputs_file.write_bytes((json.dumps(value, indent=2) + "\n").encode())
+
+    def read_inputs(self) -> dict[str, Location | None]:
+        """Read what `write_inputs` wrote."""
+        value: dict[str, str | None] = json.loads(self.inputs_file.read_bytes())
+        return {
+            kind: None if text is None else self._absolute(text) for kind, text in value.items()
+        }
+
+    def _absolute(self, text: str) -> Location:
+        return Location(text) if text.startswith("/") or "://" in text else self.root / text
+
+    def add_stage_time(self, stage: str, seconds: float) -> None:
+        """Add to the seconds that a stage took, over all starts of the study."""
+        times = self.stage_times()
+        times[stage] = round(times.get(stage, 0.0) + seconds, 3)
+        self.stages_file.write_bytes((json.dumps(times, indent=2) + "\n").encode())
+
+    def stage_times(self) -> dict[str, float]:
+        """Seconds by stage."""
+        if not self.stages_file.exists():
+            return {}
+        return json.loads(self.stages_file.read_bytes())

@@ -1,0 +1,103 @@
+"""The state of an unfinished training on disk, replaced by one rename after every epoch.
+
+Reads and writes: one file, with torch.save; it is read with `weights_only=True`, so nothing in it is executed.
+"""
+
+import io
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mvkt_ray.errors import ArtifactError
+from mvkt_ray.location import Location
+from mvkt_ray.records import EpochMetrics
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EpochRecord:
+    """What an epoch came to."""
+
+    metrics: EpochMetrics
+    per_class_auroc: Mapping[str, float]
+    """Of the classes whose area is defined on the validation split."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "EpochRecord":
+        """Read what `to_json` wrote."""
+        metrics = EpochMetrics(**value["metrics"])
+        return cls(metrics=metrics, per_class_auroc=dict(value["per_class_auroc"]))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Checkpoint:
+    """All that training goes on from.
+
+    There are no states of torch's random generators in it: each epoch starts its own from the seed
+    and its number. The generator of the contrastive negatives, which runs on, is in `learner`.
+    """
+
+    recipe: str
+    """Hash of what is trained on what: a checkpoint of something else is refused."""
+    learner: Mapping[str, Tensor]
+    """Weights and buffers of the network and of the objective."""
+    optimizer: Mapping[str, Any]
+    schedule: Mapping[str, Any]
+    history: tuple[EpochRecord, ...] = field(default=())
+    wall_s: float = 0.0
+    """Over all attempts that led here."""
+    cpu_s: float = 0.0
+    """Over all attempts and ranks."""
+
+    def to_bytes(self) -> bytes:
+        """Write it for `from_bytes`."""
+        value = {
+            "recipe": self.recipe,
+            "learner": dict(self.learner),
+            "optimizer": dict(self.optimizer),
+            "schedule": dict(self.schedule),
+            "history": [record.to_json() for record in self.history],
+            "wall_s": self.wall_s,
+            "cpu_s": self.cpu_s,
+        }
+        stream = io.BytesIO()
+        torch.save(value, stream)
+        return stream.getvalue()
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> "Checkpoint":
+        """Read what `to_bytes` wrote, onto the CPU."""
+        value = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        history = tuple(EpochRecord.from_json(item) for item in value.pop("history"))
+        return cls(history=history, **value)
+
+
+def read_checkpoint(content: bytes | None, location: Location, recipe: str) -> Checkpoint | None:
+    """Return the checkpoint with this content, None where there is none.
+
+    Raises:
+        ArtifactError: It is damaged, or belongs to another training.
+    """
+    if content is None:
+        return None
+    try:
+        checkpoint = Checkpoint.from_bytes(content)
+    except Exception as error:
+        # torch.load has no error of its own: it raises what zipfile, pickle and torch raise.
+        raise ArtifactError(
+            f"{location} cannot be read as a checkpoint ({error.__class__.__name__}). Remove it "
+            "to train from the start."
+        ) from error
+    if checkpoint.recipe != recipe:
+        raise ArtifactError(
+            f"{location} is the checkpoint of another training (recipe {checkpoint.recipe[:12]}, "
+            f"asked for {recipe[:12]}): other hyper-parameters, data or seed. Give a new folder, "
+            "or remove it to train from the start."
+        )
+    return checkpoint

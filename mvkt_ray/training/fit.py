@@ -1,0 +1,294 @@
+"""The epoch loop that teacher and students share: train, validate, save, report, decide.
+
+Reads: batches and evaluation windows. Writes: one checkpoint, replaced after every epoch.
+"""
+
+import math
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from mvkt_ray.location import Location
+from mvkt_ray.models import sync_batch_norm
+from mvkt_ray.records import Decision, EpochMetrics, TrialState
+from mvkt_ray.training.checkpoint import Checkpoint, EpochRecord, read_checkpoint
+from mvkt_ray.training.learner import Learner
+from mvkt_ray.training.optimizers import Steering, build_optimizer, build_schedule
+from mvkt_ray.training.ranks import Ranks
+from mvkt_ray.training.seeds import derive_seed
+from mvkt_ray.training.validation import Predictions, Windows, predict
+
+TERMS = ("total", "label", "kd", "clt")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lesson:
+    """One batch, on the device, with what the teacher says of it where somebody asks."""
+
+    signal_BLS: Tensor
+    labels_BC: Tensor
+    example_B: Tensor
+    teacher_logits_BC: Tensor | None = None
+    teacher_embedding_BD: Tensor | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Course:
+    """What a learner is taught and examined on, and how long."""
+
+    lessons: Callable[[int], Iterator[Lesson]]
+    """This rank's batches of an epoch, which counts from 1; depends on the epoch alone."""
+    steps_per_epoch: int
+    examples_per_epoch: int
+    """Over all ranks."""
+    windows: Windows
+    """This rank's part of the validation split."""
+    val_labels_NC: NDArray[np.float32]
+    """Of the whole validation split."""
+    classes: Sequence[str]
+    epochs: int
+    steering: Steering
+    seed: int
+    recipe: str
+    """Hash of all that the numbers depend on; a checkpoint of another recipe is refused."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """How a training ended: complete, pruned or diverged."""
+
+    state: TrialState
+    history: tuple[EpochRecord, ...]
+    reason: str = ""
+    wall_s: float = 0.0
+    """Over all attempts."""
+    cpu_s: float = 0.0
+    """Over all attempts and ranks."""
+    predictions: Predictions | None = None
+    """On the validation split, of a complete training."""
+
+
+def fit(
+    learner: Learner,
+    course: Course,
+    checkpoint_at: Location,
+    report: Callable[[EpochMetrics], Decision],
+    *,
+    device: torch.device,
+    ranks: Ranks,
+) -> Outcome:
+    """Train from the last checkpoint, or from the start, to the last epoch.
+
+    Called on every rank. `report` is called on the first rank only, once per epoch, after the
+    epoch's checkpoint is on disk, and again for the epochs that a found checkpoint holds: a
+    process may have died between the checkpoint and the report.
+
+    A loss or a prediction that is not finite ends the training as diverged; the checkpoint of the
+    epoch before stays.
+
+    Args:
+        learner: freshly initialised, the same on every rank.
+        course: what to learn.
+        checkpoint_at: the file; its directory is made when needed.
+        report: decides whether to go on.
+        device: of this rank.
+        ranks: this process among those that train the learner.
+
+    Raises:
+        ArtifactError: The checkpoint is damaged, or is that of another training.
+    """
+    with _own_randomness(device):
+        clock = _Clock()
+        learner.to(device)
+        if ranks.are_many:
+            sync_batch_norm(learner.network)
+        optimizer = build_optimizer(course.steering, learner.parameters())
+        schedule = build_schedule(
+            course.steering,
+            optimizer,
+            epochs=course.epochs,
+            steps_per_epoch=course.steps_per_epoch,
+        )
+        checkpoint = _resume(learner, optimizer, schedule, checkpoint_at, course.recipe, ranks)
+        if checkpoint is not None:
+            clock = _Clock(wall_before_s=checkpoint.wall_s, cpu_before_s=checkpoint.cpu_s)
+        history = list(checkpoint.history) if checkpoint else []
+        module = _wrap(learner, device, ranks)
+
+        def validate() -> Predictions:
+            return predict(
+                learner.network,
+                course.windows,
+                course.val_labels_NC,
+                device=device,
+                bf16=learner.bf16,
+                ranks=ranks,
+            )
+
+        def end(state: TrialState, reason: str = "", last: Predictions | None = None) -> Outcome:
+            wall_s, cpu_s = clock.read(ranks)
+            return Outcome(
+                state=state,
+                history=tuple(history),
+                reason=reason,
+                wall_s=wall_s,
+                cpu_s=cpu_s,
+                predictions=last,
+            )
+
+        for place, record in enumerate(history, start=1):
+            if _is_pruned(record.metrics, report, ranks):
+                del history[place:]
+                return end(TrialState.PRUNED, _pruned_reason(place))
+
+        predictions = None
+        for epoch in range(len(history) + 1, course.epochs + 1):
+            started_s = time.perf_counter()
+            losses = _train_epoch(module, course, epoch, optimizer, schedule, device, ranks)
+            if not all(math.isfinite(value) for value in losses.values()):
+                return end(TrialState.DIVERGED, f"epoch {epoch}: the loss is not finite ({losses})")
+            trained_s = time.perf_counter()
+
+            predictions = validate()
+            if not predictions.are_finite:
+                return end(TrialState.DIVERGED, f"epoch {epoch}: predictions are not finite")
+            metrics = EpochMetrics(
+                epoch=epoch,
+                macro_auroc=predictions.macro_auroc(),
+                losses=losses | {"val_label": predictions.label_loss()},
+                train_s=trained_s - started_s,
+                validate_s=time.perf_counter() - trained_s,
+                n_examples=course.examples_per_epoch,
+            )
+            per_class = predictions.per_class_auroc(course.classes)
+            history.append(EpochRecord(metrics=metrics, per_class_auroc=per_class))
+
+            wall_s, cpu_s = clock.read(ranks)
+            if ranks.is_first:
+                checkpoint = Checkpoint(
+                    recipe=course.recipe,
+                    learner=learner.state_dict(),
+                    optimizer=optimizer.state_dict(),
+                    schedule=schedule.state_dict(),
+                    history=tuple(history),
+                    wall_s=wall_s,
+                    cpu_s=cpu_s,
+                )
+                checkpoint_at.write_bytes(checkpoint.to_bytes())
+
+            if _is_pruned(metrics, report, ranks):
+                return end(TrialState.PRUNED, _pruned_reason(epoch))
+
+        return end(TrialState.COMPLETE, last=predictions or validate())
+
+
+def _train_epoch(
+    module: nn.Module,
+    course: Course,
+    epoch: int,
+    optimizer: Optimizer,
+    schedule: LRScheduler,
+    device: torch.device,
+    ranks: Ranks,
+) -> dict[str, float]:
+    """Take all steps of an epoch; return the means of the terms over steps and ranks."""
+    # Dropout draws from torch's own generator. Started anew it needs no place in the checkpoint.
+    torch.manual_seed(derive_seed(course.seed, epoch, ranks.rank))
+    module.train()
+    sums = torch.zeros(len(TERMS), dtype=torch.float64, device=device)
+    for lesson in course.lessons(epoch):
+        optimizer.zero_grad(set_to_none=True)
+        terms = module(
+            lesson.signal_BLS,
+            lesson.labels_BC,
+            lesson.example_B,
+            lesson.teacher_logits_BC,
+            lesson.teacher_embedding_BD,
+        )
+        terms.total.backward()
+        optimizer.step()
+        schedule.step()
+        # Read once per epoch: reading a number per step would wait for the GPU each time.
+        sums += torch.stack([getattr(terms, name).detach() for name in TERMS])
+    means = ranks.sum(sums) / (course.steps_per_epoch * ranks.world_size)
+    return dict(zip(TERMS, means.tolist(), strict=True))
+
+
+def _resume(
+    learner: Learner,
+    optimizer: Optimizer,
+    schedule: LRScheduler,
+    location: Location,
+    recipe: str,
+    ranks: Ranks,
+) -> Checkpoint | None:
+    """Load what the first rank finds, on all ranks: a file system may show it to some later."""
+    content = location.read_bytes() if ranks.is_first and location.exists() else None
+    checkpoint = read_checkpoint(ranks.from_first(content), location, recipe)
+    if checkpoint is not None:
+        learner.load_state_dict(checkpoint.learner)
+        optimizer.load_state_dict(dict(checkpoint.optimizer))
+        schedule.load_state_dict(dict(checkpoint.schedule))
+    elif ranks.is_first:
+        location.parent.make_directory()
+    return checkpoint
+
+
+def _wrap(learner: Learner, device: torch.device, ranks: Ranks) -> nn.Module:
+    if not ranks.are_many:
+        return learner
+    return DistributedDataParallel(
+        learner,
+        device_ids=[device] if device.type == "cuda" else None,
+        # Banks and running statistics are equal on all ranks already, and banks are large.
+        broadcast_buffers=False,
+        find_unused_parameters=learner.leaves_parameters_out,
+    )
+
+
+def _is_pruned(
+    metrics: EpochMetrics, report: Callable[[EpochMetrics], Decision], ranks: Ranks
+) -> bool:
+    is_pruned = ranks.is_first and report(metrics) is Decision.PRUNE
+    return ranks.agree(is_pruned)
+
+
+def _pruned_reason(epoch: int) -> str:
+    return f"pruned after epoch {epoch}"
+
+
+@contextmanager
+def _own_randomness(device: torch.device) -> Generator[None]:
+    """Leave torch's global random state as it was, and use deterministic kernels on GPUs."""
+    devices = [device] if device.type == "cuda" else []
+    with (
+        torch.random.fork_rng(devices=devices),
+        torch.backends.cudnn.flags(
+            enabled=torch.backends.cudnn.enabled, benchmark=False, deterministic=True
+        ),
+    ):
+        yield
+
+
+class _Clock:
+    """Time spent on a training over all attempts: on the wall, and by all ranks' processors."""
+
+    def __init__(self, *, wall_before_s: float = 0.0, cpu_before_s: float = 0.0) -> None:
+        self.wall_start_s = time.perf_counter() - wall_before_s
+        self.cpu_start_s = time.process_time()
+        self.cpu_before_s = cpu_before_s
+
+    def read(self, ranks: Ranks) -> tuple[float, float]:
+        """Return wall_s and cpu_s; called by all ranks together."""
+        own_s = torch.tensor(time.process_time() - self.cpu_start_s, dtype=torch.float64)
+        cpu_s = self.cpu_before_s + float(ranks.sum(own_s))
+        return time.perf_counter() - self.wall_start_s, cpu_s

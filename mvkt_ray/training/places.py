@@ -1,0 +1,66 @@
+"""What training asks of the process it is in: its device, its part of a batch, its randomness."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import torch
+
+from mvkt_ray.data.loader import TrainLoader
+from mvkt_ray.data.splits import Split
+from mvkt_ray.errors import ConfigError, DataError
+from mvkt_ray.training.ranks import Ranks
+
+EVALUATION_BATCH_SIZE = 512
+"""Windows in one forward pass without gradients; larger is not faster on one core or on a GPU."""
+
+
+def current_device() -> torch.device:
+    """Return the GPU that this process was given, or the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda", torch.cuda.current_device())
+    return torch.device("cpu")
+
+
+def batch_size_per_rank(batch_size: int, ranks: Ranks) -> int:
+    """Return this rank's part of the batch size, which is over all ranks.
+
+    Raises:
+        ConfigError: It cannot be shared evenly.
+    """
+    if batch_size % ranks.world_size:
+        raise ConfigError(
+            f"batch_size is {batch_size}, which {ranks.world_size} workers cannot share evenly. "
+            f"Give a multiple of {ranks.world_size}, or another number of workers."
+        )
+    return batch_size // ranks.world_size
+
+
+def examples_per_epoch(
+    loader: TrainLoader, train: Split, batch_size: int, ranks: Ranks
+) -> int:
+    """Return how many examples all ranks see in an epoch; a small split is one short batch."""
+    largest = len(train) - len(train) % ranks.world_size
+    return loader.steps_per_epoch * min(batch_size, largest)
+
+
+@contextmanager
+def seeded(seed: int) -> Generator[None]:
+    """Draw from torch's CPU generator as if it were new, and leave it as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
+def check_validation(val: Split) -> None:
+    """Raise unless at least one class can be scored.
+
+    Raises:
+        DataError: Every class is in no recording of the validation split, or in all.
+    """
+    shares_C = val.labels.mean(axis=0)
+    if not ((shares_C > 0) & (shares_C < 1)).any():
+        raise DataError(
+            f"No class of {', '.join(val.classes)} can be scored: each is in none or in all of the "
+            f"{len(val.rows)} recordings of the validation split. Choose other validation folds "
+            "(data.folds.val), or another task."
+        )

@@ -1,0 +1,100 @@
+"""The training processes of one model, and the few things that they tell each other.
+
+Without torch.distributed there is one rank, and nothing here communicates. Only tensors travel,
+never pickles.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch import distributed as dist
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ranks:
+    """This process among those that train one model. Every method is called by all of them."""
+
+    rank: int = 0
+    world_size: int = 1
+
+    @classmethod
+    def here(cls) -> "Ranks":
+        """Read the process group that this process is in, if it is in one."""
+        if not (dist.is_available() and dist.is_initialized()):
+            return cls()
+        return cls(rank=dist.get_rank(), world_size=dist.get_world_size())
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this rank writes and reports for all."""
+        return self.rank == 0
+
+    @property
+    def are_many(self) -> bool:
+        """Whether there is anybody to talk to."""
+        return self.world_size > 1
+
+    def gather(self, rows: Tensor) -> Tensor:
+        """Return the rows of all ranks, in the order of ranks, on the CPU of every rank.
+
+        Args:
+            rows: this rank's part; parts may differ in length, and only in length.
+        """
+        if not self.are_many:
+            return rows.cpu()
+        rows = rows.to(_device()).contiguous()
+        counts = [torch.zeros(1, dtype=torch.int64, device=rows.device) for _ in self._others()]
+        dist.all_gather(counts, torch.tensor([len(rows)], device=rows.device))
+        n_rows = [int(count) for count in counts]
+        padded = rows.new_zeros((max(n_rows), *rows.shape[1:]))
+        padded[: len(rows)] = rows
+        parts = [torch.empty_like(padded) for _ in self._others()]
+        dist.all_gather(parts, padded)
+        return torch.cat([part[:n] for part, n in zip(parts, n_rows, strict=True)]).cpu()
+
+    def sum(self, tensor: Tensor) -> Tensor:
+        """Return the sum over ranks, on the CPU."""
+        if not self.are_many:
+            return tensor.cpu()
+        summed = tensor.to(_device(), copy=True)
+        dist.all_reduce(summed)
+        return summed.cpu()
+
+    def from_first(self, content: bytes | None) -> bytes | None:
+        """Return what the first rank gave; what the others give is ignored."""
+        if not self.are_many:
+            return content
+        missing = -1
+        size = torch.tensor([missing if content is None else len(content)], device=_device())
+        dist.broadcast(size, src=0)
+        n_bytes = int(size)
+        if n_bytes == missing:
+            return None
+        if self.is_first:
+            assert content is not None
+            values = torch.frombuffer(bytearray(content or b"\0"), dtype=torch.uint8)
+        else:
+            values = torch.zeros(max(n_bytes, 1), dtype=torch.uint8)
+        values = values.to(_device())
+        dist.broadcast(values, src=0)
+        return values.cpu().numpy().tobytes()[:n_bytes]
+
+    def agree(self, flag: bool) -> bool:
+        """Return the first rank's flag."""
+        return self.from_first(b"\1" if flag else b"\0") == b"\1"
+
+    def wait(self) -> None:
+        """Wait until every rank is here."""
+        if self.are_many:
+            dist.barrier()
+
+    def _others(self) -> range:
+        return range(self.world_size)
+
+
+def _device() -> torch.device:
+    """NCCL moves tensors of GPUs only, gloo those of the CPU."""
+    if dist.get_backend() == "nccl":
+        return torch.device("cuda", torch.cuda.current_device())
+    return torch.device("cpu")

@@ -1,0 +1,310 @@
+"""The unit of work of a study: one student trained with one set of hyper-parameters.
+
+Reads: shards, and the teacher or its knowledge. Writes: the trial's own folder, see `trial_files`.
+"""
+
+import platform
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+
+from mvkt_ray.artifacts import fingerprint_of, read_manifest
+from mvkt_ray.config import FoldsConfig, Hyperparameters, StudentConfig
+from mvkt_ray.data.loader import EvalLoader, TrainLoader
+from mvkt_ray.data.shards import Shards, open_shards
+from mvkt_ray.data.splits import TrainingSplits, open_training_splits
+from mvkt_ray.data.tasks import Task
+from mvkt_ray.data.views import View
+from mvkt_ray.distill.knowledge import open_knowledge, view_fingerprint
+from mvkt_ray.distill.objective import Objective
+from mvkt_ray.errors import ConfigError, MvktError, StaleArtifactError
+from mvkt_ray.models import build_network
+from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialResult, TrialState
+from mvkt_ray.training.fit import Course, Outcome, fit
+from mvkt_ray.training.guidance import Lessons, with_knowledge, with_teacher, without_teacher
+from mvkt_ray.training.learner import Learner
+from mvkt_ray.training.optimizers import Steering, runs_in_bf16
+from mvkt_ray.training.places import (
+    EVALUATION_BATCH_SIZE,
+    batch_size_per_rank,
+    check_validation,
+    current_device,
+    examples_per_epoch,
+    seeded,
+)
+from mvkt_ray.training.ranks import Ranks
+from mvkt_ray.training.seeds import derive_seed, trial_seed
+from mvkt_ray.training.teacher import KIND as TEACHER
+from mvkt_ray.training.teacher import open_teacher
+from mvkt_ray.training.trial_files import StoredResult, TrialFolder
+
+Report = Callable[[EpochMetrics], Decision]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrialInputs:
+    """What is the same for all trials of a study; small, and picklable."""
+
+    shards: str
+    task: Task
+    folds: FoldsConfig
+    min_likelihood: float
+    view: View
+    """The teacher's; a student sees the same crops through its own leads."""
+    student: StudentConfig
+    knowledge: str | None
+    """Where the teacher's knowledge is; needed by `student.knowledge: cached`."""
+    teacher: str | None
+    """Where the teacher is; needed by `student.knowledge: online`."""
+    study_seed: int
+    trials: str
+    """The folder that holds the trials' own."""
+    precision: str
+
+    def writing_to(self, trials: str) -> "TrialInputs":
+        """Return the same inputs with another folder for the trials' files."""
+        return replace(self, trials=trials)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Setting:
+    """A trial with all that was opened and checked for it."""
+
+    trial: Trial
+    inputs: TrialInputs
+    hyperparameters: Hyperparameters
+    shards: Shards
+    splits: TrainingSplits
+    view: View
+    device: torch.device
+    ranks: Ranks
+    facts: dict[str, Any]
+    """What the numbers depend on beside the trial itself, as plain values."""
+
+    @property
+    def seed(self) -> int:
+        return trial_seed(self.inputs.study_seed, self.trial.number, self.trial.repetition)
+
+    @property
+    def bf16(self) -> bool:
+        return runs_in_bf16(self.inputs.precision, self.device)
+
+    @property
+    def recipe(self) -> str:
+        return fingerprint_of([asdict(self.trial), self.facts])
+
+    def train_loader(self, view: View) -> TrainLoader:
+        """Batches of a view; those of two views are of the same crops in the same order."""
+        return TrainLoader(
+            self.shards,
+            self.splits.train,
+            view,
+            batch_size=batch_size_per_rank(self.hyperparameters.batch_size, self.ranks),
+            seed=derive_seed(self.seed, 1),
+            rank=self.ranks.rank,
+            world_size=self.ranks.world_size,
+            device=self.device,
+        )
+
+
+def run_trial(trial: Trial, inputs: TrialInputs, report: Report) -> TrialResult:
+    """Train one student, from its checkpoint if it has one, and write what it came to.
+
+    The same in this process, in a Ray worker, and on every rank of a process group, where the
+    first rank reports and writes. Everything random follows from (study seed, trial number,
+    repetition): the same trial gives the same numbers again, interrupted or not.
+
+    A trial that has ended before is not run again: its epochs are reported and its result is
+    returned, as a driver may have died before it committed them.
+
+    Args:
+        trial: its number, condition and hyper-parameters.
+        inputs: what it is trained on.
+        report: called once per epoch after the epoch's checkpoint is on disk, and again for the
+            epochs that a found checkpoint holds; it decides whether the trial goes on.
+
+    Returns:
+        COMPLETE, PRUNED or DIVERGED; `macro_auroc` is that of the last epoch.
+
+    Raises:
+        ConfigError: A hyper-parameter, or the batch size for so many ranks, is wrong.
+        DataError: The shards lack the lead, or an artifact is missing, damaged, or made from other
+            inputs.
+    """
+    setting = _open(trial, inputs)
+    ranks, folder = setting.ranks, TrialFolder.of(inputs.trials, trial.number)
+    content = ranks.from_first(folder.result_content() if ranks.is_first else None)
+    stored = folder.parse_result(content, setting.recipe)
+    if stored is not None:
+        return _replay(stored, report, ranks)
+
+    learner, lessons = _build(setting)
+    loader = setting.train_loader(setting.view)
+    course = Course(
+        lessons=lessons,
+        steps_per_epoch=loader.steps_per_epoch,
+        examples_per_epoch=examples_per_epoch(
+            loader, setting.splits.train, setting.hyperparameters.batch_size, ranks
+        ),
+        windows=EvalLoader(
+            setting.shards,
+            setting.splits.val,
+            setting.view,
+            batch_size=EVALUATION_BATCH_SIZE,
+            rank=ranks.rank,
+            world_size=ranks.world_size,
+            device=setting.device,
+        ),
+        val_labels_NC=setting.splits.val.labels,
+        classes=inputs.task.classes,
+        epochs=inputs.student.epochs,
+        steering=Steering.of(setting.hyperparameters),
+        seed=derive_seed(setting.seed, 2),
+        recipe=setting.recipe,
+    )
+    outcome = fit(
+        learner, course, folder.checkpoint, report, device=setting.device, ranks=ranks
+    )
+    result = _result(trial, outcome, learner)
+    if ranks.is_first:
+        if outcome.predictions is not None:
+            folder.write_complete(learner.network, setting.splits.val, outcome.predictions)
+        folder.write_result(
+            trial, result, outcome.history, recipe=setting.recipe, facts=setting.facts
+        )
+        if result.state is not TrialState.DIVERGED:
+            folder.discard_checkpoint()
+    return result
+
+
+def failed_result(trial: Trial, error: BaseException) -> TrialResult:
+    """Return the result of a trial that an error ended."""
+    text = " ".join(str(error).split())
+    return TrialResult(
+        number=trial.number,
+        state=TrialState.FAILED,
+        reason=f"{type(error).__name__}: {text}",
+        retriable=isinstance(error, MvktError) and error.retriable,
+        node=platform.node(),
+    )
+
+
+def _open(trial: Trial, inputs: TrialInputs) -> _Setting:
+    try:
+        hyperparameters = Hyperparameters(**dict(trial.hyperparameters))  # type: ignore[arg-type]
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"The hyper-parameters of trial {trial.number} are wrong: {error}. Correct `space` in "
+            "the study file."
+        ) from None
+    shards = open_shards(inputs.shards)
+    splits = open_training_splits(shards, inputs.task, inputs.folds, inputs.min_likelihood)
+    check_validation(splits.val)
+    teacher = read_manifest(inputs.teacher, TEACHER).fingerprint if inputs.teacher else None
+    facts = {
+        "shards": shards.fingerprint,
+        "teacher": teacher,
+        "knowledge": inputs.student.knowledge,
+        "task": inputs.task.to_json(),
+        "folds": asdict(inputs.folds),
+        "min_likelihood": inputs.min_likelihood,
+        "view": inputs.view.to_json(),
+        "epochs": inputs.student.epochs,
+        "precision": inputs.precision,
+        "study_seed": inputs.study_seed,
+    }
+    return _Setting(
+        trial=trial,
+        inputs=inputs,
+        hyperparameters=hyperparameters,
+        shards=shards,
+        splits=splits,
+        view=inputs.view.with_leads(trial.condition.leads),
+        device=current_device(),
+        ranks=Ranks.here(),
+        facts=facts,
+    )
+
+
+def _build(setting: _Setting) -> tuple[Learner, Lessons]:
+    hyperparameters = setting.hyperparameters
+    with seeded(derive_seed(setting.seed, 0)):
+        network = build_network(
+            hyperparameters.student,
+            len(setting.view.leads),
+            len(setting.inputs.task.classes),
+            dropout=hyperparameters.dropout,
+        )
+    lessons, teacher_dim = _lessons(setting)
+    objective = Objective(
+        hyperparameters=hyperparameters,
+        train_labels_NC=torch.from_numpy(setting.splits.train.labels),
+        student_dim=network.embedding_dim,
+        teacher_dim=teacher_dim,
+        seed=derive_seed(setting.seed, 3),
+    )
+    return Learner(network, objective, bf16=setting.bf16), lessons
+
+
+def _lessons(setting: _Setting) -> tuple[Lessons, int]:
+    """Return the batches, and the dimension of the teacher's embedding (0 without a teacher)."""
+    inputs, loader = setting.inputs, setting.train_loader(setting.view)
+    if setting.hyperparameters.kd_weight == 0 and setting.hyperparameters.clt_weight == 0:
+        return without_teacher(loader), 0
+    if inputs.student.knowledge == "cached":
+        knowledge = open_knowledge(
+            _required(inputs.knowledge, "knowledge", "mvkt cache"),
+            shards=setting.shards,
+            teacher=setting.facts["teacher"],
+            split=setting.splits.train,
+            view=setting.view,
+        )
+        return with_knowledge(loader, knowledge, setting.device), knowledge.embedding_dim
+    teacher = open_teacher(
+        _required(inputs.teacher, "teacher", "mvkt train-teacher"),
+        shards=setting.shards,
+        task=inputs.task,
+    )
+    if view_fingerprint(teacher.view) != view_fingerprint(inputs.view):
+        raise StaleArtifactError(
+            f"The teacher {inputs.teacher} was trained on {teacher.view}, but is used with "
+            f"{inputs.view}. Use its folds and view, or train another teacher."
+        )
+    network = teacher.network.to(setting.device)
+    teacher_loader = setting.train_loader(inputs.view.with_leads(teacher.view.leads))
+    lessons = with_teacher(loader, teacher_loader, network, bf16=setting.bf16)
+    return lessons, network.embedding_dim
+
+
+def _required(location: str | None, kind: str, command: str) -> str:
+    if location is None:
+        raise ConfigError(
+            f"The trial distils (kd_weight or clt_weight is above 0), but no {kind} is given. Give "
+            f"one that `{command}` made, or set both weights to 0."
+        )
+    return location
+
+
+def _result(trial: Trial, outcome: Outcome, learner: Learner) -> TrialResult:
+    last = outcome.history[-1] if outcome.history else None
+    return TrialResult(
+        number=trial.number,
+        state=outcome.state,
+        reason=outcome.reason,
+        macro_auroc=last.metrics.macro_auroc if last else None,
+        per_class_auroc=last.per_class_auroc if last else {},
+        epochs=len(outcome.history),
+        wall_s=outcome.wall_s,
+        cpu_s=outcome.cpu_s,
+        n_parameters=sum(weight.numel() for weight in learner.network.parameters()),
+        node=platform.node(),
+    )
+
+
+def _replay(stored: StoredResult, report: Report, ranks: Ranks) -> TrialResult:
+    if ranks.is_first:
+        for record in stored.history:
+            report(record.metrics)
+    return stored.result

@@ -1,0 +1,99 @@
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from mvkt_ray.cli.console import (
+    Output,
+    byte_size,
+    duration,
+    facts,
+    grid,
+    number_ranges,
+    score,
+    without_nan,
+)
+
+
+def plain(width: int = 80) -> tuple[Console, io.StringIO]:
+    file = io.StringIO()
+    return Console(file=file, width=width, highlight=False), file
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0.0 s"),
+        (8.26, "8.3 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min 00 s"),
+        (125, "2 min 05 s"),
+        (3599.7, "1 h 00 min"),
+        (7800, "2 h 10 min"),
+        (100 * 3600, "100 h 00 min"),
+    ],
+)
+def test_durations_read_as_people_say_them(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "text"),
+    [(0, "0 bytes"), (999, "999 bytes"), (1500, "1.5 kB"), (2.5e9, "2.5 GB"), (1.2e12, "1.20 TB")],
+)
+def test_sizes_have_units(size_bytes: float, text: str) -> None:
+    assert byte_size(size_bytes) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.8761, "0.876"), (None, "-"), (float("nan"), "-"), (1.0, "1.000")]
+)
+def test_scores_have_three_digits(value: float | None, text: str) -> None:
+    assert score(value) == text
+
+
+def test_numbers_in_a_row_are_written_as_ranges() -> None:
+    assert number_ranges([9, 1, 2, 3, 10, 5]) == "1-3, 5, 9-10"
+    assert number_ranges([]) == ""
+
+
+def test_json_has_no_nan() -> None:
+    value = {"a": float("nan"), "b": [1.5, float("inf")], 3: {"c": "text"}}
+    assert without_nan(value) == {"a": None, "b": [1.5, None], "3": {"c": "text"}}
+
+
+def test_with_json_only_the_answer_is_on_stdout() -> None:
+    (answers, stdout), (progress, stderr) = plain(), plain()
+    output = Output(answers, progress, is_json=True, is_quiet=False)
+    output.say("working")
+    output.answer({"x": float("nan"), "long": "word " * 60}, ["a table"])
+    assert json.loads(stdout.getvalue()) == {"x": None, "long": "word " * 60}
+    assert stderr.getvalue() == "working\n"
+
+
+def test_with_quiet_only_the_answer_is_written() -> None:
+    (console, file) = plain()
+    output = Output(console, console, is_json=False, is_quiet=True)
+    output.say("working")
+    with output.waiting("for something"):
+        output.say("still")
+    output.answer({}, ["the answer"])
+    assert file.getvalue() == "the answer\n"
+
+
+def test_a_line_of_progress_is_one_line_however_long() -> None:
+    console, file = plain(width=20)
+    Output(console, console, is_json=False, is_quiet=False).say("word " * 20 + "[x]")
+    assert file.getvalue().count("\n") == 1
+    assert "[x]" in file.getvalue()
+
+
+def test_tables_without_a_terminal_have_no_control_characters() -> None:
+    console, file = plain()
+    table = grid(["lead", "n"], title="Leads", right=["n"])
+    table.add_row("II", "3")
+    console.print(table, facts({"a": "[b]"}))
+    text = file.getvalue()
+    assert all(character.isprintable() or character == "\n" for character in text)
+    assert "[b]" in text

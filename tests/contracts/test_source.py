@@ -1,0 +1,207 @@
+"""Every source keeps the same promises; a source without a case here fails."""
+
+import pickle
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mvkt_ray.data.recording import LEADS, Recording, RecordingRef
+from mvkt_ray.data.sources import SOURCES, Source, open_source
+from mvkt_ray.data.sources.wfdb_record import wfdb  # there its warnings on import are silenced
+from mvkt_ray.data.tasks import Task
+from mvkt_ray.errors import DataError, RecordingError
+
+N_SAMPLES, RATE_HZ = 300, 100
+SIGNAL_MV = np.round(np.random.default_rng(0).normal(0, 0.5, size=(12, N_SAMPLES)), 3)
+HEADER_LEADS = ("III", "v1", "I", "II", "AVR", "avl", "AVF", "V6", "V5", "V4", "V3", "V2")
+"""In another order and spelling than ours, as files may have them."""
+
+
+def write_record(folder: Path, name: str, leads: tuple[str, ...], comments: str = "") -> None:
+    """Write header and 16-bit samples by hand, from the format's manual."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = {lead.lower(): row for lead, row in zip(LEADS, SIGNAL_MV, strict=True)}
+    digital = np.rint([rows[lead.lower()] * 1000 for lead in leads]).astype("<i2")
+    (folder / f"{name}.dat").write_bytes(digital.T.tobytes())
+    lines = [f"{name} {len(leads)} {RATE_HZ} {N_SAMPLES}"]
+    lines += [f"{name}.dat 16 1000/mV 16 0 0 0 0 {lead}" for lead in leads]
+    (folder / f"{name}.hea").write_text("\n".join(lines) + "\n" + comments)
+
+
+def make_ptbxl(folder: Path) -> None:
+    header = "ecg_id,patient_id,age,sex,scp_codes,strat_fold,filename_lr,filename_hr\n"
+    rows = ""
+    for number in (1, 2, 3):
+        write_record(folder / "records100", f"{number}_lr", HEADER_LEADS)
+        codes = "\"{'NORM': 100.0, 'SR': 0.0}\""
+        rows += f"{number},{number % 2}.0,5{number}.0,1,{codes},{number},"
+        rows += f"records100/{number}_lr,records500/{number}_hr\n"
+    (folder / "ptbxl_database.csv").write_text(header + rows)
+    (folder / "scp_statements.csv").write_text(
+        ",description,diagnostic,form,rhythm,diagnostic_class,diagnostic_subclass\n"
+        "NORM,normal,1.0,,,NORM,NORM\nSR,sinus,,,1.0,,\nPVC,ectopic,,1.0,,,\n"
+    )
+
+
+def make_cpsc2018(folder: Path) -> None:
+    for number in (1, 2, 3):
+        place = folder / "training" / "cpsc_2018" / "g1"
+        write_record(place, f"A000{number}", HEADER_LEADS, "#Age: 51\n#Sex: Female\n#Dx: AF\n")
+
+
+def make_cinc2021(folder: Path) -> None:
+    for number in (1, 2, 3):
+        place = folder / "training" / "georgia" / "g1"
+        write_record(place, f"E0000{number}", HEADER_LEADS, "# Age: 51\n# Sex: F\n# Dx: 164889003,")
+
+
+def make_wfdb(folder: Path) -> None:
+    for number in (1, 2, 3):
+        write_record(folder, f"r{number}", HEADER_LEADS)
+    rows = "".join(f"r{n},p{n},51,F,{n},AFIB;LVH\n" for n in (1, 2, 3))
+    (folder / "labels.csv").write_text("record,patient_id,age,sex,fold,codes\n" + rows)
+
+
+def make_nothing(folder: Path) -> None:
+    assert folder.is_dir()
+
+
+CASES: dict[str, tuple[Callable[[Path], None], Mapping[str, object]]] = {
+    "ptbxl": (make_ptbxl, {}),
+    "cpsc2018": (make_cpsc2018, {}),
+    "cinc2021": (make_cinc2021, {}),
+    "wfdb": (make_wfdb, {}),
+    "synthetic": (make_nothing, {"n_recordings": 3, "duration_s": N_SAMPLES / RATE_HZ}),
+}
+WITH_FILES = [name for name in CASES if name != "synthetic"]
+
+
+def test_every_source_has_a_case() -> None:
+    assert CASES.keys() == SOURCES.keys()
+    assert all(SOURCES[name].name == name for name in SOURCES)
+
+
+def build(name: str, folder: Path) -> Source:
+    make, options = CASES[name]
+    make(folder)
+    return open_source(name, str(folder), options)
+
+
+@pytest.fixture(params=CASES)
+def source(request: pytest.FixtureRequest, tmp_path: Path) -> Source:
+    return build(request.param, tmp_path)
+
+
+def read_all(source: Source) -> list[Recording]:
+    return [source.read(ref) for ref in source.references(RATE_HZ)]
+
+
+def test_recordings_are_in_mv_with_canonical_leads_in_order(source: Source) -> None:
+    found = read_all(source)
+    assert len(found) == 3
+    for recording in found:
+        assert recording.leads == LEADS
+        assert recording.signal_mv.shape == (12, N_SAMPLES)
+        assert recording.signal_mv.dtype == np.float32
+        assert np.isfinite(recording.signal_mv).all()
+        assert recording.sampling_rate_hz == RATE_HZ
+        if source.name != "synthetic":
+            np.testing.assert_allclose(recording.signal_mv, SIGNAL_MV, atol=1e-6)
+
+
+def test_recordings_say_whose_they_are(source: Source) -> None:
+    found = read_all(source)
+    assert len({recording.record_id for recording in found}) == 3
+    for recording in found:
+        assert recording.source.split("/")[0] == source.name
+        assert recording.patient_id
+        assert recording.age is None or 0 < recording.age <= 120
+        assert recording.sex == "female" or source.name == "synthetic"
+        assert (recording.fold is not None) == source.has_folds
+
+
+def test_every_code_is_there_once_with_a_likelihood_and_known_to_a_task(source: Source) -> None:
+    tasks = source.tasks()
+    assert tasks
+    assert all(name == task.name and isinstance(task, Task) for name, task in tasks.items())
+    for recording in read_all(source):
+        assert recording.codes
+        assert len(set(recording.codes)) == len(recording.codes) == len(recording.likelihoods)
+        assert all(0 <= likelihood <= 100 for likelihood in recording.likelihoods)
+        assert any(task.labels([recording.codes]).any() for task in tasks.values())
+
+
+def test_source_and_references_travel_to_other_processes(source: Source) -> None:
+    refs = list(source.references(RATE_HZ))
+    parcel = pickle.dumps((source, refs))
+    assert len(parcel) < 4000
+    elsewhere, copies = pickle.loads(parcel)
+    for ref, copy in zip(refs, copies, strict=True):
+        assert copy == ref
+        one, two = source.read(ref), elsewhere.read(copy)
+        np.testing.assert_array_equal(one.signal_mv, two.signal_mv)
+        assert (one.record_id, one.codes, one.fold) == (two.record_id, two.codes, two.fold)
+
+
+def test_listing_is_lazy_stable_and_repeatable(source: Source) -> None:
+    refs = source.references(RATE_HZ)
+    assert isinstance(refs, Iterator)
+    first = [ref.record_id for ref in refs]
+    assert [ref.record_id for ref in islice(source.references(RATE_HZ), 2)] == first[:2]
+    assert all(isinstance(ref, RecordingRef) for ref in source.references(RATE_HZ))
+
+
+@pytest.mark.parametrize("name", WITH_FILES)
+@pytest.mark.parametrize("place", ["nowhere", "empty", "a_file", "s3://bucket/data", ""])
+def test_a_wrong_folder_is_one_paragraph_at_once(tmp_path: Path, name: str, place: str) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "a_file").write_text("")
+    location = place if "://" in place or not place else str(tmp_path / place)
+    source = open_source(name, location, CASES[name][1])
+    with pytest.raises(DataError) as caught:
+        source.references(RATE_HZ)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert location in message
+    assert message.endswith(".")
+
+
+@pytest.mark.parametrize("name", WITH_FILES)
+def test_a_relative_folder_is_found_from_another_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (tmp_path / "data").mkdir()
+    monkeypatch.chdir(tmp_path)
+    source = build(name, Path("data"))
+    refs = list(source.references(RATE_HZ))
+    monkeypatch.chdir("/")
+    assert source.read(refs[0]).signal_mv.shape == (12, N_SAMPLES)
+
+
+@pytest.mark.parametrize("name", WITH_FILES)
+@pytest.mark.parametrize("suffix", [".dat", ".hea"])
+def test_one_bad_recording_says_why_and_leaves_the_others(
+    tmp_path: Path, name: str, suffix: str
+) -> None:
+    source = build(name, tmp_path)
+    first, *rest = source.references(RATE_HZ)
+    path = Path(first.path + suffix)
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(RecordingError) as caught:
+        source.read(first)
+    assert caught.value.reason in ("truncated", "header_mismatch", "unreadable")
+    assert Path(first.path).name in str(caught.value)
+    assert all(source.read(ref).signal_mv.shape == (12, N_SAMPLES) for ref in rest)
+
+
+def test_the_records_of_this_file_are_what_wfdb_reads(tmp_path: Path) -> None:
+    write_record(tmp_path, "r", HEADER_LEADS)
+    record: Any = wfdb.rdrecord(str(tmp_path / "r"))
+    assert record.sig_name == list(HEADER_LEADS)
+    order = [name.lower() for name in HEADER_LEADS]
+    wanted = SIGNAL_MV[[[lead.lower() for lead in LEADS].index(name) for name in order]]
+    np.testing.assert_allclose(record.p_signal.T, wanted)

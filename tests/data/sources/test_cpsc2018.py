@@ -1,0 +1,140 @@
+"""CPSC 2018 in both of its layouts, with one vocabulary of codes."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.io import savemat
+
+from mvkt_ray.data.recording import Recording
+from mvkt_ray.data.sources.challenge import CPSC_CLASSES
+from mvkt_ray.data.sources.cpsc2018 import Cpsc2018
+from mvkt_ray.errors import DataError, RecordingError
+
+WriteRecord = Callable[..., Path]
+
+
+def read_all(location: Path) -> list[Recording]:
+    source = Cpsc2018(location=str(location))
+    return [source.read(ref) for ref in source.references(500)]
+
+
+def test_the_original_records_are_as_the_readme_says(shared_data: Path) -> None:
+    folder = shared_data / "cpsc2018_original"
+    rows = re.findall(
+        r"^\| (A\d+) \| (\w+) \| (\d+) \| 12x(\d+) \| float64 \| ([\w-]+) \|$",
+        (folder / "README.md").read_text(),
+        re.MULTILINE,
+    )
+    assert len(rows) == 10
+    for recording, (name, sex, age, n_samples, label) in zip(read_all(folder), rows, strict=True):
+        assert recording.record_id == name
+        assert recording.sex == sex.lower()
+        assert recording.age == float(age)
+        assert recording.signal_mv.shape == (12, int(n_samples))
+        assert recording.sampling_rate_hz == 500
+        assert recording.codes == (CPSC_CLASSES[label],)
+
+
+def test_the_original_records_obey_einthoven_so_the_leads_are_in_order(shared_data: Path) -> None:
+    for recording in read_all(shared_data / "cpsc2018_original"):
+        one, two, three, right, left, foot = recording.signal_mv[:6]
+        np.testing.assert_allclose(three, two - one, atol=0.02)
+        np.testing.assert_allclose(right, -(one + two) / 2, atol=0.02)
+        np.testing.assert_allclose(left + foot, one / 2 + two / 2, atol=0.03)
+
+
+def test_the_challenge_layout_has_the_classes_of_the_readme(shared_data: Path) -> None:
+    recordings = read_all(shared_data / "cinc2021")
+    task = Cpsc2018(location="").tasks()["icbeb9"]
+    counts = task.labels([r.codes for r in recordings]).sum(axis=0).astype(int)
+    text = (shared_data / "cinc2021" / "README.md").read_text()
+    line = re.search(r"^CPSC 2018 classes in cpsc_2018: (.*)\.$", text, re.MULTILINE)
+    assert line is not None
+    wanted = {name: int(n) for name, n in re.findall(r"([\w-]+) (\d+)", line[1])}
+    assert dict(zip(task.classes, counts.tolist(), strict=True)) == wanted
+    assert len(recordings) == 104
+
+
+@pytest.fixture
+def original(tmp_path: Path, synthetic_recording: Recording) -> Path:
+    for place, name in [("TrainingSet1", "A0001"), ("TrainingSet2", "A0002")]:
+        (tmp_path / place).mkdir()
+        ecg = {"sex": "Female", "age": 61, "data": synthetic_recording.signal_mv.astype(np.float64)}
+        savemat(tmp_path / place / f"{name}.mat", {"ECG": ecg})
+    (tmp_path / "REFERENCE.csv").write_text(
+        "Recording,First_label,Second_label,Third_label\nA0001,6,6,1\nA0002,9,,\nA0003,2,,\n"
+    )
+    return tmp_path
+
+
+def test_one_reference_serves_several_folders(
+    original: Path, synthetic_recording: Recording
+) -> None:
+    source = Cpsc2018(location=str(original))
+    first, second, absent = source.references(500)
+    recording = source.read(first)
+    assert recording.codes == (CPSC_CLASSES["PAC"], CPSC_CLASSES["Normal"])
+    assert recording.likelihoods == (100.0, 100.0)
+    np.testing.assert_array_equal(recording.signal_mv, synthetic_recording.signal_mv)
+    assert source.read(second).codes == (CPSC_CLASSES["STE"],)
+    with pytest.raises(RecordingError) as caught:
+        source.read(absent)
+    assert caught.value.reason == "missing_file"
+
+
+def test_a_record_that_the_reference_leaves_out_does_not_vanish(original: Path) -> None:
+    (original / "REFERENCE.csv").write_text("Recording,First_label\nA0002,9\n")
+    assert [(r.record_id, len(r.codes)) for r in read_all(original)] == [("A0002", 1), ("A0001", 0)]
+
+
+def test_a_class_number_that_is_not_known_is_kept(original: Path) -> None:
+    (original / "REFERENCE.csv").write_text("Recording,First_label\nA0001,12\nA0002,9.0\n")
+    assert [r.codes for r in read_all(original)] == [("12",), (CPSC_CLASSES["STE"],)]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda data: data[:11], "missing_lead"),
+        (lambda data: np.where(data == data[3, 5], np.nan, data), "nan"),
+        (lambda data: data[:, :0], "truncated"),
+    ],
+)
+def test_a_bad_struct_has_its_reason(
+    original: Path, synthetic_recording: Recording, change: Callable[..., np.ndarray], reason: str
+) -> None:
+    ecg = {"sex": "Male", "age": np.nan, "data": change(synthetic_recording.signal_mv)}
+    savemat(original / "TrainingSet1" / "A0001.mat", {"ECG": ecg})
+    source = Cpsc2018(location=str(original))
+    with pytest.raises(RecordingError) as caught:
+        source.read(next(source.references(500)))
+    assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize("keep", [0, 100, 20_000])
+def test_a_cut_or_foreign_file_is_unreadable(original: Path, keep: int) -> None:
+    path = original / "TrainingSet1" / "A0001.mat"
+    path.write_bytes(path.read_bytes()[:keep])
+    source = Cpsc2018(location=str(original))
+    with pytest.raises(RecordingError) as caught:
+        source.read(next(source.references(500)))
+    assert caught.value.reason == "unreadable"
+
+
+def test_the_challenge_layout_leaves_other_databases_alone(
+    tmp_path: Path, write_record: WriteRecord, synthetic_recording: Recording
+) -> None:
+    for name in ("cpsc_2018", "cpsc_2018_extra"):
+        place = tmp_path / "training" / name / "g1"
+        write_record(place, f"of_{name}", synthetic_recording.signal_mv, 500, comments=["Dx: STE"])
+    assert [r.record_id for r in read_all(tmp_path)] == ["of_cpsc_2018"]
+    assert [r.record_id for r in read_all(tmp_path / "training")] == ["of_cpsc_2018"]
+    assert read_all(tmp_path / "training" / "cpsc_2018")[0].codes == (CPSC_CLASSES["STE"],)
+
+
+def test_another_folder_is_not_cpsc2018(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"is not CPSC 2018.*'REFERENCE.csv'.*WFDB headers"):
+        Cpsc2018(location=str(tmp_path)).references(500)

@@ -1,0 +1,252 @@
+"""The teacher's knowledge: what it holds, what it costs, and what it may be used with."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from torch import Tensor, nn
+
+from mvkt_ray.artifacts import verify_artifact
+from mvkt_ray.config import FoldsConfig, Hyperparameters, ViewConfig
+from mvkt_ray.data.ingest import ingest
+from mvkt_ray.data.loader import GridLoader, TrainLoader
+from mvkt_ray.data.shard_writer import IngestSettings
+from mvkt_ray.data.shards import Shards, open_shards
+from mvkt_ray.data.sources.synthetic import Synthetic
+from mvkt_ray.data.splits import Split, open_training_splits
+from mvkt_ray.data.views import View, fit_view
+from mvkt_ray.distill.knowledge import (
+    CROPS_FILE,
+    RECORDINGS_FILE,
+    Knowledge,
+    knowledge_size_bytes,
+    open_knowledge,
+    write_knowledge,
+)
+from mvkt_ray.distill.objective import Objective
+from mvkt_ray.errors import DataError, StaleArtifactError
+from mvkt_ray.models import Network, build_network
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """Knowledge and all that it was made from."""
+
+    folder: Path
+    shards: Shards
+    train: Split
+    val: Split
+    view: View
+    teacher: Network
+    knowledge: Knowledge
+
+    def write(self, out: Path, teacher: Network | None = None) -> None:
+        write_knowledge(
+            str(out),
+            teacher=teacher or self.teacher,
+            shards=self.shards,
+            split=self.train,
+            view=self.view,
+            teacher_fingerprint="the teacher",
+            batch_size=64,
+            device=torch.device("cpu"),
+        )
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    folder = tmp_path_factory.mktemp("knowledge")
+    source = Synthetic(n_recordings=60, duration_s=4.0)
+    ingest(
+        source, str(folder / "shards"), IngestSettings(sampling_rate_hz=50, rows_per_shard=25)
+    )
+    shards = open_shards(str(folder / "shards"))
+    folds = FoldsConfig(train=(1, 2, 3, 4, 5, 6), val=(7, 8), test=(9, 10))
+    splits = open_training_splits(shards, next(iter(shards.tasks.values())), folds)
+    lengths = ViewConfig(crop_s=1.0, grid_s=0.2, stride_s=0.5)
+    view = fit_view(shards, splits.train.rows, shards.leads, lengths)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        teacher = build_network("sepconv1d_tiny", 12, len(splits.train.classes)).eval()
+    empty = Knowledge.__new__(Knowledge)
+    made = Made(
+        folder=folder,
+        shards=shards,
+        train=splits.train,
+        val=splits.val,
+        view=view,
+        teacher=teacher,
+        knowledge=empty,
+    )
+    made.write(folder / "knowledge")
+    return replace(made, knowledge=open_knowledge(str(folder / "knowledge"), shards=shards))
+
+
+def loader_of(made: Made, view: View) -> TrainLoader:
+    return TrainLoader(made.shards, made.train, view, batch_size=8, seed=3)
+
+
+def test_a_gather_is_what_the_teacher_says_of_these_crops(made: Made) -> None:
+    for batch in loader_of(made, made.view).epoch(1):
+        with torch.no_grad():
+            logits, embedding = made.teacher(batch.signal_BLS)
+        known_logits, known_embedding = made.knowledge.gather(batch.example_B, batch.crop_B)
+        assert known_logits.dtype == known_embedding.dtype == torch.float32
+        # Half a unit in the last of float16's eleven digits, and the batch's own rounding.
+        torch.testing.assert_close(known_logits, logits, rtol=6e-4, atol=1e-4)
+        torch.testing.assert_close(known_embedding, embedding, rtol=6e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("clt_loss", ["crd", "infonce"])
+def test_cached_and_online_knowledge_give_the_same_gradients(made: Made, clt_loss: str) -> None:
+    def gradients(*, cached: bool) -> list[Tensor]:
+        student, objective = new_student(made, clt_loss)
+        student_view = made.view.with_leads(("II",))
+        pairs = zip(
+            loader_of(made, student_view).epoch(1), loader_of(made, made.view).epoch(1), strict=True
+        )
+        for batch, teacher_batch in pairs:
+            if cached:
+                taught = made.knowledge.gather(batch.example_B, batch.crop_B)
+            else:
+                with torch.no_grad():
+                    taught = made.teacher(teacher_batch.signal_BLS)
+            logits, embedding = student(batch.signal_BLS)
+            terms = objective(logits, embedding, batch.labels_BC, batch.example_B, *taught)
+            terms.total.backward()
+        modules: list[nn.Module] = [student, objective]
+        return [p.grad for module in modules for p in module.parameters() if p.grad is not None]
+
+    cached, online = gradients(cached=True), gradients(cached=False)
+    assert len(cached) == len(online) > 0
+    for one, other in zip(cached, online, strict=True):
+        # Single entries may cancel; float16 has 11 bits.
+        assert torch.linalg.norm(one - other) <= 2e-3 * torch.linalg.norm(other) + 1e-6
+
+
+def new_student(made: Made, clt_loss: str) -> tuple[Network, Objective]:
+    hyperparameters = Hyperparameters(
+        n_negatives=8, projection_dim=8, clt_loss=clt_loss, clt_weight=0.5  # type: ignore[arg-type]
+    )  # fmt: skip
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        student = build_network("sepconv1d_tiny", 1, len(made.train.classes))
+    objective = Objective(
+        hyperparameters=hyperparameters,
+        train_labels_NC=torch.from_numpy(made.train.labels),
+        student_dim=student.embedding_dim,
+        teacher_dim=made.teacher.embedding_dim,
+        seed=0,
+    )
+    return student, objective
+
+
+def test_student_and_teacher_see_the_same_stretch_of_signal(made: Made) -> None:
+    student_view = made.view.with_leads(("V2",))
+    pairs = zip(
+        loader_of(made, student_view).epoch(4), loader_of(made, made.view).epoch(4), strict=True
+    )
+    place = made.view.leads.index("V2")
+    for batch, teacher_batch in pairs:
+        assert torch.equal(batch.example_B, teacher_batch.example_B)
+        assert torch.equal(batch.crop_B, teacher_batch.crop_B)
+        assert torch.equal(batch.signal_BLS[:, 0], teacher_batch.signal_BLS[:, place])
+
+
+def test_the_written_size_is_predicted_within_two_percent(made: Made) -> None:
+    grid = GridLoader(made.shards, made.train.rows, made.view, batch_size=8)
+    predicted = knowledge_size_bytes(
+        grid.n_crops_total, len(made.train.classes), made.teacher.embedding_dim
+    )
+    with_ids = knowledge_size_bytes(
+        grid.n_crops_total,
+        len(made.train.classes),
+        made.teacher.embedding_dim,
+        n_recordings=len(made.train),
+    )
+    manifest = verify_artifact(str(made.folder / "knowledge"))
+    written = sum(entry.size_bytes for entry in manifest.files.values())
+    assert written == pytest.approx(with_ids, rel=0.02)
+    assert written == pytest.approx(predicted, rel=0.02)
+
+
+def test_any_arrow_reader_finds_records_and_their_crops(made: Made) -> None:
+    folder = made.folder / "knowledge"
+    recordings = pa.ipc.open_file(str(folder / RECORDINGS_FILE)).read_all()
+    crops = pa.ipc.open_file(str(folder / CROPS_FILE)).read_all()
+    assert recordings["record_id"].to_pylist() == list(made.train.record_ids)
+    assert sum(recordings["n_crops"].to_pylist()) == crops.num_rows
+    row = recordings["first_crop"][3].as_py() + 2
+    logits, embedding = made.knowledge.gather(torch.tensor([3]), torch.tensor([2]))
+    assert crops["logits"][row].as_py() == pytest.approx(logits[0].tolist())
+    assert crops["embedding"][row].as_py() == pytest.approx(embedding[0].tolist())
+
+
+def test_knowledge_is_mapped_and_not_read(made: Made) -> None:
+    for table in (made.knowledge.logits_RC, made.knowledge.embedding_RD):
+        assert not table.flags.writeable
+        assert not table.flags.owndata
+
+
+def test_writing_leaves_no_scratch_behind_and_gives_the_same_bytes(
+    made: Made, tmp_path: Path
+) -> None:
+    made.write(tmp_path / "again")
+    assert sorted(path.name for path in (tmp_path / "again").iterdir()) == [
+        CROPS_FILE,
+        "manifest.json",
+        RECORDINGS_FILE,
+    ]
+    for name in (CROPS_FILE, RECORDINGS_FILE):
+        one, other = (folder / name for folder in (tmp_path / "again", made.folder / "knowledge"))
+        assert one.read_bytes() == other.read_bytes()
+
+
+def test_what_a_killed_writer_left_is_begun_again(made: Made, tmp_path: Path) -> None:
+    class DyingTeacher(Network):
+        calls = 0
+
+        def forward(self, signal_BLS: Tensor) -> tuple[Tensor, Tensor]:
+            self.calls += 1
+            if self.calls == 2:
+                raise KeyboardInterrupt
+            return super().forward(signal_BLS)
+
+    dying = DyingTeacher(made.teacher.backbone, len(made.train.classes))  # type: ignore[arg-type]
+    with pytest.raises(KeyboardInterrupt):
+        made.write(tmp_path / "knowledge", dying)
+    assert not (tmp_path / "knowledge").exists()
+    made.write(tmp_path / "knowledge")
+    again = open_knowledge(str(tmp_path / "knowledge"), shards=made.shards)
+    assert np.array_equal(again.logits_RC, made.knowledge.logits_RC)
+
+
+def test_a_teacher_that_overflows_float16_is_refused(made: Made, tmp_path: Path) -> None:
+    class LoudTeacher(Network):
+        def forward(self, signal_BLS: Tensor) -> tuple[Tensor, Tensor]:
+            logits_BC, embedding_BD = super().forward(signal_BLS)
+            return logits_BC, embedding_BD * 1e9
+
+    loud = LoudTeacher(made.teacher.backbone, len(made.train.classes))  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="float16"):
+        made.write(tmp_path / "knowledge", loud)
+
+
+def test_knowledge_is_refused_with_all_that_it_was_not_made_from(made: Made) -> None:
+    place = str(made.folder / "knowledge")
+    open_knowledge(
+        place,
+        shards=made.shards,
+        teacher="the teacher",
+        split=made.train,
+        view=made.view.with_leads(("I",)),
+    )
+    with pytest.raises(StaleArtifactError, match="another teac"):
+        open_knowledge(place, shards=made.shards, teacher="another teacher")
+    with pytest.raises(StaleArtifactError, match="training split"):
+        open_knowledge(place, shards=made.shards, split=made.val)
+    with pytest.raises(StaleArtifactError, match="view"):
+        open_knowledge(place, shards=made.shards, view=replace(made.view, mean_mv=1.0))

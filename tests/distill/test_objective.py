@@ -1,0 +1,175 @@
+"""The weighted sum: its parts, what it needs, what it remembers."""
+
+import io
+from dataclasses import fields
+from typing import Any, get_args, get_type_hints
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from mvkt_ray.config import Hyperparameters
+from mvkt_ray.distill.losses.multilabel_kd import multilabel_kd
+from mvkt_ray.distill.negatives import NEGATIVE_RULES
+from mvkt_ray.distill.objective import CLT_LOSSES, KD_LOSSES, Objective, ObjectiveTerms
+from mvkt_ray.errors import ConfigError
+
+N, C, B, STUDENT_DIM, TEACHER_DIM = 50, 3, 8, 6, 10
+LABELS_NC = (torch.rand(N, C, generator=torch.Generator().manual_seed(0)) < 0.4).float()
+
+
+def _objective(seed: int = 0, **hyperparameters: Any) -> Objective:
+    settings: dict[str, Any] = {"n_negatives": 16, "projection_dim": 4} | hyperparameters
+    return Objective(
+        hyperparameters=Hyperparameters(**settings),
+        train_labels_NC=LABELS_NC,
+        student_dim=STUDENT_DIM,
+        teacher_dim=TEACHER_DIM,
+        seed=seed,
+    )
+
+
+def _batch(number: int) -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(number)
+    example_B = torch.randperm(N, generator=generator)[:B]
+    return {
+        "student_logits_BC": torch.randn(B, C, generator=generator),
+        "student_embedding_BD": torch.randn(B, STUDENT_DIM, generator=generator),
+        "labels_BC": LABELS_NC[example_B],
+        "example_B": example_B,
+        "teacher_logits_BC": torch.randn(B, C, generator=generator),
+        "teacher_embedding_BD": torch.randn(B, TEACHER_DIM, generator=generator),
+    }
+
+
+def test_the_tables_hold_exactly_what_a_study_may_ask_for():
+    hints = get_type_hints(Hyperparameters)
+    assert set(KD_LOSSES) == set(get_args(hints["kd_loss"]))
+    assert set(CLT_LOSSES) == set(get_args(hints["clt_loss"]))
+    assert set(NEGATIVE_RULES) == set(get_args(hints["negatives"]))
+
+
+@pytest.mark.parametrize("clt_loss", CLT_LOSSES)
+def test_the_total_is_the_weighted_sum_of_the_unweighted_terms(clt_loss: str):
+    objective = _objective(clt_loss=clt_loss, label_weight=0.7, kd_weight=3.0, clt_weight=0.2)
+    batch = _batch(0)
+    terms = objective(**batch)
+    expected_label = functional.binary_cross_entropy_with_logits(
+        batch["student_logits_BC"], batch["labels_BC"]
+    )
+    expected_kd = multilabel_kd(batch["student_logits_BC"], batch["teacher_logits_BC"], 2.0)
+    torch.testing.assert_close(terms.label, expected_label)
+    torch.testing.assert_close(terms.kd, expected_kd)
+    assert terms.clt > 0
+    torch.testing.assert_close(terms.total, 0.7 * terms.label + 3.0 * terms.kd + 0.2 * terms.clt)
+
+
+def test_a_student_alone_needs_no_teacher_and_learns_nothing_more():
+    objective = _objective(kd_weight=0.0, clt_weight=0.0)
+    batch = _batch(0)
+    terms = objective(
+        batch["student_logits_BC"],
+        batch["student_embedding_BD"],
+        batch["labels_BC"],
+        batch["example_B"],
+    )
+    assert not objective.needs_teacher
+    assert list(objective.state_dict()) == []
+    assert (terms.kd.item(), terms.clt.item()) == (0, 0)
+    assert torch.equal(terms.total, terms.label)
+
+
+def test_distillation_without_labels_has_no_gradient_from_them():
+    batch = _batch(0)
+    student_BC = batch["student_logits_BC"].requires_grad_()
+    batch["teacher_logits_BC"] = student_BC.detach().clone()
+    terms = _objective(label_weight=0.0, clt_weight=0.0)(**batch)
+    terms.total.backward()
+    assert terms.label > 0
+    assert terms.total.item() == 0
+    assert student_BC.grad is not None
+    assert student_BC.grad.abs().max() < 1e-7
+
+
+@pytest.mark.parametrize(
+    ("weights", "missing"),
+    [
+        ({"clt_weight": 0.0}, "teacher_logits_BC"),
+        ({"kd_weight": 0.0}, "teacher_embedding_BD"),
+    ],
+)
+def test_a_missing_teacher_is_named(weights: dict[str, Any], missing: str):
+    objective = _objective(**weights)
+    assert objective.needs_teacher
+    with pytest.raises(ValueError, match=missing):
+        objective(**(_batch(0) | {missing: None}))
+
+
+@pytest.mark.parametrize("clt_loss", CLT_LOSSES)
+def test_both_heads_and_the_student_get_gradients_and_the_teacher_none(clt_loss: str):
+    objective = _objective(clt_loss=clt_loss)
+    batch = _batch(1)
+    for name in ("student_embedding_BD", "teacher_embedding_BD", "teacher_logits_BC"):
+        batch[name].requires_grad_()
+    objective(**batch).total.backward()
+    for name, parameter in objective.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().max() > 0, name
+    assert batch["student_embedding_BD"].grad is not None
+    assert batch["teacher_embedding_BD"].grad is None
+    assert batch["teacher_logits_BC"].grad is None
+
+
+def test_the_seed_alone_decides_heads_banks_and_negatives():
+    torch.manual_seed(1)
+    first = _objective(seed=3)
+    torch.manual_seed(2)
+    second = _objective(seed=3)
+    for number in range(3):
+        assert torch.equal(first(**_batch(number)).total, second(**_batch(number)).total)
+    assert not torch.equal(_objective(seed=3)(**_batch(0)).clt, _objective(seed=4)(**_batch(0)).clt)
+
+
+@pytest.mark.parametrize("clt_loss", CLT_LOSSES)
+def test_a_loaded_state_resumes_the_exact_negatives(clt_loss: str):
+    straight = _objective(seed=1, clt_loss=clt_loss)
+    for number in range(2):
+        straight(**_batch(number))
+    file = io.BytesIO()
+    torch.save(straight.state_dict(), file)
+    file.seek(0)
+    resumed = _objective(seed=2, clt_loss=clt_loss)
+    resumed.load_state_dict(torch.load(file, weights_only=True))
+    for number in range(2, 5):
+        assert torch.equal(straight(**_batch(number)).total, resumed(**_batch(number)).total)
+
+
+@pytest.mark.parametrize("clt_loss", CLT_LOSSES)
+def test_everything_is_computed_in_float32_under_autocast(clt_loss: str):
+    halves = {
+        name: value.bfloat16() if value.is_floating_point() else value
+        for name, value in _batch(0).items()
+    }
+    rounded = {
+        name: value.float() if value.is_floating_point() else value
+        for name, value in halves.items()
+    }
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        terms = _objective(clt_loss=clt_loss)(**halves)
+    expected = _objective(clt_loss=clt_loss)(**rounded)
+    for field in fields(ObjectiveTerms):
+        value = getattr(terms, field.name)
+        assert value.dtype == torch.float32
+        assert torch.equal(value, getattr(expected, field.name))
+
+
+def test_a_split_of_one_recording_is_refused_with_what_to_do():
+    with pytest.raises(ConfigError, match="clt_weight"):
+        Objective(
+            hyperparameters=Hyperparameters(),
+            train_labels_NC=torch.ones(1, 2),
+            student_dim=2,
+            teacher_dim=2,
+            seed=0,
+        )

@@ -1,0 +1,46 @@
+"""The command line answers at once: what is heavy is imported by the verb that needs it."""
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("torch", "ray", "optuna", "pyarrow", "pandas", "scipy", "sklearn", "matplotlib", "yaml")
+
+PROGRAM = """
+import sys
+from mvkt_ray.cli import app
+{action}
+heavy = sorted(set({heavy!r}) & set(sys.modules))
+assert not heavy, f"loaded: {{heavy}}"
+"""
+
+HELP = """
+try:
+    app({args!r}, prog_name="mvkt")
+except SystemExit as end:
+    assert not end.code, end.code
+"""
+
+
+def run(action: str) -> subprocess.CompletedProcess[str]:
+    program = PROGRAM.format(action=action, heavy=HEAVY)
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+
+
+def test_importing_the_command_line_loads_nothing_heavy() -> None:
+    done = run("")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("args", [["--help"], ["--version"], ["search", "--help"]])
+def test_help_loads_nothing_heavy(args: list[str]) -> None:
+    done = run(HELP.format(args=args))
+    assert done.returncode == 0, done.stderr
+    assert "mvkt" in done.stdout
+
+
+def test_the_guard_sees_a_heavy_import() -> None:
+    done = run("import pyarrow")
+    assert done.returncode != 0
+    assert "loaded: ['pyarrow'" in done.stderr

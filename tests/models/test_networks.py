@@ -1,0 +1,186 @@
+"""Every network of the table: sizes as published, shapes, gradients, repeatable weights."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from mvkt_ray.errors import ConfigError
+from mvkt_ray.models import NETWORKS, Network, build_network, network_facts
+from mvkt_ray.models.xresnet1d import XResBlock
+
+N_PARAMETERS_12_LEADS_5_CLASSES = {
+    "xresnet1d18": 347_909,
+    "xresnet1d34": 677_637,
+    "xresnet1d50": 888_965,
+    "xresnet1d101": 1_807_237,
+    "xresnet1d18_wide": 3_868_357,
+    "xresnet1d34_wide": 7_242_693,
+    "xresnet1d50_wide": 15_994_053,
+    "xresnet1d101_wide": 28_301_509,
+    "resnet1d_wang": 440_325,
+    "sepconv1d_small": 94_085,
+    "sepconv1d_tiny": 10_805,
+}
+DEEP = ("xresnet1d34", "xresnet1d50", "xresnet1d101")
+LIGHT = tuple(name for name in NETWORKS if "wide" not in name and name not in DEEP)
+
+
+def _n_parameters(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def test_every_network_has_its_parameter_count_in_this_test():
+    assert set(N_PARAMETERS_12_LEADS_5_CLASSES) == set(NETWORKS)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_network_has_its_number_of_parameters(name: str):
+    network = build_network(name, n_leads=12, n_classes=5)
+    assert _n_parameters(network) == N_PARAMETERS_12_LEADS_5_CLASSES[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "millions_12_leads", "millions_1_lead"),
+    [
+        ("xresnet1d18_wide", 3.868, 3.867),
+        ("xresnet1d34_wide", 7.243, 7.242),
+        ("xresnet1d50_wide", 15.994, 15.993),
+        ("xresnet1d101_wide", 28.302, 28.300),
+    ],
+)
+def test_the_wide_networks_are_as_large_as_the_authors(
+    name: str, millions_12_leads: float, millions_1_lead: float
+):
+    for n_leads, millions in ((12, millions_12_leads), (1, millions_1_lead)):
+        counted = _n_parameters(build_network(name, n_leads, 5)) / 1e6
+        assert counted == pytest.approx(millions, abs=0.0006)
+
+
+@pytest.mark.parametrize(
+    ("name", "millions"),
+    [
+        ("xresnet1d18", 0.365),
+        ("xresnet1d34", 0.695),
+        ("xresnet1d50", 0.954),
+        ("xresnet1d101", 1.872),
+    ],
+)
+def test_the_thin_networks_are_as_large_as_the_benchmarks_with_its_head(name: str, millions: float):
+    network = build_network(name, n_leads=12, n_classes=5)
+    dim = network.embedding_dim
+    # create_head1d of the benchmark: norm, linear to 128, norm, linear to the classes.
+    benchmark_head = 2 * dim + (dim * 128 + 128) + 2 * 128 + (128 * 5 + 5)
+    counted = _n_parameters(network.backbone) + benchmark_head
+    assert counted / 1e6 == pytest.approx(millions, abs=0.0006)
+
+
+@pytest.mark.parametrize("name", ["sepconv1d_small", "sepconv1d_tiny"])
+def test_device_students_stay_below_100000_parameters(name: str):
+    assert _n_parameters(build_network(name, n_leads=12, n_classes=9)) <= 100_000
+
+
+@pytest.mark.parametrize("name", LIGHT)
+@pytest.mark.parametrize("n_samples", [250, 97])
+def test_a_network_returns_logits_and_the_embedding_its_classifier_reads(name: str, n_samples: int):
+    torch.manual_seed(0)
+    network = build_network(name, n_leads=2, n_classes=3).eval()
+    logits_BC, embedding_BD = network(torch.randn(4, 2, n_samples))
+    assert logits_BC.shape == (4, 3)
+    assert embedding_BD.shape == (4, network.embedding_dim)
+    torch.testing.assert_close(network.classifier(embedding_BD), logits_BC)
+    features_BFT = network.backbone(torch.randn(4, 2, n_samples))
+    assert network.embedding_dim == 2 * features_BFT.shape[1]
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_every_weight_gets_a_finite_gradient(name: str):
+    torch.manual_seed(0)
+    network = build_network(name, n_leads=1, n_classes=2)
+    logits_BC, _ = network(torch.randn(4, 1, 100))
+    logits_BC.square().sum().backward()
+    for parameter_name, parameter in network.named_parameters():
+        assert parameter.grad is not None, parameter_name
+        assert torch.isfinite(parameter.grad).all(), parameter_name
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
+    def weights(seed: int) -> torch.Tensor:
+        torch.manual_seed(seed)
+        network = build_network("sepconv1d_tiny", 1, 2)
+        return torch.cat([parameter.flatten() for parameter in network.parameters()])
+
+    assert torch.equal(weights(3), weights(3))
+    assert not torch.equal(weights(3), weights(4))
+
+
+def test_a_residual_block_starts_as_its_shortcut():
+    block = XResBlock(8, 8, expansion=1, stride=1, kernel_size=5)
+    features_BFT = torch.randn(2, 8, 20)
+    torch.testing.assert_close(block(features_BFT), features_BFT.relu())
+
+
+def test_dropout_acts_in_training_only_and_not_on_the_embedding():
+    torch.manual_seed(0)
+    network = build_network("sepconv1d_tiny", 1, 2, dropout=0.5)
+    signal_BLS = torch.randn(8, 1, 100)
+    first_BC, first_BD = network(signal_BLS)
+    second_BC, second_BD = network(signal_BLS)
+    assert not torch.equal(first_BC, second_BC)
+    assert torch.equal(first_BD, second_BD)
+    network.eval()
+    assert torch.equal(network(signal_BLS)[0], network(signal_BLS)[0])
+
+
+def test_a_misspelled_network_is_answered_with_the_names_there_are():
+    with pytest.raises(ConfigError, match=r"'xresnet18'.*xresnet1d18"):
+        build_network("xresnet18", 1, 5)
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_multiply_accumulates_are_half_of_what_torchs_flop_counter_counts(name: str):
+    network = build_network(name, n_leads=1, n_classes=5).eval()
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(torch.zeros(1, 1, 250))
+    facts = network_facts(network, n_leads=1, n_samples=250)
+    assert 2 * facts.n_multiply_accumulates == counter.get_total_flops()
+
+
+def test_facts_leave_the_network_in_training_mode_without_hooks():
+    network = build_network("sepconv1d_tiny", 1, 2)
+    statistics = copy.deepcopy(network.state_dict())
+    network_facts(network, 1, 50)
+    assert network.training
+    assert all(not module._forward_hooks for module in network.modules())
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, statistics[name])
+
+
+@pytest.mark.parametrize("name", [*LIGHT, "xresnet1d50", "xresnet1d18_wide"])
+def test_the_receptive_field_is_what_a_gradient_reaches(name: str):
+    network = build_network(name, n_leads=1, n_classes=1)
+    assert network_facts(network, 1, 64).receptive_field_samples == _measured_sight(network)
+
+
+def _measured_sight(network: Network) -> int:
+    """Length of the input stretch that one step in the middle of the backbone depends on."""
+    backbone = copy.deepcopy(network.backbone).double().eval()
+    for module in list(backbone.modules()):
+        if isinstance(module, nn.Conv1d):
+            # Positive weights: nothing cancels and every ReLU is open.
+            nn.init.constant_(module.weight, 1 / module.weight[0].numel())
+        if isinstance(module, nn.BatchNorm1d):
+            nn.init.ones_(module.weight)
+        for name, child in module.named_children():
+            if isinstance(child, nn.MaxPool1d):
+                # A maximum shows one of its inputs only; the mean of the same window shows all.
+                mean = nn.AvgPool1d(child.kernel_size, child.stride, child.padding)
+                setattr(module, name, mean)
+    signal_BLS = torch.ones(1, 1, 4096, dtype=torch.float64, requires_grad=True)
+    features_BFT = backbone(signal_BLS)
+    features_BFT[0, :, features_BFT.shape[-1] // 2].sum().backward()
+    assert signal_BLS.grad is not None
+    reached = signal_BLS.grad[0, 0].nonzero()
+    return int(reached.max() - reached.min()) + 1

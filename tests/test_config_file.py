@@ -1,0 +1,113 @@
+"""Study files: what is right is read exactly, what is wrong is named."""
+
+from pathlib import Path
+
+import pytest
+
+from mvkt_ray.config import FoldsConfig, StudyConfig
+from mvkt_ray.config_file import parse_folds, read_study, study_from_mapping, write_study
+from mvkt_ray.errors import ConfigError
+
+
+def write(tmp_path: Path, text: str, name: str = "study.yaml") -> Path:
+    path = tmp_path / name
+    path.write_text(text)
+    return path
+
+
+def complaint(tmp_path: Path, text: str) -> str:
+    path = write(tmp_path, text)
+    with pytest.raises(ConfigError) as caught:
+        read_study(path)
+    message = str(caught.value)
+    assert str(path) in message
+    assert "\n" not in message
+    return message
+
+
+def test_numbers_that_yaml_reads_as_text_arrive_as_numbers(tmp_path: Path) -> None:
+    # PyYAML reads 1e-4 as a string; an optimiser must never see that.
+    text = "{name: a, space: {learning_rate: {low: 1e-4, high: 1e-2, log: true}}}"
+    row = read_study(write(tmp_path, text)).space["learning_rate"]
+    assert (row.low, row.high) == (1e-4, 1e-2)
+
+
+def test_short_forms_of_a_parameter_mean_fixed_and_choices(tmp_path: Path) -> None:
+    study = read_study(write(tmp_path, "{name: a, space: {kd_weight: 2.0, batch_size: [64, 128]}}"))
+    assert study.space["kd_weight"].value == 2.0
+    assert study.space["batch_size"].choices == (64, 128)
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("{name: a, n_trails: 3}", ["n_trails", "search.n_trials"]),
+        ("{name: a, search: {n_trails: 3}}", ["search.n_trails", "'n_trials'"]),
+        ("{name: a, data: {taks: form}}", ["data.taks", "'task'"]),
+        ("{name: a, space: {kd_weight: {low: 5, high: 1}}}", ["space.kd_weight", "5", "swap"]),
+        ("{name: a, space: {kd_weight: {low: 0, high: 1, log: true}}}", ["low must be > 0", "0"]),
+        ("{name: a, space: {kd_weight: {low: 1}}}", ["both low and high"]),
+        ("{name: a, teacher: {epochs: many}}", ["teacher.epochs", "'many'"]),
+        ("{name: a, teacher: {epochs: 0}}", ["epochs must be > 0", "0"]),
+        ("{name: a b}", ["name", "'a b'"]),
+        ("{seed: 1}", ["name"]),
+        ("{name: a, seed: 1, seed: 2}", ["'seed' is given twice"]),
+        ("{name: a, data: {folds: {train: [1], val: [1], test: [2]}}}", ["must not share", "[1]"]),
+        ("name: [", ["not YAML"]),
+        ("just words", ["keys and values"]),
+        ("{name: !!python/object/apply:os.getcwd []}", ["not YAML"]),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_value(tmp_path: Path, text: str, parts: list[str]) -> None:
+    message = complaint(tmp_path, text)
+    for part in parts:
+        assert part in message
+
+
+def test_a_missing_file_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nothing\.yaml cannot be read"):
+        read_study(tmp_path / "nothing.yaml")
+
+
+def test_a_base_is_overridden_key_by_key_and_has_none_itself(tmp_path: Path) -> None:
+    write(tmp_path, "{name: base, seed: 4, teacher: {epochs: 3, batch_size: 8}}", "base.yaml")
+    study = read_study(write(tmp_path, "{base: base.yaml, name: top, teacher: {epochs: 9}}"))
+    assert (study.name, study.seed) == ("top", 4)
+    assert (study.teacher.epochs, study.teacher.batch_size) == (9, 8)
+    write(tmp_path, "{base: base.yaml, name: middle}", "middle.yaml")
+    assert "base itself" in complaint(tmp_path, "{base: middle.yaml}")
+
+
+def test_a_written_study_is_read_back_equal(tmp_path: Path) -> None:
+    study = study_from_mapping(
+        {
+            "name": "whole",
+            "data": {"source": "synthetic", "source_options": {"n_recordings": 10}},
+            "space": {
+                "learning_rate": {"low": 1e-4, "high": 1e-2, "log": True},
+                "student": ["xresnet1d18", "sepconv1d_small"],
+                "clt_temperature": {"low": 0.1, "high": 0.5, "when": {"clt_loss": "infonce"}},
+                "clt_loss": ["crd", "infonce"],
+                "dropout": 0.25,
+            },
+            "search": {"leads": ["I", "I+II"]},
+        },
+        "test",
+    )
+    assert read_study(write(tmp_path, write_study(study))) == study
+
+
+def test_folds_are_written_as_ranges_and_lists() -> None:
+    assert parse_folds("1-7/8/9") == FoldsConfig(train=tuple(range(1, 8)), val=(8,), test=(9,))
+    assert parse_folds("1-2,5/3,4/6") == FoldsConfig(train=(1, 2, 5), val=(3, 4), test=(6,))
+
+
+@pytest.mark.parametrize("text", ["1-7/8", "a/b/c", "1-3/3/4", "3-1/4/5", ""])
+def test_folds_that_make_no_splits_are_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="for example 1-7/8/9"):
+        parse_folds(text)
+
+
+def test_a_minimal_study_has_the_benchmarks_folds() -> None:
+    study = StudyConfig(name="minimal")
+    assert study.data.folds == FoldsConfig(train=tuple(range(1, 9)), val=(9,), test=(10,))

@@ -1,0 +1,69 @@
+"""Files are seen whole or not at all, wherever they are."""
+
+import pickle
+from pathlib import Path
+
+import pytest
+
+from mvkt_ray.errors import ArtifactError
+from mvkt_ray.location import Location
+
+
+def test_relative_paths_become_absolute_and_uris_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Location.parse("a/b").uri == str(tmp_path / "a" / "b")
+    assert Location.parse("s3://bucket/key/").uri == "s3://bucket/key"
+    assert Location.parse(Location("/x")) == Location("/x")
+
+
+def test_parts_are_joined_and_taken_apart() -> None:
+    place = Location("s3://bucket/studies") / "one"
+    assert (place.name, place.parent.uri, str(place)) == (
+        "one",
+        "s3://bucket/studies",
+        "s3://bucket/studies/one",
+    )
+
+
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    place = Location.parse(tmp_path) / "deep"
+    (place / "file.bin").write_bytes(b"ecg")
+    assert (place / "file.bin").read_bytes() == b"ecg"
+    assert (place / "file.bin").size_bytes() == 3
+    assert place.names() == ["file.bin"]
+    assert pickle.loads(pickle.dumps(place)) == place
+
+
+def test_a_writer_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    place = Location.parse(tmp_path) / "weights"
+    place.write_bytes(b"old")
+
+    def write_half() -> None:
+        with place.writing_aside() as aside:
+            aside.write_bytes(b"half")
+            raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError, match="killed"):
+        write_half()
+    assert place.read_bytes() == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["weights"]
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match=r"nothing\.bin is not there"):
+        (Location.parse(tmp_path) / "nothing.bin").read_bytes()
+
+
+def test_a_remote_location_has_no_local_path() -> None:
+    with pytest.raises(ArtifactError, match="not a local path"):
+        _ = Location("s3://bucket/key").local_path
+
+
+def test_a_missing_directory_lists_nothing_until_it_is_made(tmp_path: Path) -> None:
+    place = Location.parse(tmp_path) / "a" / "b"
+    assert place.names() == []
+    assert not place.exists()
+    place.make_directory()
+    assert place.exists()

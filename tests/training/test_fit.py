@@ -1,0 +1,302 @@
+"""The epoch loop on a handful of signals in memory: same numbers again, whatever happens to it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mvkt_ray.config import Hyperparameters
+from mvkt_ray.data.loader import Batch
+from mvkt_ray.distill.objective import Objective
+from mvkt_ray.errors import ArtifactError
+from mvkt_ray.location import Location
+from mvkt_ray.models import build_network
+from mvkt_ray.records import Decision, EpochMetrics, TrialState
+from mvkt_ray.training.checkpoint import Checkpoint
+from mvkt_ray.training.fit import Course, Lesson, Outcome, fit
+from mvkt_ray.training.learner import Learner
+from mvkt_ray.training.optimizers import Steering
+from mvkt_ray.training.places import seeded
+from mvkt_ray.training.ranks import Ranks
+
+N, C, D, BATCH, EPOCHS = 32, 3, 6, 8, 4
+CPU = torch.device("cpu")
+HYPERPARAMETERS = Hyperparameters(
+    student="sepconv1d_tiny", dropout=0.3, n_negatives=5, projection_dim=4, batch_size=BATCH
+)
+"""With dropout and memory banks: all that remembers or draws."""
+
+GENERATOR = torch.Generator().manual_seed(0)
+LABELS = (torch.rand(N, C, generator=GENERATOR) < 0.4).float()
+SIGNALS = torch.randn(N, 1, 64, generator=GENERATOR) + LABELS[:, :1, None]
+TEACHER_LOGITS = torch.randn(N, C, generator=GENERATOR)
+TEACHER_EMBEDDINGS = torch.randn(N, D, generator=GENERATOR)
+
+
+class KilledError(Exception):
+    """Stands for a process that dies."""
+
+
+def lessons(epoch: int) -> Iterator[Lesson]:
+    order = torch.randperm(N, generator=torch.Generator().manual_seed(epoch))
+    for example in order.split(BATCH):
+        yield Lesson(
+            signal_BLS=SIGNALS[example],
+            labels_BC=LABELS[example],
+            example_B=example,
+            teacher_logits_BC=TEACHER_LOGITS[example],
+            teacher_embedding_BD=TEACHER_EMBEDDINGS[example],
+        )
+
+
+@dataclass(frozen=True)
+class TwoWindows:
+    """Every signal twice, the second time reversed in time."""
+
+    signals: torch.Tensor = SIGNALS
+
+    def batches(self) -> Iterator[Batch]:
+        example = torch.arange(N)
+        for signal in (self.signals, self.signals.flip(-1)):
+            yield Batch(signal_BLS=signal, labels_BC=LABELS, example_B=example, crop_B=example)
+
+
+COURSE = Course(
+    lessons=lessons,
+    steps_per_epoch=N // BATCH,
+    examples_per_epoch=N,
+    windows=TwoWindows(),
+    val_labels_NC=LABELS.numpy(),
+    classes=("A", "B", "C"),
+    epochs=EPOCHS,
+    steering=Steering.of(HYPERPARAMETERS),
+    seed=7,
+    recipe="this training",
+)
+
+
+def new_learner() -> Learner:
+    with seeded(1):
+        network = build_network("sepconv1d_tiny", 1, C, dropout=HYPERPARAMETERS.dropout)
+    objective = Objective(
+        hyperparameters=HYPERPARAMETERS,
+        train_labels_NC=LABELS,
+        student_dim=network.embedding_dim,
+        teacher_dim=D,
+        seed=2,
+    )
+    return Learner(network, objective, bf16=False)
+
+
+def go_on(_metrics: EpochMetrics) -> Decision:
+    return Decision.CONTINUE
+
+
+def train(
+    folder: Path,
+    *,
+    course: Course = COURSE,
+    report: Callable[[EpochMetrics], Decision] = go_on,
+) -> tuple[Outcome, Learner]:
+    learner = new_learner()
+    checkpoint = Location.parse(folder) / "checkpoint.pt"
+    return fit(learner, course, checkpoint, report, device=CPU, ranks=Ranks()), learner
+
+
+def read(folder: Path) -> Checkpoint:
+    return Checkpoint.from_bytes((folder / "checkpoint.pt").read_bytes())
+
+
+def numbers(outcome: Outcome) -> list[tuple[object, ...]]:
+    """All of a history but the times."""
+    return [
+        (record.metrics.epoch, record.metrics.macro_auroc, dict(record.metrics.losses),
+         dict(record.per_class_auroc))
+        for record in outcome.history
+    ]  # fmt: skip
+
+
+def assert_same(one: tuple[Outcome, Learner], other: tuple[Outcome, Learner]) -> None:
+    """Equal to the last bit: history, predictions, weights, banks and the negatives' generator."""
+    assert numbers(one[0]) == numbers(other[0])
+    assert one[0].predictions is not None
+    assert other[0].predictions is not None
+    assert np.array_equal(
+        one[0].predictions.probabilities_NC, other[0].predictions.probabilities_NC
+    )
+    mine, theirs = one[1].state_dict(), other[1].state_dict()
+    assert mine.keys() == theirs.keys()
+    for name, value in mine.items():
+        if isinstance(value, torch.Tensor):
+            assert torch.equal(value, theirs[name]), name
+        else:
+            assert str(value) == str(theirs[name]), name
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, Learner]:
+    return train(tmp_path_factory.mktemp("uninterrupted"))
+
+
+def test_a_training_ends_complete_with_one_record_per_epoch(
+    uninterrupted: tuple[Outcome, Learner],
+) -> None:
+    outcome, _ = uninterrupted
+    assert outcome.state is TrialState.COMPLETE
+    assert [record.metrics.epoch for record in outcome.history] == [1, 2, 3, 4]
+    first, last = outcome.history[0].metrics, outcome.history[-1].metrics
+    assert set(first.losses) == {"total", "label", "kd", "clt", "val_label"}
+    assert first.n_examples == N
+    assert last.losses["label"] < first.losses["label"]
+    weighted = (
+        HYPERPARAMETERS.label_weight * last.losses["label"]
+        + HYPERPARAMETERS.kd_weight * last.losses["kd"]
+        + HYPERPARAMETERS.clt_weight * last.losses["clt"]
+    )
+    assert last.losses["total"] == pytest.approx(weighted, rel=1e-6)
+
+
+def test_the_same_training_again_gives_the_same_bits_whatever_ran_before(
+    uninterrupted: tuple[Outcome, Learner], tmp_path: Path
+) -> None:
+    torch.manual_seed(123)
+    torch.rand(5)
+    assert_same(uninterrupted, train(tmp_path))
+
+
+def test_training_leaves_the_global_random_state_alone(tmp_path: Path) -> None:
+    before = torch.get_rng_state()
+    train(tmp_path, course=replace(COURSE, epochs=1))
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("killed_in_epoch", range(1, EPOCHS + 1))
+def test_killed_after_any_checkpoint_and_resumed_gives_the_same_bits(
+    uninterrupted: tuple[Outcome, Learner], tmp_path: Path, killed_in_epoch: int
+) -> None:
+    def die(metrics: EpochMetrics) -> Decision:
+        if metrics.epoch == killed_in_epoch:
+            raise KilledError
+        return Decision.CONTINUE
+
+    with pytest.raises(KilledError):
+        train(tmp_path, report=die)
+    reported: list[int] = []
+
+    def listen(metrics: EpochMetrics) -> Decision:
+        reported.append(metrics.epoch)
+        return Decision.CONTINUE
+
+    assert_same(uninterrupted, train(tmp_path, report=listen))
+    assert reported == [1, 2, 3, 4]
+
+
+def test_killed_within_an_epoch_and_resumed_gives_the_same_bits(
+    uninterrupted: tuple[Outcome, Learner], tmp_path: Path
+) -> None:
+    def dying_lessons(epoch: int) -> Iterator[Lesson]:
+        for step, lesson in enumerate(lessons(epoch)):
+            if (epoch, step) == (3, 2):
+                raise KilledError
+            yield lesson
+
+    with pytest.raises(KilledError):
+        train(tmp_path, course=replace(COURSE, lessons=dying_lessons))
+    assert len(read(tmp_path).history) == 2
+    assert_same(uninterrupted, train(tmp_path))
+
+
+def test_an_epoch_is_reported_when_its_checkpoint_is_on_disk(tmp_path: Path) -> None:
+    def look(metrics: EpochMetrics) -> Decision:
+        assert read(tmp_path).history[-1].metrics == metrics
+        return Decision.CONTINUE
+
+    train(tmp_path, report=look)
+
+
+def test_a_pruned_training_stops_there_and_again_when_its_report_is_replayed(
+    tmp_path: Path,
+) -> None:
+    def prune_second(metrics: EpochMetrics) -> Decision:
+        return Decision.PRUNE if metrics.epoch == 2 else Decision.CONTINUE
+
+    pruned, _ = train(tmp_path, report=prune_second)
+    assert pruned.state is TrialState.PRUNED
+    assert len(pruned.history) == 2
+    replayed, _ = train(tmp_path, report=prune_second)
+    assert numbers(replayed) == numbers(pruned)
+    assert replayed.state is TrialState.PRUNED
+
+
+def test_a_replayed_prune_forgets_the_epochs_after_it(tmp_path: Path) -> None:
+    train(tmp_path, course=replace(COURSE, epochs=3))
+    outcome, _ = train(tmp_path, report=lambda _metrics: Decision.PRUNE)
+    assert outcome.state is TrialState.PRUNED
+    assert [record.metrics.epoch for record in outcome.history] == [1]
+
+
+def test_a_loss_that_is_not_finite_diverges_and_keeps_the_good_checkpoint(tmp_path: Path) -> None:
+    def poisoned(epoch: int) -> Iterator[Lesson]:
+        for lesson in lessons(epoch):
+            signal = lesson.signal_BLS * (torch.inf if epoch == 2 else 1.0)
+            yield replace(lesson, signal_BLS=signal)
+
+    outcome, _ = train(tmp_path, course=replace(COURSE, lessons=poisoned))
+    assert outcome.state is TrialState.DIVERGED
+    assert "epoch 2" in outcome.reason
+    kept = read(tmp_path)
+    assert len(kept.history) == 1
+    weights = [value for value in kept.learner.values() if isinstance(value, torch.Tensor)]
+    assert all(bool(weight.isfinite().all()) for weight in weights)
+
+
+def test_predictions_that_are_not_finite_diverge_before_anything_is_written(
+    tmp_path: Path,
+) -> None:
+    outcome, _ = train(tmp_path, course=replace(COURSE, windows=TwoWindows(SIGNALS * torch.nan)))
+    assert outcome.state is TrialState.DIVERGED
+    assert "predictions" in outcome.reason
+    assert not (tmp_path / "checkpoint.pt").exists()
+
+
+def test_the_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
+    train(tmp_path, course=replace(COURSE, epochs=1))
+    with pytest.raises(ArtifactError, match="another training"):
+        train(tmp_path, course=replace(COURSE, recipe="that training"))
+
+
+def test_a_damaged_checkpoint_is_refused_with_its_path(tmp_path: Path) -> None:
+    (tmp_path / "checkpoint.pt").write_bytes(b"not what torch wrote")
+    with pytest.raises(ArtifactError, match="checkpoint.pt cannot be read"):
+        train(tmp_path)
+
+
+def test_time_adds_up_over_attempts(tmp_path: Path) -> None:
+    train(tmp_path, course=replace(COURSE, epochs=2))
+    before = read(tmp_path)
+    stretched = replace(before, wall_s=before.wall_s + 1000.0, cpu_s=before.cpu_s + 500.0)
+    (tmp_path / "checkpoint.pt").write_bytes(stretched.to_bytes())
+    outcome, _ = train(tmp_path, course=replace(COURSE, epochs=2))
+    assert outcome.wall_s > stretched.wall_s
+    assert outcome.cpu_s > stretched.cpu_s
+
+
+def test_bf16_trains_with_losses_in_float32(tmp_path: Path) -> None:
+    learner = new_learner()
+    learner.bf16 = True
+    dtypes: list[torch.dtype] = []
+    learner.network.register_forward_hook(
+        lambda _module, _inputs, output: dtypes.append(output[0].dtype)
+    )
+    learner.objective.register_forward_hook(
+        lambda _module, _inputs, output: dtypes.append(output.total.dtype)
+    )
+    course = replace(COURSE, epochs=1)
+    checkpoint = Location.parse(tmp_path) / "checkpoint.pt"
+    outcome = fit(learner, course, checkpoint, go_on, device=CPU, ranks=Ranks())
+    assert outcome.state is TrialState.COMPLETE
+    assert dtypes[:2] == [torch.bfloat16, torch.float32]
+    assert next(learner.network.parameters()).dtype == torch.float32
