@@ -1,4 +1,4 @@
-"""What a verb says: an answer on stdout, progress beside it, numbers and times as people read them."""
+"""What a verb says: its answer on stdout, progress beside it, numbers as people read them."""
 
 import contextlib
 import json
@@ -64,7 +64,17 @@ class Output:
             self.answers.print(text, markup=False, soft_wrap=True)
             return
         for renderable in shown:
+            self._show(renderable)
+
+    def _show(self, renderable: RenderableType) -> None:
+        if self.answers.is_terminal:
             self.answers.print(renderable)
+            return
+        with self.answers.capture() as capture:
+            self.answers.print(renderable)
+        # Rich pads every line of a table, which a file need not keep.
+        lines = [line.rstrip() for line in capture.get().splitlines()]
+        self.answers.out("\n".join(lines), highlight=False)
 
 
 def _console(*, to_stderr: bool) -> Console:
@@ -85,19 +95,22 @@ def without_nan(value: Any) -> Any:
     return value
 
 
-def grid(columns: Sequence[str], *, title: str | None = None, right: Sequence[str] = ()) -> Table:
+def heading(text: str) -> Text:
+    """Make the line above a table; a title of the table itself would wrap at its width."""
+    return Text(text, style="bold")
+
+
+def grid(columns: Sequence[str], *, right: Sequence[str] = ()) -> Table:
     """Make an empty table; the columns named in `right` hold numbers."""
-    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold",
-                  header_style="bold", pad_edge=False)  # fmt: skip
+    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
     for name in columns:
         table.add_column(name, justify="right" if name in right else "left", overflow="fold")
     return table
 
 
-def facts(rows: Mapping[str, object], *, title: str | None = None) -> Table:
+def facts(rows: Mapping[str, object]) -> Table:
     """Make a table of names and values."""
-    table = Table(box=None, show_header=False, title=title, title_justify="left",
-                  title_style="bold", pad_edge=False)  # fmt: skip
+    table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in rows.items():

@@ -1,4 +1,4 @@
-"""How the command line ends: exit codes, one paragraph for a user's error, a traceback for a defect.
+"""How the command line ends: exit codes, a paragraph for a wrong input, a traceback for a defect.
 
 0 done, 1 failed, 2 wrong input, 130 interrupted.
 """

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mvkt_ray.search.study import Study
 
 _UNITS = {"shards": "recordings", "knowledge": "crops", "teacher": "epochs"}
-_LINES_AROUND_TABLE = 8
+_LINES_AROUND_TABLE = 9
 _SECONDS_BETWEEN_LOOKS = 0.2
 """Reading the study's state costs more than drawing it; a person sees no difference."""
 
@@ -196,7 +196,7 @@ class LiveTable:
             left_s = state.left_s()
             if left_s is not None and state.n_finished < state.n_trials:
                 text.append(f"  about {duration(left_s)} left")
-        text.append(f"  {self._where}", "dim")
+        text.append(f"\n{self._where}", "dim")
         text.no_wrap, text.overflow = True, "ellipsis"
         return text
 
@@ -279,5 +279,7 @@ def _trial_text(trial: TrialLine, state: StudyState) -> str:
     if trial.reason and trial.state != "pruned":
         words.append(trial.reason)
     left_s = state.left_s()
-    left = f", about {duration(left_s)} left" if left_s and state.n_finished < state.n_trials else ""
+    left = (
+        f", about {duration(left_s)} left" if left_s and state.n_finished < state.n_trials else ""
+    )
     return f"[{state.n_finished}/{state.n_trials}{left}] {'  '.join(words)}"

@@ -1,17 +1,14 @@
 """Runs a search for the verbs `search` and `demo`: place, logs, live table, and the answer."""
 
-import contextlib
 import time
-from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
-from rich.console import RenderableType
 
 from mvkt_ray.cli.choose_place import open_place
-from mvkt_ray.cli.console import Output, byte_size, duration, facts, grid
+from mvkt_ray.cli.console import Output, duration
 from mvkt_ray.cli.failures import EXIT_FAILED
 from mvkt_ray.cli.live_table import watch
 from mvkt_ray.cli.logs import logging_to
@@ -81,3 +78,31 @@ def search(output: Output, config: "StudyConfig", request: SearchRequest) -> Non
     report = answer_with_report(output, folder)
     if not report["cost"]["trials"].get("complete"):
         raise typer.Exit(EXIT_FAILED)
+
+
+def show_plan(output: Output, config: "StudyConfig", request: SearchRequest) -> None:
+    """Check everything that can be checked before a search, and say what it would do."""
+    from mvkt_ray.cli.search_plan import plan_as_value, plan_search, plan_tables
+
+    folder = _folder(request)
+    folder.claim(resume=request.resume)
+    plan = plan_search(
+        config, folder, data=_location(request.data), teacher=_location(request.teacher)
+    )
+    with open_place(output, address=request.address, in_process=request.in_process) as place:
+        place.check(config.resources)
+        where = place.describe()
+    output.answer(plan_as_value(config, where, plan), plan_tables(config, where, plan))
+
+
+def _folder(request: SearchRequest) -> "StudyFolder":
+    from mvkt_ray.location import Location
+    from mvkt_ray.search.study_folder import StudyFolder
+
+    return StudyFolder(Location.parse(request.out))
+
+
+def _location(text: str | None) -> "Location | None":
+    from mvkt_ray.location import Location
+
+    return None if text is None else Location.parse(text)

@@ -46,7 +46,7 @@ class ConditionRow:
     n_failed: int
     """Diverged ones too."""
     best: float | None
-    """Macro AUROC of its best distilled student that was trained to the end."""
+    """Macro AUROC of its best student of the search that was trained to the end."""
     student_alone: float | None
     """Macro AUROC of the baseline without a teacher."""
     running: tuple[tuple[int, int], ...]
@@ -123,7 +123,7 @@ def state_as_value(name: str, state: StudyState) -> dict[str, Any]:
 
 def _row(name: str, records: "list[TrialRecord]", *, n_planned: int) -> ConditionRow:
     states = [record.state for record in records]
-    distilled = (record for record in records if record.trial.arm is not Arm.STUDENT_ALONE)
+    searched = (record for record in records if record.trial.arm is Arm.SEARCH)
     alone = (record for record in records if record.trial.arm is Arm.STUDENT_ALONE)
     return ConditionRow(
         name=name,
@@ -132,7 +132,7 @@ def _row(name: str, records: "list[TrialRecord]", *, n_planned: int) -> Conditio
         n_complete=states.count(TrialState.COMPLETE),
         n_pruned=states.count(TrialState.PRUNED),
         n_failed=sum(state in _PROBLEMS for state in states),
-        best=_best(distilled),
+        best=_best(searched),
         student_alone=_best(alone),
         running=tuple((r.number, r.last_epoch) for r in records if r.result is None),
     )

@@ -36,9 +36,15 @@ class Compression(StrEnum):
 
 
 def ingest_verb(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="ptbxl, cpsc2018, cinc2021, wfdb or synthetic.")],
-    path: Annotated[str, typer.Argument(metavar="PATH", help="Folder of the dataset; - for synthetic.")],
-    out: Annotated[str, typer.Argument(metavar="OUT", help="Folder of the shards; must be new or empty.")],
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="ptbxl, cpsc2018, cinc2021, wfdb or synthetic.")
+    ],
+    path: Annotated[
+        str, typer.Argument(metavar="PATH", help="Folder of the dataset; - for synthetic.")
+    ],
+    out: Annotated[
+        str, typer.Argument(metavar="OUT", help="Folder of the shards; must be new or empty.")
+    ],
     rate: Annotated[int, typer.Option(help="Sampling rate of the shards, in Hz.")] = 100,
     option: Annotated[
         list[str] | None,
@@ -102,11 +108,11 @@ def ingest_verb(
         compression=compression.value,
         strict=strict,
     )
-    started = time.monotonic()
     with (
         open_place(output, address=address, in_process=in_process) as place,
         StepProgress(output, "ingest", "recordings") as progress,
     ):
+        started = time.monotonic()
 
         def show(state: IngestProgress) -> None:
             note = f"{state.n_quarantined} in quarantine" if state.n_quarantined else ""
@@ -115,7 +121,7 @@ def ingest_verb(
         manifest = ingest(
             chosen, out, settings, resume=resume, place_map=place.map, on_progress=show
         )
-    elapsed_s = time.monotonic() - started
+        elapsed_s = time.monotonic() - started
     output.answer(_as_value(out, manifest), _tables(out, manifest, elapsed_s))
 
 

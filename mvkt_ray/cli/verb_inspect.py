@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import RenderableType
 
-from mvkt_ray.cli.console import Output, byte_size, duration, facts, grid, number_ranges, score
+from mvkt_ray.cli.console import (
+    Output,
+    byte_size,
+    duration,
+    facts,
+    grid,
+    heading,
+    number_ranges,
+    score,
+)
 from mvkt_ray.cli.options import Json
 from mvkt_ray.errors import ConfigError
 
@@ -24,11 +33,16 @@ Answer = tuple[dict[str, Any], list[RenderableType]]
 
 def inspect_verb(
     artifact: Annotated[
-        str, typer.Argument(metavar="ARTIFACT", help="Folder of shards, a teacher, knowledge or a study.")
+        str,
+        typer.Argument(
+            metavar="ARTIFACT", help="Folder of shards, a teacher, knowledge or a study."
+        ),
     ],
     draw: Annotated[
         str | None,
-        typer.Option(metavar="RECORD_ID", help="Draw this recording of the shards as an ECG sheet."),
+        typer.Option(
+            metavar="RECORD_ID", help="Draw this recording of the shards as an ECG sheet."
+        ),
     ] = None,
     png: Annotated[
         Path | None, typer.Option(help="Where to draw it; RECORD_ID.png by default.")
@@ -84,14 +98,18 @@ def _describe_shards(location: "Location", manifest: "Manifest") -> Answer:
 
     value = describe_shards(open_shards(location))
     quarantine: Mapping[str, int] = value["quarantine"]
+    made = " (made at ingest: the source has none)" if value["folds_made_at_ingest"] else ""
+    folds = {int(fold): n for fold, n in value["folds"].items()}
     rows: dict[str, object] = {
         "shards": f"{location}, {value['shards']} files, {byte_size(value['size_bytes'])}",
         "source": value["source"],
-        "recordings": f"{value['recordings']:,} of {value['patients']:,} patients",
+        "recordings": f"{value['recordings']:,}",
+        "patients": f"{value['patients']:,}",
         "quarantined": f"{value['quarantined']:,}",
         "leads": " ".join(value["leads"]),
         "rate": f"{value['sampling_rate_hz']} Hz{_source_rates(value)}",
         "lengths": _lengths(value),
+        "folds": ", ".join(f"{fold}: {n:,}" for fold, n in sorted(folds.items())) + made,
         "fingerprint": value["fingerprint"],
         "made": f"{manifest.created_at} by {manifest.command}",
     }
@@ -101,13 +119,8 @@ def _describe_shards(location: "Location", manifest: "Manifest") -> Answer:
         for reason, n in quarantine.items():
             table.add_row(reason, f"{n:,}")
         shown.append(table)
-    made = " (made at ingest: the source has none)" if value["folds_made_at_ingest"] else ""
-    table = grid(["fold", "recordings"], title=f"Folds{made}", right=["fold", "recordings"])
-    for fold, n in sorted(value["folds"].items(), key=lambda item: int(item[0])):
-        table.add_row("none" if int(fold) < 0 else str(fold), f"{n:,}")
-    shown.append(table)
     shown.extend(_task_tables(value["tasks"]))
-    shown.append(_codes_table(value))
+    shown.extend(_codes_table(value))
     return value, shown
 
 
@@ -120,13 +133,9 @@ def _source_rates(value: Mapping[str, Any]) -> str:
 
 def _lengths(value: Mapping[str, Any]) -> str:
     lengths = value["lengths"]
-    rate = value["sampling_rate_hz"]
-    if isinstance(lengths, Mapping) and "min" in lengths:
-        return f"{lengths['min'] / rate:g} to {lengths['max'] / rate:g} s"
-    seconds = {int(n) / rate: count for n, count in lengths.items()}
-    if len(seconds) <= 4:
-        return ", ".join(f"{length:g} s ({n:,})" for length, n in sorted(seconds.items()))
-    return f"{min(seconds):g} to {max(seconds):g} s"
+    shortest, longest = lengths["shortest_s"], lengths["longest_s"]
+    spread = f"{shortest:g} s" if shortest == longest else f"{shortest:g} to {longest:g} s"
+    return f"{spread}, {lengths['total_s'] / 3600:.1f} h in all"
 
 
 def _task_tables(tasks: Mapping[str, Any]) -> list[RenderableType]:
@@ -134,28 +143,27 @@ def _task_tables(tasks: Mapping[str, Any]) -> list[RenderableType]:
     for name, task in tasks.items():
         without = f"{task['without_label']:,} recordings have none of its classes"
         classes: Mapping[str, int] = task["classes"]
-        table = grid(["class", "recordings"], title=f"Task {name}: {without}",
-                     right=["recordings"])  # fmt: skip
+        table = grid(["class", "recordings"], right=["recordings"])
         many = len(classes) > CODES_SHOWN
         ordered = sorted(classes.items(), key=lambda item: -item[1]) if many else classes.items()
         for label, n in list(ordered)[:CODES_SHOWN]:
             table.add_row(label, f"{n:,}")
         if many:
             table.add_row(f"and {len(classes) - CODES_SHOWN} more (--json has all)", "")
-        shown.append(table)
+        shown += [heading(f"Task {name}: {without}"), table]
     return shown
 
 
-def _codes_table(value: Mapping[str, Any]) -> RenderableType:
+def _codes_table(value: Mapping[str, Any]) -> list[RenderableType]:
     codes = sorted(value["codes"].items(), key=lambda item: -item[1])
     unused = set(value["codes_without_class"])
     title = f"Label codes: {len(codes)}, of which {len(unused)} belong to no class of a task"
-    table = grid(["code", "recordings", ""], title=title, right=["recordings"])
+    table = grid(["code", "recordings", ""], right=["recordings"])
     for code, n in codes[:CODES_SHOWN]:
         table.add_row(code, f"{n:,}", "no class" if code in unused else "")
     if len(codes) > CODES_SHOWN:
         table.add_row(f"and {len(codes) - CODES_SHOWN} more (--json has all)", "", "")
-    return table
+    return [heading(title), table]
 
 
 def _describe_other(location: "Location", manifest: "Manifest") -> Answer:

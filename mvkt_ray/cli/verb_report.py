@@ -7,7 +7,7 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from mvkt_ray.cli.console import Output, duration, facts, grid, score
+from mvkt_ray.cli.console import Output, duration, facts, grid, heading, score
 from mvkt_ray.cli.options import Json, Quiet
 
 if TYPE_CHECKING:
@@ -51,17 +51,15 @@ def report_tables(report: dict[str, Any], path: str) -> list[RenderableType]:
     """Draw a report: the ranking, the classes of the best leads, and what it cost."""
     teacher, cost = report["teacher"]["validation"], report["cost"]
     shown: list[RenderableType] = [
-        Text(f"Study {report['study']}, task {report['task']}", style="bold"),
+        heading(f"Study {report['study']}, task {report['task']}"),
         Text(ON_VALIDATION, style="yellow"),
         _ranking(report),
     ]
-    per_class = _per_class(report)
-    if per_class is not None:
-        shown.append(per_class)
+    shown.extend(_per_class(report))
     trials = cost["trials"]
     ended = ", ".join(f"{n} {state}" for state, n in trials.items() if n)
     rows: dict[str, object] = {
-        "teacher": f"macro AUROC {score(teacher['macro_auroc'])} with all its leads: the ceiling",
+        "teacher": f"macro AUROC {score(teacher['macro_auroc'])} with all its leads",
         "trials": ended or "none has ended",
         "cost": f"{duration(cost['trial_wall_s'])} of training, "
         f"{duration(cost['trial_cpu_s'])} of CPU time",
@@ -93,18 +91,18 @@ def _ranking(report: dict[str, Any]) -> RenderableType:
     return table
 
 
-def _per_class(report: dict[str, Any]) -> RenderableType | None:
+def _per_class(report: dict[str, Any]) -> list[RenderableType]:
     names = list(report["teacher"]["validation"]["per_class"])
-    if not names or len(names) > CLASSES_SHOWN:
-        return None
-    table = grid(["lead", *names], title="AUROC by class", right=names)
+    if len(names) > CLASSES_SHOWN:
+        return []
+    table = grid(["lead", *names], right=names)
     for row in report["leads"]:
         if row["validation"] is not None:
             values = row["validation"]["per_class"]
             table.add_row(Text(row["lead"], "bold"), *(score(values.get(n)) for n in names))
     teacher = report["teacher"]["validation"]["per_class"]
     table.add_row(Text("teacher", "dim"), *(score(teacher.get(n)) for n in names))
-    return table
+    return [heading("AUROC by class"), table]
 
 
 def _macro(part: dict[str, Any] | None) -> str:

@@ -19,6 +19,7 @@ from mvkt_ray.cli.options import (
 )
 from mvkt_ray.errors import ConfigError
 
+
 def search_verb(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the study.")],
     study: Annotated[

@@ -9,7 +9,9 @@ from mvkt_ray.cli.options import Json, Quiet
 
 
 def verify_verb(
-    artifact: Annotated[str, typer.Argument(metavar="ARTIFACT", help="Folder of shards, a teacher or knowledge.")],
+    artifact: Annotated[
+        str, typer.Argument(metavar="ARTIFACT", help="Folder of shards, a teacher or knowledge.")
+    ],
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:

@@ -273,7 +273,7 @@ def write_folds(plan: IngestPlan, item: tuple[str, np.ndarray]) -> tuple[str, st
     """Write the folds of a shard, by its name; return the name and the new hash."""
     name, folds = item
     path = plan.partial / name
-    batch = ShardFile(path.local_path).batch()
+    batch = ShardFile(path.local_path).batch
     return name, write_shard(with_folds(batch, folds), path, plan.settings.compression)
 
 

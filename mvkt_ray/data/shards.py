@@ -77,17 +77,14 @@ class ShardFile:
         return source
 
     @cached_property
-    def _batch(self) -> pa.RecordBatch:
-        return pa.ipc.open_file(self._source).get_batch(0)
-
     def batch(self) -> pa.RecordBatch:
-        """Return all columns; of an uncompressed shard they lie in the mapped file."""
-        return self._batch
+        """All columns; of an uncompressed shard they lie in the mapped file."""
+        return pa.ipc.open_file(self._source).get_batch(0)
 
     def column(self, name: str) -> pa.Array:
         """Return a column; of an uncompressed shard without copying its values."""
         if not self._compressed:
-            return self._batch.column(name)
+            return self.batch.column(name)
         # Naming the fields makes Arrow copy all of them, but decompress the named ones only.
         schema = pa.ipc.open_file(self._source).schema
         wanted = pa.ipc.IpcReadOptions(included_fields=[schema.get_field_index(name)])

@@ -1,4 +1,4 @@
-"""The answer of a study as plain values: which lead, how good, what the teacher bought, what it cost.
+"""The answer of a study as plain values: which lead, how good, the gain by the teacher, the cost.
 
 Everything in it is measured on the validation split; the test split stays closed until the study is
 finalized. Reads: a study's folder. Writes: `report.json` in it.

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from ray._private import worker as ray_worker
 from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -20,7 +21,7 @@ from mvkt_ray.on_ray.environment import (
     environment,
     own_directory,
     own_token,
-    without_own_handlers,
+    quiet_ray,
 )
 
 CLIENT = "ray://"
@@ -138,7 +139,7 @@ def connected(address: str | None, *, n_cpus: int | None = None) -> Generator[No
         )
     with contextlib.ExitStack() as stack:
         stack.enter_context(environment({**QUIET, **WORKERS}))
-        stack.enter_context(without_own_handlers())
+        stack.enter_context(quiet_ray())
         if address is None:
             directory = stack.enter_context(own_directory())
             stack.enter_context(own_token(directory))
@@ -189,6 +190,15 @@ def _attach(address: str) -> None:
 def _first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
+
+
+def own_ray_runs() -> bool:
+    """Whether the processes of the instance that this process has started all live.
+
+    When its raylet dies Ray may leave us waiting for minutes (seen with Ray 2.60).
+    """
+    node = ray_worker._global_node
+    return node is None or node.remaining_processes_alive()
 
 
 def check_nodes(paths: tuple[str, ...] = ()) -> None:
@@ -246,7 +256,8 @@ def _probe_function() -> Any:
     def probe(paths: tuple[str, ...]) -> dict[str, Any]:
         import os
         import sys
-        
+        from importlib.metadata import PackageNotFoundError, version
+
         def installed(name: str) -> str:
             # What follows the plus tells builds for CPUs from those for GPUs; they may be mixed.
             try:

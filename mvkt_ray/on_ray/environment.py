@@ -8,9 +8,14 @@ import shutil
 import tempfile
 from collections.abc import Generator, Mapping
 from pathlib import Path
+from typing import Any
 
 import filelock
-from ray._raylet import AuthenticationTokenLoader, Config
+from ray._private import worker as ray_worker
+from ray._raylet import (
+    AuthenticationTokenLoader,  # pyright: ignore[reportAttributeAccessIssue]
+    Config,  # pyright: ignore[reportAttributeAccessIssue]
+)
 
 PREFIX = "mvkt-ray-"
 
@@ -100,17 +105,29 @@ def own_token(directory: Path) -> Generator[None]:
 
 
 @contextlib.contextmanager
-def without_own_handlers() -> Generator[None]:
-    """Let Ray log through the root logger, so that logs go where the program's logs go."""
+def quiet_ray() -> Generator[None]:
+    """Let Ray speak through the root logger only, so that it is heard where the program's logs go.
+
+    Otherwise it writes to the terminal by handlers of its own, and tells of dead workers by plain
+    prints to standard output, `log_to_driver` or not.
+    """
     logger = logging.getLogger("ray")
     handlers, propagate = logger.handlers[:], logger.propagate
     logger.handlers.clear()
     logger.propagate = True
+    prints = ray_worker.print_worker_logs
+    ray_worker.print_worker_logs = _log_lines
     try:
         yield
     finally:
+        ray_worker.print_worker_logs = prints
         logger.handlers[:] = handlers
         logger.propagate = propagate
+
+
+def _log_lines(data: Mapping[str, Any], *_: object) -> None:
+    for line in data["lines"]:
+        logging.getLogger(__name__).info("%s: %s", data["pid"], line)
 
 
 def _read_token_again() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 POLL_S = 0.2
 
@@ -29,6 +30,8 @@ class _Mailbox:
 
     async def take(self, timeout_s: float) -> list[Any]:
         """Return the next question, or nothing when there is none in time."""
+        if not self._questions.empty():
+            return [self._questions.get_nowait()]
         try:
             return [await asyncio.wait_for(self._questions.get(), timeout_s)]
         except TimeoutError:
@@ -41,10 +44,14 @@ class _Mailbox:
 
 def open_mailbox() -> Any:
     """Start a mailbox beside this process; it ends with its last handle."""
-    node = ray.get_runtime_context().get_node_id()
-    strategy = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node, soft=False)
-    actor = ray.remote(num_cpus=0, max_concurrency=8)(_Mailbox)
-    return actor.options(scheduling_strategy=strategy).remote()
+    actor: Any = ray.remote(_Mailbox)
+    return actor.options(num_cpus=0, max_concurrency=8, scheduling_strategy=on_this_node()).remote()
+
+
+def on_this_node() -> NodeAffinitySchedulingStrategy:
+    """Place beside this process; through Ray Client, beside its server on the head node."""
+    node_id = ray.get_runtime_context().get_node_id()
+    return NodeAffinitySchedulingStrategy(node_id, soft=False)
 
 
 def ask(mailbox: Any, question: Any) -> Any:

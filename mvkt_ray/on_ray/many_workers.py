@@ -6,27 +6,30 @@ It costs 13 to 24 s and some 2 GB each time it starts, so models with one worker
 import json
 import threading
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import ray.train
 import ray.train.torch
 from ray import tune
+from ray.train import WorkerGroupError
+from ray.train.v2._internal.exceptions import RayTrainError, UserExceptionWithTraceback
 
 from mvkt_ray.config import WorkersConfig
-from mvkt_ray.errors import TrialError
+from mvkt_ray.errors import MvktError, WorkerLostError
 from mvkt_ray.on_ray.mailbox import ask, open_mailbox, serve
-from mvkt_ray.on_ray.unwrap import unwrapped
+from mvkt_ray.on_ray.unwrap import lost, unwrapped, with_note
 from mvkt_ray.on_ray.worker import (
     PRUNED,
     Costs,
     RunTrial,
     TrainTeacher,
     clean_process,
-    run_safely,
+    own_node,
+    run_logged,
     trial_from_json,
 )
-from mvkt_ray.records import Decision, EpochMetrics, TrialResult, TrialState
+from mvkt_ray.records import Decision, EpochMetrics, TrialResult
 from mvkt_ray.training.student import TrialInputs, failed_result
 from mvkt_ray.training.teacher import TeacherJob
 
@@ -67,10 +70,10 @@ def tune_many_worker_trial(
     try:
         run_ranks(_trial_rank, arguments, workers, storage=storage, reply=reply)
     except Exception as error:
-        # A first rank that could still say how it failed has said it better.
-        if not results:
-            results.append(failed_result(trial, error))
-    tune.report({"result": json.dumps(asdict(results[-1])), **costs.so_far()})
+        failed = replace(failed_result(trial, error), node=own_node(), **costs.so_far())
+        # The result is what counts, whatever happened to a rank after it was sent.
+        results.append(failed)
+    tune.report({"result": json.dumps(asdict(results[0])), **costs.so_far()})
 
 
 def train_teacher_on_ranks(
@@ -140,7 +143,23 @@ def run_ranks(
     thread.start()
     serve(mailbox, reply, is_over=lambda: not thread.is_alive())
     if errors:
-        raise unwrapped(errors[0]) from errors[0]
+        raise _why(errors[0]) from errors[0]
+
+
+def _why(error: BaseException) -> BaseException:
+    """Choose among the ranks' errors: when one raises or dies, others fail in their collectives."""
+    if not isinstance(error, WorkerGroupError):
+        return lost(error) if isinstance(error, RayTrainError) else unwrapped(error)
+    found = [_why_of_rank(failure) for failure in error.worker_failures.values()]
+    deaths = [cause for cause in found if isinstance(cause, WorkerLostError)]
+    ours = [cause for cause in found if isinstance(cause, MvktError) and cause not in deaths]
+    return [*ours, *deaths, *found, lost(error)][0]
+
+
+def _why_of_rank(error: BaseException) -> BaseException:
+    if isinstance(error, UserExceptionWithTraceback):
+        return with_note(error._base_exc, str(error))
+    return lost(error) if isinstance(error, RayTrainError) else unwrapped(error)
 
 
 def _trial_rank(config: dict[str, Any]) -> None:
@@ -157,11 +176,7 @@ def _trial_rank(config: dict[str, Any]) -> None:
     if context.get_world_rank() > 0:
         run_trial(trial, inputs, report)
         return
-    result = run_safely(trial, inputs, report, run_trial)
-    ask(mailbox, result)
-    if result.state is TrialState.FAILED:
-        # The other ranks may wait for this one in a collective; Ray Train ends them.
-        raise TrialError(result.reason)
+    ask(mailbox, run_logged(trial, inputs, report, run_trial))
 
 
 def _teacher_rank(config: dict[str, Any]) -> None:

@@ -19,8 +19,10 @@ def memory_kills_are_deaths() -> Generator[None]:
     """Let Tune, while this is entered, take a trial out of memory for one whose process died."""
     original = RayActorManager._actor_task_failed
 
-    def task_failed(manager: RayActorManager, task: Any, exception: Exception) -> None:
-        original(manager, task, as_death(exception))
+    def task_failed(
+        manager: RayActorManager, tracked_actor_task: Any, exception: Exception
+    ) -> None:
+        original(manager, tracked_actor_task, as_death(exception))
 
     RayActorManager._actor_task_failed = task_failed  # type: ignore[method-assign]
     try:

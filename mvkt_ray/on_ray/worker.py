@@ -1,4 +1,4 @@
-"""What runs in Ray's worker processes: items of a map, teachers, trials with one worker.
+"""What runs in Ray's worker processes: teachers, and trials with one worker.
 
 A reused process must not carry anything from one trial to the next, so threads and seeds are set
 anew for each. A trial's log, and the traceback of one that failed, are in the trial's own folder.
@@ -64,7 +64,10 @@ def tune_one_worker_trial(
         return Decision.PRUNE if config.get(PRUNED) else Decision.CONTINUE
 
     clean_process()
-    result = run_safely(trial, inputs, report, run_trial)
+    try:
+        result = run_logged(trial, inputs, report, run_trial)
+    except Exception as error:
+        result = replace(failed_result(trial, error), node=own_node(), **costs.so_far())
     tune.report({"result": json.dumps(asdict(result)), **costs.so_far()})
 
 
@@ -73,25 +76,21 @@ def mark_pruned(trainable: Any) -> None:
     trainable.get_config()[PRUNED] = True
 
 
-def run_safely(
+def run_logged(
     trial: Trial,
     inputs: TrialInputs,
     report: Callable[[EpochMetrics], Decision],
     run_trial: RunTrial,
 ) -> TrialResult:
-    """Run a trial with its log in its folder; an error becomes a FAILED result.
-
-    What is not an `Exception` passes through: Tune ends threads by SystemExit.
-    """
-    costs = Costs()
+    """Run a trial with its log in its folder, and its traceback when it raises."""
     folder = TrialFolder.of(inputs.trials, trial.number).location
     with logging_to(folder):
         try:
             return replace(run_trial(trial, inputs, report), node=own_node())
-        except Exception as error:
+        except Exception:
+            folder.make_directory()
             (folder / ERROR_FILE).write_bytes(traceback.format_exc().encode())
-            result = failed_result(trial, error)
-    return replace(result, node=own_node(), **costs.so_far())
+            raise
 
 
 def teach(job: TeacherJob, out: str, mailbox: Any, train_teacher: TrainTeacher) -> None:
@@ -119,7 +118,7 @@ def clean_process() -> None:
     # Ray sets OMP_NUM_THREADS to the reserved cores. More threads than those wait for each other.
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     random.seed(0)
-    np.random.seed(0)  # noqa: NPY002  (libraries still use it)
+    np.random.seed(0)
     torch.manual_seed(0)
     gc.collect()
     if torch.cuda.is_available():

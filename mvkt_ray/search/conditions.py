@@ -1,6 +1,5 @@
 """The conditions that a study compares: leads and lead sets, checked against the dataset."""
 
-import difflib
 from collections.abc import Sequence
 
 from mvkt_ray.data.recording import LEADS, canonical_lead
@@ -48,11 +47,9 @@ def _read_condition(name: str, leads: Sequence[str]) -> Condition:
 def _read_lead(text: str, name: str, leads: Sequence[str]) -> str:
     lead = canonical_lead(text)
     if lead is None:
-        close = difflib.get_close_matches(text.strip().upper(), [n.upper() for n in LEADS], n=1)
-        hint = f" Did you mean {canonical_lead(close[0])!r}?" if close else ""
         raise ConfigError(
             f"search.leads: {text.strip()!r} in {name!r} is not one of the twelve leads "
-            f"({', '.join(LEADS)}).{hint} Join the leads of a set by +, as in I+V5."
+            f"({', '.join(LEADS)}). Join the leads of a set by +, as in I+V5."
         )
     if lead not in leads:
         raise ConfigError(

@@ -46,7 +46,7 @@ class Ledger:
     def __init__(self, storage: optuna.storages.RDBStorage, study_id: int) -> None:
         self._storage = storage
         self._study_id = study_id
-        self._trial_ids: list[int] = []
+        self._trial_ids: dict[int, int] = {}
         self.records: list[TrialRecord] = []
         """By number, without gaps."""
 
@@ -67,7 +67,7 @@ class Ledger:
     @classmethod
     def create(cls, url: str, name: str) -> "Ledger":
         """Make an empty one."""
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        _quiet_optuna()
         storage = _open_storage(url)
         return cls(storage, storage.create_new_study([StudyDirection.MAXIMIZE], name))
 
@@ -83,7 +83,7 @@ class Ledger:
                 f"{url} holds no study {name!r}. Check the folder; a study has a ledger from its "
                 "first trial on."
             )
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        _quiet_optuna()
         storage = _open_storage(url)
         ledger = cls(storage, storage.get_study_id_from_name(name))
         try:
@@ -96,9 +96,6 @@ class Ledger:
                     f"{url}: trial {frozen.number} of study {name!r} was not written by mvkt-ray. "
                     "Remove it, or start another study."
                 )
-            ledger._trial_ids.append(
-                storage.get_trial_id_from_study_id_trial_number(ledger._study_id, frozen.number)
-            )
             ledger.records.append(_read_record(frozen))
         return ledger
 
@@ -137,9 +134,10 @@ class Ledger:
                 "repetition": 0,
             },
         )
-        self._trial_ids.append(self._storage.create_new_trial(self._study_id, frozen))
+        number = len(self.records)
+        self._trial_ids[number] = self._storage.create_new_trial(self._study_id, frozen)
         trial = Trial(
-            number=len(self.records),
+            number=number,
             condition=condition,
             arm=arm,
             hyperparameters=dict(hyperparameters),
@@ -155,7 +153,7 @@ class Ledger:
 
     def write_value(self, number: int, epoch: int, macro_auroc: float) -> None:
         """Write down what a trial reported after an epoch."""
-        self._storage.set_trial_intermediate_value(self._trial_ids[number], epoch, macro_auroc)
+        self._storage.set_trial_intermediate_value(self._trial_id(number), epoch, macro_auroc)
         record = self.records[number]
         self.records[number] = replace(record, values={**record.values, epoch: macro_auroc})
 
@@ -202,16 +200,27 @@ class Ledger:
         record = self.records[number]
         assert record.result is not None
         self._storage.set_trial_state_values(
-            self._trial_ids[number],
+            self._trial_id(number),
             _OPTUNA_STATES[record.result.state],
             _optuna_values(record),
         )
-        self.records[number] = replace(
-            record, state=record.result.state, ended_at=datetime.now()
-        )
+        self.records[number] = replace(record, state=record.result.state, ended_at=datetime.now())
+
+    def _trial_id(self, number: int) -> int:
+        """Look up the key of a trial in the database, for those that are written to."""
+        if number not in self._trial_ids:
+            self._trial_ids[number] = self._storage.get_trial_id_from_study_id_trial_number(
+                self._study_id, number
+            )
+        return self._trial_ids[number]
 
     def _write_attribute(self, number: int, key: str, value: object) -> None:
-        self._storage.set_trial_user_attr(self._trial_ids[number], key, value)
+        self._storage.set_trial_user_attr(self._trial_id(number), key, value)
+
+
+def _quiet_optuna() -> None:
+    """Keep Optuna from writing into the live table: it announces studies and slow fallbacks."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
 def _optuna_values(record: TrialRecord) -> list[float] | None:

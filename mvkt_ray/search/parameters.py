@@ -54,7 +54,9 @@ def read_value(name: str, value: Scalar, where: str) -> Scalar:
     return int(number) if kind is int else number
 
 
-def read_distribution(name: str, row: ParameterConfig, defaults: Mapping[str, Scalar]) -> Distribution:
+def read_distribution(
+    name: str, row: ParameterConfig, defaults: Mapping[str, Scalar]
+) -> Distribution:
     """Read a range or a list of choices, and check that every end of it can be trained with.
 
     Args:
@@ -86,7 +88,7 @@ def read_distribution(name: str, row: ParameterConfig, defaults: Mapping[str, Sc
     for key, value in (("low", row.low), ("high", row.high), ("step", row.step)):
         if value is not None and not math.isfinite(value):
             raise ConfigError(f"{where}.{key} must be a finite number, got {value!r}.")
-        if value is not None and is_whole and not value.is_integer():
+        if value is not None and is_whole and not float(value).is_integer():
             raise ConfigError(f"{where}.{key} must be a whole number, got {value!r}.")
     _check_steps(where, row)
     for key, bound in (("low", row.low), ("high", row.high)):
@@ -118,7 +120,9 @@ def check_hyperparameters(values: Mapping[str, Scalar], where: str) -> None:
 def contains(distribution: Distribution, value: Scalar) -> bool:
     """Whether a distribution could have drawn a value."""
     if isinstance(distribution, CategoricalDistribution):
-        return any(type(choice) is type(value) and choice == value for choice in distribution.choices)
+        return any(
+            type(choice) is type(value) and choice == value for choice in distribution.choices
+        )
     if isinstance(value, str | bool) or not distribution.low <= value <= distribution.high:
         return False
     if isinstance(distribution, IntDistribution) and not float(value).is_integer():

@@ -1,4 +1,4 @@
-"""Where work runs: this process, or a Ray cluster. The one seam between a search and its runners."""
+"""Where work runs: this process, or a Ray cluster. The one seam between a search and its runner."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -19,6 +19,10 @@ Result = TypeVar("Result")
 class Place(Protocol):
     """What a runner must do. The contract suite in tests/contracts runs against every one."""
 
+    def describe(self) -> str:
+        """Say where work runs, in one line for people."""
+        ...
+
     def check(self, resources: ResourcesConfig) -> None:
         """Refuse, before anything starts, a plan that can never fit.
 
@@ -28,9 +32,7 @@ class Place(Protocol):
         """
         ...
 
-    def map(
-        self, function: Callable[[Item], Result], items: Sequence[Item]
-    ) -> Iterator[Result]:
+    def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
         """Yield what `function` gives for each item, as results come, in no promised order.
 
         The function is a module's, or a `functools.partial` of one, so that it can travel.

@@ -1,7 +1,8 @@
 """Hyper-parameters for the next trial, by Optuna's samplers.
 
-A proposal depends on the records of the study, its seed and the trial's number, and on nothing else: a
-sampler is made anew for each, so none has a state to lose, and none repeats itself after a restart.
+A proposal depends on the records of the study, its seed and the trial's number, and on nothing
+else: a sampler is made anew for each, so none has a state to lose, and none repeats itself after a
+restart.
 
 All conditions teach the sampler together. What a lead shows shifts every value of its trials; so a
 condition's median is taken off first, and what is left is what the hyper-parameters did. The lead
@@ -66,7 +67,7 @@ def propose(
     """
     if not space.distributions:
         return {}
-    history = _centred_history(space, records)
+    history = [] if config.sampler == "random" else _centred_history(space, records)
     sampler_seed = derive_seed(seed, number, 0, _SAMPLER_STREAM) % 2**32
     study = optuna.create_study(
         storage=_HistoryStorage(history),
@@ -180,7 +181,9 @@ class _Medians:
     def at(self, condition: str, epoch: int) -> float:
         """Median of the condition's trials that came to an epoch."""
         records = self._by_condition[condition]
-        return self._median(condition, epoch, (r.values[epoch] for r in records if epoch in r.values))
+        return self._median(
+            condition, epoch, (r.values[epoch] for r in records if epoch in r.values)
+        )
 
     def _median(self, condition: str, epoch: int, values: Iterable[float]) -> float:
         key = (condition, epoch)

@@ -83,7 +83,6 @@ class _Field:
     """The trials of one condition, as Optuna's pruners want to see them."""
 
     def __init__(self, pruner: BasePruner, name: str) -> None:
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._pruner = pruner
         self._storage = InMemoryStorage()
         # The sampler is never asked; a plain one is cheap to make.
@@ -109,6 +108,4 @@ class _Field:
         self._storage.set_trial_intermediate_value(trial_id, epoch, macro_auroc)
         prune = self._pruner.prune(self._study, self._storage.get_trial(trial_id))
         memory = self._storage.get_trial(trial_id).system_attrs
-        return Verdict(
-            decision=Decision.PRUNE if prune else Decision.CONTINUE, memory=dict(memory)
-        )
+        return Verdict(decision=Decision.PRUNE if prune else Decision.CONTINUE, memory=dict(memory))

@@ -1,6 +1,6 @@
 """The state of an unfinished training on disk, replaced by one rename after every epoch.
 
-Reads and writes: one file, with torch.save; it is read with `weights_only=True`, so nothing in it is executed.
+Reads and writes: one file, of torch.save; `weights_only=True` executes nothing that is in it.
 """
 
 import io

@@ -250,7 +250,7 @@ def _wrap(learner: Learner, device: torch.device, ranks: Ranks) -> nn.Module:
         learner,
         device_ids=[device] if device.type == "cuda" else None,
         # Banks and running statistics are equal on all ranks already, and banks are large.
-        broadcast_buffers=False,
+        forward_sync_buffers=False,
         find_unused_parameters=learner.leaves_parameters_out,
     )
 

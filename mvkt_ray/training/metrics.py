@@ -3,16 +3,15 @@
 Shapes: N recordings, C classes, W windows.
 """
 
+from typing import Any
+
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 from torch import Tensor
 
 
-def auroc_per_class(
-    labels_NC: NDArray[np.generic], scores_NC: NDArray[np.generic]
-) -> NDArray[np.float64]:
+def auroc_per_class(labels_NC: NDArray[Any], scores_NC: NDArray[Any]) -> NDArray[np.float64]:
     """Return the area under the ROC curve of every class, float64 `[n_classes]`.
 
     The area is the chance that a recording with the class scores above one without it, ties
@@ -35,7 +34,7 @@ def auroc_per_class(
     return np.divide(wins_C, n_pairs_C, out=np.full(len(wins_C), np.nan), where=n_pairs_C > 0)
 
 
-def macro_auroc(labels_NC: NDArray[np.generic], scores_NC: NDArray[np.generic]) -> float:
+def macro_auroc(labels_NC: NDArray[Any], scores_NC: NDArray[Any]) -> float:
     """Return the mean over the classes whose area is defined; NaN when none is."""
     return mean_of_defined(auroc_per_class(labels_NC, scores_NC))
 

@@ -64,9 +64,7 @@ def build_schedule(
         )
     if steering.schedule == "constant":
         return LambdaLR(optimizer, lambda _step: 1.0)
-    return LambdaLR(
-        optimizer, lambda step: steps_factor(steering, step // steps_per_epoch, epochs)
-    )
+    return LambdaLR(optimizer, lambda step: steps_factor(steering, step // steps_per_epoch, epochs))
 
 
 def steps_factor(steering: Steering, epoch_from_0: int, epochs: int) -> float:

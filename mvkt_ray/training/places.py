@@ -35,9 +35,7 @@ def batch_size_per_rank(batch_size: int, ranks: Ranks) -> int:
     return batch_size // ranks.world_size
 
 
-def examples_per_epoch(
-    loader: TrainLoader, train: Split, batch_size: int, ranks: Ranks
-) -> int:
+def examples_per_epoch(loader: TrainLoader, train: Split, batch_size: int, ranks: Ranks) -> int:
     """Return how many examples all ranks see in an epoch; a small split is one short batch."""
     largest = len(train) - len(train) % ranks.world_size
     return loader.steps_per_epoch * min(batch_size, largest)

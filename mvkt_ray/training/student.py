@@ -164,9 +164,7 @@ def run_trial(trial: Trial, inputs: TrialInputs, report: Report) -> TrialResult:
         seed=derive_seed(setting.seed, 2),
         recipe=setting.recipe,
     )
-    outcome = fit(
-        learner, course, folder.checkpoint, report, device=setting.device, ranks=ranks
-    )
+    outcome = fit(learner, course, folder.checkpoint, report, device=setting.device, ranks=ranks)
     result = _result(trial, outcome, learner)
     if ranks.is_first:
         if outcome.predictions is not None:

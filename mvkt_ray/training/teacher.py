@@ -217,8 +217,8 @@ def open_teacher(
     if task is not None and own_classes != task.classes:
         raise StaleArtifactError(
             f"The teacher {place} knows the classes {', '.join(own_classes)}, but is used for "
-            f"{', '.join(task.classes)}. Set data.task to the teacher's, or train a teacher for this "
-            "task."
+            f"{', '.join(task.classes)}. Set data.task to the teacher's, or train a teacher "
+            "for this task."
         )
     view = View.from_json(manifest.config["view"])
     network = build_network(

@@ -91,7 +91,7 @@ def test_a_line_of_progress_is_one_line_however_long() -> None:
 
 def test_tables_without_a_terminal_have_no_control_characters() -> None:
     console, file = plain()
-    table = grid(["lead", "n"], title="Leads", right=["n"])
+    table = grid(["lead", "n"], right=["n"])
     table.add_row("II", "3")
     console.print(table, facts({"a": "[b]"}))
     text = file.getvalue()

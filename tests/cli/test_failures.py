@@ -34,7 +34,9 @@ def raising(error: BaseException) -> Callable[[], None]:
 
 @pytest.mark.parametrize("error", [ConfigError, ClusterError, MvktError])
 def test_a_users_error_is_one_paragraph_and_exit_code_2(error: type[MvktError]) -> None:
-    done = runner.invoke(app_that(raising(error("n_trials is 0,\n must be > 0. Set it."))), ["search"])
+    done = runner.invoke(
+        app_that(raising(error("n_trials is 0,\n must be > 0. Set it."))), ["search"]
+    )
     assert done.exit_code == 2
     assert done.stderr == "Error: n_trials is 0, must be > 0. Set it.\n"
     assert done.stdout == ""

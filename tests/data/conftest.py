@@ -206,7 +206,7 @@ def list_source() -> Callable[..., ListSource]:
 
 @pytest.fixture(scope="session")
 def ingested() -> Callable[..., Shards]:
-    """Ingest recordings and open them: `ingested(folder, recordings, has_folds=..., **settings)`."""
+    """Ingest and open recordings: `ingested(folder, recordings, has_folds=..., **settings)`."""
 
     def make(
         folder: Path, recordings: Sequence[Recording], *, has_folds: bool = True, **settings: Any

@@ -111,7 +111,7 @@ def test_the_recordings_are_a_plain_arrow_dataset(shards: Shards) -> None:
         assert table["record_id"].to_pylist() == [f"r{n:03d}" for n in range(1, N_RECORDINGS, 4)]
     frame = pd.read_feather(folder / "recordings" / "shard-00002.arrow")
     assert frame["n_samples"].tolist() == LENGTHS[20:]
-    assert len(frame.loc[0, "V1"]) == LENGTHS[20]
+    assert frame["V1"].map(len).tolist() == LENGTHS[20:]
 
 
 def test_zstd_shards_are_smaller_and_read_the_same(
@@ -224,7 +224,7 @@ def test_the_description_adds_up(shards: Shards) -> None:
     assert described["lengths"]["total_s"] == pytest.approx(sum(LENGTHS) / 100)
     assert described["source_rates_hz"] == {"100": N_RECORDINGS}
     task = described["tasks"]["ab"]
-    assert task["classes"] == {"A": 16, "B": 15}
+    assert task["classes"] == {"A": 15, "B": 15}
     by_fold = pd.DataFrame(task["by_fold"]).sum(axis=1).to_dict()
     assert by_fold == task["classes"]
     assert described["codes"] == {"a": 8, "b": 8, "x": 7}

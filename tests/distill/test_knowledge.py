@@ -60,9 +60,7 @@ class Made:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     folder = tmp_path_factory.mktemp("knowledge")
     source = Synthetic(n_recordings=60, duration_s=4.0)
-    ingest(
-        source, str(folder / "shards"), IngestSettings(sampling_rate_hz=50, rows_per_shard=25)
-    )
+    ingest(source, str(folder / "shards"), IngestSettings(sampling_rate_hz=50, rows_per_shard=25))
     shards = open_shards(str(folder / "shards"))
     folds = FoldsConfig(train=(1, 2, 3, 4, 5, 6), val=(7, 8), test=(9, 10))
     splits = open_training_splits(shards, next(iter(shards.tasks.values())), folds)

@@ -52,9 +52,7 @@ class TinyStudy:
 def tiny_study(tmp_path_factory: pytest.TempPathFactory) -> TinyStudy:
     folder = tmp_path_factory.mktemp("study")
     source = Synthetic(n_recordings=100, duration_s=4.0, noise=0.2)
-    ingest(
-        source, str(folder / "shards"), IngestSettings(sampling_rate_hz=50, rows_per_shard=40)
-    )
+    ingest(source, str(folder / "shards"), IngestSettings(sampling_rate_hz=50, rows_per_shard=40))
     shards = open_shards(str(folder / "shards"))
     task = next(iter(shards.tasks.values()))
     folds = FoldsConfig(train=(1, 2, 3, 4, 5, 6), val=(7, 8, 9), test=(10,))

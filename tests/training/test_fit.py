@@ -270,7 +270,7 @@ def test_the_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
 
 def test_a_damaged_checkpoint_is_refused_with_its_path(tmp_path: Path) -> None:
     (tmp_path / "checkpoint.pt").write_bytes(b"not what torch wrote")
-    with pytest.raises(ArtifactError, match="checkpoint.pt cannot be read"):
+    with pytest.raises(ArtifactError, match=r"checkpoint\.pt cannot be read"):
         train(tmp_path)
 
 

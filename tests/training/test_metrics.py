@@ -34,9 +34,7 @@ def test_area_is_that_of_scikit_learn_with_ties_and_undefined_classes(
         if truth.min() == truth.max():
             assert np.isnan(ours[column])
         else:
-            assert ours[column] == pytest.approx(
-                roc_auc_score(truth, scores[:, column]), abs=1e-12
-            )
+            assert ours[column] == pytest.approx(roc_auc_score(truth, scores[:, column]), abs=1e-12)
 
 
 def test_macro_area_leaves_undefined_classes_out() -> None:
@@ -64,9 +62,7 @@ def test_a_recording_scores_its_highest_window_over_several_batches() -> None:
     scores = torch.full((3, 2), -torch.inf)
     raise_to_windows(scores, torch.tensor([[0.1, 0.9], [0.4, 0.2]]), torch.tensor([0, 0]))
     raise_to_windows(scores, torch.tensor([[0.3, 0.95], [0.5, 0.6]]), torch.tensor([0, 2]))
-    assert torch.equal(
-        scores, torch.tensor([[0.4, 0.95], [-torch.inf, -torch.inf], [0.5, 0.6]])
-    )
+    assert torch.equal(scores, torch.tensor([[0.4, 0.95], [-torch.inf, -torch.inf], [0.5, 0.6]]))
 
 
 @pytest.mark.parametrize("place", [0, 1])

@@ -232,9 +232,7 @@ def test_knowledge_of_another_teacher_is_refused(
     manifest["config"]["teacher"]["seed"] = 1
     (other / MANIFEST_NAME).write_text(json.dumps(manifest))
     with pytest.raises(StaleArtifactError, match="was made from teacher"):
-        run_trial(
-            tiny_study.trial(), tiny_study.trials_in(tmp_path, teacher=str(other)), go_on
-        )
+        run_trial(tiny_study.trial(), tiny_study.trials_in(tmp_path, teacher=str(other)), go_on)
 
 
 @pytest.mark.parametrize("student", [StudentConfig(epochs=3), ONLINE], ids=["cached", "online"])
@@ -279,9 +277,7 @@ def test_a_validation_split_that_cannot_be_scored_is_refused(
     val = tiny_study.splits.val
     same = replace(val, labels=np.ones_like(val.labels))
     splits = replace(tiny_study.splits, val=same)
-    monkeypatch.setattr(
-        "mvkt_ray.training.student.open_training_splits", lambda *_args: splits
-    )
+    monkeypatch.setattr("mvkt_ray.training.student.open_training_splits", lambda *_args: splits)
     with pytest.raises(DataError, match="can be scored"):
         run_trial(tiny_study.trial(), tiny_study.trials_in(tmp_path), go_on)
 

@@ -101,7 +101,7 @@ def test_a_teacher_that_diverges_says_what_to_change(
     tiny_study: "TinyStudy", tmp_path: Path
 ) -> None:
     config = replace(tiny_study.job.config, learning_rate=1e30, schedule="constant")
-    with pytest.raises(TrialDivergedError, match="teacher.learning_rate"):
+    with pytest.raises(TrialDivergedError, match=r"teacher\.learning_rate"):
         train_teacher(
             replace(tiny_study.job, config=config), str(tmp_path / "teacher"), listening([])
         )

@@ -8,7 +8,8 @@ import os
 import pickle
 import subprocess
 import sys
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +17,11 @@ import pytest
 import torch
 from torch import distributed as dist
 
-from mvkt_ray.config import Hyperparameters
 from mvkt_ray.errors import ConfigError
-from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialResult
+from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialState
 from mvkt_ray.training.ranks import Ranks
 from mvkt_ray.training.student import TrialInputs, run_trial
-from mvkt_ray.training.teacher import TeacherJob, train_teacher
+from mvkt_ray.training.teacher import train_teacher
 
 if TYPE_CHECKING:
     from conftest import TinyStudy
@@ -32,116 +32,100 @@ TRIALS: dict[str, dict[str, Any]] = {
     "softmax_kd": {"kd_loss": "softmax_kd", "clt_weight": 0.0},
     "alone": {"kd_weight": 0.0, "clt_weight": 0.0},
     "clt only": {"label_weight": 0.0, "kd_weight": 0.0, "clt_weight": 1.0},
-    "one_cycle": {"schedule": "one_cycle"},
-    "resnet": {"student": "xresnet1d18", "learning_rate": 1e-3},
+    "one_cycle": {"schedule": "one_cycle", "learning_rate": 1e-2},
+    "resnet": {"student": "xresnet1d18"},
 }
 
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What both processes do."""
-
-    job: TeacherJob
-    inputs: TrialInputs
-    trials: dict[str, Trial]
-    pruned: Trial
-    uneven: Trial
+Found = dict[str, Any]
+Plan = Mapping[str, Any]
+"""`job`, `inputs`, `trials` by name, and the trials `pruned` and `uneven`: a pickle of our own."""
 
 
-@dataclass
-class Heard:
-    """What a training reported and how it ended."""
+def train(trial: Trial, inputs: TrialInputs) -> Found:
+    epochs: list[EpochMetrics] = []
 
-    epochs: list[EpochMetrics]
-    result: TrialResult | None = None
+    def listen(metrics: EpochMetrics) -> Decision:
+        epochs.append(metrics)
+        return Decision.CONTINUE
 
-
-def listen(heard: Heard, metrics: EpochMetrics) -> Decision:
-    heard.epochs.append(metrics)
-    return Decision.CONTINUE
+    return {"result": run_trial(trial, inputs, listen), "epochs": epochs}
 
 
-def train(trial: Trial, inputs: TrialInputs) -> Heard:
-    heard = Heard([])
-    heard.result = run_trial(trial, inputs, lambda metrics: listen(heard, metrics))
-    return heard
-
-
-def do_all(plan: Plan, folder: Path) -> dict[str, Any]:
+def do_all(plan: Plan, folder: Path) -> Found:
     """Train everything, on one rank or on this one of several."""
-    found: dict[str, Any] = {}
-    teacher = Heard([])
-    train_teacher(
-        plan.job, str(folder / "teacher"), lambda metrics: teacher.epochs.append(metrics)
-    )
-    found["teacher"] = teacher
-    inputs = replace(plan.inputs, trials=str(folder / "trials"))
-    for name, trial in plan.trials.items():
-        found[name] = train(trial, inputs)
+    teacher_epochs: list[EpochMetrics] = []
+    train_teacher(plan["job"], str(folder / "teacher"), teacher_epochs.append)
+    inputs = replace(plan["inputs"], trials=str(folder / "trials"))
+    found: Found = {name: train(trial, inputs) for name, trial in plan["trials"].items()}
     heard: list[int] = []
 
     def prune_second(metrics: EpochMetrics) -> Decision:
         heard.append(metrics.epoch)
         return Decision.PRUNE if metrics.epoch == 2 else Decision.CONTINUE
 
-    found["pruned"] = run_trial(plan.pruned, inputs, prune_second)
-    found["pruned heard"] = heard
-    # The first trial has ended: both ranks find its result.
-    found["again"] = train(plan.trials["crd"], inputs)
-    return found
+    pruned = run_trial(plan["pruned"], inputs, prune_second)
+    return found | {
+        "teacher": {"epochs": teacher_epochs},
+        "pruned": pruned,
+        "pruned heard": heard,
+        "ended": train(plan["trials"]["crd"], inputs),
+    }
 
 
-def work(rank: int, folder: Path) -> None:
-    """Be one of two ranks."""
+def talk() -> Found:
+    """Use all that ranks tell each other."""
+    ranks = Ranks.here()
+    rows = torch.arange(3 if ranks.is_first else 0, dtype=torch.float64)[:, None]
+    contents = [b"hello", b"", None]
+    return {
+        "ragged": ranks.gather(rows),
+        "own": ranks.gather(torch.tensor([[ranks.rank]])),
+        "sum": ranks.sum(torch.tensor(1.0 + ranks.rank)),
+        "from first": [ranks.from_first(c if ranks.is_first else b"mine") for c in contents],
+        "agreed": [ranks.agree(ranks.is_first), ranks.agree(not ranks.is_first)],
+    }
+
+
+def be_rank(rank: int, folder: Path) -> None:
     torch.set_num_threads(1)
-    store = dist.FileStore(str(folder / "store"), 2)
-    dist.init_process_group("gloo", store=store, rank=rank, world_size=2)
+    meeting = f"file://{folder / 'meeting'}"
+    dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=2)
     plan: Plan = pickle.loads((folder / "plan").read_bytes())
-    found = do_all(plan, folder)
+    found = do_all(plan, folder) | talk()
     try:
-        train(plan.uneven, replace(plan.inputs, trials=str(folder / "trials")))
+        train(plan["uneven"], replace(plan["inputs"], trials=str(folder / "trials")))
     except ConfigError as error:
         found["uneven"] = str(error)
-    ranks = Ranks.here()
-    mine = torch.arange(3 if rank == 0 else 0, dtype=torch.float64)[:, None] + 10 * rank
-    found["gathered"] = ranks.gather(mine)
-    found["from first"] = [
-        ranks.from_first(content if rank == 0 else None) for content in (b"hello", b"", None)
-    ]
-    found["agreed"] = [ranks.agree(flag) for flag in (rank == 0, rank == 1)]
     (folder / f"found{rank}").write_bytes(pickle.dumps(found))
     dist.destroy_process_group()
 
 
 @pytest.fixture(scope="module")
 def plan(tiny_study: "TinyStudy") -> Plan:
-    constant = {"schedule": "constant", "learning_rate": 1e-3}
-    trials = {
-        name: tiny_study.trial(number=number, **(constant | changes))
-        for number, (name, changes) in enumerate(TRIALS.items())
+    gentle = {"schedule": "constant", "learning_rate": 1e-3}
+    return {
+        "job": tiny_study.job,
+        "inputs": tiny_study.inputs,
+        "trials": {
+            name: tiny_study.trial(number=number, **(gentle | changes))
+            for number, (name, changes) in enumerate(TRIALS.items())
+        },
+        "pruned": tiny_study.trial(number=90),
+        "uneven": tiny_study.trial(number=91, batch_size=15),
     }
-    return Plan(
-        job=tiny_study.job,
-        inputs=tiny_study.inputs,
-        trials=trials,
-        pruned=tiny_study.trial(number=90),
-        uneven=tiny_study.trial(number=91, batch_size=15),
-    )
 
 
 @pytest.fixture(scope="module")
-def one_rank(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def one_rank(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Found:
     return do_all(plan, tmp_path_factory.mktemp("one_rank"))
 
 
 @pytest.fixture(scope="module")
-def two_ranks(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+def two_ranks(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> list[Found]:
     folder = tmp_path_factory.mktemp("two_ranks")
-    # The classes of this file are `__main__`'s in the processes.
-    (folder / "plan").write_bytes(
-        pickle.dumps({field: getattr(plan, field) for field in Plan.__dataclass_fields__})
-    )
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    (folder / "plan").write_bytes(pickle.dumps(plan))
+    root = str(Path(__file__).parents[2])
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": root}
     processes = [
         subprocess.Popen(
             [sys.executable, "-W", "error", __file__, str(rank), str(folder)],
@@ -154,3 +138,66 @@ def two_ranks(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> list[dict
     errors = [process.communicate(timeout=240)[1] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], "\n".join(errors)
     return [pickle.loads((folder / f"found{rank}").read_bytes()) for rank in range(2)]
+
+
+@pytest.mark.parametrize("name", ["teacher", *TRIALS])
+def test_two_workers_have_the_loss_curve_of_one(
+    one_rank: Found, two_ranks: list[Found], name: str
+) -> None:
+    one, two = one_rank[name]["epochs"], two_ranks[0][name]["epochs"]
+    assert len(one) == len(two) == 3
+    for alone, together in zip(one, two, strict=True):
+        assert together.losses == pytest.approx(dict(alone.losses), abs=1e-4)
+        assert together.n_examples == alone.n_examples
+
+
+@pytest.mark.parametrize("name", TRIALS)
+def test_all_ranks_return_the_same_result_and_only_the_first_reports(
+    two_ranks: list[Found], name: str
+) -> None:
+    first, second = (found[name] for found in two_ranks)
+    assert first["result"].macro_auroc == second["result"].macro_auroc
+    assert first["result"].cpu_s == second["result"].cpu_s
+    assert second["epochs"] == []
+
+
+def test_the_decision_to_prune_reaches_all_ranks(two_ranks: list[Found]) -> None:
+    assert [found["pruned"].state for found in two_ranks] == [TrialState.PRUNED] * 2
+    assert [found["pruned"].epochs for found in two_ranks] == [2, 2]
+    assert [found["pruned heard"] for found in two_ranks] == [[1, 2], []]
+
+
+def test_all_ranks_find_a_result_that_is_there(two_ranks: list[Found]) -> None:
+    assert two_ranks[0]["ended"]["epochs"] == two_ranks[0]["crd"]["epochs"]
+    assert two_ranks[0]["ended"]["result"] == two_ranks[1]["ended"]["result"]
+
+
+def test_a_batch_that_cannot_be_shared_evenly_is_refused_on_all_ranks(
+    two_ranks: list[Found],
+) -> None:
+    for found in two_ranks:
+        assert "batch_size is 15, which 2 workers" in found["uneven"]
+
+
+def test_ranks_gather_ragged_rows_in_order_and_broadcast_from_the_first(
+    two_ranks: list[Found],
+) -> None:
+    for found in two_ranks:
+        assert found["ragged"].tolist() == [[0.0], [1.0], [2.0]]
+        assert found["own"].tolist() == [[0], [1]]
+        assert float(found["sum"]) == 3.0
+        assert found["from first"] == [b"hello", b"", None]
+        assert found["agreed"] == [True, False]
+
+
+def test_one_rank_talks_to_itself() -> None:
+    ranks = Ranks.here()
+    assert (ranks.rank, ranks.world_size) == (0, 1)
+    assert ranks.gather(torch.ones(2, 1)).tolist() == [[1.0], [1.0]]
+    assert ranks.from_first(b"hello") == b"hello"
+    assert ranks.agree(True)
+    assert float(ranks.sum(torch.tensor(2.0))) == 2.0
+
+
+if __name__ == "__main__":
+    be_rank(int(sys.argv[1]), Path(sys.argv[2]))

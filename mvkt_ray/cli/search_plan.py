@@ -1,0 +1,158 @@
+"""`mvkt search --dry-run`: checks everything that can be checked, and says what would be done."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rich.console import RenderableType
+
+from mvkt_ray.cli.console import byte_size, facts, grid, heading, number_ranges
+
+if TYPE_CHECKING:
+    from mvkt_ray.config import StudyConfig
+    from mvkt_ray.location import Location
+    from mvkt_ray.search.pipeline import Prepared
+    from mvkt_ray.search.study_folder import StudyFolder
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SearchPlan:
+    """What a search would do."""
+
+    stages: tuple[tuple[str, str], ...]
+    """Each stage, and what is done or reused in it."""
+    conditions: tuple[str, ...]
+    n_trials: int
+    n_baselines: int
+
+
+def plan_search(
+    config: "StudyConfig",
+    folder: "StudyFolder",
+    *,
+    data: "Location | None",
+    teacher: "Location | None",
+) -> SearchPlan:
+    """Check a search as far as its inputs exist, without writing anything.
+
+    Raises:
+        ConfigError: The study does not fit the data.
+        DataError: The data or an artifact cannot be used.
+    """
+    from mvkt_ray.artifacts import MANIFEST_NAME
+    from mvkt_ray.data.recording import LEADS
+    from mvkt_ray.search.pipeline import prepare
+    from mvkt_ray.search.space import SearchSpace
+
+    shards = data or folder.shards
+    prepared = None
+    if (shards / MANIFEST_NAME).exists():
+        prepared = prepare(config, shards)
+        splits = prepared.splits
+        first = (
+            f"{shards}: {len(splits.train.rows):,} recordings to train, "
+            f"{len(splits.val.rows):,} to validate, {splits.n_test:,} kept for the test"
+        )
+    else:
+        first = _plan_ingest(config, data)
+    space = SearchSpace.from_config(config, prepared.shards.leads if prepared else LEADS)
+    n_baselines = len(config.search.baselines) * len(space.conditions)
+    n_trials = config.search.n_trials
+    stages = (
+        ("shards", first),
+        ("teacher", _plan_teacher(config, teacher or folder.teacher, given=teacher is not None)),
+        ("knowledge", _plan_knowledge(config, folder, prepared)),
+        (
+            "trials",
+            f"{n_trials}, of which {min(n_baselines, n_trials)} are baselines, of up to "
+            f"{config.student.epochs} epochs",
+        ),
+    )
+    return SearchPlan(
+        stages=stages,
+        conditions=tuple(condition.name for condition in space.conditions),
+        n_trials=n_trials,
+        n_baselines=n_baselines,
+    )
+
+
+def plan_tables(config: "StudyConfig", where: str, plan: SearchPlan) -> list[RenderableType]:
+    """Draw a plan."""
+    folds = config.data.folds
+    rows: dict[str, object] = {
+        "study": config.name,
+        "task": f"{config.data.task} of {config.data.source}",
+        "folds": f"train {number_ranges(folds.train)}; validation {number_ranges(folds.val)}; "
+        f"test {number_ranges(folds.test)}",
+        "leads": " ".join(plan.conditions),
+        "where": where,
+    }
+    table = grid(["stage", "what would be done"])
+    for stage, what in plan.stages:
+        table.add_row(stage, what)
+    return [facts(rows), table, heading("Nothing has been written.")]
+
+
+def plan_as_value(config: "StudyConfig", where: str, plan: SearchPlan) -> dict[str, Any]:
+    """Return a plan as plain values, for JSON."""
+    return {
+        "study": config.name,
+        "where": where,
+        "stages": dict(plan.stages),
+        "conditions": list(plan.conditions),
+        "n_trials": plan.n_trials,
+        "n_baselines": plan.n_baselines,
+    }
+
+
+def _plan_ingest(config: "StudyConfig", data: "Location | None") -> str:
+    from mvkt_ray.data.sources import open_source
+    from mvkt_ray.errors import ConfigError, DataError
+
+    if data is None and config.data.source != "synthetic":
+        raise ConfigError(
+            f"--data is missing: the study reads {config.data.source}. Give the folder of the "
+            "dataset, or of shards that `mvkt ingest` made."
+        )
+    source = open_source(config.data.source, str(data or ""), config.data.source_options)
+    # The first recording shows that the folder is what it should be; counting all may take long.
+    if next(iter(source.references(config.data.sampling_rate_hz)), None) is None:
+        raise DataError(f"{data} holds no recordings of {config.data.source}: check the path.")
+    where = f" from {data}" if data else ""
+    return f"ingest {config.data.source}{where} at {config.data.sampling_rate_hz} Hz"
+
+
+def _plan_teacher(config: "StudyConfig", location: "Location", *, given: bool) -> str:
+    from mvkt_ray.artifacts import MANIFEST_NAME, read_manifest
+
+    if given or (location / MANIFEST_NAME).exists():
+        details = read_manifest(location, "teacher").details
+        return f"use {location}, validation macro AUROC {details['macro_auroc']:.3f}"
+    return f"train {config.teacher.network} for {config.teacher.epochs} epochs"
+
+
+def _plan_knowledge(
+    config: "StudyConfig", folder: "StudyFolder", prepared: "Prepared | None"
+) -> str:
+    from mvkt_ray.artifacts import MANIFEST_NAME
+
+    if config.student.knowledge == "online":
+        return "none: the teacher runs in the loop of every trial"
+    if (folder.knowledge / MANIFEST_NAME).exists():
+        return f"use {folder.knowledge}"
+    if prepared is None:
+        return "compute; its size is known once the shards are there"
+    return f"compute, about {byte_size(_knowledge_bytes(config, prepared))}"
+
+
+def _knowledge_bytes(config: "StudyConfig", prepared: "Prepared") -> int:
+    from mvkt_ray.data.loader import GridLoader
+    from mvkt_ray.distill.knowledge import knowledge_size_bytes
+    from mvkt_ray.models import build_network
+
+    rows, view = prepared.splits.train.rows, prepared.view
+    n_classes = len(prepared.task.classes)
+    grid = GridLoader(prepared.shards, rows, view, batch_size=1)
+    network = build_network(config.teacher.network, len(view.leads), n_classes)
+    return knowledge_size_bytes(
+        grid.n_crops_total, n_classes, network.embedding_dim, n_recordings=len(rows)
+    )

@@ -1,0 +1,266 @@
+"""The place that is a Ray cluster, or a Ray instance of our own on this machine.
+
+Tune, Train and torch take seconds to import, so they are where they are needed: an ingest does
+without.
+"""
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import ray
+from ray.exceptions import RayError
+
+from mvkt_ray.config import ResourcesConfig
+from mvkt_ray.errors import WorkerLostError
+from mvkt_ray.location import Location
+from mvkt_ray.on_ray.cluster import (
+    CLIENT,
+    ClusterResources,
+    check_nodes,
+    check_plan,
+    connected,
+    own_ray_runs,
+)
+from mvkt_ray.on_ray.items import run_item
+from mvkt_ray.on_ray.mailbox import open_mailbox, serve
+from mvkt_ray.on_ray.unwrap import unwrapped
+from mvkt_ray.records import EpochMetrics
+
+if TYPE_CHECKING:
+    from mvkt_ray.on_ray.worker import RunTrial, TrainTeacher
+    from mvkt_ray.search.study import Study
+    from mvkt_ray.training.student import TrialInputs
+    from mvkt_ray.training.teacher import TeacherJob
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+MAX_RETRIES = 3
+"""How often an item of a map, or the teacher, that lost its process is started again."""
+
+ITEMS_PER_CPU = 2
+"""Items of a map that are given to Ray at once: one runs, one waits."""
+
+
+class OnRay:
+    """Runs items as tasks, trials as Tune trials, and models with several workers by Train."""
+
+    def __init__(
+        self,
+        connection: contextlib.ExitStack,
+        address: str | None,
+        work: Path | None,
+        run_trial: "RunTrial | None",
+        train_teacher: "TrainTeacher | None",
+    ) -> None:
+        """Take over a connection; use `connect`."""
+        self._connection = connection
+        self._address = address
+        self._work = None if work is None else Location.parse(work)
+        self._resources = ResourcesConfig()
+        self._run_trial = run_trial
+        self._train_teacher = train_teacher
+
+    @classmethod
+    def connect(
+        cls,
+        address: str | None = None,
+        *,
+        work: Path | None = None,
+        n_cpus: int | None = None,
+        run_trial: "RunTrial | None" = None,
+        train_teacher: "TrainTeacher | None" = None,
+    ) -> "OnRay":
+        """Connect to Ray; `close` ends it.
+
+        Args:
+            address: None starts a Ray instance of our own on this machine; `auto`, `host:port` or
+                `ray://host:port` attach to a cluster.
+            work: folder for Ray's own files about a run, which all nodes see; by default beside
+                what the run writes. Nothing in it is kept.
+            n_cpus: for an own instance; None: the cores that this process may use.
+            run_trial: trains a trial, instead of `mvkt_ray.training.student.run_trial`; of a
+                module that workers can import.
+            train_teacher: trains a teacher, likewise.
+
+        Raises:
+            ClusterError: There is no such cluster, it refuses us, or it runs other versions.
+        """
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(connected(address, n_cpus=n_cpus))
+            if address is not None:
+                check_nodes()
+            return cls(stack.pop_all(), address, work, run_trial, train_teacher)
+
+    def __enter__(self) -> "OnRay":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Disconnect; an instance of our own is stopped, and its files are removed."""
+        self._connection.close()
+
+    def describe(self) -> str:
+        """Say where work runs, in a few words."""
+        where = f"on Ray at {self._address}" if self._address else "on Ray on this machine"
+        return f"{where}: {ClusterResources.now()}"
+
+    def check(self, resources: ResourcesConfig) -> None:
+        """Refuse a plan that cannot fit; one that fits is what runs from here on use.
+
+        Raises:
+            ClusterError: Names what is asked for and what there is.
+        """
+        check_plan(resources, ClusterResources.now())
+        self._resources = resources
+
+    def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+        """Yield what `function` gives for each item, as results come.
+
+        Raises:
+            MvktError: What the function raised; WorkerLostError when an item's process was lost
+                more than `MAX_RETRIES` times.
+        """
+        task: Any = ray.remote(num_cpus=1, max_retries=MAX_RETRIES)(run_item)
+        shared = ray.put(function)
+        at_once = max(1, int(ClusterResources.now().cpus * ITEMS_PER_CPU))
+        waiting = iter(items)
+        running = [
+            task.remote(shared, item) for item, _ in zip(waiting, range(at_once), strict=False)
+        ]
+        try:
+            while running:
+                [done], running = ray.wait(running, num_returns=1)
+                for item in waiting:
+                    running.append(task.remote(shared, item))
+                    break
+                yield _get(done)
+        finally:
+            for left in running:
+                ray.cancel(left, force=True)
+
+    def train_teacher(
+        self, job: "TeacherJob", out: Location, on_epoch: Callable[[EpochMetrics], None]
+    ) -> None:
+        """Train a teacher and publish it at `out`: in one task, or by Ray Train on several workers.
+
+        Raises:
+            MvktError: What the training raised.
+        """
+        workers = self._resources.teacher
+        self._expect_shared(job.shards, out.parent)
+        if workers.workers == 1:
+            self._teach_alone(job, out, on_epoch)
+            return
+        from mvkt_ray.on_ray.far import train_teacher_there
+        from mvkt_ray.on_ray.many_workers import train_teacher_on_ranks
+
+        train = train_teacher_there if self._is_far else train_teacher_on_ranks
+        with self._train_folder(out) as storage:
+            _again_when_lost(
+                lambda: train(
+                    job,
+                    str(out),
+                    on_epoch,
+                    workers,
+                    storage=storage,
+                    train_teacher=self._teacher_function(),
+                )
+            )
+
+    def run_trials(
+        self, study: "Study", inputs: "TrialInputs", on_change: Callable[[], None]
+    ) -> None:
+        """Run what the study deals until it deals nothing more and all trials have ended.
+
+        Raises:
+            ClusterError: The trials do not fit the cluster, a node does not see the study's
+                folders, or Ray went down.
+        """
+        from mvkt_ray.on_ray.far import run_trials_there
+        from mvkt_ray.on_ray.tuner import TrialsRun, run_trials
+        from mvkt_ray.training.student import run_trial
+
+        self.check(study.config.resources)
+        trials = Location.parse(inputs.trials)
+        if trials.is_local:
+            trials.make_directory()
+        self._expect_shared(inputs.shards, inputs.teacher, inputs.knowledge, trials)
+        n_concurrent = ClusterResources.now().holds(self._resources.trial)
+        most = self._resources.max_concurrent_trials or n_concurrent
+        run = TrialsRun(
+            study=study,
+            inputs=inputs,
+            workers=self._resources.trial,
+            n_concurrent=min(n_concurrent, most),
+            storage=self._work or trials.parent / "ray",
+            run_trial=self._run_trial or run_trial,
+            on_change=on_change,
+            still_alive=(lambda: True) if self._address else own_ray_runs,
+        )
+        (run_trials_there if self._is_far else run_trials)(run)
+
+    @property
+    def _is_far(self) -> bool:
+        return self._address is not None and self._address.startswith(CLIENT)
+
+    def _expect_shared(self, *places: str | Location | None) -> None:
+        if self._address is None:
+            return
+        locations = [Location.parse(place) for place in places if place is not None]
+        check_nodes(tuple(str(each) for each in locations if each.is_local))
+
+    def _teach_alone(
+        self, job: "TeacherJob", out: Location, on_epoch: Callable[[EpochMetrics], None]
+    ) -> None:
+        from mvkt_ray.on_ray.worker import teach
+
+        workers = self._resources.teacher
+        mailbox = open_mailbox()
+        task = ray.remote(
+            num_cpus=workers.cpus_per_worker,
+            num_gpus=workers.gpus_per_worker,
+            max_retries=MAX_RETRIES,
+        )(teach)
+        running = task.remote(job, str(out), mailbox, self._teacher_function())
+        try:
+            serve(mailbox, on_epoch, is_over=lambda: bool(ray.wait([running], timeout=0)[0]))
+        except BaseException:
+            ray.cancel(running, force=True)
+            raise
+        _get(running)
+
+    def _teacher_function(self) -> "TrainTeacher":
+        from mvkt_ray.training.teacher import train_teacher
+
+        return self._train_teacher or train_teacher
+
+    @contextlib.contextmanager
+    def _train_folder(self, out: Location) -> Iterator[str]:
+        parent = self._work or out.parent
+        parent.make_directory()
+        folder = tempfile.mkdtemp(prefix=".ray-train-", dir=parent.local_path)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _get(done: Any) -> Any:
+    try:
+        return ray.get(done)
+    except RayError as error:
+        raise unwrapped(error) from None
+
+
+def _again_when_lost(train: Callable[[], None]) -> None:
+    for _ in range(MAX_RETRIES):
+        with contextlib.suppress(WorkerLostError):
+            return train()
+    train()

@@ -1,0 +1,133 @@
+"""Work driven through `ray://`: Tune and Train run on the head node, the study stays here.
+
+Neither Tune with callbacks of our own nor Train can be driven through Ray Client. So a task without
+CPUs drives them inside the cluster, and asks this process, through a mailbox, whatever it would
+ask the study. The ledger has one writer, this process, and needs no storage that the cluster sees.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import ray
+
+from mvkt_ray.config import WorkersConfig
+from mvkt_ray.location import Location
+from mvkt_ray.on_ray.environment import QUIET, WORKERS, environment, quiet_ray
+from mvkt_ray.on_ray.mailbox import ask, on_this_node, open_mailbox, serve
+from mvkt_ray.on_ray.many_workers import train_teacher_on_ranks
+from mvkt_ray.on_ray.tuner import TrialsRun, run_trials
+from mvkt_ray.on_ray.unwrap import unwrapped
+from mvkt_ray.on_ray.worker import RunTrial, TrainTeacher
+from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialResult
+from mvkt_ray.training.student import TrialInputs
+from mvkt_ray.training.teacher import TeacherJob
+
+
+class StudyByMail:
+    """A study in another process."""
+
+    def __init__(self, mailbox: Any) -> None:
+        self._mailbox = mailbox
+
+    def next_trial(self) -> Trial | None:
+        """Return a trial to run, None when there is none now."""
+        return ask(self._mailbox, ("next_trial",))
+
+    def report(self, number: int, metrics: EpochMetrics) -> Decision:
+        """Decide whether a trial goes on."""
+        return ask(self._mailbox, ("report", number, metrics))
+
+    def finish(self, result: TrialResult) -> None:
+        """Write down how a trial ended."""
+        ask(self._mailbox, ("finish", result))
+
+
+def run_trials_there(run: TrialsRun) -> None:
+    """Do what `run_trials` does, on the head node, while the study is asked in this thread."""
+
+    def reply(question: tuple[Any, ...]) -> Any:
+        name, *arguments = question
+        answers = {
+            "next_trial": run.study.next_trial,
+            "report": run.study.report,
+            "finish": run.study.finish,
+        }
+        answer = answers[name](*arguments)
+        run.on_change()
+        return answer
+
+    _drive(
+        _run_trials,
+        (run.inputs, run.workers, run.n_concurrent, str(run.storage), run.run_trial),
+        reply,
+    )
+
+
+def train_teacher_there(
+    job: TeacherJob,
+    out: str,
+    on_epoch: Callable[[EpochMetrics], None],
+    workers: WorkersConfig,
+    *,
+    storage: str,
+    train_teacher: TrainTeacher,
+) -> None:
+    """Do what `train_teacher_on_ranks` does, on the head node."""
+    _drive(_train_teacher, (job, out, workers, storage, train_teacher), on_epoch)
+
+
+def _drive(function: Callable[..., None], arguments: tuple[Any, ...], reply: Any) -> None:
+    mailbox = open_mailbox()
+    task: Any = ray.remote(function)
+    running = task.options(num_cpus=0, max_retries=0, scheduling_strategy=on_this_node()).remote(
+        mailbox, *arguments
+    )
+    try:
+        serve(mailbox, reply, is_over=lambda: bool(ray.wait([running], timeout=0)[0]))
+    except BaseException:
+        ray.cancel(running, force=True)
+        raise
+    try:
+        ray.get(running)
+    except Exception as error:
+        raise unwrapped(error) from error
+
+
+def _run_trials(
+    mailbox: Any,
+    inputs: TrialInputs,
+    workers: WorkersConfig,
+    n_concurrent: int,
+    storage: str,
+    run_trial: RunTrial,
+) -> None:
+    run = TrialsRun(
+        study=StudyByMail(mailbox),
+        inputs=inputs,
+        workers=workers,
+        n_concurrent=n_concurrent,
+        storage=Location(storage),
+        run_trial=run_trial,
+        on_change=lambda: None,
+    )
+    with environment({**QUIET, **WORKERS}), quiet_ray():
+        run_trials(run)
+
+
+def _train_teacher(
+    mailbox: Any,
+    job: TeacherJob,
+    out: str,
+    workers: WorkersConfig,
+    storage: str,
+    train_teacher: TrainTeacher,
+) -> None:
+    with environment({**QUIET, **WORKERS}), quiet_ray():
+        train_teacher_on_ranks(
+            job,
+            out,
+            lambda metrics: ask(mailbox, metrics),
+            workers,
+            storage=storage,
+            train_teacher=train_teacher,
+        )

@@ -1,0 +1,310 @@
+"""The Tune run over a study's trials: a searcher and a scheduler that only speak to the study.
+
+Tune starts, places and watches the trials; what is tried, what is pruned, what is run again and
+what has ended is the study's to say, and in its ledger at once. Nothing of Tune's is ever restored:
+after a driver's death a new run over the same ledger goes on.
+
+A trial that the study prunes is told so in the answer to its report, and ends itself, so that its
+result is the same as in-process. A process that dies is an errored trial to Tune (`max_failures`
+is 0), a retriable failure to the study, and comes back from the study under the same number.
+"""
+
+import contextlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Callable, Generator
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import ray
+from ray import cloudpickle, tune
+from ray.tune.schedulers import FIFOScheduler
+from ray.tune.search import Searcher
+
+from mvkt_ray.config import WorkersConfig
+from mvkt_ray.errors import ClusterError
+from mvkt_ray.location import Location
+from mvkt_ray.on_ray.environment import environment
+from mvkt_ray.on_ray.many_workers import tune_many_worker_trial
+from mvkt_ray.on_ray.memory_kills import memory_kills_are_deaths
+from mvkt_ray.on_ray.unwrap import unwrapped
+from mvkt_ray.on_ray.worker import (
+    RunTrial,
+    mark_pruned,
+    result_from_json,
+    tune_one_worker_trial,
+)
+from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialResult
+from mvkt_ray.training.student import TrialInputs, failed_result
+
+# Every node has memory, so one byte of it is a bundle that is not empty and takes nothing.
+NO_RESOURCES = {"CPU": 0.0, "memory": 1.0}
+
+_OBITUARISTS = ("ray.tune.tune", "ray.tune.analysis.experiment_analysis")
+
+
+class Conversation(Protocol):
+    """What a Tune run says to a study: the study itself, or somebody who passes it on."""
+
+    def next_trial(self) -> Trial | None:
+        """Return a trial to run, None when there is none now."""
+        ...
+
+    def report(self, number: int, metrics: EpochMetrics) -> Decision:
+        """Decide whether a trial goes on."""
+        ...
+
+    def finish(self, result: TrialResult) -> None:
+        """Write down how a trial ended."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrialsRun:
+    """What a Tune run is to do."""
+
+    study: Conversation
+    inputs: TrialInputs
+    workers: WorkersConfig
+    n_concurrent: int
+    storage: Location
+    """Folder for Ray's own files, which all nodes see."""
+    run_trial: RunTrial
+    on_change: Callable[[], None]
+    still_alive: Callable[[], bool] = lambda: True
+    """Whether the Ray that this process has started is."""
+
+
+def run_trials(run: TrialsRun) -> None:
+    """Run what the study deals until it deals nothing more and all trials have ended.
+
+    Raises:
+        ClusterError: Ray itself went down.
+    """
+    dealer = _Dealer(run)
+    with _tune_folder(run.storage) as folder, memory_kills_are_deaths(), _no_obituaries():
+        tuner = tune.Tuner(
+            _trainable(run, folder),
+            tune_config=tune.TuneConfig(
+                num_samples=-1,
+                search_alg=_LedgerSearcher(dealer),
+                scheduler=_LedgerScheduler(dealer),
+                reuse_actors=run.workers.workers == 1,
+                trial_dirname_creator=_folder_name,
+            ),
+            run_config=tune.RunConfig(
+                name=folder.name,
+                storage_path=str(folder.parent),
+                verbose=0,
+                failure_config=tune.FailureConfig(max_failures=0),
+                callbacks=[_Watch(dealer)],
+            ),
+        )
+        # Trials start one after the other unless as many may wait for their process.
+        with environment({"TUNE_MAX_PENDING_TRIALS_PG": str(run.n_concurrent)}):
+            try:
+                tuner.fit()
+            except Exception as error:
+                # Tune wraps what our callbacks raise into texts.
+                raise dealer.failure or unwrapped(error) from error
+
+
+class _Dealer:
+    """Between Tune, which knows trials by its ids, and the study, which knows their numbers."""
+
+    def __init__(self, run: TrialsRun) -> None:
+        self._run = run
+        self._running: dict[str, Trial] = {}
+        self._may_have_more = True
+        self.failure: Exception | None = None
+        """What the study, or whoever watches it, raised."""
+
+    def deal(self, trial_id: str) -> Trial | str | None:
+        """Return a trial, None when there is none now, or `FINISHED`."""
+        if len(self._running) >= self._run.n_concurrent:
+            return None
+        trial = None
+        if self._may_have_more:
+            with self._noting_failure():
+                trial = self._run.study.next_trial()
+                self._may_have_more = trial is not None
+                self._run.on_change()
+        if trial is None:
+            # One that runs may still fail and have to be dealt again.
+            return None if self._running else Searcher.FINISHED
+        self._running[trial_id] = trial
+        return trial
+
+    def hear(self, trial_id: str, result: dict[str, Any]) -> Decision | None:
+        """Pass on what a trial reported; None when it was the last."""
+        trial = self._running[trial_id]
+        with self._noting_failure():
+            if "result" in result:
+                self._finish(result_from_json(result["result"]))
+                decision = None
+            else:
+                metrics = EpochMetrics(**json.loads(result["metrics"]))
+                decision = self._run.study.report(trial.number, metrics)
+                self._run.on_change()
+        return decision
+
+    def lose(self, trial_id: str, error: BaseException, last: dict[str, Any]) -> None:
+        """Pass on that a trial's process ended without a result."""
+        trial = self._running[trial_id]
+        metrics = json.loads(last["metrics"]) if "metrics" in last else {"epoch": 0}
+        result = replace(
+            failed_result(trial, unwrapped(error)),
+            epochs=metrics["epoch"],
+            wall_s=last.get("wall_s", 0.0),
+            cpu_s=last.get("cpu_s", 0.0),
+            node=last.get("hostname", ""),
+        )
+        with self._noting_failure():
+            self._finish(result)
+
+    def forget(self, trial_id: str) -> None:
+        """Note that Tune is done with a trial."""
+        self._running.pop(trial_id, None)
+
+    def _finish(self, result: TrialResult) -> None:
+        self._run.study.finish(result)
+        self._may_have_more = True
+        self._run.on_change()
+
+    def check_alive(self) -> None:
+        """Raise when Ray is gone: Tune would wait for it for ever."""
+        with self._noting_failure():
+            if not self._run.still_alive():
+                raise ClusterError(
+                    "Ray has stopped on this machine while trials were running; its logs and "
+                    "those of the system may say why. Finished epochs are saved: go on with "
+                    "--resume."
+                )
+
+    @contextlib.contextmanager
+    def _noting_failure(self) -> Generator[None]:
+        try:
+            yield
+        except Exception as error:
+            self.failure = error
+            raise
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Tune pickles searcher and scheduler for a restore that never happens; a study cannot be.
+        return {}
+
+
+class _LedgerSearcher(Searcher):
+    """Asks the study for trials."""
+
+    def __init__(self, dealer: _Dealer) -> None:
+        super().__init__()
+        self._dealer = dealer
+
+    def suggest(self, trial_id: str) -> Any:
+        trial = self._dealer.deal(trial_id)
+        if isinstance(trial, Trial):
+            return {"number": trial.number, "trial": json.dumps(asdict(trial))}
+        return trial
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        self._dealer.forget(trial_id)
+
+    def save(self, checkpoint_path: str) -> None:
+        Path(checkpoint_path).touch()
+
+
+class _LedgerScheduler(FIFOScheduler):
+    """Tells the study what trials report, before anybody else hears of it."""
+
+    def __init__(self, dealer: _Dealer) -> None:
+        super().__init__()
+        self._dealer = dealer
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        decision = self._dealer.hear(trial.trial_id, result)
+        if decision is None:
+            return self.STOP
+        if decision is Decision.PRUNE:
+            # Tasks of one actor run in the order they were sent, so the trial is told before it
+            # may go on.
+            ray.get(trial.temporary_state.ray_actor.execute.remote(mark_pruned))
+        return self.CONTINUE
+
+    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
+        self._dealer.lose(trial.trial_id, _error_of(trial), trial.last_result or {})
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Any:
+        pending = (t for t in tune_controller.get_live_trials() if t.status == t.PENDING)
+        return min(pending, key=lambda trial: trial.config["number"], default=None)
+
+
+class _Watch(tune.Callback):
+    """Looks, at every step of Tune's loop, whether Ray is still there."""
+
+    def __init__(self, dealer: _Dealer) -> None:
+        self._dealer = dealer
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        self._dealer.check_alive()
+
+
+def _trainable(run: TrialsRun, folder: Path) -> Any:
+    shared = {"inputs": run.inputs, "run_trial": run.run_trial}
+    if run.workers.workers == 1:
+        alone = tune.with_parameters(tune_one_worker_trial, **shared)
+        resources = {"CPU": run.workers.cpus_per_worker}
+        if run.workers.gpus_per_worker:
+            resources["GPU"] = run.workers.gpus_per_worker
+        return tune.with_resources(alone, tune.PlacementGroupFactory([resources]))
+    together = tune.with_parameters(
+        tune_many_worker_trial, **shared, workers=run.workers, storage=str(folder / "train")
+    )
+    return tune.with_resources(together, tune.PlacementGroupFactory([NO_RESOURCES]))
+
+
+def _folder_name(trial: Any) -> str:
+    return f"{trial.config['number']:05d}-{trial.trial_id}"
+
+
+def _error_of(trial: Any) -> BaseException:
+    """Read what Tune has just written of a trial's end; the file is this process's own."""
+    name = trial.run_metadata.pickled_error_filename
+    if name is None:
+        return ClusterError(f"Tune ended the trial: {trial.get_error()}")
+    with open(os.path.join(trial.local_path, name), "rb") as stream:
+        return cloudpickle.load(stream)
+
+
+@contextlib.contextmanager
+def _no_obituaries() -> Generator[None]:
+    """Keep Tune from listing, at its end, every trial that failed or has no table of Tune's."""
+    loggers = [logging.getLogger(name) for name in _OBITUARISTS]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def _tune_folder(storage: Location) -> Generator[Path]:
+    """Make a folder for one run, and remove it afterwards: nothing in it is read again."""
+    started = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    folder = storage.local_path / f"tune-{started}-{os.getpid()}"
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            folder.parent.rmdir()

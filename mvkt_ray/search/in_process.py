@@ -1,0 +1,123 @@
+"""Trials one after the other in this process: no Ray, for laptops, tests and breakpoints."""
+
+import contextlib
+import time
+import traceback
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+import torch
+
+from mvkt_ray.config import ResourcesConfig
+from mvkt_ray.errors import ConfigError
+from mvkt_ray.location import Location
+from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialResult
+from mvkt_ray.search.study import Study
+from mvkt_ray.training.student import TrialInputs, failed_result, run_trial
+from mvkt_ray.training.teacher import TeacherJob, train_teacher
+from mvkt_ray.training.trial_files import TrialFolder
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Report = Callable[[EpochMetrics], Decision]
+RunTrial = Callable[[Trial, TrialInputs, Report], TrialResult]
+
+
+class InProcess:
+    """The place that is always there."""
+
+    def __init__(self, *, n_threads: int = 1, run_trial: RunTrial = run_trial) -> None:
+        """Choose how trials are run.
+
+        Args:
+            n_threads: Threads of torch. One by default, as in a Ray worker with one core: the
+                numbers are then the same.
+            run_trial: Trains a trial; tests give others.
+        """
+        self._n_threads = n_threads
+        self._run_trial = run_trial
+
+    def describe(self) -> str:
+        """Say where work runs, in a few words."""
+        return "in this process"
+
+    def check(self, resources: ResourcesConfig) -> None:
+        """Refuse several workers for one model, and GPUs that are not there.
+
+        Raises:
+            ConfigError: Names the key and what is possible here.
+        """
+        n_gpus = torch.cuda.device_count()
+        for name, asked in (("trial", resources.trial), ("teacher", resources.teacher)):
+            if asked.workers > 1:
+                raise ConfigError(
+                    f"resources.{name}.workers is {asked.workers}, but one process is one worker. "
+                    "Set it to 1, or run on Ray."
+                )
+            if asked.gpus_per_worker > n_gpus:
+                raise ConfigError(
+                    f"resources.{name}.gpus_per_worker is {asked.gpus_per_worker:g}, but this "
+                    f"machine has {n_gpus} GPUs. Set it to {n_gpus} or less."
+                )
+
+    def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+        """Apply a function to each item, in order."""
+        return map(function, items)
+
+    def train_teacher(
+        self, job: TeacherJob, out: Location, on_epoch: Callable[[EpochMetrics], None]
+    ) -> None:
+        """Train a teacher here and publish it at `out`."""
+        with self._threads():
+            train_teacher(job, out, on_epoch)
+
+    def run_trials(self, study: Study, inputs: TrialInputs, on_change: Callable[[], None]) -> None:
+        """Run every trial that the study deals, one at a time; see `Place`."""
+        with self._threads():
+            while (trial := study.next_trial()) is not None:
+                on_change()
+                study.finish(self._run(trial, study, inputs, on_change))
+                on_change()
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _run(
+        self, trial: Trial, study: Study, inputs: TrialInputs, on_change: Callable[[], None]
+    ) -> TrialResult:
+        broken: list[Exception] = []
+
+        def report(metrics: EpochMetrics) -> Decision:
+            try:
+                decision = study.report(trial.number, metrics)
+                on_change()
+            except Exception as error:
+                broken.append(error)
+                raise
+            return decision
+
+        started, cpu_started = time.perf_counter(), time.process_time()
+        try:
+            return self._run_trial(trial, inputs, report)
+        except Exception as error:
+            if broken:
+                # A ledger that cannot be written is no fault of the trial, and ends the search.
+                raise broken[0] from None
+            # Whatever is wrong with one trial, a defect of ours included, the others go on.
+            folder = TrialFolder.of(inputs.trials, trial.number).location
+            (folder / "error.txt").write_bytes(traceback.format_exc().encode())
+            return replace(
+                failed_result(trial, error),
+                wall_s=time.perf_counter() - started,
+                cpu_s=time.process_time() - cpu_started,
+            )
+
+    @contextlib.contextmanager
+    def _threads(self) -> Generator[None]:
+        before = torch.get_num_threads()
+        torch.set_num_threads(self._n_threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)

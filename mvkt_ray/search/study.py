@@ -1,0 +1,295 @@
+"""A study: which trial is next, whether a trial goes on, and how each ended.
+
+This is the whole conversation between a search and whoever runs its trials; runners know no
+Optuna. The driver alone talks to a study, in one thread. Everything is in the ledger before it is
+answered, so a driver may die between any two calls, and a study opened again goes on as if it
+had not.
+"""
+
+import dataclasses
+import json
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from mvkt_ray import __version__
+from mvkt_ray.config import StudyConfig
+from mvkt_ray.errors import ArtifactError, StaleArtifactError
+from mvkt_ray.records import (
+    Arm,
+    Condition,
+    Decision,
+    EpochMetrics,
+    Trial,
+    TrialResult,
+    TrialState,
+)
+from mvkt_ray.search.ledger import Ledger
+from mvkt_ray.search.proposing import propose
+from mvkt_ray.search.pruning import Pruning
+from mvkt_ray.search.space import SearchSpace
+from mvkt_ray.search.trial_record import TrialRecord
+
+_MAY_CHANGE = (
+    "search.n_trials",
+    "search.max_retries",
+    "resources.trial",
+    "resources.teacher",
+    "resources.max_concurrent_trials",
+)
+"""Keys that change how much is done and where, but neither what is drawn nor what comes out."""
+
+
+class Study:
+    """Deals trials to conditions, decides on reports, and keeps the ledger."""
+
+    def __init__(
+        self, config: StudyConfig, space: SearchSpace, ledger: Ledger, *, deadline_s: float | None
+    ) -> None:
+        """Take over a ledger; use `create_or_open` or `open`."""
+        self.config = config
+        self.space = space
+        self._ledger = ledger
+        self._deadline = None if deadline_s is None else time.monotonic() + deadline_s
+        self._pruning = Pruning(
+            config.search.pruner, epochs=config.student.epochs, study_name=config.name
+        )
+        self._to_run_again: deque[int] = deque()
+        for record in ledger.records:
+            self._pruning.enter(record)
+            if record.state is TrialState.RUNNING:
+                self._to_run_again.append(record.number)
+
+    @classmethod
+    def create_or_open(
+        cls,
+        config: StudyConfig,
+        space: SearchSpace,
+        ledger_url: str,
+        *,
+        resume: bool,
+        inputs: Mapping[str, str],
+        deadline_s: float | None = None,
+    ) -> "Study":
+        """Start a study, or go on with one.
+
+        Args:
+            config: The study. To go on, it must be the one that was started, except for the number
+                of trials (more of them extend the study), of retries, and the resources.
+            space: Its search space.
+            ledger_url: Where the ledger is; `sqlite:///...` or another URL of SQLAlchemy.
+            resume: Go on where a ledger exists.
+            inputs: Fingerprints of what the trials are trained on, by kind.
+            deadline_s: Deal no new trial after so many seconds.
+
+        Raises:
+            ArtifactError: A study is there and `resume` is false, or the ledger cannot be read.
+            StaleArtifactError: The study there has another configuration or other inputs.
+        """
+        if not Ledger.exists(ledger_url, config.name):
+            ledger = Ledger.create(ledger_url, config.name)
+        elif resume:
+            ledger = Ledger.open(ledger_url, config.name)
+            _check_same(ledger, config, inputs)
+            ledger.mend()
+        else:
+            raise ArtifactError(
+                f"{ledger_url} is in use: it holds the study {config.name!r}. Go on with it by "
+                "--resume, or give another output folder."
+            )
+        for key, value in {
+            "leads": list(space.leads),
+            "inputs": dict(inputs),
+            "mvkt_ray_version": __version__,
+            "opened_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            # Last: a study without it was not begun.
+            "config": _plain(config),
+        }.items():
+            ledger.note(key, value)
+        return cls(config, space, ledger, deadline_s=deadline_s)
+
+    @classmethod
+    def open(cls, config: StudyConfig, ledger_url: str) -> "Study":
+        """Open a study to look at it; another process may be running it.
+
+        Raises:
+            ArtifactError: It is not there, or has not begun.
+        """
+        ledger = Ledger.open(ledger_url, config.name)
+        notes = ledger.notes()
+        if "config" not in notes:
+            raise ArtifactError(f"{ledger_url} holds a study that has not begun. Start it again.")
+        space = SearchSpace.from_config(config, notes["leads"])
+        return cls(config, space, ledger, deadline_s=None)
+
+    @property
+    def n_trials(self) -> int:
+        """How many trials the study asks for, baselines included."""
+        return self.config.search.n_trials
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """What the study compares."""
+        return self.space.conditions
+
+    def trials(self) -> tuple[TrialRecord, ...]:
+        """Return the records of all trials, by number; from memory."""
+        return tuple(self._ledger.records)
+
+    def take_up(self) -> list[Trial]:
+        """Return the trials that a dead driver left running, to be run again by their numbers.
+
+        They go on from their checkpoints. Those not taken up here are the first that `next_trial`
+        gives.
+        """
+        trials = [self._ledger.records[number].trial for number in self._to_run_again]
+        self._to_run_again.clear()
+        return trials
+
+    def next_trial(self) -> Trial | None:
+        """Return the next trial to run; None when there is none left to start.
+
+        A trial that lost its worker, and is to be run again, comes before new ones; more of those
+        may come after a None, as long as trials are running.
+        """
+        if self._to_run_again:
+            return self._ledger.records[self._to_run_again.popleft()].trial
+        is_late = self._deadline is not None and time.monotonic() >= self._deadline
+        if is_late or len(self._ledger.records) >= self.n_trials:
+            return None
+        record = self._deal()
+        self._pruning.enter(record)
+        return record.trial
+
+    def report(self, number: int, metrics: EpochMetrics) -> Decision:
+        """Write down what a trial reached, and decide whether it goes on.
+
+        The same epoch may be reported again, after a restart: it is answered as the first time.
+        """
+        record, epoch = self._ledger.records[number], metrics.epoch
+        if record.state.is_finished or epoch in record.values:
+            return record.decision_at(epoch)
+        if epoch > record.decided_epoch:
+            verdict = self._pruning.judge(record, epoch, metrics.macro_auroc)
+            prune = verdict.decision is Decision.PRUNE
+            if prune or verdict.memory != record.pruner_memory:
+                # Before the value: whoever dies in between finds the decision when asked again.
+                self._ledger.write_decision(number, epoch, prune=prune, memory=verdict.memory)
+        self._ledger.write_value(number, epoch, metrics.macro_auroc)
+        return self._ledger.records[number].decision_at(epoch)
+
+    def finish(self, result: TrialResult) -> None:
+        """Write down how a trial ended; the same may be told again.
+
+        A trial that failed for a reason worth another attempt is not ended: `next_trial` gives it
+        out again, as often as the study allows.
+        """
+        number = result.number
+        record = self._ledger.records[number]
+        if record.state.is_finished or number in self._to_run_again:
+            return
+        may_retry = len(record.failures) < self.config.search.max_retries
+        if result.state is TrialState.FAILED and result.retriable and may_retry:
+            self._ledger.write_failure(number, result.reason)
+            self._to_run_again.append(number)
+        else:
+            self._ledger.write_result(number, result)
+
+    def close(self) -> None:
+        """Close the ledger."""
+        self._ledger.close()
+
+    @staticmethod
+    def stop_at(recorded: TrialResult) -> Callable[[EpochMetrics], Decision]:
+        """Return a report function that ends a trial where its record says that it ended."""
+
+        def report(metrics: EpochMetrics) -> Decision:
+            is_end = recorded.state is TrialState.PRUNED and metrics.epoch >= recorded.epochs
+            return Decision.PRUNE if is_end else Decision.CONTINUE
+
+        return report
+
+    def _deal(self) -> TrialRecord:
+        """Create the next trial: a baseline that is missing, else one for the condition behind."""
+        records = self._ledger.records
+        dealt = Counter((record.trial.arm, record.condition) for record in records)
+        for arm in (Arm(name) for name in self.config.search.baselines):
+            for condition in self.conditions:
+                if not dealt[arm, condition.name]:
+                    return self._add_baseline(arm, condition)
+        condition = min(self.conditions, key=lambda each: dealt[Arm.SEARCH, each.name])
+        drawn = propose(
+            self.space,
+            self.config.search,
+            seed=self.config.seed,
+            number=len(records),
+            records=records,
+        )
+        return self._ledger.add(
+            condition=condition,
+            arm=Arm.SEARCH,
+            hyperparameters=self.space.complete(drawn),
+            drawn=drawn,
+            distributions=self.space.distributions,
+            conditions=self.conditions,
+        )
+
+    def _add_baseline(self, arm: Arm, condition: Condition) -> TrialRecord:
+        hyperparameters = self.space.baseline(arm)
+        return self._ledger.add(
+            condition=condition,
+            arm=arm,
+            hyperparameters=hyperparameters,
+            drawn=self.space.part_in_space(hyperparameters),
+            distributions=self.space.distributions,
+            conditions=self.conditions,
+        )
+
+
+def _check_same(ledger: Ledger, config: StudyConfig, inputs: Mapping[str, str]) -> None:
+    notes = ledger.notes()
+    if "config" not in notes and not ledger.records:
+        return
+    known = _flat(cast(Mapping[str, Any], notes["config"]))
+    asked = _flat(_plain(config))
+    differing = [
+        f"{key} (was {known.get(key)!r}, is {asked.get(key)!r})"
+        for key in sorted(known.keys() | asked.keys())
+        if known.get(key) != asked.get(key) and not key.startswith(_MAY_CHANGE)
+    ]
+    if differing:
+        raise StaleArtifactError(
+            f"the study {config.name!r} was started with another configuration: "
+            f"{_some(differing)}. Only search.n_trials, search.max_retries and resources may "
+            "change. Resume it with its own file, or give another output folder."
+        )
+    for kind, fingerprint in inputs.items():
+        before = notes["inputs"].get(kind)
+        if before != fingerprint:
+            raise StaleArtifactError(
+                f"the study {config.name!r} was started with {kind} {str(before)[:12]}, but is "
+                f"resumed with {kind} {fingerprint[:12]}. Give the {kind} that it was started "
+                "with, or another output folder."
+            )
+
+
+def _plain(config: StudyConfig) -> dict[str, Any]:
+    """Return the configuration as JSON will give it back: lists instead of tuples."""
+    return json.loads(json.dumps(dataclasses.asdict(config), default=str))
+
+
+def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, item in value.items():
+        if isinstance(item, dict) and item:
+            flat.update(_flat(cast(dict[str, Any], item), f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = item
+    return flat
+
+
+def _some(texts: Sequence[str]) -> str:
+    shown = "; ".join(texts[:5])
+    return shown if len(texts) <= 5 else f"{shown}; and {len(texts) - 5} more"

@@ -1,0 +1,80 @@
+"""Folds that ingest makes: whole patients, even sizes, rare codes spread."""
+
+import numpy as np
+import pyarrow as pa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.model_selection import StratifiedGroupKFold
+
+from mvkt_ray.data.folds import hash_ids, make_folds, patients_in_several_folds
+
+RECORDINGS = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 5)), min_size=1, max_size=120)
+
+
+def as_arrays(recordings: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
+    patients, strata = np.array(recordings).T
+    return patients.astype(np.uint64), strata
+
+
+@settings(max_examples=60, deadline=None)
+@given(RECORDINGS, st.integers(3, 10), st.integers(0, 3))
+def test_no_patient_is_in_two_folds_and_sizes_differ_by_one_patient_at_most(
+    recordings: list[tuple[int, int]], n_folds: int, seed: int
+) -> None:
+    patients, strata = as_arrays(recordings)
+    folds = make_folds(patients, strata, n_folds, seed)
+    assert folds.dtype == np.int16
+    assert folds.min() >= 1
+    assert folds.max() <= n_folds
+    assert not len(patients_in_several_folds(patients, folds))
+    largest = np.unique(patients, return_counts=True)[1].max()
+    for stratum in np.unique(strata):
+        # Patients of the stratum itself; those of rarer ones have some of its recordings too.
+        own = np.array([strata[patients == patient].min() == stratum for patient in patients])
+        sizes = np.bincount(folds[own], minlength=n_folds + 1)[1:]
+        assert np.ptp(sizes) <= largest
+
+
+@settings(max_examples=30, deadline=None)
+@given(RECORDINGS, st.randoms(use_true_random=False))
+def test_the_order_of_recordings_does_not_matter(
+    recordings: list[tuple[int, int]], shuffler: st.DrawFn
+) -> None:
+    patients, strata = as_arrays(recordings)
+    order = list(range(len(recordings)))
+    shuffler.shuffle(order)  # type: ignore[attr-defined]
+    folds = make_folds(patients, strata, 5, seed=0)
+    np.testing.assert_array_equal(make_folds(patients[order], strata[order], 5, 0), folds[order])
+
+
+def test_another_seed_gives_other_folds() -> None:
+    patients, strata = np.arange(200, dtype=np.uint64), np.zeros(200, dtype=int)
+    assert (make_folds(patients, strata, 10, 0) != make_folds(patients, strata, 10, 1)).any()
+
+
+def test_rare_codes_are_spread_at_least_as_evenly_as_by_scikit_learn() -> None:
+    rng = np.random.default_rng(0)
+    patients = rng.integers(0, 700, size=1000).astype(np.uint64)
+    of_patient = rng.choice(6, size=700, p=[0.02, 0.04, 0.08, 0.16, 0.3, 0.4])
+    strata = of_patient[patients.astype(int)]
+    folds = make_folds(patients, strata, 10, seed=0)
+    theirs = np.zeros(1000, dtype=int)
+    splitter = StratifiedGroupKFold(n_splits=10, shuffle=True, random_state=0)
+    for fold, (_, held_out) in enumerate(splitter.split(patients, strata, groups=patients)):
+        theirs[held_out] = fold + 1
+
+    def spread(folds: np.ndarray) -> list[float]:
+        tables = [np.bincount(folds[strata == code], minlength=11)[1:] for code in range(6)]
+        return [float(table.std()) for table in tables]
+
+    assert (np.array(spread(folds)) <= np.array(spread(theirs)) + 1e-9).all()
+
+
+def test_hashes_are_the_same_on_every_machine() -> None:
+    expected = [11407646959027041377, 17209943390661856185]
+    assert hash_ids(pa.array(["p1", "p2"])).tolist() == expected
+
+
+def test_a_recording_without_fold_shares_nothing() -> None:
+    shared = patients_in_several_folds(np.array(["a", "a", "b", "b"]), np.array([1, -1, 2, 3]))
+    assert shared.tolist() == ["b"]

@@ -1,0 +1,151 @@
+"""Splits share no patient, hold what the folds say, and never show the test recordings."""
+
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mvkt_ray.config import FoldsConfig
+from mvkt_ray.data.ingest import ingest
+from mvkt_ray.data.shards import Shards, open_shards
+from mvkt_ray.data.sources import ptbxl
+from mvkt_ray.data.sources.wfdb_record import WfdbSignal
+from mvkt_ray.data.splits import TrainingSplits, open_training_splits
+from mvkt_ray.errors import DataError
+
+Make = Callable[..., Any]
+FOLDS = FoldsConfig(train=(1, 2), val=(3,), test=(4,))
+
+
+@pytest.fixture(scope="module")
+def shards(
+    tmp_path_factory: pytest.TempPathFactory, ingested: Make, make_recording: Make
+) -> Shards:
+    recordings = [make_recording(number) for number in range(24)]
+    recordings += [make_recording(24 + number, codes=("other",)) for number in range(8)]
+    return ingested(tmp_path_factory.mktemp("data") / "shards", recordings, rows_per_shard=10)
+
+
+def test_splits_hold_the_labelled_recordings_of_their_folds(shards: Shards) -> None:
+    splits = open_training_splits(shards, shards.tasks["ab"], FOLDS)
+    assert splits.train.rows.tolist() == [n for n in range(24) if n % 4 in (0, 1)]
+    assert splits.val.rows.tolist() == [n for n in range(24) if n % 4 == 2]
+    assert splits.train.record_ids.tolist()[:3] == ["r000", "r001", "r004"]
+    assert splits.val.patient_ids.tolist()[0] == "p002"
+    assert splits.train.classes == ("A", "B")
+    assert splits.train.labels[:3].tolist() == [[1, 0], [0, 1], [0, 1]]
+    assert splits.val.labels[0].tolist() == [1, 1]
+    assert (splits.n_without_label, splits.n_without_lead, splits.n_test) == (6, 0, 6)
+
+
+def test_no_test_row_can_be_reached_through_the_splits(shards: Shards) -> None:
+    splits = open_training_splits(shards, shards.tasks["ab"], FOLDS)
+    reached = np.concatenate([splits.train.rows, splits.val.rows])
+    assert not np.isin(shards.folds()[reached], FOLDS.test).any()
+    assert {item.name for item in fields(TrainingSplits)} == {
+        "train", "val", "n_without_label", "n_without_lead", "n_test",
+    }  # fmt: skip
+
+
+def test_an_empty_test_split_says_which_folds_there_are_and_what_to_set(shards: Shards) -> None:
+    with pytest.raises(DataError) as refused:
+        open_training_splits(shards, shards.tasks["ab"], FoldsConfig(train=(1, 2), val=(3,)))
+    assert str(refused.value) == (
+        "the test split is empty: no recording is in fold 10; these shards have recordings with a "
+        "label in the folds 1 (6), 2 (6), 3 (6), 4 (6). Set data.folds in the study file, or "
+        "--folds, for example 1-2/3/4."
+    )
+
+
+def test_a_fold_without_labels_of_the_task_is_empty(
+    tmp_path: Path, ingested: Make, make_recording: Make
+) -> None:
+    recordings = [
+        make_recording(number, codes=("other",) if number % 4 == 2 else ("a",), fold=number % 4)
+        for number in range(16)
+    ]
+    shards = ingested(tmp_path / "s", recordings)
+    folds = FoldsConfig(train=(0, 1), val=(2,), test=(3,))
+    with pytest.raises(
+        DataError, match=r"val split is empty: none of the 4 recordings has a label"
+    ):
+        open_training_splits(shards, shards.tasks["ab"], folds)
+
+
+def test_shards_without_folds_say_so(tmp_path: Path, ingested: Make, make_recording: Make) -> None:
+    shards = ingested(tmp_path / "s", [make_recording(number, fold=None) for number in range(4)])
+    assert shards.folds().tolist() == [-1] * 4
+    with pytest.raises(DataError, match="Give the recordings folds"):
+        open_training_splits(shards, shards.tasks["ab"], FOLDS)
+
+
+@pytest.mark.parametrize(
+    ("folds_of_patient", "message"),
+    [
+        ((1, 3), r"'p0' is in the folds 1, 3: the splits train and val would share it"),
+        ((2, 4), r"'p0' is in the folds 2, 4: the splits train and test would share it"),
+        ((1, 2), r"'p0' is in the folds 1, 2: folds must not share patients"),
+    ],
+)
+def test_a_patient_in_two_folds_is_refused(
+    tmp_path: Path, ingested: Make, make_recording: Make, folds_of_patient: Any, message: str
+) -> None:
+    recordings = [make_recording(number) for number in range(12)]
+    recordings += [
+        make_recording(20 + fold, fold=fold, patient_id="p0") for fold in folds_of_patient
+    ]
+    shards = ingested(tmp_path / "s", recordings)
+    with pytest.raises(DataError, match=message):
+        open_training_splits(shards, shards.tasks["ab"], FOLDS)
+
+
+def test_recordings_that_lack_a_lead_are_left_out_where_it_is_used(
+    tmp_path: Path, ingested: Make, make_recording: Make
+) -> None:
+    recordings = [make_recording(number, n_leads=11 if number == 4 else 12) for number in range(16)]
+    shards = ingested(tmp_path / "s", recordings, missing_leads="keep")
+    splits = open_training_splits(shards, shards.tasks["ab"], FOLDS)
+    assert splits.n_without_lead == 1
+    assert 4 not in splits.train.rows
+    only_two = open_shards(tmp_path / "s", leads=["II"])
+    assert 4 in open_training_splits(only_two, shards.tasks["ab"], FOLDS).train.rows
+
+
+def test_a_least_likelihood_takes_labels_away(
+    tmp_path: Path, ingested: Make, make_recording: Make
+) -> None:
+    recordings = [
+        make_recording(number, codes=("a", "b"), likelihoods=(100.0, 15.0)) for number in range(8)
+    ]
+    shards = ingested(tmp_path / "s", recordings)
+    task = shards.tasks["ab"]
+    assert open_training_splits(shards, task, FOLDS).val.labels.tolist() == [[1, 1]] * 2
+    assert open_training_splits(shards, task, FOLDS, 50).val.labels.tolist() == [[1, 0]] * 2
+
+
+def test_real_folds_and_classes_are_those_of_the_dataset(
+    shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counts of the README beside the recordings; a stand-in for their signals saves the time."""
+    ramp = np.tile(np.arange(20, dtype=np.float32) / 100, (12, 1))
+    stand_in = WfdbSignal(signal_mv=ramp, sampling_rate_hz=100.0, comments=())
+    monkeypatch.setattr(ptbxl, "read_wfdb", lambda path: stand_in)
+    ingest(ptbxl.PtbXl(location=str(shared_data / "ptbxl")), str(tmp_path / "s"))
+    shards = open_shards(tmp_path / "s")
+    task = shards.task("superdiagnostic")
+    with pytest.raises(
+        DataError, match=r"no recording is in fold 10.*--folds, for example 1-7/8/9"
+    ):
+        open_training_splits(shards, task, FoldsConfig())
+    folds = FoldsConfig(train=(1, 2, 3, 4, 5, 6, 7), val=(8,), test=(9,))
+    splits = open_training_splits(shards, task, folds)
+    counts = dict(zip(task.classes, splits.val.labels.sum(0).astype(int).tolist(), strict=True))
+    assert counts == {"NORM": 147, "MI": 84, "STTC": 81, "CD": 72, "HYP": 42}
+    assert (len(splits.val), splits.n_test) == (336 - 6, 377 - 10)
+    assert not set(splits.train.patient_ids) & set(splits.val.patient_ids)
+    classes = shards.manifest.details["classes"]["superdiagnostic"]
+    assert classes == {"NORM": 1353, "MI": 683, "STTC": 752, "CD": 668, "HYP": 373}
+    assert shards.manifest.counts["n_patients"] == 2873

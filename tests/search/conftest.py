@@ -1,0 +1,144 @@
+"""A study without training: made-up learning curves stand in for students."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mvkt_ray.config import (
+    ParameterConfig,
+    PrunerConfig,
+    Scalar,
+    SearchConfig,
+    StudentConfig,
+    StudyConfig,
+)
+from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialResult, TrialState
+from mvkt_ray.search.space import SearchSpace
+from mvkt_ray.search.study import Study
+
+LEADS = ("I", "II", "V1", "V5")
+BEST_TEMPERATURE = 3.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """The macro AUROC of a made-up student, a function of its trial alone."""
+
+    lead_offsets: dict[str, float] = field(
+        default_factory=lambda: {"I": 0.80, "II": 0.85, "V1": 0.60, "V5": 0.75}
+    )
+    noise: float = 0.0
+
+    def at(self, trial: Trial, epoch: int) -> float:
+        """Value after an epoch: it rises to a height that is best at one temperature."""
+        temperature = float(trial.hyperparameters["distill_temperature"])
+        height = -0.05 * math.log(temperature / BEST_TEMPERATURE) ** 2
+        wobble = self.noise * math.sin(12.9898 * (trial.number + 1) + 78.233 * temperature)
+        offset = self.lead_offsets[trial.condition.name]
+        return offset + height + wobble - 0.2 * math.exp(-epoch / 3)
+
+
+@dataclass
+class Lab:
+    """Makes studies in a folder and runs made-up trials in them."""
+
+    folder: Path
+    curve: Curve = field(default_factory=Curve)
+    opened: list[Study] = field(default_factory=list[Study])
+
+    def config(self, **search: Any) -> StudyConfig:
+        """A study of four leads, three hyper-parameters and nine epochs."""
+        space = {
+            "distill_temperature": ParameterConfig(low=1.0, high=8.0, log=True),
+            "kd_weight": ParameterConfig(low=0.1, high=10.0, log=True),
+            "negatives": ParameterConfig(choices=("disjoint", "any")),
+        }
+        defaults: dict[str, Any] = {
+            "leads": ("II", "V1"),
+            "n_trials": 14,
+            "n_startup_trials": 4,
+            "pruner": PrunerConfig(min_epochs=1, reduction_factor=2),
+        }
+        return StudyConfig(
+            name="lab",
+            seed=7,
+            space=space,
+            student=StudentConfig(epochs=6),
+            search=SearchConfig(**{**defaults, **search}),
+        )
+
+    @property
+    def url(self) -> str:
+        """Of the ledger."""
+        return f"sqlite:///{self.folder / 'ledger.db'}"
+
+    def open(self, config: StudyConfig, *, resume: bool = False, **options: Any) -> Study:
+        """Start the study of this folder, or go on with it."""
+        study = Study.create_or_open(
+            config,
+            SearchSpace.from_config(config, LEADS),
+            self.url,
+            resume=resume,
+            inputs=options.pop("inputs", {"shards": "s" * 64}),
+            **options,
+        )
+        self.opened.append(study)
+        return study
+
+    def train(self, study: Study, trial: Trial) -> None:
+        """Run a trial from its first epoch to its end."""
+        for epoch in range(1, study.config.student.epochs + 1):
+            value = self.curve.at(trial, epoch)
+            metrics = EpochMetrics(epoch=epoch, macro_auroc=value)
+            if study.report(trial.number, metrics) is Decision.PRUNE:
+                study.finish(ended(trial, TrialState.PRUNED, value, epoch))
+                return
+        study.finish(ended(trial, TrialState.COMPLETE, value, epoch))
+
+    def run(self, study: Study, until: Callable[[], bool] = lambda: False) -> None:
+        """Run the trials of a study, one after the other."""
+        while not until() and (trial := study.next_trial()) is not None:
+            self.train(study, trial)
+
+    def facts(self, study: Study) -> list[Any]:
+        """Everything about the trials but the times of day."""
+        return [replace(record, started_at=None, ended_at=None) for record in study.trials()]
+
+
+def ended(trial: Trial, state: TrialState, value: float, epoch: int) -> TrialResult:
+    """The result of a trial that ran without trouble."""
+    return TrialResult(
+        number=trial.number,
+        state=state,
+        macro_auroc=value,
+        per_class_auroc={"MI": value, "HYP": math.nan},
+        epochs=epoch,
+        wall_s=float(epoch),
+    )
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Lab]:
+    """A folder for one study."""
+    made = Lab(tmp_path)
+    yield made
+    for study in made.opened:
+        study.close()
+
+
+@pytest.fixture
+def make_config() -> Callable[..., StudyConfig]:
+    """A study with a given search space."""
+
+    def make(space: dict[str, ParameterConfig | Scalar], **fields: Any) -> StudyConfig:
+        rows = {
+            name: row if isinstance(row, ParameterConfig) else ParameterConfig(value=row)
+            for name, row in space.items()
+        }
+        return StudyConfig(name="lab", space=rows, **fields)
+
+    return make
