@@ -108,7 +108,7 @@ def read_manifest(location: str | Path | Location, kind: str | None = None) -> M
         raise ArtifactError(f"{place} has no {MANIFEST_NAME}, so it is no {wanted}. {hint}")
     try:
         manifest = Manifest.from_json(path.read_bytes())
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ArtifactError(
             f"{path} cannot be read as a manifest of mvkt-ray ({error}). Make the artifact again."
         ) from None

@@ -17,11 +17,10 @@ from rich.text import Text
 
 from mvkt_ray.cli.console import Output, duration, grid, score
 from mvkt_ray.cli.progress import SECONDS_BETWEEN_LINES, StepProgress, rate_and_left
-from mvkt_ray.cli.study_state import ConditionRow, StudyState, TrialLine, look_at
+from mvkt_ray.cli.study_state import ConditionRow, StudyState, TrialLine, WatchedStudy, look_at
 
 if TYPE_CHECKING:
     from mvkt_ray.records import EpochMetrics
-    from mvkt_ray.search.study import Study
 
 _UNITS = {"shards": "recordings", "knowledge": "crops", "teacher": "epochs"}
 _LINES_AROUND_TABLE = 9
@@ -37,7 +36,7 @@ class PlainLines:
         self._started = time.monotonic()
         self._stage, self._step = "", None
         self._last_epoch_line = 0.0
-        self._study: Study | None = None
+        self._study: WatchedStudy | None = None
         self._seen: set[int] = set()
 
     def __enter__(self) -> Self:
@@ -78,7 +77,7 @@ class PlainLines:
         else:
             self._output.say(f"{stage}: done in {duration(time.monotonic() - self._stage_started)}")
 
-    def study_opened(self, study: "Study") -> None:
+    def study_opened(self, study: WatchedStudy) -> None:
         """Remember what is finished already, so that each trial has one line."""
         self._study = study
         state = look_at(study, self._n_epochs)
@@ -117,7 +116,7 @@ class LiveTable:
         self._started = self._stage_started = clock()
         self._stage = self._what = self._note = ""
         self._done, self._total = 0, 0
-        self._study: Study | None = None
+        self._study: WatchedStudy | None = None
         self._state: StudyState | None = None
         self._last_look = -1.0
         self._spinner = Spinner("dots")
@@ -167,7 +166,7 @@ class LiveTable:
         self._console.print(text)
         self._stage = ""
 
-    def study_opened(self, study: "Study") -> None:
+    def study_opened(self, study: WatchedStudy) -> None:
         """Show the study's table from now on."""
         self._study = study
         self._state = look_at(study, self._n_epochs)

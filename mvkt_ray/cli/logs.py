@@ -3,9 +3,16 @@
 import contextlib
 import logging
 from collections.abc import Generator
+from io import TextIOWrapper
 from pathlib import Path
 
 DRIVER_LOG = "driver.log"
+
+
+def logs_beside(out: str | Path) -> Path:
+    """Return where the logs of an artifact go: beside it, for an artifact holds what it lists."""
+    path = Path(out).expanduser().absolute()
+    return path.with_name(f"{path.name}.logs")
 
 
 @contextlib.contextmanager
@@ -13,11 +20,10 @@ def logging_to(folder: Path) -> Generator[Path]:
     """Append the logs of mvkt-ray, Ray and Optuna, and Python's warnings, to a file meanwhile.
 
     Args:
-        folder: Made when it is not there; the file in it is `driver.log`.
+        folder: Made with the first line that is logged; the file in it is `driver.log`.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / DRIVER_LOG
-    handler = logging.FileHandler(path, encoding="utf-8")
+    handler = _FolderMakingHandler(path, encoding="utf-8", delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     level = root.level
@@ -32,6 +38,14 @@ def logging_to(folder: Path) -> Generator[Path]:
             root.setLevel(level)
             root.removeHandler(handler)
             handler.close()
+
+
+class _FolderMakingHandler(logging.FileHandler):
+    """A command that fails before it has anything to log leaves no folder behind."""
+
+    def _open(self) -> TextIOWrapper:
+        Path(self.baseFilename).parent.mkdir(parents=True, exist_ok=True)
+        return super()._open()
 
 
 @contextlib.contextmanager

@@ -10,7 +10,8 @@ from mvkt_ray.cli.console import byte_size, facts, grid, heading, number_ranges
 if TYPE_CHECKING:
     from mvkt_ray.config import StudyConfig
     from mvkt_ray.location import Location
-    from mvkt_ray.search.pipeline import Prepared
+    from mvkt_ray.search.space import SearchSpace
+    from mvkt_ray.search.stages import Prepared
     from mvkt_ray.search.study_folder import StudyFolder
 
 
@@ -39,10 +40,9 @@ def plan_search(
         DataError: The data or an artifact cannot be used.
     """
     from mvkt_ray.artifacts import MANIFEST_NAME
-    from mvkt_ray.data.recording import LEADS
-    from mvkt_ray.search.pipeline import prepare
-    from mvkt_ray.search.space import SearchSpace
+    from mvkt_ray.search.stages import prepare
 
+    space = check_space(config, folder, data)
     shards = data or folder.shards
     prepared = None
     if (shards / MANIFEST_NAME).exists():
@@ -54,7 +54,6 @@ def plan_search(
         )
     else:
         first = _plan_ingest(config, data)
-    space = SearchSpace.from_config(config, prepared.shards.leads if prepared else LEADS)
     n_baselines = len(config.search.baselines) * len(space.conditions)
     n_trials = config.search.n_trials
     stages = (
@@ -73,6 +72,24 @@ def plan_search(
         n_trials=n_trials,
         n_baselines=n_baselines,
     )
+
+
+def check_space(
+    config: "StudyConfig", folder: "StudyFolder", data: "Location | None"
+) -> "SearchSpace":
+    """Check the search space before anything starts, against the leads that are known by then.
+
+    Raises:
+        ConfigError: The space, a lead or the number of trials is wrong.
+    """
+    from mvkt_ray.artifacts import MANIFEST_NAME, read_manifest
+    from mvkt_ray.data.recording import LEADS
+    from mvkt_ray.search.space import SearchSpace
+
+    shards = data or folder.shards
+    known = (shards / MANIFEST_NAME).exists()
+    leads = read_manifest(shards, "shards").details["leads"] if known else LEADS
+    return SearchSpace.from_config(config, leads)
 
 
 def plan_tables(config: "StudyConfig", where: str, plan: SearchPlan) -> list[RenderableType]:
@@ -145,14 +162,15 @@ def _plan_knowledge(
 
 
 def _knowledge_bytes(config: "StudyConfig", prepared: "Prepared") -> int:
-    from mvkt_ray.data.loader import GridLoader
     from mvkt_ray.distill.knowledge import knowledge_size_bytes
     from mvkt_ray.models import build_network
+    from mvkt_ray.search.stages import count_crops
 
-    rows, view = prepared.splits.train.rows, prepared.view
     n_classes = len(prepared.task.classes)
-    grid = GridLoader(prepared.shards, rows, view, batch_size=1)
-    network = build_network(config.teacher.network, len(view.leads), n_classes)
+    network = build_network(config.teacher.network, len(prepared.view.leads), n_classes)
     return knowledge_size_bytes(
-        grid.n_crops_total, n_classes, network.embedding_dim, n_recordings=len(rows)
+        count_crops(prepared),
+        n_classes,
+        network.embedding_dim,
+        n_recordings=len(prepared.splits.train.rows),
     )

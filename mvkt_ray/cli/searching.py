@@ -39,12 +39,14 @@ def search(output: Output, config: "StudyConfig", request: SearchRequest) -> Non
     Raises:
         typer.Exit: With 1 when no trial of the search was completed.
     """
+    from mvkt_ray.cli.search_plan import check_space
     from mvkt_ray.search.pipeline import run_search
 
     started = time.monotonic()
     folder = _folder(request)
     # Before Ray starts, which takes seconds, and before logs are written into a folder in use.
     folder.claim(resume=request.resume)
+    check_space(config, folder, _location(request.data))
     with (
         logging_to(folder.logs.local_path) as log,
         open_place(

@@ -1,17 +1,34 @@
 """A study at one moment, as the live table, `mvkt status` and plain lines show it."""
 
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from mvkt_ray.records import Arm, TrialState
+from mvkt_ray.records import Arm, Condition, TrialState
 
 if TYPE_CHECKING:
-    from mvkt_ray.search.study import Study
     from mvkt_ray.search.trial_record import TrialRecord
 
 _PROBLEMS = (TrialState.FAILED, TrialState.DIVERGED)
+
+
+class WatchedStudy(Protocol):
+    """What is read of a study, from memory."""
+
+    @property
+    def n_trials(self) -> int:
+        """Trials asked for in all."""
+        ...
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """What the study compares."""
+        ...
+
+    def trials(self) -> "Sequence[TrialRecord]":
+        """Return the records of all trials, by number."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,7 +103,7 @@ class StudyState:
         return statistics.median(times) * missing / max(1, self.n_running)
 
 
-def look_at(study: "Study", n_epochs: int) -> StudyState:
+def look_at(study: WatchedStudy, n_epochs: int) -> StudyState:
     """Read the state of a study from the records that it holds in memory."""
     records = study.trials()
     names = [condition.name for condition in study.conditions]

@@ -30,12 +30,18 @@ def cache_verb(
     """
     from mvkt_ray.artifacts import claim_output, holding
     from mvkt_ray.location import Location
-    from mvkt_ray.search.pipeline import cache_knowledge, plan_knowledge, prepare
+    from mvkt_ray.search.stages import (
+        cache_knowledge,
+        open_fitting_teacher,
+        plan_knowledge,
+        prepare,
+    )
 
     output = Output.open(as_json=as_json, quiet=quiet)
     config = read_study_with_folds(study, folds)
     prepared = prepare(config, Location.parse(data))
-    plan = plan_knowledge(prepared, Location.parse(teacher))
+    fitting = open_fitting_teacher(Location.parse(teacher), config, prepared)
+    plan = plan_knowledge(prepared, fitting)
     location = Location.parse(out)
     output.say(f"{plan.n_crops:,} crops of the training split need {byte_size(plan.size_bytes)}")
     finished = claim_output(location, plan.recipe, resume=resume)

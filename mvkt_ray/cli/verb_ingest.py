@@ -90,6 +90,7 @@ def ingest_verb(
     import time
 
     from mvkt_ray.cli.choose_place import open_place
+    from mvkt_ray.cli.logs import logging_to, logs_beside
     from mvkt_ray.data.ingest import IngestProgress, IngestSettings, ingest
     from mvkt_ray.data.recording import LEADS
     from mvkt_ray.data.sources import open_source
@@ -109,6 +110,7 @@ def ingest_verb(
         strict=strict,
     )
     with (
+        logging_to(logs_beside(out)),
         open_place(output, address=address, in_process=in_process) as place,
         StepProgress(output, "ingest", "recordings") as progress,
     ):

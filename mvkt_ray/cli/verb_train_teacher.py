@@ -34,9 +34,9 @@ def train_teacher_verb(
     from mvkt_ray.artifacts import claim_output, holding, read_manifest, recipe_of
     from mvkt_ray.cli.choose_place import open_place
     from mvkt_ray.cli.live_table import watch
-    from mvkt_ray.cli.logs import logging_to
+    from mvkt_ray.cli.logs import logging_to, logs_beside
     from mvkt_ray.location import Location
-    from mvkt_ray.search.pipeline import prepare, teacher_job
+    from mvkt_ray.search.stages import prepare, teacher_job
     from mvkt_ray.training.teacher import KIND, teacher_config
 
     output = Output.open(as_json=as_json, quiet=quiet)
@@ -46,7 +46,6 @@ def train_teacher_verb(
     job = teacher_job(config, prepared)
     location = Location.parse(out)
     recipe = recipe_of(KIND, teacher_config(job), {"shards": prepared.shards.fingerprint})
-    logs = location.local_path.with_name(f"{location.name}.logs")
     finished = claim_output(location, recipe, resume=resume)
     if finished is not None:
         output.say(f"teacher: reused, {location}")
@@ -55,7 +54,7 @@ def train_teacher_verb(
     what = f"{config.teacher.network} on {len(prepared.view.leads)} leads"
     with (
         holding(location),
-        logging_to(logs),
+        logging_to(logs_beside(out)),
         open_place(output, address=address, in_process=in_process) as place,
         watch(
             output,

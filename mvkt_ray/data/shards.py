@@ -66,29 +66,31 @@ class ShardFile:
         self._compressed = compressed
 
     @cached_property
-    def _source(self) -> pa.MemoryMappedFile:
-        source = pa.memory_map(str(self.path))
-        n_batches = pa.ipc.open_file(source).num_record_batches
-        if n_batches != 1:
-            raise ArtifactError(
-                f"{self.path} has {n_batches} record batches, a shard has one: it was not written "
-                "by mvkt ingest. Make the shards again."
-            )
-        return source
-
-    @cached_property
     def batch(self) -> pa.RecordBatch:
         """All columns; of an uncompressed shard they lie in the mapped file."""
-        return pa.ipc.open_file(self._source).get_batch(0)
+        return self._read(None)
 
     def column(self, name: str) -> pa.Array:
         """Return a column; of an uncompressed shard without copying its values."""
         if not self._compressed:
             return self.batch.column(name)
         # Naming the fields makes Arrow copy all of them, but decompress the named ones only.
-        schema = pa.ipc.open_file(self._source).schema
-        wanted = pa.ipc.IpcReadOptions(included_fields=[schema.get_field_index(name)])
-        return pa.ipc.open_file(self._source, options=wanted).get_batch(0).column(0)
+        return self._read(name).column(0)
+
+    def _read(self, name: str | None) -> pa.RecordBatch:
+        # The mapping outlives the file: thousands of shards do not use up file descriptors.
+        with pa.memory_map(str(self.path)) as source:
+            reader = pa.ipc.open_file(source)
+            if reader.num_record_batches != 1:
+                raise ArtifactError(
+                    f"{self.path} has {reader.num_record_batches} record batches, a shard has one: "
+                    "it was not written by mvkt ingest. Make the shards again."
+                )
+            if name is not None:
+                wanted = [reader.schema.get_field_index(name)]
+                options = pa.ipc.IpcReadOptions(included_fields=wanted)
+                reader = pa.ipc.open_file(source, options=options)
+            return reader.get_batch(0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -174,20 +176,17 @@ class Shards:
         kind = shard_schema(self.leads, self.sampling_rate_hz).field(name).type
         return pa.chunked_array([file.column(name) for file in self._files], type=kind)
 
-    def _strings(self, name: str) -> np.ndarray:
-        return self.column(name).to_numpy()
-
     def record_ids(self) -> np.ndarray:
         """Return `[n_recordings]` of str."""
-        return self._strings("record_id")
+        return self.column("record_id").to_numpy()
 
     def patient_ids(self) -> np.ndarray:
         """Return `[n_recordings]` of str."""
-        return self._strings("patient_id")
+        return self.column("patient_id").to_numpy()
 
     def sexes(self) -> np.ndarray:
         """Return `[n_recordings]` of `female`, `male` or None."""
-        return self._strings("sex")
+        return self.column("sex").to_numpy()
 
     def ages(self) -> np.ndarray:
         """Return float32 `[n_recordings]` in years; NaN where unknown."""

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from mvkt_ray.artifacts import (
     Manifest,
+    discard_partial,
     expect_input,
     fingerprint_of,
     partial_location,
@@ -98,8 +99,9 @@ def write_knowledge(
         DataError: The teacher's logits or embeddings leave the range of float16.
     """
     location = Location.parse(out)
+    discard_partial(location)
     folder = partial_location(location).local_path
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True)
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     loader = GridLoader(shards, split.rows, view, batch_size=batch_size, device=device)
     n_crops = loader.n_crops_total

@@ -8,6 +8,7 @@ import contextlib
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -131,15 +132,11 @@ class OnRay:
         shared = ray.put(function)
         at_once = max(1, int(ClusterResources.now().cpus * ITEMS_PER_CPU))
         waiting = iter(items)
-        running = [
-            task.remote(shared, item) for item, _ in zip(waiting, range(at_once), strict=False)
-        ]
+        running = [task.remote(shared, item) for item in islice(waiting, at_once)]
         try:
             while running:
                 [done], running = ray.wait(running, num_returns=1)
-                for item in waiting:
-                    running.append(task.remote(shared, item))
-                    break
+                running += [task.remote(shared, item) for item in islice(waiting, 1)]
                 yield _get(done)
         finally:
             for left in running:

@@ -51,52 +51,53 @@ class Ledger:
         """By number, without gaps."""
 
     @classmethod
-    def exists(cls, url: str, name: str) -> bool:
-        """Whether a study of this name is in the database; nothing is created by asking.
-
-        Raises:
-            ArtifactError: The database cannot be read.
-        """
-        if url.startswith(_SQLITE) and not Path(url.removeprefix(_SQLITE)).exists():
-            return False
-        storage = _open_storage(url)
-        found = any(study.study_name == name for study in storage.get_all_studies())
-        _close_storage(storage)
-        return found
-
-    @classmethod
     def create(cls, url: str, name: str) -> "Ledger":
         """Make an empty one."""
-        _quiet_optuna()
         storage = _open_storage(url)
         return cls(storage, storage.create_new_study([StudyDirection.MAXIMIZE], name))
 
     @classmethod
-    def open(cls, url: str, name: str) -> "Ledger":
-        """Read the records of one that exists.
+    def find(cls, url: str, name: str) -> "Ledger | None":
+        """Read the records of one that exists; where there is none, nothing is created.
 
         Raises:
-            ArtifactError: It is not there, cannot be read, or holds what mvkt-ray did not write.
+            ArtifactError: It cannot be read, or holds what mvkt-ray did not write.
         """
-        if not cls.exists(url, name):
+        if url.startswith(_SQLITE) and not Path(url.removeprefix(_SQLITE)).exists():
+            return None
+        storage = _open_storage(url)
+        try:
+            ledger = cls(storage, storage.get_study_id_from_name(name))
+            frozen_trials = storage.get_all_trials(ledger._study_id, deepcopy=False)
+        except KeyError:
+            _close_storage(storage)
+            return None
+        except (sqlalchemy.exc.SQLAlchemyError, StorageInternalError) as error:
+            _close_storage(storage)
+            raise _unreadable(url, error) from None
+        strange = [trial.number for trial in frozen_trials if "arm" not in trial.user_attrs]
+        if strange:
+            _close_storage(storage)
+            raise ArtifactError(
+                f"{url}: trial {strange[0]} of study {name!r} was not written by mvkt-ray. Remove "
+                "it, or start another study."
+            )
+        ledger.records.extend(_read_record(frozen) for frozen in frozen_trials)
+        return ledger
+
+    @classmethod
+    def open(cls, url: str, name: str) -> "Ledger":
+        """Read the records of one that must exist.
+
+        Raises:
+            ArtifactError: As `find`, and when it is not there.
+        """
+        ledger = cls.find(url, name)
+        if ledger is None:
             raise ArtifactError(
                 f"{url} holds no study {name!r}. Check the folder; a study has a ledger from its "
                 "first trial on."
             )
-        _quiet_optuna()
-        storage = _open_storage(url)
-        ledger = cls(storage, storage.get_study_id_from_name(name))
-        try:
-            frozen_trials = storage.get_all_trials(ledger._study_id, deepcopy=False)
-        except (sqlalchemy.exc.SQLAlchemyError, StorageInternalError) as error:
-            raise _unreadable(url, error) from None
-        for frozen in frozen_trials:
-            if "arm" not in frozen.user_attrs:
-                raise ArtifactError(
-                    f"{url}: trial {frozen.number} of study {name!r} was not written by mvkt-ray. "
-                    "Remove it, or start another study."
-                )
-            ledger.records.append(_read_record(frozen))
         return ledger
 
     def close(self) -> None:
@@ -107,9 +108,12 @@ class Ledger:
         """Return what is noted of the study as a whole."""
         return self._storage.get_study_user_attrs(self._study_id)
 
-    def note(self, key: str, value: object) -> None:
-        """Note something of the study as a whole; plain JSON values."""
-        self._storage.set_study_user_attr(self._study_id, key, value)
+    def note(self, notes: Mapping[str, object]) -> None:
+        """Note what is new of the study as a whole, in this order; plain JSON values."""
+        known = self.notes()
+        for key, value in notes.items():
+            if key not in known or known[key] != value:
+                self._storage.set_study_user_attr(self._study_id, key, value)
 
     def add(
         self,
@@ -218,11 +222,6 @@ class Ledger:
         self._storage.set_trial_user_attr(self._trial_id(number), key, value)
 
 
-def _quiet_optuna() -> None:
-    """Keep Optuna from writing into the live table: it announces studies and slow fallbacks."""
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-
-
 def _optuna_values(record: TrialRecord) -> list[float] | None:
     """What Optuna's own `tell` would store: the value, or of a pruned trial the last one."""
     assert record.result is not None
@@ -283,11 +282,13 @@ def _number(value: float | None) -> float:
 
 
 def _open_storage(url: str) -> optuna.storages.RDBStorage:
+    # Optuna announces studies and slow fallbacks, in the middle of a live table.
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     is_sqlite = url.startswith(_SQLITE)
     options = {"connect_args": {"timeout": _LOCK_TIMEOUT_S}} if is_sqlite else {}
     try:
         return optuna.storages.RDBStorage(url, engine_kwargs=options)
-    except ImportError as error:
+    except (ImportError, sqlalchemy.exc.NoSuchModuleError) as error:
         raise ConfigError(
             f"the ledger {url} needs a database driver that is not installed ({error}). Install "
             "it, for example psycopg2-binary for postgresql, or use the default ledger."

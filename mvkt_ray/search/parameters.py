@@ -179,5 +179,5 @@ def _is_whole(number: float) -> bool:
 
 
 def _nearest(name: str, names: Sequence[str]) -> str:
-    close = difflib.get_close_matches(name, names, n=1)
-    return f" Did you mean {close[0]!r}?" if close else f" There is: {', '.join(names)}."
+    close = [repr(each) for each in difflib.get_close_matches(name, names, n=2)]
+    return f" Did you mean {' or '.join(close)}?" if close else f" There is: {', '.join(names)}."

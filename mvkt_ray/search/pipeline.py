@@ -7,40 +7,33 @@ Writes: the study's folder: shards, teacher, knowledge, ledger and trials.
 import contextlib
 import time
 from collections.abc import Generator
-from dataclasses import dataclass
 from typing import Protocol
 
-from mvkt_ray.artifacts import (
-    MANIFEST_NAME,
-    claim_output,
-    holding,
-    recipe_of,
-    verify_artifact,
-)
+from mvkt_ray.artifacts import MANIFEST_NAME, claim_output, holding, recipe_of
 from mvkt_ray.config import StudyConfig
 from mvkt_ray.config_file import read_study, write_study
 from mvkt_ray.data.ingest import IngestProgress, ingest
-from mvkt_ray.data.loader import GridLoader
 from mvkt_ray.data.shard_writer import IngestSettings
-from mvkt_ray.data.shards import Shards, open_shards
 from mvkt_ray.data.sources import open_source
-from mvkt_ray.data.splits import TrainingSplits, open_training_splits
-from mvkt_ray.data.tasks import Task
-from mvkt_ray.data.views import View, fit_view
-from mvkt_ray.distill.knowledge import knowledge_size_bytes, open_knowledge, write_knowledge
-from mvkt_ray.errors import ConfigError, DataError, StaleArtifactError
+from mvkt_ray.distill.knowledge import open_knowledge
+from mvkt_ray.errors import ConfigError, DataError
 from mvkt_ray.location import Location
 from mvkt_ray.records import EpochMetrics, TrialResult
 from mvkt_ray.search.place import Place
 from mvkt_ray.search.space import SearchSpace
-from mvkt_ray.search.study import Study
+from mvkt_ray.search.stages import (
+    Prepared,
+    cache_knowledge,
+    open_fitting_teacher,
+    plan_knowledge,
+    prepare,
+    teacher_job,
+)
+from mvkt_ray.search.study import Study, refuse_other_config
 from mvkt_ray.search.study_folder import StudyFolder
 from mvkt_ray.training.student import TrialInputs, run_trial
 from mvkt_ray.training.teacher import KIND as TEACHER
-from mvkt_ray.training.teacher import Teacher, TeacherJob, open_teacher, teacher_config
-
-HASH_LIMIT_BYTES = 8 << 30
-"""Shards up to this size are read whole before a study starts; larger ones are checked by size."""
+from mvkt_ray.training.teacher import Teacher, open_teacher, teacher_config
 
 
 class Listener(Protocol):
@@ -69,18 +62,6 @@ class Listener(Protocol):
     def study_changed(self) -> None:
         """Say that a trial reported or ended."""
         ...
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Prepared:
-    """Shards as a study sees them, checked before anything is trained."""
-
-    location: Location
-    shards: Shards
-    task: Task
-    splits: TrainingSplits
-    view: View
-    """Of all leads of the teacher."""
 
 
 def run_search(
@@ -114,15 +95,20 @@ def run_search(
     started = time.monotonic()
     with holding(folder.root):
         folder.claim(resume=resume)
+        if folder.study_file.exists():
+            refuse_other_config(config, read_study(folder.study_file.local_path))
         place.check(config.resources)
         if resume and folder.inputs_file.exists():
             known = folder.read_inputs()
-            data, teacher = data or known["shards"], teacher or known["teacher"]
+            data = data or known["shards"]
+            if teacher is None and known["teacher"] != folder.teacher:
+                teacher = known["teacher"]
         location = _provide_shards(config, folder, place, listener, data, resume)
         prepared = prepare(config, location)
         space = SearchSpace.from_config(config, prepared.shards.leads)
         folder.root.make_directory()
-        folder.study_file.write_bytes(write_study(config).encode())
+        if not folder.study_file.exists():
+            folder.study_file.write_bytes(write_study(config).encode())
 
         teacher_location = _provide_teacher(config, folder, place, listener, prepared, teacher)
         knowledge = None
@@ -141,33 +127,13 @@ def run_search(
             inputs={"shards": prepared.shards.fingerprint},
             deadline_s=left_s,
         )
+        # Only now is it known that the study in the folder may go on with this configuration.
+        folder.study_file.write_bytes(write_study(config).encode())
         listener.study_opened(study)
         with _stage(folder, listener, "trials", f"{config.search.n_trials} trials"):
             inputs = trial_inputs(config, folder, prepared)
             place.run_trials(study, inputs, listener.study_changed)
         return study
-
-
-def prepare(config: StudyConfig, location: Location) -> Prepared:
-    """Open shards and check everything that a study needs of them.
-
-    Raises:
-        ArtifactError: A shard was changed after it was published.
-        ConfigError: The task, the folds or the leads do not fit.
-        DataError: A split is empty, or a patient is in two.
-    """
-    shards = open_shards(location)
-    verify_artifact(location, hashes=_size_bytes(shards) <= HASH_LIMIT_BYTES)
-    if shards.sampling_rate_hz != config.data.sampling_rate_hz:
-        raise ConfigError(
-            f"data.sampling_rate_hz is {config.data.sampling_rate_hz}, but the shards {location} "
-            f"are at {shards.sampling_rate_hz} Hz. Set it to {shards.sampling_rate_hz}, or ingest "
-            f"again with --rate {config.data.sampling_rate_hz}."
-        )
-    task = shards.task(config.data.task)
-    splits = open_training_splits(shards, task, config.data.folds, config.data.min_likelihood)
-    view = fit_view(shards, splits.train.rows, config.teacher.leads, config.view)
-    return Prepared(location=location, shards=shards, task=task, splits=splits, view=view)
 
 
 def trial_inputs(config: StudyConfig, folder: StudyFolder, prepared: Prepared) -> TrialInputs:
@@ -270,19 +236,10 @@ def _provide_teacher(
     given: Location | None,
 ) -> Location:
     if given is not None:
-        teacher = open_teacher(given, shards=prepared.shards, task=prepared.task)
-        _expect_fit(given, teacher, config, prepared.view)
+        teacher = open_fitting_teacher(given, config, prepared)
         listener.stage_finished("teacher", _describe(given, teacher), True)
         return given
-    job = TeacherJob(
-        shards=str(prepared.location),
-        task=prepared.task,
-        folds=config.data.folds,
-        min_likelihood=config.data.min_likelihood,
-        view=prepared.view,
-        config=config.teacher,
-        precision=config.resources.precision,
-    )
+    job = teacher_job(config, prepared)
     inputs = {"shards": prepared.shards.fingerprint}
     recipe = recipe_of(TEACHER, teacher_config(job), inputs)
     location = folder.teacher
@@ -314,21 +271,10 @@ def _provide_knowledge(
         )
         listener.stage_finished("knowledge", f"{location}", True)
         return location
-    grid = GridLoader(prepared.shards, prepared.splits.train.rows, prepared.view, batch_size=512)
-    size_bytes = knowledge_size_bytes(
-        grid.n_crops_total, len(prepared.task.classes), teacher.network.embedding_dim
-    )
-    what = f"{grid.n_crops_total:,} crops, {size_bytes / 1e6:,.1f} MB"
+    plan = plan_knowledge(prepared, teacher)
+    what = f"{plan.n_crops:,} crops, {plan.size_bytes / 1e6:,.1f} MB"
     with _stage(folder, listener, "knowledge", what):
-        write_knowledge(
-            location,
-            teacher=teacher.network,
-            shards=prepared.shards,
-            split=prepared.splits.train,
-            view=prepared.view,
-            teacher_fingerprint=teacher.fingerprint,
-            on_progress=listener.stage_progress,
-        )
+        cache_knowledge(plan, location, listener.stage_progress)
     return location
 
 
@@ -343,29 +289,8 @@ def _stage(folder: StudyFolder, listener: Listener, stage: str, what: str) -> Ge
     listener.stage_finished(stage, what, False)
 
 
-def _expect_fit(location: Location, teacher: Teacher, config: StudyConfig, view: View) -> None:
-    """Refuse a teacher that saw other crops, or recordings that the study keeps apart."""
-    seen = set(teacher.manifest.config["folds"]["train"])
-    kept_apart = sorted(seen & {*config.data.folds.val, *config.data.folds.test})
-    if kept_apart:
-        raise StaleArtifactError(
-            f"the teacher {location} was trained on folds {sorted(seen)}, of which the study keeps "
-            f"{kept_apart} for validation or test. Set data.folds as the teacher's, or leave out "
-            "--teacher to train another."
-        )
-    if teacher.view != view:
-        raise StaleArtifactError(
-            f"the teacher {location} sees {teacher.view}, the study {view}. Set data.folds and "
-            "view as they were for the teacher, or leave out --teacher to train another."
-        )
-
-
 def _describe(location: Location, teacher: Teacher) -> str:
     return f"{location}, validation macro AUROC {teacher.macro_auroc:.3f}"
-
-
-def _size_bytes(shards: Shards) -> int:
-    return sum(entry.size_bytes for entry in shards.manifest.files.values())
 
 
 def _text(location: Location | None) -> str | None:

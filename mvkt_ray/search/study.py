@@ -11,7 +11,6 @@ import json
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, cast
 
 from mvkt_ray import __version__
@@ -88,26 +87,27 @@ class Study:
             ArtifactError: A study is there and `resume` is false, or the ledger cannot be read.
             StaleArtifactError: The study there has another configuration or other inputs.
         """
-        if not Ledger.exists(ledger_url, config.name):
+        ledger = Ledger.find(ledger_url, config.name)
+        if ledger is None:
             ledger = Ledger.create(ledger_url, config.name)
         elif resume:
-            ledger = Ledger.open(ledger_url, config.name)
             _check_same(ledger, config, inputs)
             ledger.mend()
         else:
+            ledger.close()
             raise ArtifactError(
                 f"{ledger_url} is in use: it holds the study {config.name!r}. Go on with it by "
                 "--resume, or give another output folder."
             )
-        for key, value in {
-            "leads": list(space.leads),
-            "inputs": dict(inputs),
-            "mvkt_ray_version": __version__,
-            "opened_at": datetime.now(UTC).isoformat(timespec="seconds"),
-            # Last: a study without it was not begun.
-            "config": _plain(config),
-        }.items():
-            ledger.note(key, value)
+        ledger.note(
+            {
+                "leads": list(space.leads),
+                "inputs": dict(inputs),
+                "mvkt_ray_version": __version__,
+                # Last: a study without it was not begun.
+                "config": _plain(config),
+            }
+        )
         return cls(config, space, ledger, deadline_s=deadline_s)
 
     @classmethod
@@ -252,8 +252,28 @@ def _check_same(ledger: Ledger, config: StudyConfig, inputs: Mapping[str, str]) 
     notes = ledger.notes()
     if "config" not in notes and not ledger.records:
         return
-    known = _flat(cast(Mapping[str, Any], notes["config"]))
-    asked = _flat(_plain(config))
+    _refuse_differing(config, cast(Mapping[str, Any], notes["config"]))
+    for kind, fingerprint in inputs.items():
+        before = notes["inputs"].get(kind)
+        if before != fingerprint:
+            raise StaleArtifactError(
+                f"the study {config.name!r} was started with {kind} {str(before)[:12]}, but is "
+                f"resumed with {kind} {fingerprint[:12]}. Give the {kind} that it was started "
+                "with, or another output folder."
+            )
+
+
+def refuse_other_config(config: StudyConfig, begun_with: StudyConfig) -> None:
+    """Raise unless a study may go on with a configuration.
+
+    Raises:
+        StaleArtifactError: Names every key that differs and may not.
+    """
+    _refuse_differing(config, _plain(begun_with))
+
+
+def _refuse_differing(config: StudyConfig, begun_with: Mapping[str, Any]) -> None:
+    known, asked = _flat(begun_with), _flat(_plain(config))
     differing = [
         f"{key} (was {known.get(key)!r}, is {asked.get(key)!r})"
         for key in sorted(known.keys() | asked.keys())
@@ -265,14 +285,6 @@ def _check_same(ledger: Ledger, config: StudyConfig, inputs: Mapping[str, str]) 
             f"{_some(differing)}. Only search.n_trials, search.max_retries and resources may "
             "change. Resume it with its own file, or give another output folder."
         )
-    for kind, fingerprint in inputs.items():
-        before = notes["inputs"].get(kind)
-        if before != fingerprint:
-            raise StaleArtifactError(
-                f"the study {config.name!r} was started with {kind} {str(before)[:12]}, but is "
-                f"resumed with {kind} {fingerprint[:12]}. Give the {kind} that it was started "
-                "with, or another output folder."
-            )
 
 
 def _plain(config: StudyConfig) -> dict[str, Any]:

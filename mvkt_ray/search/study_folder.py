@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from mvkt_ray.errors import ArtifactError
 from mvkt_ray.location import Location
 
+_STAGES = ("shards", "stages.json")
+"""What a search that is interrupted during its first stage has written."""
+
 
 @dataclass(frozen=True, slots=True)
 class StudyFolder:
@@ -87,12 +90,18 @@ class StudyFolder:
                     "another --out."
                 )
             return
-        # Logs and locks may be there before a study is; they are ours.
-        others = [name for name in self.root.names() if name != "logs" and not name.startswith(".")]
+        # Hidden files, such as locks, and logs may be there before a study is; they are ours.
+        found = [name for name in self.root.names() if name != "logs" and not name.startswith(".")]
+        others = [name for name in found if name.removesuffix(".partial") not in _STAGES]
         if others:
             raise ArtifactError(
                 f"{self.root} is in use: it holds {', '.join(others[:3])} but no study. Give a new "
                 "or empty folder as --out."
+            )
+        if found and not resume:
+            raise ArtifactError(
+                f"{self.root} is in use: it holds {', '.join(found)} of a search that came no "
+                "further. Go on with it by --resume, or give another --out."
             )
 
     def expect_study(self) -> None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from statistics import fmean
 
 import numpy as np
 import torch
@@ -53,7 +54,7 @@ class Course:
     windows: Windows
     """This rank's part of the validation split."""
     val_labels_NC: NDArray[np.float32]
-    """Of the whole validation split."""
+    """Of the whole validation split, in which at least one class can be scored."""
     classes: Sequence[str]
     epochs: int
     steering: Steering
@@ -161,15 +162,15 @@ def fit(
             predictions = validate()
             if not predictions.are_finite:
                 return end(TrialState.DIVERGED, f"epoch {epoch}: predictions are not finite")
+            per_class = predictions.per_class_auroc(course.classes)
             metrics = EpochMetrics(
                 epoch=epoch,
-                macro_auroc=predictions.macro_auroc(),
+                macro_auroc=fmean(per_class.values()),
                 losses=losses | {"val_label": predictions.label_loss()},
                 train_s=trained_s - started_s,
                 validate_s=time.perf_counter() - trained_s,
                 n_examples=course.examples_per_epoch,
             )
-            per_class = predictions.per_class_auroc(course.classes)
             history.append(EpochRecord(metrics=metrics, per_class_auroc=per_class))
 
             wall_s, cpu_s = clock.read(ranks)

@@ -36,11 +36,7 @@ def auroc_per_class(labels_NC: NDArray[Any], scores_NC: NDArray[Any]) -> NDArray
 
 def macro_auroc(labels_NC: NDArray[Any], scores_NC: NDArray[Any]) -> float:
     """Return the mean over the classes whose area is defined; NaN when none is."""
-    return mean_of_defined(auroc_per_class(labels_NC, scores_NC))
-
-
-def mean_of_defined(auroc_C: NDArray[np.float64]) -> float:
-    """Return the mean without the NaNs; NaN when there is nothing else."""
+    auroc_C = auroc_per_class(labels_NC, scores_NC)
     defined = auroc_C[~np.isnan(auroc_C)]
     return float(defined.mean()) if len(defined) else float("nan")
 

@@ -26,7 +26,7 @@ from mvkt_ray.training.fit import Course, Outcome, fit
 from mvkt_ray.training.guidance import Lessons, with_knowledge, with_teacher, without_teacher
 from mvkt_ray.training.learner import Learner
 from mvkt_ray.training.optimizers import Steering, runs_in_bf16
-from mvkt_ray.training.places import (
+from mvkt_ray.training.process import (
     EVALUATION_BATCH_SIZE,
     batch_size_per_rank,
     check_validation,

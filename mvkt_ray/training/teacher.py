@@ -34,7 +34,7 @@ from mvkt_ray.records import Decision, EpochMetrics, TrialState
 from mvkt_ray.training.fit import Course, Lesson, Outcome, fit
 from mvkt_ray.training.learner import Learner
 from mvkt_ray.training.optimizers import Steering, runs_in_bf16
-from mvkt_ray.training.places import (
+from mvkt_ray.training.process import (
     EVALUATION_BATCH_SIZE,
     batch_size_per_rank,
     check_validation,

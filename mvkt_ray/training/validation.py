@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from mvkt_ray.data.loader import Batch
 from mvkt_ray.training.learner import run_network
-from mvkt_ray.training.metrics import auroc_per_class, mean_of_defined, raise_to_windows
+from mvkt_ray.training.metrics import auroc_per_class, raise_to_windows
 from mvkt_ray.training.ranks import Ranks
 
 
@@ -48,10 +48,6 @@ class Predictions:
             for name, auroc in zip(classes, auroc_C, strict=True)
             if not np.isnan(auroc)
         }
-
-    def macro_auroc(self) -> float:
-        """Return the mean of the defined areas."""
-        return mean_of_defined(auroc_per_class(self.labels_NC, self.probabilities_NC))
 
     def label_loss(self) -> float:
         """Return the binary cross-entropy of the recordings' probabilities."""

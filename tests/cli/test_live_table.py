@@ -140,7 +140,7 @@ def tell_a_search(view: LiveTable | PlainLines, study: FakeStudy) -> None:
         view.stage_epoch(EpochMetrics(epoch=epoch, macro_auroc=0.8 + epoch / 100, train_s=1.0))
     view.stage_finished("teacher", "xresnet1d18 on 12 leads", False)
     view.stage_started("trials", "10 trials")
-    view.study_opened(study)  # type: ignore[arg-type]
+    view.study_opened(study)
     study.add("V1", TrialState.COMPLETE, 0.9)
     view.study_changed()
     study.add("V1", TrialState.FAILED, reason="DataError: gone")
@@ -196,7 +196,7 @@ def test_the_header_fits_narrow_terminals(study: FakeStudy) -> None:
         n_epochs=N_EPOCHS,
         teacher_epochs=2,
     )
-    view.study_opened(study)  # type: ignore[arg-type]
+    view.study_opened(study)
     console = Console(file=file, width=50, height=24)
     lines = console.render_lines(view._render())
     assert len(lines) < 24

@@ -1,5 +1,7 @@
 """What is written can be read: by us without copying, and by others as plain Arrow."""
 
+import glob
+import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -75,6 +77,11 @@ def test_a_lead_is_a_view_of_the_mapped_file_and_not_a_copy(
     assert not values.flags.owndata
     path = shards.location.local_path / "recordings" / "shard-00000.arrow"
     assert _is_mapped(values.ctypes.data, path)
+    assert str(path) not in {os.readlink(link) for link in _open_files()}
+
+
+def _open_files() -> list[str]:
+    return [link for link in glob.glob("/proc/self/fd/*") if os.path.exists(link)]
 
 
 def _is_mapped(address: int, path: Path) -> bool:

@@ -10,6 +10,7 @@ import pytest
 
 from mvkt_ray.config import FoldsConfig
 from mvkt_ray.data.ingest import ingest
+from mvkt_ray.data.recording import LEADS
 from mvkt_ray.data.shards import Shards, open_shards
 from mvkt_ray.data.sources import ptbxl
 from mvkt_ray.data.sources.wfdb_record import WfdbSignal
@@ -131,8 +132,8 @@ def test_real_folds_and_classes_are_those_of_the_dataset(
 ) -> None:
     """Counts of the README beside the recordings; a stand-in for their signals saves the time."""
     ramp = np.tile(np.arange(20, dtype=np.float32) / 100, (12, 1))
-    stand_in = WfdbSignal(signal_mv=ramp, sampling_rate_hz=100.0, comments=())
-    monkeypatch.setattr(ptbxl, "read_wfdb", lambda path: stand_in)
+    stand_in = WfdbSignal(signal_mv=ramp, leads=LEADS, sampling_rate_hz=100.0, comments=())
+    monkeypatch.setattr(ptbxl, "read_wfdb", lambda *_, **__: stand_in)
     ingest(ptbxl.PtbXl(location=str(shared_data / "ptbxl")), str(tmp_path / "s"))
     shards = open_shards(tmp_path / "s")
     task = shards.task("superdiagnostic")

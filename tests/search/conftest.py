@@ -51,7 +51,7 @@ class Lab:
     opened: list[Study] = field(default_factory=list[Study])
 
     def config(self, **search: Any) -> StudyConfig:
-        """A study of four leads, three hyper-parameters and nine epochs."""
+        """A study of four leads, three hyper-parameters and six epochs."""
         space = {
             "distill_temperature": ParameterConfig(low=1.0, high=8.0, log=True),
             "kd_weight": ParameterConfig(low=0.1, high=10.0, log=True),
@@ -81,7 +81,7 @@ class Lab:
         study = Study.create_or_open(
             config,
             SearchSpace.from_config(config, LEADS),
-            self.url,
+            options.pop("url", self.url),
             resume=resume,
             inputs=options.pop("inputs", {"shards": "s" * 64}),
             **options,
@@ -89,15 +89,26 @@ class Lab:
         self.opened.append(study)
         return study
 
+    def look(self) -> Study:
+        """Open the study of this folder as `mvkt status` does."""
+        study = Study.open(self.config(), self.url)
+        self.opened.append(study)
+        return study
+
+    def ledger_bytes(self) -> bytes:
+        """The ledger as it is on disk."""
+        return (self.folder / "ledger.db").read_bytes()
+
     def train(self, study: Study, trial: Trial) -> None:
-        """Run a trial from its first epoch to its end."""
+        """Run a trial from its first epoch to its end, as a resumed one does, too."""
+        value, epoch, state = 0.0, 0, TrialState.COMPLETE
         for epoch in range(1, study.config.student.epochs + 1):
             value = self.curve.at(trial, epoch)
             metrics = EpochMetrics(epoch=epoch, macro_auroc=value)
             if study.report(trial.number, metrics) is Decision.PRUNE:
-                study.finish(ended(trial, TrialState.PRUNED, value, epoch))
-                return
-        study.finish(ended(trial, TrialState.COMPLETE, value, epoch))
+                state = TrialState.PRUNED
+                break
+        study.finish(ended(trial, state, value, epoch))
 
     def run(self, study: Study, until: Callable[[], bool] = lambda: False) -> None:
         """Run the trials of a study, one after the other."""

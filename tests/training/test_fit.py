@@ -19,7 +19,7 @@ from mvkt_ray.training.checkpoint import Checkpoint
 from mvkt_ray.training.fit import Course, Lesson, Outcome, fit
 from mvkt_ray.training.learner import Learner
 from mvkt_ray.training.optimizers import Steering
-from mvkt_ray.training.places import seeded
+from mvkt_ray.training.process import seeded
 from mvkt_ray.training.ranks import Ranks
 
 N, C, D, BATCH, EPOCHS = 32, 3, 6, 8, 4

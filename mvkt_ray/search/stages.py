@@ -1,0 +1,158 @@
+"""The stages between shards and trials, one at a time: checks, the teacher's job, its knowledge.
+
+`pipeline` runs all of them; `mvkt train-teacher` and `mvkt cache` run one.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mvkt_ray.artifacts import Manifest, recipe_of, verify_artifact
+from mvkt_ray.config import StudyConfig
+from mvkt_ray.data.loader import GridLoader
+from mvkt_ray.data.shards import Shards, open_shards
+from mvkt_ray.data.splits import TrainingSplits, open_training_splits
+from mvkt_ray.data.tasks import Task
+from mvkt_ray.data.views import View, fit_view
+from mvkt_ray.distill.knowledge import (
+    KIND,
+    knowledge_config,
+    knowledge_size_bytes,
+    split_fingerprint,
+    view_fingerprint,
+    write_knowledge,
+)
+from mvkt_ray.errors import ConfigError, StaleArtifactError
+from mvkt_ray.location import Location
+from mvkt_ray.training.teacher import Teacher, TeacherJob, open_teacher
+
+HASH_LIMIT_BYTES = 8 << 30
+"""Shards up to this size are read whole before a study starts; larger ones are checked by size."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prepared:
+    """Shards as a study sees them, checked before anything is trained."""
+
+    location: Location
+    shards: Shards
+    task: Task
+    splits: TrainingSplits
+    view: View
+    """Of all leads of the teacher."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KnowledgePlan:
+    """Knowledge that is to be computed, with its size before anything is written."""
+
+    prepared: Prepared
+    teacher: Teacher
+    n_crops: int
+    size_bytes: int
+
+    @property
+    def recipe(self) -> str:
+        """Hash by which finished knowledge is known to be the same."""
+        prepared = self.prepared
+        inputs = {
+            "shards": prepared.shards.fingerprint,
+            "teacher": self.teacher.fingerprint,
+            "view": view_fingerprint(prepared.view),
+            "training split": split_fingerprint(prepared.splits.train),
+        }
+        return recipe_of(KIND, knowledge_config(prepared.view), inputs)
+
+
+def prepare(config: StudyConfig, location: Location) -> Prepared:
+    """Open shards and check everything that a study needs of them.
+
+    Raises:
+        ArtifactError: A shard was changed after it was published.
+        ConfigError: The task, the folds or the leads do not fit.
+        DataError: A split is empty, or a patient is in two.
+    """
+    shards = open_shards(location)
+    size_bytes = sum(entry.size_bytes for entry in shards.manifest.files.values())
+    verify_artifact(location, hashes=size_bytes <= HASH_LIMIT_BYTES)
+    if shards.sampling_rate_hz != config.data.sampling_rate_hz:
+        raise ConfigError(
+            f"data.sampling_rate_hz is {config.data.sampling_rate_hz}, but the shards {location} "
+            f"are at {shards.sampling_rate_hz} Hz. Set it to {shards.sampling_rate_hz}, or ingest "
+            f"again with --rate {config.data.sampling_rate_hz}."
+        )
+    task = shards.task(config.data.task)
+    splits = open_training_splits(shards, task, config.data.folds, config.data.min_likelihood)
+    view = fit_view(shards, splits.train.rows, config.teacher.leads, config.view)
+    return Prepared(location=location, shards=shards, task=task, splits=splits, view=view)
+
+
+def teacher_job(config: StudyConfig, prepared: Prepared) -> TeacherJob:
+    """Return what it takes to train the teacher of a study."""
+    return TeacherJob(
+        shards=str(prepared.location),
+        task=prepared.task,
+        folds=config.data.folds,
+        min_likelihood=config.data.min_likelihood,
+        view=prepared.view,
+        config=config.teacher,
+        precision=config.resources.precision,
+    )
+
+
+def open_fitting_teacher(location: Location, config: StudyConfig, prepared: Prepared) -> Teacher:
+    """Open a teacher that was trained elsewhere, if the study may use it.
+
+    Raises:
+        ArtifactError: No finished teacher is there.
+        StaleArtifactError: It was trained on other shards, classes or crops, or on recordings that
+            the study keeps apart.
+    """
+    teacher = open_teacher(location, shards=prepared.shards, task=prepared.task)
+    seen = set(teacher.manifest.config["folds"]["train"])
+    kept_apart = sorted(seen & {*config.data.folds.val, *config.data.folds.test})
+    if kept_apart:
+        raise StaleArtifactError(
+            f"the teacher {location} was trained on folds {sorted(seen)}, of which the study keeps "
+            f"{kept_apart} for validation or test. Set data.folds as the teacher's, or leave out "
+            "--teacher to train another."
+        )
+    if teacher.view != prepared.view:
+        raise StaleArtifactError(
+            f"the teacher {location} sees {teacher.view}, the study {prepared.view}. Set "
+            "data.folds and view as they were for the teacher, or leave out --teacher to train "
+            "another."
+        )
+    return teacher
+
+
+def count_crops(prepared: Prepared) -> int:
+    """Return how many crops of the grid the training split has."""
+    rows = prepared.splits.train.rows
+    return GridLoader(prepared.shards, rows, prepared.view, batch_size=1).n_crops_total
+
+
+def plan_knowledge(prepared: Prepared, teacher: Teacher) -> KnowledgePlan:
+    """Count the crops of the training split and predict what their knowledge takes on disk."""
+    n_crops = count_crops(prepared)
+    size_bytes = knowledge_size_bytes(
+        n_crops,
+        len(prepared.task.classes),
+        teacher.network.embedding_dim,
+        n_recordings=len(prepared.splits.train.rows),
+    )
+    return KnowledgePlan(prepared=prepared, teacher=teacher, n_crops=n_crops, size_bytes=size_bytes)
+
+
+def cache_knowledge(
+    plan: KnowledgePlan, out: Location, on_progress: Callable[[int, int], None]
+) -> Manifest:
+    """Compute knowledge and publish it at `out`; `on_progress` gets crops done and in total."""
+    return write_knowledge(
+        out,
+        teacher=plan.teacher.network,
+        shards=plan.prepared.shards,
+        split=plan.prepared.splits.train,
+        view=plan.prepared.view,
+        teacher_fingerprint=plan.teacher.fingerprint,
+        on_progress=on_progress,
+    )

@@ -1,0 +1,124 @@
+"""What every place that runs trials must do: the same study gives the same trials and numbers."""
+
+import operator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from mvkt_ray.config import ResourcesConfig, WorkersConfig
+from mvkt_ray.errors import ClusterError, ConfigError
+from mvkt_ray.location import Location
+from mvkt_ray.records import Arm, EpochMetrics, TrialState
+from mvkt_ray.search.in_process import InProcess
+from mvkt_ray.search.place import Place
+from mvkt_ray.search.study import Study
+from mvkt_ray.training.teacher import open_teacher
+
+if TYPE_CHECKING:
+    from conftest import TinySearch
+
+
+def outcome(study: Study) -> list[Any]:
+    """All that must not depend on where and when a trial ran."""
+    facts: list[Any] = []
+    for record in study.trials():
+        result = record.result
+        assert result is not None
+        scores = (result.macro_auroc, dict(result.per_class_auroc), result.epochs)
+        facts.append((record.trial, record.state, dict(record.values), scores))
+    return facts
+
+
+@pytest.fixture(scope="session")
+def expected(tiny_search: "TinySearch", tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
+    """What the study comes to in this process, undisturbed."""
+    folder = tmp_path_factory.mktemp("expected")
+    study = tiny_search.open(folder)
+    InProcess().run_trials(study, tiny_search.inputs_in(folder), lambda: None)
+    facts = outcome(study)
+    study.close()
+    states = {state for _, state, _, _ in facts}
+    assert states == {TrialState.COMPLETE, TrialState.PRUNED}
+    return facts
+
+
+class TestRunner:
+    def test_a_study_comes_to_the_same_trials_and_numbers(
+        self, place: Place, tiny_search: "TinySearch", tmp_path: Path, expected: list[Any]
+    ) -> None:
+        study = tiny_search.open(tmp_path)
+        seen: list[int] = []
+        place.run_trials(
+            study,
+            tiny_search.inputs_in(tmp_path),
+            lambda: seen.append(sum(record.result is not None for record in study.trials())),
+        )
+        assert outcome(study) == expected
+        assert study.next_trial() is None
+        assert seen[-1] == len(expected)
+        assert sorted(set(seen)) == list(range(len(expected) + 1))
+        study.close()
+
+    def test_an_interrupted_study_goes_on_to_the_same_trials_and_numbers(
+        self, place: Place, tiny_search: "TinySearch", tmp_path: Path, expected: list[Any]
+    ) -> None:
+        study = tiny_search.open(tmp_path)
+
+        def interrupt_in_the_third_trial() -> None:
+            records = study.trials()
+            if len(records) == 3 and records[2].values:
+                raise KeyboardInterrupt
+
+        inputs = tiny_search.inputs_in(tmp_path)
+        with pytest.raises(KeyboardInterrupt):
+            place.run_trials(study, inputs, interrupt_in_the_third_trial)
+        study.close()
+        resumed = tiny_search.open(tmp_path, resume=True)
+        assert [r.number for r in resumed.trials() if r.state is TrialState.RUNNING] == [2]
+        place.run_trials(resumed, inputs, lambda: None)
+        assert outcome(resumed) == expected
+        resumed.close()
+
+    def test_trials_that_cannot_run_are_recorded_with_the_reason_and_the_others_go_on(
+        self, place: Place, tiny_search: "TinySearch", tmp_path: Path
+    ) -> None:
+        study = tiny_search.open(tmp_path)
+        nowhere = str(tmp_path / "no_knowledge")
+        place.run_trials(study, tiny_search.inputs_in(tmp_path, knowledge=nowhere), lambda: None)
+        for record in study.trials():
+            assert record.result is not None
+            if record.trial.arm is Arm.STUDENT_ALONE:
+                assert record.state is TrialState.COMPLETE
+            else:
+                assert record.state is TrialState.FAILED
+                assert record.result.reason.startswith("ArtifactError: ")
+                assert nowhere in record.result.reason
+                folder = tmp_path / "trials" / f"{record.number:05d}"
+                assert "Traceback" in (folder / "error.txt").read_text()
+        study.close()
+
+    def test_a_teacher_is_published_and_its_epochs_are_told(
+        self, place: Place, tiny_search: "TinySearch", tmp_path: Path
+    ) -> None:
+        seen: list[EpochMetrics] = []
+        out = Location.parse(tmp_path / "teacher")
+        place.train_teacher(tiny_search.job, out, seen.append)
+        assert [metrics.epoch for metrics in seen] == [1, 2]
+        assert tiny_search.inputs.teacher is not None
+        before, again = open_teacher(tiny_search.inputs.teacher), open_teacher(out)
+        assert again.fingerprint == before.fingerprint
+        assert seen[-1].macro_auroc == again.macro_auroc
+
+    def test_map_gives_the_result_of_every_item(self, place: Place) -> None:
+        assert sorted(place.map(operator.neg, list(range(7)))) == list(range(-6, 1))
+
+    def test_more_gpus_than_there_are_are_refused_by_name(self, place: Place) -> None:
+        asked = ResourcesConfig(trial=WorkersConfig(gpus_per_worker=64))
+        with pytest.raises((ConfigError, ClusterError), match=r"resources\.trial.*64"):
+            place.check(asked)
+        place.check(ResourcesConfig())
+
+    def test_a_place_says_where_it_is_in_one_line(self, place: Place) -> None:
+        assert place.describe()
+        assert "\n" not in place.describe()

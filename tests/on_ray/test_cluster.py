@@ -1,0 +1,165 @@
+import os
+import stat
+from dataclasses import replace
+
+import pytest
+import ray
+from hypothesis import given
+from hypothesis import strategies as st
+from ray.exceptions import ActorUnavailableError, OutOfMemoryError, RayActorError, RayTaskError
+
+from mvkt_ray.config import ResourcesConfig, WorkersConfig
+from mvkt_ray.errors import ClusterError, DataError, WorkerLostError
+from mvkt_ray.on_ray.cluster import ClusterResources, NodeResources, check_plan, connected
+from mvkt_ray.on_ray.environment import environment, own_directory, own_token
+from mvkt_ray.on_ray.memory_kills import as_death, memory_kills_are_deaths
+from mvkt_ray.on_ray.unwrap import unwrapped
+
+
+def cluster_of(*nodes: tuple[float, float]) -> ClusterResources:
+    return ClusterResources(
+        nodes=tuple(
+            NodeResources(node_id=f"{index:08d}", host="host", cpus=cpus, gpus=gpus)
+            for index, (cpus, gpus) in enumerate(nodes)
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("nodes", "workers", "n_models"),
+    [
+        ([(2, 0)], WorkersConfig(), 2),
+        ([(2, 0)], WorkersConfig(workers=2), 1),
+        ([(2, 0)], WorkersConfig(cpus_per_worker=4), 0),
+        # Two halves of different nodes are no whole.
+        ([(3, 0), (3, 0)], WorkersConfig(cpus_per_worker=2), 2),
+        ([(8, 1), (8, 1)], WorkersConfig(workers=2, gpus_per_worker=1), 1),
+        ([(8, 1)], WorkersConfig(gpus_per_worker=0.25), 4),
+        ([(8, 1)], WorkersConfig(gpus_per_worker=0.1), 8),
+        ([(1, 0.3)], WorkersConfig(cpus_per_worker=0.1, gpus_per_worker=0.1), 3),
+    ],
+)
+def test_a_cluster_holds_as_many_models_as_its_nodes_have_places(
+    nodes: list[tuple[float, float]], workers: WorkersConfig, n_models: int
+) -> None:
+    assert cluster_of(*nodes).holds(workers) == n_models
+
+
+@given(
+    cpus=st.lists(st.integers(0, 64), min_size=1, max_size=5),
+    n_workers=st.integers(1, 8),
+    per_worker=st.integers(1, 8),
+)
+def test_models_that_a_cluster_holds_never_reserve_more_than_there_is(
+    cpus: list[int], n_workers: int, per_worker: int
+) -> None:
+    cluster = cluster_of(*((n, 0) for n in cpus))
+    workers = WorkersConfig(workers=n_workers, cpus_per_worker=per_worker)
+    assert cluster.holds(workers) * n_workers * per_worker <= cluster.cpus
+
+
+def test_a_plan_with_more_gpus_than_there_are_is_refused_with_both_numbers() -> None:
+    resources = ResourcesConfig(trial=WorkersConfig(workers=2, gpus_per_worker=4))
+    with pytest.raises(ClusterError) as refused:
+        check_plan(resources, cluster_of((16, 1), (32, 2)))
+    text = str(refused.value)
+    assert "resources.trial asks for 2 workers with 1 CPUs and 4 GPUs each" in text
+    assert "2 nodes with 48 CPUs and 3 GPUs in all" in text
+    assert "resources.trial.workers" in text
+
+
+def test_a_plan_is_refused_for_its_teacher_too() -> None:
+    resources = ResourcesConfig(teacher=WorkersConfig(cpus_per_worker=3))
+    with pytest.raises(ClusterError, match=r"resources\.teacher"):
+        check_plan(resources, cluster_of((2, 0)))
+    check_plan(replace(resources, teacher=WorkersConfig()), cluster_of((2, 0)))
+
+
+def test_a_cluster_that_is_not_there_is_one_paragraph() -> None:
+    with pytest.raises(ClusterError, match="--address auto") as refused, connected("auto"):
+        pass
+    assert "\n" not in str(refused.value)
+    assert not ray.is_initialized()
+
+
+def test_the_token_is_for_its_owner_only_and_the_environment_is_restored() -> None:
+    before = dict(os.environ)
+    with own_directory() as directory, own_token(directory):
+        path = os.environ["RAY_AUTH_TOKEN_PATH"]
+        assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+        assert os.environ["RAY_AUTH_MODE"] == "token"
+    assert not directory.exists()
+    assert dict(os.environ) == before
+
+
+def test_the_directory_of_a_killed_process_goes_and_that_of_a_living_one_stays() -> None:
+    with own_directory() as living:
+        with own_directory() as killed:
+            # What is left when nobody can clean up: the directory and a lock that nobody holds.
+            kept = killed.with_name(f"{killed.name}x")
+            kept.mkdir()
+            (kept / "lock").touch()
+        with own_directory():
+            assert living.exists()
+            assert not kept.exists()
+
+
+def test_environment_comes_back_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MVKT_A", "old")
+    with pytest.raises(KeyError), environment({"MVKT_A": "new", "MVKT_B": "new"}):
+        raise KeyError
+    assert os.environ["MVKT_A"] == "old"
+    assert "MVKT_B" not in os.environ
+
+
+class Recorder:
+    """As much of Tune's actor manager as deciding on an error takes."""
+
+    def __init__(self) -> None:
+        from ray.air.execution._internal.actor_manager import RayActorManager
+
+        self.errors: list[Exception] = []
+        self.manager = RayActorManager.__new__(RayActorManager)
+        self.manager._failed_actor_ids = set()
+        self.manager._cleanup_actor = lambda tracked_actor: None  # type: ignore[method-assign]
+
+    def fail(self, error: Exception) -> None:
+        class Task:
+            _on_error = None
+
+        class Actor:
+            actor_id = 1
+
+        task, actor = Task(), Actor()
+        task._tracked_actor = actor  # type: ignore[attr-defined]
+        actor._on_error = lambda _, error: self.errors.append(error)  # type: ignore[attr-defined]
+        self.manager._actor_task_failed(tracked_actor_task=task, exception=error)  # type: ignore[arg-type]
+
+
+def test_tune_still_ends_a_search_when_the_memory_monitor_kills_a_trial() -> None:
+    # When this fails, Ray has mended it, and memory_kills.py can go.
+    with pytest.raises(RuntimeError, match="unexpected exception"):
+        Recorder().fail(OutOfMemoryError("the node is low on memory"))
+
+
+def test_with_the_correction_it_is_a_process_that_died() -> None:
+    recorder = Recorder()
+    with memory_kills_are_deaths():
+        recorder.fail(OutOfMemoryError("the node is low on memory"))
+    [error] = recorder.errors
+    assert isinstance(error, RayActorError)
+    assert "OutOfMemoryError: the node is low on memory" in str(error)
+    same = RayActorError(error_msg="gone")
+    assert as_death(same) is same
+
+
+def test_errors_come_back_as_themselves() -> None:
+    ours = DataError("no such lead")
+    assert unwrapped(RayTaskError("f", "remote traceback", ours)) is ours
+    defect = KeyError("x")
+    found = unwrapped(RayTaskError("f", "remote traceback", defect))
+    assert found is defect
+    assert "remote traceback" in found.__notes__[0]
+    gone = unwrapped(ActorUnavailableError("the node is away", None))
+    assert isinstance(gone, WorkerLostError)
+    assert gone.retriable

@@ -1,0 +1,210 @@
+"""One Ray instance for everything that fits on one machine."""
+
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import ray
+import stand_ins
+from ray.exceptions import RayError
+from stand_ins import EPOCHS, make_inputs, open_study, plan, trained
+
+from mvkt_ray.config import ResourcesConfig, WorkersConfig
+from mvkt_ray.errors import ClusterError, DataError, WorkerLostError
+from mvkt_ray.location import Location
+from mvkt_ray.on_ray.driver import OnRay
+from mvkt_ray.records import EpochMetrics, TrialState
+from mvkt_ray.search.study import Study
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
+
+PAIR = WorkersConfig(workers=2)
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[OnRay]:
+    with OnRay.connect(
+        n_cpus=2,
+        run_trial=stand_ins.run_stand_in,
+        train_teacher=stand_ins.teach_stand_in,
+    ) as place:
+        yield place
+    assert not ray.is_initialized()
+
+
+def run(place: OnRay, study: Study, folder: Path) -> None:
+    changes: list[int] = []
+    place.run_trials(study, make_inputs(folder), lambda: changes.append(1))
+    assert changes
+    assert all(record.state.is_finished for record in study.trials())
+
+
+def test_describes_what_there_is(place: OnRay) -> None:
+    assert place.describe() == "on Ray on this machine: 1 node with 2 CPUs and 0 GPUs in all"
+
+
+def test_a_second_connection_is_refused(place: OnRay) -> None:
+    with pytest.raises(ClusterError, match="connected to Ray already"):
+        OnRay.connect()
+
+
+def test_a_map_gives_every_result_once(place: OnRay) -> None:
+    scaled = functools.partial(int.__mul__, 3)
+    assert sorted(place.map(scaled, range(10))) == [3 * value for value in range(10)]
+    assert list(place.map(stand_ins.double, [])) == []
+
+
+def test_a_map_raises_our_errors_as_themselves(place: OnRay) -> None:
+    with pytest.raises(DataError, match="13 is not to be doubled") as raised:
+        list(place.map(stand_ins.double, [1, 13]))
+    assert not isinstance(raised.value, RayError)
+
+
+def test_a_map_keeps_the_remote_traceback_of_a_defect(place: OnRay) -> None:
+    with pytest.raises(KeyError) as raised:
+        list(place.map(stand_ins.halve_or_defect, [2]))
+    assert "halve_or_defect" in "".join(raised.value.__notes__)
+
+
+def test_a_map_starts_an_item_again_whose_process_was_killed(place: OnRay, tmp_path: Path) -> None:
+    items = [str(tmp_path / name) for name in ("a", "b")]
+    assert sorted(place.map(stand_ins.die_the_first_time, items)) == items
+
+
+def test_a_teacher_reports_its_epochs_and_survives_a_killed_process(
+    place: OnRay, tmp_path: Path
+) -> None:
+    place.check(ResourcesConfig())
+    epochs: list[int] = []
+    out = Location.parse(tmp_path / "teacher")
+
+    def on_epoch(metrics: EpochMetrics) -> None:
+        epochs.append(metrics.epoch)
+
+    place.train_teacher("die once", out, on_epoch)  # type: ignore[arg-type]
+    # The second attempt has no checkpoint here, so it begins again.
+    assert epochs == [1, 2, 1, 2]
+    with pytest.raises(DataError, match="the teacher's recordings are wrong"):
+        place.train_teacher("raise", out, on_epoch)  # type: ignore[arg-type]
+
+
+def test_whatever_befalls_trials_every_one_is_in_the_ledger(
+    place: OnRay, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    plan(tmp_path, 1, epoch=3, do="die")
+    plan(tmp_path, 2, epoch=2, do="raise")
+    study = open_study(tmp_path, 9, prune=True, max_concurrent=1)
+    run(place, study, tmp_path)
+
+    records = study.trials()
+    assert [record.number for record in records] == list(range(9))
+    # The first trial of a lead trains to the end, and those after it are worse.
+    states = [record.state for record in records]
+    assert states[:3] == [TrialState.COMPLETE, TrialState.COMPLETE, TrialState.FAILED]
+    assert states[3:5] == [TrialState.PRUNED] * 2
+
+    killed = records[1]
+    assert [epoch for epoch, _ in trained(tmp_path, 1)] == list(range(1, EPOCHS + 1))
+    assert len(killed.failures) == 1
+    assert "WorkerLostError" in killed.failures[0]
+    assert killed.values == {
+        epoch: stand_ins.macro_auroc(1, epoch) for epoch in range(1, EPOCHS + 1)
+    }
+    failed = records[2].result
+    assert failed is not None
+    assert failed.reason == "DataError: this trial's recordings are wrong"
+    assert "run_stand_in" in (tmp_path / "trials" / "00002" / "error.txt").read_text()
+    pruned = records[3].result
+    assert pruned is not None
+    assert pruned.epochs == 1
+    assert [epoch for epoch, _ in trained(tmp_path, 3)] == [1]
+
+    processes = {process for n in range(9) for _, process in trained(tmp_path, n)}
+    assert len(processes) == 2, "one process, and one for the one that was killed"
+    log = (tmp_path / "trials" / "00000" / "worker.log").read_text()
+    node = records[0].result.node if records[0].result else ""
+    assert node.split("/")[1] in log
+    assert not (tmp_path / "ray").exists(), "nothing of Tune's is kept"
+    printed = capfd.readouterr()
+    assert printed.out == ""
+    assert printed.err == ""
+
+
+def test_two_trials_run_at_once_on_two_cpus(place: OnRay, tmp_path: Path) -> None:
+    for number in (0, 1):
+        plan(tmp_path, number, epoch=2, do="wait")
+    study = open_study(tmp_path, 4)
+
+    def free_both_once_both_wait() -> None:
+        if all(len(trained(tmp_path, number)) == 1 for number in (0, 1)):
+            (tmp_path / "go").touch()
+
+    place.run_trials(study, make_inputs(tmp_path), free_both_once_both_wait)
+    assert [record.state for record in study.trials()] == [TrialState.COMPLETE] * 4
+
+
+def test_an_error_of_the_ledger_comes_back_as_itself(
+    place: OnRay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = open_study(tmp_path, 1)
+
+    def full(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(study, "report", full)
+    with pytest.raises(OSError, match="no space left on device"):
+        place.run_trials(study, make_inputs(tmp_path), lambda: None)
+
+
+def test_trials_of_more_workers_than_there_are_are_refused_before_anything_starts(
+    place: OnRay, tmp_path: Path
+) -> None:
+    study = open_study(tmp_path, 1, trial=WorkersConfig(gpus_per_worker=1))
+    with pytest.raises(ClusterError, match=r"resources\.trial asks for 1 workers"):
+        place.run_trials(study, make_inputs(tmp_path), lambda: None)
+    assert study.trials() == ()
+
+
+def test_a_trial_on_two_ranks_is_pruned_by_the_study_and_survives_a_killed_rank(
+    place: OnRay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(place, "_run_trial", stand_ins.run_on_ranks)
+    plan(tmp_path, 0, epoch=2, do="die")
+    study = open_study(tmp_path, 4, trial=PAIR, prune=True)
+    run(place, study, tmp_path)
+
+    first, *_, last = study.trials()
+    assert first.state is TrialState.COMPLETE
+    assert len(first.failures) == 1
+    assert "WorkerLostError" in first.failures[0]
+    # The fourth is the second of its lead, and worse than the first.
+    assert last.state is TrialState.PRUNED
+    assert last.pruned_at == 1
+
+
+def test_a_teacher_on_two_ranks_reports_once_and_raises_our_errors(
+    place: OnRay, tmp_path: Path
+) -> None:
+    place.check(ResourcesConfig(teacher=PAIR))
+    reports: list[EpochMetrics] = []
+    out = Location.parse(tmp_path / "teacher")
+    with pytest.raises(DataError, match="the teacher's recordings are wrong"):
+        place.train_teacher("raise", out, reports.append)  # type: ignore[arg-type]
+    assert [metrics.epoch for metrics in reports] == [1, 2]
+    assert {metrics.n_examples for metrics in reports} == {2}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_trial_that_is_lost_too_often_fails_with_its_reason(
+    place: OnRay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert WorkerLostError.retriable
+    monkeypatch.setattr(place, "_run_trial", stand_ins.always_die)
+    study = open_study(tmp_path, 1)
+    run(place, study, tmp_path)
+    [record] = study.trials()
+    assert record.state is TrialState.FAILED
+    assert len(record.failures) == 2
+    assert record.result is not None
+    assert record.result.reason.startswith("WorkerLostError: A process or its node is gone")

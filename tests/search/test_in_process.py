@@ -1,0 +1,133 @@
+import functools
+import operator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+import torch
+
+from mvkt_ray.config import ResourcesConfig, WorkersConfig
+from mvkt_ray.errors import ConfigError, WorkerLostError
+from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialResult, TrialState
+from mvkt_ray.search.in_process import InProcess, Report
+from mvkt_ray.search.study import Study
+from mvkt_ray.training.student import TrialInputs
+
+if TYPE_CHECKING:
+    from conftest import Lab
+
+
+class FakeInputs:
+    """All that the place itself reads of its inputs."""
+
+    def __init__(self, trials: Path) -> None:
+        self.trials = str(trials)
+
+
+def inputs(lab: "Lab") -> TrialInputs:
+    return cast(TrialInputs, FakeInputs(lab.folder / "trials"))
+
+
+def train(lab: "Lab", trial: Trial, _: TrialInputs, report: Report) -> TrialResult:
+    value, epoch, state = 0.0, 0, TrialState.COMPLETE
+    for epoch in range(1, 7):
+        value = lab.curve.at(trial, epoch)
+        if report(EpochMetrics(epoch=epoch, macro_auroc=value)) is Decision.PRUNE:
+            state = TrialState.PRUNED
+            break
+    return TrialResult(number=trial.number, state=state, macro_auroc=value, epochs=epoch)
+
+
+def test_every_trial_is_run_and_every_report_and_end_is_told(lab: "Lab") -> None:
+    study = lab.open(lab.config())
+    seen: list[int] = []
+    place = InProcess(run_trial=functools.partial(train, lab))
+    place.run_trials(
+        study, inputs(lab), lambda: seen.append(sum(len(r.values) for r in study.trials()))
+    )
+    assert all(record.state.is_finished for record in study.trials())
+    n_values = sum(len(record.values) for record in study.trials())
+    assert sorted(set(seen)) == list(range(n_values + 1))
+
+
+def test_a_trial_that_breaks_is_recorded_with_its_traceback_and_the_others_go_on(
+    lab: "Lab",
+) -> None:
+    def break_sometimes(trial: Trial, given: TrialInputs, report: Report) -> TrialResult:
+        if trial.number == 5:
+            raise ZeroDivisionError("a defect\nof ours")
+        if trial.number == 6:
+            raise ConfigError("batch_size is 7, which cannot be")
+        return train(lab, trial, given, report)
+
+    study = lab.open(lab.config())
+    InProcess(run_trial=break_sometimes).run_trials(study, inputs(lab), lambda: None)
+    failed = [record for record in study.trials() if record.state is TrialState.FAILED]
+    reasons = [record.result.reason for record in failed if record.result is not None]
+    assert reasons == [
+        "ZeroDivisionError: a defect of ours",
+        "ConfigError: batch_size is 7, which cannot be",
+    ]
+    text = (lab.folder / "trials" / "00005" / "error.txt").read_text()
+    assert "Traceback" in text
+    assert "break_sometimes" in text
+    assert len(study.trials()) == 14
+
+
+def test_a_trial_that_lost_its_worker_is_run_again(lab: "Lab") -> None:
+    attempts: list[int] = []
+
+    def lose_once(trial: Trial, given: TrialInputs, report: Report) -> TrialResult:
+        attempts.append(trial.number)
+        if attempts.count(trial.number) == 1 and trial.number == 2:
+            raise WorkerLostError("the node is gone")
+        return train(lab, trial, given, report)
+
+    study = lab.open(lab.config())
+    InProcess(run_trial=lose_once).run_trials(study, inputs(lab), lambda: None)
+    assert attempts[:4] == [0, 1, 2, 2]
+    assert study.trials()[2].state is TrialState.COMPLETE
+
+
+def test_an_interrupted_search_leaves_its_trial_to_be_taken_up(lab: "Lab") -> None:
+    def interrupt(trial: Trial, given: TrialInputs, report: Report) -> TrialResult:
+        if trial.number == 3:
+            report(EpochMetrics(epoch=1, macro_auroc=0.6))
+            raise KeyboardInterrupt
+        return train(lab, trial, given, report)
+
+    study = lab.open(lab.config())
+    with pytest.raises(KeyboardInterrupt):
+        InProcess(run_trial=interrupt).run_trials(study, inputs(lab), lambda: None)
+    again = lab.open(lab.config(), resume=True)
+    assert [trial.number for trial in again.take_up()] == [3]
+    assert again.trials()[3].values == {1: 0.6}
+
+
+def test_a_ledger_that_cannot_be_written_ends_the_search_and_is_no_fault_of_the_trial(
+    lab: "Lab", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> Decision:
+        raise OSError("no space left on device")
+
+    study = lab.open(lab.config())
+    monkeypatch.setattr(Study, "report", fail)
+    with pytest.raises(OSError, match="no space left"):
+        InProcess(run_trial=functools.partial(train, lab)).run_trials(
+            study, inputs(lab), lambda: None
+        )
+    assert [record.state for record in study.trials()] == [TrialState.RUNNING]
+
+
+def test_a_plan_with_several_workers_or_missing_gpus_is_refused() -> None:
+    place = InProcess()
+    place.check(ResourcesConfig())
+    with pytest.raises(ConfigError, match=r"resources.trial.workers is 2.*run on Ray"):
+        place.check(ResourcesConfig(trial=WorkersConfig(workers=2)))
+    n_gpus = torch.cuda.device_count() + 1
+    with pytest.raises(ConfigError, match=rf"resources.teacher.gpus_per_worker is {n_gpus}"):
+        place.check(ResourcesConfig(teacher=WorkersConfig(gpus_per_worker=n_gpus)))
+
+
+def test_map_gives_every_result() -> None:
+    assert sorted(InProcess().map(operator.neg, [1, 2, 3])) == [-3, -2, -1]

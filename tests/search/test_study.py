@@ -1,0 +1,237 @@
+import math
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import optuna
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mvkt_ray.config import DataConfig, PrunerConfig, ResourcesConfig, WorkersConfig
+from mvkt_ray.errors import ArtifactError, StaleArtifactError
+from mvkt_ray.records import Arm, Decision, EpochMetrics, TrialResult, TrialState
+
+if TYPE_CHECKING:
+    from conftest import Lab
+
+
+def lost_worker(number: int) -> TrialResult:
+    return TrialResult(
+        number=number, state=TrialState.FAILED, reason="WorkerLostError: gone", retriable=True
+    )
+
+
+def test_the_same_study_and_seed_give_the_same_trials(lab: "Lab") -> None:
+    config = lab.config()
+    first = lab.open(config)
+    lab.run(first)
+    second = lab.open(config, url="sqlite://")
+    lab.run(second)
+    assert lab.facts(first) == lab.facts(second)
+    assert len({str(r.trial.hyperparameters) for r in first.trials()}) == 2 + 10
+    other = lab.open(replace(config, seed=8), url="sqlite://")
+    lab.run(other)
+    assert lab.facts(first) != lab.facts(other)
+
+
+def test_baselines_come_first_for_every_lead_and_train_to_the_end(lab: "Lab") -> None:
+    study = lab.open(lab.config())
+    lab.run(study)
+    records = study.trials()
+    dealt = [(record.trial.arm, record.condition) for record in records]
+    assert dealt[:4] == [
+        (Arm.STUDENT_ALONE, "II"),
+        (Arm.STUDENT_ALONE, "V1"),
+        (Arm.PLAIN_KD, "II"),
+        (Arm.PLAIN_KD, "V1"),
+    ]
+    assert all(arm is Arm.SEARCH for arm, _ in dealt[4:])
+    assert all(record.state is TrialState.COMPLETE for record in records[:4])
+    assert any(record.state is TrialState.PRUNED for record in records[4:])
+
+
+@given(
+    n_leads=st.integers(1, 4),
+    n_search=st.integers(0, 14),
+    outcomes=st.lists(st.sampled_from(["complete", "failed", "running"]), min_size=1, max_size=7),
+)
+@settings(
+    max_examples=8,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+def test_trials_are_dealt_evenly_whatever_becomes_of_them(
+    lab: "Lab", n_leads: int, n_search: int, outcomes: list[str]
+) -> None:
+    leads = ("I", "II", "V1", "V5")[:n_leads]
+    n_trials = 2 * n_leads + n_search
+    config = lab.config(leads=leads, n_trials=n_trials, sampler="random")
+    study = lab.open(config, url="sqlite://")
+    while (trial := study.next_trial()) is not None:
+        outcome = outcomes[trial.number % len(outcomes)]
+        if outcome == "complete":
+            lab.train(study, trial)
+        elif outcome == "failed":
+            study.finish(TrialResult(number=trial.number, state=TrialState.FAILED, reason="x: y"))
+        counts = Counter({lead: 0 for lead in leads})
+        counts.update(record.condition for record in study.trials())
+        assert max(counts.values()) - min(counts.values()) <= 1
+    assert [record.number for record in study.trials()] == list(range(n_trials))
+
+
+def test_every_hyperparameter_of_a_trial_is_written_down_and_read_back(lab: "Lab") -> None:
+    config = lab.config()
+    study = lab.open(config)
+    lab.run(study)
+    again = lab.open(config, resume=True)
+    for before, after in zip(study.trials(), again.trials(), strict=True):
+        assert before.trial == after.trial
+        assert before.drawn == after.drawn
+        assert before.result is not None
+        assert after.result is not None
+        assert before.result.wall_s == after.result.wall_s
+        assert math.isnan(after.result.per_class_auroc["HYP"])
+
+
+def test_a_study_in_use_is_refused_without_resume(lab: "Lab") -> None:
+    lab.open(lab.config())
+    with pytest.raises(ArtifactError, match=r"in use: it holds the study 'lab'.*--resume"):
+        lab.open(lab.config())
+
+
+def test_resuming_another_study_is_refused_with_the_keys_that_differ(lab: "Lab") -> None:
+    config = lab.config()
+    lab.open(config)
+    other = replace(
+        lab.config(sampler="random"), data=DataConfig(sampling_rate_hz=500), seed=config.seed + 1
+    )
+    with pytest.raises(StaleArtifactError) as caught:
+        lab.open(other, resume=True)
+    message = str(caught.value)
+    assert "data.sampling_rate_hz (was 100, is 500)" in message
+    assert "search.sampler (was 'tpe', is 'random')" in message
+    assert "seed (was 7, is 8)" in message
+
+
+def test_resuming_with_other_data_is_refused(lab: "Lab") -> None:
+    lab.open(lab.config(), inputs={"shards": "a" * 64})
+    with pytest.raises(StaleArtifactError, match=r"shards aaaaaaaaaaaa.*shards bbbbbbbbbbbb"):
+        lab.open(lab.config(), resume=True, inputs={"shards": "b" * 64})
+
+
+def test_a_study_is_extended_as_if_it_had_been_that_long_from_the_start(lab: "Lab") -> None:
+    short = lab.open(lab.config(n_trials=9))
+    lab.run(short)
+    longer = replace(
+        lab.config(n_trials=14),
+        resources=ResourcesConfig(trial=WorkersConfig(cpus_per_worker=2), max_concurrent_trials=3),
+    )
+    extended = lab.open(longer, resume=True)
+    lab.run(extended)
+    whole = lab.open(lab.config(n_trials=14), url="sqlite://")
+    lab.run(whole)
+    assert lab.facts(extended) == lab.facts(whole)
+
+
+def test_a_trial_that_lost_its_worker_is_run_again_by_its_number_then_given_up(lab: "Lab") -> None:
+    study = lab.open(lab.config(max_retries=2))
+    trial = study.next_trial()
+    assert trial is not None
+    for _ in range(2):
+        study.finish(lost_worker(trial.number))
+        study.finish(lost_worker(trial.number))  # told twice, counted once
+        assert study.next_trial() == trial
+    study.finish(lost_worker(trial.number))
+    record = study.trials()[trial.number]
+    assert record.state is TrialState.FAILED
+    assert record.failures == ("WorkerLostError: gone",) * 2
+    next_trial = study.next_trial()
+    assert next_trial is not None
+    assert next_trial.number == 1
+
+
+def test_a_failure_that_would_come_again_is_not_retried(lab: "Lab") -> None:
+    study = lab.open(lab.config())
+    trial = study.next_trial()
+    assert trial is not None
+    study.finish(TrialResult(number=trial.number, state=TrialState.DIVERGED, reason="loss is NaN"))
+    record = lab.open(lab.config(), resume=True).trials()[trial.number]
+    assert record.state is TrialState.DIVERGED
+    assert record.result is not None
+    assert record.result.reason == "loss is NaN"
+
+
+def test_what_was_running_is_taken_up_once_with_its_own_hyperparameters(lab: "Lab") -> None:
+    study = lab.open(lab.config())
+    running = [study.next_trial() for _ in range(3)]
+    again = lab.open(lab.config(), resume=True)
+    assert again.take_up() == running
+    assert again.take_up() == []
+    fourth = again.next_trial()
+    assert fourth is not None
+    assert fourth.number == 3
+    # A runner that does not ask gets them first from next_trial.
+    assert lab.open(lab.config(), resume=True).next_trial() == running[0]
+
+
+def test_results_and_reports_told_twice_change_nothing(lab: "Lab") -> None:
+    study = lab.open(lab.config())
+    lab.run(study)
+    before = lab.facts(study)
+    for record in study.trials():
+        assert record.result is not None
+        study.finish(replace(record.result, macro_auroc=0.1, state=TrialState.COMPLETE))
+        for epoch in record.values:
+            is_end = record.state is TrialState.PRUNED and epoch == record.last_epoch
+            expected = Decision.PRUNE if is_end else Decision.CONTINUE
+            metrics = EpochMetrics(epoch=epoch, macro_auroc=0.99)
+            assert study.report(record.number, metrics) is expected
+    assert lab.facts(study) == before
+
+
+def test_no_new_trial_is_dealt_after_the_deadline_but_lost_ones_are_ended(lab: "Lab") -> None:
+    study = lab.open(lab.config())
+    trial = study.next_trial()
+    late = lab.open(lab.config(), resume=True, deadline_s=0.0)
+    assert late.next_trial() == trial
+    assert late.next_trial() is None
+
+
+def test_looking_at_a_study_does_not_change_it(lab: "Lab") -> None:
+    study = lab.open(lab.config())
+    lab.run(study, until=lambda: len(study.trials()) > 6)
+    before = lab.ledger_bytes()
+    seen = lab.look()
+    assert lab.facts(seen) == lab.facts(study)
+    assert seen.n_trials == 14
+    assert [condition.name for condition in seen.conditions] == ["II", "V1"]
+    assert lab.ledger_bytes() == before
+
+
+def test_looking_at_a_study_that_is_not_there_is_refused_and_leaves_no_file(lab: "Lab") -> None:
+    with pytest.raises(ArtifactError, match="holds no study 'lab'"):
+        lab.look()
+    assert list(lab.folder.iterdir()) == []
+
+
+def test_a_rerun_stops_where_the_trial_was_pruned(lab: "Lab") -> None:
+    study = lab.open(lab.config())
+    pruned = TrialResult(number=3, state=TrialState.PRUNED, epochs=2)
+    complete = TrialResult(number=4, state=TrialState.COMPLETE, epochs=2)
+    metrics = [EpochMetrics(epoch=epoch, macro_auroc=0.5) for epoch in (1, 2)]
+    assert [study.stop_at(pruned)(m) for m in metrics] == [Decision.CONTINUE, Decision.PRUNE]
+    assert [study.stop_at(complete)(m) for m in metrics] == [Decision.CONTINUE] * 2
+
+
+def test_optuna_reads_the_ledger_as_its_own(lab: "Lab") -> None:
+    study = lab.open(lab.config(pruner=PrunerConfig(min_epochs=1, reduction_factor=2)))
+    lab.run(study)
+    theirs = optuna.load_study(study_name="lab", storage=lab.url)
+    for record, trial in zip(study.trials(), theirs.trials, strict=True):
+        assert trial.params["lead"] == record.condition
+        assert trial.intermediate_values == record.values
+        assert trial.state.name == record.state.name
+        assert trial.user_attrs["hyperparameters"] == record.trial.hyperparameters
+    best = max(r.macro_auroc for r in study.trials() if r.macro_auroc is not None)
+    assert theirs.best_value == best
