@@ -42,8 +42,8 @@ def plan_search(
     from mvkt_ray.artifacts import MANIFEST_NAME
     from mvkt_ray.search.stages import prepare
 
-    space = check_space(config, folder, data)
-    shards = data or folder.shards
+    space = check_before_start(config, folder, data)
+    shards = _find_shards(folder, data)
     prepared = None
     if (shards / MANIFEST_NAME).exists():
         prepared = prepare(config, shards)
@@ -74,20 +74,23 @@ def plan_search(
     )
 
 
-def check_space(
+def check_before_start(
     config: "StudyConfig", folder: "StudyFolder", data: "Location | None"
 ) -> "SearchSpace":
-    """Check the search space before anything starts, against the leads that are known by then.
+    """Check the data's folder and the search space, before Ray starts and anything is written.
 
     Raises:
         ConfigError: The space, a lead or the number of trials is wrong.
+        DataError: There are no such recordings.
     """
     from mvkt_ray.artifacts import MANIFEST_NAME, read_manifest
     from mvkt_ray.data.recording import LEADS
     from mvkt_ray.search.space import SearchSpace
 
-    shards = data or folder.shards
+    shards = _find_shards(folder, data)
     known = (shards / MANIFEST_NAME).exists()
+    if not known:
+        _plan_ingest(config, data)
     leads = read_manifest(shards, "shards").details["leads"] if known else LEADS
     return SearchSpace.from_config(config, leads)
 
@@ -119,6 +122,13 @@ def plan_as_value(config: "StudyConfig", where: str, plan: SearchPlan) -> dict[s
         "n_trials": plan.n_trials,
         "n_baselines": plan.n_baselines,
     }
+
+
+def _find_shards(folder: "StudyFolder", data: "Location | None") -> "Location":
+    """Return the shards of a search: those given, those that it began with, or its own."""
+    if data is None and folder.inputs_file.exists():
+        return folder.read_inputs()["shards"] or folder.shards
+    return data or folder.shards
 
 
 def _plan_ingest(config: "StudyConfig", data: "Location | None") -> str:

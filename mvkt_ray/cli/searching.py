@@ -39,14 +39,14 @@ def search(output: Output, config: "StudyConfig", request: SearchRequest) -> Non
     Raises:
         typer.Exit: With 1 when no trial of the search was completed.
     """
-    from mvkt_ray.cli.search_plan import check_space
+    from mvkt_ray.cli.search_plan import check_before_start
     from mvkt_ray.search.pipeline import run_search
 
     started = time.monotonic()
     folder = _folder(request)
     # Before Ray starts, which takes seconds, and before logs are written into a folder in use.
     folder.claim(resume=request.resume)
-    check_space(config, folder, _location(request.data))
+    check_before_start(config, folder, _location(request.data))
     with (
         logging_to(folder.logs.local_path) as log,
         open_place(
@@ -76,7 +76,8 @@ def search(output: Output, config: "StudyConfig", request: SearchRequest) -> Non
             resume=request.resume,
             deadline_s=left_s,
         )
-    output.say(f"done in {duration(time.monotonic() - started)}; log: {log}")
+    log_note = f"; log: {log}" if log.exists() else ""
+    output.say(f"done in {duration(time.monotonic() - started)}{log_note}")
     report = answer_with_report(output, folder)
     if not report["cost"]["trials"].get("complete"):
         raise typer.Exit(EXIT_FAILED)

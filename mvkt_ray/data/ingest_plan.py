@@ -39,10 +39,13 @@ class IngestPlan:
 
     @property
     def config(self) -> dict[str, Any]:
-        """What was asked for, as plain values; `strict` and `out` do not change what comes out."""
+        """What was asked for, as plain values.
+
+        `strict` and `out` do not change what comes out, nor does the place of the recordings: the
+        same dataset in another folder gives the same shards.
+        """
         source = dataclasses.asdict(self.source)  # pyright: ignore[reportArgumentType]
-        if source.get("location"):
-            source["location"] = str(Location.parse(source["location"]))
+        source.pop("location", None)
         settings = dataclasses.asdict(self.settings)
         del settings["strict"]
         return {"source": {"name": self.source.name, **source}, **settings}
@@ -77,7 +80,7 @@ def plan_ingest(source: Source, out: Location, settings: IngestSettings) -> Inge
     digests: list[str] = []
     hashes: list[np.ndarray] = []
     for chunk in _chunks(source, settings):
-        digests.append(fingerprint_of(chunk))
+        digests.append(_digest(source, chunk))
         hashes.append(hash_ids(pa.array([ref["record_id"] for ref in chunk])))
     if not hashes:
         raise DataError(
@@ -109,6 +112,12 @@ def _chunks(source: Source, settings: IngestSettings) -> Iterator[list[dict[str,
         ]
 
 
+def _digest(source: Source, chunk: list[dict[str, Any]]) -> str:
+    """Hash what is listed, with paths as they are inside the source's folder."""
+    folder = f"{Location.parse(getattr(source, 'location', ''))}/"
+    return fingerprint_of([{**ref, "path": ref["path"].removeprefix(folder)} for ref in chunk])
+
+
 def _refuse_repeated_ids(source: Source, settings: IngestSettings, suspects: np.ndarray) -> None:
     counts: Counter[str] = Counter()
     for chunk in _chunks(source, settings):
@@ -129,7 +138,7 @@ def list_jobs(plan: IngestPlan) -> list[ShardJob]:
     for index, chunk in enumerate(_chunks(plan.source, plan.settings)):
         content = json.dumps(chunk).encode()
         references_file(plan, index).write_bytes(content)
-        fingerprint = fingerprint_of([plan.config, chunk])
+        fingerprint = fingerprint_of([plan.config, _digest(plan.source, chunk)])
         jobs.append(ShardJob(index=index, n_recordings=len(chunk), fingerprint=fingerprint))
     expected = {shard_name(job.index) for job in jobs}
     for name in plan.partial.file_names():

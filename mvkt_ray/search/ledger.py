@@ -7,12 +7,11 @@ attribute, written before the state, so that a kill in between is mended when it
 Reads and writes: an RDB, `ledger.db` beside the study by default, which optuna-dashboard opens.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import optuna
 import sqlalchemy.exc
@@ -23,21 +22,18 @@ from optuna.study import StudyDirection
 from mvkt_ray.config import Scalar
 from mvkt_ray.errors import ArtifactError, ConfigError
 from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState
+from mvkt_ray.search.ledger_rows import (
+    LEAD,
+    OPTUNA_STATES,
+    optuna_values,
+    read_record,
+    without_nan,
+)
 from mvkt_ray.search.trial_record import TrialRecord
-
-LEAD = "lead"
-"""Name under which optuna-dashboard shows the condition among the parameters."""
 
 _SQLITE = "sqlite:///"
 _LOCK_TIMEOUT_S = 60
 """A dashboard or `mvkt status` may be reading; SQLite then makes the writer wait."""
-
-_OPTUNA_STATES = {
-    TrialState.COMPLETE: optuna.trial.TrialState.COMPLETE,
-    TrialState.PRUNED: optuna.trial.TrialState.PRUNED,
-    TrialState.DIVERGED: optuna.trial.TrialState.FAIL,
-    TrialState.FAILED: optuna.trial.TrialState.FAIL,
-}
 
 
 class Ledger:
@@ -82,7 +78,7 @@ class Ledger:
                 f"{url}: trial {strange[0]} of study {name!r} was not written by mvkt-ray. Remove "
                 "it, or start another study."
             )
-        ledger.records.extend(_read_record(frozen) for frozen in frozen_trials)
+        ledger.records.extend(read_record(frozen) for frozen in frozen_trials)
         return ledger
 
     @classmethod
@@ -177,7 +173,7 @@ class Ledger:
             {
                 "decided_epoch": epoch,
                 "pruned_at": changed.pruned_at,
-                "memory": {key: _plain(value) for key, value in memory.items()},
+                "memory": {key: without_nan(value) for key, value in memory.items()},
             },
         )
         self.records[number] = changed
@@ -190,7 +186,7 @@ class Ledger:
 
     def write_result(self, number: int, result: TrialResult) -> None:
         """Write down how a trial ended."""
-        self._write_attribute(number, "result", _plain(asdict(result)))
+        self._write_attribute(number, "result", without_nan(asdict(result)))
         self.records[number] = replace(self.records[number], result=result)
         self._write_end(number)
 
@@ -205,8 +201,8 @@ class Ledger:
         assert record.result is not None
         self._storage.set_trial_state_values(
             self._trial_id(number),
-            _OPTUNA_STATES[record.result.state],
-            _optuna_values(record),
+            OPTUNA_STATES[record.result.state],
+            optuna_values(record),
         )
         self.records[number] = replace(record, state=record.result.state, ended_at=datetime.now())
 
@@ -220,65 +216,6 @@ class Ledger:
 
     def _write_attribute(self, number: int, key: str, value: object) -> None:
         self._storage.set_trial_user_attr(self._trial_id(number), key, value)
-
-
-def _optuna_values(record: TrialRecord) -> list[float] | None:
-    """What Optuna's own `tell` would store: the value, or of a pruned trial the last one."""
-    assert record.result is not None
-    if record.result.state is TrialState.COMPLETE:
-        assert record.result.macro_auroc is not None
-        return [record.result.macro_auroc]
-    last = record.values.get(record.last_epoch)
-    if record.result.state is TrialState.PRUNED and last is not None and math.isfinite(last):
-        return [last]
-    return None
-
-
-def _read_record(frozen: optuna.trial.FrozenTrial) -> TrialRecord:
-    attributes = frozen.user_attrs
-    result = _read_result(attributes["result"]) if "result" in attributes else None
-    pruner = attributes.get("pruner", {})
-    hyperparameters = cast(dict[str, Scalar], attributes["hyperparameters"])
-    trial = Trial(
-        number=frozen.number,
-        condition=Condition.from_name(attributes["condition"]),
-        arm=Arm(attributes["arm"]),
-        hyperparameters=hyperparameters,
-        repetition=attributes["repetition"],
-    )
-    return TrialRecord(
-        trial=trial,
-        drawn={name: hyperparameters[name] for name in frozen.params if name != LEAD},
-        state=TrialState.RUNNING if result is None else result.state,
-        values=dict(frozen.intermediate_values),
-        result=result,
-        failures=tuple(attributes.get("failures", ())),
-        decided_epoch=pruner.get("decided_epoch", 0),
-        pruned_at=pruner.get("pruned_at"),
-        pruner_memory={k: _number(value) for k, value in pruner.get("memory", {}).items()},
-        started_at=frozen.datetime_start,
-        ended_at=frozen.datetime_complete,
-    )
-
-
-def _read_result(value: Mapping[str, Any]) -> TrialResult:
-    fields = dict(value)
-    fields["state"] = TrialState(value["state"])
-    fields["per_class_auroc"] = {k: _number(auroc) for k, auroc in value["per_class_auroc"].items()}
-    return TrialResult(**fields)
-
-
-def _plain(value: Any) -> Any:
-    """Turn NaN, which JSON does not have and browsers refuse, into None."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in cast(dict[str, Any], value).items()}
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value
 
 
 def _open_storage(url: str) -> optuna.storages.RDBStorage:

@@ -109,6 +109,8 @@ def run_search(
         folder.root.make_directory()
         if not folder.study_file.exists():
             folder.study_file.write_bytes(write_study(config).encode())
+        if not folder.inputs_file.exists():
+            folder.write_inputs({"shards": location, "teacher": teacher, "knowledge": None})
 
         teacher_location = _provide_teacher(config, folder, place, listener, prepared, teacher)
         knowledge = None

@@ -6,16 +6,13 @@ answered, so a driver may die between any two calls, and a study opened again go
 had not.
 """
 
-import dataclasses
-import json
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Callable, Mapping
 
 from mvkt_ray import __version__
 from mvkt_ray.config import StudyConfig
-from mvkt_ray.errors import ArtifactError, StaleArtifactError
+from mvkt_ray.errors import ArtifactError
 from mvkt_ray.records import (
     Arm,
     Condition,
@@ -28,17 +25,9 @@ from mvkt_ray.records import (
 from mvkt_ray.search.ledger import Ledger
 from mvkt_ray.search.proposing import propose
 from mvkt_ray.search.pruning import Pruning
+from mvkt_ray.search.same_study import check_same_study, plain_config
 from mvkt_ray.search.space import SearchSpace
 from mvkt_ray.search.trial_record import TrialRecord
-
-_MAY_CHANGE = (
-    "search.n_trials",
-    "search.max_retries",
-    "resources.trial",
-    "resources.teacher",
-    "resources.max_concurrent_trials",
-)
-"""Keys that change how much is done and where, but neither what is drawn nor what comes out."""
 
 
 class Study:
@@ -91,7 +80,7 @@ class Study:
         if ledger is None:
             ledger = Ledger.create(ledger_url, config.name)
         elif resume:
-            _check_same(ledger, config, inputs)
+            check_same_study(ledger.notes(), config, inputs)
             ledger.mend()
         else:
             ledger.close()
@@ -105,7 +94,7 @@ class Study:
                 "inputs": dict(inputs),
                 "mvkt_ray_version": __version__,
                 # Last: a study without it was not begun.
-                "config": _plain(config),
+                "config": plain_config(config),
             }
         )
         return cls(config, space, ledger, deadline_s=deadline_s)
@@ -246,62 +235,3 @@ class Study:
             distributions=self.space.distributions,
             conditions=self.conditions,
         )
-
-
-def _check_same(ledger: Ledger, config: StudyConfig, inputs: Mapping[str, str]) -> None:
-    notes = ledger.notes()
-    if "config" not in notes and not ledger.records:
-        return
-    _refuse_differing(config, cast(Mapping[str, Any], notes["config"]))
-    for kind, fingerprint in inputs.items():
-        before = notes["inputs"].get(kind)
-        if before != fingerprint:
-            raise StaleArtifactError(
-                f"the study {config.name!r} was started with {kind} {str(before)[:12]}, but is "
-                f"resumed with {kind} {fingerprint[:12]}. Give the {kind} that it was started "
-                "with, or another output folder."
-            )
-
-
-def refuse_other_config(config: StudyConfig, begun_with: StudyConfig) -> None:
-    """Raise unless a study may go on with a configuration.
-
-    Raises:
-        StaleArtifactError: Names every key that differs and may not.
-    """
-    _refuse_differing(config, _plain(begun_with))
-
-
-def _refuse_differing(config: StudyConfig, begun_with: Mapping[str, Any]) -> None:
-    known, asked = _flat(begun_with), _flat(_plain(config))
-    differing = [
-        f"{key} (was {known.get(key)!r}, is {asked.get(key)!r})"
-        for key in sorted(known.keys() | asked.keys())
-        if known.get(key) != asked.get(key) and not key.startswith(_MAY_CHANGE)
-    ]
-    if differing:
-        raise StaleArtifactError(
-            f"the study {config.name!r} was started with another configuration: "
-            f"{_some(differing)}. Only search.n_trials, search.max_retries and resources may "
-            "change. Resume it with its own file, or give another output folder."
-        )
-
-
-def _plain(config: StudyConfig) -> dict[str, Any]:
-    """Return the configuration as JSON will give it back: lists instead of tuples."""
-    return json.loads(json.dumps(dataclasses.asdict(config), default=str))
-
-
-def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, item in value.items():
-        if isinstance(item, dict) and item:
-            flat.update(_flat(cast(dict[str, Any], item), f"{prefix}{key}."))
-        else:
-            flat[f"{prefix}{key}"] = item
-    return flat
-
-
-def _some(texts: Sequence[str]) -> str:
-    shown = "; ".join(texts[:5])
-    return shown if len(texts) <= 5 else f"{shown}; and {len(texts) - 5} more"

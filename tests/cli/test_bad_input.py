@@ -87,7 +87,7 @@ def test_folds_that_cannot_be_read(
     [
         ({"search": {"n_trails": 3}}, ["search.n_trails", "did you mean 'n_trials'"]),
         ({"spaces": {}}, ["spaces", "did you mean 'space'"]),
-        ({"space": {"learning_rat": 0.1}}, ["'learning_rat'", "did you mean 'learning_rate'"]),
+        ({"space": {"learning_rat": 0.1}}, ["'learning_rat'", "id you mean 'learning_rate'"]),
         (
             {"space": {"learning_rate": {"low": 0.1, "high": 0.001}}},
             ["space.learning_rate", "low=0.1", "high=0.001", "swap"],

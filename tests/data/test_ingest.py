@@ -4,6 +4,7 @@ import csv
 import os
 import pickle
 import random
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -476,3 +477,15 @@ def test_real_recordings_are_all_ingested_or_in_quarantine(
     rows = {row["record_id"]: row["message"] for row in shards.quarantine().to_pylist()}
     assert set(rows) == {"JS11438", "JS20008", "JS45544"}
     assert rows["JS20008"].endswith("constant in V2, V4, V6")
+
+
+def test_the_same_dataset_in_another_folder_gives_the_same_shards(
+    tiny_ptbxl: Path, tmp_path: Path
+) -> None:
+    moved = tmp_path / "moved"
+    shutil.copytree(tiny_ptbxl, moved)
+    fingerprints = {
+        ingest(open_source("ptbxl", str(folder), {}), tmp_path / name).fingerprint
+        for name, folder in (("here", tiny_ptbxl), ("there", moved))
+    }
+    assert len(fingerprints) == 1

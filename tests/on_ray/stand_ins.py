@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ def open_study(
     folder: Path,
     n_trials: int,
     *,
+    leads: tuple[str, ...] = LEADS,
     resume: bool = False,
     trial: WorkersConfig | None = None,
     prune: bool = False,
@@ -49,7 +51,7 @@ def open_study(
         name="stand-in",
         student=StudentConfig(epochs=EPOCHS),
         search=SearchConfig(
-            leads=LEADS,
+            leads=leads,
             n_trials=n_trials,
             sampler="random",
             baselines=(),
@@ -168,7 +170,15 @@ def run_on_ranks(
     return _result(trial, TrialState.COMPLETE, EPOCHS)
 
 
-def teach_stand_in(job: str, out: str, report: Callable[[EpochMetrics], None]) -> None:
+@dataclass(frozen=True, slots=True)
+class StandInJob:
+    """As much of a `TeacherJob` as a place looks at, and what is to happen."""
+
+    do: str
+    shards: str
+
+
+def teach_stand_in(job: StandInJob, out: str, report: Callable[[EpochMetrics], None]) -> None:
     """Report two epochs from the first rank, then do what the job says."""
     from torch import distributed
 
@@ -177,9 +187,9 @@ def teach_stand_in(job: str, out: str, report: Callable[[EpochMetrics], None]) -
     if is_first:
         for epoch in (1, 2):
             report(EpochMetrics(epoch=epoch, macro_auroc=0.5, n_examples=n_ranks))
-    if job == "raise":
+    if job.do == "raise":
         raise DataError("the teacher's recordings are wrong")
-    if job == "die once" and not Path(out).exists():
+    if job.do == "die once" and not Path(out).exists():
         Path(out).touch()
         os.kill(os.getpid(), signal.SIGKILL)
 

@@ -1,0 +1,1 @@
+"""What a study is worth to its users: the report."""

@@ -1,0 +1,88 @@
+"""Whether a study may go on with a configuration: what it draws and trains on must be the same."""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from mvkt_ray.config import StudyConfig
+from mvkt_ray.errors import StaleArtifactError
+
+_MAY_CHANGE = (
+    "search.n_trials",
+    "search.max_retries",
+    "resources.trial",
+    "resources.teacher",
+    "resources.max_concurrent_trials",
+)
+"""Keys that change how much is done and where, but neither what is drawn nor what comes out."""
+
+
+def check_same_study(
+    notes: Mapping[str, Any], config: StudyConfig, inputs: Mapping[str, str]
+) -> None:
+    """Raise unless a ledger's study may be resumed with this configuration and these inputs.
+
+    Args:
+        notes: What the ledger notes of its study; without `config` it has not begun.
+        config: What it is to be resumed with.
+        inputs: Fingerprints of what its trials would be trained on, by kind.
+
+    Raises:
+        StaleArtifactError: Names the keys that differ, or both fingerprints.
+    """
+    if "config" not in notes:
+        return
+    _refuse_differing(config, cast(Mapping[str, Any], notes["config"]))
+    for kind, fingerprint in inputs.items():
+        before = notes["inputs"].get(kind)
+        if before != fingerprint:
+            raise StaleArtifactError(
+                f"the study {config.name!r} was started with {kind} {str(before)[:12]}, but is "
+                f"resumed with {kind} {fingerprint[:12]}. Give the {kind} that it was started "
+                "with, or another output folder."
+            )
+
+
+def refuse_other_config(config: StudyConfig, begun_with: StudyConfig) -> None:
+    """Raise unless a study may go on with a configuration.
+
+    Raises:
+        StaleArtifactError: Names every key that differs and may not.
+    """
+    _refuse_differing(config, _plain(begun_with))
+
+
+def _refuse_differing(config: StudyConfig, begun_with: Mapping[str, Any]) -> None:
+    known, asked = _flat(begun_with), _flat(plain_config(config))
+    differing = [
+        f"{key} (was {known.get(key)!r}, is {asked.get(key)!r})"
+        for key in sorted(known.keys() | asked.keys())
+        if known.get(key) != asked.get(key) and not key.startswith(_MAY_CHANGE)
+    ]
+    if differing:
+        raise StaleArtifactError(
+            f"the study {config.name!r} was started with another configuration: "
+            f"{_some(differing)}. Only search.n_trials, search.max_retries and resources may "
+            "change. Resume it with its own file, or give another output folder."
+        )
+
+
+def plain_config(config: StudyConfig) -> dict[str, Any]:
+    """Return the configuration as JSON will give it back: lists instead of tuples."""
+    return json.loads(json.dumps(dataclasses.asdict(config), default=str))
+
+
+def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, item in value.items():
+        if isinstance(item, dict) and item:
+            flat.update(_flat(cast(dict[str, Any], item), f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = item
+    return flat
+
+
+def _some(texts: Sequence[str]) -> str:
+    shown = "; ".join(texts[:5])
+    return shown if len(texts) <= 5 else f"{shown}; and {len(texts) - 5} more"
