@@ -20,6 +20,7 @@ from mvkt_ray.errors import ConfigError, DataError
 from mvkt_ray.location import Location
 from mvkt_ray.records import EpochMetrics, TrialResult
 from mvkt_ray.search.place import Place
+from mvkt_ray.search.same_study import refuse_other_config
 from mvkt_ray.search.space import SearchSpace
 from mvkt_ray.search.stages import (
     Prepared,
@@ -29,7 +30,7 @@ from mvkt_ray.search.stages import (
     prepare,
     teacher_job,
 )
-from mvkt_ray.search.study import Study, refuse_other_config
+from mvkt_ray.search.study import Study
 from mvkt_ray.search.study_folder import StudyFolder
 from mvkt_ray.training.student import TrialInputs, run_trial
 from mvkt_ray.training.teacher import KIND as TEACHER

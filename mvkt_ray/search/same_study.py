@@ -50,7 +50,7 @@ def refuse_other_config(config: StudyConfig, begun_with: StudyConfig) -> None:
     Raises:
         StaleArtifactError: Names every key that differs and may not.
     """
-    _refuse_differing(config, _plain(begun_with))
+    _refuse_differing(config, plain_config(begun_with))
 
 
 def _refuse_differing(config: StudyConfig, begun_with: Mapping[str, Any]) -> None:
@@ -63,7 +63,7 @@ def _refuse_differing(config: StudyConfig, begun_with: Mapping[str, Any]) -> Non
     if differing:
         raise StaleArtifactError(
             f"the study {config.name!r} was started with another configuration: "
-            f"{_some(differing)}. Only search.n_trials, search.max_retries and resources may "
+            f"{_some(differing)}. Only search.n_trials, search.max_retries and workers may "
             "change. Resume it with its own file, or give another output folder."
         )
 

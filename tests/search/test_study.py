@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mvkt_ray.config import DataConfig, PrunerConfig, ResourcesConfig, WorkersConfig
 from mvkt_ray.errors import ArtifactError, StaleArtifactError
 from mvkt_ray.records import Arm, Decision, EpochMetrics, TrialResult, TrialState
+from mvkt_ray.search.same_study import refuse_other_config
 
 if TYPE_CHECKING:
     from conftest import Lab
@@ -112,6 +113,13 @@ def test_resuming_another_study_is_refused_with_the_keys_that_differ(lab: "Lab")
     assert "data.sampling_rate_hz (was 100, is 500)" in message
     assert "search.sampler (was 'tpe', is 'random')" in message
     assert "seed (was 7, is 8)" in message
+
+
+def test_a_configuration_is_compared_before_anything_is_opened(lab: "Lab") -> None:
+    config = lab.config()
+    refuse_other_config(lab.config(n_trials=99, max_retries=0), config)
+    with pytest.raises(StaleArtifactError, match=r"seed \(was 7, is 8\)"):
+        refuse_other_config(replace(config, seed=8), config)
 
 
 def test_resuming_with_other_data_is_refused(lab: "Lab") -> None:

@@ -1,0 +1,99 @@
+"""A driver in a process of its own, interrupted and killed while trials run."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+import stand_ins
+from stand_ins import EPOCHS, open_study, plan, trained
+
+from mvkt_ray.records import TrialState
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
+
+N_TRIALS = 5
+
+
+def start_driver(folder: Path, mode: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, stand_ins.__file__, str(folder), str(N_TRIALS), mode]
+    # A terminal sends Ctrl-C to the whole process group, Ray's processes included.
+    with (folder / f"{mode}.txt").open("wb") as output:
+        return subprocess.Popen(
+            command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+        )
+
+
+def wait_until(condition: Callable[[], bool], driver: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + stand_ins.DEADLINE_S
+    while not condition():
+        assert driver.poll() is None, "the driver ended by itself"
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def both_are_in_their_second_epoch(folder: Path) -> Callable[[], bool]:
+    return lambda: all(len(trained(folder, number)) == 1 for number in (0, 1))
+
+
+def processes_of(driver: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    return psutil.Process(driver.pid).children(recursive=True)
+
+
+def test_a_killed_driver_loses_nothing_and_a_new_one_takes_everything_up(tmp_path: Path) -> None:
+    for number in (0, 1):
+        plan(tmp_path, number, epoch=2, do="wait")
+    driver = start_driver(tmp_path, "new")
+    wait_until(both_are_in_their_second_epoch(tmp_path), driver)
+    workers = {process for number in (0, 1) for _, process in trained(tmp_path, number)}
+    left = processes_of(driver)
+    os.kill(driver.pid, signal.SIGKILL)
+    driver.wait()
+    # A worker that outlives its driver would train beside the one that takes its trial up.
+    psutil.wait_procs([process for process in left if process.pid in workers], timeout=60)
+    assert not any(psutil.pid_exists(worker) for worker in workers)
+
+    ledger = open_study(tmp_path, N_TRIALS, resume=True)
+    assert [record.state for record in ledger.trials()] == [TrialState.RUNNING] * 2
+    ledger.close()
+    (tmp_path / "go").touch()
+    assert start_driver(tmp_path, "resume").wait(timeout=stand_ins.DEADLINE_S) == 0
+
+    records = open_study(tmp_path, N_TRIALS, resume=True).trials()
+    assert [record.number for record in records] == list(range(N_TRIALS))
+    assert [record.state for record in records] == [TrialState.COMPLETE] * N_TRIALS
+    for record in records:
+        assert sorted(record.values) == list(range(1, EPOCHS + 1))
+        epochs = [epoch for epoch, _ in trained(tmp_path, record.number)]
+        assert epochs == list(range(1, EPOCHS + 1)), "every epoch was trained once"
+    for process in left:
+        # Ray's agents linger for a minute; they are ours to end.
+        if process.is_running():
+            process.kill()
+
+
+def test_ctrl_c_stops_ray_and_leaves_running_trials_to_be_taken_up(tmp_path: Path) -> None:
+    for number in (0, 1):
+        plan(tmp_path, number, epoch=2, do="wait")
+    driver = start_driver(tmp_path, "new")
+    wait_until(both_are_in_their_second_epoch(tmp_path), driver)
+    rays = processes_of(driver)
+    os.killpg(driver.pid, signal.SIGINT)
+    assert driver.wait(timeout=stand_ins.DEADLINE_S) != 0
+    assert (tmp_path / "interrupted").exists(), "it came through as KeyboardInterrupt"
+    assert "KeyboardInterrupt" in (tmp_path / "new.txt").read_text()
+    gone, alive = psutil.wait_procs(rays, timeout=30)
+    assert len(gone) > 2
+    assert alive == []
+
+    study = open_study(tmp_path, N_TRIALS, resume=True)
+    assert [record.state for record in study.trials()] == [TrialState.RUNNING] * 2
+    assert [set(record.values) for record in study.trials()] == [{1}, {1}]
+    first = study.next_trial()
+    assert first is not None
+    assert first.number == 0

@@ -1,0 +1,39 @@
+"""Ray's memory monitor, for real: an instance whose monitor acts a gigabyte from now."""
+
+from pathlib import Path
+
+import psutil
+import pytest
+import stand_ins
+from stand_ins import EPOCHS, make_inputs, open_study, plan, trained
+
+from mvkt_ray.on_ray.driver import OnRay
+from mvkt_ray.on_ray.environment import environment
+from mvkt_ray.records import TrialState
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
+
+ROOM_GB = 2.0
+"""For Ray itself and two workers, before the monitor acts."""
+
+
+def test_a_search_goes_on_after_the_memory_monitor_has_killed_a_trial(tmp_path: Path) -> None:
+    memory = psutil.virtual_memory()
+    if memory.available < 6e9:
+        pytest.skip(
+            f"only {memory.available / 1e9:.1f} GB are free; filling 4 GB would hurt others"
+        )
+    threshold = 1 - (memory.available - ROOM_GB * 1e9) / memory.total
+    plan(tmp_path, 1, epoch=3, do="fill memory", gigabytes=4)
+    study = open_study(tmp_path, 4)
+    with (
+        environment({"RAY_memory_usage_threshold": f"{threshold:.4f}"}),
+        OnRay.connect(n_cpus=1, run_trial=stand_ins.run_stand_in) as place,
+    ):
+        place.run_trials(study, make_inputs(tmp_path), lambda: None)
+
+    records = study.trials()
+    assert [record.state for record in records] == [TrialState.COMPLETE] * 4
+    [failure] = records[1].failures
+    assert "OutOfMemoryError" in failure
+    assert [epoch for epoch, _ in trained(tmp_path, 1)] == list(range(1, EPOCHS + 1))

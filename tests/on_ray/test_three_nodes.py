@@ -1,0 +1,132 @@
+"""A cluster of three nodes with one CPU each, attached to as users do: by address and `ray://`."""
+
+import contextlib
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ray
+import stand_ins
+from ray.cluster_utils import Cluster
+from stand_ins import EPOCHS, make_inputs, open_study, plan, trained
+
+from mvkt_ray.config import ResourcesConfig, WorkersConfig
+from mvkt_ray.errors import ClusterError, DataError
+from mvkt_ray.location import Location
+from mvkt_ray.on_ray.driver import OnRay
+from mvkt_ray.on_ray.environment import environment, own_directory, own_token
+from mvkt_ray.records import EpochMetrics, TrialState
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def client_port() -> int:
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def cluster(client_port: int) -> Iterator[Cluster]:
+    with contextlib.ExitStack() as stack:
+        directory = stack.enter_context(own_directory())
+        stack.enter_context(own_token(directory))
+        stack.enter_context(
+            environment({"RAY_TMPDIR": str(directory), "RAY_USAGE_STATS_ENABLED": "0"})
+        )
+        cluster = Cluster()
+        stack.callback(cluster.shutdown)
+        small = {"num_cpus": 1, "object_store_memory": 100_000_000}
+        cluster.add_node(**small, ray_client_server_port=client_port)
+        for _ in range(2):
+            cluster.add_node(**small)
+        cluster.wait_for_nodes()
+        yield cluster
+
+
+def connect(address: str, **functions: Any) -> OnRay:
+    return OnRay.connect(address, **({"run_trial": stand_ins.run_stand_in} | functions))
+
+
+def test_a_folder_that_the_nodes_do_not_see_is_refused_by_name(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    with connect(cluster.address) as place:
+        assert "3 nodes with 3 CPUs" in place.describe()
+        study = open_study(tmp_path, 3)
+        inputs = make_inputs(tmp_path / "elsewhere")
+        with pytest.raises(ClusterError, match="does not see .*elsewhere"):
+            place.run_trials(study, inputs, lambda: None)
+    assert study.trials() == ()
+
+
+def test_driven_by_ray_client_the_study_stays_with_the_client(
+    cluster: Cluster, client_port: int, tmp_path: Path
+) -> None:
+    plan(tmp_path, 1, epoch=2, do="die")
+    study = open_study(tmp_path, 5, prune=True)
+    changes: list[int] = []
+    address = f"ray://127.0.0.1:{client_port}"
+    with connect(address, train_teacher=stand_ins.teach_stand_in) as place:
+        assert sorted(place.map(abs, [-1, -2])) == [1, 2]
+        place.run_trials(study, make_inputs(tmp_path), lambda: changes.append(1))
+
+        epochs: list[int] = []
+
+        def on_epoch(metrics: EpochMetrics) -> None:
+            epochs.append(metrics.epoch)
+
+        out = Location.parse(tmp_path / "teacher")
+        job: Any = stand_ins.StandInJob("raise", str(tmp_path))
+        with pytest.raises(DataError, match="the teacher's recordings are wrong"):
+            place.train_teacher(job, out, on_epoch)
+        assert epochs == [1, 2]
+        place.check(ResourcesConfig(teacher=WorkersConfig(workers=2)))
+        with pytest.raises(DataError, match="the teacher's recordings are wrong"):
+            place.train_teacher(job, out, on_epoch)
+        assert epochs == [1, 2, 1, 2]
+
+    assert changes
+    assert [record.state.is_finished for record in study.trials()] == [True] * 5
+    assert len(study.trials()[1].failures) == 1
+    assert study.trials()[3].state is TrialState.PRUNED
+    assert not ray.is_initialized()
+
+
+def test_trials_run_on_every_node_and_outlive_one_that_vanishes(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    for number in range(3):
+        plan(tmp_path, number, epoch=3, do="wait")
+    study = open_study(tmp_path, 7)
+    removed: list[str] = []
+
+    def remove_a_node_once_all_three_work() -> None:
+        working = all(len(trained(tmp_path, number)) == 2 for number in range(3))
+        if working and not removed:
+            node = next(iter(cluster.worker_nodes))
+            removed.append(node.node_id[:8])
+            cluster.remove_node(node, allow_graceful=False)
+            (tmp_path / "go").touch()
+
+    with connect(cluster.address) as place:
+        place.run_trials(study, make_inputs(tmp_path), remove_a_node_once_all_three_work)
+
+    records = study.trials()
+    assert [record.state for record in records] == [TrialState.COMPLETE] * 7
+    for number in range(7):
+        # From its checkpoint: no epoch was trained twice.
+        assert [epoch for epoch, _ in trained(tmp_path, number)] == list(range(1, EPOCHS + 1))
+    [lost] = [record for record in records if record.failures]
+    assert lost.number < 3
+    nodes = {record.result.node.split("/")[1] for record in records if record.result}
+    logs = "".join((tmp_path / "trials" / f"{n:05d}" / "worker.log").read_text() for n in range(3))
+    assert len(nodes) == 2
+    assert all(node in logs for node in {*nodes, *removed}), "the first three had a node each"
