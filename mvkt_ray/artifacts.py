@@ -203,6 +203,8 @@ def claim_output(location: Location, recipe: str, *, resume: bool) -> Manifest |
             f"inputs (recipe {manifest.recipe[:12]}, asked for {recipe[:12]}). A finished artifact "
             "is never changed: give another output folder, or remove that one."
         )
+    if location.is_file():
+        raise ArtifactError(f"{location} is a file. Give a new or empty folder.")
     if location.exists() and location.names():
         raise ArtifactError(
             f"{location} is in use: it is not empty and is no artifact of mvkt-ray "
@@ -221,20 +223,25 @@ def holding(location: Location) -> Generator[None]:
     """Keep other processes of this file system from writing the same output at the same time.
 
     Raises:
-        ArtifactError: Another process holds it.
+        ArtifactError: Another process holds it, or nothing can be written there.
     """
     if not location.is_local:
         yield
         return
     path = location.local_path
-    path.parent.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(path.with_name(f".{path.name}.lock"))
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except filelock.Timeout:
         raise ArtifactError(
             f"{location} is in use: another process writes it now. Wait until it ends, or give "
             "another output folder."
+        ) from None
+    except OSError as error:
+        raise ArtifactError(
+            f"{location} cannot be made ({error.strerror}: {error.filename}). Give an output "
+            "folder in a place that you may write to."
         ) from None
     try:
         yield

@@ -80,6 +80,10 @@ class Location:
         """Whether a file or directory is there."""
         return self._info().type != fs.FileType.NotFound
 
+    def is_file(self) -> bool:
+        """Whether a file is there, and not a directory."""
+        return self._info().type == fs.FileType.File
+
     def size_bytes(self) -> int:
         """Size of the file."""
         return int(self._info().size or 0)

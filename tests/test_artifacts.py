@@ -76,6 +76,17 @@ def test_a_folder_with_foreign_files_is_in_use(location: Location) -> None:
         claim_output(location, "recipe", resume=True)
 
 
+def test_a_file_in_the_way_is_named(location: Location) -> None:
+    location.write_bytes(b"thesis")
+    with pytest.raises(ArtifactError, match="is a file"):
+        claim_output(location, "recipe", resume=True)
+    with (
+        pytest.raises(ArtifactError, match=r"cannot be made .*Give an output folder"),
+        holding(location / "inside"),
+    ):
+        pytest.fail("nothing can be held below a file")
+
+
 @pytest.mark.parametrize(
     ("damage", "said"),
     [

@@ -1,19 +1,30 @@
 """Where a verb's work runs: in this process, or on Ray."""
 
 import contextlib
+import socket
 from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mvkt_ray.cli.console import Output
+from mvkt_ray.cli.logs import native_stderr_to
+from mvkt_ray.errors import ClusterError
 
 if TYPE_CHECKING:
     from mvkt_ray.search.place import Place
 
+REACHABLE_WITHIN_S = 10.0
+"""For the first packet to come back; a cluster on another continent answers in one."""
+
 
 @contextlib.contextmanager
 def open_place(
-    output: Output, *, address: str | None, in_process: bool, work: Path | None = None
+    output: Output,
+    *,
+    address: str | None,
+    in_process: bool,
+    work: Path | None = None,
+    logs: Path | None = None,
 ) -> Generator["Place"]:
     """Open a place and close it in the end.
 
@@ -22,23 +33,40 @@ def open_place(
         address: Of a Ray cluster; None starts one on this machine.
         in_process: Do not use Ray at all.
         work: Folder for Ray's own files about this run; a temporary one by default.
+        logs: Folder for what Ray writes to stderr; thrown away by default.
 
     Raises:
         ClusterError: The cluster cannot be reached.
     """
-    place = _open(output, address, in_process, work)
-    try:
-        yield place
-    finally:
-        place.close()
-
-
-def _open(output: Output, address: str | None, in_process: bool, work: Path | None) -> "Place":
     if in_process:
         from mvkt_ray.search.in_process import InProcess
 
-        return InProcess()
+        yield InProcess()
+        return
+    if address is not None:
+        check_reachable(address)
     from mvkt_ray.on_ray.driver import OnRay
 
-    with output.waiting(f"connecting to Ray at {address}" if address else "starting Ray"):
-        return OnRay.connect(address=address, work=work)
+    with native_stderr_to(logs):
+        with output.waiting(f"connecting to Ray at {address}" if address else "starting Ray"):
+            place = OnRay.connect(address, work=work)
+        with contextlib.closing(place):
+            yield place
+
+
+def check_reachable(address: str) -> None:
+    """Ask whether anything listens at an address, as Ray itself would wait for it for minutes.
+
+    Raises:
+        ClusterError: Nothing does.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=REACHABLE_WITHIN_S).close()
+    except (OSError, OverflowError) as error:
+        raise ClusterError(
+            f"--address {address}: nothing answers at {host}, port {port} ({error}). Check the "
+            "address and that the cluster runs; without --address, mvkt starts its own Ray here."
+        ) from None

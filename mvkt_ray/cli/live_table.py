@@ -38,6 +38,7 @@ class PlainLines:
         self._last_epoch_line = 0.0
         self._study: WatchedStudy | None = None
         self._seen: set[int] = set()
+        self._n_at_once = 1
 
     def __enter__(self) -> Self:
         return self
@@ -90,10 +91,11 @@ class PlainLines:
         if self._study is None:
             return
         state = look_at(self._study, self._n_epochs)
+        self._n_at_once = max(self._n_at_once, state.n_running)
         for trial in state.finished:
             if trial.number not in self._seen:
                 self._seen.add(trial.number)
-                self._output.say(_trial_text(trial, state))
+                self._output.say(_trial_text(trial, state, self._n_at_once))
 
 
 class LiveTable:
@@ -118,6 +120,7 @@ class LiveTable:
         self._done, self._total = 0, 0
         self._study: WatchedStudy | None = None
         self._state: StudyState | None = None
+        self._n_at_once = 1
         self._last_look = -1.0
         self._spinner = Spinner("dots")
         self._live = Live(
@@ -177,6 +180,7 @@ class LiveTable:
         if self._study is not None and now - self._last_look > _SECONDS_BETWEEN_LOOKS:
             self._last_look = now
             self._state = look_at(self._study, self._n_epochs)
+            self._n_at_once = max(self._n_at_once, self._state.n_running)
 
     def _render(self) -> RenderableType:
         parts: list[RenderableType] = [self._header()]
@@ -192,7 +196,7 @@ class LiveTable:
         state = self._state
         if state is not None:
             text.append(f"  {state.n_finished}/{state.n_trials} trials", "bold")
-            left_s = state.left_s()
+            left_s = state.left_s(self._n_at_once)
             if left_s is not None and state.n_finished < state.n_trials:
                 text.append(f"  about {duration(left_s)} left")
         text.append(f"\n{self._where}", "dim")
@@ -272,12 +276,12 @@ def _running(row: ConditionRow, n_epochs: int) -> Text:
     return Text(", ".join(parts), "cyan")
 
 
-def _trial_text(trial: TrialLine, state: StudyState) -> str:
+def _trial_text(trial: TrialLine, state: StudyState, n_at_once: int) -> str:
     words = [f"trial {trial.number}", trial.condition, trial.state, score(trial.macro_auroc)]
     words += [f"{trial.epochs} epochs", duration(trial.wall_s)]
     if trial.reason and trial.state != "pruned":
         words.append(trial.reason)
-    left_s = state.left_s()
+    left_s = state.left_s(n_at_once)
     left = (
         f", about {duration(left_s)} left" if left_s and state.n_finished < state.n_trials else ""
     )

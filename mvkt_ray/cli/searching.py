@@ -54,6 +54,7 @@ def search(output: Output, config: "StudyConfig", request: SearchRequest) -> Non
             address=request.address,
             in_process=request.in_process,
             work=folder.ray.local_path,
+            logs=folder.logs.local_path,
         ) as place,
         watch(
             output,

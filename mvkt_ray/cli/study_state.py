@@ -91,16 +91,19 @@ class StudyState:
         """Trials that have begun and not ended."""
         return sum(len(row.running) for row in self.rows)
 
-    def left_s(self) -> float | None:
-        """Estimate what is left: the median time of the trials so far, for each that is missing.
+    def left_s(self, n_at_once: int) -> float | None:
+        """Estimate what is left: the mean time of the trials so far, for each that is missing.
 
         None while nothing has ended yet.
+
+        Args:
+            n_at_once: Trials that run side by side. When one has just ended, fewer run than that.
         """
         times = [trial.wall_s for trial in self.finished if trial.wall_s > 0]
         if not times:
             return None
         missing = max(0, self.n_trials - self.n_finished)
-        return statistics.median(times) * missing / max(1, self.n_running)
+        return statistics.mean(times) * missing / max(1, n_at_once)
 
 
 def look_at(study: WatchedStudy, n_epochs: int) -> StudyState:

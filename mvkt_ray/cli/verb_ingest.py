@@ -111,7 +111,7 @@ def ingest_verb(
     )
     with (
         logging_to(logs_beside(out)),
-        open_place(output, address=address, in_process=in_process) as place,
+        open_place(output, address=address, in_process=in_process, logs=logs_beside(out)) as place,
         StepProgress(output, "ingest", "recordings") as progress,
     ):
         started = time.monotonic()

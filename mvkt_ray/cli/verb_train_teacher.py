@@ -55,7 +55,7 @@ def train_teacher_verb(
     with (
         holding(location),
         logging_to(logs_beside(out)),
-        open_place(output, address=address, in_process=in_process) as place,
+        open_place(output, address=address, in_process=in_process, logs=logs_beside(out)) as place,
         watch(
             output,
             name=config.name,

@@ -109,7 +109,8 @@ def _draw_lead(
         shown = slice(*np.searchsorted(time_s, (begin_s, end_s)) + np.array([0, 1]))
         x_mm = _PULSE_MM + time_s[shown] * MM_PER_S
         y_mm = base_mm + (signal_mv[shown] - np.median(signal_mv)) * MM_PER_MV
-        axes.plot(x_mm, y_mm, color=_INK, linewidth=0.8, solid_joinstyle="round")
+        # A tall wave goes on over the edge of the grid: cut off, it would look like a lower one.
+        axes.plot(x_mm, y_mm, color=_INK, linewidth=0.8, solid_joinstyle="round", clip_on=False)
     else:
         label = f"{lead} (missing)"
     axes.text(

@@ -114,9 +114,10 @@ def ingest(
     Raises:
         DataError: The source holds nothing usable, or an id twice, or with `strict` the first
             recording that cannot be used.
-        ArtifactError: The output folder is in use, or an unfinished one is there without `resume`.
+        ArtifactError: The output folder is in use, cannot be written to or is not local, or an
+            unfinished one is there without `resume`.
     """
-    place = Location.parse(out)
+    place = Location.parse(Location.parse(out).local_path)
     with holding(place):
         plan = plan_ingest(source, place, settings or IngestSettings())
         finished = claim_output(place, plan.recipe, resume=resume)

@@ -201,9 +201,8 @@ class EvalLoader:
         """Yield windows in the order (recording, window); the last batch may be smaller."""
         n_samples = self._reader.n_samples[self.examples]
         n_windows = self._view.n_windows(n_samples)
-        last = np.maximum(n_samples - self._view.crop_samples, 0)
         for inside, window in _counted(n_windows, self._batch_size):
-            start = np.minimum(window * self._view.stride_samples, last[inside])
+            start = self._view.window_starts(window, n_samples[inside])
             yield _batch(self._reader, self._labels_NC, self.examples[inside], window, start)
 
 

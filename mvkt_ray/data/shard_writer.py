@@ -23,6 +23,10 @@ _INT16_MAX = np.iinfo(np.int16).max
 _LIST_MAX = np.iinfo(np.int32).max
 _MAX_FACTOR = 5000
 """Rates are matched by whole factors up to this, that is within 1 in 25 million."""
+_MAX_RATE_HZ = 32_000
+"""No ECG is sampled faster; a rate above it is a slip of the keyboard that would fill the disk."""
+_MAX_RATIO = 1000
+"""Of a recording's rate and the shards', either way: beyond it a header is wrong."""
 _FILTER_PERIODS = 20
 _CUTOFF = 0.9
 _KAISER_BETA = 5.65
@@ -51,13 +55,20 @@ class IngestSettings:
     """Stop at the first recording that cannot be used."""
 
     def __post_init__(self) -> None:
-        for name in ("sampling_rate_hz", "rows_per_shard"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)!r}.")
-        if self.n_folds < 3:
+        if not 1 <= self.sampling_rate_hz <= _MAX_RATE_HZ:
             raise ConfigError(
-                f"n_folds must be at least 3, for train, val and test; got {self.n_folds!r}."
+                f"sampling_rate_hz must be from 1 to {_MAX_RATE_HZ}, got "
+                f"{self.sampling_rate_hz!r}; ECGs are usually kept at 100 to 1000 Hz."
             )
+        if self.rows_per_shard < 1:
+            raise ConfigError(f"rows_per_shard must be at least 1, got {self.rows_per_shard!r}.")
+        if not 3 <= self.n_folds <= _INT16_MAX:
+            raise ConfigError(
+                f"n_folds must be at least 3, for train, val and test, and at most {_INT16_MAX}; "
+                f"got {self.n_folds!r}."
+            )
+        if self.seed < 0:
+            raise ConfigError(f"seed must be 0 or above, got {self.seed!r}.")
         wrong = [lead for lead in self.leads if lead not in LEADS]
         if wrong or not self.leads or len(set(self.leads)) < len(self.leads):
             raise ConfigError(
@@ -114,7 +125,8 @@ def row_of_recording(recording: Recording, settings: IngestSettings) -> Row:
     """Check a recording and bring it to the rate and the scale of the shard set.
 
     Raises:
-        RecordingError: It cannot be used: `missing_lead`, `nan`, `flat_lead`, `amplitude`, `empty`.
+        RecordingError: It cannot be used: `missing_lead`, `nan`, `flat_lead`, `amplitude`, `empty`,
+            `rate`.
     """
     name = f"recording {recording.record_id}"
     leads = tuple(lead for lead in settings.leads if lead in recording.leads)
@@ -131,6 +143,13 @@ def row_of_recording(recording: Recording, settings: IngestSettings) -> Row:
     )
     if flat and settings.flat_leads == "quarantine":
         raise RecordingError(f"{name} is constant in {', '.join(flat)}", "flat_lead")
+    ratio = settings.sampling_rate_hz / recording.sampling_rate_hz
+    if not 1 / _MAX_RATIO <= ratio <= _MAX_RATIO:
+        raise RecordingError(
+            f"{name} states a rate of {recording.sampling_rate_hz:g} Hz, which is no rate of an "
+            f"ECG to bring to {settings.sampling_rate_hz} Hz",
+            "rate",
+        )
     resampled = resample(signal_mv, recording.sampling_rate_hz, settings.sampling_rate_hz)
     bits = np.rint(resampled.astype(np.float64) / MV_PER_BIT)
     if np.abs(bits).max() > _INT16_MAX:

@@ -184,14 +184,6 @@ class Shards:
         """Return `[n_recordings]` of str."""
         return self.column("patient_id").to_numpy()
 
-    def sexes(self) -> np.ndarray:
-        """Return `[n_recordings]` of `female`, `male` or None."""
-        return self.column("sex").to_numpy()
-
-    def ages(self) -> np.ndarray:
-        """Return float32 `[n_recordings]` in years; NaN where unknown."""
-        return self.column("age").to_numpy().astype(np.float32)
-
     def folds(self) -> np.ndarray:
         """Return int16 `[n_recordings]`; -1 where the source gives a recording no fold."""
         return pc.fill_null(self.column("fold"), pa.scalar(-1, pa.int16())).to_numpy()

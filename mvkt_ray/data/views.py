@@ -51,10 +51,13 @@ class View:
         room = np.maximum(np.asarray(n_samples, dtype=np.int64) - self.crop_samples, 0)
         return -(-room // self.stride_samples) + 1
 
-    def window_starts(self, n_samples: int) -> np.ndarray:
-        """Return int64 `[n_windows]`, ascending: every sample is in some window."""
-        last = max(n_samples - self.crop_samples, 0)
-        return np.minimum(np.arange(int(self.n_windows(n_samples))) * self.stride_samples, last)
+    def window_starts(self, window: np.ndarray, n_samples: int | np.ndarray) -> np.ndarray:
+        """Return where windows begin, given their numbers and the lengths of their recordings.
+
+        They ascend with the number, and every sample of a recording is in some window.
+        """
+        room = np.maximum(np.asarray(n_samples, dtype=np.int64) - self.crop_samples, 0)
+        return np.minimum(window * self.stride_samples, room)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""

@@ -128,11 +128,6 @@ class Objective(nn.Module):
                 hyperparameters, train_labels_NC, generator
             )
 
-    @property
-    def needs_teacher(self) -> bool:
-        """Whether any term asks what the teacher says."""
-        return self.kd_weight > 0 or self.clt_weight > 0
-
     def forward(
         self,
         student_logits_BC: Tensor,

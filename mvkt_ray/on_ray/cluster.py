@@ -165,7 +165,7 @@ def _start(directory: Path, n_cpus: int | None) -> None:
         )
     except (RuntimeError, OSError, RayError, ValueError) as error:
         raise ClusterError(
-            f"Ray cannot start on this machine: {_first_line(error)}. Run with --in-process to do "
+            f"Ray cannot start on this machine: {_shortly(error)}. Run with --in-process to do "
             "without Ray, or give the --address of a cluster."
         ) from error
 
@@ -180,16 +180,19 @@ def _attach(address: str) -> None:
         )
     except (ConnectionError, RuntimeError, OSError, RayError, ValueError, TimeoutError) as error:
         raise ClusterError(
-            f"--address {address}: {_first_line(error)} Check that the cluster runs and can be "
+            f"--address {address}: {_shortly(error)} Check that the cluster runs and can be "
             "reached from here, with the same Python and ray=="
             f"{ray.__version__}, and that RAY_AUTH_TOKEN_PATH names its token if it asks for one. "
             "Without --address, mvkt starts its own Ray on this machine."
         ) from error
 
 
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+def _shortly(error: BaseException) -> str:
+    """Return what a person needs of an error of many lines: its first, or its last one too."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    return f"{lines[0]} {lines[-1]}" if lines[0].endswith(":") else lines[0]
 
 
 def own_ray_runs() -> bool:

@@ -86,13 +86,14 @@ def run_trials(run: TrialsRun) -> None:
         ClusterError: Ray itself went down.
     """
     dealer = _Dealer(run)
+    scheduler = _LedgerScheduler(dealer)
     with _tune_folder(run.storage) as folder, memory_kills_are_deaths(), _no_obituaries():
         tuner = tune.Tuner(
             _trainable(run, folder),
             tune_config=tune.TuneConfig(
                 num_samples=-1,
                 search_alg=_LedgerSearcher(dealer),
-                scheduler=_LedgerScheduler(dealer),
+                scheduler=scheduler,
                 reuse_actors=run.workers.workers == 1,
                 trial_dirname_creator=_folder_name,
             ),
@@ -111,6 +112,10 @@ def run_trials(run: TrialsRun) -> None:
             except Exception as error:
                 # Tune wraps what our callbacks raise into texts.
                 raise dealer.failure or unwrapped(error) from error
+            except BaseException:
+                # Tune cleans up after an Exception only.
+                scheduler.kill_trials()
+                raise
 
 
 class _Dealer:
@@ -226,6 +231,7 @@ class _LedgerScheduler(FIFOScheduler):
     def __init__(self, dealer: _Dealer) -> None:
         super().__init__()
         self._dealer = dealer
+        self._controller: Any = None
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         decision = self._dealer.hear(trial.trial_id, result)
@@ -240,7 +246,13 @@ class _LedgerScheduler(FIFOScheduler):
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
         self._dealer.lose(trial.trial_id, _error_of(trial), trial.last_result or {})
 
+    def kill_trials(self) -> None:
+        """End the processes of all trials at once, and give back what they reserve."""
+        if self._controller is not None:
+            self._controller._tune_controller._actor_manager.cleanup()
+
     def choose_trial_to_run(self, tune_controller: Any) -> Any:
+        self._controller = tune_controller
         pending = (t for t in tune_controller.get_live_trials() if t.status == t.PENDING)
         return min(pending, key=lambda trial: trial.config["number"], default=None)
 

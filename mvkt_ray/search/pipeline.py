@@ -9,10 +9,11 @@ import time
 from collections.abc import Generator
 from typing import Protocol
 
-from mvkt_ray.artifacts import MANIFEST_NAME, claim_output, holding, recipe_of
+from mvkt_ray.artifacts import MANIFEST_NAME, claim_output, holding, read_manifest, recipe_of
 from mvkt_ray.config import StudyConfig
 from mvkt_ray.config_file import read_study, write_study
 from mvkt_ray.data.ingest import IngestProgress, ingest
+from mvkt_ray.data.recording import LEADS
 from mvkt_ray.data.shard_writer import IngestSettings
 from mvkt_ray.data.sources import open_source
 from mvkt_ray.distill.knowledge import open_knowledge
@@ -98,6 +99,8 @@ def run_search(
         folder.claim(resume=resume)
         if folder.study_file.exists():
             refuse_other_config(config, read_study(folder.study_file.local_path))
+        # The leads of the shards are not known yet; everything else of the space is checked here.
+        SearchSpace.from_config(config, LEADS)
         place.check(config.resources)
         if resume and folder.inputs_file.exists():
             known = folder.read_inputs()
@@ -127,7 +130,10 @@ def run_search(
             space,
             folder.ledger_url,
             resume=resume and folder.ledger.exists(),
-            inputs={"shards": prepared.shards.fingerprint},
+            inputs={
+                "shards": prepared.shards.fingerprint,
+                "teacher": read_manifest(teacher_location).fingerprint,
+            },
             deadline_s=left_s,
         )
         # Only now is it known that the study in the folder may go on with this configuration.
@@ -288,7 +294,8 @@ def _stage(folder: StudyFolder, listener: Listener, stage: str, what: str) -> Ge
     try:
         yield
     finally:
-        folder.add_stage_time(stage, time.monotonic() - started)
+        if folder.root.exists():
+            folder.add_stage_time(stage, time.monotonic() - started)
     listener.stage_finished(stage, what, False)
 
 

@@ -34,13 +34,6 @@ def auroc_per_class(labels_NC: NDArray[Any], scores_NC: NDArray[Any]) -> NDArray
     return np.divide(wins_C, n_pairs_C, out=np.full(len(wins_C), np.nan), where=n_pairs_C > 0)
 
 
-def macro_auroc(labels_NC: NDArray[Any], scores_NC: NDArray[Any]) -> float:
-    """Return the mean over the classes whose area is defined; NaN when none is."""
-    auroc_C = auroc_per_class(labels_NC, scores_NC)
-    defined = auroc_C[~np.isnan(auroc_C)]
-    return float(defined.mean()) if len(defined) else float("nan")
-
-
 def raise_to_windows(scores_NC: Tensor, window_scores_WC: Tensor, example_W: Tensor) -> None:
     """Raise the scores of recordings, in place, to the highest among these windows of theirs.
 

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
+from mvkt_ray.models import collectives
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ranks:
@@ -21,9 +23,7 @@ class Ranks:
     @classmethod
     def here(cls) -> "Ranks":
         """Read the process group that this process is in, if it is in one."""
-        if not (dist.is_available() and dist.is_initialized()):
-            return cls()
-        return cls(rank=dist.get_rank(), world_size=dist.get_world_size())
+        return cls(rank=collectives.rank(), world_size=collectives.world_size())
 
     @property
     def is_first(self) -> bool:

@@ -1,7 +1,7 @@
 """Ctrl-C at any stage: exit code 130, nothing lost, and the printed line really goes on."""
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ class CtrlC:
 
 
 PLACES = {
-    "while shards are built": (ingest_module, "build_shard", 1),
+    "while shards are built": (ingest_module, "build_shard", 0),
     "when the teacher reports": (in_process, "train_teacher", 0),
     "while knowledge is computed": (stages, "write_knowledge", 0),
     "at the first trial": (in_process.InProcess, "_run", 0),
@@ -38,11 +38,16 @@ PLACES = {
 
 @pytest.mark.parametrize("place", PLACES)
 def test_the_printed_line_goes_on_to_the_same_trials(
-    mvkt: Any, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+    mvkt: Any,
+    study_file: Callable[[Mapping[str, Any]], Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    place: str,
 ) -> None:
     owner, name, after = PLACES[place]
     out = tmp_path / "a study"
-    line = ("search", home / "tiny.yaml", "--out", out, "--in-process", "--max-trials", N_TRIALS)
+    study = study_file({"data": {"source_options": {"n_recordings": 100, "duration_s": 3}}})
+    line = ("search", study, "--out", out, "--in-process", "--max-trials", N_TRIALS)
     with monkeypatch.context() as patch:
         original = getattr(owner, name)
         ctrl_c = CtrlC(original, after)

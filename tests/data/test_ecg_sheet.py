@@ -73,3 +73,16 @@ def test_a_missing_lead_is_blank_and_a_short_recording_ends(
     assert band[:, :first].any()
     borders = band[:, first:last].any(0).sum()
     assert borders < 2 * DOTS_PER_MM
+
+
+def test_a_tall_wave_goes_on_over_the_edge_of_the_grid(
+    tmp_path: Path, make_recording: Make
+) -> None:
+    recording = make_recording(1, signal_mv=square_wave("I", 2.5), rate_hz=500.0)
+    draw_ecg_sheet(recording, tmp_path / "sheet.png", dpi=DPI)
+    ink = ink_of(tmp_path / "sheet.png")
+    left = (LEFT_MM + 10 + 25) * DOTS_PER_MM
+    plateau = (HEADER_MM + 20 - 25) * DOTS_PER_MM
+    rows = slice(round(plateau - DOTS_PER_MM), round(plateau + DOTS_PER_MM))
+    columns = slice(round(left), round(left + 5 * DOTS_PER_MM))
+    assert ink[rows, columns].any(0).mean() > 0.9

@@ -73,6 +73,20 @@ def test_what_is_there_already_is_not_made_again(tmp_path: Path) -> None:
         ingest(synthetic(31), str(tmp_path / "s"), SMALL_SHARDS)
 
 
+@pytest.mark.parametrize("out", ["a_file", "a_file/shards", "a_file/deep/shards"])
+def test_an_output_folder_that_cannot_be_made_is_refused(tmp_path: Path, out: str) -> None:
+    (tmp_path / "a_file").write_text("thesis")
+    with pytest.raises(ArtifactError, match=r"Give .* folder"):
+        ingest(synthetic(), str(tmp_path / out))
+    assert (tmp_path / "a_file").read_text() == "thesis"
+    assert not [path for path in tmp_path.iterdir() if path.suffix == ".partial"]
+
+
+def test_a_remote_output_is_refused_before_anything_is_asked_of_the_network() -> None:
+    with pytest.raises(ArtifactError, match=r"s3://bucket/shards is not a local path"):
+        ingest(synthetic(), "s3://bucket/shards")
+
+
 def test_an_output_folder_in_use_is_refused(tmp_path: Path) -> None:
     (tmp_path / "s").mkdir()
     (tmp_path / "s" / "thesis.tex").write_text("x")
@@ -201,6 +215,7 @@ def bad_recordings(make_recording: Make) -> dict[str, Recording]:
         "nan": make_recording(3, signal_mv=holes),
         "missing_lead": make_recording(4, n_leads=11),
         "empty": make_recording(5, n_samples=0),
+        "rate": make_recording(6, rate_hz=1e9),
     }
 
 
@@ -218,13 +233,27 @@ def test_what_cannot_be_used_is_in_quarantine_with_its_reason(
     assert "constant in aVL" in rows[0]["message"]
     assert "lacks V6" in next(row["message"] for row in rows if row["reason"] == "missing_lead")
     assert shards.record_ids().tolist() == [recording.record_id for recording in good]
-    assert shards.manifest.counts["n_quarantined"] == 5
+    assert shards.manifest.counts["n_quarantined"] == len(bad)
     assert shards.manifest.details["quarantine"] == dict.fromkeys(sorted(bad), 1)
     with pytest.raises(DataError, match=r"'r001' is in quarantine \(flat_lead\)"):
         shards.row_of("r001")
 
 
-@pytest.mark.parametrize("reason", ["flat_lead", "amplitude", "nan", "missing_lead", "empty"])
+@pytest.mark.parametrize("rate_hz", [1e-3, 0.09, 1.1e5, 1e9, 1e300])
+def test_a_rate_that_no_ecg_has_is_not_resampled(
+    tmp_path: Path, ingested: Make, make_recording: Make, rate_hz: float
+) -> None:
+    recordings = [make_recording(1), make_recording(2, rate_hz=rate_hz)]
+    shards: Shards = ingested(tmp_path / "s", recordings)
+    assert shards.n_recordings == 1
+    (row,) = shards.quarantine().to_pylist()
+    assert (row["record_id"], row["reason"]) == ("r002", "rate")
+    assert f"{rate_hz:g} Hz" in row["message"]
+
+
+@pytest.mark.parametrize(
+    "reason", ["flat_lead", "amplitude", "nan", "missing_lead", "empty", "rate"]
+)
 def test_strict_makes_the_first_unusable_recording_fatal(
     tmp_path: Path, list_source: Make, make_recording: Make, reason: str
 ) -> None:
@@ -347,6 +376,10 @@ def test_progress_counts_every_recording(
         ({"leads": ()}, "leads must be some of"),
         ({"rows_per_shard": 0}, "rows_per_shard must be at least 1, got 0"),
         ({"n_folds": 2}, "n_folds must be at least 3"),
+        ({"n_folds": 32768}, "n_folds must be .* at most 32767; got 32768"),
+        ({"seed": -1}, "seed must be 0 or above, got -1"),
+        ({"sampling_rate_hz": 0}, "sampling_rate_hz must be from 1 to 32000, got 0"),
+        ({"sampling_rate_hz": 1_000_000}, "from 1 to 32000, got 1000000"),
     ],
 )
 def test_settings_out_of_range_are_refused(settings: dict[str, Any], message: str) -> None:
@@ -485,7 +518,7 @@ def test_the_same_dataset_in_another_folder_gives_the_same_shards(
     moved = tmp_path / "moved"
     shutil.copytree(tiny_ptbxl, moved)
     fingerprints = {
-        ingest(open_source("ptbxl", str(folder), {}), tmp_path / name).fingerprint
+        ingest(open_source("ptbxl", str(folder), {}), str(tmp_path / name)).fingerprint
         for name, folder in (("here", tiny_ptbxl), ("there", moved))
     }
     assert len(fingerprints) == 1

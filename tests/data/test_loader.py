@@ -183,7 +183,7 @@ def test_every_window_of_every_recording_is_evaluated_exactly_once(
             assert set(batch.example_B.tolist()) <= set(loader.examples.tolist())
             pairs = list(zip(batch.example_B.tolist(), batch.crop_B.tolist(), strict=True))
             for place, (example, window) in enumerate(pairs):
-                start = int(seen.window_starts(LENGTHS[rows[example]])[window])
+                start = int(seen.window_starts(np.array(window), LENGTHS[rows[example]]))
                 crop = expected_crop(recordings[rows[example]], seen.leads, start)
                 np.testing.assert_allclose(batch.signal_BLS[place], crop, atol=2e-6)
             found += pairs

@@ -74,7 +74,6 @@ def test_a_student_alone_needs_no_teacher_and_learns_nothing_more():
         batch["labels_BC"],
         batch["example_B"],
     )
-    assert not objective.needs_teacher
     assert list(objective.state_dict()) == []
     assert (terms.kd.item(), terms.clt.item()) == (0, 0)
     assert torch.equal(terms.total, terms.label)
@@ -101,7 +100,6 @@ def test_distillation_without_labels_has_no_gradient_from_them():
 )
 def test_a_missing_teacher_is_named(weights: dict[str, Any], missing: str):
     objective = _objective(**weights)
-    assert objective.needs_teacher
     with pytest.raises(ValueError, match=missing):
         objective(**(_batch(0) | {missing: None}))
 

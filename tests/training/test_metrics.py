@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.metrics import roc_auc_score
 
-from mvkt_ray.training.metrics import auroc_per_class, macro_auroc, raise_to_windows
+from mvkt_ray.training.metrics import auroc_per_class, raise_to_windows
 
 
 @st.composite
@@ -37,18 +37,18 @@ def test_area_is_that_of_scikit_learn_with_ties_and_undefined_classes(
             assert ours[column] == pytest.approx(roc_auc_score(truth, scores[:, column]), abs=1e-12)
 
 
-def test_macro_area_leaves_undefined_classes_out() -> None:
+def test_a_class_with_one_kind_of_recording_only_is_undefined() -> None:
     labels = np.array([[1, 0, 1], [0, 0, 1], [1, 0, 1], [0, 0, 1]])
     scores = np.array([[0.9, 0.1, 0.3], [0.8, 0.2, 0.2], [0.7, 0.3, 0.1], [0.1, 0.4, 0.0]])
-    # Of class 0's four pairs three are in order; classes 1 and 2 have one kind only.
-    assert macro_auroc(labels, scores) == 0.75
+    # Of class 0's four pairs three are in order.
+    np.testing.assert_array_equal(auroc_per_class(labels, scores), [0.75, np.nan, np.nan])
 
 
-def test_macro_area_without_a_defined_class_is_nan_and_silent() -> None:
+def test_areas_of_no_recordings_are_undefined_and_silent() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert np.isnan(macro_auroc(np.ones((3, 2)), np.zeros((3, 2))))
-        assert np.isnan(macro_auroc(np.ones((0, 2)), np.zeros((0, 2))))
+        assert np.isnan(auroc_per_class(np.ones((3, 2)), np.zeros((3, 2)))).all()
+        assert np.isnan(auroc_per_class(np.ones((0, 2)), np.zeros((0, 2)))).all()
 
 
 def test_a_nan_score_makes_its_class_undefined_and_no_other() -> None:

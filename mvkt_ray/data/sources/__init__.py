@@ -8,9 +8,9 @@ from typing import Any
 
 from mvkt_ray.data.sources.cinc2021 import Cinc2021
 from mvkt_ray.data.sources.cpsc2018 import Cpsc2018
-from mvkt_ray.data.sources.options import checked_options
 from mvkt_ray.data.sources.ptbxl import PtbXl
 from mvkt_ray.data.sources.source import Source
+from mvkt_ray.data.sources.source_options import checked_options
 from mvkt_ray.data.sources.synthetic import Synthetic
 from mvkt_ray.data.sources.wfdb_folder import WfdbFolder
 from mvkt_ray.errors import ConfigError

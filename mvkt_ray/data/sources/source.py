@@ -71,7 +71,7 @@ def find_folder(location: str, holds: str) -> Path:
     if "://" in location:
         raise DataError(
             f"{location!r} is a remote location, but recordings are read from a local or mounted "
-            "folder: copy or mount it first. Shards can be written to remote locations."
+            "folder: copy or mount it first."
         )
     folder = Path(location).expanduser().absolute()
     if not location or not folder.is_dir():
@@ -87,9 +87,21 @@ def read_rows(path: Path, required: Sequence[str], what: str) -> Iterator[dict[s
     """Yield the rows of a CSV file that has a header, after a check of its columns.
 
     Raises:
-        DataError: at once, when a required column is missing or the file is not text.
+        DataError: at once, when a required column is missing, a column is there twice, or the file
+            is empty or not text.
     """
     columns = csv_columns(path)
+    if not any(columns):
+        raise DataError(
+            f"{path} is empty, but {what} needs a header with the column "
+            f"{', '.join(map(repr, required))}. Restore the file, or make it."
+        )
+    twice = [column for column in dict.fromkeys(columns) if column and columns.count(column) > 1]
+    if twice:
+        raise DataError(
+            f"{path}: {what} has {columns.count(twice[0])} columns {twice[0]!r}, and only one of "
+            "them could be read. Rename or remove the others."
+        )
     missing = [column for column in required if column not in columns]
     if missing:
         raise DataError(
@@ -101,10 +113,10 @@ def read_rows(path: Path, required: Sequence[str], what: str) -> Iterator[dict[s
 
 
 def csv_columns(path: Path) -> list[str]:
-    """Return the column names of a CSV file.
+    """Return the column names of a CSV file; none where it is empty.
 
     Raises:
-        DataError: when it is empty or not text.
+        DataError: when it is not text.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:

@@ -34,6 +34,8 @@ from mvkt_ray.data.sources.wfdb_record import read_wfdb
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.errors import DataError
 
+_LARGEST_FOLD = 32767
+"""What the column `fold` of a shard holds."""
 _DESCRIBING = ("record", "codes", "patient_id", "age", "sex", "fold")
 _PRESENT = {"1", "1.0", "true", "yes"}
 _ABSENT = {"", "0", "0.0", "false", "no"}
@@ -163,10 +165,11 @@ def _sex(text: str, where: str) -> str:
 
 
 def _fold(text: str, where: str) -> int:
-    try:
-        return int(text.strip().removesuffix(".0"))
-    except ValueError:
+    word = text.strip().removesuffix(".0")
+    if not (word.isascii() and word.isdigit() and int(word) <= _LARGEST_FOLD):
         raise DataError(
-            f"{where}: 'fold' is {text!r}, but must be a whole number. Give every record a fold, "
-            "or take the column out, and patient-disjoint folds are made at ingest."
-        ) from None
+            f"{where}: 'fold' is {text!r}, but must be a whole number from 0 to {_LARGEST_FOLD}. "
+            "Give every record a fold, or take the column out, and patient-disjoint folds are made "
+            "at ingest."
+        )
+    return int(word)

@@ -80,7 +80,11 @@ def test_a_record_has_the_leads_that_are_there(
     ("text", "message"),
     [
         ("rec,codes\na,X\n", "no column 'record'.*its columns are 'rec', 'codes'"),
-        ("", "no column 'record'"),
+        ("", "is empty.*column 'record'"),
+        ("record,A,A\na,1,0\n", "2 columns 'A'.*Rename"),
+        ("record,codes,codes\na,X,Y\n", "2 columns 'codes'"),
+        ("record,codes,fold\na,X,99999\n", "row 1 .*'fold' is '99999'.*0 to 32767"),
+        ("record,codes,fold\na,X,-1\n", "row 1 .*'fold' is '-1'"),
         ("record\na\n", "no column 'codes', nor columns with one code each"),
         ("record,age,sex\na,50,F\n", "no column 'codes'"),
         ("record,codes\n,X\n", "row 1 .*'record' is empty"),
