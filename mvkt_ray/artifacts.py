@@ -73,12 +73,21 @@ class Manifest:
     def to_json(self) -> bytes:
         """Write it for people and for `from_json`."""
         value = {**asdict(self), "fingerprint": self.fingerprint}
-        return (json.dumps(value, indent=2, default=str) + "\n").encode()
+        # As JSON gives it back: keys are text there, and tuples are lists.
+        value = json.loads(json.dumps(value, default=str))
+        return (json.dumps({**value, "sha256": fingerprint_of(value)}, indent=2) + "\n").encode()
 
     @classmethod
     def from_json(cls, content: bytes) -> "Manifest":
-        """Read what `to_json` wrote."""
+        """Read what `to_json` wrote.
+
+        Raises:
+            ValueError: It was changed since.
+        """
         value = json.loads(content)
+        own_hash = value.pop("sha256")
+        if own_hash != fingerprint_of(value) and value["schema_version"] == SCHEMA_VERSION:
+            raise ValueError("it was edited: its content has another hash than it says")
         value.pop("fingerprint")
         files = {name: FileEntry(**entry) for name, entry in value.pop("files").items()}
         return cls(files=files, **value)

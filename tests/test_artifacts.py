@@ -139,6 +139,14 @@ def test_another_kind_or_schema_or_broken_json_is_refused(location: Location) ->
         read_manifest(location)
 
 
+def test_an_edited_manifest_is_refused(location: Location) -> None:
+    make(location)
+    path = location / "manifest.json"
+    path.write_bytes(path.read_bytes().replace(b'"n_crops": 3', b'"n_crops": 4'))
+    with pytest.raises(ArtifactError, match="it was edited"):
+        verify_artifact(location)
+
+
 def test_equal_values_have_equal_fingerprints_whatever_their_order() -> None:
     assert fingerprint_of({"a": 1, "b": [1, 2]}) == fingerprint_of({"b": [1, 2], "a": 1})
     assert fingerprint_of({"a": 1}) != fingerprint_of({"a": 2})

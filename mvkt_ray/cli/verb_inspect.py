@@ -88,7 +88,12 @@ def _draw(location: "Location", record_id: str, png: Path | None) -> Path:
     path = png or Path(f"{record_id.replace('/', '-')}.png")
     if not path.parent.is_dir():
         raise ConfigError(f"--png {str(path)!r}: the folder {path.parent} does not exist; make it.")
-    draw_ecg_sheet(recording, path)
+    try:
+        draw_ecg_sheet(recording, path)
+    except OSError as error:
+        raise ConfigError(
+            f"--png {str(path)!r} cannot be written ({error.strerror}). Give another file."
+        ) from None
     return path
 
 
@@ -113,6 +118,8 @@ def _describe_shards(location: "Location", manifest: "Manifest") -> Answer:
         "fingerprint": value["fingerprint"],
         "made": f"{manifest.created_at} by {manifest.command}",
     }
+    if value["patients_in_several_folds"]:
+        rows["in several folds"] = f"{value['patients_in_several_folds']:,} patients (a study refuses that)"
     shown: list[RenderableType] = [facts(rows)]
     if quarantine:
         table = grid(["in quarantine because", "recordings"], right=["recordings"])

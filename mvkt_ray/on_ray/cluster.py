@@ -26,6 +26,13 @@ from mvkt_ray.on_ray.environment import (
 
 CLIENT = "ray://"
 
+CLIENT_FLAKE = "Starting Ray client server failed"
+"""The head forks a process for each client, and with gRPC's fork support on (its default) one in
+four of them hung with Ray 2.60. `GRPC_ENABLE_FORK_SUPPORT=0` for the head ends that; another
+attempt mostly helps, too."""
+
+CLIENT_ATTEMPTS = 3
+
 PROBE_TIMEOUT_S = 120.0
 """For a node to start one process; a minute on a node that has just come up is normal."""
 
@@ -171,20 +178,25 @@ def _start(directory: Path, n_cpus: int | None) -> None:
 
 
 def _attach(address: str) -> None:
-    try:
-        ray.init(
-            address,
-            log_to_driver=False,
-            configure_logging=False,
-            logging_level=logging.ERROR,
-        )
-    except (ConnectionError, RuntimeError, OSError, RayError, ValueError, TimeoutError) as error:
-        raise ClusterError(
-            f"--address {address}: {_shortly(error)} Check that the cluster runs and can be "
-            "reached from here, with the same Python and ray=="
-            f"{ray.__version__}, and that RAY_AUTH_TOKEN_PATH names its token if it asks for one. "
-            "Without --address, mvkt starts its own Ray on this machine."
-        ) from error
+    for attempts_left in reversed(range(CLIENT_ATTEMPTS)):
+        try:
+            ray.init(
+                address,
+                log_to_driver=False,
+                configure_logging=False,
+                logging_level=logging.ERROR,
+            )
+            return
+        except (ConnectionError, RuntimeError, OSError, RayError, ValueError) as error:
+            if attempts_left and CLIENT_FLAKE in str(error):
+                ray.shutdown()
+                continue
+            raise ClusterError(
+                f"--address {address}: {_shortly(error)} Check that the cluster runs and can be "
+                f"reached from here, with the same Python and ray=={ray.__version__}, and that "
+                "RAY_AUTH_TOKEN_PATH names its token if it asks for one. Without --address, mvkt "
+                "starts its own Ray on this machine."
+            ) from error
 
 
 def _shortly(error: BaseException) -> str:

@@ -81,8 +81,10 @@ class StudyFolder:
         """Raise unless a study may start, or go on, in this folder.
 
         Raises:
-            ArtifactError: Another study or other files are there, or there is nothing to resume.
+            ArtifactError: Another study or other files are there, or it is no folder.
         """
+        if self.root.is_file():
+            raise ArtifactError(f"{self.root} is a file. Give a new or empty folder as --out.")
         if self.study_file.exists():
             if not resume:
                 raise ArtifactError(

@@ -444,3 +444,11 @@ def test_a_code_that_no_task_knows_is_kept_and_shown(
     done = mvkt("ingest", "wfdb", wfdb_folder, manifest.parent, "--in-process", "--json")
     assert done.json["counts"]["n_recordings"] == 12
     assert json.loads(manifest.read_text())["details"]["codes"]["NEWCODE"] == 1
+
+
+def test_a_file_where_the_study_should_be(mvkt: Any, home: Path, shards: Path) -> None:
+    taken = home / "taken"
+    taken.write_text("mine")
+    line = ("search", home / "tiny.yaml", "--data", shards, "--out", taken, "--in-process")
+    mvkt(*line).expect_wrong_input(str(taken), "is a file")
+    assert taken.read_text() == "mine"

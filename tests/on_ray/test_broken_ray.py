@@ -1,12 +1,14 @@
-"""Ray's memory monitor, for real: an instance whose monitor acts a gigabyte from now."""
+"""Instances of Ray that are short of memory, or die."""
 
 from pathlib import Path
 
 import psutil
 import pytest
 import stand_ins
+from ray._private import worker as ray_worker
 from stand_ins import EPOCHS, make_inputs, open_study, plan, trained
 
+from mvkt_ray.errors import ClusterError
 from mvkt_ray.on_ray.driver import OnRay
 from mvkt_ray.on_ray.environment import environment
 from mvkt_ray.records import TrialState
@@ -37,3 +39,20 @@ def test_a_search_goes_on_after_the_memory_monitor_has_killed_a_trial(tmp_path: 
     [failure] = records[1].failures
     assert "OutOfMemoryError" in failure
     assert [epoch for epoch, _ in trained(tmp_path, 1)] == list(range(1, EPOCHS + 1))
+
+
+def test_when_ray_dies_the_search_says_so_and_can_be_taken_up(tmp_path: Path) -> None:
+    plan(tmp_path, 0, epoch=2, do="wait")
+    study = open_study(tmp_path, 2)
+
+    def kill_raylet() -> None:
+        if trained(tmp_path, 0):
+            [raylet] = ray_worker._global_node.all_processes["raylet"]
+            raylet.process.kill()
+
+    with (
+        OnRay.connect(n_cpus=1, run_trial=stand_ins.run_stand_in) as place,
+        pytest.raises(ClusterError, match="go on with --resume"),
+    ):
+        place.run_trials(study, make_inputs(tmp_path), kill_raylet)
+    assert [record.state for record in study.trials()] == [TrialState.RUNNING]
