@@ -119,7 +119,9 @@ def _describe_shards(location: "Location", manifest: "Manifest") -> Answer:
         "made": f"{manifest.created_at} by {manifest.command}",
     }
     if value["patients_in_several_folds"]:
-        rows["in several folds"] = f"{value['patients_in_several_folds']:,} patients (a study refuses that)"
+        rows["in several folds"] = (
+            f"{value['patients_in_several_folds']:,} patients (a study refuses that)"
+        )
     shown: list[RenderableType] = [facts(rows)]
     if quarantine:
         table = grid(["in quarantine because", "recordings"], right=["recordings"])
