@@ -15,7 +15,7 @@ import safetensors.torch
 import torch
 from sklearn.metrics import roc_auc_score
 
-from mvkt_ray.artifacts import MANIFEST_NAME
+from mvkt_ray.artifacts import MANIFEST_NAME, read_manifest
 from mvkt_ray.config import StudentConfig
 from mvkt_ray.errors import (
     ArtifactError,
@@ -228,9 +228,9 @@ def test_knowledge_of_another_teacher_is_refused(
 ) -> None:
     other = tmp_path / "teacher"
     other.mkdir()
-    manifest = json.loads((tiny_study.folder / "teacher" / MANIFEST_NAME).read_bytes())
-    manifest["config"]["teacher"]["seed"] = 1
-    (other / MANIFEST_NAME).write_text(json.dumps(manifest))
+    manifest = read_manifest(str(tiny_study.folder / "teacher"))
+    settings = {**manifest.config, "teacher": {**manifest.config["teacher"], "seed": 1}}
+    (other / MANIFEST_NAME).write_bytes(replace(manifest, config=settings).to_json())
     with pytest.raises(StaleArtifactError, match="was made from teacher"):
         run_trial(tiny_study.trial(), tiny_study.trials_in(tmp_path, teacher=str(other)), go_on)
 
