@@ -189,8 +189,9 @@ class StudentConfig:
     __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID_EXTRA
 
     epochs: int = 15
-    knowledge: Literal["cached", "online"] = "cached"
-    """Read what the teacher said of each crop, or run the teacher in the loop."""
+    knowledge: Literal["cached", "online", "record"] = "cached"
+    """Read what the teacher said of each crop, or of the whole recording (the mean over its
+    crops), or run the teacher in the loop."""
 
     def __post_init__(self) -> None:
         _require_above_zero(self, "epochs")
@@ -274,14 +275,62 @@ class SearchConfig:
     """Trials drawn at random before the sampler's model is used."""
     pruner: PrunerConfig = field(default_factory=PrunerConfig)
     baselines: tuple[Literal["student_alone", "plain_kd"], ...] = ("student_alone", "plain_kd")
+    conditions: Literal["balanced", "race"] = "balanced"
+    """Deal every condition as many trials, or stop those that are clearly worse."""
     max_retries: int = 2
     """How often a trial that lost its worker is started again from its checkpoint."""
 
     def __post_init__(self) -> None:
-        _require_above_zero(self, "n_trials")
-        _require_not_negative(self, "n_startup_trials", "max_retries")
+        _require_not_negative(self, "n_trials", "n_startup_trials", "max_retries")
         twice = sorted({lead for lead in self.leads if self.leads.count(lead) > 1})
         _require(not twice, f"leads must not repeat, got {twice} more than once")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ContenderConfig:
+    """One more thing that the finals compare, beside what the search chose."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID_EXTRA
+
+    base: Literal["chosen", "defaults"] = "chosen"
+    """What `set` changes: the lead's chosen configuration, or the defaults of the space."""
+    set: Mapping[str, Scalar] = field(default_factory=dict[str, Scalar])
+    """Hyper-parameters by name."""
+    leads: tuple[str, ...] = ()
+    """Conditions it is trained for; empty: all of the study."""
+    n_seeds: int | None = None
+    """None: as many as the others."""
+
+    def __post_init__(self) -> None:
+        if self.n_seeds is not None:
+            _require_above_zero(self, "n_seeds")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FinalsConfig:
+    """What is trained again, with several seeds, and examined once on the test split."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID_EXTRA
+
+    n_seeds: int = 5
+    n_configurations: int = 1
+    """The best so many of each condition by validation; the first of them is `chosen`. 0 compares
+    `contenders` alone."""
+    baselines: tuple[Literal["student_alone", "plain_kd", "mkd_only", "clt_only"], ...] = (
+        "student_alone",
+        "plain_kd",
+    )
+    """The chosen configuration with the teacher taken away, in part or whole; see
+    `search/finals_plan.py`. With `n_configurations: 0` the defaults of the space instead."""
+    contenders: Mapping[str, ContenderConfig] = field(default_factory=dict[str, ContenderConfig])
+    answer: str = "chosen"
+    """The contender by which leads are ranked."""
+    refit: bool = False
+    """Train finals on the training and validation splits together."""
+
+    def __post_init__(self) -> None:
+        _require_above_zero(self, "n_seeds")
+        _require_not_negative(self, "n_configurations")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -338,6 +387,7 @@ class StudyConfig:
     )
     """What the plain distillation baseline sets on top of the defaults."""
     search: SearchConfig = field(default_factory=SearchConfig)
+    finals: FinalsConfig = field(default_factory=FinalsConfig)
     resources: ResourcesConfig = field(default_factory=ResourcesConfig)
 
     def __post_init__(self) -> None:

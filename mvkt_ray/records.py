@@ -11,11 +11,8 @@ class Arm(StrEnum):
     SEARCH = "search"
     STUDENT_ALONE = "student_alone"
     PLAIN_KD = "plain_kd"
-
-    @property
-    def is_baseline(self) -> bool:
-        """Baselines always train to the end, so that what the teacher bought can be told."""
-        return self is not Arm.SEARCH
+    FINAL = "final"
+    """Trained again, with several seeds, to be examined on the test split."""
 
 
 class TrialState(StrEnum):
@@ -69,6 +66,8 @@ class Trial:
     """Every hyper-parameter by name, the fixed and defaulted ones too."""
     repetition: int = 0
     """Number of the seed within a configuration; the search itself uses 0."""
+    contender: str = ""
+    """What a final is compared as: `chosen`, `student_alone`, ...; empty in the search."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -120,6 +120,8 @@ class Ledger:
         drawn: Mapping[str, Scalar],
         distributions: Mapping[str, BaseDistribution],
         conditions: Sequence[Condition],
+        repetition: int = 0,
+        contender: str = "",
     ) -> TrialRecord:
         """Create a running trial, in one transaction."""
         leads = CategoricalDistribution([each.name for each in conditions])
@@ -131,7 +133,8 @@ class Ledger:
                 "condition": condition.name,
                 "arm": arm.value,
                 "hyperparameters": dict(hyperparameters),
-                "repetition": 0,
+                "repetition": repetition,
+                "contender": contender,
             },
         )
         number = len(self.records)
@@ -141,6 +144,8 @@ class Ledger:
             condition=condition,
             arm=arm,
             hyperparameters=dict(hyperparameters),
+            repetition=repetition,
+            contender=contender,
         )
         record = TrialRecord(
             trial=trial,

@@ -14,6 +14,8 @@ _MAY_CHANGE = (
     "resources.trial",
     "resources.teacher",
     "resources.max_concurrent_trials",
+    # Finals are planned when they begin, and hold themselves to that.
+    "finals",
 )
 """Keys that change how much is done and where, but neither what is drawn nor what comes out."""
 

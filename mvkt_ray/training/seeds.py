@@ -2,6 +2,11 @@
 
 import numpy as np
 
+from mvkt_ray.records import Arm, Trial
+
+_FINALS = 1 << 40
+"""A number that no trial of a search has."""
+
 
 def derive_seed(*parts: int) -> int:
     """Return a seed below 2^63 that depends on every part and on their order.
@@ -12,6 +17,12 @@ def derive_seed(*parts: int) -> int:
     return (int(high) << 31) ^ int(low)
 
 
-def trial_seed(study_seed: int, number: int, repetition: int) -> int:
-    """Return the seed that everything random in a trial is derived from."""
-    return derive_seed(study_seed, number, repetition)
+def trial_seed(study_seed: int, trial: Trial) -> int:
+    """Return the seed that everything random in a trial is derived from.
+
+    Finals of one repetition share it, whatever their lead and configuration: they begin with the
+    same weights where their networks are alike, and see the same crops in the same order, so that
+    their differences are pairs.
+    """
+    number = _FINALS if trial.arm is Arm.FINAL else trial.number
+    return derive_seed(study_seed, number, trial.repetition)

@@ -62,6 +62,8 @@ class TrialInputs:
     trials: str
     """The folder that holds the trials' own."""
     precision: str
+    refit: bool = False
+    """Train on the training and validation splits together."""
 
     def writing_to(self, trials: str) -> "TrialInputs":
         """Return the same inputs with another folder for the trials' files."""
@@ -85,7 +87,7 @@ class _Setting:
 
     @property
     def seed(self) -> int:
-        return trial_seed(self.inputs.study_seed, self.trial.number, self.trial.repetition)
+        return trial_seed(self.inputs.study_seed, self.trial)
 
     @property
     def bf16(self) -> bool:
@@ -212,6 +214,7 @@ def _open(trial: Trial, inputs: TrialInputs) -> _Setting:
         "epochs": inputs.student.epochs,
         "precision": inputs.precision,
         "study_seed": inputs.study_seed,
+        "refit": inputs.refit,
     }
     return _Setting(
         trial=trial,
