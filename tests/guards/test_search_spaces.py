@@ -1,5 +1,6 @@
 """Every file in search_spaces/ is a valid study that can be sampled and trained on."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,10 @@ from mvkt_ray.config import Hyperparameters
 from mvkt_ray.config_file import read_study
 from mvkt_ray.data.recording import LEADS
 from mvkt_ray.models import NETWORKS
+from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState
+from mvkt_ray.search.finals_plan import plan_finals
 from mvkt_ray.search.space import SearchSpace
+from mvkt_ray.search.trial_record import TrialRecord
 
 FOLDER = Path(__file__).parents[2] / "search_spaces"
 FILES = sorted(FOLDER.glob("*.yaml"))
@@ -26,7 +30,18 @@ def test_the_file_is_a_valid_study_of_its_own_name(path: Path) -> None:
     space = SearchSpace.from_config(study, LEADS)
     n_conditions = len(study.search.leads or LEADS)
     assert len(space.conditions) == n_conditions
-    assert study.search.n_trials >= n_conditions * (len(study.search.baselines) + 1)
+    n_arms = len(study.search.baselines) + min(1, study.finals.n_configurations)
+    assert study.search.n_trials >= n_conditions * n_arms
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_finals_of_the_file_can_be_planned(path: Path) -> None:
+    study = read_study(path)
+    space = SearchSpace.from_config(study, LEADS)
+    records = [complete_record(condition) for condition in space.conditions]
+    plan = plan_finals(study.finals, space, records)
+    answers = {contender.condition for contender in plan if contender.name == study.finals.answer}
+    assert answers == set(space.conditions)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -41,3 +56,12 @@ def test_the_file_says_why(path: Path) -> None:
     text = path.read_text()
     assert sum(line.lstrip().startswith("#") or "  #" in line for line in text.splitlines()) >= 3
     assert path.name in (FOLDER / "README.md").read_text()
+
+
+def complete_record(condition: Condition) -> TrialRecord:
+    """A search trial with the default hyper-parameters that came to its end."""
+    trial = Trial(
+        number=0, condition=condition, arm=Arm.SEARCH, hyperparameters=asdict(Hyperparameters())
+    )
+    result = TrialResult(number=0, state=TrialState.COMPLETE, macro_auroc=0.8)
+    return TrialRecord(trial=trial, drawn={}, state=TrialState.COMPLETE, result=result)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import optuna
 import pytest
 
-from mvkt_ray.records import EpochMetrics, Trial, TrialResult, TrialState
+from mvkt_ray.records import Arm, EpochMetrics, Trial, TrialResult, TrialState
 from mvkt_ray.search.study import Study
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def test_a_driver_killed_while_several_trials_run_loses_doubles_and_redecides_no
     records = lab.open(config, resume=True).trials()
     assert [record.number for record in records] == list(range(12))
     assert all(record.state in (TrialState.COMPLETE, TrialState.PRUNED) for record in records)
-    assert len({str(record.drawn) for record in records if not record.trial.arm.is_baseline}) == 8
+    assert len({str(record.drawn) for record in records if record.trial.arm is Arm.SEARCH}) == 8
     for record in records:
         end = max(epoch for number, epoch in decided if number == record.number)
         assert record.last_epoch == end

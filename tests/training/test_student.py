@@ -25,7 +25,7 @@ from mvkt_ray.errors import (
     WorkerLostError,
 )
 from mvkt_ray.models import build_network
-from mvkt_ray.records import Decision, EpochMetrics, TrialResult, TrialState
+from mvkt_ray.records import Arm, Decision, EpochMetrics, TrialResult, TrialState
 from mvkt_ray.training.student import failed_result, run_trial, trial_seed
 
 if TYPE_CHECKING:
@@ -282,11 +282,26 @@ def test_a_validation_split_that_cannot_be_scored_is_refused(
         run_trial(tiny_study.trial(), tiny_study.trials_in(tmp_path), go_on)
 
 
-def test_seeds_differ_between_studies_trials_and_repetitions() -> None:
-    seeds = {trial_seed(*parts) for parts in np.ndindex(4, 50, 3)}
+def test_seeds_differ_between_studies_trials_and_repetitions(tiny_study: "TinyStudy") -> None:
+    trial = tiny_study.trial()
+    seeds = {
+        trial_seed(study_seed, replace(trial, number=number, repetition=repetition))
+        for study_seed, number, repetition in np.ndindex(4, 50, 3)
+    }
     assert len(seeds) == 4 * 50 * 3
     assert all(0 <= seed < 2**63 for seed in seeds)
-    assert trial_seed(0, 1, 2) == trial_seed(0, 1, 2)
+    assert trial_seed(0, trial) == trial_seed(0, trial)
+
+
+def test_finals_share_the_seeds_of_their_repetition_and_no_other(tiny_study: "TinyStudy") -> None:
+    final = replace(tiny_study.trial(), arm=Arm.FINAL)
+    first, second = (
+        {trial_seed(0, replace(final, number=n, repetition=r)) for n in range(9)} for r in range(2)
+    )
+    assert len(first) == len(second) == 1
+    assert not first & second
+    searched = {trial_seed(0, replace(tiny_study.trial(), number=n)) for n in range(500)}
+    assert not searched & first
 
 
 def test_a_repetition_gives_other_numbers(
