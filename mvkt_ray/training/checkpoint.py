@@ -49,7 +49,10 @@ class Checkpoint:
     """Weights and buffers of the network and of the objective."""
     optimizer: Mapping[str, Any]
     schedule: Mapping[str, Any]
+    epoch: int
+    """The last one that was trained, from 1."""
     history: tuple[EpochRecord, ...] = field(default=())
+    """Of the epochs that were validated."""
     wall_s: float = 0.0
     """Over all attempts that led here."""
     cpu_s: float = 0.0
@@ -62,6 +65,7 @@ class Checkpoint:
             "learner": dict(self.learner),
             "optimizer": dict(self.optimizer),
             "schedule": dict(self.schedule),
+            "epoch": self.epoch,
             "history": [record.to_json() for record in self.history],
             "wall_s": self.wall_s,
             "cpu_s": self.cpu_s,

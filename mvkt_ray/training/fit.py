@@ -61,6 +61,13 @@ class Course:
     seed: int
     recipe: str
     """Hash of all that the numbers depend on; a checkpoint of another recipe is refused."""
+    validate_every_epoch: bool = True
+    """False: after the last epoch only, where nobody decides by the others. Validation draws no
+    random numbers and moves no weights, so the last epoch's numbers are the same."""
+
+    def validates(self, epoch: int) -> bool:
+        """Say whether the learner is examined after an epoch."""
+        return self.validate_every_epoch or epoch == self.epochs
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,7 +75,10 @@ class Outcome:
     """How a training ended: complete, pruned or diverged."""
 
     state: TrialState
+    epochs: int
+    """Trained, over all attempts that counted."""
     history: tuple[EpochRecord, ...]
+    """Of the epochs that were validated."""
     reason: str = ""
     wall_s: float = 0.0
     """Over all attempts."""
@@ -89,8 +99,8 @@ def fit(
 ) -> Outcome:
     """Train from the last checkpoint, or from the start, to the last epoch.
 
-    Called on every rank. `report` is called on the first rank only, once per epoch, after the
-    epoch's checkpoint is on disk, and again for the epochs that a found checkpoint holds: a
+    Called on every rank. `report` is called on the first rank only, once per validated epoch, after
+    the epoch's checkpoint is on disk, and again for the epochs that a found checkpoint holds: a
     process may have died between the checkpoint and the report.
 
     A loss or a prediction that is not finite ends the training as diverged; the checkpoint of the
@@ -123,6 +133,7 @@ def fit(
         if checkpoint is not None:
             clock = _Clock(wall_before_s=checkpoint.wall_s, cpu_before_s=checkpoint.cpu_s)
         history = list(checkpoint.history) if checkpoint else []
+        done = checkpoint.epoch if checkpoint else 0
         module = _wrap(learner, device, ranks)
 
         def validate() -> Predictions:
@@ -135,10 +146,13 @@ def fit(
                 ranks=ranks,
             )
 
-        def end(state: TrialState, reason: str = "", last: Predictions | None = None) -> Outcome:
+        def end(
+            state: TrialState, epochs: int, reason: str = "", last: Predictions | None = None
+        ) -> Outcome:
             wall_s, cpu_s = clock.read(ranks)
             return Outcome(
                 state=state,
+                epochs=epochs,
                 history=tuple(history),
                 reason=reason,
                 wall_s=wall_s,
@@ -149,29 +163,33 @@ def fit(
         for place, record in enumerate(history, start=1):
             if _is_pruned(record.metrics, report, ranks):
                 del history[place:]
-                return end(TrialState.PRUNED, _pruned_reason(place))
+                epoch = record.metrics.epoch
+                return end(TrialState.PRUNED, epoch, _pruned_reason(epoch))
 
         predictions = None
-        for epoch in range(len(history) + 1, course.epochs + 1):
+        for epoch in range(done + 1, course.epochs + 1):
             started_s = time.perf_counter()
             losses = _train_epoch(module, course, epoch, optimizer, schedule, device, ranks)
             if not all(math.isfinite(value) for value in losses.values()):
-                return end(TrialState.DIVERGED, f"epoch {epoch}: the loss is not finite ({losses})")
+                reason = f"epoch {epoch}: the loss is not finite ({losses})"
+                return end(TrialState.DIVERGED, epoch - 1, reason)
             trained_s = time.perf_counter()
 
-            predictions = validate()
-            if not predictions.are_finite:
-                return end(TrialState.DIVERGED, f"epoch {epoch}: predictions are not finite")
-            per_class = predictions.per_class_auroc(course.classes)
-            metrics = EpochMetrics(
-                epoch=epoch,
-                macro_auroc=fmean(per_class.values()),
-                losses=losses | {"val_label": predictions.label_loss()},
-                train_s=trained_s - started_s,
-                validate_s=time.perf_counter() - trained_s,
-                n_examples=course.examples_per_epoch,
-            )
-            history.append(EpochRecord(metrics=metrics, per_class_auroc=per_class))
+            if course.validates(epoch):
+                predictions = validate()
+                if not predictions.are_finite:
+                    reason = f"epoch {epoch}: predictions are not finite"
+                    return end(TrialState.DIVERGED, epoch - 1, reason)
+                per_class = predictions.per_class_auroc(course.classes)
+                metrics = EpochMetrics(
+                    epoch=epoch,
+                    macro_auroc=fmean(per_class.values()),
+                    losses=losses | {"val_label": predictions.label_loss()},
+                    train_s=trained_s - started_s,
+                    validate_s=time.perf_counter() - trained_s,
+                    n_examples=course.examples_per_epoch,
+                )
+                history.append(EpochRecord(metrics=metrics, per_class_auroc=per_class))
 
             wall_s, cpu_s = clock.read(ranks)
             if ranks.is_first:
@@ -180,16 +198,17 @@ def fit(
                     learner=learner.state_dict(),
                     optimizer=optimizer.state_dict(),
                     schedule=schedule.state_dict(),
+                    epoch=epoch,
                     history=tuple(history),
                     wall_s=wall_s,
                     cpu_s=cpu_s,
                 )
                 checkpoint_at.write_bytes(checkpoint.to_bytes())
 
-            if _is_pruned(metrics, report, ranks):
-                return end(TrialState.PRUNED, _pruned_reason(epoch))
+            if course.validates(epoch) and _is_pruned(history[-1].metrics, report, ranks):
+                return end(TrialState.PRUNED, epoch, _pruned_reason(epoch))
 
-        return end(TrialState.COMPLETE, last=predictions or validate())
+        return end(TrialState.COMPLETE, course.epochs, last=predictions or validate())
 
 
 def _train_epoch(

@@ -21,7 +21,7 @@ from mvkt_ray.distill.knowledge import open_knowledge, view_fingerprint
 from mvkt_ray.distill.objective import Objective
 from mvkt_ray.errors import ConfigError, MvktError, StaleArtifactError
 from mvkt_ray.models import build_network
-from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialResult, TrialState
+from mvkt_ray.records import Arm, Decision, EpochMetrics, Trial, TrialResult, TrialState
 from mvkt_ray.training.fit import Course, Outcome, fit
 from mvkt_ray.training.guidance import Lessons, with_knowledge, with_teacher, without_teacher
 from mvkt_ray.training.learner import Learner
@@ -125,7 +125,8 @@ def run_trial(trial: Trial, inputs: TrialInputs, report: Report) -> TrialResult:
         trial: its number, condition and hyper-parameters.
         inputs: what it is trained on.
         report: called once per epoch after the epoch's checkpoint is on disk, and again for the
-            epochs that a found checkpoint holds; it decides whether the trial goes on.
+            epochs that a found checkpoint holds; it decides whether the trial goes on. A final
+            is validated, and reports, after its last epoch only: nobody decides by the others.
 
     Returns:
         COMPLETE, PRUNED or DIVERGED; `macro_auroc` is that of the last epoch.
@@ -165,6 +166,7 @@ def run_trial(trial: Trial, inputs: TrialInputs, report: Report) -> TrialResult:
         steering=Steering.of(setting.hyperparameters),
         seed=derive_seed(setting.seed, 2),
         recipe=setting.recipe,
+        validate_every_epoch=trial.arm is not Arm.FINAL,
     )
     outcome = fit(learner, course, folder.checkpoint, report, device=setting.device, ranks=ranks)
     result = _result(trial, outcome, learner)
@@ -296,7 +298,7 @@ def _result(trial: Trial, outcome: Outcome, learner: Learner) -> TrialResult:
         reason=outcome.reason,
         macro_auroc=last.metrics.macro_auroc if last else None,
         per_class_auroc=last.per_class_auroc if last else {},
-        epochs=len(outcome.history),
+        epochs=outcome.epochs,
         wall_s=outcome.wall_s,
         cpu_s=outcome.cpu_s,
         n_parameters=sum(weight.numel() for weight in learner.network.parameters()),

@@ -300,3 +300,32 @@ def test_bf16_trains_with_losses_in_float32(tmp_path: Path) -> None:
     assert outcome.state is TrialState.COMPLETE
     assert dtypes[:2] == [torch.bfloat16, torch.float32]
     assert next(learner.network.parameters()).dtype == torch.float32
+
+
+def test_validated_at_the_end_only_the_numbers_are_the_same(tmp_path: Path) -> None:
+    every, last = (
+        train(tmp_path / name, course=replace(COURSE, validate_every_epoch=every_epoch))
+        for name, every_epoch in (("every", True), ("last", False))
+    )
+    assert [record.metrics.epoch for record in last[0].history] == [EPOCHS]
+    assert last[0].epochs == every[0].epochs == EPOCHS
+    shortened = replace(every[0], history=every[0].history[-1:])
+    assert_same((shortened, every[1]), last)
+
+
+def test_killed_between_validations_nothing_is_trained_twice(tmp_path: Path) -> None:
+    course = replace(COURSE, validate_every_epoch=False)
+    trained: list[int] = []
+
+    def dying(epoch: int) -> Iterator[Lesson]:
+        if epoch == 3 and 3 not in trained:
+            trained.append(3)
+            raise RuntimeError("the process dies")
+        trained.append(epoch)
+        return lessons(epoch)
+
+    with pytest.raises(RuntimeError, match="dies"):
+        train(tmp_path / "cut", course=replace(course, lessons=dying))
+    cut = train(tmp_path / "cut", course=replace(course, lessons=dying))
+    assert trained == [1, 2, 3, *range(3, EPOCHS + 1)]
+    assert_same(cut, train(tmp_path / "whole", course=course))
