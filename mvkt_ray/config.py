@@ -122,7 +122,8 @@ class Hyperparameters:
     clt_weight: float = 0.02
     """NCE sums over the negatives and starts near 16: its weight is not that of InfoNCE."""
     clt_temperature: float = 0.07
-    negatives: Literal["disjoint", "first_label", "any"] = "disjoint"
+    negatives: Literal["disjoint", "first_label", "any", "authors"] = "disjoint"
+    """What counts as another disease; see `distill/negatives.py`."""
     n_negatives: int = 1024
     bank_momentum: float = 0.5
     projection_dim: int = 128

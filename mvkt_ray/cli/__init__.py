@@ -10,6 +10,7 @@ from mvkt_ray.cli.failures import MvktGroup
 from mvkt_ray.cli.verb_cache import cache_verb
 from mvkt_ray.cli.verb_demo import demo_verb
 from mvkt_ray.cli.verb_doctor import doctor_verb
+from mvkt_ray.cli.verb_finalize import finalize_verb
 from mvkt_ray.cli.verb_ingest import ingest_verb
 from mvkt_ray.cli.verb_inspect import inspect_verb
 from mvkt_ray.cli.verb_report import report_verb
@@ -28,6 +29,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "cache": cache_verb,
     "search": search_verb,
     "status": status_verb,
+    "finalize": finalize_verb,
     "report": report_verb,
     "rerun": rerun_verb,
     "doctor": doctor_verb,

@@ -23,6 +23,9 @@ EXIT_INTERRUPTED = 130
 RESUMABLE_VERBS = frozenset({"ingest", "train-teacher", "cache", "search", "demo"})
 """Verbs that have `--resume`."""
 
+VERBS_THAT_GO_ON = frozenset({"finalize"})
+"""Verbs that go on by themselves: the same line again is all that it takes."""
+
 
 class MvktGroup(TyperGroup):
     """The group of all verbs; it turns what they raise into exit codes."""
@@ -62,7 +65,7 @@ class MvktGroup(TyperGroup):
 def resume_line(args: list[str]) -> str:
     """Write the command that goes on where this one was interrupted."""
     words = [arg for arg in args if arg != "--debug"]
-    if "--resume" not in words:
+    if "--resume" not in words and not VERBS_THAT_GO_ON & set(words[:1]):
         words.append("--resume")
     return shlex.join(["mvkt", *words])
 
@@ -81,6 +84,6 @@ def _report_interruption(args: list[str], *, debug: bool) -> None:
         traceback.print_exc(file=sys.stderr)
     verb = next((arg for arg in args if not arg.startswith("-")), "")
     text = "Interrupted."
-    if verb in RESUMABLE_VERBS and "--dry-run" not in args:
+    if verb in RESUMABLE_VERBS | VERBS_THAT_GO_ON and "--dry-run" not in args:
         text = f"Interrupted; the state is kept. Go on with: {resume_line(args)}"
     sys.stderr.write(f"\n{text}\n")

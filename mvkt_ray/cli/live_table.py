@@ -22,7 +22,12 @@ from mvkt_ray.cli.study_state import ConditionRow, StudyState, TrialLine, Watche
 if TYPE_CHECKING:
     from mvkt_ray.records import EpochMetrics
 
-_UNITS = {"shards": "recordings", "knowledge": "crops", "teacher": "epochs"}
+_UNITS = {
+    "shards": "recordings",
+    "knowledge": "crops",
+    "teacher": "epochs",
+    "examination": "models",
+}
 _LINES_AROUND_TABLE = 9
 _SECONDS_BETWEEN_LOOKS = 0.2
 """Reading the study's state costs more than drawing it; a person sees no difference."""
@@ -164,7 +169,7 @@ class LiveTable:
         """Leave a line above the table for a stage that is done."""
         took = "reused" if reused else duration(self._clock() - self._stage_started)
         note = f", {self._note}" if self._note and not reused else ""
-        text = Text.assemble((f"{stage:<10}", "bold"), (f"{took:<13}", "green"), f"{what}{note}")
+        text = Text.assemble((f"{stage:<9} ", "bold"), (f"{took:<13}", "green"), f"{what}{note}")
         text.no_wrap, text.overflow = True, "ellipsis"
         self._console.print(text)
         self._stage = ""
@@ -187,7 +192,7 @@ class LiveTable:
         if self._state is not None:
             room = max(4, self._console.height - _LINES_AROUND_TABLE)
             parts.append(condition_table(self._state, max_rows=room))
-        elif self._stage:
+        if self._stage and (self._state is None or self._total):
             parts.append(self._step())
         return Group(*parts)
 
@@ -220,7 +225,7 @@ class LiveTable:
 def condition_table(state: StudyState, *, max_rows: int | None = None) -> Table:
     """Draw one row per condition; where not all fit, the running and the best are shown."""
     table = grid(["lead"])
-    for name in ("trials", "done", "pruned", "failed", "best", "alone"):
+    for name in ("trials", "done", "pruned", "failed", state.best_name, "alone"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("running", no_wrap=True, overflow="ellipsis")
     best = max((row.best for row in state.rows if row.best is not None), default=None)
@@ -272,7 +277,10 @@ def _count(n: int) -> str:
 
 
 def _running(row: ConditionRow, n_epochs: int) -> Text:
-    parts = [f"#{number} {epoch}/{n_epochs}" for number, epoch in row.running]
+    # Before its first report there is nothing to say of it; finals report after their last epoch.
+    parts = [
+        f"#{number} {epoch}/{n_epochs}" if epoch else f"#{number}" for number, epoch in row.running
+    ]
     return Text(", ".join(parts), "cyan")
 
 

@@ -178,9 +178,10 @@ def _knowledge_bytes(config: "StudyConfig", prepared: "Prepared") -> int:
 
     n_classes = len(prepared.task.classes)
     network = build_network(config.teacher.network, len(prepared.view.leads), n_classes)
+    n_recordings = len(prepared.splits.train.rows)
     return knowledge_size_bytes(
-        count_crops(prepared),
+        n_recordings if config.student.knowledge == "record" else count_crops(prepared),
         n_classes,
         network.embedding_dim,
-        n_recordings=len(prepared.splits.train.rows),
+        n_recordings=n_recordings,
     )

@@ -2,10 +2,10 @@
 
 import statistics
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from mvkt_ray.records import Arm, Condition, TrialState
+from mvkt_ray.records import Arm, Condition, Trial, TrialState
 
 if TYPE_CHECKING:
     from mvkt_ray.search.trial_record import TrialRecord
@@ -28,6 +28,21 @@ class WatchedStudy(Protocol):
 
     def trials(self) -> "Sequence[TrialRecord]":
         """Return the records of all trials, by number."""
+        ...
+
+
+@runtime_checkable
+class WatchedFinals(WatchedStudy, Protocol):
+    """What is read of finals besides."""
+
+    @property
+    def planned(self) -> Sequence[Trial]:
+        """Every training, by number."""
+        ...
+
+    @property
+    def answer(self) -> str:
+        """Name of the contender by which leads are ranked."""
         ...
 
 
@@ -63,9 +78,10 @@ class ConditionRow:
     n_failed: int
     """Diverged ones too."""
     best: float | None
-    """Macro AUROC of its best student of the search that was trained to the end."""
+    """Macro AUROC of its best student of the search that was trained to the end; in finals the
+    mean over the seeds of what leads are ranked by."""
     student_alone: float | None
-    """Macro AUROC of the baseline without a teacher."""
+    """Macro AUROC of the baseline without a teacher; in finals the mean over its seeds."""
     running: tuple[tuple[int, int], ...]
     """Number of each running trial and the epoch it last reported."""
 
@@ -80,6 +96,8 @@ class StudyState:
     n_epochs: int
     """Of a trial that is not pruned."""
     finished: tuple[TrialLine, ...]
+    best_name: str = "best"
+    """What stands over the column of the best."""
 
     @property
     def n_finished(self) -> int:
@@ -107,7 +125,9 @@ class StudyState:
 
 
 def look_at(study: WatchedStudy, n_epochs: int) -> StudyState:
-    """Read the state of a study from the records that it holds in memory."""
+    """Read the state of a study, or of its finals, from the records that it holds in memory."""
+    if isinstance(study, WatchedFinals):
+        return _look_at_finals(study, n_epochs)
     records = study.trials()
     names = [condition.name for condition in study.conditions]
     by_name: dict[str, list[TrialRecord]] = {name: [] for name in names}
@@ -139,6 +159,40 @@ def state_as_value(name: str, state: StudyState) -> dict[str, Any]:
         ],
         "trials": [asdict(trial) for trial in state.finished],
     }
+
+
+def _look_at_finals(finals: WatchedFinals, n_epochs: int) -> StudyState:
+    records = finals.trials()
+    rows: list[ConditionRow] = []
+    for condition in finals.conditions:
+        own = [record for record in records if record.condition == condition.name]
+        n_planned = sum(trial.condition == condition for trial in finals.planned)
+        rows.append(
+            replace(
+                _row(condition.name, own, n_planned=n_planned),
+                best=_mean(own, finals.answer),
+                student_alone=_mean(own, Arm.STUDENT_ALONE.value, "alone"),
+            )
+        )
+    return StudyState(
+        rows=tuple(rows),
+        n_trials=finals.n_trials,
+        n_epochs=n_epochs,
+        finished=tuple(_final_line(record) for record in records if record.result is not None),
+        best_name=finals.answer,
+    )
+
+
+def _mean(records: "Iterable[TrialRecord]", *contenders: str) -> float | None:
+    scores = [r.macro_auroc for r in records if r.trial.contender in contenders]
+    done = [score for score in scores if score is not None]
+    return statistics.mean(done) if done else None
+
+
+def _final_line(record: "TrialRecord") -> TrialLine:
+    trial = record.trial
+    what = f"{record.condition}  {trial.contender}  seed {trial.repetition}"
+    return replace(_line(record), condition=what)
 
 
 def _row(name: str, records: "list[TrialRecord]", *, n_planned: int) -> ConditionRow:

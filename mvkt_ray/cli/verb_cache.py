@@ -41,7 +41,7 @@ def cache_verb(
     config = read_study_with_folds(study, folds)
     prepared = prepare(config, Location.parse(data))
     fitting = open_fitting_teacher(Location.parse(teacher), config, prepared)
-    plan = plan_knowledge(prepared, fitting)
+    plan = plan_knowledge(prepared, fitting, per_recording=config.student.knowledge == "record")
     location = Location.parse(out)
     output.say(f"{plan.n_crops:,} crops of the training split need {byte_size(plan.size_bytes)}")
     finished = claim_output(location, plan.recipe, resume=resume)

@@ -1,127 +1,109 @@
-"""The answer of a study as plain values: which lead, how good, the gain by the teacher, the cost.
+"""The answer of a study as plain values: which leads, how sure, the gain by the teacher, the cost.
 
-Everything in it is measured on the validation split; the test split stays closed until the study is
-finalized. Reads: a study's folder. Writes: `report.json` in it.
+Before finals everything in it is measured on the validation split; after, on the test split that
+they have opened. `report_schema.json` says what is in it.
+
+Reads: a study's folder. Writes: `report/` in it: `report.json`, tables as CSV, `index.html`.
 """
 
 import json
-import math
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.resources import files
 from typing import Any
 
-from mvkt_ray.artifacts import read_manifest
-from mvkt_ray.config import StudyConfig
-from mvkt_ray.records import TrialState
-from mvkt_ray.search.pipeline import open_study
-from mvkt_ray.search.ranking import LeadRank, rank_leads
+from mvkt_ray import __version__
+from mvkt_ray.delivery.answer import sentences_after_finals, sentences_before_finals
+from mvkt_ray.delivery.cost import describe_cost
+from mvkt_ray.delivery.data_card import describe_data
+from mvkt_ray.delivery.limits import describe_limits
+from mvkt_ray.delivery.material import ReportMaterial, gather_material
+from mvkt_ray.delivery.page import write_page
+from mvkt_ray.delivery.provenance import describe_provenance
+from mvkt_ray.delivery.ranked import describe_finals, describe_search
+from mvkt_ray.delivery.selection import Selections
+from mvkt_ray.delivery.study_summary import describe_race, describe_study
+from mvkt_ray.delivery.tables import write_tables
 from mvkt_ray.search.study_folder import StudyFolder
-from mvkt_ray.search.trial_record import TrialRecord
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 METRIC = "macro_auroc"
-SPLIT = "validation"
 
 
 def write_report(folder: StudyFolder) -> dict[str, Any]:
-    """Make the report of a study, write it as `report.json` into its folder, and return it.
+    """Make the report of a study, write all its files into the study's folder, and return it.
 
     Raises:
-        ArtifactError: There is no study, or it has not come to its first trial.
+        ArtifactError: There is no study, it has not come to its first trial, or a file is damaged.
+        DataError: Files do not fit together.
     """
-    report = build_report(folder)
-    text = json.dumps(report, indent=2, allow_nan=False) + "\n"
-    folder.report.write_bytes(text.encode())
+    material = gather_material(folder)
+    report = describe(material)
+    write_tables(report, material, folder.report_folder)
+    write_page(report, material, folder.report_page)
+    # Last: who waits for it finds the rest.
+    folder.report.write_bytes((json.dumps(report, indent=2, allow_nan=False) + "\n").encode())
     return report
 
 
 def build_report(folder: StudyFolder) -> dict[str, Any]:
-    """Return the report as JSON will have it; numbers that are not defined are None."""
-    config, study = open_study(folder)
-    records = study.trials()
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "study": config.name,
-        "task": config.data.task,
-        "metric": METRIC,
-        "ranked_on": SPLIT,
-        "test_split_opened": False,
-        "teacher": {SPLIT: _teacher(folder)},
-        "leads": [_lead(rank, config) for rank in rank_leads(study)],
-        "cost": _cost(records, folder.stage_times(), config),
-        "inputs": _fingerprints(folder),
-        "seed": config.seed,
-    }
+    """Return the report without writing anything; numbers that are not defined are None."""
+    return describe(gather_material(folder))
 
 
-def _teacher(folder: StudyFolder) -> dict[str, Any] | None:
-    location = folder.read_inputs()["teacher"]
-    if location is None:
-        return None
-    details = read_manifest(location, "teacher").details
-    return _scores(details["macro_auroc"], details["per_class_auroc"])
-
-
-def _lead(rank: LeadRank, config: StudyConfig) -> dict[str, Any]:
-    return {
-        "lead": rank.condition.name,
-        "trial": None if rank.best is None else rank.best.number,
-        "seeds": [config.seed],
-        SPLIT: _result(rank.best),
-        "student_alone": _result(rank.student_alone),
-        "plain_kd": _result(rank.plain_kd),
-        "hyperparameters": None if rank.best is None else dict(rank.best.trial.hyperparameters),
-    }
-
-
-def _result(record: TrialRecord | None) -> dict[str, Any] | None:
-    if record is None or record.result is None:
-        return None
-    scores = _scores(record.result.macro_auroc, record.result.per_class_auroc)
-    return scores | {"trial": record.number}
-
-
-def _scores(macro_auroc: float | None, per_class: Mapping[str, float]) -> dict[str, Any]:
-    return {
-        "macro_auroc": _finite(macro_auroc),
-        "per_class": {name: _finite(auroc) for name, auroc in per_class.items()},
-    }
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
-
-
-def _cost(
-    records: Sequence[TrialRecord], stage_s: Mapping[str, float], config: StudyConfig
-) -> dict[str, Any]:
-    states = Counter(record.state.value for record in records)
-    ended = [record.result for record in records if record.result is not None]
-    wasted = [r for r in ended if r.state in (TrialState.FAILED, TrialState.DIVERGED)]
-    saved = sum(
-        config.student.epochs - result.epochs
-        for result in ended
-        if result.state is TrialState.PRUNED
+def describe(material: ReportMaterial) -> dict[str, Any]:
+    """Return the report of a study that was read; the same but for `made_at` every time."""
+    selections = Selections(material)
+    data, data_reason = describe_data(material)
+    ranked = (
+        describe_search(material, selections)
+        if material.finals is None
+        else describe_finals(material, material.finals, selections)
     )
-    return {
-        "trials": {state.value: states[state.value] for state in TrialState},
-        "trial_wall_s": _total(result.wall_s for result in ended),
-        "trial_cpu_s": _total(result.cpu_s for result in ended),
-        "epochs_trained": sum(result.epochs for result in ended),
-        "epochs_saved_by_pruning": saved,
-        "wall_s_of_failed_trials": _total(result.wall_s for result in wasted),
-        "stage_s": dict(stage_s),
+    facts = {
+        "schema_version": SCHEMA_VERSION,
+        "study": material.config.name,
+        "task": material.task,
+        "metric": METRIC,
+        "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "mvkt_ray_version": __version__,
+        "classes": list(material.classes),
+        **ranked,
+        "selection": selections.describe_study(material),
+        "racing": describe_race(material),
+        "study_summary": describe_study(material),
+        "cost": describe_cost(material),
+        "data": data,
+        "data_reason": data_reason,
+        "provenance": describe_provenance(material),
     }
+    facts["test_split"] = _test_split(material, data)
+    facts["answer"] |= {"is_synthetic": material.config.data.source == "synthetic"}
+    is_final = material.finals is not None
+    sentences = (sentences_after_finals if is_final else sentences_before_finals)(facts)
+    facts["answer"] |= {"sentence": " ".join(sentences), "sentences": sentences}
+    return facts | {"limits": describe_limits(facts)}
 
 
-def _total(seconds: Iterable[float]) -> float:
-    return round(sum(seconds), 3)
+def report_schema() -> dict[str, Any]:
+    """Return the JSON schema of `report.json`."""
+    return json.loads((files("mvkt_ray.delivery") / "report_schema.json").read_text("utf-8"))
 
 
-def _fingerprints(folder: StudyFolder) -> dict[str, str]:
-    inputs = folder.read_inputs()
+def _test_split(material: ReportMaterial, data: dict[str, Any] | None) -> dict[str, Any]:
+    finals = material.finals
+    n_recordings = None if data is None else data["splits"]["test"]["n_recordings"]
+    n_patients = None if data is None else data["splits"]["test"]["n_patients"]
+    if finals is not None:
+        n_recordings = len(finals.test.record_ids_N)
+        n_patients = len(set(finals.test.patient_ids_N))
+    hidden = ("shards", "split")
+    openings = [
+        {name: value for name, value in opening.to_json().items() if name not in hidden}
+        for opening in material.openings
+    ]
     return {
-        kind: read_manifest(location).fingerprint
-        for kind, location in inputs.items()
-        if location is not None
+        "opened": len(openings),
+        "openings": openings,
+        "n_recordings": n_recordings,
+        "n_patients": n_patients,
     }

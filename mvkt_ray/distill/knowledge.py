@@ -4,13 +4,19 @@ Reads: shards, a teacher. Writes: an artifact of two Arrow IPC files. `crops.arr
 crop of the grid, recording by recording: `logits` and `embedding`, float16. `recordings.arrow` has
 one row per recording of the training split, in its order: `record_id`, `first_crop`, `n_crops`.
 
+`knowledge: record` takes what the teacher says of a recording as a whole: the mean over all its
+crops, of the logits and of the embeddings. The classifier is linear, so the mean logits are what it
+makes of the mean embedding: both are one and the same opinion, whatever loss and temperature a
+trial has. (Means of probabilities would need one temperature for all trials.) It is computed from
+the crops when a trial opens them, or written as such: then `crops.arrow` has one row per recording.
+
 Shapes: B batch, R rows (crops), N recordings, C classes, D embedding of the teacher.
 """
 
 import hashlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +39,15 @@ from mvkt_ray.data.loader import GridLoader
 from mvkt_ray.data.shards import Shards
 from mvkt_ray.data.splits import Split
 from mvkt_ray.data.views import View
-from mvkt_ray.errors import DataError
+from mvkt_ray.errors import DataError, StaleArtifactError
 from mvkt_ray.location import Location
 from mvkt_ray.models import Network
 
 KIND = "knowledge"
 CROPS_FILE = "crops.arrow"
 RECORDINGS_FILE = "recordings.arrow"
+_RECORDINGS = "recordings"
+"""What a row of `crops.arrow` is of when it is not of a crop, in the manifest."""
 _FLOAT16_BYTES = 2
 _RECORDING_BYTES = 32
 """About what a row of `recordings.arrow` takes: a short id and three numbers."""
@@ -77,6 +85,7 @@ def write_knowledge(
     batch_size: int = 512,
     bf16: bool = False,
     device: torch.device | None = None,
+    per_recording: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Manifest:
     """Run the teacher over every crop of the training split and publish what it says.
@@ -93,6 +102,7 @@ def write_knowledge(
         batch_size: crops in one forward pass.
         bf16: run the teacher under bf16 autocast.
         device: where to run it; by default a GPU where there is one.
+        per_recording: write the mean over the crops of each recording instead of each crop.
         on_progress: called with crops done and crops in total.
 
     Raises:
@@ -104,54 +114,66 @@ def write_knowledge(
     folder.mkdir(parents=True)
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     loader = GridLoader(shards, split.rows, view, batch_size=batch_size, device=device)
-    n_crops = loader.n_crops_total
-    n_classes = len(split.classes)
+    n_crops_N = np.diff(loader.crop_offsets)
+    first_row_N = np.arange(len(n_crops_N)) if per_recording else loader.crop_offsets[:-1]
+    n_rows = len(n_crops_N) if per_recording else loader.n_crops_total
     teacher.to(device).eval()
 
+    def table(name: str, n_columns: int) -> AbstractContextManager[NDArray[np.floating]]:
+        return _scratch(folder / f".{name}", (n_rows, n_columns), is_sum=per_recording)
+
     with (
-        _scratch(folder / ".logits", (n_crops, n_classes)) as logits_RC,
-        _scratch(folder / ".embedding", (n_crops, teacher.embedding_dim)) as embedding_RD,
+        table("logits", len(split.classes)) as logits_RC,
+        table("embedding", teacher.embedding_dim) as embedding_RD,
     ):
         done = 0
         for batch in loader.batches():
             with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16):
                 logits_BC, embedding_BD = teacher(batch.signal_BLS)
-            rows = slice(done, done + len(logits_BC))
-            logits_RC[rows] = _to_float16(logits_BC, "logits")
-            embedding_RD[rows] = _to_float16(embedding_BD, "embedding")
-            done = rows.stop
+            for rows_RX, said_BX, name in (
+                (logits_RC, logits_BC, "logits"),
+                (embedding_RD, embedding_BD, "embedding"),
+            ):
+                _refuse_overflow(said_BX, name)
+                if per_recording:
+                    _add_shares(rows_RX, said_BX, batch.example_B, n_crops_N)
+                else:
+                    rows_RX[done : done + len(said_BX)] = said_BX.half().cpu().numpy()
+            done += len(logits_BC)
             if on_progress is not None:
-                on_progress(done, n_crops)
-        assert done == n_crops
+                on_progress(done, loader.n_crops_total)
+        assert done == loader.n_crops_total
         crops = {"logits": _column(logits_RC), "embedding": _column(embedding_RD)}
         _write_ipc(folder / CROPS_FILE, pa.RecordBatch.from_pydict(crops))
 
-    offsets_N1 = loader.crop_offsets
     recordings = {
         "record_id": pa.array(split.record_ids, pa.string()),
-        "first_crop": pa.array(offsets_N1[:-1]),
-        "n_crops": pa.array(np.diff(offsets_N1).astype(np.int32)),
+        "first_crop": pa.array(first_row_N),
+        "n_crops": pa.array(
+            (np.ones_like(n_crops_N) if per_recording else n_crops_N).astype(np.int32)
+        ),
     }
     _write_ipc(folder / RECORDINGS_FILE, pa.RecordBatch.from_pydict(recordings))
     return publish(
         location,
         kind=KIND,
-        config=knowledge_config(view),
+        config=knowledge_config(view, per_recording=per_recording),
         inputs={
             "shards": shards.fingerprint,
             "teacher": teacher_fingerprint,
             "view": view_fingerprint(view),
             "training split": split_fingerprint(split),
         },
-        n_rows={CROPS_FILE: n_crops, RECORDINGS_FILE: len(split.rows)},
-        counts={"n_crops": n_crops, "n_recordings": len(split.rows)},
+        n_rows={CROPS_FILE: n_rows, RECORDINGS_FILE: len(split.rows)},
+        counts={"n_crops": loader.n_crops_total, "n_recordings": len(split.rows)},
         details={"classes": list(split.classes), "embedding_dim": teacher.embedding_dim},
     )
 
 
-def knowledge_config(view: View) -> dict[str, Any]:
+def knowledge_config(view: View, *, per_recording: bool = False) -> dict[str, Any]:
     """Return what is asked for when knowledge is made, for `recipe_of`."""
-    return {"dtype": "float16", "view": view.to_json()}
+    config = {"dtype": "float16", "view": view.to_json()}
+    return config | {"rows": _RECORDINGS} if per_recording else config
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -162,6 +184,8 @@ class Knowledge:
     logits_RC: NDArray[np.float16]
     embedding_RD: NDArray[np.float16]
     first_crop_N: NDArray[np.int64]
+    per_recording: bool = False
+    """One row per recording, for all its crops, instead of one row per crop."""
 
     @property
     def embedding_dim(self) -> int:
@@ -175,9 +199,23 @@ class Knowledge:
             example_B: index of the recording in the training split.
             crop_B: index of the crop on the recording's grid.
         """
-        row_B = self.first_crop_N[example_B.cpu().numpy()] + crop_B.cpu().numpy()
+        row_B = self.first_crop_N[example_B.cpu().numpy()]
+        if not self.per_recording:
+            row_B = row_B + crop_B.cpu().numpy()
         logits_BC = torch.from_numpy(self.logits_RC[row_B])
         return logits_BC.float(), torch.from_numpy(self.embedding_RD[row_B]).float()
+
+    def of_recordings(self) -> "Knowledge":
+        """Return knowledge of the recordings as a whole: means over their crops, in memory."""
+        if self.per_recording:
+            return self
+        return replace(
+            self,
+            logits_RC=_means(self.logits_RC, self.first_crop_N),
+            embedding_RD=_means(self.embedding_RD, self.first_crop_N),
+            first_crop_N=np.arange(len(self.first_crop_N)),
+            per_recording=True,
+        )
 
 
 def open_knowledge(
@@ -187,6 +225,7 @@ def open_knowledge(
     teacher: str | None = None,
     split: Split | None = None,
     view: View | None = None,
+    per_recording: bool = False,
 ) -> Knowledge:
     """Map finished knowledge, after comparing what it was made from with what it is used with.
 
@@ -196,10 +235,11 @@ def open_knowledge(
         teacher: fingerprint of the teacher; None: not compared.
         split: the students' training split; None: not compared.
         view: the students' view, of any leads; None: not compared.
+        per_recording: return what the teacher says of whole recordings, not of each crop.
 
     Raises:
         ArtifactError: Nothing finished is there.
-        StaleArtifactError: It was made from something else.
+        StaleArtifactError: It was made from something else, or has no crops and they are needed.
     """
     place = Location.parse(location)
     manifest = read_manifest(place, KIND)
@@ -212,38 +252,63 @@ def open_knowledge(
     for kind, fingerprint in expected.items():
         if fingerprint is not None:
             expect_input(f"The teacher's knowledge {place}", manifest, kind, fingerprint)
+    is_per_recording = manifest.config.get("rows") == _RECORDINGS
+    if is_per_recording and not per_recording:
+        raise StaleArtifactError(
+            f"The teacher's knowledge {place} was made for `knowledge: record`: it is of whole "
+            "recordings and says nothing of single crops. Set student.knowledge to record, or "
+            "compute it again with `mvkt cache` for `knowledge: cached`."
+        )
     crops = _map_ipc((place / CROPS_FILE).local_path)
     recordings = _map_ipc((place / RECORDINGS_FILE).local_path)
-    return Knowledge(
+    knowledge = Knowledge(
         manifest=manifest,
         logits_RC=_matrix(crops.column("logits")),
         embedding_RD=_matrix(crops.column("embedding")),
         first_crop_N=recordings.column("first_crop").to_numpy(),
+        per_recording=is_per_recording,
     )
+    return knowledge.of_recordings() if per_recording else knowledge
 
 
 @contextmanager
-def _scratch(path: Path, shape: tuple[int, int]) -> Iterator[NDArray[np.float16]]:
-    """Give a float16 table on disk, so that millions of recordings need not fit in memory."""
+def _scratch(path: Path, shape: tuple[int, int], *, is_sum: bool) -> Iterator[NDArray[np.floating]]:
+    """Give a table of zeros on disk, so that millions of recordings need not fit in memory."""
     try:
-        yield np.memmap(path, dtype=np.float16, mode="w+", shape=shape)
+        yield np.memmap(path, dtype=np.float32 if is_sum else np.float16, mode="w+", shape=shape)
     finally:
         path.unlink(missing_ok=True)
 
 
-def _to_float16(tensor: Tensor, name: str) -> NDArray[np.float16]:
-    values = tensor.half()
-    if not bool(torch.isfinite(values).all()):
+def _refuse_overflow(tensor: Tensor, name: str) -> None:
+    if not bool(torch.isfinite(tensor.half()).all()):
         raise DataError(
             f"The teacher's {name} are not finite in float16 (up to {float(tensor.abs().max()):g}, "
             "the largest float16 is 65504). Train the teacher again at a lower learning rate, or "
             "set `knowledge: online`."
         )
-    return values.cpu().numpy()
 
 
-def _column(table: NDArray[np.float16]) -> pa.FixedSizeListArray:
-    return pa.FixedSizeListArray.from_arrays(pa.array(table.reshape(-1)), table.shape[1])
+def _add_shares(
+    mean_NX: NDArray[np.floating], said_BX: Tensor, example_B: Tensor, n_crops_N: NDArray[np.int64]
+) -> None:
+    """Add the shares that crops have in the means of their recordings; crops come in order."""
+    example = example_B.cpu().numpy()
+    first = np.flatnonzero(np.diff(example, prepend=-1))
+    share_BX = said_BX.float().cpu().numpy() / n_crops_N[example, None].astype(np.float32)
+    mean_NX[example[first]] += np.add.reduceat(share_BX, first, axis=0)
+
+
+def _means(value_RD: NDArray[np.float16], first_N: NDArray[np.int64]) -> NDArray[np.float16]:
+    """Return the mean over the rows of each recording, which follow each other."""
+    count_N = np.diff(first_N, append=len(value_RD))
+    sum_ND = np.add.reduceat(value_RD, first_N, axis=0, dtype=np.float32)
+    return (sum_ND / count_N[:, None]).astype(np.float16)
+
+
+def _column(table: NDArray[np.floating]) -> pa.FixedSizeListArray:
+    values = pa.array(table.astype(np.float16, copy=False).reshape(-1))
+    return pa.FixedSizeListArray.from_arrays(values, table.shape[1])
 
 
 def _matrix(column: pa.FixedSizeListArray) -> NDArray[np.float16]:

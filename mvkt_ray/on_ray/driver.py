@@ -33,7 +33,7 @@ from mvkt_ray.records import EpochMetrics
 
 if TYPE_CHECKING:
     from mvkt_ray.on_ray.worker import RunTrial, TrainTeacher
-    from mvkt_ray.search.study import Study
+    from mvkt_ray.search.place import Dealer
     from mvkt_ray.training.student import TrialInputs
     from mvkt_ray.training.teacher import TeacherJob
 
@@ -172,9 +172,9 @@ class OnRay:
             )
 
     def run_trials(
-        self, study: "Study", inputs: "TrialInputs", on_change: Callable[[], None]
+        self, dealer: "Dealer", inputs: "TrialInputs", on_change: Callable[[], None]
     ) -> None:
-        """Run what the study deals until it deals nothing more and all trials have ended.
+        """Run what is dealt until nothing more is dealt and all trials have ended.
 
         Raises:
             ClusterError: The trials do not fit the cluster, a node does not see the study's
@@ -184,7 +184,7 @@ class OnRay:
         from mvkt_ray.on_ray.tuner import TrialsRun, run_trials
         from mvkt_ray.training.student import run_trial
 
-        self.check(study.config.resources)
+        self.check(dealer.config.resources)
         trials = Location.parse(inputs.trials)
         if trials.is_local:
             trials.make_directory()
@@ -192,7 +192,7 @@ class OnRay:
         n_concurrent = ClusterResources.now().holds(self._resources.trial)
         most = self._resources.max_concurrent_trials or n_concurrent
         run = TrialsRun(
-            study=study,
+            study=dealer,
             inputs=inputs,
             workers=self._resources.trial,
             n_concurrent=min(n_concurrent, most),

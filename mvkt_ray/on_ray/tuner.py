@@ -187,7 +187,7 @@ class _Dealer:
                 raise ClusterError(
                     "Ray has stopped on this machine while trials were running; its logs and "
                     "those of the system may say why. Finished epochs are saved: go on with "
-                    "--resume."
+                    "--resume; `mvkt finalize` goes on by itself."
                 )
 
     @contextlib.contextmanager

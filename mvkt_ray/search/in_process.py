@@ -13,7 +13,7 @@ from mvkt_ray.config import ResourcesConfig
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.location import Location
 from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialResult
-from mvkt_ray.search.study import Study
+from mvkt_ray.search.place import Dealer
 from mvkt_ray.training.student import TrialInputs, failed_result, run_trial
 from mvkt_ray.training.teacher import TeacherJob, train_teacher
 from mvkt_ray.training.trial_files import TrialFolder
@@ -72,25 +72,27 @@ class InProcess:
         with self._threads():
             train_teacher(job, out, on_epoch)
 
-    def run_trials(self, study: Study, inputs: TrialInputs, on_change: Callable[[], None]) -> None:
-        """Run every trial that the study deals, one at a time; see `Place`."""
+    def run_trials(
+        self, dealer: Dealer, inputs: TrialInputs, on_change: Callable[[], None]
+    ) -> None:
+        """Run every trial that is dealt, one at a time; see `Place`."""
         with self._threads():
-            while (trial := study.next_trial()) is not None:
+            while (trial := dealer.next_trial()) is not None:
                 on_change()
-                study.finish(self._run(trial, study, inputs, on_change))
+                dealer.finish(self._run(trial, dealer, inputs, on_change))
                 on_change()
 
     def close(self) -> None:
         """Nothing is held."""
 
     def _run(
-        self, trial: Trial, study: Study, inputs: TrialInputs, on_change: Callable[[], None]
+        self, trial: Trial, dealer: Dealer, inputs: TrialInputs, on_change: Callable[[], None]
     ) -> TrialResult:
         broken: list[Exception] = []
 
         def report(metrics: EpochMetrics) -> Decision:
             try:
-                decision = study.report(trial.number, metrics)
+                decision = dealer.report(trial.number, metrics)
                 on_change()
             except Exception as error:
                 broken.append(error)

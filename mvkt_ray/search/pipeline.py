@@ -33,13 +33,14 @@ from mvkt_ray.search.stages import (
 )
 from mvkt_ray.search.study import Study
 from mvkt_ray.search.study_folder import StudyFolder
+from mvkt_ray.search.validation_noise import ValidationNoise
 from mvkt_ray.training.student import TrialInputs, run_trial
 from mvkt_ray.training.teacher import KIND as TEACHER
 from mvkt_ray.training.teacher import Teacher, open_teacher, teacher_config
 
 
-class Listener(Protocol):
-    """What wants to know how far a search is: the live table, or a test."""
+class StageListener(Protocol):
+    """What wants to know how far the stages are."""
 
     def stage_started(self, stage: str, what: str) -> None:
         """Say that a stage begins: `shards`, `teacher`, `knowledge` or `trials`."""
@@ -49,12 +50,16 @@ class Listener(Protocol):
         """Say how much of the stage is done."""
         ...
 
-    def stage_epoch(self, metrics: EpochMetrics) -> None:
-        """Pass on what the teacher reported."""
-        ...
-
     def stage_finished(self, stage: str, what: str, reused: bool) -> None:
         """Say that a stage has ended, or that its result was there already."""
+        ...
+
+
+class Listener(StageListener, Protocol):
+    """What wants to know how far a search is: the live table, or a test."""
+
+    def stage_epoch(self, metrics: EpochMetrics) -> None:
+        """Pass on what the teacher reported."""
         ...
 
     def study_opened(self, study: Study) -> None:
@@ -118,8 +123,9 @@ def run_search(
 
         teacher_location = _provide_teacher(config, folder, place, listener, prepared, teacher)
         knowledge = None
-        if config.student.knowledge == "cached":
-            knowledge = _provide_knowledge(config, folder, listener, prepared, teacher_location)
+        if config.student.knowledge != "online":
+            knowledge = folder.knowledge
+            provide_knowledge(config, folder, listener, prepared, teacher_location, knowledge)
         folder.write_inputs(
             {"shards": location, "teacher": teacher_location, "knowledge": knowledge}
         )
@@ -135,11 +141,12 @@ def run_search(
                 "teacher": read_manifest(teacher_location).fingerprint,
             },
             deadline_s=left_s,
+            noise=ValidationNoise(folder.trials),
         )
         # Only now is it known that the study in the folder may go on with this configuration.
         folder.study_file.write_bytes(write_study(config).encode())
         listener.study_opened(study)
-        with _stage(folder, listener, "trials", f"{config.search.n_trials} trials"):
+        with timed_stage(folder, listener, "trials", f"{config.search.n_trials} trials"):
             inputs = trial_inputs(config, folder, prepared)
             place.run_trials(study, inputs, listener.study_changed)
         return study
@@ -224,7 +231,7 @@ def _provide_shards(
         listener.stage_progress(progress.n_recordings_done, progress.n_recordings)
 
     settings = IngestSettings(sampling_rate_hz=config.data.sampling_rate_hz)
-    with _stage(folder, listener, "shards", f"{config.data.source} to {folder.shards}"):
+    with timed_stage(folder, listener, "shards", f"{config.data.source} to {folder.shards}"):
         ingest(
             source,
             folder.shards,
@@ -256,20 +263,26 @@ def _provide_teacher(
         listener.stage_finished("teacher", _describe(location, open_teacher(location)), True)
         return location
     what = f"{config.teacher.network} on {len(prepared.view.leads)} leads"
-    with _stage(folder, listener, "teacher", what):
+    with timed_stage(folder, listener, "teacher", what):
         place.train_teacher(job, location, listener.stage_epoch)
     return location
 
 
-def _provide_knowledge(
+def provide_knowledge(
     config: StudyConfig,
     folder: StudyFolder,
-    listener: Listener,
+    listener: StageListener,
     prepared: Prepared,
     teacher_location: Location,
-) -> Location:
+    location: Location,
+) -> None:
+    """Compute the knowledge of the prepared training split at a location, unless it is there.
+
+    Raises:
+        StaleArtifactError: What is there was made from something else.
+    """
     teacher = open_teacher(teacher_location, shards=prepared.shards, task=prepared.task)
-    location = folder.knowledge
+    per_recording = config.student.knowledge == "record"
     if (location / MANIFEST_NAME).exists():
         open_knowledge(
             location,
@@ -277,18 +290,21 @@ def _provide_knowledge(
             teacher=teacher.fingerprint,
             split=prepared.splits.train,
             view=prepared.view,
+            per_recording=per_recording,
         )
         listener.stage_finished("knowledge", f"{location}", True)
-        return location
-    plan = plan_knowledge(prepared, teacher)
+        return
+    plan = plan_knowledge(prepared, teacher, per_recording=per_recording)
     what = f"{plan.n_crops:,} crops, {plan.size_bytes / 1e6:,.1f} MB"
-    with _stage(folder, listener, "knowledge", what):
+    with timed_stage(folder, listener, "knowledge", what):
         cache_knowledge(plan, location, listener.stage_progress)
-    return location
 
 
 @contextlib.contextmanager
-def _stage(folder: StudyFolder, listener: Listener, stage: str, what: str) -> Generator[None]:
+def timed_stage(
+    folder: StudyFolder, listener: StageListener, stage: str, what: str
+) -> Generator[None]:
+    """Tell a listener that a stage begins and ends, and note how long it took."""
     listener.stage_started(stage, what)
     started = time.monotonic()
     try:

@@ -3,10 +3,9 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from mvkt_ray.config import ResourcesConfig
+from mvkt_ray.config import ResourcesConfig, StudyConfig
 from mvkt_ray.location import Location
-from mvkt_ray.records import EpochMetrics
-from mvkt_ray.search.study import Study
+from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialResult
 
 if TYPE_CHECKING:
     from mvkt_ray.training.student import TrialInputs
@@ -14,6 +13,30 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+class Dealer(Protocol):
+    """Whoever has trials to run and hears how they go: a study, or its finals.
+
+    Asked by one thread of the driver. Everything is in a ledger before it is answered.
+    """
+
+    @property
+    def config(self) -> StudyConfig:
+        """The study that the trials belong to."""
+        ...
+
+    def next_trial(self) -> Trial | None:
+        """Return a trial to run, None when there is none now."""
+        ...
+
+    def report(self, number: int, metrics: EpochMetrics) -> Decision:
+        """Decide whether a trial goes on."""
+        ...
+
+    def finish(self, result: TrialResult) -> None:
+        """Write down how a trial ended."""
+        ...
 
 
 class Place(Protocol):
@@ -46,13 +69,13 @@ class Place(Protocol):
         ...
 
     def run_trials(
-        self, study: Study, inputs: "TrialInputs", on_change: Callable[[], None]
+        self, dealer: Dealer, inputs: "TrialInputs", on_change: Callable[[], None]
     ) -> None:
-        """Run what the study deals until it deals nothing more and all trials have ended.
+        """Run what is dealt until nothing more is dealt and all trials have ended.
 
         `on_change` is called after every report and every end. A trial that fails is recorded and
         the others go on. A KeyboardInterrupt passes through; trials that were running then stay
-        RUNNING in the ledger with their checkpoints, and are taken up when the study is resumed.
+        RUNNING in the ledger with their checkpoints, and are taken up when it is opened again.
         """
         ...
 

@@ -56,7 +56,7 @@ def refuse_other_config(config: StudyConfig, begun_with: StudyConfig) -> None:
 
 
 def _refuse_differing(config: StudyConfig, begun_with: Mapping[str, Any]) -> None:
-    known, asked = _flat(begun_with), _flat(plain_config(config))
+    known, asked = flattened(begun_with), flattened(plain_config(config))
     differing = [
         f"{key} (was {known.get(key)!r}, is {asked.get(key)!r})"
         for key in sorted(known.keys() | asked.keys())
@@ -75,11 +75,12 @@ def plain_config(config: StudyConfig) -> dict[str, Any]:
     return json.loads(json.dumps(dataclasses.asdict(config), default=str))
 
 
-def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flattened(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the leaves of nested mappings by their dotted paths."""
     flat: dict[str, Any] = {}
     for key, item in value.items():
         if isinstance(item, dict) and item:
-            flat.update(_flat(cast(dict[str, Any], item), f"{prefix}{key}."))
+            flat.update(flattened(cast(dict[str, Any], item), f"{prefix}{key}."))
         else:
             flat[f"{prefix}{key}"] = item
     return flat

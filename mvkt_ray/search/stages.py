@@ -49,6 +49,8 @@ class KnowledgePlan:
     teacher: Teacher
     n_crops: int
     size_bytes: int
+    per_recording: bool = False
+    """Write the mean over each recording's crops instead of each crop."""
 
     @property
     def recipe(self) -> str:
@@ -60,7 +62,8 @@ class KnowledgePlan:
             "view": view_fingerprint(prepared.view),
             "training split": split_fingerprint(prepared.splits.train),
         }
-        return recipe_of(KIND, knowledge_config(prepared.view), inputs)
+        config = knowledge_config(prepared.view, per_recording=self.per_recording)
+        return recipe_of(KIND, config, inputs)
 
 
 def prepare(config: StudyConfig, location: Location) -> Prepared:
@@ -131,16 +134,24 @@ def count_crops(prepared: Prepared) -> int:
     return GridLoader(prepared.shards, rows, prepared.view, batch_size=1).n_crops_total
 
 
-def plan_knowledge(prepared: Prepared, teacher: Teacher) -> KnowledgePlan:
+def plan_knowledge(
+    prepared: Prepared, teacher: Teacher, *, per_recording: bool = False
+) -> KnowledgePlan:
     """Count the crops of the training split and predict what their knowledge takes on disk."""
-    n_crops = count_crops(prepared)
+    n_crops, n_recordings = count_crops(prepared), len(prepared.splits.train.rows)
     size_bytes = knowledge_size_bytes(
-        n_crops,
+        n_recordings if per_recording else n_crops,
         len(prepared.task.classes),
         teacher.network.embedding_dim,
-        n_recordings=len(prepared.splits.train.rows),
+        n_recordings=n_recordings,
     )
-    return KnowledgePlan(prepared=prepared, teacher=teacher, n_crops=n_crops, size_bytes=size_bytes)
+    return KnowledgePlan(
+        prepared=prepared,
+        teacher=teacher,
+        n_crops=n_crops,
+        size_bytes=size_bytes,
+        per_recording=per_recording,
+    )
 
 
 def cache_knowledge(
@@ -154,5 +165,6 @@ def cache_knowledge(
         split=plan.prepared.splits.train,
         view=plan.prepared.view,
         teacher_fingerprint=plan.teacher.fingerprint,
+        per_recording=plan.per_recording,
         on_progress=on_progress,
     )

@@ -25,6 +25,7 @@ from mvkt_ray.records import (
 from mvkt_ray.search.ledger import Ledger
 from mvkt_ray.search.proposing import propose
 from mvkt_ray.search.pruning import Pruning
+from mvkt_ray.search.racing import NOTE, Look, Noise, Race, read_looks
 from mvkt_ray.search.same_study import check_same_study, plain_config
 from mvkt_ray.search.space import SearchSpace
 from mvkt_ray.search.trial_record import TrialRecord
@@ -34,7 +35,13 @@ class Study:
     """Deals trials to conditions, decides on reports, and keeps the ledger."""
 
     def __init__(
-        self, config: StudyConfig, space: SearchSpace, ledger: Ledger, *, deadline_s: float | None
+        self,
+        config: StudyConfig,
+        space: SearchSpace,
+        ledger: Ledger,
+        *,
+        deadline_s: float | None,
+        noise: Noise | None = None,
     ) -> None:
         """Take over a ledger; use `create_or_open` or `open`."""
         self.config = config
@@ -43,6 +50,12 @@ class Study:
         self._deadline = None if deadline_s is None else time.monotonic() + deadline_s
         self._pruning = Pruning(
             config.search.pruner, epochs=config.student.epochs, study_name=config.name
+        )
+        self._race = Race(
+            space.conditions,
+            [Arm(name) for name in config.search.baselines],
+            noise,
+            read_looks(ledger.notes()),
         )
         self._to_run_again: deque[int] = deque()
         for record in ledger.records:
@@ -60,6 +73,7 @@ class Study:
         resume: bool,
         inputs: Mapping[str, str],
         deadline_s: float | None = None,
+        noise: Noise | None = None,
     ) -> "Study":
         """Start a study, or go on with one.
 
@@ -71,6 +85,7 @@ class Study:
             resume: Go on where a ledger exists.
             inputs: Fingerprints of what the trials are trained on, by kind.
             deadline_s: Deal no new trial after so many seconds.
+            noise: How sure the scores of trials are; needed by a study that races its conditions.
 
         Raises:
             ArtifactError: A study is there and `resume` is false, or the ledger cannot be read.
@@ -97,7 +112,7 @@ class Study:
                 "config": plain_config(config),
             }
         )
-        return cls(config, space, ledger, deadline_s=deadline_s)
+        return cls(config, space, ledger, deadline_s=deadline_s, noise=noise)
 
     @classmethod
     def open(cls, config: StudyConfig, ledger_url: str) -> "Study":
@@ -122,6 +137,14 @@ class Study:
     def conditions(self) -> tuple[Condition, ...]:
         """What the study compares."""
         return self.space.conditions
+
+    @property
+    def looks(self) -> tuple[Look, ...]:
+        """When conditions were compared, and which of them stopped getting trials and why.
+
+        Empty where conditions are not raced.
+        """
+        return self._race.looks
 
     def trials(self) -> tuple[TrialRecord, ...]:
         """Return the records of all trials, by number; from memory."""
@@ -208,7 +231,9 @@ class Study:
             for condition in self.conditions:
                 if not dealt[arm, condition.name]:
                     return self._add_baseline(arm, condition)
-        condition = min(self.conditions, key=lambda each: dealt[Arm.SEARCH, each.name])
+        if self.config.search.conditions == "race" and self._race.take_look(records):
+            self._ledger.note({NOTE: self._race.to_json()})
+        condition = min(self._race.running, key=lambda each: dealt[Arm.SEARCH, each.name])
         drawn = propose(
             self.space,
             self.config.search,

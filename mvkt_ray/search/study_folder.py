@@ -63,6 +63,15 @@ class StudyFolder:
         return self.root / "trials"
 
     @property
+    def finals(self) -> Location:
+        """One folder per finals, named by its number; a second only by `mvkt finalize --again`."""
+        return self.root / "finals"
+
+    def final(self, number: int) -> "FinalsFolder":
+        """Return the folder of some finals by their number, from 1."""
+        return FinalsFolder(self.finals / f"{number:02d}")
+
+    @property
     def ray(self) -> Location:
         """Ray's own files."""
         return self.root / "ray"
@@ -73,9 +82,19 @@ class StudyFolder:
         return self.root / "logs"
 
     @property
+    def report_folder(self) -> Location:
+        """The answer, in all its forms."""
+        return self.root / "report"
+
+    @property
     def report(self) -> Location:
         """The answer, as JSON."""
-        return self.root / "report.json"
+        return self.report_folder / "report.json"
+
+    @property
+    def report_page(self) -> Location:
+        """The answer, as one HTML file."""
+        return self.report_folder / "index.html"
 
     def claim(self, *, resume: bool) -> None:
         """Raise unless a study may start, or go on, in this folder.
@@ -148,3 +167,39 @@ class StudyFolder:
         if not self.stages_file.exists():
             return {}
         return json.loads(self.stages_file.read_bytes())
+
+
+@dataclass(frozen=True, slots=True)
+class FinalsFolder:
+    """Paths of what is trained again and examined; the trials' own files are as in the search."""
+
+    root: Location
+
+    @property
+    def trials(self) -> Location:
+        """One folder per training, named by its number."""
+        return self.root / "trials"
+
+    def test(self, number: int) -> Location:
+        """Predictions of a trained student on the test split, beside those on validation."""
+        return self.trials / f"{number:05d}" / "test.arrow"
+
+    @property
+    def plan(self) -> Location:
+        """What is trained, as JSON for people; the ledger has what counts."""
+        return self.root / "plan.json"
+
+    @property
+    def knowledge(self) -> Location:
+        """What the teacher says of the training and validation recordings; with `refit` only."""
+        return self.root / "knowledge"
+
+    @property
+    def teacher_validation(self) -> Location:
+        """Predictions of the teacher on the validation split."""
+        return self.root / "teacher_validation.arrow"
+
+    @property
+    def teacher_test(self) -> Location:
+        """Predictions of the teacher on the test split."""
+        return self.root / "teacher_test.arrow"

@@ -30,7 +30,7 @@ def without_teacher(loader: TrainLoader) -> Lessons:
 
 
 def with_knowledge(loader: TrainLoader, knowledge: Knowledge, device: torch.device) -> Lessons:
-    """Return batches with what the teacher said of the very same crops."""
+    """Return batches with what the teacher said of the very same crops, or of their recordings."""
 
     def lessons(epoch: int) -> Iterator[Lesson]:
         for batch in loader.epoch(epoch):

@@ -1,37 +1,9 @@
-"""What a model is judged by: areas under the ROC curve, over recordings and not over windows.
+"""Scores of recordings from those of their windows.
 
 Shapes: N recordings, C classes, W windows.
 """
 
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-from scipy.stats import rankdata
 from torch import Tensor
-
-
-def auroc_per_class(labels_NC: NDArray[Any], scores_NC: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the area under the ROC curve of every class, float64 `[n_classes]`.
-
-    The area is the chance that a recording with the class scores above one without it, ties
-    counting one half (Mann-Whitney U from mid-ranks): what scikit-learn's `roc_auc_score` returns.
-
-    Args:
-        labels_NC: 1 where a recording has the class, else 0.
-        scores_NC: higher means more likely.
-
-    Returns:
-        NaN for a class that no recording has, or every one, and where a score is NaN.
-    """
-    positive_NC = np.asarray(labels_NC) > 0.5
-    n_positive_C = positive_NC.sum(axis=0, dtype=np.int64)
-    n_pairs_C = n_positive_C * (len(positive_NC) - n_positive_C)
-    if len(positive_NC) == 0:
-        return np.full(positive_NC.shape[1], np.nan)
-    ranks_NC = rankdata(scores_NC, axis=0)
-    wins_C = (ranks_NC * positive_NC).sum(axis=0) - n_positive_C * (n_positive_C + 1) / 2
-    return np.divide(wins_C, n_pairs_C, out=np.full(len(wins_C), np.nan), where=n_pairs_C > 0)
 
 
 def raise_to_windows(scores_NC: Tensor, window_scores_WC: Tensor, example_W: Tensor) -> None:

@@ -35,6 +35,7 @@ from mvkt_ray.training.process import (
     seeded,
 )
 from mvkt_ray.training.ranks import Ranks
+from mvkt_ray.training.refit import with_validation
 from mvkt_ray.training.seeds import derive_seed, trial_seed
 from mvkt_ray.training.teacher import KIND as TEACHER
 from mvkt_ray.training.teacher import open_teacher
@@ -55,7 +56,7 @@ class TrialInputs:
     """The teacher's; a student sees the same crops through its own leads."""
     student: StudentConfig
     knowledge: str | None
-    """Where the teacher's knowledge is; needed by `student.knowledge: cached`."""
+    """Where the teacher's knowledge is; needed by `student.knowledge: cached` and `record`."""
     teacher: str | None
     """Where the teacher is; needed by `student.knowledge: online`."""
     study_seed: int
@@ -63,7 +64,8 @@ class TrialInputs:
     """The folder that holds the trials' own."""
     precision: str
     refit: bool = False
-    """Train on the training and validation splits together."""
+    """Train on the training and validation splits together; `knowledge` is then of both, and what
+    a student scores on the validation split is on recordings that it has seen."""
 
     def writing_to(self, trials: str) -> "TrialInputs":
         """Return the same inputs with another folder for the trials' files."""
@@ -204,6 +206,8 @@ def _open(trial: Trial, inputs: TrialInputs) -> _Setting:
     shards = open_shards(inputs.shards)
     splits = open_training_splits(shards, inputs.task, inputs.folds, inputs.min_likelihood)
     check_validation(splits.val)
+    if inputs.refit:
+        splits = with_validation(splits)
     teacher = read_manifest(inputs.teacher, TEACHER).fingerprint if inputs.teacher else None
     facts = {
         "shards": shards.fingerprint,
@@ -256,13 +260,14 @@ def _lessons(setting: _Setting) -> tuple[Lessons, int]:
     inputs, loader = setting.inputs, setting.train_loader(setting.view)
     if setting.hyperparameters.kd_weight == 0 and setting.hyperparameters.clt_weight == 0:
         return without_teacher(loader), 0
-    if inputs.student.knowledge == "cached":
+    if inputs.student.knowledge != "online":
         knowledge = open_knowledge(
             _required(inputs.knowledge, "knowledge", "mvkt cache"),
             shards=setting.shards,
             teacher=setting.facts["teacher"],
             split=setting.splits.train,
             view=setting.view,
+            per_recording=inputs.student.knowledge == "record",
         )
         return with_knowledge(loader, knowledge, setting.device), knowledge.embedding_dim
     teacher = open_teacher(

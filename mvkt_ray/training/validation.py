@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mvkt_ray.data.loader import Batch
+from mvkt_ray.statistics.scores import auroc_per_class
 from mvkt_ray.training.learner import run_network
-from mvkt_ray.training.metrics import auroc_per_class, raise_to_windows
+from mvkt_ray.training.metrics import raise_to_windows
 from mvkt_ray.training.ranks import Ranks
 
 

@@ -1,136 +1,230 @@
-"""The report over a study whose trials are made up, so that every number in it can be told."""
+"""The report of a study before and after its finals: its schema, its invariants, what it claims."""
 
 import json
 import math
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import jsonschema
+import numpy as np
 import pytest
+from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
-from mvkt_ray.config import (
-    ParameterConfig,
-    PrunerConfig,
-    SearchConfig,
-    StudentConfig,
-    StudyConfig,
-)
-from mvkt_ray.config_file import write_study
-from mvkt_ray.delivery.report import build_report, write_report
-from mvkt_ray.errors import ArtifactError
+from mvkt_ray.delivery.report import build_report, report_schema, write_report
+from mvkt_ray.errors import ArtifactError, StaleArtifactError
 from mvkt_ray.location import Location
-from mvkt_ray.records import Arm, Trial, TrialResult, TrialState
-from mvkt_ray.search.space import SearchSpace
-from mvkt_ray.search.study import Study
+from mvkt_ray.search.finals_results import read_finals
 from mvkt_ray.search.study_folder import StudyFolder
+from mvkt_ray.training.trial_files import TrialFolder
 
-CONFIG = StudyConfig(
-    name="made-up",
-    seed=7,
-    student=StudentConfig(epochs=10),
-    space={"learning_rate": ParameterConfig(low=0.001, high=0.1, log=True)},
-    search=SearchConfig(
-        leads=("I", "II"), n_trials=9, sampler="random", pruner=PrunerConfig(kind="none")
-    ),
-)
+if TYPE_CHECKING:
+    from conftest import MakeStudy
 
-SEARCHED = [
-    ("I", TrialState.COMPLETE, 0.80),
-    ("II", TrialState.COMPLETE, 0.85),
-    ("I", TrialState.PRUNED, 0.95),
-    ("II", TrialState.COMPLETE, 0.82),
-    ("I", TrialState.FAILED, None),
-]
-"""In the order in which they are dealt; a pruned trial is no candidate, however good it was."""
-
-BASELINES = {
-    (Arm.STUDENT_ALONE, "I"): 0.70,
-    (Arm.STUDENT_ALONE, "II"): 0.84,
-    (Arm.PLAIN_KD, "I"): 0.75,
-    (Arm.PLAIN_KD, "II"): 0.90,
-}
+Copy = Callable[[StudyFolder], StudyFolder]
 
 
-def result_of(trial: Trial, searched: list[tuple[str, TrialState, float | None]]) -> TrialResult:
-    if trial.arm.is_baseline:
-        state, macro_auroc = TrialState.COMPLETE, BASELINES[trial.arm, trial.condition.name]
-    else:
-        lead, state, macro_auroc = searched.pop(0)
-        assert lead == trial.condition.name
-    per_class = {} if macro_auroc is None else {"MI": macro_auroc, "AF": math.nan}
-    return TrialResult(
-        number=trial.number,
-        state=state,
-        macro_auroc=macro_auroc,
-        per_class_auroc=per_class,
-        epochs=4 if state is TrialState.PRUNED else 10,
-        wall_s=2.0,
-        cpu_s=1.5,
+def without_time(report: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in report.items() if key != "made_at"}
+
+
+def differences(report: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every difference that a report might claim."""
+    for lead in report["leads"]:
+        yield from lead["gains"]
+    yield from report["lead_pairs"]
+    yield from report["mean_gains"]
+
+
+@pytest.fixture(scope="module")
+def reopened(make_study: "MakeStudy") -> dict[str, Any]:
+    """Finals of two seeds that were made twice, and of which one training diverged."""
+    diverged = frozenset({("plain_kd", "I", 1)})
+    return build_report(make_study(diverged=diverged, reason_again="a bug in the labels"))
+
+
+@pytest.fixture(scope="module")
+def begun(make_study: "MakeStudy") -> dict[str, Any]:
+    """A study of which four baselines have ended, and nothing else."""
+    return build_report(make_study(has_finals=False, n_trials_run=4))
+
+
+def test_every_report_is_as_its_schema_says(
+    final_report: dict[str, Any],
+    searched_report: dict[str, Any],
+    reopened: dict[str, Any],
+    begun: dict[str, Any],
+) -> None:
+    schema = report_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    for report in (final_report, searched_report, reopened, begun):
+        jsonschema.validate(report, schema)
+        json.dumps(report, allow_nan=False)
+
+
+def test_the_same_folder_gives_the_same_report(
+    final_study: StudyFolder, final_report: dict[str, Any]
+) -> None:
+    assert without_time(build_report(final_study)) == without_time(final_report)
+
+
+def test_leads_are_ranked_by_what_their_answers_scored_on_the_test_split(
+    final_study: StudyFolder, final_report: dict[str, Any]
+) -> None:
+    finals = read_finals(final_study)
+    assert finals is not None
+    labels = finals.test.labels_NC
+    expected = {
+        lead: np.mean([roc_auc_score(labels, scores) for scores in scores_RNC])
+        for (name, lead), scores_RNC in finals.test.scores.items()
+        if name == "chosen"
+    }
+    found = {lead["lead"]: lead["test"]["macro_auroc"] for lead in final_report["leads"]}
+    assert found == pytest.approx(expected)
+    assert list(found) == sorted(expected, key=lambda lead: -expected[lead])
+    assert [lead["rank"] for lead in final_report["leads"]] == [1, 2, 3, 4]
+    assert final_report["answer"]["ranked_on"] == "test"
+
+
+def test_scores_by_class_are_those_of_scikit_learn_with_thresholds_from_validation(
+    final_study: StudyFolder, final_report: dict[str, Any]
+) -> None:
+    finals = read_finals(final_study)
+    assert finals is not None
+    key, c = ("student_alone", "II"), 2
+    truth, scores_RN = finals.test.labels_NC[:, c], finals.test.scores[key][:, :, c]
+    known, said_RN = finals.validation.labels_NC[:, c], finals.validation.scores[key][:, :, c]
+    lead = next(lead for lead in final_report["leads"] if lead["lead"] == "II")
+    found = lead["contenders"]["student_alone"]["test"]["per_class"][finals.classes[c]]
+    assert found["n_positive"] == int(truth.sum())
+    assert found["auroc"] == pytest.approx(np.mean([roc_auc_score(truth, s) for s in scores_RN]))
+    assert found["average_precision"] == pytest.approx(
+        np.mean([average_precision_score(truth, s) for s in scores_RN])
     )
+    f1 = []
+    for scores_N, said_N in zip(scores_RN, said_RN, strict=True):
+        cuts = np.unique(said_N)
+        best = max(cuts, key=lambda cut: f1_score(known, said_N >= cut))
+        below = cuts[cuts < best].max(initial=0.0)
+        f1.append(f1_score(truth, scores_N >= (below + best) / 2))
+    assert found["f1"] == pytest.approx(np.mean(f1), abs=0.02)
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> StudyFolder:
-    folder = StudyFolder(Location.parse(tmp_path_factory.mktemp("delivery") / "study"))
-    folder.root.make_directory()
-    folder.study_file.write_bytes(write_study(CONFIG).encode())
-    folder.write_inputs({"shards": None, "teacher": None, "knowledge": None})
-    folder.add_stage_time("trials", 12.0)
-    space = SearchSpace.from_config(CONFIG, ("I", "II"))
-    study = Study.create_or_open(CONFIG, space, folder.ledger_url, resume=False, inputs={})
-    searched = list(SEARCHED)
-    while (trial := study.next_trial()) is not None:
-        study.finish(result_of(trial, searched))
-    study.close()
-    return folder
+def test_nothing_is_claimed_whose_corrected_interval_covers_zero(
+    final_report: dict[str, Any], reopened: dict[str, Any]
+) -> None:
+    for report in (final_report, reopened):
+        found = list(differences(report))
+        assert len(found) > 12
+        assert any(each["claimed"] for each in found)
+        for each in found:
+            low, high = each["ci_corrected"]
+            assert each["claimed"] == (low > 0 or high < 0) == (each["p_holm"] <= 0.05)
+            assert low <= each["ci"][0] <= each["difference"] <= each["ci"][1] <= high
+            assert each["p"] <= each["p_holm"]
 
 
-@pytest.fixture(scope="module")
-def report(folder: StudyFolder) -> dict[str, Any]:
-    return build_report(folder)
+def test_the_best_set_is_a_head_of_the_ranking_and_the_same_everywhere(
+    final_report: dict[str, Any],
+) -> None:
+    answer, leads = final_report["answer"], final_report["leads"]
+    members = [lead["lead"] for lead in leads if lead["in_best_set"]]
+    assert members == answer["best_set"] == final_report["best_set"] == ["V5", "II"]
+    assert answer["lead"] is None
+    assert answer["highest"] == leads[0]["lead"]
+    for lead in leads:
+        to_best = lead["difference_to_best"]
+        assert to_best["low"] <= min(0, to_best["difference"])
+        assert (to_best["high"] > 0) == lead["in_best_set"]
 
 
-def test_leads_are_ranked_by_their_best_trial_of_the_search(report: dict[str, Any]) -> None:
-    assert [row["lead"] for row in report["leads"]] == ["II", "I"]
-    assert [row["validation"]["macro_auroc"] for row in report["leads"]] == [0.85, 0.80]
+def test_before_finals_nothing_of_the_test_split_is_there_and_nothing_is_claimed(
+    searched_report: dict[str, Any],
+) -> None:
+    assert searched_report["finals"] is None
+    assert searched_report["test_split"]["opened"] == 0
+    assert searched_report["best_set"] == searched_report["lead_pairs"] == []
+    assert searched_report["teacher"]["test"] is None
+    for lead in searched_report["leads"]:
+        assert lead["test"] is lead["gain"] is lead["in_best_set"] is None
+        for contender in lead["contenders"].values():
+            assert contender["test"] is None
+    closed = searched_report["data"]["splits"]["test"]
+    assert closed["n_recordings"] > 0
+    assert closed["n_positive"] is closed["age_years"] is closed["sex"] is None
+    assert "nothing is claimed" in searched_report["answer"]["sentence"]
 
 
-def test_each_lead_stands_beside_its_baselines(report: dict[str, Any]) -> None:
-    for row in report["leads"]:
-        assert row["student_alone"]["macro_auroc"] == BASELINES[Arm.STUDENT_ALONE, row["lead"]]
-        assert row["plain_kd"]["macro_auroc"] == BASELINES[Arm.PLAIN_KD, row["lead"]]
+def test_before_finals_leads_are_ranked_by_their_best_trial_on_validation(
+    searched_report: dict[str, Any], searched_study: StudyFolder
+) -> None:
+    scores = [lead["validation"]["macro_auroc"] for lead in searched_report["leads"]]
+    assert scores == sorted(scores, reverse=True)
+    best = searched_report["leads"][0]
+    folder = TrialFolder.of(searched_study.trials, best["trial"])
+    value = json.loads(folder.result.read_bytes())
+    assert value["result"]["macro_auroc"] == best["validation"]["macro_auroc"]
+    assert value["trial"]["hyperparameters"] == best["hyperparameters"]
+    assert best["contenders"]["student_alone"]["hyperparameters"]["kd_weight"] == 0
 
 
-def test_the_trial_of_a_lead_is_the_one_with_its_number(report: dict[str, Any]) -> None:
-    best = report["leads"][0]
-    # Four baselines come first; of the searched ones, II's best is the second.
-    assert best["trial"] == best["validation"]["trial"] == 5
-    assert 0.001 <= best["hyperparameters"]["learning_rate"] <= 0.1
-    assert best["seeds"] == [7]
+def test_a_study_that_has_just_begun_has_nothing_to_rank(begun: dict[str, Any]) -> None:
+    assert begun["study_summary"]["state"] == "running"
+    assert "nothing to rank yet" in begun["answer"]["sentence"]
+    assert begun["answer"]["highest"] is begun["selection"] is None
+    for lead in begun["leads"]:
+        assert lead["trial"] is lead["validation"] is None
+        assert set(lead["contenders"]) == {"student_alone"}
 
 
-def test_a_class_without_an_auroc_is_null(report: dict[str, Any]) -> None:
-    assert report["leads"][0]["validation"]["per_class"] == {"MI": 0.85, "AF": None}
+def test_the_corrected_estimate_is_below_the_naive_one(searched_report: dict[str, Any]) -> None:
+    selection = searched_report["selection"]
+    best = searched_report["leads"][0]
+    assert selection["naive"] == pytest.approx(best["validation"]["macro_auroc"])
+    assert (selection["lead"], selection["trial"]) == (best["lead"], best["trial"])
+    assert selection["corrected"] < selection["naive"]
+    low, high = selection["ci"]
+    assert low < selection["corrected"] < high
+    # Sixteen were searched, of which those with number 15 and 23 were pruned.
+    assert selection["n_candidates"] == 14
 
 
-def test_the_cost_counts_every_trial(report: dict[str, Any]) -> None:
-    cost = report["cost"]
-    ended = {state: n for state, n in cost["trials"].items() if n}
-    assert ended == {"complete": 7, "pruned": 1, "failed": 1}
-    assert cost["trial_wall_s"] == 9 * 2.0
-    assert cost["trial_cpu_s"] == 9 * 1.5
-    assert cost["wall_s_of_failed_trials"] == 2.0
-    assert cost["epochs_trained"] == 8 * 10 + 4
-    assert cost["epochs_saved_by_pruning"] == 6
-    assert cost["stage_s"] == {"trials": 12.0}
+def test_a_contender_that_lost_a_seed_is_compared_over_the_other(reopened: dict[str, Any]) -> None:
+    lead = next(lead for lead in reopened["leads"] if lead["lead"] == "I")
+    over = {gain["over"]: gain for gain in lead["gains"]}
+    assert (over["plain_kd"]["n_seeds"], over["student_alone"]["n_seeds"]) == (1, 2)
+    assert lead["contenders"]["plain_kd"]["seeds"] == [0]
+    assert lead["seeds"] == [0, 1]
+    means = {gain["over"]: gain for gain in reopened["mean_gains"]}
+    assert (means["plain_kd"]["n_seeds"], means["plain_kd"]["n_leads"]) == (1, 4)
+    assert reopened["finals"]["n_trainings"] - reopened["finals"]["n_complete"] == 1
+    assert any("1 of 24 trainings of the finals diverged" in limit for limit in reopened["limits"])
 
 
-def test_it_says_which_split_it_is_from(report: dict[str, Any]) -> None:
-    assert report["ranked_on"] == "validation"
-    assert report["test_split_opened"] is False
-    assert "test" not in report["teacher"]
+def test_a_second_opening_is_told_with_its_reason(reopened: dict[str, Any]) -> None:
+    openings = reopened["test_split"]["openings"]
+    assert [each["reason"] for each in openings] == ["", "a bug in the labels"]
+    assert reopened["test_split"]["opened"] == 2
+    assert reopened["finals"]["number"] == 2
+    assert "looked at 2 times" in reopened["answer"]["sentence"]
+    assert any("a bug in the labels" in limit for limit in reopened["limits"])
 
 
-def test_what_is_written_is_what_is_returned_and_strict_json(folder: StudyFolder) -> None:
+def test_a_class_with_few_positives_is_marked_and_named(final_report: dict[str, Any]) -> None:
+    few = {
+        name
+        for name, scores in final_report["leads"][0]["test"]["per_class"].items()
+        if scores["too_few"]
+    }
+    counts = final_report["data"]["splits"]["test"]["n_positive"]
+    assert few == {name for name, n in counts.items() if n < 10} == {"AF"}
+    assert any("AF (8)" in limit for limit in final_report["limits"])
+
+
+def test_what_is_written_is_what_is_returned_and_strict_json(
+    final_study: StudyFolder, copy_of: Copy
+) -> None:
+    folder = copy_of(final_study)
     report = write_report(folder)
 
     def refuse(constant: str) -> None:
@@ -138,9 +232,64 @@ def test_what_is_written_is_what_is_returned_and_strict_json(folder: StudyFolder
 
     text = folder.report.read_bytes().decode()
     assert json.loads(text, parse_constant=refuse) == report
-    assert {"schema_version", "study", "task", "metric", "teacher", "leads", "cost"} <= set(report)
+    assert {"index.html", "leads.csv", "columns.csv"} <= set(folder.report_folder.names())
+    assert folder.report == folder.root / "report" / "report.json"
 
 
 def test_a_folder_without_a_study_has_no_report(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="holds no study"):
         build_report(StudyFolder(Location.parse(tmp_path)))
+
+
+def test_damaged_predictions_of_the_search_are_named(
+    searched_study: StudyFolder, copy_of: Copy
+) -> None:
+    folder = copy_of(searched_study)
+    path = TrialFolder.of(folder.trials, 8).validation
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(ArtifactError, match=r"00008/validation\.arrow of trial 8 cannot be read"):
+        build_report(folder)
+
+
+def test_without_the_predictions_of_a_trial_the_others_are_chosen_among(
+    searched_study: StudyFolder, copy_of: Copy
+) -> None:
+    folder = copy_of(searched_study)
+    TrialFolder.of(folder.trials, 8).validation.local_path.unlink()
+    assert build_report(folder)["selection"]["n_candidates"] == 13
+
+
+def test_predictions_that_were_changed_after_the_examination_are_refused(
+    final_study: StudyFolder, copy_of: Copy
+) -> None:
+    folder = copy_of(final_study)
+    files = folder.final(1)
+    files.test(0).write_bytes(files.test(1).read_bytes())
+    with pytest.raises(StaleArtifactError, match="changed after the examination"):
+        build_report(folder)
+
+
+def test_without_its_shards_a_study_still_has_a_report(
+    final_study: StudyFolder, final_report: dict[str, Any], copy_of: Copy
+) -> None:
+    folder = copy_of(final_study)
+    inputs = folder.read_inputs()
+    folder.write_inputs({**inputs, "shards": Location("/moved/away")})
+    report = build_report(folder)
+    jsonschema.validate(report, report_schema())
+    assert report["data"] is None
+    assert "/moved/away" in report["data_reason"]
+    assert report["leads"] == final_report["leads"]
+
+
+def test_every_number_is_finite(final_report: dict[str, Any]) -> None:
+    def numbers(value: Any) -> Iterator[float]:
+        if isinstance(value, dict):
+            value = list(value.values())
+        if isinstance(value, list):
+            for item in value:
+                yield from numbers(item)
+        elif isinstance(value, float):
+            yield value
+
+    assert all(math.isfinite(each) for each in numbers(final_report))

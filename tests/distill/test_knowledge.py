@@ -43,7 +43,9 @@ class Made:
     teacher: Network
     knowledge: Knowledge
 
-    def write(self, out: Path, teacher: Network | None = None) -> None:
+    def write(
+        self, out: Path, teacher: Network | None = None, *, per_recording: bool = False
+    ) -> None:
         write_knowledge(
             str(out),
             teacher=teacher or self.teacher,
@@ -53,6 +55,7 @@ class Made:
             teacher_fingerprint="the teacher",
             batch_size=64,
             device=torch.device("cpu"),
+            per_recording=per_recording,
         )
 
 
@@ -248,3 +251,62 @@ def test_knowledge_is_refused_with_all_that_it_was_not_made_from(made: Made) -> 
         open_knowledge(place, shards=made.shards, split=made.val)
     with pytest.raises(StaleArtifactError, match="view"):
         open_knowledge(place, shards=made.shards, view=replace(made.view, mean_mv=1.0))
+
+
+def means_in_a_loop(made: Made) -> tuple[Tensor, Tensor]:
+    """What the teacher says now of every crop of each recording, one recording at a time."""
+    grid = GridLoader(made.shards, made.train.rows, made.view, batch_size=1)
+    logits: dict[int, list[Tensor]] = {}
+    embeddings: dict[int, list[Tensor]] = {}
+    for batch in grid.batches():
+        with torch.no_grad():
+            logits_BC, embedding_BD = made.teacher(batch.signal_BLS)
+        logits.setdefault(int(batch.example_B), []).append(logits_BC[0])
+        embeddings.setdefault(int(batch.example_B), []).append(embedding_BD[0])
+    rows = [
+        [sum(said, torch.zeros_like(said[0])) / len(said) for said in of.values()]
+        for of in (logits, embeddings)
+    ]
+    return torch.stack(rows[0]), torch.stack(rows[1])
+
+
+def test_knowledge_of_recordings_is_the_mean_over_their_crops_cached_or_written_as_such(
+    made: Made, tmp_path: Path
+) -> None:
+    made.write(tmp_path / "recordings", per_recording=True)
+    written = open_knowledge(str(tmp_path / "recordings"), shards=made.shards, per_recording=True)
+    reduced = open_knowledge(str(made.folder / "knowledge"), shards=made.shards, per_recording=True)
+    example, crop = torch.tensor([5, 0, 7, 5]), torch.tensor([0, 3, 1, 2])
+    expected = [table[example] for table in means_in_a_loop(made)]
+    for knowledge in (written, reduced):
+        assert knowledge.embedding_dim == made.teacher.embedding_dim
+        for said, wanted in zip(knowledge.gather(example, crop), expected, strict=True):
+            torch.testing.assert_close(said, wanted, rtol=1e-3, atol=2e-4)
+    assert len(written.logits_RC) == len(made.train)
+
+
+def test_mean_logits_are_what_the_classifier_makes_of_the_mean_embedding(made: Made) -> None:
+    knowledge = made.knowledge.of_recordings()
+    everyone = torch.arange(len(made.train))
+    logits, embedding = knowledge.gather(everyone, torch.zeros_like(everyone))
+    with torch.no_grad():
+        torch.testing.assert_close(made.teacher.classifier(embedding), logits, rtol=0, atol=5e-3)
+
+
+def test_knowledge_of_recordings_is_as_small_as_predicted_and_has_no_crops_to_give(
+    made: Made, tmp_path: Path
+) -> None:
+    made.write(tmp_path / "recordings", per_recording=True)
+    manifest = verify_artifact(tmp_path / "recordings")
+    predicted = knowledge_size_bytes(
+        len(made.train),
+        len(made.train.classes),
+        made.teacher.embedding_dim,
+        n_recordings=len(made.train),
+    )
+    written = sum(entry.size_bytes for entry in manifest.files.values())
+    assert written == pytest.approx(predicted, rel=0.1)
+    with pytest.raises(StaleArtifactError, match="says nothing of single crops"):
+        open_knowledge(str(tmp_path / "recordings"), shards=made.shards)
+    crops = verify_artifact(made.folder / "knowledge")
+    assert crops.fingerprint != manifest.fingerprint

@@ -128,7 +128,7 @@ def case_infonce(rows: tuple[int, int]) -> dict[str, Tensor]:
     """The loss itself, with gradients to both projections."""
     generator = torch.Generator().manual_seed(2)
     results: dict[str, Tensor] = {}
-    for rule in ("disjoint", "first_label", "any"):
+    for rule in ("disjoint", "first_label", "any", "authors"):
         student_JP, teacher_JP = functional.normalize(
             torch.randn(2, J, 6, generator=generator), dim=2
         )

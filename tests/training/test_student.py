@@ -17,6 +17,7 @@ from sklearn.metrics import roc_auc_score
 
 from mvkt_ray.artifacts import MANIFEST_NAME, read_manifest
 from mvkt_ray.config import StudentConfig
+from mvkt_ray.distill.knowledge import write_knowledge
 from mvkt_ray.errors import (
     ArtifactError,
     ConfigError,
@@ -27,6 +28,7 @@ from mvkt_ray.errors import (
 from mvkt_ray.models import build_network
 from mvkt_ray.records import Arm, Decision, EpochMetrics, TrialResult, TrialState
 from mvkt_ray.training.student import failed_result, run_trial, trial_seed
+from mvkt_ray.training.teacher import open_teacher
 
 if TYPE_CHECKING:
     from conftest import TinyStudy
@@ -182,6 +184,36 @@ def test_cached_and_online_knowledge_give_the_same_curve(
         run_trial(trial, inputs, listening(curve))
     for cached, online in zip(*curves.values(), strict=True):
         assert cached.losses == pytest.approx(dict(online.losses), rel=2e-3)
+
+
+def test_knowledge_of_recordings_teaches_every_crop_the_same(
+    tiny_study: "TinyStudy", go_on: Report, tmp_path: Path
+) -> None:
+    student = StudentConfig(epochs=2, knowledge="record")
+    trial = tiny_study.trial()
+    from_crops: list[EpochMetrics] = []
+    run_trial(trial, tiny_study.trials_in(tmp_path / "a", student=student), listening(from_crops))
+    teacher = open_teacher(str(tiny_study.folder / "teacher"))
+    write_knowledge(
+        str(tmp_path / "knowledge"),
+        teacher=teacher.network,
+        shards=tiny_study.shards,
+        split=tiny_study.splits.train,
+        view=tiny_study.inputs.view,
+        teacher_fingerprint=teacher.fingerprint,
+        per_recording=True,
+    )
+    as_written: list[EpochMetrics] = []
+    inputs = tiny_study.trials_in(
+        tmp_path / "b", student=student, knowledge=str(tmp_path / "knowledge")
+    )
+    run_trial(trial, inputs, listening(as_written))
+    of_crops: list[EpochMetrics] = []
+    cached = StudentConfig(epochs=2)
+    run_trial(trial, tiny_study.trials_in(tmp_path / "c", student=cached), listening(of_crops))
+    for one, other, crops in zip(from_crops, as_written, of_crops, strict=True):
+        assert one.losses == pytest.approx(dict(other.losses), rel=2e-3)
+        assert one.losses["kd"] != pytest.approx(crops.losses["kd"], rel=2e-3)
 
 
 def test_the_student_alone_needs_no_teacher(

@@ -1,0 +1,1 @@
+"""What `benchmarks/results.py` computes and writes; see there."""

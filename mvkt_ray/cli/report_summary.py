@@ -1,0 +1,144 @@
+"""The report in a terminal: the answer, the ranked leads, their classes, what it cost."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from mvkt_ray.cli.console import duration, facts, grid, heading, score
+
+CLASSES_SHOWN = 9
+"""More columns than these do not fit a terminal; the page has all."""
+
+MEMBER = "*"
+"""Marks a lead that cannot be told from the best."""
+
+Report = Mapping[str, Any]
+
+
+def summarize(report: Report, page: str) -> list[RenderableType]:
+    """Draw a report for people.
+
+    Args:
+        report: as `report.json` has it.
+        page: path of the HTML page.
+    """
+    is_final = report["answer"]["ranked_on"] == "test"
+    title = f"Study {report['study']}, task {report['task']}"
+    answer = Text(report["answer"]["sentence"], style="" if is_final else "yellow")
+    shown: list[RenderableType] = [heading(title), answer]
+    shown.append(_examined(report) if is_final else _searched(report))
+    shown.extend(_per_class(report, "test" if is_final else "validation"))
+    shown.append(facts(_facts(report, page)))
+    return shown
+
+
+def _examined(report: Report) -> RenderableType:
+    """Rank on the test split, with intervals and what the teacher bought."""
+    numbers = ["", "macro AUROC", "to the best", "gain"]
+    columns = ["", "lead", "macro AUROC", "95 % interval", "to the best", "gain", "corrected"]
+    table = grid(["", *columns], right=numbers)
+    for lead in report["leads"]:
+        test, gain, to_best = lead["test"], lead["gain"], lead["difference_to_best"]
+        table.add_row(
+            Text(MEMBER if lead["in_best_set"] else "", "bold green"),
+            str(lead["rank"]),
+            Text(lead["lead"], "bold"),
+            Text(_macro(test), "bold green" if lead["in_best_set"] else ""),
+            _interval(test and test["ci"]),
+            "-" if to_best is None else f"{to_best['difference']:+.3f}",
+            "-" if gain is None else Text(_signed(gain), "bold" if gain["claimed"] else ""),
+            "-" if gain is None else _interval(gain["ci_corrected"], signed=True),
+        )
+    return table
+
+
+def _searched(report: Report) -> RenderableType:
+    """Rank on the validation split, beside the baselines; nothing is claimed."""
+    columns = ["", "lead", "macro AUROC", "corrected", "alone", "plain KD", "trials", "trial"]
+    table = grid(columns, right=["", *columns[2:]])
+    for lead in report["leads"]:
+        validation = lead["validation"]
+        table.add_row(
+            str(lead["rank"]),
+            Text(lead["lead"], "bold"),
+            _macro(validation),
+            score(None if validation is None else validation["corrected"]),
+            _macro(_contender(lead, "student_alone")),
+            _macro(_contender(lead, "plain_kd")),
+            str(lead["search"]["n_trials"]),
+            "-" if lead["trial"] is None else f"#{lead['trial']}",
+        )
+    return table
+
+
+def _per_class(report: Report, split: str) -> list[RenderableType]:
+    names = list(report["classes"])
+    if not names or len(names) > CLASSES_SHOWN:
+        return []
+    table = grid(["lead", *names], right=names)
+    for lead in report["leads"]:
+        if lead[split] is not None:
+            table.add_row(Text(lead["lead"], "bold"), *_classes(lead[split], names))
+    if report["teacher"] is not None and report["teacher"][split] is not None:
+        table.add_row(Text("teacher", "dim"), *_classes(report["teacher"][split], names))
+    return [heading(f"AUROC by class, {split} split"), table]
+
+
+def _facts(report: Report, page: str) -> dict[str, object]:
+    cost = report["cost"]
+    ended = ", ".join(f"{n} {state}" for state, n in cost["trials"].items() if n)
+    rows: dict[str, object] = {}
+    if report["best_set"]:
+        rows[MEMBER] = "cannot be told from the best (95 %, over all leads)"
+    if report["mean_gain"] is not None:
+        over = report["mean_gain"]["over"].replace("_", " ")
+        rows["gain"] = f"over {over}; bold where its corrected interval leaves out 0"
+    if report["teacher"] is not None:
+        rows["teacher"] = _teacher(report["teacher"])
+    rows["trials"] = ended or "none has ended"
+    gpu = f", {duration(cost['total_gpu_s'])} of GPU time" if cost["total_gpu_s"] else ""
+    rows["cost"] = (
+        f"{duration(cost['total_wall_s'])} of training, {duration(cost['total_cpu_s'])} of CPU "
+        f"time{gpu}; saved {duration(cost['saved_by_pruning_s'])} by pruning"
+    )
+    if cost["stage_s"]:
+        rows["stages"] = ", ".join(f"{name} {duration(s)}" for name, s in cost["stage_s"].items())
+    opened = report["test_split"]["opened"]
+    times = {0: "never opened", 1: "opened once"}
+    rows["test split"] = times.get(opened, f"opened {opened} times")
+    rows["report"] = page
+    return rows
+
+
+def _teacher(teacher: Mapping[str, Any]) -> str:
+    parts = [f"{score(teacher['validation']['macro_auroc'])} on validation"]
+    if teacher["test"] is not None:
+        parts.insert(0, f"{score(teacher['test']['macro_auroc'])} on test")
+    return f"macro AUROC {', '.join(parts)}, with {len(teacher['leads'])} leads"
+
+
+def _contender(lead: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
+    contender = lead["contenders"].get(name)
+    return None if contender is None else contender["validation"]
+
+
+def _classes(scores: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    values = (scores["per_class"].get(name) for name in names)
+    return [score(each["auroc"] if isinstance(each, Mapping) else each) for each in values]
+
+
+def _macro(part: Mapping[str, Any] | None) -> str:
+    return score(None if part is None else part["macro_auroc"])
+
+
+def _signed(gain: Mapping[str, Any]) -> str:
+    return f"{gain['difference']:+.3f}"
+
+
+def _interval(bounds: Sequence[float] | None, *, signed: bool = False) -> str:
+    if bounds is None:
+        return "-"
+    low, high = (f"{bound:+.3f}" if signed else f"{bound:.3f}" for bound in bounds)
+    return f"{low} to {high}"

@@ -1,0 +1,108 @@
+"""The test split, which only the examination of a study's finals may open.
+
+`[tool.importlinter]` lets one module import this one: `mvkt_ray.search.examine`. Everything that
+trains, chooses or reports gets `open_training_splits`, which counts the test split and no more.
+
+Reads: the small columns of a shard set.
+"""
+
+from dataclasses import asdict
+from typing import Protocol
+
+import numpy as np
+
+from mvkt_ray.artifacts import fingerprint_of
+from mvkt_ray.config import FoldsConfig
+from mvkt_ray.data.shards import Shards
+from mvkt_ray.data.splits import Split, open_training_splits
+from mvkt_ray.data.tasks import Task
+from mvkt_ray.errors import DataError
+
+NAME = "test"
+
+
+class WrittenOpening(Protocol):
+    """What a ledger has of an opening before the split is opened."""
+
+    @property
+    def shards(self) -> str:
+        """Fingerprint of the shards that it is for."""
+        ...
+
+    @property
+    def split(self) -> str:
+        """Fingerprint of task, folds and least likelihood."""
+        ...
+
+    @property
+    def n_recordings(self) -> int:
+        """That the split has."""
+        ...
+
+    @property
+    def completed_at(self) -> str | None:
+        """When it was over; None while it goes on."""
+        ...
+
+
+def open_test_split(
+    shards: Shards,
+    task: Task,
+    folds: FoldsConfig,
+    min_likelihood: float,
+    opening: WrittenOpening | None,
+) -> Split:
+    """Return the test split, against an opening that was written into the ledger.
+
+    Args:
+        shards: Opened with the leads that will be used.
+        task: Recordings without a label of it are left out.
+        folds: Which folds make which split.
+        min_likelihood: Codes below it do not count.
+        opening: Made for these shards and this split, and not over.
+
+    Raises:
+        DataError: There is no opening, it is over, or it was made for something else; or a patient
+            is in two folds.
+    """
+    if opening is None:
+        raise DataError(
+            "the test split is closed: no opening was written into the ledger. It is opened by "
+            "`mvkt finalize` alone, once, when every choice has been made."
+        )
+    if opening.completed_at is not None:
+        raise DataError(
+            f"the test split is closed again: this opening was over at {opening.completed_at}. "
+            "Read the predictions that it left, or open it anew: "
+            '`mvkt finalize --again "reason"`.'
+        )
+    asked = {
+        "shards": shards.fingerprint,
+        "split": fingerprint_of([task.to_json(), asdict(folds), min_likelihood]),
+    }
+    for kind, fingerprint in asked.items():
+        written = getattr(opening, kind)
+        if written != fingerprint:
+            raise DataError(
+                f"the test split stays closed: the opening was written for {kind} {written[:12]}, "
+                f"but {kind} {fingerprint[:12]} is asked for. Examine with the data that the "
+                "study was searched on."
+            )
+    # The same checks as for training, of patients and of empty splits.
+    training = open_training_splits(shards, task, folds, min_likelihood)
+    labels = shards.labels(task, min_likelihood)
+    usable = (labels.sum(1) > 0) & shards.has_all_leads()
+    rows = np.flatnonzero(np.isin(shards.folds(), folds.test) & usable)
+    if not len(rows) == training.n_test == opening.n_recordings:
+        raise DataError(
+            f"the test split has {len(rows)} recordings, but was opened for "
+            f"{opening.n_recordings}. Examine with the leads and the data that it was opened with."
+        )
+    return Split(
+        name=NAME,
+        rows=rows,
+        labels=labels[rows],
+        record_ids=shards.column("record_id").take(rows).to_numpy(),
+        patient_ids=shards.column("patient_id").take(rows).to_numpy(),
+        classes=task.classes,
+    )

@@ -1,0 +1,189 @@
+"""The answer in a few sentences that a physician understands: what may be said, and no more.
+
+Before finals: what the search has seen on validation, that this is optimistic, and that nothing is
+claimed. After: the leads that may be the best, and whether the teacher's help is shown.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mvkt_ray.delivery.plain import enumerate_names, signed
+
+GROUPS = {
+    "superdiagnostic": "diagnostic groups",
+    "subdiagnostic": "diagnostic subgroups",
+    "diagnostic": "diagnoses",
+    "form": "findings of form",
+    "rhythm": "rhythms",
+    "icbeb9": "rhythm and conduction classes",
+    "cinc26": "diagnoses of the Challenge",
+}
+"""How the classes of a task are called; of others, classes."""
+
+IN_WORDS = {
+    "student_alone": "The teacher's help",
+    "plain_kd": "This way of distilling, compared with plain distillation,",
+}
+
+LISTED = 6
+"""Of more leads than these, the number is said."""
+
+
+def sentences_before_finals(report: Mapping[str, Any]) -> list[str]:
+    """Say what the search has seen so far, and that nothing is claimed."""
+    summary, leads = report["study_summary"], report["leads"]
+    is_running = summary["state"] == "running"
+    so_far = f"{summary['n_ended']} of {summary['n_trials']} trials have ended"
+    scored = [lead for lead in leads if lead["validation"] is not None]
+    if not scored:
+        why = f"So far {so_far}" if is_running else f"The search is over: {so_far}"
+        return [
+            f"{why}, and none of the search has been trained to the end: there is nothing to rank "
+            "yet."
+        ]
+    best = scored[0]
+    found = [
+        f"{f'So far ({so_far})' if is_running else 'In the search'} the highest mean AUROC over "
+        f"{_classes(report)} is {_score(best['validation']['macro_auroc'])}, of a model that sees "
+        f"{_lead(best)} alone.",
+        "It was measured on the validation recordings, on which it was also chosen: the number is "
+        f"optimistic{_corrected(report['selection'])}, and nothing is claimed of which lead is "
+        "best or of what the teacher's help is worth.",
+        "`mvkt finalize` examines every lead, once, on recordings that were kept apart.",
+    ]
+    return found + _warnings(report)
+
+
+def sentences_after_finals(report: Mapping[str, Any]) -> list[str]:
+    """Say what the test split showed."""
+    ranked = [lead for lead in report["leads"] if lead["in_best_set"] is not None]
+    if not ranked:
+        return [
+            "No training of the finals' answer was completed, so no lead can be ranked; `mvkt "
+            "finalize` says which failed.",
+            *_warnings(report),
+        ]
+    first = ranked[0]
+    return [
+        _first_sentence(report, first),
+        _which_are_best(report, ranked),
+        *_what_the_teacher_bought(report, first),
+        *_warnings(report),
+    ]
+
+
+def _first_sentence(report: Mapping[str, Any], first: Mapping[str, Any]) -> str:
+    test, split = first["test"], report["test_split"]
+    teacher = report["teacher"]
+    ceiling = ""
+    if teacher is not None and teacher["test"] is not None:
+        n_leads = len(teacher["leads"])
+        sees = "the same lead" if n_leads == 1 else f"{n_leads} leads"
+        ceiling = f"; the teacher, which sees {sees}, has {_score(teacher['test']['macro_auroc'])}"
+    return (
+        f"On {split['n_recordings']} recordings of {split['n_patients']} patients kept apart until "
+        f"the end, a model that sees {_lead(first)} alone detects {_classes(report)} with a mean "
+        f"AUROC of {_score(test['macro_auroc'])} (95 % interval {_interval(test['ci'])}{ceiling})."
+    )
+
+
+def _which_are_best(report: Mapping[str, Any], ranked: Sequence[Mapping[str, Any]]) -> str:
+    first, names = ranked[0]["lead"], list(report["best_set"])
+    if len(ranked) == 1:
+        return f"{first} is the only lead that was examined, so nothing is said of others."
+    if names == [first]:
+        return (
+            f"With 95 % confidence {first} is the best of the {len(ranked)} leads that were "
+            "compared."
+        )
+    others = [name for name in names if name != first]
+    if len(names) == len(ranked):
+        return (
+            f"None of the {len(ranked)} leads that were compared can be told from the best, so no "
+            "single lead is named best."
+        )
+    return (
+        f"{_listed(others)} cannot be told apart from it (95 % confidence), so no single lead is "
+        "named best."
+    )
+
+
+def _what_the_teacher_bought(report: Mapping[str, Any], first: Mapping[str, Any]) -> list[str]:
+    said: list[str] = []
+    gain, mean = first["gain"], report["mean_gain"]
+    if gain is not None:
+        what = IN_WORDS.get(gain["over"], f"The answer, compared with `{gain['over']}`,")
+        said.append(f"{what} is worth {_difference(gain)} for {first['lead']}: {_verdict(gain)}.")
+    if mean is not None and mean["n_leads"] > 1:
+        what = "it" if said and gain is not None and gain["over"] == mean["over"] else None
+        subject = what or IN_WORDS.get(mean["over"], f"The answer, compared with `{mean['over']}`,")
+        said.append(
+            f"{subject[0].upper()}{subject[1:]} is worth {_difference(mean)} on average over "
+            f"{mean['n_leads']} leads: {_verdict(mean)}."
+        )
+    return said
+
+
+def _warnings(report: Mapping[str, Any]) -> list[str]:
+    said: list[str] = []
+    opened = report["test_split"]["opened"]
+    if report["finals"] is not None and opened > 1:
+        said.append(
+            f"The test recordings were looked at {opened} times, so they were not kept apart for "
+            "the last of it: its numbers may be optimistic."
+        )
+    if report["answer"]["is_synthetic"]:
+        said.append(
+            "These recordings are made up by a program: this is a demonstration, and says nothing "
+            "about ECGs."
+        )
+    return said
+
+
+def _verdict(gain: Mapping[str, Any]) -> str:
+    if not gain["claimed"]:
+        return "not shown"
+    return "shown" if gain["difference"] > 0 else "shown to be a loss"
+
+
+def _difference(gain: Mapping[str, Any]) -> str:
+    corrected = gain["ci_corrected"]
+    if corrected is None:
+        return signed(gain["difference"])
+    low, high = (signed(end) for end in corrected)
+    return f"{signed(gain['difference'])} (corrected 95 % interval {low} to {high})"
+
+
+def _classes(report: Mapping[str, Any]) -> str:
+    left_out = next(
+        (lead["test"]["left_out"] for lead in report["leads"] if lead["test"] is not None), []
+    )
+    n_classes = len(report["classes"]) - len(left_out)
+    name = GROUPS.get(report["task"], "classes")
+    return f"the {n_classes} {name}" if n_classes != 1 else "one class"
+
+
+def _lead(lead: Mapping[str, Any]) -> str:
+    names = lead["leads"]
+    return f"lead{'s' if len(names) > 1 else ''} {enumerate_names(names)}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return enumerate_names(list(names)) if len(names) <= LISTED else f"{len(names)} other leads"
+
+
+def _corrected(selection: Mapping[str, Any] | None) -> str:
+    if selection is None or selection["corrected"] is None or selection["n_candidates"] < 2:
+        return ""
+    return (
+        f" (corrected for the choice among {selection['n_candidates']} trials: "
+        f"{_score(selection['corrected'])})"
+    )
+
+
+def _interval(bounds: Sequence[float] | None) -> str:
+    return "not defined" if bounds is None else f"{_score(bounds[0])} to {_score(bounds[1])}"
+
+
+def _score(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.3f}"

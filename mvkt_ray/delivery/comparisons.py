@@ -1,0 +1,195 @@
+"""Which differences between contenders the test split shows, each corrected over its family.
+
+Three families, each corrected by Holm: the gains of the answer over every other contender of every
+lead; leads against leads; and, for every other contender, the mean of its gains over the leads.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mvkt_ray.delivery.evidence import LEVEL, TEACHER, Evidence, Resampled
+from mvkt_ray.delivery.plain import ends, number
+from mvkt_ray.search.finals_results import Key
+from mvkt_ray.statistics.gains import Difference, correct_together, paired_differences
+from mvkt_ray.statistics.intervals import percentile_interval
+
+ALONE = "student_alone"
+"""The contender without a teacher: gains are, first of all, over it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MeanGain:
+    """The mean over leads of the answer's gains over one other contender."""
+
+    difference: Difference
+    n_seeds: int
+    n_leads: int
+    n_positive_leads: int
+
+
+def gains_of_answer(evidence: Evidence) -> dict[Key, tuple[Difference, int]]:
+    """Return the gain of each lead's answer over every other contender, and the seeds of both."""
+    found: list[tuple[Key, Difference, int]] = []
+    for seeds in dict.fromkeys(evidence.seeds(key) for key in evidence.finals.test.seeds):
+        others = [
+            key
+            for lead in evidence.leads
+            for key in evidence.contenders(lead)
+            if key != evidence.answer(lead)
+            and evidence.can_be_compared(key)
+            and evidence.seeds(key) == seeds
+        ]
+        if not others:
+            continue
+        resampled = evidence.over(seeds)
+        pairs = [
+            (resampled.position(evidence.answer(key[1])), resampled.position(key)) for key in others
+        ]
+        differences = _differences(resampled, pairs)
+        found += [
+            (key, difference, len(seeds))
+            for key, difference in zip(others, differences, strict=True)
+        ]
+    family = correct_together([difference for _, difference, _ in found], LEVEL)
+    return {
+        key: (difference, n_seeds)
+        for (key, _, n_seeds), difference in zip(found, family, strict=True)
+    }
+
+
+def lead_against_lead(
+    evidence: Evidence, leads: Sequence[str]
+) -> list[tuple[str, str, Difference]]:
+    """Return all pairs of leads, the better one first.
+
+    Args:
+        evidence: The contenders.
+        leads: Ranked, the best first.
+    """
+    if len(leads) < 2:
+        return []
+    resampled = evidence.over(evidence.ranking_seeds)
+    at = [resampled.position(evidence.answer(lead)) for lead in leads]
+    places = [(i, j) for i in range(len(leads)) for j in range(i + 1, len(leads))]
+    differences = _differences(resampled, [(at[i], at[j]) for i, j in places])
+    return [
+        (leads[i], leads[j], difference)
+        for (i, j), difference in zip(places, differences, strict=True)
+    ]
+
+
+def mean_gains(evidence: Evidence) -> dict[str, MeanGain]:
+    """Return the mean gains over the leads, by the contender that they are over."""
+    made: dict[str, MeanGain] = {}
+    for name in dict.fromkeys(contender.name for contender in evidence.finals.plan):
+        if name != evidence.finals.answer and (gain := _mean_gain(evidence, name)) is not None:
+            made[name] = gain
+    family = correct_together([gain.difference for gain in made.values()], LEVEL)
+    return {
+        name: MeanGain(
+            difference=difference,
+            n_seeds=gain.n_seeds,
+            n_leads=gain.n_leads,
+            n_positive_leads=gain.n_positive_leads,
+        )
+        for (name, gain), difference in zip(made.items(), family, strict=True)
+    }
+
+
+def gap_closed(evidence: Evidence, leads: Sequence[str]) -> dict[str, Any] | None:
+    """Return how much of the distance from student alone to teacher the answer goes.
+
+    Over several leads it is the ratio of the means. None where no student alone was compared.
+    """
+    shared = _shared(evidence, ALONE, leads)
+    if evidence.finals.answer == ALONE or shared is None:
+        return None
+    resampled, with_alone = shared
+    areas = resampled.areas
+    answers = [resampled.position(evidence.answer(lead)) for lead in with_alone]
+    alone = [resampled.position((ALONE, lead)) for lead in with_alone]
+    teacher = resampled.position(TEACHER)
+    scores, values, seeds = (
+        np.stack([of[answers].mean(0), of[alone].mean(0), of[teacher]])
+        for of in (areas.macro_K, areas.macro_BK.T, areas.macro_KR)
+    )
+    gap = paired_differences(scores, values.T, [(2, 1)], level=LEVEL, seeds_KR=seeds)[0]
+    told = {"gap": gap.difference, "gap_ci": ends(gap.interval)}
+    if gap.interval.low <= 0:
+        reason = (
+            "The teacher is not shown to be better than the student alone, so there is no gap "
+            "to close."
+        )
+        return {"fraction": None, "ci": None, **told, "reason": reason}
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio_B = (values[0] - values[1]) / (values[2] - values[1])
+    return {
+        "fraction": number((scores[0] - scores[1]) / gap.difference),
+        "ci": ends(percentile_interval(ratio_B[np.isfinite(ratio_B)], LEVEL)),
+        **told,
+        "reason": None,
+    }
+
+
+def describe_difference(over: str, difference: Difference, n_seeds: int) -> dict[str, Any]:
+    """Return a difference as the report has it."""
+    return {
+        "over": over,
+        "difference": difference.difference,
+        "ci": ends(difference.interval),
+        "ci_corrected": ends(difference.corrected),
+        "p": difference.p,
+        "p_holm": difference.p_holm,
+        "claimed": difference.claimed,
+        "n_seeds": n_seeds,
+    }
+
+
+def _differences(resampled: Resampled, pairs: Sequence[tuple[int, int]]) -> list[Difference]:
+    areas = resampled.areas
+    return paired_differences(
+        areas.macro_K, areas.macro_BK, pairs, level=LEVEL, seeds_KR=areas.macro_KR
+    )
+
+
+def _shared(
+    evidence: Evidence, name: str, leads: Sequence[str]
+) -> tuple[Resampled, list[str]] | None:
+    """Return the leads that have a contender, over the seeds that it has for all of them."""
+    keys = [(name, lead) for lead in leads if (name, lead) in evidence.finals.test.seeds]
+    keys = [key for key in keys if evidence.can_be_compared(key)]
+    if not keys:
+        return None
+    seeds = set.intersection(*(set(evidence.seeds(key)) for key in keys))
+    return (evidence.over(tuple(sorted(seeds))), [lead for _, lead in keys]) if seeds else None
+
+
+def _mean_gain(evidence: Evidence, name: str) -> MeanGain | None:
+    shared = _shared(evidence, name, evidence.leads)
+    if shared is None:
+        return None
+    resampled, leads = shared
+    areas = resampled.areas
+    answers = [resampled.position(evidence.answer(lead)) for lead in leads]
+    others = [resampled.position((name, lead)) for lead in leads]
+
+    def both(of_K: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.stack([of_K[answers].mean(0), of_K[others].mean(0)])
+
+    difference = paired_differences(
+        both(areas.macro_K),
+        both(areas.macro_BK.T).T,
+        [(0, 1)],
+        level=LEVEL,
+        seeds_KR=both(areas.macro_KR),
+    )[0]
+    return MeanGain(
+        difference=difference,
+        n_seeds=len(resampled.seeds),
+        n_leads=len(leads),
+        n_positive_leads=int((areas.macro_K[answers] > areas.macro_K[others]).sum()),
+    )

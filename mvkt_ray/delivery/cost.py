@@ -1,0 +1,126 @@
+"""What a study took, what was saved, and what was wasted; estimates say what they rest on."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from mvkt_ray.config import WorkersConfig
+from mvkt_ray.delivery.material import ReportMaterial
+from mvkt_ray.records import Trial, TrialResult, TrialState
+from mvkt_ray.search.trial_record import TrialRecord
+
+_SPENT_IN_VAIN = (TrialState.FAILED, TrialState.DIVERGED)
+
+
+def describe_cost(material: ReportMaterial) -> dict[str, Any]:
+    """Return the report's `cost`: seconds of wall clock, CPU and GPU, by what they were for."""
+    records = material.records
+    finals = () if material.finals is None else material.finals.records
+    trial_gpus, teacher_gpus = (
+        _gpus(material.config.resources.trial),
+        _gpus(material.config.resources.teacher),
+    )
+    searched, final = _ended(records), _ended(finals)
+    teacher_wall_s, teacher_cpu_s = _teacher_seconds(material)
+    wall_s, cpu_s = _total(r.wall_s for r in searched), _total(r.cpu_s for r in searched)
+    final_wall_s, final_cpu_s = _total(r.wall_s for r in final), _total(r.cpu_s for r in final)
+    wasted_s = _total(r.wall_s for r in (*searched, *final) if r.state in _SPENT_IN_VAIN)
+    gpu_s, final_gpu_s = round(wall_s * trial_gpus, 3), round(final_wall_s * trial_gpus, 3)
+    teacher_gpu_s = None if teacher_wall_s is None else round(teacher_wall_s * teacher_gpus, 3)
+    states = Counter(record.state.value for record in records)
+    epochs = material.config.student.epochs
+    pruned = [r for r in searched if r.state is TrialState.PRUNED]
+    return {
+        "trials": {state.value: states[state.value] for state in TrialState},
+        "trial_wall_s": wall_s,
+        "trial_cpu_s": cpu_s,
+        "trial_gpu_s": gpu_s,
+        "final_wall_s": final_wall_s,
+        "final_cpu_s": final_cpu_s,
+        "final_gpu_s": final_gpu_s,
+        "teacher_wall_s": teacher_wall_s,
+        "teacher_cpu_s": teacher_cpu_s,
+        "teacher_gpu_s": teacher_gpu_s,
+        "total_wall_s": _total((wall_s, final_wall_s, teacher_wall_s or 0.0)),
+        "total_cpu_s": _total((cpu_s, final_cpu_s, teacher_cpu_s or 0.0)),
+        "total_gpu_s": _total((gpu_s, final_gpu_s, teacher_gpu_s or 0.0)),
+        "epochs_trained": sum(r.epochs for r in searched),
+        "epochs_saved_by_pruning": sum(max(0, epochs - r.epochs) for r in pruned),
+        "saved_by_pruning_s": _total(_spared_s(r, epochs) for r in pruned),
+        "saved_by_knowledge_s": _saved_by_knowledge_s(material, (*records, *finals)),
+        "wasted_s": wasted_s,
+        "wall_s_of_failed_trials": _total(r.wall_s for r in searched if r.state in _SPENT_IN_VAIN),
+        "n_lost_attempts": sum(len(record.failures) for record in (*records, *finals)),
+        "stage_s": dict(material.folder.stage_times()),
+        "basis": _basis(material, trial_gpus),
+    }
+
+
+def _basis(material: ReportMaterial, trial_gpus: float) -> dict[str, str]:
+    knowledge = material.config.student.knowledge
+    saved = (
+        "The teacher ran in the loop of every distilled trial: nothing was saved."
+        if knowledge == "online"
+        else "Seconds that the teacher took for one crop when its knowledge was computed, times "
+        "the crops that distilled trials and finals learned from (one of each training recording "
+        "in an epoch), less what computing the knowledge took. An estimate: a teacher in the loop "
+        "would have run in other batches."
+    )
+    return {
+        "wall_s": "Sums over trainings, which may have run side by side: not time by the clock.",
+        "gpu_s": f"Wall seconds of a trial times the {trial_gpus:g} GPUs that it reserved.",
+        "saved_by_pruning_s": "Epochs that pruned trials were spared, each as long as that trial's "
+        "mean epoch.",
+        "saved_by_knowledge_s": saved,
+        "wasted_s": "Wall seconds of failed and diverged trials. Epochs that attempts lost with "
+        "their worker are not timed; lost attempts are counted.",
+    }
+
+
+def _gpus(workers: WorkersConfig) -> float:
+    return workers.workers * workers.gpus_per_worker
+
+
+def _ended(records: Sequence[TrialRecord]) -> list[TrialResult]:
+    return [record.result for record in records if record.result is not None]
+
+
+def _teacher_seconds(material: ReportMaterial) -> tuple[float | None, float | None]:
+    """Seconds of the teacher's training, whoever trained it; None where it does not say."""
+    details = {} if material.teacher is None else material.teacher.details
+    wall_s, cpu_s = details.get("wall_s"), details.get("cpu_s")
+    return (
+        None if wall_s is None else round(float(wall_s), 3),
+        None if cpu_s is None else round(float(cpu_s), 3),
+    )
+
+
+def _spared_s(result: TrialResult, epochs: int) -> float:
+    if not result.epochs:
+        return 0.0
+    return max(0, epochs - result.epochs) * result.wall_s / result.epochs
+
+
+def _saved_by_knowledge_s(material: ReportMaterial, records: Sequence[TrialRecord]) -> float | None:
+    """Return None where computing the knowledge was not timed by this study."""
+    if material.config.student.knowledge == "online":
+        return 0.0
+    knowledge_s = material.folder.stage_times().get("knowledge")
+    if knowledge_s is None or material.knowledge is None:
+        return None
+    counts = material.knowledge.counts
+    distilled_epochs = sum(
+        record.result.epochs
+        for record in records
+        if record.result is not None and _is_distilled(record.trial)
+    )
+    n_crops = distilled_epochs * counts["n_recordings"]
+    return round(knowledge_s * (n_crops / counts["n_crops"] - 1), 3)
+
+
+def _is_distilled(trial: Trial) -> bool:
+    return any(float(trial.hyperparameters[name]) > 0 for name in ("kd_weight", "clt_weight"))
+
+
+def _total(seconds: Iterable[float]) -> float:
+    return round(sum(seconds), 3)

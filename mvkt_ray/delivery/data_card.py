@@ -1,0 +1,113 @@
+"""The data card: where recordings are from, how many, of whom, with which classes, and which not.
+
+Reads: the small columns of the shards. Of the test split nothing but its size, before the finals
+have opened it.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mvkt_ray.config import StudyConfig
+from mvkt_ray.data.shards import Shards
+from mvkt_ray.data.splits import open_training_splits
+from mvkt_ray.data.tasks import Task
+from mvkt_ray.delivery.material import ReportMaterial
+
+AGE_PERCENTILES = (5, 50, 95)
+
+
+def describe_data(material: ReportMaterial) -> tuple[dict[str, Any] | None, str | None]:
+    """Return the report's `data`, and, where there is none, the reason."""
+    shards = material.shards()
+    if shards is None:
+        place = material.shards_location or "of the study"
+        return None, f"The shards {place} are not there any more."
+    manifest, config = shards.manifest, material.config
+    task = shards.task(config.data.task) if material.teacher is None else _task(material)
+    splits = open_training_splits(shards, task, config.data.folds, config.data.min_likelihood)
+    quarantine = Counter(shards.quarantine()["reason"].to_pylist())
+    source = str(manifest.details["source"])
+    card = {
+        "source": source,
+        "is_synthetic": source == "synthetic",
+        "shards": str(shards.location),
+        "sampling_rate_hz": shards.sampling_rate_hz,
+        "leads": list(shards.leads),
+        "n_recordings": shards.n_recordings,
+        "n_patients": int(manifest.counts["n_patients"]),
+        "n_without_label": splits.n_without_label,
+        "n_without_lead": splits.n_without_lead,
+        "min_likelihood": float(config.data.min_likelihood),
+        "crop_s": float(config.view.crop_s),
+        "folds_made_at_ingest": bool(manifest.details["folds_made_at_ingest"]),
+        "splits": {
+            "train": _split(shards, splits.train.rows, splits.train.labels, task, config, "train"),
+            "val": _split(shards, splits.val.rows, splits.val.labels, task, config, "val"),
+            "test": _test_split(shards, task, material, splits.n_test),
+        },
+        "n_quarantined": sum(quarantine.values()),
+        "quarantine": dict(sorted(quarantine.items(), key=lambda item: (-item[1], item[0]))),
+    }
+    return card, None
+
+
+def _task(material: ReportMaterial) -> Task:
+    """Take the task from the teacher: the file of a user's own task may have changed since."""
+    assert material.teacher is not None
+    return Task.from_json(material.teacher.config["task"])
+
+
+def _test_split(
+    shards: Shards, task: Task, material: ReportMaterial, n_test: int
+) -> dict[str, Any]:
+    """Describe the test split: its size, and the rest once the finals have opened it."""
+    folds = list(material.config.data.folds.test)
+    if material.finals is None:
+        closed = {"n_patients": None, "n_positive": None, "age_years": None, "sex": None}
+        return {"folds": folds, "n_recordings": n_test, **closed}
+    test = material.finals.test
+    row_of = {record_id: row for row, record_id in enumerate(shards.record_ids())}
+    rows = np.array([row_of[each] for each in test.record_ids_N if each in row_of], dtype=np.int64)
+    card = _split(shards, rows, test.labels_NC, task, material.config, "test")
+    return card | {
+        "n_recordings": len(test.record_ids_N),
+        "n_patients": len(np.unique(test.patient_ids_N)),
+    }
+
+
+def _split(
+    shards: Shards,
+    rows: NDArray[np.int64],
+    labels_NC: NDArray[Any],
+    task: Task,
+    config: StudyConfig,
+    name: str,
+) -> dict[str, Any]:
+    positives = (np.asarray(labels_NC) > 0.5).sum(axis=0)
+    patients = shards.column("patient_id").take(rows).to_numpy(zero_copy_only=False)
+    return {
+        "folds": list(getattr(config.data.folds, name)),
+        "n_recordings": len(rows),
+        "n_patients": len(np.unique(patients.astype(str))),
+        "n_positive": dict(zip(task.classes, map(int, positives), strict=True)),
+        "age_years": _ages(shards.column("age").take(rows).to_numpy(zero_copy_only=False)),
+        "sex": _sexes(shards.column("sex").take(rows).to_pylist()),
+    }
+
+
+def _ages(age_N: NDArray[Any]) -> dict[str, Any] | None:
+    known = np.asarray(age_N, dtype=np.float64)
+    known = known[np.isfinite(known)]
+    if not len(known):
+        return None
+    low, median, high = (float(value) for value in np.percentile(known, AGE_PERCENTILES))
+    return {"median": median, "low": low, "high": high, "n_unknown": len(age_N) - len(known)}
+
+
+def _sexes(sexes: Sequence[str | None]) -> dict[str, int] | None:
+    counts = Counter(sex or "unknown" for sex in sexes)
+    return None if set(counts) <= {"unknown"} else dict(sorted(counts.items()))

@@ -1,0 +1,1 @@
+"""Figures of the report, each a function that returns one SVG image as text."""

@@ -1,0 +1,107 @@
+"""What the teacher bought: paired differences per lead, with intervals corrected for many looks.
+
+Reads: the report's values; there are none before the finals.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from mvkt_ray.delivery.figures.drawing import (
+    WIDTH,
+    Colour,
+    drawing,
+    panels,
+    to_svg,
+)
+from mvkt_ray.delivery.wording import contender_name
+
+_ROW_HEIGHT, _FRAME_HEIGHT = 27.0, 125.0
+_N_MOST = 3
+"""More panels would be too narrow to read; the table has all."""
+
+
+def draw_gains(report: Mapping[str, Any]) -> str:
+    """Draw one panel per baseline, one row per lead; an empty string when nothing is compared."""
+    leads = [lead for lead in report["leads"] if lead["gains"]]
+    references = list(dict.fromkeys(gain["over"] for lead in leads for gain in lead["gains"]))
+    if not references:
+        return ""
+    shown = references[:_N_MOST]
+    with drawing(WIDTH, _ROW_HEIGHT * (len(leads) + 1) + _FRAME_HEIGHT) as figure:
+        for axes, over in zip(
+            panels(figure, len(shown), _N_MOST, sharex=True, sharey=True), shown, strict=True
+        ):
+            _draw_panel(axes, leads, over, report)
+        figure.legend(handles=_legend(), loc="outside lower center", ncols=4)
+        return to_svg(figure, "gains", "What the teacher bought", _describe(leads, shown))
+
+
+def _draw_panel(
+    axes: Axes, leads: Sequence[Mapping[str, Any]], over: str, report: Mapping[str, Any]
+) -> None:
+    axes.axvline(0, color=Colour.INK, linewidth=1.2)
+    names: list[str] = []
+    for y, lead in enumerate(leads):
+        names.append(lead["lead"])
+        for gain in lead["gains"]:
+            if gain["over"] == over:
+                _draw_gain(axes, y, gain)
+    mean = _mean_gain(report, over)
+    if mean is not None:
+        y = len(leads) + 0.35
+        names.append("mean")
+        axes.axhline(len(leads) - 0.35, color=Colour.MUTED, linewidth=0.8)
+        for bounds, width in ((mean["ci_corrected"], 1.1), (mean["ci"], 3.2)):
+            if bounds is not None:
+                axes.plot(bounds, (y, y), color=Colour.INK, linewidth=width)
+        axes.plot(mean["difference"], y, "D", color=Colour.INK, markersize=8)
+    ticks = [*range(len(leads)), len(leads) + 0.35][: len(names)]
+    axes.set_yticks(ticks, names)
+    axes.set_ylim(len(leads) + 0.9, -0.6)
+    axes.grid(axis="y", visible=False)
+    axes.tick_params(axis="y", length=0)
+    axes.locator_params(axis="x", nbins=5, steps=[1, 2, 5, 10])
+    axes.set_title(f"over {contender_name(over)}")
+    axes.set_xlabel("difference in macro AUROC")
+
+
+def _draw_gain(axes: Axes, y: int, gain: Mapping[str, Any]) -> None:
+    colour = Colour.DISTILLED if gain["claimed"] else Colour.MUTED
+    if gain["ci_corrected"] is not None:
+        axes.plot(gain["ci_corrected"], (y, y), color=colour, linewidth=1.1)
+    if gain["ci"] is not None:
+        axes.plot(gain["ci"], (y, y), color=colour, linewidth=3.2)
+    face = colour if gain["claimed"] else Colour.PAPER
+    axes.plot(gain["difference"], y, "o", color=colour, markerfacecolor=face)
+
+
+def _mean_gain(report: Mapping[str, Any], over: str) -> Mapping[str, Any] | None:
+    return next((mean for mean in report["mean_gains"] if mean["over"] == over), None)
+
+
+def _legend() -> list[Line2D | Patch]:
+    style: dict[str, Any] = {"linestyle": "none", "marker": "o"}
+    blue, grey = Colour.DISTILLED, Colour.MUTED
+    return [
+        Line2D([], [], color=blue, label="gain claimed", **style),
+        Line2D([], [], color=grey, markerfacecolor=Colour.PAPER, label="not claimed", **style),
+        Line2D([], [], color=Colour.INK, linewidth=3.2, label="95 % interval"),
+        Line2D([], [], color=Colour.INK, linewidth=1.1, label="corrected for all comparisons"),
+    ]
+
+
+def _describe(leads: Sequence[Mapping[str, Any]], shown: Sequence[str]) -> str:
+    parts: list[str] = []
+    for over in shown:
+        gains = [gain for lead in leads for gain in lead["gains"] if gain["over"] == over]
+        above = sum(gain["difference"] > 0 for gain in gains)
+        claimed = sum(gain["claimed"] for gain in gains)
+        parts.append(
+            f"over {contender_name(over)} the difference is above 0 for {above} of {len(gains)} "
+            f"leads, and claimed for {claimed}"
+        )
+    return f"Distilled student minus baseline: {'; '.join(parts)}."

@@ -1,0 +1,210 @@
+"""All drawings of the report, made once: figures by name, curves of the winners, recordings.
+
+Reads: the report's values, the records of the study, predictions of trials and finals, recordings.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mvkt_ray.data.recording import Recording
+from mvkt_ray.data.shards import Shards
+from mvkt_ray.delivery.figures.centred import centred_trials
+from mvkt_ray.delivery.figures.compared import Comparison, Model
+from mvkt_ray.delivery.figures.cost_bars import draw_cost
+from mvkt_ray.delivery.figures.drawing import ALONE_LOOK, CHOSEN_LOOK, TEACHER_LOOK, Look
+from mvkt_ray.delivery.figures.ecg_strips import draw_context, draw_strip
+from mvkt_ray.delivery.figures.example_recordings import Example, Examples, find_examples
+from mvkt_ray.delivery.figures.gain_intervals import draw_gains
+from mvkt_ray.delivery.figures.importance_bars import draw_importance
+from mvkt_ray.delivery.figures.learning_curves import draw_learning_curves
+from mvkt_ray.delivery.figures.parallel_coordinates import draw_parallel
+from mvkt_ray.delivery.figures.ranked_leads import draw_ranked_leads
+from mvkt_ray.delivery.figures.reliability import (
+    CalibrationScores,
+    calibration_scores,
+    draw_reliability,
+)
+from mvkt_ray.delivery.figures.roc import draw_roc
+from mvkt_ray.delivery.figures.slices import draw_slices
+from mvkt_ray.delivery.figures.two_dials import draw_two_dials
+from mvkt_ray.delivery.material import ReportMaterial
+from mvkt_ray.errors import DataError
+
+_N_WINNERS = 2
+"""Leads whose curves are drawn, the first of the ranking first."""
+_ALONE = "student_alone"
+_NO_EXAMPLES = (
+    "Examples are taken from recordings that nothing was chosen on; there are none before "
+    "`mvkt finalize`."
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Curves:
+    """How the models of one winner compare, beyond one number."""
+
+    condition: str
+    split: str
+    n_seeds: int
+    roc: str
+    reliability: str
+    calibration: tuple[CalibrationScores, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DrawnExample:
+    """A recording where the teacher's help decided, drawn."""
+
+    example: Example
+    strip: str
+    context: str
+    facts: str
+    """Age, sex and codes; no patient."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Gallery:
+    """What the page shows besides text and tables. An SVG that is empty has no data."""
+
+    figures: Mapping[str, str]
+    curves: tuple[Curves, ...] = ()
+    examples: Examples | None = None
+    drawn_examples: tuple[DrawnExample, ...] = ()
+    examples_reason: str = ""
+    """Why recordings are not drawn, where they are not."""
+
+
+def make_gallery(report: Mapping[str, Any], material: ReportMaterial) -> Gallery:
+    """Draw everything that there is data for."""
+    trials = centred_trials(material.records)
+    examples, drawn, reason = _examples(report, material)
+    return Gallery(
+        figures={
+            "ranked_leads": draw_ranked_leads(report),
+            "gains": draw_gains(report),
+            "importance": draw_importance(report["study_summary"]["importance"] or {}),
+            "slices": draw_slices(trials),
+            "parallel": draw_parallel(trials),
+            "two_dials": draw_two_dials(trials),
+            "learning_curves": draw_learning_curves(
+                material.records, [lead["lead"] for lead in report["leads"]]
+            ),
+            "cost": draw_cost(report),
+        },
+        curves=tuple(_curves(comparison) for comparison in _compare_winners(report, material)),
+        examples=examples,
+        drawn_examples=drawn,
+        examples_reason=reason,
+    )
+
+
+def _curves(comparison: Comparison) -> Curves:
+    suffix = comparison.condition.lower().replace("+", "-")
+    return Curves(
+        condition=comparison.condition,
+        split=comparison.split,
+        n_seeds=max(len(model.scores_RNC) for model in comparison.models),
+        roc=draw_roc(comparison, f"roc-{suffix}"),
+        reliability=draw_reliability(comparison, f"reliability-{suffix}"),
+        calibration=tuple(calibration_scores(comparison)),
+    )
+
+
+def _compare_winners(report: Mapping[str, Any], material: ReportMaterial) -> list[Comparison]:
+    winners = report["best_set"] or [lead["lead"] for lead in report["leads"]][:1]
+    of_lead = {lead["lead"]: lead for lead in report["leads"]}
+    found = [
+        _after_finals(name, material)
+        if material.finals is not None
+        else _before_finals(of_lead[name], material)
+        for name in winners[:_N_WINNERS]
+    ]
+    return [comparison for comparison in found if comparison is not None]
+
+
+def _after_finals(condition: str, material: ReportMaterial) -> Comparison | None:
+    finals = material.finals
+    assert finals is not None
+    examined = finals.test
+    looks = {finals.answer: CHOSEN_LOOK, _ALONE: ALONE_LOOK}
+    models = [
+        Model(look=look, scores_RNC=examined.scores[name, condition])
+        for name, look in looks.items()
+        if (name, condition) in examined.scores
+    ]
+    if not models:
+        return None
+    teacher = Model(look=TEACHER_LOOK, scores_RNC=examined.teacher_NC[None])
+    return Comparison(
+        condition=condition,
+        split="test",
+        classes=finals.classes,
+        labels_NC=examined.labels_NC,
+        models=(teacher, *reversed(models)),
+    )
+
+
+def _before_finals(lead: Mapping[str, Any], material: ReportMaterial) -> Comparison | None:
+    looks: dict[str, Look] = {_ALONE: ALONE_LOOK, "chosen": CHOSEN_LOOK}
+    models: list[Model] = []
+    labels_NC, classes = None, ()
+    for name, look in looks.items():
+        number = (lead["contenders"].get(name) or {}).get("trial")
+        found = None if number is None else material.validation_predictions(number)
+        if found is not None:
+            models.append(Model(look=look, scores_RNC=found.probabilities_NC[None]))
+            labels_NC, classes = found.labels_NC, found.classes
+    if labels_NC is None:
+        return None
+    return Comparison(
+        condition=lead["lead"],
+        split="validation",
+        classes=classes,
+        labels_NC=labels_NC.astype(np.float32),
+        models=tuple(models),
+    )
+
+
+def _examples(
+    report: Mapping[str, Any], material: ReportMaterial
+) -> tuple[Examples | None, tuple[DrawnExample, ...], str]:
+    if material.finals is None:
+        return None, (), _NO_EXAMPLES
+    winner = (report["best_set"] or [lead["lead"] for lead in report["leads"]])[0]
+    examples = find_examples(material.finals, winner, _ALONE)
+    if examples is None:
+        return None, (), "The finals did not compare the distilled student with the student alone."
+    if not examples.shown:
+        return examples, (), "There is no such recording."
+    shards = material.shards()
+    if shards is None:
+        return examples, (), "The shards with the recordings are not there any more."
+    try:
+        drawn = tuple(
+            _draw_example(example, shards, winner, place)
+            for place, example in enumerate(examples.shown, start=1)
+        )
+    except DataError as error:
+        return examples, (), str(error)
+    return examples, drawn, ""
+
+
+def _draw_example(example: Example, shards: Shards, condition: str, place: int) -> DrawnExample:
+    recording = shards.recording(shards.row_of(example.record_id))
+    leads = condition.split("+")
+    strips = [draw_strip(recording, lead, f"ecg-{place}-{lead.lower()}") for lead in leads]
+    return DrawnExample(
+        example=example,
+        strip="\n".join(strips),
+        context=draw_context(recording, leads[0], f"ecg-{place}-sheet"),
+        facts=_facts(recording),
+    )
+
+
+def _facts(recording: Recording) -> str:
+    age = "age unknown" if recording.age is None else f"{recording.age:.0f} years"
+    codes = ", ".join(recording.codes) or "none"
+    return f"{age}, {recording.sex or 'sex unknown'}; codes of the source: {codes}"

@@ -1,0 +1,149 @@
+"""The ranked leads as a forest plot: score, interval, the best set, and the teacher as the ceiling.
+
+Reads: the report's values. Before the finals it shows the validation split.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.typing import LineStyleType
+
+from mvkt_ray.delivery.figures.drawing import (
+    ALONE_LOOK,
+    CHOSEN_LOOK,
+    TEACHER_LOOK,
+    WIDTH,
+    Colour,
+    drawing,
+    to_svg,
+)
+
+_ROW_HEIGHT, _FRAME_HEIGHT = 30.0, 110.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Row:
+    lead: str
+    score: float
+    interval: Sequence[float] | None
+    naive: float | None
+    alone: float | None
+    is_best: bool
+
+
+def draw_ranked_leads(report: Mapping[str, Any]) -> str:
+    """Draw one row per lead that has a score; an empty string when none has."""
+    on_test = report["answer"]["ranked_on"] == "test"
+    rows = [row for lead in report["leads"] if (row := _row(lead, on_test)) is not None]
+    if not rows:
+        return ""
+    teacher = (report["teacher"] or {}).get("test" if on_test else "validation")
+    with drawing(WIDTH, _ROW_HEIGHT * len(rows) + _FRAME_HEIGHT) as figure:
+        axes = figure.subplots()
+        for y, row in enumerate(rows):
+            _draw_row(axes, y, row)
+        if teacher is not None:
+            _draw_teacher(axes, teacher)
+        axes.set_yticks(range(len(rows)), [row.lead for row in rows])
+        for label, row in zip(axes.get_yticklabels(), rows, strict=True):
+            label.set_fontweight("bold" if row.is_best else "normal")
+        axes.set_ylim(len(rows) - 0.4, -0.6)
+        axes.grid(axis="y", visible=False)
+        axes.locator_params(axis="x", nbins=9, steps=[1, 2, 5, 10])
+        axes.tick_params(axis="y", length=0)
+        split = "test" if on_test else "validation"
+        axes.set_xlabel(f"macro AUROC on the {split} split")
+        figure.legend(
+            handles=_legend(rows, teacher is not None), loc="outside lower center", ncols=4
+        )
+        return to_svg(figure, "ranked-leads", "Ranked leads", _describe(rows, split, teacher))
+
+
+def _row(lead: Mapping[str, Any], on_test: bool) -> _Row | None:
+    alone = (lead["contenders"] or {}).get("student_alone") or {}
+    scores = lead["test"] if on_test else lead["validation"]
+    if scores is None or scores["macro_auroc"] is None:
+        return None
+    corrected = None if on_test else scores.get("corrected")
+    alone_scores = alone.get("test" if on_test else "validation") or {}
+    return _Row(
+        lead=lead["lead"],
+        score=scores["macro_auroc"] if corrected is None else corrected,
+        interval=scores.get("ci") if on_test else scores.get("corrected_ci"),
+        naive=None if corrected is None else scores["macro_auroc"],
+        alone=alone_scores.get("macro_auroc"),
+        is_best=bool(lead["in_best_set"]),
+    )
+
+
+def _draw_row(axes: Axes, y: int, row: _Row) -> None:
+    look = CHOSEN_LOOK
+    if row.is_best:
+        axes.axhspan(y - 0.46, y + 0.46, color=Colour.BAND, linewidth=0, zorder=0.4)
+    if row.interval is not None:
+        axes.plot(row.interval, (y, y), color=look.colour, linewidth=2.6 if row.is_best else 1.4)
+    if row.alone is not None:
+        axes.plot(
+            row.alone, y, ALONE_LOOK.marker, markersize=5.5, color=ALONE_LOOK.colour,
+            markerfacecolor=Colour.PAPER, markeredgewidth=1.3,
+        )  # fmt: skip
+    if row.naive is not None:
+        axes.plot(row.naive, y, "x", markersize=6, color=look.colour, markeredgewidth=1.3)
+    face = look.colour if row.is_best else Colour.PAPER
+    axes.plot(row.score, y, look.marker, markersize=8, color=look.colour, markerfacecolor=face)
+
+
+def _draw_teacher(axes: Axes, teacher: Mapping[str, Any]) -> None:
+    if teacher.get("ci") is not None:
+        axes.axvspan(*teacher["ci"], color=Colour.FAINT, linewidth=0, zorder=0.5)
+    axes.axvline(teacher["macro_auroc"], color=Colour.TEACHER, linestyle=TEACHER_LOOK.line)
+
+
+def _legend(rows: Sequence[_Row], has_teacher: bool) -> list[Line2D]:
+    look = CHOSEN_LOOK
+    with_interval = any(row.interval is not None for row in rows)
+    label = "distilled student" + (", 95 % interval" if with_interval else "")
+    line: LineStyleType = "-" if with_interval else "none"
+    known = any(row.is_best for row in rows)
+    handles: list[Line2D] = []
+    if known:
+        handles.append(_handle(look.marker, line, look.colour, look.colour, f"{label}; best set"))
+        label = "other leads"
+    if not known or not all(row.is_best for row in rows):
+        handles.append(_handle(look.marker, line, look.colour, Colour.PAPER, label))
+    if any(row.naive is not None for row in rows):
+        handles.append(_handle("x", "none", look.colour, look.colour, "uncorrected best trial"))
+    if any(row.alone is not None for row in rows):
+        colour = ALONE_LOOK.colour
+        handles.append(
+            _handle(ALONE_LOOK.marker, "none", colour, Colour.PAPER, ALONE_LOOK.name, 5.5)
+        )
+    if has_teacher:
+        line = TEACHER_LOOK.line
+        handles.append(
+            Line2D([], [], color=Colour.TEACHER, linestyle=line, label="teacher, all leads")
+        )
+    return handles
+
+
+def _handle(
+    marker: str, line: LineStyleType, colour: Colour, face: Colour, label: str, size: float = 7.0
+) -> Line2D:
+    return Line2D(
+        [], [], marker=marker, linestyle=line, color=colour, markerfacecolor=face, label=label,
+        markersize=size,
+    )  # fmt: skip
+
+
+def _describe(rows: Sequence[_Row], split: str, teacher: Mapping[str, Any] | None) -> str:
+    best, worst = rows[0], rows[-1]
+    text = (
+        f"Macro AUROC of {len(rows)} leads on the {split} split, the best first: from "
+        f"{best.lead} with {best.score:.3f} to {worst.lead} with {worst.score:.3f}."
+    )
+    if teacher is not None:
+        text += f" The teacher that sees all leads has {teacher['macro_auroc']:.3f}."
+    return text

@@ -1,0 +1,120 @@
+"""Reliability curves: of the recordings that a model gives 30 %, do 30 % have the disease?
+
+Bins hold equally many recordings, so that rare high probabilities do not make empty bins. The
+expected calibration error is the mean gap of these bins (Nixon et al., Measuring Calibration in
+Deep Learning, 2019: adaptive bins), and the Brier score the mean square of probability minus label.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from mvkt_ray.delivery.figures.compared import Comparison
+from mvkt_ray.delivery.figures.drawing import (
+    WIDTH,
+    Colour,
+    drawing,
+    grid_of,
+    lowest_panels,
+    panels,
+    put_legend,
+    to_svg,
+)
+
+_N_COLUMNS = 3
+_PANEL_HEIGHT = 268.0
+_N_BINS = 10
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CalibrationScores:
+    """How far a model's probabilities are from frequencies; means over seeds."""
+
+    model: str
+    class_name: str
+    expected_calibration_error: float
+    brier: float
+    prevalence: float
+
+
+def calibration_scores(comparison: Comparison) -> list[CalibrationScores]:
+    """Return a row for every class and model."""
+    rows: list[CalibrationScores] = []
+    for column, class_name in enumerate(comparison.classes):
+        labels_N = comparison.labels_NC[:, column]
+        for model in comparison.models:
+            scores_RN = model.scores_RNC[:, :, column]
+            rows.append(
+                CalibrationScores(
+                    model=model.look.name,
+                    class_name=class_name,
+                    expected_calibration_error=float(
+                        np.mean([_calibration_error(labels_N, s) for s in scores_RN])
+                    ),
+                    brier=float(((scores_RN - labels_N) ** 2).mean()),
+                    prevalence=float(labels_N.mean()),
+                )
+            )
+    return rows
+
+
+def draw_reliability(comparison: Comparison, name: str) -> str:
+    """Draw one panel per class with positives, seeds pooled; an empty string when none has."""
+    shown = [
+        column
+        for column in range(len(comparison.classes))
+        if comparison.labels_NC[:, column].sum() > 0
+    ]
+    if not shown or not comparison.models:
+        return ""
+    n_rows, _ = grid_of(len(shown), _N_COLUMNS)
+    with drawing(WIDTH, _PANEL_HEIGHT * n_rows + 50) as figure:
+        all_axes = panels(figure, len(shown), _N_COLUMNS, sharex=True, sharey=True)
+        for axes, column in zip(all_axes, shown, strict=True):
+            _draw_panel(axes, comparison, column)
+        for axes in all_axes[::_N_COLUMNS]:
+            axes.set_ylabel("share with the disease")
+        for axes in lowest_panels(all_axes, _N_COLUMNS):
+            axes.set_xlabel("predicted probability")
+        put_legend(figure, all_axes, all_axes[0].get_legend_handles_labels()[0])
+        description = (
+            f"Share of recordings with the disease against the predicted probability, in bins of "
+            f"equally many recordings of the {comparison.split} split; the diagonal is perfect."
+        )
+        title = f"Reliability curves, lead {comparison.condition}"
+        return to_svg(figure, name, title, description)
+
+
+def _draw_panel(axes: Axes, comparison: Comparison, column: int) -> None:
+    axes.plot((0, 1), (0, 1), color=Colour.MUTED, linewidth=1.0)
+    for model in comparison.models:
+        scores_RN = model.scores_RNC[:, :, column]
+        labels_RN = np.broadcast_to(comparison.labels_NC[:, column], scores_RN.shape)
+        predicted, observed, _ = equal_bins(labels_RN.ravel(), scores_RN.ravel())
+        look = model.look
+        axes.plot(
+            predicted, observed, color=look.colour, linestyle=look.line, marker=look.marker,
+            markersize=5, linewidth=1.4, label=look.name,
+        )  # fmt: skip
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
+    axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
+    axes.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
+    axes.set_title(comparison.classes[column])
+
+
+def equal_bins(
+    labels_N: NDArray[np.floating], scores_N: NDArray[np.floating], n_bins: int = _N_BINS
+) -> tuple[NDArray[np.floating], NDArray[np.floating], NDArray[np.integer]]:
+    """Return mean score, mean label and count of bins with equally many scores, lowest first."""
+    order = np.argsort(scores_N, kind="stable")
+    parts = [part for part in np.array_split(order, n_bins) if len(part)]
+    predicted = np.array([scores_N[part].mean() for part in parts])
+    observed = np.array([labels_N[part].mean() for part in parts])
+    return predicted, observed, np.array([len(part) for part in parts])
+
+
+def _calibration_error(labels_N: NDArray[np.floating], scores_N: NDArray[np.floating]) -> float:
+    predicted, observed, counts = equal_bins(labels_N, scores_N)
+    return float(np.average(np.abs(predicted - observed), weights=counts))

@@ -1,0 +1,103 @@
+"""ROC curves of one lead's models, one panel per disease.
+
+Curves of several seeds are averaged vertically, their range is a band (Fawcett, An introduction to
+ROC analysis, Pattern Recognition Letters 2006, section 7).
+"""
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from mvkt_ray.delivery.figures.compared import Comparison, Model
+from mvkt_ray.delivery.figures.drawing import (
+    WIDTH,
+    Colour,
+    drawing,
+    grid_of,
+    lowest_panels,
+    panels,
+    put_legend,
+    to_svg,
+)
+from mvkt_ray.statistics.scores import auroc_per_class
+
+_N_COLUMNS = 3
+_PANEL_HEIGHT = 268.0
+_GRID = np.linspace(0.0, 1.0, 101) ** 1.5
+"""False positive rates; denser where curves are steep."""
+
+
+def draw_roc(comparison: Comparison, name: str) -> str:
+    """Draw every class that has positives and negatives; an empty string when none has."""
+    shown = [
+        column
+        for column in range(len(comparison.classes))
+        if 0 < comparison.labels_NC[:, column].sum() < len(comparison.labels_NC)
+    ]
+    if not shown or not comparison.models:
+        return ""
+    n_rows, _ = grid_of(len(shown), _N_COLUMNS)
+    with drawing(WIDTH, _PANEL_HEIGHT * n_rows + 50) as figure:
+        all_axes = panels(figure, len(shown), _N_COLUMNS, sharex=True, sharey=True)
+        for axes, column in zip(all_axes, shown, strict=True):
+            _draw_panel(axes, comparison, column)
+        for axes in all_axes[::_N_COLUMNS]:
+            axes.set_ylabel("sensitivity")
+        for axes in lowest_panels(all_axes, _N_COLUMNS):
+            axes.set_xlabel("1 \N{MINUS SIGN} specificity")
+        put_legend(figure, all_axes, all_axes[0].get_legend_handles_labels()[0])
+        title = f"ROC curves, lead {comparison.condition}"
+        description = (
+            f"Sensitivity against 1 - specificity on the {comparison.split} split, one panel for "
+            f"each of {len(shown)} diseases, for "
+            f"{', '.join(model.look.name for model in comparison.models)}."
+        )
+        return to_svg(figure, name, title, description)
+
+
+def _draw_panel(axes: Axes, comparison: Comparison, column: int) -> None:
+    positive_N = comparison.labels_NC[:, column] > 0
+    axes.plot((0, 1), (0, 1), color=Colour.FAINT, linewidth=1.0)
+    notes: list[tuple[Model, float]] = []
+    for model in comparison.models:
+        curves_RG = np.stack(
+            [roc_on_grid(positive_N, scores_NC[:, column]) for scores_NC in model.scores_RNC]
+        )
+        areas = [area_under(positive_N, scores_NC[:, column]) for scores_NC in model.scores_RNC]
+        look = model.look
+        if len(curves_RG) > 1:
+            axes.fill_between(
+                _GRID, curves_RG.min(axis=0), curves_RG.max(axis=0), color=look.colour, alpha=0.18,
+                linewidth=0,
+            )  # fmt: skip
+        axes.plot(
+            _GRID, curves_RG.mean(axis=0), color=look.colour, linestyle=look.line, label=look.name
+        )
+        notes.append((model, float(np.mean(areas))))
+    for place, (model, area) in enumerate(reversed(notes)):
+        axes.text(
+            0.98, 0.05 + 0.085 * place, f"{model.look.name} {area:.3f}", ha="right", fontsize=11,
+            color=model.look.colour, transform=axes.transAxes,
+        )  # fmt: skip
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
+    axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
+    axes.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
+    axes.set_title(f"{comparison.classes[column]}  ({int(positive_N.sum())} positive)")
+
+
+def roc_on_grid(positive_N: NDArray[np.bool_], scores_N: NDArray[np.floating]) -> NDArray:
+    """Return the sensitivity at each false positive rate of the grid; ties make a slope."""
+    order = np.argsort(-scores_N, kind="stable")
+    positive_N, scores_N = positive_N[order], scores_N[order]
+    last_of_tie = np.append(np.flatnonzero(np.diff(scores_N)), len(scores_N) - 1)
+    hits = np.cumsum(positive_N)[last_of_tie] / positive_N.sum()
+    alarms = np.cumsum(~positive_N)[last_of_tie] / (~positive_N).sum()
+    hits, alarms = np.append(0.0, hits), np.append(0.0, alarms)
+    # Of a vertical stretch the upper end counts, as a ROC curve is a step upwards.
+    top_of_step = np.append(np.flatnonzero(np.diff(alarms)), len(alarms) - 1)
+    return np.interp(_GRID, alarms[top_of_step], hits[top_of_step])
+
+
+def area_under(positive_N: NDArray[np.bool_], scores_N: NDArray[np.floating]) -> float:
+    """Return the area under the curve of one class, by the ranks of its positives."""
+    return float(auroc_per_class(positive_N[:, None].astype(np.float32), scores_N[:, None])[0])

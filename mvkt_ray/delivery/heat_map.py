@@ -1,0 +1,137 @@
+"""Leads by diseases as a coloured table: every cell has its number, colour only helps to find it.
+
+The colours are cividis, which looks the same to people who cannot tell red from green (Nunez,
+Anderton and Renslow, PLOS ONE 2018).
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.colors import to_hex
+
+_N_LEGEND_STEPS = 6
+_LOW_END, _HIGH_END = 0.0, 1.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cell:
+    """One lead and one disease."""
+
+    auroc: float | None
+    interval: Sequence[float] | None
+    too_few: bool
+    """Too few positives to say anything: no number is shown."""
+    background: str | None
+    ink: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """One lead, or the teacher."""
+
+    name: str
+    macro: Cell
+    cells: tuple[Cell, ...]
+    in_best_set: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HeatMap:
+    """The table, its heads, and the scale of its colours."""
+
+    classes: tuple[str, ...]
+    n_positives: tuple[int | None, ...]
+    rows: tuple[Row, ...]
+    teacher: Row | None
+    legend: tuple[Cell, ...]
+    split: str
+
+
+def make_heat_map(report: Mapping[str, Any]) -> HeatMap | None:
+    """Return leads by diseases on the split that leads are ranked on; None without any score."""
+    split = report["answer"]["ranked_on"]
+    classes = tuple(report["classes"])
+    scores = {lead["lead"]: lead[split] for lead in report["leads"] if lead[split] is not None}
+    if not scores:
+        return None
+    teacher = report["teacher"][split] if report["teacher"] else None
+    everything = [*scores.values(), *([teacher] if teacher else [])]
+    low, high = _range([value for one in everything for value in _values(one, classes)])
+    best = set(report["best_set"])
+    rows = tuple(_row(name, one, classes, low, high, name in best) for name, one in scores.items())
+    return HeatMap(
+        classes=classes,
+        n_positives=tuple(_n_positive(one, everything, report, split) for one in classes),
+        rows=rows,
+        teacher=None if teacher is None else _row("teacher", teacher, classes, low, high, False),
+        legend=tuple(
+            _cell(low + (high - low) * step / (_N_LEGEND_STEPS - 1), None, False, low, high)
+            for step in range(_N_LEGEND_STEPS)
+        ),
+        split=split,
+    )
+
+
+def _row(
+    name: str, one: Mapping[str, Any], classes: Sequence[str], low: float, high: float, best: bool
+) -> Row:
+    cells: list[Cell] = []
+    for class_name in classes:
+        found = one["per_class"].get(class_name)
+        if isinstance(found, Mapping):
+            cells.append(_cell(found["auroc"], found["ci"], found["too_few"], low, high))
+        else:
+            cells.append(_cell(found, None, False, low, high))
+    macro = _cell(one["macro_auroc"], one.get("ci"), False, low, high)
+    return Row(name=name, macro=macro, cells=tuple(cells), in_best_set=best)
+
+
+def _cell(
+    auroc: float | None, interval: Sequence[float] | None, too_few: bool, low: float, high: float
+) -> Cell:
+    if auroc is None or too_few:
+        return Cell(auroc=auroc, interval=interval, too_few=too_few, background=None, ink=None)
+    colour = mpl.colormaps["cividis"]((auroc - low) / (high - low) if high > low else 0.5)
+    return Cell(
+        auroc=auroc,
+        interval=interval,
+        too_few=False,
+        background=to_hex(colour),
+        ink="#000" if _luminance(colour[:3]) > 0.179 else "#fff",
+    )
+
+
+def _luminance(colour: Sequence[float]) -> float:
+    """Relative luminance of WCAG 2; above 0.179 black letters stand out more than white ones."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def _values(one: Mapping[str, Any], classes: Sequence[str]) -> list[float]:
+    found = [one["per_class"].get(name) for name in classes]
+    values = [f["auroc"] if isinstance(f, Mapping) else f for f in found]
+    few = [isinstance(f, Mapping) and f["too_few"] for f in found]
+    return [v for v, is_few in zip(values, few, strict=True) if v is not None and not is_few]
+
+
+def _range(values: Sequence[float]) -> tuple[float, float]:
+    """Return round ends that hold all values, so that the legend has round numbers."""
+    if not values:
+        return _LOW_END, _HIGH_END
+    return math.floor(min(values) * 20) / 20, math.ceil(max(values) * 20) / 20
+
+
+def _n_positive(
+    class_name: str, everything: Sequence[Mapping[str, Any]], report: Mapping[str, Any], split: str
+) -> int | None:
+    for one in everything:
+        found = one["per_class"].get(class_name)
+        if isinstance(found, Mapping):
+            return found["n_positive"]
+    if report["data"] is None:
+        return None
+    counts = report["data"]["splits"]["val" if split == "validation" else "test"]["n_positive"]
+    return None if counts is None else counts.get(class_name)

@@ -1,0 +1,226 @@
+"""The ranked leads: what each scored, among which contenders, and how far it is from the best.
+
+After finals they are ranked by the answer on the test split, before by the best trial of the search
+on validation.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mvkt_ray.delivery.comparisons import ALONE, describe_difference, gap_closed
+from mvkt_ray.delivery.evidence import LEVEL, Evidence
+from mvkt_ray.delivery.material import ReportMaterial
+from mvkt_ray.delivery.plain import number
+from mvkt_ray.delivery.selection import Selections
+from mvkt_ray.delivery.split_scores import describe_test, describe_validation
+from mvkt_ray.delivery.study_summary import stopped_at
+from mvkt_ray.records import Condition
+from mvkt_ray.search.finals_plan import CHOSEN, Contender
+from mvkt_ray.search.finals_results import Key
+from mvkt_ray.search.ranking import LeadRank
+from mvkt_ray.search.trial_record import TrialRecord
+from mvkt_ray.statistics.best_set import BestSet, best_set
+from mvkt_ray.statistics.gains import Difference
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Ranking:
+    """Leads in the order of what their answers scored on the test split, and the best set."""
+
+    leads: tuple[str, ...]
+    best: BestSet
+    """Positions are those of `leads`."""
+
+    @classmethod
+    def of(cls, evidence: Evidence) -> "Ranking | None":
+        """Rank; None where no lead has an answer."""
+        if not evidence.leads:
+            return None
+        resampled = evidence.over(evidence.ranking_seeds)
+        areas = resampled.areas
+        at = np.array([resampled.position(evidence.answer(lead)) for lead in evidence.leads])
+        order = np.argsort(-areas.macro_K[at], kind="stable")
+        at = at[order]
+        members = best_set(
+            areas.macro_K[at], areas.macro_BK[:, at], LEVEL, seeds_KR=areas.macro_KR[at]
+        )
+        return cls(leads=tuple(evidence.leads[i] for i in order), best=members)
+
+    @property
+    def best_set(self) -> list[str]:
+        """Leads that cannot be told from the best, in their order."""
+        return [lead for lead, is_in in zip(self.leads, self.best.members, strict=True) if is_in]
+
+
+def leads_after_finals(
+    material: ReportMaterial,
+    evidence: Evidence,
+    ranking: Ranking | None,
+    gains: Mapping[Key, tuple[Difference, int]],
+    selections: Selections,
+) -> list[dict[str, Any]]:
+    """Return the report's `leads`, ranked on the test split; those without an answer come last."""
+    finals = evidence.finals
+    ranked = ranking.leads if ranking is not None else ()
+    planned = tuple(dict.fromkeys(each.condition.name for each in finals.plan))
+    names = (*ranked, *(lead for lead in planned if lead not in ranked))
+    leads = []
+    for rank, lead in enumerate(names, start=1):
+        entry = _searched(material, selections, lead, rank)
+        contenders = {
+            each.name: _final_contender(material, evidence, each)
+            for each in finals.plan
+            if each.condition.name == lead
+        }
+        answer = contenders[finals.answer]
+        own_gains = [
+            describe_difference(key[0], *gains[key])
+            for key in evidence.contenders(lead)
+            if key in gains
+        ]
+        entry |= {
+            "trial": answer["trial"],
+            "seeds": answer["seeds"],
+            "hyperparameters": answer["hyperparameters"],
+            "n_parameters": _n_parameters(finals.records, finals.answer, lead),
+            "validation": _chosen_validation(material, selections, lead, answer["trial"]),
+            "test": answer["test"],
+            "contenders": contenders,
+            "gain": first_gain(own_gains),
+            "gains": own_gains,
+            "gap_closed": gap_closed(evidence, [lead]) if lead in ranked else None,
+        }
+        leads.append(entry | _standing(ranking, lead))
+    return leads
+
+
+def leads_before_finals(material: ReportMaterial, selections: Selections) -> list[dict[str, Any]]:
+    """Return the report's `leads`, ranked on validation."""
+    return [
+        _searched(material, selections, rank.condition.name, place)
+        for place, rank in enumerate(material.ranks, start=1)
+    ]
+
+
+def first_gain(gains: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """Return the gain over the student alone; where it was not compared, the first there is."""
+    over_alone = [gain for gain in gains if gain["over"] == ALONE]
+    return next(iter([*over_alone, *gains]), None)
+
+
+def _searched(
+    material: ReportMaterial, selections: Selections, lead: str, rank: int
+) -> dict[str, Any]:
+    """Return a lead as the search knows it."""
+    found = next(each for each in material.ranks if each.condition.name == lead)
+    best = found.best
+    return {
+        "rank": rank,
+        "lead": lead,
+        "leads": list(Condition.from_name(lead).leads),
+        "trial": None if best is None else best.number,
+        "seeds": [] if best is None else [best.trial.repetition],
+        "hyperparameters": None if best is None else dict(best.trial.hyperparameters),
+        "n_parameters": None if best is None else _parameters_of(best),
+        "search": {
+            "best_trial": None if best is None else best.number,
+            "n_trials": found.n_trials,
+            "n_complete": found.n_complete,
+            "n_pruned": found.n_pruned,
+            "n_failed": found.n_failed,
+            "stopped_at_trial": stopped_at(material).get(lead),
+        },
+        "validation": _chosen_validation(
+            material, selections, lead, None if best is None else best.number
+        ),
+        "test": None,
+        "contenders": _searched_contenders(found),
+        "gain": None,
+        "gains": [],
+        "gap_closed": None,
+        "in_best_set": None,
+        "difference_to_best": None,
+    }
+
+
+def _chosen_validation(
+    material: ReportMaterial, selections: Selections, lead: str, trial: int | None
+) -> dict[str, Any] | None:
+    """Describe the search trial that a configuration is from, and what choosing it was worth."""
+    if trial is None or material.records[trial].result is None:
+        return None
+    candidates = [record for record in material.searched if record.condition == lead]
+    scores = _validation_of(material.records[trial])
+    return None if scores is None else scores | selections.describe_lead(lead, candidates)
+
+
+def _searched_contenders(found: LeadRank) -> dict[str, Any]:
+    records = {CHOSEN: found.best, ALONE: found.student_alone, "plain_kd": found.plain_kd}
+    return {
+        name: {
+            "trial": record.number,
+            "seeds": [record.trial.repetition],
+            "hyperparameters": dict(record.trial.hyperparameters),
+            "validation": _validation_of(record),
+            "test": None,
+        }
+        for name, record in records.items()
+        if record is not None
+    }
+
+
+def _validation_of(record: TrialRecord) -> dict[str, Any] | None:
+    if record.result is None:
+        return None
+    return {
+        "macro_auroc": number(record.result.macro_auroc),
+        "per_class": {k: number(auroc) for k, auroc in record.result.per_class_auroc.items()},
+        "n_seeds": 1,
+    }
+
+
+def _final_contender(
+    material: ReportMaterial, evidence: Evidence, contender: Contender
+) -> dict[str, Any]:
+    key = (contender.name, contender.condition.name)
+    is_there = key in evidence.finals.test.seeds
+    return {
+        "trial": contender.chosen_trial,
+        "seeds": list(evidence.seeds(key)) if is_there else [],
+        "hyperparameters": dict(contender.hyperparameters),
+        "validation": describe_validation(evidence, key) if is_there else None,
+        "test": describe_test(evidence, key, material.task) if is_there else None,
+    }
+
+
+def _n_parameters(records: Sequence[TrialRecord], contender: str, lead: str) -> int | None:
+    own = (r for r in records if r.trial.contender == contender and r.condition == lead)
+    return next((n for record in own if (n := _parameters_of(record))), None)
+
+
+def _parameters_of(record: TrialRecord) -> int | None:
+    return None if record.result is None else record.result.n_parameters or None
+
+
+def _standing(ranking: Ranking | None, lead: str) -> dict[str, Any]:
+    if ranking is None or lead not in ranking.leads:
+        return {"in_best_set": None, "difference_to_best": None}
+    k = ranking.leads.index(lead)
+    difference = _difference_to_best(ranking.best, k) if len(ranking.leads) > 1 else None
+    return {"in_best_set": bool(ranking.best.members[k]), "difference_to_best": difference}
+
+
+def _difference_to_best(best: BestSet, k: int) -> dict[str, Any]:
+    def at(values_K: NDArray[np.float64]) -> float | None:
+        return number(values_K[k])
+
+    return {
+        "difference": float(best.difference_K[k]),
+        "low": at(best.low_K),
+        "high": at(best.high_K),
+        "p": at(best.p_K),
+    }

@@ -1,0 +1,176 @@
+"""All that a report is made of, read once from the folder of a study.
+
+Reads: study, ledger, manifests, finals, and, when asked, a trial's predictions and losses.
+"""
+
+import json
+from dataclasses import dataclass
+
+from mvkt_ray.artifacts import Manifest, read_manifest
+from mvkt_ray.config import StudyConfig
+from mvkt_ray.data.shards import Shards, open_shards
+from mvkt_ray.errors import ArtifactError, DataError
+from mvkt_ray.location import Location
+from mvkt_ray.records import Arm
+from mvkt_ray.search.finals_ledger import FinalsLedger
+from mvkt_ray.search.finals_results import FinalsResults, openings_of, read_finals
+from mvkt_ray.search.openings import Opening
+from mvkt_ray.search.pipeline import open_study
+from mvkt_ray.search.racing import Look
+from mvkt_ray.search.ranking import LeadRank, rank_leads
+from mvkt_ray.search.space import SearchSpace
+from mvkt_ray.search.study_folder import StudyFolder
+from mvkt_ray.search.trial_record import TrialRecord
+from mvkt_ray.training.checkpoint import EpochRecord
+from mvkt_ray.training.predictions_file import StoredPredictions, read_predictions
+from mvkt_ray.training.trial_files import TrialFolder
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class ReportMaterial:
+    """A study at one moment: what report, tables and figures are drawn from."""
+
+    folder: StudyFolder
+    config: StudyConfig
+    space: SearchSpace
+    records: tuple[TrialRecord, ...]
+    """All trials of the search, by number."""
+    ranks: tuple[LeadRank, ...]
+    """Leads by their best trial on validation."""
+    looks: tuple[Look, ...]
+    """When leads were raced against each other, and which were stopped."""
+    openings: tuple[Opening, ...]
+    """Of the test split, the first first."""
+    finals: FinalsResults | None
+    """None before the finals are complete."""
+    teacher: Manifest | None
+    knowledge: Manifest | None
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Classes of the task, in the order of the logits."""
+        if self.finals is not None:
+            return self.finals.classes
+        if self.teacher is not None:
+            return tuple(self.teacher.details["classes"])
+        results = [record.result for record in self.records if record.result is not None]
+        return tuple(dict.fromkeys(name for each in results for name in each.per_class_auroc))
+
+    @property
+    def task(self) -> str:
+        """Name of the task; the file of a user's own task has one inside."""
+        return self.config.data.task if self.teacher is None else _task_name(self.teacher)
+
+    @property
+    def searched(self) -> tuple[TrialRecord, ...]:
+        """Complete trials of the search, without baselines: what a configuration is chosen from."""
+        return tuple(
+            record
+            for record in self.records
+            if record.trial.arm is Arm.SEARCH and record.macro_auroc is not None
+        )
+
+    def trial_folder(self, number: int) -> TrialFolder:
+        """Return the files of a trial of the search."""
+        return TrialFolder.of(self.folder.trials, number)
+
+    def validation_predictions(self, number: int) -> StoredPredictions | None:
+        """Read what a trial of the search said of the validation split; None if it left nothing.
+
+        Raises:
+            ArtifactError: The file is damaged.
+        """
+        path = self.trial_folder(number).validation
+        if not path.exists():
+            return None
+        try:
+            return read_predictions(path)
+        except ArtifactError:
+            raise ArtifactError(
+                f"the predictions {path} of trial {number} cannot be read: the file was damaged "
+                "after it was written. Restore it from a copy; without one remove it, and the "
+                "report is made without these predictions."
+            ) from None
+
+    def history(self, number: int) -> tuple[EpochRecord, ...]:
+        """Read the epochs of a trial of the search, with their losses; empty if it left none.
+
+        Raises:
+            ArtifactError: The file is damaged.
+        """
+        folder = self.trial_folder(number)
+        content = folder.result_content()
+        if content is None:
+            return ()
+        try:
+            return tuple(EpochRecord.from_json(item) for item in json.loads(content)["history"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise ArtifactError(
+                f"{folder.result} cannot be read as the result of a trial ({error}). Restore it "
+                "from a copy, or remove it: the report is then made without its epochs."
+            ) from None
+
+    @property
+    def shards_location(self) -> Location | None:
+        """Where the recordings were when the study was made."""
+        return self.folder.read_inputs().get("shards")
+
+    def shards(self) -> Shards | None:
+        """Open the recordings that the study was made with; None where they are not any more.
+
+        Raises:
+            DataError: They are there, and were changed.
+        """
+        location = self.shards_location
+        return open_shards(location) if location is not None and location.exists() else None
+
+
+def gather_material(folder: StudyFolder) -> ReportMaterial:
+    """Read a study for its report; another process may be running it.
+
+    Raises:
+        ArtifactError: There is no study, it has not come to its first trial, or a file is damaged.
+        DataError: Results of finals do not fit together.
+    """
+    config, study = open_study(folder)
+    try:
+        return ReportMaterial(
+            folder=folder,
+            config=config,
+            space=study.space,
+            records=study.trials(),
+            ranks=rank_leads(study),
+            looks=study.looks,
+            openings=_openings(folder, config),
+            finals=read_finals(folder),
+            teacher=_manifest(folder, "teacher"),
+            knowledge=_manifest(folder, "knowledge"),
+        )
+    finally:
+        study.close()
+
+
+def _openings(folder: StudyFolder, config: StudyConfig) -> tuple[Opening, ...]:
+    ledgers = FinalsLedger.read_all(folder.ledger_url, config.name)
+    try:
+        return openings_of(ledgers)
+    finally:
+        for ledger in ledgers:
+            ledger.close()
+
+
+def _manifest(folder: StudyFolder, kind: str) -> Manifest | None:
+    """Read what an artifact says of itself; knowledge may have been removed to save space."""
+    location: Location | None = folder.read_inputs().get(kind)
+    if location is None or (kind == "knowledge" and not location.exists()):
+        return None
+    return read_manifest(location, kind)
+
+
+def _task_name(teacher: Manifest) -> str:
+    try:
+        return str(teacher.config["task"]["name"])
+    except (KeyError, TypeError):
+        raise DataError(
+            "the manifest of the teacher names no task. Train it again with this mvkt-ray."
+        ) from None

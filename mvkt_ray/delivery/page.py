@@ -1,0 +1,89 @@
+"""The report as one HTML page that needs nothing else: no network, no other file.
+
+Reads: the report's values and `ReportMaterial`. Writes: one file.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from mvkt_ray.delivery.figures.gallery import Gallery, make_gallery
+from mvkt_ray.delivery.heat_map import make_heat_map
+from mvkt_ray.delivery.material import ReportMaterial
+from mvkt_ray.delivery.wording import FILTERS
+from mvkt_ray.location import Location
+
+_CONTENTS = (
+    ("answer", "The answer"),
+    ("leads", "Ranked leads"),
+    ("diseases", "Leads by diseases"),
+    ("teacher", "What the teacher bought"),
+    ("curves", "Curves of the winners"),
+    ("search", "The search"),
+    ("examples", "Example recordings"),
+    ("cost", "Cost"),
+    ("data", "Data card"),
+    ("limits", "Limits"),
+    ("provenance", "Provenance"),
+)
+"""Sections in their order; each has a template of its name."""
+
+
+def write_page(report: Mapping[str, Any], material: ReportMaterial, location: Location) -> None:
+    """Draw the figures, fill the page, and write it.
+
+    Args:
+        report: What `build_report` made.
+        material: What figures need beyond it.
+        location: Of the HTML file.
+    """
+    location.write_bytes(render_page(report, make_gallery(report, material)).encode())
+
+
+def render_page(report: Mapping[str, Any], gallery: Gallery) -> str:
+    """Return the page; a section without data says why in one line."""
+    environment = Environment(
+        loader=PackageLoader("mvkt_ray.delivery", "page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= FILTERS
+    made_at = datetime.fromisoformat(report["made_at"])
+    return environment.get_template("index.html").render(
+        report=report,
+        gallery=gallery,
+        contents=_CONTENTS,
+        contenders=_contenders(report),
+        baselines=_baselines(report),
+        figures={name: Markup(svg) for name, svg in gallery.figures.items()},
+        heat_map=make_heat_map(report),
+        is_final=report["answer"]["ranked_on"] == "test",
+        made_at=f"{made_at:%d %B %Y, %H:%M} UTC".lstrip("0"),
+        Markup=Markup,
+        style=Markup(_text_of(environment, "page.css")),
+        script=Markup(_text_of(environment, "page.js")),
+    )
+
+
+def _contenders(report: Mapping[str, Any]) -> list[str]:
+    """Return what was compared, the answer first."""
+    names = [name for lead in report["leads"] for name in lead["contenders"] or {}]
+    return list(dict.fromkeys([report["answer"]["contender"], *names])) if names else []
+
+
+def _baselines(report: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Return what gains are over, each with its mean over the leads, where there is one."""
+    names = dict.fromkeys(gain["over"] for lead in report["leads"] for gain in lead["gains"])
+    means = {mean["over"]: mean for mean in report["mean_gains"]}
+    return [(name, means.get(name)) for name in names]
+
+
+def _text_of(environment: Environment, name: str) -> str:
+    assert environment.loader is not None
+    source, _, _ = environment.loader.get_source(environment, name)
+    return source

@@ -1,0 +1,151 @@
+"""The part of a report that ranks and compares: on validation before finals, on test after."""
+
+from typing import Any
+
+from mvkt_ray.artifacts import Manifest
+from mvkt_ray.delivery.comparisons import (
+    describe_difference,
+    gains_of_answer,
+    gap_closed,
+    lead_against_lead,
+    mean_gains,
+)
+from mvkt_ray.delivery.evidence import LEVEL, N_RESAMPLES, SEED, TEACHER, Evidence
+from mvkt_ray.delivery.leads import (
+    Ranking,
+    first_gain,
+    leads_after_finals,
+    leads_before_finals,
+)
+from mvkt_ray.delivery.material import ReportMaterial
+from mvkt_ray.delivery.plain import number
+from mvkt_ray.delivery.selection import Selections
+from mvkt_ray.delivery.split_scores import MIN_POSITIVES, describe_test
+from mvkt_ray.records import TrialState
+from mvkt_ray.search.finals_plan import CHOSEN
+from mvkt_ray.search.finals_results import FinalsResults
+
+BASIS = (
+    "Intervals are percentiles of a bootstrap over patients, with seeds resampled too; BCa "
+    "intervals (Efron 1987) stand beside them. All contenders share the resamples, so every "
+    "comparison is paired.",
+    "The set of best leads: multiple comparisons with the best (Hsu 1984) at a critical value from "
+    "the bootstrap; it holds the best lead with the chance that is asked for, however many leads "
+    "there are.",
+    "Differences are judged by their bootstrap standard error, on a Student t where seeds tell "
+    "their spread badly, and corrected by Holm (1979) within three families: gains of the answer "
+    "over other contenders, leads against leads, and mean gains over leads. A difference is "
+    "claimed only where its corrected interval leaves out 0.",
+    "The share of the gap between student alone and teacher is a ratio of means, with percentiles "
+    "of its bootstrap; there is none where the gap itself is not shown.",
+)
+
+
+def describe_search(material: ReportMaterial, selections: Selections) -> dict[str, Any]:
+    """Return what a report says of ranks and comparisons before there are finals."""
+    leads = leads_before_finals(material, selections)
+    scored = [lead["lead"] for lead in leads if lead["validation"] is not None]
+    return {
+        "answer": {
+            "lead": None,
+            "highest": scored[0] if scored else None,
+            "best_set": [],
+            "ranked_on": "validation",
+            "contender": CHOSEN,
+        },
+        "finals": None,
+        "statistics": _statistics(0, 0, 0),
+        "teacher": _teacher(material, None),
+        "leads": leads,
+        "lead_pairs": [],
+        "best_set": [],
+        "mean_gain": None,
+        "mean_gains": [],
+        "mean_gap_closed": None,
+    }
+
+
+def describe_finals(
+    material: ReportMaterial, finals: FinalsResults, selections: Selections
+) -> dict[str, Any]:
+    """Return what a report says of ranks and comparisons after finals."""
+    evidence = Evidence.of(finals)
+    ranking = Ranking.of(evidence)
+    gains = gains_of_answer(evidence)
+    ranked = ranking.leads if ranking is not None else ()
+    best = ranking.best_set if ranking is not None else []
+    pairs = lead_against_lead(evidence, ranked)
+    means = [_mean_gain(name, gain) for name, gain in mean_gains(evidence).items()]
+    return {
+        "answer": {
+            "lead": best[0] if len(best) == 1 else None,
+            "highest": ranked[0] if ranked else None,
+            "best_set": best,
+            "ranked_on": "test",
+            "contender": finals.answer,
+        },
+        "finals": _finals(finals),
+        "statistics": _statistics(len(gains), len(pairs), len(means)),
+        "teacher": _teacher(material, evidence if ranked else None),
+        "leads": leads_after_finals(material, evidence, ranking, gains, selections),
+        "lead_pairs": [
+            {"lead": lead, **describe_difference(other, difference, len(evidence.ranking_seeds))}
+            for lead, other, difference in pairs
+        ],
+        "best_set": best,
+        "mean_gain": first_gain(means),
+        "mean_gains": means,
+        "mean_gap_closed": gap_closed(evidence, ranked) if ranked else None,
+    }
+
+
+def _mean_gain(name: str, gain: Any) -> dict[str, Any]:
+    described = describe_difference(name, gain.difference, gain.n_seeds)
+    counts = {"n_leads": gain.n_leads, "n_positive_leads": gain.n_positive_leads}
+    return described | counts
+
+
+def _statistics(n_gains: int, n_lead_pairs: int, n_mean_gains: int) -> dict[str, Any]:
+    return {
+        "level": LEVEL,
+        "n_resamples": N_RESAMPLES,
+        "seed": SEED,
+        "min_positives": MIN_POSITIVES,
+        "basis": list(BASIS),
+        "n_gains": n_gains,
+        "n_lead_pairs": n_lead_pairs,
+        "n_mean_gains": n_mean_gains,
+    }
+
+
+def _finals(finals: FinalsResults) -> dict[str, Any]:
+    complete = [record for record in finals.records if record.state is TrialState.COMPLETE]
+    return {
+        "number": finals.number,
+        "answer": finals.answer,
+        "refit": finals.refit,
+        "contenders": list(dict.fromkeys(each.name for each in finals.plan)),
+        "n_trainings": sum(contender.n_seeds for contender in finals.plan),
+        "n_complete": len(complete),
+        "seeds": sorted({record.trial.repetition for record in finals.records}),
+    }
+
+
+def _teacher(material: ReportMaterial, evidence: Evidence | None) -> dict[str, Any] | None:
+    if material.teacher is None:
+        return None
+    manifest: Manifest = material.teacher
+    details = manifest.details
+    return {
+        "network": str(details["network"]),
+        "leads": list(manifest.config["view"]["leads"]),
+        "n_parameters": int(manifest.counts["n_parameters"]),
+        "validation": {
+            "macro_auroc": number(details["macro_auroc"]),
+            "per_class": {
+                name: number(auroc) for name, auroc in details["per_class_auroc"].items()
+            },
+            "n_seeds": 1,
+        },
+        "test": None if evidence is None else describe_test(evidence, TEACHER, material.task),
+    }

@@ -1,0 +1,125 @@
+"""What a contender, or the teacher, scores on the test split, by class and on average.
+
+Means are over seeds; thresholds are chosen on what the same student said of the validation split.
+
+Shapes: R seeds, N recordings, C classes.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mvkt_ray.delivery.evidence import LEVEL, TEACHER, Evidence, Resampled
+from mvkt_ray.delivery.plain import ends, number
+from mvkt_ray.delivery.task_metrics import Both, f1_and_thresholds, task_scores
+from mvkt_ray.search.finals_results import Examined, Key
+from mvkt_ray.statistics.intervals import bca_interval, percentile_interval
+from mvkt_ray.statistics.scores import auroc_per_class, average_precision_per_class, macro_mean
+
+MIN_POSITIVES = 10
+"""Recordings with a class below which the report says that they are too few to judge it by."""
+
+NO_THRESHOLDS = (
+    "The students were trained on the validation split too, so no recordings were left to choose "
+    "thresholds on."
+)
+
+
+def describe_test(evidence: Evidence, key: Key, task: str) -> dict[str, Any]:
+    """Return the report's `test` of a contender or of the teacher."""
+    finals = evidence.finals
+    resampled, k = evidence.scored(key)
+    areas = resampled.areas
+    both = Both(
+        labels_NC=finals.test.labels_NC,
+        scores_RNC=_scores(finals.test, resampled, key),
+        chosen_on_NC=finals.validation.labels_NC,
+        chosen_by_RNC=_validation_scores(evidence, resampled, key),
+    )
+    precision_C = np.mean(
+        [average_precision_per_class(both.labels_NC, scores) for scores in both.scores_RNC], axis=0
+    )
+    f1_C, threshold_C = f1_and_thresholds(both)
+    per_seed = areas.macro_KR[k, : len(both.scores_RNC)]
+    values_B = areas.macro_BK[:, k]
+    observed = float(areas.macro_K[k])
+    return {
+        "macro_auroc": observed,
+        "ci": ends(percentile_interval(values_B, LEVEL)),
+        "ci_bca": ends(bca_interval(observed, values_B, resampled.jackknife.macro_PK[:, k], LEVEL)),
+        "seed_sd": float(per_seed.std(ddof=1)) if len(per_seed) > 1 else None,
+        "per_seed": per_seed.tolist(),
+        "n_seeds": len(per_seed),
+        "per_class": {
+            name: _describe_class(resampled, k, c, both.labels_NC, precision_C, f1_C, threshold_C)
+            for c, name in enumerate(finals.classes)
+        },
+        "macro_f1": number(macro_mean(f1_C).value),
+        "f1_reason": None if both.chosen_by_RNC is not None else NO_THRESHOLDS,
+        "macro_average_precision": number(macro_mean(precision_C).value),
+        "left_out": [finals.classes[c] for c in areas.left_out],
+        "task_scores": task_scores(task, finals.classes, both),
+    }
+
+
+def describe_validation(evidence: Evidence, key: Key) -> dict[str, Any] | None:
+    """Return the report's `validation` of a final; None where it was trained on these recordings.
+
+    Unlike the search's own scores these are means over seeds.
+    """
+    resampled, _ = evidence.scored(key)
+    scores_RNC = _validation_scores(evidence, resampled, key)
+    if scores_RNC is None:
+        return None
+    labels_NC = evidence.finals.validation.labels_NC
+    auroc_C = np.mean([auroc_per_class(labels_NC, scores) for scores in scores_RNC], axis=0)
+    return {
+        "macro_auroc": number(macro_mean(auroc_C).value),
+        "per_class": {
+            name: number(auroc)
+            for name, auroc in zip(evidence.finals.classes, auroc_C, strict=True)
+        },
+        "n_seeds": len(scores_RNC),
+    }
+
+
+def _describe_class(
+    resampled: Resampled,
+    k: int,
+    c: int,
+    labels_NC: NDArray[Any],
+    precision_C: NDArray[np.float64],
+    f1_C: NDArray[np.float64],
+    threshold_C: NDArray[np.float64],
+) -> dict[str, Any]:
+    n_positive = int((labels_NC[:, c] > 0.5).sum())
+    areas = resampled.areas
+    auroc = number(areas.observed_KC[k, c])
+    interval = None if auroc is None else percentile_interval(areas.values_BKC[:, k, c], LEVEL)
+    return {
+        "auroc": auroc,
+        "ci": ends(interval),
+        "n_positive": n_positive,
+        "average_precision": number(precision_C[c]),
+        "f1": number(f1_C[c]),
+        "threshold": number(threshold_C[c]),
+        "too_few": n_positive < MIN_POSITIVES,
+    }
+
+
+def _scores(examined: Examined, resampled: Resampled, key: Key) -> NDArray[np.float32]:
+    """Return float32 `[R, N, C]` over the seeds that the key is scored over; of the teacher one."""
+    if key == TEACHER:
+        return examined.teacher_NC[None]
+    own = examined.seeds[key]
+    return examined.scores[key][[own.index(seed) for seed in resampled.seeds]]
+
+
+def _validation_scores(
+    evidence: Evidence, resampled: Resampled, key: Key
+) -> NDArray[np.float32] | None:
+    """Return None for students that were trained on the validation split."""
+    if evidence.finals.refit and key != TEACHER:
+        return None
+    return _scores(evidence.finals.validation, resampled, key)

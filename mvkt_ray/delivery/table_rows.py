@@ -1,0 +1,174 @@
+"""Rows of a report's tables, by the columns of `tables`."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from mvkt_ray.delivery.material import ReportMaterial
+from mvkt_ray.search.trial_record import TrialRecord
+
+Report = Mapping[str, Any]
+Rows = Iterator[dict[str, Any]]
+
+
+def lead_rows(report: Report, material: ReportMaterial) -> Rows:
+    """One row per lead."""
+    for lead in report["leads"]:
+        validation, test = lead["validation"] or {}, lead["test"] or {}
+        to_best, gap = lead["difference_to_best"] or {}, lead["gap_closed"] or {}
+        yield {
+            "rank": lead["rank"],
+            "lead": lead["lead"],
+            "ranked_on": report["answer"]["ranked_on"],
+            "in_best_set": lead["in_best_set"],
+            "trial": lead["trial"],
+            "n_seeds": len(lead["seeds"]),
+            "n_parameters": lead["n_parameters"],
+            "validation_macro_auroc": validation.get("macro_auroc"),
+            "validation_macro_auroc_corrected": validation.get("corrected"),
+            "n_candidates": validation.get("n_candidates"),
+            "test_macro_auroc": test.get("macro_auroc"),
+            **_ends("ci", test.get("ci")),
+            **_ends("ci_bca", test.get("ci_bca")),
+            "seed_sd": test.get("seed_sd"),
+            "difference_to_best": to_best.get("difference"),
+            "difference_to_best_low": to_best.get("low"),
+            "difference_to_best_high": to_best.get("high"),
+            "test_macro_f1": test.get("macro_f1"),
+            "test_macro_average_precision": test.get("macro_average_precision"),
+            "gap_closed_fraction": gap.get("fraction"),
+            **_ends("gap_closed_ci", gap.get("ci")),
+        }
+
+
+def contender_rows(report: Report, material: ReportMaterial) -> Rows:
+    """One row per lead and contender, and one for the teacher."""
+    for lead, name, contender in _contenders(report):
+        validation, test = contender["validation"] or {}, contender["test"] or {}
+        yield {
+            "lead": lead,
+            "contender": name,
+            "trial": contender.get("trial"),
+            "n_seeds": len(contender.get("seeds", [])) or None,
+            "validation_macro_auroc": validation.get("macro_auroc"),
+            "test_macro_auroc": test.get("macro_auroc"),
+            **_ends("ci", test.get("ci")),
+            "seed_sd": test.get("seed_sd"),
+        }
+
+
+def class_rows(report: Report, material: ReportMaterial) -> Rows:
+    """One row per lead, contender and class, and one per class for the teacher."""
+    for lead, name, contender in _contenders(report):
+        validation = (contender["validation"] or {}).get("per_class", {})
+        test = (contender["test"] or {}).get("per_class", {})
+        for each in report["classes"]:
+            scores = test.get(each, {})
+            yield {
+                "lead": lead,
+                "contender": name,
+                "class": each,
+                "validation_auroc": validation.get(each),
+                "test_auroc": scores.get("auroc"),
+                **_ends("ci", scores.get("ci")),
+                **{
+                    key: scores.get(key)
+                    for key in ("n_positive", "too_few", "average_precision", "f1", "threshold")
+                },
+            }
+
+
+def gain_rows(report: Report, material: ReportMaterial) -> Rows:
+    """One row per lead and other contender."""
+    for lead in report["leads"]:
+        for gain in lead["gains"]:
+            first = {"lead": lead["lead"], "contender": report["answer"]["contender"]}
+            yield first | _difference(gain)
+
+
+def mean_gain_rows(report: Report, material: ReportMaterial) -> Rows:
+    """One row per other contender."""
+    for gain in report["mean_gains"]:
+        counts = {name: gain[name] for name in ("n_leads", "n_positive_leads")}
+        yield {"contender": report["answer"]["contender"]} | counts | _difference(gain)
+
+
+def lead_pair_rows(report: Report, material: ReportMaterial) -> Rows:
+    """One row per pair of leads."""
+    for pair in report["lead_pairs"]:
+        yield {"lead": pair["lead"]} | _difference(pair)
+
+
+def trial_rows(report: Report, material: ReportMaterial) -> Rows:
+    """One row per training, of the search and of the finals."""
+    yield from _trials("search", material.records)
+    if material.finals is not None:
+        yield from _trials("finals", material.finals.records)
+
+
+def opening_rows(report: Report, material: ReportMaterial) -> Rows:
+    """One row per opening of the test split."""
+    hidden = ("completed_by", "predictions")
+    for opening in report["test_split"]["openings"]:
+        yield {name: value for name, value in opening.items() if name not in hidden}
+
+
+def split_rows(report: Report, material: ReportMaterial) -> Rows:
+    """One row per split, and one per split and class."""
+    splits = {} if report["data"] is None else report["data"]["splits"]
+    for name, split in splits.items():
+        counts = {"n_recordings": split["n_recordings"], "n_patients": split["n_patients"]}
+        yield {"split": name, "class": None} | counts
+        for each, n_positive in (split["n_positive"] or {}).items():
+            yield {"split": name, "class": each, "n_recordings": n_positive, "n_patients": None}
+
+
+def quarantine_rows(report: Report, material: ReportMaterial) -> Rows:
+    """One row per reason."""
+    quarantine = {} if report["data"] is None else report["data"]["quarantine"]
+    for reason, n_recordings in quarantine.items():
+        yield {"reason": reason, "n_recordings": n_recordings}
+
+
+def _contenders(report: Report) -> Iterator[tuple[str | None, str, Mapping[str, Any]]]:
+    for lead in report["leads"]:
+        for name, contender in lead["contenders"].items():
+            yield lead["lead"], name, contender
+    if report["teacher"] is not None:
+        yield None, "teacher", report["teacher"]
+
+
+def _trials(stage: str, records: Sequence[TrialRecord]) -> Rows:
+    for record in records:
+        trial, result = record.trial, record.result
+        value = record.values.get(record.last_epoch) if result is None else result.macro_auroc
+        yield {
+            "stage": stage,
+            "trial": trial.number,
+            "lead": record.condition,
+            "arm": trial.contender or trial.arm.value,
+            "repetition": trial.repetition,
+            "state": record.state.value,
+            "epochs": record.last_epoch if result is None else result.epochs,
+            "validation_macro_auroc": None if value != value else value,
+            "wall_s": None if result is None else result.wall_s,
+            "cpu_s": None if result is None else result.cpu_s,
+            "n_lost_attempts": len(record.failures),
+            "reason": None if result is None else result.reason,
+            "hyperparameters": json.dumps(dict(trial.hyperparameters)),
+        }
+
+
+def _difference(gain: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "over": gain["over"],
+        "difference": gain["difference"],
+        **_ends("ci", gain["ci"]),
+        **_ends("ci_corrected", gain["ci_corrected"]),
+        **{name: gain[name] for name in ("p", "p_holm", "claimed", "n_seeds")},
+    }
+
+
+def _ends(name: str, interval: Sequence[float] | None) -> dict[str, float | None]:
+    low, high = interval or (None, None)
+    return {f"{name}_low": low, f"{name}_high": high}

@@ -1,0 +1,229 @@
+"""The tables of a report as CSV, for spreadsheets and statistics programs.
+
+Writes, beside `report.json`: one file per table, and `columns.csv`, which says what every column
+means. A unit is in a column's name; an empty field is a value that is not defined.
+"""
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mvkt_ray.delivery.material import ReportMaterial
+from mvkt_ray.delivery.table_rows import (
+    class_rows,
+    contender_rows,
+    gain_rows,
+    lead_pair_rows,
+    lead_rows,
+    mean_gain_rows,
+    opening_rows,
+    quarantine_rows,
+    split_rows,
+    trial_rows,
+)
+from mvkt_ray.location import Location
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Table:
+    """One CSV file."""
+
+    name: str
+    what: str
+    columns: Mapping[str, str]
+    """What each means, by name."""
+    rows: Callable[[Mapping[str, Any], ReportMaterial], Iterable[Row]]
+
+
+_SPREAD = {
+    "ci_low": "low end of the 95 % interval: bootstrap over patients and seeds, percentiles",
+    "ci_high": "its high end",
+}
+_DIFFERENCE = {
+    "difference": "macro AUROC of the first minus that of the second, test split",
+    "ci_low": "low end of its 95 % interval, of this difference alone",
+    "ci_high": "its high end",
+    "ci_corrected_low": "low end of the interval corrected over the family (Holm)",
+    "ci_corrected_high": "its high end",
+    "p": "two-sided, of this difference alone",
+    "p_holm": "corrected over the family (Holm)",
+    "claimed": "whether the corrected interval leaves out 0",
+    "n_seeds": "seeds that both have",
+}
+
+TABLES: tuple[Table, ...] = (
+    Table(
+        name="leads",
+        what="leads in their order, by the contender that is the answer",
+        columns={
+            "rank": "1 is the highest; on the test split after finals, on validation before",
+            "lead": "lead, or lead set, that the student sees",
+            "ranked_on": "test or validation",
+            "in_best_set": "whether it cannot be told from the best at 95 %",
+            "trial": "search trial that the configuration is from",
+            "n_seeds": "trainings that the scores are means of",
+            "n_parameters": "weights of the student",
+            "validation_macro_auroc": "of that search trial: optimistic, as it was chosen by it",
+            "validation_macro_auroc_corrected": "what such a choice is worth (BBC-CV)",
+            "n_candidates": "complete search trials that it was chosen among",
+            "test_macro_auroc": "mean over classes and seeds, test split",
+            **_SPREAD,
+            "ci_bca_low": "low end of the bias-corrected and accelerated 95 % interval",
+            "ci_bca_high": "its high end",
+            "seed_sd": "standard deviation over seeds",
+            "difference_to_best": "to the best of the other leads",
+            "difference_to_best_low": "low end of its simultaneous 95 % interval",
+            "difference_to_best_high": "its high end",
+            "test_macro_f1": "by thresholds chosen on validation",
+            "test_macro_average_precision": "mean over classes and seeds",
+            "gap_closed_fraction": "share of the distance from student alone to teacher",
+            "gap_closed_ci_low": "low end of its 95 % interval",
+            "gap_closed_ci_high": "its high end",
+        },
+        rows=lead_rows,
+    ),
+    Table(
+        name="contenders",
+        what="all that was compared, by lead; the teacher has no lead",
+        columns={
+            "lead": "what the student sees",
+            "contender": "chosen, student_alone, plain_kd, ... or teacher",
+            "trial": "search trial that the configuration is, or is from",
+            "n_seeds": "trainings that the scores are means of",
+            "validation_macro_auroc": "validation split",
+            "test_macro_auroc": "test split",
+            **_SPREAD,
+            "seed_sd": "standard deviation over seeds",
+        },
+        rows=contender_rows,
+    ),
+    Table(
+        name="classes",
+        what="contenders by class",
+        columns={
+            "lead": "what the student sees",
+            "contender": "as in contenders.csv",
+            "class": "of the task",
+            "validation_auroc": "validation split",
+            "test_auroc": "test split, mean over seeds",
+            **_SPREAD,
+            "n_positive": "test recordings with the class",
+            "too_few": "whether they are too few to judge by",
+            "average_precision": "test split, mean over seeds",
+            "f1": "by a threshold chosen on validation, mean over seeds",
+            "threshold": "on the probability, mean over seeds",
+        },
+        rows=class_rows,
+    ),
+    Table(
+        name="gains",
+        what="the answer against every other contender of its lead",
+        columns={"lead": "what both see", "contender": "the first", "over": "the second"}
+        | _DIFFERENCE,
+        rows=gain_rows,
+    ),
+    Table(
+        name="mean_gains",
+        what="means over the leads of the gains",
+        columns={
+            "contender": "the first",
+            "over": "the second",
+            "n_leads": "leads that have both",
+            "n_positive_leads": "of these, leads with a difference above 0",
+        }
+        | _DIFFERENCE,
+        rows=mean_gain_rows,
+    ),
+    Table(
+        name="lead_pairs",
+        what="leads against leads, by the answer",
+        columns={"lead": "the first", "over": "the second"} | _DIFFERENCE,
+        rows=lead_pair_rows,
+    ),
+    Table(
+        name="trials",
+        what="all trainings of the search and of the finals",
+        columns={
+            "stage": "search or finals",
+            "trial": "number in its stage, from 0",
+            "lead": "what the student sees",
+            "arm": "search, student_alone, plain_kd; of finals the contender",
+            "repetition": "number of the seed",
+            "state": "complete, pruned, diverged, failed, running, waiting",
+            "epochs": "trained",
+            "validation_macro_auroc": "of the last epoch; of a pruned trial where it stopped",
+            "wall_s": "seconds by the clock",
+            "cpu_s": "seconds of CPU",
+            "n_lost_attempts": "attempts that lost their worker",
+            "reason": "of failing, diverging or being pruned",
+            "hyperparameters": "as JSON",
+        },
+        rows=trial_rows,
+    ),
+    Table(
+        name="openings",
+        what="openings of the test split",
+        columns={
+            "number": "from 1",
+            "finals": "number of the finals that it was opened for",
+            "opened_at": "UTC, ISO 8601",
+            "completed_at": "UTC, ISO 8601; empty while the examination goes on",
+            "mvkt_ray_version": "that opened it",
+            "code": "SHA-256 of the package's source",
+            "commit": "of git",
+            "command": "that opened it",
+            "host": "where",
+            "reason": "why it was opened again",
+            "n_recordings": "of the test split",
+        },
+        rows=opening_rows,
+    ),
+    Table(
+        name="splits",
+        what="recordings with a class, by split",
+        columns={
+            "split": "train, val or test",
+            "class": "of the task; empty: all recordings",
+            "n_recordings": "with a label of the task, and with the class",
+            "n_patients": "of all recordings",
+        },
+        rows=split_rows,
+    ),
+    Table(
+        name="quarantine",
+        what="recordings that could not be used",
+        columns={"reason": "a short word", "n_recordings": "with it"},
+        rows=quarantine_rows,
+    ),
+)
+
+
+def write_tables(report: Mapping[str, Any], material: ReportMaterial, folder: Location) -> None:
+    """Write every table of a report; one without rows has its header."""
+    for table in TABLES:
+        rows = table.rows(report, material)
+        (folder / f"{table.name}.csv").write_bytes(_csv(list(table.columns), rows))
+    meanings = [
+        {"table": table.name, "what": table.what, "column": name, "meaning": meaning}
+        for table in TABLES
+        for name, meaning in table.columns.items()
+    ]
+    (folder / "columns.csv").write_bytes(_csv(["table", "what", "column", "meaning"], meanings))
+
+
+def _csv(columns: list[str], rows: Iterable[Row]) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns)
+    writer.writeheader()
+    writer.writerows({name: _field(value) for name, value in row.items()} for row in rows)
+    return text.getvalue().encode()
+
+
+def _field(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else value

@@ -1,0 +1,176 @@
+"""Which contenders may be the best: simultaneous multiple comparisons with the best.
+
+Shapes: K contenders, B resamples, R seeds.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm
+from scipy.stats import t as student_t
+
+from mvkt_ray.statistics.gains import ROUNDING, defined_scores
+from mvkt_ray.statistics.seed_noise import degrees_of_freedom
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BestSet:
+    """The contenders that cannot be told from the best, and how far each is from it."""
+
+    members: NDArray[np.bool_]
+    """Never empty. With the chance asked for, none that is truly best is missing."""
+    difference_K: NDArray[np.float64]
+    """Each minus the best of the others; above 0 for the winner only. NaN without others."""
+    low_K: NDArray[np.float64]
+    """Lower bounds of these differences; all bounds hold together with the chance asked for."""
+    high_K: NDArray[np.float64]
+    """Upper bounds: at most 0 for a contender that is out of the set, at least 0 for a member."""
+    p_K: NDArray[np.float64]
+    """Of the hypothesis that this contender is best; in the set while above 1 - level."""
+
+
+def best_set(
+    observed_K: NDArray[Any],
+    values_BK: NDArray[Any],
+    level: float = 0.95,
+    *,
+    seeds_KR: NDArray[Any] | None = None,
+) -> BestSet:
+    """Find the contenders that may be the best (higher is better).
+
+    Contenders are put out one by one, the one furthest behind first. How far k is behind is
+
+        T_k = max over j still in of (score_j - score_k) / standard error of that difference,
+
+    and the largest T_k is compared with the largest |difference| / standard error of all pairs
+    still in, over resamples centred at what was observed. The resamples know how contenders are
+    correlated (they share patients and seeds); without standard errors a noisy pair would hide a
+    clear one. The first contender that is not significantly behind ends it: it and all left are the
+    set. This is the model confidence set of Hansen, Lunde and Nason (2011, Econometrica 79,
+    453-497) with its range statistic.
+
+    With the chance `level` no contender that is best, alone or tied, is put out, whatever the truth
+    (the first such mistake needs a pair of equals to exceed a value made for all pairs still in).
+    So with several equal leads at the top "this one is the best" is said falsely in at most
+    1 - `level` of studies. Hsu's constrained intervals (1984, Annals of Statistics 12, 1136-1144)
+    do not give that: of two equal leads they name one in 2 (1 - `level`) of studies, and of
+    twelve they lose one in more than a third; they only promise each of them its place.
+
+    The bounds are Tukey-like: `score_k - score_j` plus and minus one multiple of its standard error
+    for all pairs at once, and from these "k minus the best of the others". Putting out step by step
+    may be sure of more than they are; then the upper bound of one that is out is 0.
+
+    Args:
+        observed_K: scores on the recordings as they are.
+        values_BK: the same under resamples of patients and seeds; rows with a NaN are left out.
+        level: of the set, and of all bounds together.
+        seeds_KR: the observed scores of each seed: then each difference is judged on a Student t
+            where most of its variance is the seeds' (`seed_noise`).
+
+    Raises:
+        DataError: a score is NaN, or fewer than two resamples have a value.
+    """
+    observed_K, values_BK = defined_scores(observed_K, values_BK)
+    if len(observed_K) == 1:
+        nan_K, one_K = np.full(1, np.nan), np.ones(1)
+        return BestSet(members=one_K > 0, difference_K=nan_K, low_K=nan_K, high_K=nan_K, p_K=one_K)
+    pairs = _Pairs.of(observed_K, values_BK, seeds_KR)
+    p_K = _p_values(pairs)
+    members = p_K > 1 - level
+    margin_KK = pairs.margins(level)
+    difference_KK = observed_K[:, None] - observed_K
+    np.fill_diagonal(difference_KK, np.inf)
+    high_K = (difference_KK + margin_KK).min(axis=1)
+    return BestSet(
+        members=members,
+        difference_K=difference_KK.min(axis=1),
+        low_K=(difference_KK - margin_KK).min(axis=1),
+        high_K=np.where(members, np.maximum(high_K, 0.0), np.minimum(high_K, 0.0)),
+        p_K=p_K,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Pairs:
+    """All pairs of contenders, as normal deviates."""
+
+    behind_KK: NDArray[np.float64]
+    """How far each (row) is behind each (column)."""
+    error_KK: NDArray[np.float64]
+    """Standard error of the difference; 0 for equal contenders."""
+    freedom_KK: NDArray[np.float64]
+    first: NDArray[np.int64]
+    second: NDArray[np.int64]
+    spread_BQ: NDArray[np.float64]
+    """Distance of the pair `first`, `second` in each resample if there were no difference."""
+
+    @classmethod
+    def of(
+        cls,
+        observed_K: NDArray[np.float64],
+        values_BK: NDArray[np.float64],
+        seeds_KR: NDArray[Any] | None,
+    ) -> "_Pairs":
+        first, second = np.triu_indices(len(observed_K), 1)
+        deviation_BK = values_BK - observed_K
+        spread_BQ = deviation_BK[:, first] - deviation_BK[:, second]
+        error = spread_BQ.std(axis=0, ddof=1)
+        error[error <= ROUNDING] = 0.0
+        freedom = np.full(len(first), np.inf)
+        if seeds_KR is not None:
+            seeds_RK = np.asarray(seeds_KR, dtype=np.float64).T
+            freedom = degrees_of_freedom(seeds_RK[:, first] - seeds_RK[:, second], error**2)
+        np.abs(spread_BQ, out=spread_BQ)
+        np.divide(spread_BQ, error, out=spread_BQ, where=error > 0)
+        spread_BQ[:, error == 0] = 0.0
+
+        distance = np.abs(observed_K[first] - observed_K[second])
+        # Equal contenders are not behind; without spread any distance is beyond doubt.
+        ratio = np.where(distance > ROUNDING, np.inf, 0.0)
+        np.divide(distance, error, out=ratio, where=error > 0)
+        deviate_KK = _both_ways(norm.isf(student_t.sf(ratio, freedom)), first, second)
+        return cls(
+            behind_KK=deviate_KK * np.sign(observed_K - observed_K[:, None]),
+            error_KK=_both_ways(error, first, second),
+            freedom_KK=_both_ways(freedom, first, second),
+            first=first,
+            second=second,
+            spread_BQ=spread_BQ,
+        )
+
+    def margins(self, level: float) -> NDArray[np.float64]:
+        """Return the half widths `[K, K]` that hold for all differences together."""
+        maxima_B = np.sort(self.spread_BQ.max(axis=1))
+        rank = int(np.ceil(level * (len(maxima_B) + 1)))
+        deviate = maxima_B[rank - 1] if rank <= len(maxima_B) else np.inf
+        margin_KK = np.zeros_like(self.error_KK)
+        apart = self.error_KK > 0
+        multiple = student_t.isf(norm.sf(deviate), self.freedom_KK[apart])
+        margin_KK[apart] = self.error_KK[apart] * multiple
+        return margin_KK
+
+
+def _p_values(pairs: _Pairs) -> NDArray[np.float64]:
+    """Put out one contender after the other; p-values never fall on the way, and the last has 1."""
+    p_K = np.ones(len(pairs.behind_KK))
+    p_so_far, left = 0.0, np.arange(len(p_K))
+    while len(left) > 1:
+        behind = pairs.behind_KK[np.ix_(left, left)].max(axis=1)
+        still_in = np.isin(pairs.first, left) & np.isin(pairs.second, left)
+        maxima_B = pairs.spread_BQ[:, still_in].max(axis=1)
+        p = (1 + (maxima_B >= behind.max()).sum()) / (len(maxima_B) + 1)
+        p_so_far = max(p_so_far, float(p))
+        p_K[left[behind.argmax()]] = p_so_far
+        left = np.delete(left, behind.argmax())
+    return p_K
+
+
+def _both_ways(
+    values_Q: NDArray[np.float64], first: NDArray[np.int64], second: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    n_contenders = int(second[-1]) + 1
+    values_KK = np.zeros((n_contenders, n_contenders))
+    values_KK[first, second] = values_KK[second, first] = values_Q
+    return values_KK

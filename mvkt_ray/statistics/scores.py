@@ -1,0 +1,118 @@
+"""Scores of predictions that need no threshold: ROC areas and average precision.
+
+Shapes: N recordings, C classes.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+
+def auroc_per_class(labels_NC: NDArray[Any], scores_NC: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the area under the ROC curve of every class, float64 `[n_classes]`.
+
+    The area is the chance that a recording with the class scores above one without it, ties
+    counting one half (Mann-Whitney U from mid-ranks): what scikit-learn's `roc_auc_score` returns.
+
+    Args:
+        labels_NC: 1 where a recording has the class, else 0.
+        scores_NC: higher means more likely.
+
+    Returns:
+        NaN for a class that no recording has, or every one, and where a score is NaN.
+    """
+    positive_NC = np.asarray(labels_NC) > 0.5
+    n_positive_C = positive_NC.sum(axis=0, dtype=np.int64)
+    n_pairs_C = n_positive_C * (len(positive_NC) - n_positive_C)
+    if len(positive_NC) == 0:
+        return np.full(positive_NC.shape[1], np.nan)
+    ranks_NC = rankdata(scores_NC, axis=0)
+    wins_C = (ranks_NC * positive_NC).sum(axis=0) - n_positive_C * (n_positive_C + 1) / 2
+    return np.divide(wins_C, n_pairs_C, out=np.full(len(wins_C), np.nan), where=n_pairs_C > 0)
+
+
+def average_precision_per_class(
+    labels_NC: NDArray[Any], scores_NC: NDArray[Any]
+) -> NDArray[np.float64]:
+    """Return the average precision of every class, float64 `[n_classes]`.
+
+    The sum over distinct scores, from high to low, of precision times the recall gained there, as
+    scikit-learn's `average_precision_score` (no interpolation). Recordings with one score count
+    together.
+
+    Returns:
+        NaN for a class that no recording has, and where a score is NaN.
+    """
+    positive_NC = np.asarray(labels_NC) > 0.5
+    scores_NC = np.asarray(scores_NC)
+    precisions = np.full(positive_NC.shape[1], np.nan)
+    for column, (positive_N, scores_N) in enumerate(zip(positive_NC.T, scores_NC.T, strict=True)):
+        if positive_N.any() and not np.isnan(scores_N).any():
+            cuts = Cuts.of(positive_N, scores_N)
+            gained = np.diff(cuts.n_true, prepend=0) / positive_N.sum()
+            precisions[column] = (gained * cuts.n_true / cuts.n_fired).sum()
+    return precisions
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cuts:
+    """Every distinct way to cut one class's recordings by score, from the highest score down."""
+
+    lowest: NDArray[np.float64]
+    """The lowest score that still fires, descending."""
+    n_fired: NDArray[np.int64]
+    """Recordings at or above it."""
+    n_true: NDArray[np.int64]
+    """Those of them that have the class."""
+
+    @classmethod
+    def of(cls, positive_N: NDArray[np.bool_], scores_N: NDArray[Any]) -> "Cuts":
+        """Cut at each distinct score."""
+        scores_N = np.asarray(scores_N, dtype=np.float64)
+        order = np.argsort(-scores_N, kind="stable")
+        descending = scores_N[order]
+        ends = np.append(np.flatnonzero(np.diff(descending)), len(descending) - 1)
+        return cls(
+            lowest=descending[ends],
+            n_fired=ends + 1,
+            n_true=np.cumsum(positive_N[order], dtype=np.int64)[ends],
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MacroMean:
+    """A mean over classes, and the classes that it does not speak of."""
+
+    value: float
+    """NaN when no class is defined."""
+    n_classes: int
+    """Classes that count."""
+    left_out: tuple[int, ...]
+    """Positions of the classes without a value: no recording has them, or every one."""
+
+
+def macro_mean(values_C: NDArray[Any]) -> MacroMean:
+    """Average over the classes that have a value, and name the others.
+
+    A class that no recording has cannot be scored; scikit-learn's `average="macro"` gives no number
+    at all then. Whoever prints the mean must print `left_out` too.
+    """
+    values_C = np.asarray(values_C, dtype=np.float64)
+    undefined = np.isnan(values_C)
+    n_classes = int((~undefined).sum())
+    return MacroMean(
+        value=float(values_C[~undefined].mean()) if n_classes else float("nan"),
+        n_classes=n_classes,
+        left_out=tuple(int(column) for column in np.flatnonzero(undefined)),
+    )
+
+
+def mean_of_defined(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Average over the last axis, leaving out NaN; NaN where nothing is left."""
+    defined = ~np.isnan(values)
+    n_defined = defined.sum(axis=-1)
+    total = np.where(defined, values, 0.0).sum(axis=-1)
+    return np.divide(total, n_defined, out=np.full(total.shape, np.nan), where=n_defined > 0)

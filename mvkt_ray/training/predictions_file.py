@@ -1,0 +1,87 @@
+"""Predictions of a model on a split, as they are kept: read back, tagged and hashed.
+
+Reads: what `trial_files.predictions_to_arrow` wrote.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from mvkt_ray.errors import ArtifactError
+from mvkt_ray.location import Location
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class StoredPredictions:
+    """What one model said of one split, N recordings and C classes."""
+
+    record_ids_N: NDArray[Any]
+    """str."""
+    patient_ids_N: NDArray[Any]
+    """str."""
+    labels_NC: NDArray[np.float32]
+    probabilities_NC: NDArray[np.float32]
+    classes: tuple[str, ...]
+    tags: Mapping[str, str]
+    """What else stands in the file's metadata."""
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the recordings and the probabilities; when and where do not matter."""
+        digest = hashlib.sha256("\n".join(self.record_ids_N).encode())
+        digest.update(np.ascontiguousarray(self.probabilities_NC).tobytes())
+        return digest.hexdigest()
+
+
+def read_predictions(location: Location) -> StoredPredictions:
+    """Read a file of predictions.
+
+    Raises:
+        ArtifactError: The file is not there, or is something else.
+    """
+    content = location.read_bytes()
+    try:
+        table = _table(content).combine_chunks()
+        tags = {key.decode(): value.decode() for key, value in table.schema.metadata.items()}
+        classes = tuple(json.loads(tags.pop("classes")))
+        return StoredPredictions(
+            record_ids_N=table["record_id"].to_numpy(),
+            patient_ids_N=table["patient_id"].to_numpy(),
+            labels_NC=_matrix(table["labels"], len(classes)),
+            probabilities_NC=_matrix(table["probabilities"], len(classes)),
+            classes=classes,
+            tags=tags,
+        )
+    except (pa.ArrowException, OSError, KeyError, ValueError, AttributeError) as error:
+        raise ArtifactError(
+            f"{location} cannot be read as predictions ({str(error)[:160]}): it was damaged after "
+            "it was written. Restore it from a copy; predictions on the test split are made again "
+            "while their opening goes on."
+        ) from None
+
+
+def with_tags(content: bytes, tags: Mapping[str, str]) -> bytes:
+    """Return a file of predictions with more in its metadata."""
+    table = _table(content)
+    table = table.replace_schema_metadata({**table.schema.metadata, **tags})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue().to_pybytes()
+
+
+def _table(content: bytes) -> pa.Table:
+    with pa.ipc.open_file(pa.BufferReader(content)) as reader:
+        return reader.read_all()
+
+
+def _matrix(column: pa.ChunkedArray, n_classes: int) -> NDArray[np.float32]:
+    parts = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in column.chunks]
+    flat = np.concatenate(parts) if parts else np.empty(0)
+    return flat.reshape(-1, n_classes).astype(np.float32)

@@ -1,0 +1,285 @@
+"""Studies whose trials and finals are made up, so that every number of a report can be told.
+
+The shards are real ones (of synthetic recordings); the predictions are labels and noise.
+"""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import sqlalchemy
+import sqlalchemy.event
+
+from mvkt_ray.artifacts import partial_location, publish
+from mvkt_ray.config import (
+    DataConfig,
+    FinalsConfig,
+    FoldsConfig,
+    ParameterConfig,
+    PrunerConfig,
+    SearchConfig,
+    StudentConfig,
+    StudyConfig,
+)
+from mvkt_ray.config_file import write_study
+from mvkt_ray.data.shards import open_shards
+from mvkt_ray.data.splits import Split, open_training_splits
+from mvkt_ray.data.test_split import open_test_split
+from mvkt_ray.data.views import fit_view
+from mvkt_ray.location import Location
+from mvkt_ray.records import Arm, EpochMetrics, Trial, TrialResult, TrialState
+from mvkt_ray.search.finals import Finals
+from mvkt_ray.search.finals_ledger import FinalsLedger
+from mvkt_ray.search.finals_plan import plan_finals
+from mvkt_ray.search.finals_results import hash_of_all
+from mvkt_ray.search.openings import Opening
+from mvkt_ray.search.same_study import plain_config
+from mvkt_ray.search.space import SearchSpace
+from mvkt_ray.search.study import Study
+from mvkt_ray.search.study_folder import StudyFolder
+from mvkt_ray.statistics.scores import auroc_per_class
+from mvkt_ray.training.checkpoint import EpochRecord
+from mvkt_ray.training.predictions_file import read_predictions
+from mvkt_ray.training.trial_files import TrialFolder, predictions_to_arrow
+from mvkt_ray.training.validation import Predictions
+
+LEADS = ("I", "II", "V2", "V5")
+EPOCHS = 6
+SKILL = {"I": 0.9, "II": 1.35, "V2": 0.4, "V5": 1.3}
+"""How far a lead's students tell a class; II and V5 are close, the others are not."""
+HELP = {"student_alone": -0.15, "plain_kd": -0.05, "chosen": 0.0, "search": 0.0, "teacher": 0.5}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What is made up; the defaults make the study of most tests."""
+
+    config: StudyConfig
+    skill: Mapping[str, float] = field(default_factory=lambda: dict(SKILL))
+    help: Mapping[str, float] = field(default_factory=lambda: dict(HELP))
+    n_trials_run: int | None = None
+    """Trials of the search that were run; None: all."""
+    has_finals: bool = True
+    diverged: frozenset[tuple[str, str, int]] = frozenset()
+    """Finals that diverge: contender, lead, repetition."""
+    reason_again: str | None = None
+    """Finals are made twice, the second time for this reason."""
+
+
+def made_up_config(**changes: Any) -> StudyConfig:
+    """A study of four leads with two searched hyper-parameters."""
+    config = StudyConfig(
+        name="made-up",
+        seed=7,
+        data=DataConfig(
+            source="synthetic",
+            task="synthetic",
+            folds=FoldsConfig(train=(1, 2, 3, 4), val=(5, 6, 7), test=(8, 9, 10)),
+        ),
+        student=StudentConfig(epochs=EPOCHS),
+        space={
+            "learning_rate": ParameterConfig(low=0.001, high=0.1, log=True),
+            "distill_temperature": ParameterConfig(low=1.0, high=8.0, log=True),
+        },
+        search=SearchConfig(
+            leads=LEADS, n_trials=24, sampler="random", pruner=PrunerConfig(kind="none")
+        ),
+        finals=FinalsConfig(n_seeds=2),
+    )
+    return replace(config, **changes)
+
+
+class Maker:
+    """Writes one made-up study into a folder."""
+
+    def __init__(self, folder: StudyFolder, shards: Location, recipe: Recipe) -> None:
+        self.folder, self.recipe, self.config = folder, recipe, recipe.config
+        self.shards = open_shards(shards)
+        self.task = self.shards.task(self.config.data.task)
+        folds = self.config.data.folds
+        self.splits = open_training_splits(self.shards, self.task, folds)
+        folder.root.make_directory()
+        folder.study_file.write_bytes(write_study(self.config).encode())
+        folder.write_inputs(
+            {"shards": shards, "teacher": folder.teacher, "knowledge": folder.knowledge}
+        )
+        for stage, seconds in (("teacher", 30.0), ("knowledge", 4.0), ("trials", 100.0)):
+            folder.add_stage_time(stage, seconds)
+        self._publish_teacher()
+
+    def search(self) -> None:
+        """Run the search, as far as it came."""
+        space = SearchSpace.from_config(self.config, LEADS)
+        inputs = {"shards": self.shards.fingerprint}
+        url = self.folder.ledger_url
+        study = Study.create_or_open(self.config, space, url, resume=False, inputs=inputs)
+        n_trials = self.recipe.n_trials_run
+        while (trial := study.next_trial()) is not None:
+            if n_trials is not None and trial.number >= n_trials:
+                break
+            is_pruned = trial.arm is Arm.SEARCH and trial.number % 8 == 7
+            result, history = self._train(trial, self.folder.trials, is_pruned=is_pruned)
+            for record in history:
+                study.report(trial.number, record.metrics)
+            study.finish(result)
+        study.close()
+
+    def finals(self, number: int = 1, reason: str = "") -> None:
+        """Train the finals and open the test split."""
+        url = self.folder.ledger_url
+        study = Study.open(self.config, url)
+        plan = plan_finals(self.config.finals, study.space, study.trials())
+        facts = {"finals": plain_config(self.config)["finals"]}
+        ledger = FinalsLedger.create(
+            url, self.config.name, number, plan=plan, facts=facts, reason=reason
+        )
+        finals = Finals(self.config, study.space, ledger)
+        files = self.folder.final(number)
+        while (trial := finals.next_trial()) is not None:
+            key = (trial.contender, trial.condition.name, trial.repetition)
+            diverges = key in self.recipe.diverged
+            result, history = self._train(trial, files.trials, diverges=diverges)
+            for record in history:
+                finals.report(trial.number, record.metrics)
+            finals.finish(result)
+        self._examine(finals, number, reason)
+        finals.close()
+        study.close()
+
+    def _examine(self, finals: Finals, number: int, reason: str) -> None:
+        files, data = self.folder.final(number), self.config.data
+        opening = Opening.now(
+            number=number,
+            finals=number,
+            reason=reason,
+            n_recordings=self.splits.n_test,
+            shards=self.shards,
+            task=self.task,
+            folds=data.folds,
+            min_likelihood=data.min_likelihood,
+        )
+        finals.ledger.write_opening(opening)
+        test = open_test_split(self.shards, self.task, data.folds, data.min_likelihood, opening)
+        files.teacher_validation.write_bytes(self._predict(self.splits.val, "teacher", "", 0))
+        files.teacher_test.write_bytes(self._predict(test, "teacher", "", 0))
+        hashes: dict[int | None, str] = {None: read_predictions(files.teacher_test).sha256}
+        for record in finals.trials():
+            if record.state is TrialState.COMPLETE:
+                trial, path = record.trial, files.test(record.number)
+                path.write_bytes(
+                    self._predict(test, trial.contender, record.condition, trial.repetition)
+                )
+                hashes[record.number] = read_predictions(path).sha256
+        finals.ledger.write_opening(opening.complete(hash_of_all(hashes)))
+
+    def _train(
+        self, trial: Trial, trials: Location, *, is_pruned: bool = False, diverges: bool = False
+    ) -> tuple[TrialResult, list[EpochRecord]]:
+        name = trial.contender or trial.arm.value
+        seed = trial.repetition if trial.contender else trial.number
+        content = self._predict(self.splits.val, name, trial.condition.name, seed)
+        folder = TrialFolder.of(trials, trial.number)
+        if not (is_pruned or diverges):
+            folder.validation.write_bytes(content)
+        scores = self._scores(self.splits.val, name, trial.condition.name, seed)
+        per_class = auroc_per_class(self.splits.val.labels, scores)
+        macro = float(np.nanmean(per_class))
+        epochs = 2 if is_pruned else 1 if diverges else EPOCHS
+        values = dict(zip(self.task.classes, map(float, per_class), strict=True))
+        history = [
+            EpochRecord(
+                metrics=EpochMetrics(
+                    epoch=epoch,
+                    macro_auroc=macro - 0.1 * (EPOCHS - epoch) / EPOCHS,
+                    losses={"total": 1 / epoch, "label": 0.5 / epoch, "kd": 0.3, "clt": 0.1},
+                ),
+                per_class_auroc=values,
+            )
+            for epoch in range(1, epochs + 1)
+        ]
+        state = TrialState.COMPLETE
+        if is_pruned or diverges:
+            state = TrialState.PRUNED if is_pruned else TrialState.DIVERGED
+        result = TrialResult(
+            number=trial.number,
+            state=state,
+            reason="" if state is TrialState.COMPLETE else f"made to be {state.value}",
+            macro_auroc=None if diverges else history[-1].metrics.macro_auroc,
+            per_class_auroc={} if diverges else values,
+            epochs=epochs,
+            wall_s=2.0 * epochs,
+            cpu_s=1.5 * epochs,
+            n_parameters=1234,
+            node="made-up",
+        )
+        folder.write_result(trial, result, history, recipe="made-up", facts={})
+        return result, history
+
+    def _predict(self, split: Split, name: str, lead: str, seed: int) -> bytes:
+        scores = self._scores(split, name, lead, seed)
+        labels = split.labels.astype(np.float32)
+        return predictions_to_arrow(split, Predictions(probabilities_NC=scores, labels_NC=labels))
+
+    def _scores(self, split: Split, name: str, lead: str, seed: int) -> np.ndarray:
+        """Labels, what is hard about a recording, and what is bad about a training."""
+        best = max(self.recipe.skill.values())
+        strength = self.recipe.skill.get(lead, best) + self.recipe.help.get(name, 0.0)
+        key = [len(split), *f"{lead}".encode(), 1000 + seed]
+        hard = np.random.default_rng([len(split), 1]).normal(size=split.labels.shape)
+        own = np.random.default_rng(key).normal(size=split.labels.shape)
+        tiny = np.random.default_rng([*key, *name.encode()]).normal(size=split.labels.shape)
+        logits = strength * (2 * split.labels - 1) + hard + 0.6 * own + 0.2 * tiny
+        return (1 / (1 + np.exp(-logits))).astype(np.float32)
+
+    def _publish_teacher(self) -> None:
+        view = fit_view(self.shards, self.splits.train.rows, (), self.config.view)
+        scores = self._scores(self.splits.val, "teacher", "", 0)
+        auroc = auroc_per_class(self.splits.val.labels, scores)
+        folder = partial_location(self.folder.teacher)
+        (folder / "teacher.safetensors").write_bytes(b"made-up")
+        publish(
+            self.folder.teacher,
+            kind="teacher",
+            config={
+                "teacher": asdict(self.config.teacher),
+                "task": self.task.to_json(),
+                "view": view.to_json(),
+            },
+            inputs={"shards": self.shards.fingerprint},
+            counts={"n_parameters": 4321},
+            details={
+                "network": self.config.teacher.network,
+                "classes": list(self.task.classes),
+                "macro_auroc": float(np.nanmean(auroc)),
+                "per_class_auroc": dict(zip(self.task.classes, map(float, auroc), strict=True)),
+                "wall_s": 25.0,
+                "cpu_s": 20.0,
+            },
+        )
+        folder = partial_location(self.folder.knowledge)
+        (folder / "crops.arrow").write_bytes(b"made-up")
+        n_train = len(self.splits.train)
+        publish(
+            self.folder.knowledge,
+            kind="knowledge",
+            config={},
+            inputs={},
+            counts={"n_crops": 10 * n_train, "n_recordings": n_train},
+        )
+
+
+@contextlib.contextmanager
+def without_waiting_for_the_disk() -> Iterator[None]:
+    """Made-up ledgers need not outlive a power cut; a thousand waits for the disk are long."""
+
+    def hurry(connection: sqlite3.Connection, record: object) -> None:
+        connection.execute("PRAGMA synchronous=OFF")
+
+    sqlalchemy.event.listen(sqlalchemy.Engine, "connect", hurry)
+    try:
+        yield
+    finally:
+        sqlalchemy.event.remove(sqlalchemy.Engine, "connect", hurry)

@@ -1,0 +1,53 @@
+"""What a study took and what was saved, by hand."""
+
+from typing import Any
+
+import pytest
+
+from mvkt_ray.delivery.report import build_report
+
+
+def test_the_cost_counts_every_training(final_report: dict[str, Any]) -> None:
+    cost = final_report["cost"]
+    ended = {state: n for state, n in cost["trials"].items() if n}
+    # Two of the sixteen searched trials were pruned after 2 of 6 epochs; an epoch took 2 s.
+    assert ended == {"complete": 22, "pruned": 2}
+    assert cost["epochs_trained"] == 22 * 6 + 2 * 2
+    assert cost["trial_wall_s"] == 2.0 * cost["epochs_trained"]
+    assert cost["trial_cpu_s"] == 1.5 * cost["epochs_trained"]
+    assert cost["final_wall_s"] == 24 * 6 * 2.0
+    assert cost["total_wall_s"] == cost["trial_wall_s"] + cost["final_wall_s"] + 25.0
+    assert cost["trial_gpu_s"] == cost["total_gpu_s"] == 0
+
+
+def test_pruning_saved_the_epochs_that_were_not_trained(final_report: dict[str, Any]) -> None:
+    assert final_report["cost"]["epochs_saved_by_pruning"] == 2 * 4
+    assert final_report["cost"]["saved_by_pruning_s"] == 2 * 4 * 2.0
+
+
+def test_knowledge_saved_the_forward_passes_of_distilled_epochs(
+    final_report: dict[str, Any],
+) -> None:
+    # 10 crops of each recording took 4 s; every distilled epoch would have asked for one of each.
+    # Of 24 trials 4 are alone, as are 8 of 24 finals; two were pruned after 2 epochs.
+    distilled_epochs = 18 * 6 + 2 * 2 + 16 * 6
+    saved = 4.0 * (distilled_epochs / 10 - 1)
+    assert final_report["cost"]["saved_by_knowledge_s"] == pytest.approx(saved)
+
+
+def test_failed_trainings_are_waste(make_study: Any) -> None:
+    diverged = frozenset({("plain_kd", "V2", 0), ("plain_kd", "V2", 1)})
+    report = build_report(make_study(diverged=diverged))
+    assert report["cost"]["wasted_s"] == 2 * 2.0
+    lead = next(lead for lead in report["leads"] if lead["lead"] == "V2")
+    assert lead["contenders"]["plain_kd"]["test"] is None
+    assert [gain["over"] for gain in lead["gains"]] == ["student_alone"]
+    assert {gain["over"]: gain["n_leads"] for gain in report["mean_gains"]} == {
+        "student_alone": 4,
+        "plain_kd": 3,
+    }
+
+
+def test_every_estimate_says_what_it_rests_on(final_report: dict[str, Any]) -> None:
+    basis = final_report["cost"]["basis"]
+    assert {"saved_by_pruning_s", "saved_by_knowledge_s", "wasted_s"} <= set(basis)

@@ -1,0 +1,306 @@
+"""Figures: what they compute, and that they need nothing outside and come out the same again."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import brier_score_loss, f1_score, roc_auc_score, roc_curve
+
+from mvkt_ray.data.recording import LEADS, Recording
+from mvkt_ray.delivery.figures.centred import centred_trials, step_of
+from mvkt_ray.delivery.figures.compared import Comparison, Model
+from mvkt_ray.delivery.figures.drawing import ALONE_LOOK, CHOSEN_LOOK, STEPS, Colour, thin
+from mvkt_ray.delivery.figures.ecg_strips import draw_context, draw_strip
+from mvkt_ray.delivery.figures.example_recordings import N_MOST, find_examples
+from mvkt_ray.delivery.figures.gain_intervals import draw_gains
+from mvkt_ray.delivery.figures.gallery import Gallery, make_gallery
+from mvkt_ray.delivery.figures.learning_curves import draw_learning_curves
+from mvkt_ray.delivery.figures.ranked_leads import draw_ranked_leads
+from mvkt_ray.delivery.figures.reliability import calibration_scores, equal_bins
+from mvkt_ray.delivery.figures.roc import draw_roc, roc_on_grid
+from mvkt_ray.delivery.figures.slices import draw_slices
+from mvkt_ray.delivery.material import ReportMaterial, gather_material
+from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState
+from mvkt_ray.search.finals_results import FinalsResults
+from mvkt_ray.search.study_folder import StudyFolder
+from mvkt_ray.search.trial_record import TrialRecord
+
+GRID = np.linspace(0.0, 1.0, 101) ** 1.5
+
+
+@pytest.fixture(scope="module")
+def material(final_study: StudyFolder) -> ReportMaterial:
+    return gather_material(final_study)
+
+
+@pytest.fixture(scope="module")
+def gallery(final_report: dict[str, Any], material: ReportMaterial) -> Gallery:
+    return make_gallery(final_report, material)
+
+
+def images_of(gallery: Gallery) -> list[str]:
+    curves = [svg for each in gallery.curves for svg in (each.roc, each.reliability)]
+    strips = [svg for each in gallery.drawn_examples for svg in (each.strip, each.context)]
+    return [svg for svg in [*gallery.figures.values(), *curves, *strips] if svg]
+
+
+def test_the_same_study_gives_the_same_images(
+    gallery: Gallery, final_report: dict[str, Any], material: ReportMaterial
+) -> None:
+    assert images_of(make_gallery(final_report, material)) == images_of(gallery)
+
+
+def test_images_refer_to_nothing_outside_and_share_no_id(gallery: Gallery) -> None:
+    images = images_of(gallery)
+    assert len(images) >= 12
+    together = "".join(images)
+    assert set(re.findall(r'"(https?:[^"]*)"', together)) <= {
+        "http://www.w3.org/2000/svg",
+        "http://www.w3.org/1999/xlink",
+    }
+    ids = re.findall(r'\bid="([^"]+)"', together)
+    assert len(ids) == len(set(ids))
+    used = re.findall(r'(?:href="|url\()#([^")]+)', together)
+    assert used
+    assert set(used) <= set(ids)
+    assert "<style" not in together
+    assert "<metadata" not in together
+    assert "<image" not in together
+
+
+def test_colours_come_from_the_style_sheet_and_text_stays_text(gallery: Gallery) -> None:
+    for svg in images_of(gallery):
+        assert not re.search(r"#[0-9a-f]{6}\b", svg)
+        assert "<text" in svg
+        assert "font-family" not in svg
+    used = set(re.findall(r"var\((--fig-[a-z0-9-]+)\)", "".join(images_of(gallery))))
+    assert used <= {colour.css[4:-1] for colour in Colour}
+
+
+def test_every_image_says_what_it_shows(gallery: Gallery) -> None:
+    for svg in images_of(gallery):
+        title = re.search(r"<title[^>]*>([^<]+)</title>", svg)
+        description = re.search(r"<desc[^>]*>([^<]+)</desc>", svg)
+        assert title is not None
+        assert description is not None
+        assert len(description[1]) > 20
+
+
+def test_ranked_leads_name_the_best_and_the_teacher(final_report: dict[str, Any]) -> None:
+    svg = draw_ranked_leads(final_report)
+    texts = re.findall(r"<text[^>]*>([^<]+)</text>", svg)
+    drawn = [text for text in texts if text in LEADS]
+    assert drawn == [lead["lead"] for lead in final_report["leads"]]
+    assert "teacher, all leads" in texts
+    assert f"{final_report['leads'][0]['test']['macro_auroc']:.3f}" in svg
+
+
+def test_before_finals_there_are_no_gains_to_draw(searched_report: dict[str, Any]) -> None:
+    assert draw_gains(searched_report) == ""
+    assert "validation split" in draw_ranked_leads(searched_report)
+
+
+def test_without_trials_there_is_nothing_to_draw() -> None:
+    assert draw_learning_curves((), ("I",)) == ""
+    assert draw_slices(()) == ""
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10_000), st.integers(2, 40), st.integers(1, 12))
+def test_roc_curves_are_those_of_scikit_learn(seed: int, n: int, n_levels: int) -> None:
+    rng = np.random.default_rng(seed)
+    scores = rng.integers(0, n_levels, n) / n_levels
+    positive = rng.random(n) < 0.4
+    positive[:2] = True, False
+    alarms, hits, _ = roc_curve(positive, scores, drop_intermediate=False)
+    # The highest sensitivity at each false positive rate, then straight lines.
+    rates = np.unique(alarms)
+    tops = np.array([hits[alarms == rate].max() for rate in rates])
+    np.testing.assert_allclose(
+        roc_on_grid(positive, scores), np.interp(GRID, rates, tops), atol=1e-12
+    )
+
+
+def comparison_of(labels_NC: np.ndarray, *scores_RNC: np.ndarray) -> Comparison:
+    looks = (CHOSEN_LOOK, ALONE_LOOK)
+    return Comparison(
+        condition="II",
+        split="test",
+        classes=tuple(f"class {c}" for c in range(labels_NC.shape[1])),
+        labels_NC=labels_NC,
+        models=tuple(
+            Model(look=look, scores_RNC=scores)
+            for look, scores in zip(looks, scores_RNC, strict=False)
+        ),
+    )
+
+
+def test_areas_in_the_roc_figure_are_means_over_seeds() -> None:
+    rng = np.random.default_rng(0)
+    labels = (rng.random((60, 2)) < 0.5).astype(np.float32)
+    scores = rng.random((3, 60, 2)).astype(np.float32)
+    svg = draw_roc(comparison_of(labels, scores), "roc-test")
+    for column in range(2):
+        area = np.mean([roc_auc_score(labels[:, column], s[:, column]) for s in scores])
+        assert f"distilled {area:.3f}" in svg
+
+
+def test_a_class_that_no_recording_has_gets_no_curve() -> None:
+    labels = np.zeros((20, 2), np.float32)
+    labels[:10, 0] = 1
+    svg = draw_roc(comparison_of(labels, np.full((1, 20, 2), 0.5, np.float32)), "roc-test")
+    assert "class 0" in svg
+    assert "class 1" not in svg
+
+
+def test_calibration_by_hand() -> None:
+    labels = np.array([[0.0], [0.0], [1.0], [1.0]])
+    scores = np.array([[[0.1], [0.3], [0.6], [0.8]]])
+    predicted, observed, counts = equal_bins(labels[:, 0], scores[0, :, 0], n_bins=2)
+    np.testing.assert_allclose(predicted, [0.2, 0.7])
+    np.testing.assert_allclose(observed, [0.0, 1.0])
+    assert counts.tolist() == [2, 2]
+    (row,) = calibration_scores(comparison_of(labels, scores))
+    # Ten bins of at most one recording each: every recording's own gap.
+    assert row.expected_calibration_error == pytest.approx((0.1 + 0.3 + 0.4 + 0.2) / 4)
+    assert row.brier == pytest.approx(brier_score_loss(labels[:, 0], scores[0, :, 0]))
+    assert row.prevalence == 0.5
+
+
+def record_of(number: int, lead: str, value: float, **drawn: Any) -> TrialRecord:
+    trial = Trial(
+        number=number,
+        condition=Condition(leads=(lead,)),
+        arm=Arm.SEARCH,
+        hyperparameters=drawn,
+    )
+    result = TrialResult(number=number, state=TrialState.COMPLETE, macro_auroc=value, epochs=1)
+    return TrialRecord(
+        trial=trial, drawn=drawn, state=TrialState.COMPLETE, values={1: value}, result=result
+    )
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(-0.3, 0.3), st.integers(0, 100))
+def test_what_a_lead_shows_does_not_move_its_trials(shift: float, seed: int) -> None:
+    values = np.random.default_rng(seed).random(10)
+    records = [record_of(n, "I" if n % 2 else "V2", v, x=float(n)) for n, v in enumerate(values)]
+    shifted = [
+        record_of(n, "I" if n % 2 else "V2", v + (shift if n % 2 else 0.0), x=float(n))
+        for n, v in enumerate(values)
+    ]
+    before = [trial.difference for trial in centred_trials(records)]
+    after = [trial.difference for trial in centred_trials(shifted)]
+    np.testing.assert_allclose(before, after, atol=1e-12)
+
+
+def test_a_pruned_trial_is_compared_at_its_last_epoch() -> None:
+    full = [record_of(n, "I", 0.9) for n in range(2)]
+    full = [replace(each, values={1: 0.5 + 0.1 * n, 2: 0.9}) for n, each in enumerate(full)]
+    cut = replace(record_of(2, "I", 0.0), state=TrialState.PRUNED, values={1: 0.4})
+    (*_, pruned) = centred_trials([*full, cut])
+    assert pruned.was_pruned
+    assert pruned.difference == pytest.approx(0.4 - 0.5)
+
+
+@given(st.lists(st.floats(-1, 1), min_size=1, max_size=50))
+def test_fifths_follow_the_order(differences: list[float]) -> None:
+    steps = [step_of(value, differences) for value in sorted(differences)]
+    assert steps == sorted(steps)
+    assert 0 <= steps[0] <= steps[-1] < len(STEPS)
+
+
+@given(st.integers(1, 500), st.integers(2, 60))
+def test_thinning_keeps_both_ends(n: int, n_most: int) -> None:
+    kept = thin(range(n), n_most)
+    assert (kept[0], kept[-1]) == (0, n - 1)
+    assert len(kept) <= max(1, min(n, n_most))
+
+
+def recording_with(signal_mv: np.ndarray, rate_hz: float, leads: tuple[str, ...]) -> Recording:
+    return Recording(
+        source="synthetic", record_id="7", patient_id="7", signal_mv=signal_mv.astype(np.float32),
+        sampling_rate_hz=rate_hz, leads=leads,
+    )  # fmt: skip
+
+
+def traces_of(svg: str) -> list[np.ndarray]:
+    """Points of every line but the calibration pulses, in millimetres."""
+    paths = re.findall(r'class="ecg-trace" d="M([-\d. ]+)"', svg)
+    return [np.array(path.split(), float).reshape(-1, 2) for path in paths]
+
+
+@pytest.mark.parametrize("rate_hz", [100.0, 250.0, 1000.0])
+def test_strips_are_true_to_scale_at_any_rate(rate_hz: float) -> None:
+    signal_mv = np.zeros((1, round(10 * rate_hz)))
+    signal_mv[0, round(2 * rate_hz)] = 3.0
+    svg = draw_strip(recording_with(signal_mv, rate_hz, ("II",)), "II", "strip")
+    first, second = traces_of(svg)
+    assert first[-1, 0] - first[0, 0] == pytest.approx(5 * 25, abs=0.11)
+    base, top = np.median(first[:, 1]), first[:, 1].min()
+    assert base - top == pytest.approx(3 * 10, abs=0.01)
+    assert first[first[:, 1].argmin(), 0] - first[0, 0] == pytest.approx(2 * 25, abs=0.11)
+    assert top > 0
+    assert np.ptp(second[:, 1]) == 0
+    assert 'width="140mm"' in svg
+
+
+def test_a_lead_that_is_missing_is_not_drawn() -> None:
+    recording = recording_with(np.zeros((2, 1000)), 100.0, ("I", "V2"))
+    assert draw_strip(recording, "II", "strip") == ""
+    sheet = draw_context(recording, "I", "sheet")
+    assert sheet.count("(missing)") == 10
+    assert len(traces_of(sheet)) == 2
+
+
+MakeFinals = Callable[..., FinalsResults]
+
+
+def decisions(
+    finals: FinalsResults, key: tuple[str, str]
+) -> tuple[np.ndarray, Mapping[int, float]]:
+    """Decide as the page says, by trying thresholds one by one."""
+    known, said = finals.validation.labels_NC, finals.validation.scores[key].mean(axis=0)
+    scores = finals.test.scores[key].mean(axis=0)
+    thresholds: dict[int, float] = {}
+    for column in range(scores.shape[1]):
+        cuts = np.unique(said[:, column])
+        f1 = [f1_score(known[:, column], said[:, column] >= cut) for cut in cuts]
+        best = len(cuts) - 1 - int(np.argmax(f1[::-1]))
+        below = cuts[best - 1] if best else cuts[0]
+        thresholds[column] = float(below + (cuts[best] - below) / 2)
+    return np.stack([scores[:, c] >= t for c, t in thresholds.items()], axis=1), thresholds
+
+
+def test_examples_are_right_by_the_distilled_student_and_wrong_alone(
+    make_finals: MakeFinals,
+) -> None:
+    finals = make_finals({("chosen", "II"): 1.0, ("student_alone", "II"): 0.7})
+    examples = find_examples(finals, "II")
+    assert examples is not None
+    truth = finals.test.labels_NC > 0
+    distilled, _ = decisions(finals, ("chosen", "II"))
+    alone, _ = decisions(finals, ("student_alone", "II"))
+    distilled_right = (distilled == truth).all(axis=1)
+    alone_right = (alone == truth).all(axis=1)
+    wanted = distilled_right & ~alone_right
+    assert examples.n_only_distilled_right == wanted.sum() > 0
+    assert examples.n_only_alone_right == (alone_right & ~distilled_right).sum()
+    assert 0 < len(examples.shown) <= N_MOST
+    rows = {str(name): row for row, name in enumerate(finals.test.record_ids_N)}
+    for example in examples.shown:
+        row = rows[example.record_id]
+        assert wanted[row]
+        for column, judgement in enumerate(example.judgements):
+            assert judgement.is_present == truth[row, column]
+            assert judgement.alone_says == alone[row, column]
+            assert judgement.alone_is_wrong == (alone[row, column] != truth[row, column])
+
+
+def test_without_the_baseline_there_are_no_examples(make_finals: MakeFinals) -> None:
+    assert find_examples(make_finals({("chosen", "II"): 1.0}), "II") is None

@@ -1,0 +1,275 @@
+"""The page as a text: one file, every section, every number as in the report."""
+
+import itertools
+import re
+from collections.abc import Callable
+from copy import deepcopy
+from html.parser import HTMLParser
+from typing import Any
+
+import matplotlib as mpl
+import pytest
+from markupsafe import Markup
+
+from mvkt_ray.delivery.figures.gallery import Gallery
+from mvkt_ray.delivery.heat_map import make_heat_map
+from mvkt_ray.delivery.material import gather_material
+from mvkt_ray.delivery.page import render_page, write_page
+from mvkt_ray.delivery.report import describe
+from mvkt_ray.delivery.wording import interval, p_value, score, setting, signed, with_code
+from mvkt_ray.location import Location
+from mvkt_ray.search.study_folder import StudyFolder
+
+SECTIONS = [
+    "answer", "leads", "diseases", "teacher", "curves", "search", "examples", "cost", "data",
+    "limits", "provenance",
+]  # fmt: skip
+VOID = {"meta", "link", "br", "input", "img", "path", "rect", "use"}
+
+Copy = Callable[[StudyFolder], StudyFolder]
+
+
+class Reading(HTMLParser):
+    """Collects what is needed of a page: tags, attributes, and the text outside figures."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.headings: list[tuple[int, str]] = []
+        self._hidden = 0
+        self._heading = False
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self._hidden += tag in ("style", "script", "svg")
+        if re.fullmatch(r"h\d", tag):
+            self.headings.append((int(tag[1]), ""))
+            self._heading = True
+
+    def handle_endtag(self, tag: str) -> None:
+        self._hidden -= tag in ("style", "script", "svg")
+        if re.fullmatch(r"h\d", tag):
+            self._heading = False
+
+    def handle_data(self, data: str) -> None:
+        if not self._hidden:
+            self.text += data
+            if self._heading:
+                level, text = self.headings[-1]
+                self.headings[-1] = (level, text + data)
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def page_of(folder: StudyFolder, tmp_path: Any) -> str:
+    material = gather_material(folder)
+    location = Location.parse(tmp_path) / "report" / "index.html"
+    write_page(describe(material), material, location)
+    return location.read_bytes().decode()
+
+
+@pytest.fixture(scope="module")
+def final_page(final_study: StudyFolder, tmp_path_factory: pytest.TempPathFactory) -> str:
+    return page_of(final_study, tmp_path_factory.mktemp("final"))
+
+
+@pytest.fixture(scope="module")
+def searched_page(searched_study: StudyFolder, tmp_path_factory: pytest.TempPathFactory) -> str:
+    return page_of(searched_study, tmp_path_factory.mktemp("searched"))
+
+
+@pytest.fixture(params=["final_page", "searched_page"])
+def page(request: pytest.FixtureRequest) -> str:
+    return request.getfixturevalue(request.param)
+
+
+def test_the_page_needs_nothing_but_itself(page: str) -> None:
+    reading = Reading(page)
+    for _, attributes in reading.tags:
+        for name in ("src", "href", "xlink:href", "action", "data", "srcset"):
+            target = attributes.get(name)
+            assert target is None or target.startswith(("#", "data:"))
+    assert not re.search(r"url\((?!#)", page)
+    assert "@import" not in page
+    assert "default-src 'none'" in page
+    assert len(page) < 2_000_000
+
+
+def test_sections_are_there_in_order_and_listed(page: str) -> None:
+    reading = Reading(page)
+    assert [attributes["id"] for attributes in reading.all("section")] == SECTIONS
+    links = [attributes["href"] for attributes in reading.all("a")]
+    assert [link for link in links if link != "#answer"] == [f"#{name}" for name in SECTIONS[1:]]
+
+
+def test_the_page_opens_with_the_answer(final_page: str, final_report: dict[str, Any]) -> None:
+    level, text = Reading(final_page).headings[0]
+    assert level == 1
+    plain = text.replace("\N{NO-BREAK SPACE}", " ").replace("\N{MINUS SIGN}", "-")
+    assert plain == final_report["answer"]["sentences"][0]
+
+
+def test_who_listens_to_the_page_finds_the_way(page: str) -> None:
+    reading = Reading(page)
+    levels = [level for level, _ in reading.headings]
+    assert levels.count(1) == 1
+    assert all(deeper - level <= 1 for level, deeper in itertools.pairwise(levels))
+    assert len(reading.all("table")) == len(reading.all("caption")) > 4
+    assert len(reading.all("svg")) == len(reading.all("title")) - 1 == len(reading.all("desc"))
+    ids = [attributes["id"] for _, attributes in reading.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    named = {
+        name
+        for _, attributes in reading.tags
+        for key in ("aria-labelledby",)
+        for name in (attributes.get(key) or "").split()
+    }
+    assert named <= set(ids)
+    for attributes in reading.all("th"):
+        assert attributes.get("scope") in ("row", "col")
+
+
+def test_no_value_of_the_program_slips_into_the_text(page: str) -> None:
+    text = Reading(page).text
+    assert not re.search(r"\b(nan|NaN|None|null|undefined|Undefined)\b|[{}]", text)
+    # Differences carry the page's own minus sign.
+    assert not re.search(r"(?<![\w.\d])-\d\.\d", text)
+
+
+def test_scores_and_intervals_of_every_lead_are_on_the_page(
+    final_page: str, final_report: dict[str, Any]
+) -> None:
+    for lead in final_report["leads"]:
+        assert score(lead["test"]["macro_auroc"]) in final_page
+        assert interval(lead["test"]["ci"]) in final_page
+        for gain in lead["gains"]:
+            assert signed(gain["difference"]) in final_page
+    for opening in final_report["test_split"]["openings"]:
+        assert opening["code"][:12] in final_page
+    for fingerprint in final_report["provenance"]["fingerprints"].values():
+        assert fingerprint in final_page
+
+
+def test_a_gain_is_called_a_gain_only_where_it_is_claimed(
+    final_page: str, final_report: dict[str, Any]
+) -> None:
+    gains = [gain for lead in final_report["leads"] for gain in lead["gains"]]
+    gains += final_report["mean_gains"]
+    claimed = sum(gain["claimed"] for gain in gains)
+    assert 0 < claimed < len(gains)
+    assert final_page.count('class="claim yes"') == claimed
+    assert final_page.count('class="claim no"') == len(gains) - claimed
+
+
+def test_before_the_finals_the_page_says_so_at_the_top(searched_page: str) -> None:
+    text = Reading(searched_page).text
+    assert "Not final: validation only." in text
+    assert text.index("Not final") < text.index("In the search")
+    assert "mvkt finalize" in text
+    assert 'class="claim' not in searched_page
+    assert "It was never opened." in text
+
+
+def test_after_the_finals_no_banner_calls_them_missing(final_page: str) -> None:
+    assert "Not final" not in final_page
+    assert "Synthetic recordings." in final_page
+
+
+def test_a_study_that_has_just_begun_has_a_page(
+    make_study: Callable[..., StudyFolder], tmp_path: Any
+) -> None:
+    folder = make_study(n_trials_run=4, has_finals=False)
+    reading = Reading(page_of(folder, tmp_path))
+    assert [attributes["id"] for attributes in reading.all("section")] == SECTIONS
+    assert "No lead has a complete trial yet." in reading.text
+    assert "The search is still running." in reading.text
+
+
+def test_without_its_shards_a_study_has_a_page_that_says_why(
+    final_study: StudyFolder, copy_of: Copy, tmp_path: Any
+) -> None:
+    folder = copy_of(final_study)
+    folder.write_inputs({**folder.read_inputs(), "shards": Location("/moved/away")})
+    page = page_of(folder, tmp_path)
+    assert "The shards with the recordings are not there any more." in page
+    assert "/moved/away" in page
+    assert "ecg-strip" not in re.sub(r"<style>.*?</style>", "", page, flags=re.DOTALL)
+
+
+def test_what_people_wrote_is_text_and_no_markup(final_report: dict[str, Any]) -> None:
+    report = deepcopy(final_report)
+    report["test_split"]["openings"][0]["reason"] = "<script>alert(1)</script>"
+    report["limits"].append("<img src=x> & more")
+    page = render_page(report, Gallery(figures=dict.fromkeys(FIGURES, "")))
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert "&lt;img src=x&gt; &amp; more" in page
+
+
+FIGURES = (
+    "ranked_leads", "gains", "importance", "slices", "parallel", "two_dials", "learning_curves",
+    "cost",
+)  # fmt: skip
+
+
+def test_a_page_without_figures_says_why_in_each_place(final_report: dict[str, Any]) -> None:
+    page = render_page(final_report, Gallery(figures=dict.fromkeys(FIGURES, "")))
+    reading = Reading(page)
+    assert not reading.all("svg")
+    assert page.count('class="empty"') >= len(FIGURES)
+
+
+def test_too_few_positives_show_no_number(final_report: dict[str, Any], final_page: str) -> None:
+    heat_map = make_heat_map(final_report)
+    assert heat_map is not None
+    few = final_report["leads"][0]["test"]["per_class"]
+    n_few = sum(scores["too_few"] for scores in few.values())
+    assert n_few > 0
+    rows = [*heat_map.rows, heat_map.teacher]
+    assert final_page.count(">too few</td>") == n_few * len(rows)
+    for row in heat_map.rows:
+        for name, cell in zip(heat_map.classes, row.cells, strict=True):
+            assert cell.too_few == few[name]["too_few"] == (cell.background is None)
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance by the text of WCAG 2.2."""
+    linear = [
+        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
+        for c in mpl.colors.to_rgb(colour)
+    ]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_letters_stand_out_from_every_colour_of_the_heat_map(final_report: dict[str, Any]) -> None:
+    heat_map = make_heat_map(final_report)
+    assert heat_map is not None
+    cells = [cell for row in heat_map.rows for cell in (*row.cells, row.macro)] + [*heat_map.legend]
+    coloured = [cell for cell in cells if cell.background and cell.ink]
+    assert len({cell.background for cell in coloured}) > 10
+    for cell in coloured:
+        light, dark = sorted(map(luminance, (cell.background or "", cell.ink or "")), reverse=True)
+        assert (light + 0.05) / (dark + 0.05) >= 4.5
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (score(0.87149), "0.871"),
+        (score(None), "\N{EM DASH}"),
+        (signed(0.0042), "+0.004"),
+        (signed(-0.0042), "\N{MINUS SIGN}0.004"),
+        (signed(-0.0001), "0.000"),
+        (interval((0.8, 0.9)), "0.800\N{EN DASH}\N{WORD JOINER}0.900"),
+        (p_value(0.0004), "< 0.001"),
+        (p_value(0.0336), "0.034"),
+        (setting(0.0170949), "0.0171"),
+        (setting(True), "yes"),
+        (with_code("-0.5 by `a <b>`"), Markup("\N{MINUS SIGN}0.5 by <code>a &lt;b&gt;</code>")),
+    ],
+)  # fmt: skip
+def test_numbers_are_written_the_same_everywhere(written: str, expected: str) -> None:
+    assert written == expected
