@@ -172,7 +172,7 @@ def main() -> None:
 
 
 def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description="Simulate studies whose truth is known.")
     parser.add_argument("--n-studies", type=int, help="of each question; default: its own number")
     parser.add_argument("--n-resamples", type=int, default=Settings().n_resamples)
     parser.add_argument("--n-recordings", type=int, default=Settings().n_recordings)

@@ -65,7 +65,7 @@ def draw_split(
         seed_sd: how much a seed moves a contender's macro AUROC.
     """
     truth_K = np.asarray(truth_K, dtype=np.float64)
-    lead_K = np.arange(len(truth_K)) if lead_K is None else np.asarray(lead_K)
+    of_lead_K = np.arange(len(truth_K)) if lead_K is None else np.asarray(lead_K)
     patient_N = _draw_patients(rng, n_recordings)
     labels_NC = _draw_labels(rng, patient_N)
     truth_KC = truth_K[:, None] + np.array(CLASS_OFFSETS)
@@ -83,10 +83,12 @@ def draw_split(
     n_patients = int(patient_N.max()) + 1
     shared_NC = _normal(rng, (n_patients, n_classes), _PATIENT)[patient_N]
     shared_NC = shared_NC + _normal(rng, shape_NC, _RECORDING)
-    n_leads = int(lead_K.max()) + 1
+    n_leads = int(of_lead_K.max()) + 1
     of_lead_LNC = _normal(rng, (n_leads, n_patients, n_classes), _LEAD_PATIENT)[:, patient_N]
     of_lead_LNC = of_lead_LNC + _normal(rng, (n_leads, *shape_NC), _LEAD_RECORDING)
-    own_KNC = shared_NC + of_lead_LNC[lead_K] + _normal(rng, (n_contenders, *shape_NC), _CONTENDER)
+    own_KNC = (
+        shared_NC + of_lead_LNC[of_lead_K] + _normal(rng, (n_contenders, *shape_NC), _CONTENDER)
+    )
     scores_KRNC = own_KNC[:, None] + _normal(rng, (n_contenders, n_seeds, *shape_NC), _SEED)
     scores_KRNC += (shift_KRC[:, :, None, :] * labels_NC).astype(np.float32)
     return SimulatedSplit(

@@ -115,11 +115,9 @@ class World:
     def noise(self, numbers: Sequence[int]) -> NDArray[np.float64]:
         """The covariance that a bootstrap would estimate; as badly known as from 100 resamples."""
         n = len(numbers)
-        exact = self.told_sd**2 * (
-            SHARED_BY_ALL * np.ones((n, n)) + (1 - SHARED_BY_ALL) * np.eye(n)
-        )
+        correlation = SHARED_BY_ALL * np.ones((n, n)) + (1 - SHARED_BY_ALL) * np.eye(n)
         rng = np.random.default_rng([self.seed, 3, *numbers])
-        drawn = rng.multivariate_normal(np.zeros(n), exact, size=100)
+        drawn = rng.multivariate_normal(np.zeros(n), self.told_sd**2 * correlation, size=100)
         return np.atleast_2d(np.cov(drawn, rowvar=False))
 
 

@@ -46,7 +46,7 @@ def read_record(frozen: optuna.trial.FrozenTrial) -> TrialRecord:
         arm=Arm(attributes["arm"]),
         hyperparameters=hyperparameters,
         repetition=attributes["repetition"],
-        contender=attributes.get("contender", ""),
+        contender=attributes["contender"],
     )
     return TrialRecord(
         trial=trial,

@@ -12,7 +12,7 @@ from scipy.stats import norm
 from scipy.stats import t as student_t
 
 from mvkt_ray.statistics.gains import ROUNDING, defined_scores
-from mvkt_ray.statistics.seed_noise import degrees_of_freedom
+from mvkt_ray.statistics.seed_noise import degrees_of_freedom, n_varying
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,8 +120,9 @@ class _Pairs:
         error[error <= ROUNDING] = 0.0
         freedom = np.full(len(first), np.inf)
         if seeds_KR is not None:
-            seeds_RK = np.asarray(seeds_KR, dtype=np.float64).T
-            freedom = degrees_of_freedom(seeds_RK[:, first] - seeds_RK[:, second], error**2)
+            seeds_KR = np.asarray(seeds_KR, dtype=np.float64)
+            differences_RQ = (seeds_KR[first] - seeds_KR[second]).T
+            freedom = degrees_of_freedom(differences_RQ, error**2, n_varying(seeds_KR))
         np.abs(spread_BQ, out=spread_BQ)
         np.divide(spread_BQ, error, out=spread_BQ, where=error > 0)
         spread_BQ[:, error == 0] = 0.0

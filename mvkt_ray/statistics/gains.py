@@ -13,7 +13,7 @@ from scipy.stats import t as student_t
 
 from mvkt_ray.errors import DataError
 from mvkt_ray.statistics.intervals import Interval
-from mvkt_ray.statistics.seed_noise import degrees_of_freedom
+from mvkt_ray.statistics.seed_noise import degrees_of_freedom, n_varying
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,7 +79,9 @@ def paired_differences(
     freedom = np.full(len(pairs), np.inf)
     if seeds_KR is not None:
         seeds_KR = np.asarray(seeds_KR, dtype=np.float64)
-        freedom = degrees_of_freedom((seeds_KR[contender] - seeds_KR[reference]).T, error**2)
+        compared = seeds_KR[np.unique([contender, reference])]
+        differences_RQ = (seeds_KR[contender] - seeds_KR[reference]).T
+        freedom = degrees_of_freedom(differences_RQ, error**2, n_varying(compared))
 
     p = _p_values(difference, error, freedom)
     half = error * student_t.isf((1 - level) / 2, freedom)

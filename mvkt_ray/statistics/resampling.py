@@ -1,7 +1,7 @@
 """Bootstrap over patients and seeds: drawn once, used for everything, so comparisons are paired.
 
 A patient's recordings come and go together, because they resemble each other. A contender's score
-is the mean of its seeds'; it would be another one with other seeds, so these are resampled too.
+is the mean of its seeds'; it would be another one with other seeds, which resamples contain, too.
 
 Shapes: B resamples, P patients, N recordings, K contenders, R seeds, C classes.
 """
@@ -70,17 +70,6 @@ def draw_patients(
     )
 
 
-def draw_seeds(n_seeds: int, n_resamples: int, seed: int = 0) -> NDArray[np.int64]:
-    """Draw seeds with replacement, `[n_resamples, n_seeds - 1]`; of one seed, always that one.
-
-    One fewer than there are: the mean of R draws out of R would vary by (R - 1) / R too little, by
-    half with two seeds; the mean of R - 1 draws varies as a mean of R new seeds does (Rao and Wu
-    1988, "Resampling inference with complex survey data", JASA 83, 231-241).
-    """
-    rng = np.random.default_rng([seed, 1, n_seeds])
-    return rng.integers(n_seeds, size=(n_resamples, max(n_seeds - 1, 1)))
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AurocResamples:
     """Areas of contenders, observed and resampled; a contender's area is the mean of its seeds'.
@@ -93,14 +82,14 @@ class AurocResamples:
     observed_KC: NDArray[np.float64]
     """On the recordings as they are."""
     values_BKC: NDArray[np.float64]
-    """Under each resample: the mean over all seeds on the patients drawn, and what the seeds drawn
+    """Under each resample: the mean over all seeds on the patients drawn, and what other seeds would
     add to it (`seed_noise`)."""
     macro_K: NDArray[np.float64]
     """Observed; NaN when no class is defined."""
     macro_KR: NDArray[np.float64]
     """Observed, of each seed."""
     macro_BK: NDArray[np.float64]
-    """Under each resample, seeds' part made of macro areas; NaN in one without a defined class."""
+    """The same of the macro areas; NaN in a resample without a defined class."""
     left_out: tuple[int, ...]
     """Positions of the classes that no macro mean has."""
     predictions: "_Predictions"
@@ -143,7 +132,6 @@ def bootstrap_auroc(
     scores_KRNC: NDArray[Any],
     resamples: PatientResamples,
     *,
-    seed_draws_BR: NDArray[np.int64] | None = None,
     n_threads: int = 2,
 ) -> AurocResamples:
     """Score contenders under every resample of patients and seeds, the same for all of them.
@@ -152,8 +140,6 @@ def bootstrap_auroc(
         labels_NC: 1 where a recording has the class, else 0.
         scores_KRNC: of each contender and seed; contenders of one call have the same seeds.
         resamples: of the patients of these recordings.
-        seed_draws_BR: positions of the seeds that each resample averages; None draws them by
-            `draw_seeds` from the resamples' seed, so that calls with equally many seeds agree.
         n_threads: the result does not depend on it.
 
     Raises:
@@ -163,14 +149,6 @@ def bootstrap_auroc(
     scores_KRNC = np.asarray(scores_KRNC)
     check_scores(positive_NC, scores_KRNC, resamples)
     n_seeds, n_classes = scores_KRNC.shape[1], scores_KRNC.shape[3]
-    if seed_draws_BR is None:
-        seed_draws_BR = draw_seeds(n_seeds, resamples.n_resamples, resamples.seed)
-    elif len(seed_draws_BR) != resamples.n_resamples:
-        raise DataError(
-            f"{len(seed_draws_BR)} draws of seeds do not fit {resamples.n_resamples} resamples; "
-            "draw as many."
-        )
-    share_BR = np.stack([(seed_draws_BR == r).mean(axis=1) for r in range(n_seeds)], axis=1)
     chunks = weight_chunks(resamples.weights_BN)
 
     def score(scores_RNC: NDArray[Any]) -> tuple[_Scored, _Scored]:
@@ -184,8 +162,8 @@ def bootstrap_auroc(
     with ThreadPoolExecutor(n_threads) as pool:
         # numpy lets go of the interpreter lock in all that takes long.
         by_class, macro = zip(*pool.map(score, scores_KRNC), strict=True)
-    observed_KRC, values_BKC = _with_new_seeds(by_class, share_BR)
-    macro_KR1, macro_BK1 = _with_new_seeds(macro, share_BR)
+    observed_KRC, values_BKC = _with_new_seeds(by_class, resamples)
+    macro_KR1, macro_BK1 = _with_new_seeds(macro, resamples)
     observed_KC = observed_KRC.mean(axis=1)
     return AurocResamples(
         observed_KC=observed_KC,
@@ -219,13 +197,18 @@ class _Scored:
 
 
 def _with_new_seeds(
-    scored: Sequence[_Scored], share_BR: NDArray[np.float64]
+    scored: Sequence[_Scored], resamples: PatientResamples
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return `observed_KRC` and `values_BKC`."""
     observed_KRC = np.stack([each.observed_RC for each in scored])
     private_KC = np.stack([each.private_C for each in scored])
     patients_BKC = np.stack([each.patients_BC for each in scored], axis=1)
-    return observed_KRC, patients_BKC + noise_of_new_seeds(observed_KRC, private_KC, share_BR)
+    # The same deviates for classes and their mean, and in every call with these resamples.
+    rng = np.random.default_rng([resamples.seed, 1])
+    normal_B = rng.standard_normal(resamples.n_resamples)
+    normal_BK = rng.standard_normal((len(scored), resamples.n_resamples)).T
+    noise_BKC = noise_of_new_seeds(observed_KRC, private_KC, normal_BK, normal_B)
+    return observed_KRC, patients_BKC + noise_BKC
 
 
 def check_scores(

@@ -81,8 +81,8 @@ def test_a_gain_is_called_shown_only_when_its_corrected_interval_leaves_out_zero
     difference: float, half: float, of_mean: bool
 ) -> None:
     gain = gain_of(difference, half, n_leads=5)
-    parts = {"mean": gain} if of_mean else {"gain": gain}
-    (sentence,) = [s for s in sentences_after_finals(report_of(**parts)) if "teacher's help" in s]
+    report = report_of(mean=gain) if of_mean else report_of(gain=gain)
+    (sentence,) = [said for said in sentences_after_finals(report) if "teacher's help" in said]
     if difference - half <= 0 <= difference + half:
         assert sentence.endswith(": not shown.")
     else:

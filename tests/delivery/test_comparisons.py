@@ -1,5 +1,6 @@
 """Comparisons on the test split: paired, corrected as one family, over the seeds that both have."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,7 @@ from mvkt_ray.delivery.comparisons import (
 )
 from mvkt_ray.delivery.evidence import Evidence
 from mvkt_ray.delivery.leads import Ranking
-from mvkt_ray.delivery.split_scores import describe_test
+from mvkt_ray.delivery.split_scores import describe_test, describe_validation
 from mvkt_ray.statistics.gains import holm
 
 if TYPE_CHECKING:
@@ -147,3 +148,16 @@ def test_the_teacher_has_no_spread_over_seeds(make_finals: "MakeFinals") -> None
     test = describe_test(Evidence.of(make_finals(SKILL)), ("teacher", ""), "any")
     assert (test["n_seeds"], test["seed_sd"], len(test["per_seed"])) == (1, None, 1)
     assert test["ci"][0] < test["macro_auroc"] < test["ci"][1]
+
+
+def test_students_trained_on_validation_too_have_no_thresholds_and_no_validation_score(
+    make_finals: "MakeFinals",
+) -> None:
+    evidence = Evidence.of(replace(make_finals(SKILL), refit=True))
+    test = describe_test(evidence, ("chosen", "I"), "icbeb9")
+    assert test["macro_f1"] is test["task_scores"] is None
+    assert "validation split too" in test["f1_reason"]
+    assert all(scores["f1"] is None for scores in test["per_class"].values())
+    assert describe_validation(evidence, ("chosen", "I")) is None
+    # The teacher was not.
+    assert describe_test(evidence, ("teacher", ""), "icbeb9")["macro_f1"] is not None

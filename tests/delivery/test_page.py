@@ -7,9 +7,9 @@ from copy import deepcopy
 from html.parser import HTMLParser
 from typing import Any
 
-import matplotlib as mpl
 import pytest
 from markupsafe import Markup
+from matplotlib.colors import to_rgb
 
 from mvkt_ray.delivery.figures.gallery import Gallery
 from mvkt_ray.delivery.heat_map import make_heat_map
@@ -237,10 +237,7 @@ def test_too_few_positives_show_no_number(final_report: dict[str, Any], final_pa
 
 def luminance(colour: str) -> float:
     """Relative luminance by the text of WCAG 2.2."""
-    linear = [
-        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
-        for c in mpl.colors.to_rgb(colour)
-    ]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import jsonschema
 import numpy as np
 import pytest
+from made_up_study import made_up_config
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
+from mvkt_ray.config import ContenderConfig, FinalsConfig, SearchConfig
 from mvkt_ray.delivery.report import build_report, report_schema, write_report
 from mvkt_ray.errors import ArtifactError, StaleArtifactError
 from mvkt_ray.location import Location
@@ -293,3 +295,28 @@ def test_every_number_is_finite(final_report: dict[str, Any]) -> None:
             yield value
 
     assert all(math.isfinite(each) for each in numbers(final_report))
+
+
+def test_finals_without_a_search_are_reported_by_the_contender_that_answers(
+    make_study: "MakeStudy",
+) -> None:
+    config = made_up_config(
+        search=SearchConfig(leads=("I", "II"), n_trials=0, baselines=()),
+        finals=FinalsConfig(
+            n_seeds=2,
+            n_configurations=0,
+            baselines=("student_alone",),
+            contenders={"plain_kd": ContenderConfig(base="defaults", n_seeds=1)},
+            answer="student_alone",
+        ),
+    )
+    report = build_report(make_study(config=config))
+    jsonschema.validate(report, report_schema())
+    assert report["answer"]["contender"] == "student_alone"
+    assert report["answer"]["best_set"] == ["II"]
+    assert report["selection"] is report["mean_gap_closed"] is None
+    for lead in report["leads"]:
+        assert lead["trial"] is lead["validation"] is lead["gap_closed"] is None
+        assert lead["seeds"] == [0, 1]
+        (gain,) = lead["gains"]
+        assert (gain["over"], gain["n_seeds"]) == ("plain_kd", 1)

@@ -6,8 +6,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from simulated_scores import SimulatedSplit, draw_split
-from simulated_search import HEIGHTS, World, race_alone
+from simulated_scores import (  # pyright: ignore[reportMissingImports]
+    SimulatedSplit,
+    draw_split,
+)
+from simulated_search import (  # pyright: ignore[reportMissingImports]
+    HEIGHTS,
+    World,
+    race_alone,
+)
 
 from mvkt_ray.statistics.best_set import best_set
 from mvkt_ray.statistics.gains import paired_differences
