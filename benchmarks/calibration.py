@@ -129,7 +129,7 @@ QUESTIONS: dict[str, tuple[int, tuple[Figure, ...]]] = {
         ),
     ),
     "racing": (
-        2000,
+        1000,
         tuple(
             figure
             for name in RACES
@@ -210,7 +210,7 @@ class _Kept:
             for study in pool.map(work, range(len(studies), n_studies), chunksize=1):
                 studies.append({key: float(value) for key, value in study.items()})
                 entry["seconds"] = before + time.monotonic() - started
-                if len(studies) % 50 == 0 or len(studies) == n_studies:
+                if len(studies) % 20 == 0 or len(studies) == n_studies:
                     sys.stderr.write(f"{name}: {len(studies)}/{n_studies}\n")
                     self._write()
         return studies[:n_studies], entry["seconds"]

@@ -82,8 +82,8 @@ class AurocResamples:
     observed_KC: NDArray[np.float64]
     """On the recordings as they are."""
     values_BKC: NDArray[np.float64]
-    """Under each resample: the mean over all seeds on the patients drawn, and what other seeds would
-    add to it (`seed_noise`)."""
+    """Under each resample: the mean over all seeds on the patients drawn, and what other seeds
+    would add to it (`seed_noise`)."""
     macro_K: NDArray[np.float64]
     """Observed; NaN when no class is defined."""
     macro_KR: NDArray[np.float64]

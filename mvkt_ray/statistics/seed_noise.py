@@ -70,7 +70,7 @@ def noise_of_new_seeds(
     Returns:
         0 for one seed, and for a contender whose seeds are equal.
     """
-    n_contenders, n_seeds, n_classes = observed_KRC.shape
+    n_contenders, _, n_classes = observed_KRC.shape
     noise_BKC = np.zeros((len(normal_B), n_contenders, n_classes))
     for c in range(n_classes):
         varying = np.flatnonzero(np.ptp(observed_KRC[:, :, c], axis=1) > 0)
