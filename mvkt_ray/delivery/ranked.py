@@ -26,12 +26,12 @@ from mvkt_ray.search.finals_plan import CHOSEN
 from mvkt_ray.search.finals_results import FinalsResults
 
 BASIS = (
-    "Intervals are percentiles of a bootstrap over patients, with seeds resampled too; BCa "
-    "intervals (Efron 1987) stand beside them. All contenders share the resamples, so every "
-    "comparison is paired.",
-    "The set of best leads: multiple comparisons with the best (Hsu 1984) at a critical value from "
-    "the bootstrap; it holds the best lead with the chance that is asked for, however many leads "
-    "there are.",
+    "Intervals are percentiles of a bootstrap over patients, with the noise that other seeds would "
+    "add; BCa intervals (Efron 1987) stand beside them. All contenders share the resamples, so "
+    "every comparison is paired.",
+    "The set of best leads: a model confidence set (Hansen, Lunde and Nason 2011) at critical "
+    "values from the bootstrap; it holds every lead that is best, alone or tied, with the chance "
+    "that is asked for, however many leads there are.",
     "Differences are judged by their bootstrap standard error, on a Student t where seeds tell "
     "their spread badly, and corrected by Holm (1979) within three families: gains of the answer "
     "over other contenders, leads against leads, and mean gains over leads. A difference is "

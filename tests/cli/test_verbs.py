@@ -143,7 +143,7 @@ def test_search_says_on_plain_lines_what_it_does(
     for stage in ("shards: reused", "teacher: done in", "knowledge: done in", "trials: done in"):
         assert sum(line.startswith(stage) for line in lines) == 1
     assert sum("] trial " in line for line in lines) == 3
-    assert "The test split has not been opened." in done.stdout
+    assert "never opened" in done.stdout
 
 
 def test_search_quiet_writes_the_table_only(
