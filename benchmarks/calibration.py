@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from calibration_studies import RACES, SIMULATIONS, Settings, Study
+from calibration_studies import RACES, SELECTIONS, SIMULATIONS, Settings, Study
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,10 +37,10 @@ class Figure:
     of: Callable[[Sequence[Study]], float] | None = None
 
 
-def _bias_ratio(studies: Sequence[Study], n: int) -> float:
+def _bias_ratio(studies: Sequence[Study], name: str) -> float:
     """How much bias is left, as a part of the naive one."""
     corrected, naive = (
-        np.mean([study[f"{name} of {n}"] for study in studies]) for name in ("corrected", "naive")
+        np.mean([study[f"{kind}, {name}"] for study in studies]) for kind in ("corrected", "naive")
     )
     return float(abs(corrected) / abs(naive))
 
@@ -110,21 +110,21 @@ QUESTIONS: dict[str, tuple[int, tuple[Figure, ...]]] = {
         ),
     ),
     "selection": (
-        600,
+        400,
         tuple(
             figure
-            for n in (8, 72)
+            for name in SELECTIONS
             for figure in (
-                _seen(f"naive of {n}", f"bias of the best of {n}, naive"),
-                _seen(f"corrected of {n}", f"bias of the best of {n}, corrected"),
+                _seen(f"naive, {name}", f"bias of the best of {name}, naive"),
+                _seen(f"corrected, {name}", f"bias of the best of {name}, corrected"),
                 Figure(
-                    key=f"ratio of {n}",
-                    label=f"corrected bias over naive bias, best of {n}",
+                    key=f"ratio, {name}",
+                    label=f"corrected bias over naive bias, best of {name}",
                     target="< 1/3",
                     high=1 / 3,
-                    of=partial(_bias_ratio, n=n),
+                    of=partial(_bias_ratio, name=name),
                 ),
-                _seen(f"covered of {n}", f"interval of the corrected estimate covers, best of {n}"),
+                _seen(f"covered, {name}", f"interval of the corrected estimate covers, {name}"),
             )
         ),
     ),
@@ -203,6 +203,9 @@ class _Kept:
     def simulate(self, name: str, n_studies: int, jobs: int) -> tuple[list[Study], float]:
         """Simulate the studies of a question, or those that are missing."""
         entry = self.content["studies"].setdefault(name, {"seconds": 0.0, "studies": []})
+        wanted = {figure.key for figure in QUESTIONS[name][1] if figure.of is None}
+        if entry["studies"] and not wanted <= entry["studies"][0].keys():
+            sys.exit(f"{self.path}: its studies of {name} are of another kind. Give another --out.")
         studies, started = entry["studies"], time.monotonic()
         before = entry["seconds"]
         work = partial(SIMULATIONS[name], self.settings)

@@ -97,7 +97,7 @@ def tried_part(rows: Sequence[Mapping[str, Any]]) -> str:
     ]
     return (
         "## What was tried to gain more\n\n"
-        "Measured on the validation split, before the test split was opened.\n\n"
+        "Measured on the validation split.\n\n"
         f"{table(header, cells)}"
     )
 
