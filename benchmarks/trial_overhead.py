@@ -263,7 +263,7 @@ class Setting:
             self.splits.train,
             self.inputs.view.with_leads(trial.condition.leads),
             batch_size=BATCH_SIZE,
-            seed=derive_seed(trial_seed(self.inputs.study_seed, trial.number, 0), 1),
+            seed=derive_seed(trial_seed(self.inputs.study_seed, trial), 1),
         )
         for epoch in range(1, self.inputs.student.epochs + 1):
             yield [

@@ -341,7 +341,7 @@ def test_the_optimum_is_read_from_the_ledger_of_a_search(tmp_path: Path) -> None
     assert optimum.best[0].alone == pytest.approx(0.8)
     (found,) = optimum.ranges
     assert found.correlation > 0.5
-    assert found.median > np.median([record.drawn["kd_weight"] for record in drawn])
+    assert found.median > np.median([float(record.drawn["kd_weight"]) for record in drawn])
     page = module("run_tables").optimum_part(optimum)
     rows = {
         row[0]: row for row in tables(page.split("Over all leads")[0])[page.splitlines()[0][3:]]
