@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from mvkt_ray import __version__
+from mvkt_ray.cli.cluster import cluster_app
 from mvkt_ray.cli.failures import MvktGroup
 from mvkt_ray.cli.verb_cache import cache_verb
 from mvkt_ray.cli.verb_demo import demo_verb
@@ -46,6 +47,7 @@ app = typer.Typer(
 )
 for _name, _verb in VERBS.items():
     app.command(_name)(_verb)
+app.add_typer(cluster_app, name="cluster")
 
 
 def _print_version(wanted: bool) -> None:

@@ -78,7 +78,7 @@ def _basis(material: ReportMaterial, trial_gpus: float) -> dict[str, str]:
 
 
 def _gpus(workers: WorkersConfig) -> float:
-    return workers.workers * workers.gpus_per_worker
+    return workers.max_workers * workers.gpus_per_worker
 
 
 def _ended(records: Sequence[TrialRecord]) -> list[TrialResult]:

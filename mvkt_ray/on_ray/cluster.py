@@ -87,7 +87,7 @@ class ClusterResources:
         drives the workers of a trial reserves no CPU and no GPU, so it takes none from them.
         """
         places = sum(_places(node, workers) for node in self.nodes)
-        return places // workers.workers
+        return places // workers.min_workers
 
     def __str__(self) -> str:
         nodes = "1 node" if len(self.nodes) == 1 else f"{len(self.nodes)} nodes"
@@ -115,10 +115,10 @@ def check_plan(resources: ResourcesConfig, cluster: ClusterResources) -> None:
         workers: WorkersConfig = getattr(resources, name)
         if cluster.holds(workers) > 0:
             continue
-        needed_cpus = workers.workers * workers.cpus_per_worker
-        needed_gpus = workers.workers * workers.gpus_per_worker
+        needed_cpus = workers.min_workers * workers.cpus_per_worker
+        needed_gpus = workers.min_workers * workers.gpus_per_worker
         raise ClusterError(
-            f"resources.{name} asks for {workers.workers} workers with "
+            f"resources.{name} asks for {workers.min_workers} workers with "
             f"{workers.cpus_per_worker:g} CPUs and {workers.gpus_per_worker:g} GPUs each "
             f"({needed_cpus:g} CPUs and {needed_gpus:g} GPUs in all), but Ray has {cluster}. "
             f"Lower resources.{name}.workers, cpus_per_worker or gpus_per_worker in the study "

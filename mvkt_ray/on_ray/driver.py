@@ -152,7 +152,7 @@ class OnRay:
         """
         workers = self._resources.teacher
         self._expect_shared(job.shards, out.parent)
-        if workers.workers == 1:
+        if workers.max_workers == 1:
             self._teach_alone(job, out, on_epoch)
             return
         from mvkt_ray.on_ray.far import train_teacher_there

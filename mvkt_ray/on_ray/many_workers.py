@@ -119,7 +119,7 @@ def run_ranks(
         train_loop_config={**arguments, "mailbox": mailbox},
         torch_config=ray.train.torch.TorchConfig(backend="nccl" if on_gpus else "gloo"),
         scaling_config=ray.train.ScalingConfig(
-            num_workers=workers.workers,
+            num_workers=workers.max_workers,
             use_gpu=on_gpus,
             resources_per_worker={"CPU": workers.cpus_per_worker}
             | ({"GPU": workers.gpus_per_worker} if on_gpus else {}),

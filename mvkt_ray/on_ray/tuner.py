@@ -94,7 +94,7 @@ def run_trials(run: TrialsRun) -> None:
                 num_samples=-1,
                 search_alg=_LedgerSearcher(dealer),
                 scheduler=scheduler,
-                reuse_actors=run.workers.workers == 1,
+                reuse_actors=run.workers.max_workers == 1,
                 trial_dirname_creator=_folder_name,
             ),
             run_config=tune.RunConfig(
@@ -269,7 +269,7 @@ class _Watch(tune.Callback):
 
 def _trainable(run: TrialsRun, folder: Path) -> Any:
     shared = {"inputs": run.inputs, "run_trial": run.run_trial}
-    if run.workers.workers == 1:
+    if run.workers.max_workers == 1:
         alone = tune.with_parameters(tune_one_worker_trial, **shared)
         resources = {"CPU": run.workers.cpus_per_worker}
         if run.workers.gpus_per_worker:

@@ -50,7 +50,7 @@ class InProcess:
         """
         n_gpus = torch.cuda.device_count()
         for name, asked in (("trial", resources.trial), ("teacher", resources.teacher)):
-            if asked.workers > 1:
+            if asked.min_workers > 1:
                 raise ConfigError(
                     f"resources.{name}.workers is {asked.workers}, but one process is one worker. "
                     "Set it to 1, or run on Ray."
