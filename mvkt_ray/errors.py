@@ -5,6 +5,8 @@ MvktError
   + DataError              recordings or artifacts are wrong
   |   + RecordingError     one recording cannot be used (it goes to quarantine)
   |   + ArtifactError      an artifact is missing, unfinished, damaged or in the way
+  |   + StoreError         an object store refuses, or its URI is wrong
+  |   |   + StoreUnreachableError it does not answer (may be retried)
   |   + StaleArtifactError an artifact was made from something else than what it is used with
   + TrialError             one trial cannot go on
   |   + TrialDivergedError its loss or its predictions are not finite
@@ -50,6 +52,16 @@ class RecordingError(DataError):
 
 class ArtifactError(DataError):
     """An artifact is missing, unfinished, damaged, or already there."""
+
+
+class StoreError(DataError):
+    """An object store refuses a request, or what it was asked for cannot be named so."""
+
+
+class StoreUnreachableError(StoreError):
+    """An object store does not answer; asking again later may help."""
+
+    retriable = True
 
 
 class StaleArtifactError(DataError):

@@ -3,6 +3,8 @@
 import contextlib
 import hashlib
 import os
+import shutil
+import tempfile
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +12,10 @@ from pathlib import Path
 from pyarrow import fs
 
 from mvkt_ray.errors import ArtifactError
+from mvkt_ray.object_store import expect_bucket, explaining, open_store
 
-_HASH_CHUNK_BYTES = 1 << 20
+# Each read of an object store is a request of this size; small ones would be all latency.
+_CHUNK_BYTES = 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +47,15 @@ class Location:
 
     @property
     def parent(self) -> "Location":
-        """Everything but the last part."""
-        return Location(self.uri.rsplit("/", 1)[0] or "/")
+        """Everything but the last part.
+
+        Raises:
+            ArtifactError: It is a whole bucket.
+        """
+        parent = self.uri.rsplit("/", 1)[0]
+        if parent.endswith(":/"):
+            raise ArtifactError(f"{self.uri} is a whole bucket. Give a folder in it.")
+        return Location(parent or "/")
 
     @property
     def is_local(self) -> bool:
@@ -66,18 +77,28 @@ class Location:
         return Path(self.uri)
 
     def open_filesystem(self) -> tuple[fs.FileSystem, str]:
-        """Return the file system and the path inside it."""
+        """Return the file system and the path inside it.
+
+        Raises:
+            StoreError: The URI is wrong, or its store cannot be opened.
+        """
         if self.is_local:
             return fs.LocalFileSystem(), self.uri
-        filesystem, path = fs.FileSystem.from_uri(self.uri)
-        return filesystem, path
+        return open_store(self.uri)
+
+    @contextlib.contextmanager
+    def _opened(self) -> Generator[tuple[fs.FileSystem, str]]:
+        """File system and path; what an object store answers in the block is explained."""
+        filesystem, path = self.open_filesystem()
+        with contextlib.nullcontext() if self.is_local else explaining(self.uri):
+            yield filesystem, path
 
     def _info(self) -> fs.FileInfo:
-        filesystem, path = self.open_filesystem()
-        return filesystem.get_file_info(path)
+        with self._opened() as (filesystem, path):
+            return filesystem.get_file_info(path)
 
     def exists(self) -> bool:
-        """Whether a file or directory is there."""
+        """Whether a file or directory is there; a directory of a store is there when not empty."""
         return self._info().type != fs.FileType.NotFound
 
     def is_file(self) -> bool:
@@ -88,24 +109,46 @@ class Location:
         """Size of the file."""
         return int(self._info().size or 0)
 
+    def _list(self, *, recursive: bool) -> list[fs.FileInfo]:
+        with self._opened() as (filesystem, path):
+            selector = fs.FileSelector(path, allow_not_found=True, recursive=recursive)
+            return filesystem.get_file_info(selector)
+
     def names(self) -> list[str]:
         """Names of what lies directly inside, sorted; empty when the directory is not there."""
-        filesystem, path = self.open_filesystem()
-        selector = fs.FileSelector(path, allow_not_found=True)
-        return sorted(info.base_name for info in filesystem.get_file_info(selector))
+        return sorted(info.base_name for info in self._list(recursive=False))
+
+    def file_sizes(self) -> dict[str, int]:
+        """Bytes of all files inside by relative path, sorted, without hidden files and folders.
+
+        One listing, so it costs a store one request per thousand files.
+        """
+        _, path = self.open_filesystem()
+        found = {
+            info.path.removeprefix(path).lstrip("/"): int(info.size or 0)
+            for info in self._list(recursive=True)
+            if info.is_file
+        }
+        return {name: found[name] for name in sorted(found) if "/." not in f"/{name}"}
 
     def file_names(self) -> list[str]:
         """Paths of all files inside, relative and sorted, without hidden files and folders."""
-        filesystem, path = self.open_filesystem()
-        selector = fs.FileSelector(path, allow_not_found=True, recursive=True)
-        found = [info.path for info in filesystem.get_file_info(selector) if info.is_file]
-        names = [name.removeprefix(path).lstrip("/") for name in found]
-        return sorted(name for name in names if "/." not in f"/{name}")
+        return list(self.file_sizes())
 
     def make_directory(self) -> None:
-        """Create it with its parents."""
-        filesystem, path = self.open_filesystem()
-        filesystem.create_dir(path, recursive=True)
+        """Create it with its parents; object stores have none, so nothing is done there."""
+        if self.is_local:
+            self.local_path.mkdir(parents=True, exist_ok=True)
+
+    def delete(self) -> None:
+        """Remove the file, if it is there."""
+        with self._opened() as (filesystem, path), contextlib.suppress(FileNotFoundError):
+            filesystem.delete_file(path)
+
+    def delete_tree(self) -> None:
+        """Remove the directory with all that is in it, if it is there."""
+        with self._opened() as (filesystem, path), contextlib.suppress(FileNotFoundError):
+            filesystem.delete_dir(path)
 
     def read_bytes(self) -> bytes:
         """Return the whole content.
@@ -113,26 +156,36 @@ class Location:
         Raises:
             ArtifactError: The file is not there.
         """
-        filesystem, path = self.open_filesystem()
+        return b"".join(self._chunks())
+
+    def _chunks(self) -> Generator[bytes]:
         try:
-            with filesystem.open_input_stream(path) as stream:
-                return stream.read()
+            with self._opened() as (filesystem, path), filesystem.open_input_file(path) as file:
+                while chunk := file.read(_CHUNK_BYTES):
+                    yield chunk
         except FileNotFoundError:
+            if not self.is_local:
+                expect_bucket(self.uri)
             raise ArtifactError(f"{self} is not there; check the path.") from None
 
     def write_bytes(self, content: bytes) -> None:
-        """Write a file so that a reader sees all of it or none."""
-        if not self.is_local:
-            filesystem, path = self.open_filesystem()
-            with filesystem.open_output_stream(path) as stream:
-                stream.write(content)
+        """Write a file so that a reader sees all of it or none; one PUT in an object store."""
+        if self.is_local:
+            with self.writing_aside() as aside:
+                aside.write_bytes(content)
             return
-        with self.writing_aside() as aside:
-            aside.write_bytes(content)
+        with self._opened() as (filesystem, path), filesystem.open_output_stream(path) as stream:
+            stream.write(content)
 
     @contextlib.contextmanager
     def writing_aside(self) -> Generator[Path]:
-        """Give a path to write to, moved to this one when the block ends without an error."""
+        """Give a local path to write to, put in this place when the block ends without an error."""
+        if not self.is_local:
+            with tempfile.TemporaryDirectory(prefix="mvkt-") as folder:
+                aside = Path(folder) / self.name
+                yield aside
+                self.upload(aside)
+            return
         target = self.local_path
         target.parent.mkdir(parents=True, exist_ok=True)
         aside = target.with_name(f".{target.name}.{os.getpid()}.aside")
@@ -144,11 +197,38 @@ class Location:
         finally:
             aside.unlink(missing_ok=True)
 
+    def upload(self, path: Path) -> None:
+        """Copy a local file to this place; readers see all of it or none."""
+        if self.is_local:
+            with self.writing_aside() as aside:
+                shutil.copyfile(path, aside)
+            return
+        # In one call of C++, for closing a stream early would publish a part of the file.
+        with self._opened() as (filesystem, target):
+            fs.copy_files(
+                str(path),
+                target,
+                source_filesystem=fs.LocalFileSystem(),
+                destination_filesystem=filesystem,
+                chunk_size=_CHUNK_BYTES,
+            )
+
+    def fetch(self, path: Path) -> str:
+        """Copy this file to a local path, which appears when it is whole; return its hash as hex.
+
+        Raises:
+            ArtifactError: The file is not there.
+        """
+        digest = hashlib.sha256()
+        with Location.parse(path).writing_aside() as aside, aside.open("wb") as stream:
+            for chunk in self._chunks():
+                digest.update(chunk)
+                stream.write(chunk)
+        return digest.hexdigest()
+
     def sha256(self) -> str:
         """Hash of the file's content, as hex."""
-        filesystem, path = self.open_filesystem()
         digest = hashlib.sha256()
-        with filesystem.open_input_stream(path) as stream:
-            while chunk := stream.read(_HASH_CHUNK_BYTES):
-                digest.update(chunk)
+        for chunk in self._chunks():
+            digest.update(chunk)
         return digest.hexdigest()

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.object_store import s3_server as s3_server
+
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 

@@ -6,7 +6,13 @@ import pickle
 import pytest
 
 from mvkt_ray import errors
-from mvkt_ray.errors import ConfigError, MvktError, RecordingError, WorkerLostError
+from mvkt_ray.errors import (
+    ConfigError,
+    MvktError,
+    RecordingError,
+    StoreUnreachableError,
+    WorkerLostError,
+)
 
 ALL_ERRORS = [
     value
@@ -44,8 +50,9 @@ def test_the_reason_of_a_recording_error_survives_pickling() -> None:
     assert copy.reason == "flat_lead"
 
 
-def test_only_a_lost_worker_is_worth_another_attempt() -> None:
-    assert [error for error in ALL_ERRORS if error.retriable] == [WorkerLostError]
+def test_only_what_may_pass_by_itself_is_worth_another_attempt() -> None:
+    retriable = {error for error in ALL_ERRORS if error.retriable}
+    assert retriable == {WorkerLostError, StoreUnreachableError}
 
 
 def test_a_wrong_option_can_be_caught_as_a_value_error() -> None:
