@@ -1,7 +1,5 @@
 """A cluster of three nodes with one CPU each, attached to as users do: by address and `ray://`."""
 
-import contextlib
-import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +8,7 @@ from typing import Any
 import pytest
 import ray
 import stand_ins
+from own_cluster import kill_node, own_cluster
 from ray.cluster_utils import Cluster
 from stand_ins import EPOCHS, make_inputs, open_study, plan, trained
 
@@ -17,16 +16,10 @@ from mvkt_ray.config import ResourcesConfig, WorkersConfig
 from mvkt_ray.errors import ClusterError, DataError
 from mvkt_ray.location import Location
 from mvkt_ray.on_ray.driver import OnRay
-from mvkt_ray.on_ray.environment import environment, own_directory, own_token
 from mvkt_ray.records import EpochMetrics, TrialState
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
@@ -36,23 +29,7 @@ def client_port() -> int:
 
 @pytest.fixture(scope="module")
 def cluster(client_port: int) -> Iterator[Cluster]:
-    with contextlib.ExitStack() as stack:
-        directory = stack.enter_context(own_directory())
-        stack.enter_context(own_token(directory))
-        values = {
-            "RAY_TMPDIR": str(directory),
-            "RAY_USAGE_STATS_ENABLED": "0",
-            # See CLIENT_FLAKE in cluster.py.
-            "GRPC_ENABLE_FORK_SUPPORT": "0",
-        }
-        stack.enter_context(environment(values))
-        cluster = Cluster()
-        stack.callback(cluster.shutdown)
-        small: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 100_000_000}
-        cluster.add_node(**small, ray_client_server_port=client_port)
-        for _ in range(2):
-            cluster.add_node(**small)
-        cluster.wait_for_nodes()
+    with own_cluster(3, ray_client_server_port=client_port) as cluster:
         yield cluster
 
 
@@ -121,7 +98,7 @@ def test_trials_run_on_every_node_and_outlive_one_that_vanishes(
         if working and not removed:
             node = next(iter(cluster.worker_nodes))
             removed.append(node.node_id[:8])
-            cluster.remove_node(node, allow_graceful=False)
+            kill_node(cluster, node)
         if any(record.failures for record in study.trials()):
             (tmp_path / "go").touch()
 

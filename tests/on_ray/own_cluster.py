@@ -1,0 +1,61 @@
+"""Ray clusters of several nodes on one machine, beside whatever else runs on it."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import psutil
+from ray._private.node import Node
+from ray.cluster_utils import Cluster
+
+from mvkt_ray.on_ray.environment import WORKERS, environment, own_directory, own_token
+from tests.ports import free_port
+
+SMALL: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 100_000_000}
+
+
+@contextlib.contextmanager
+def own_cluster(
+    n_nodes: int = 1, *, environ: dict[str, str] | None = None, **head: Any
+) -> Iterator[Cluster]:
+    """Run a cluster with its own token, temporary directory and ports while this is entered.
+
+    Args:
+        n_nodes: the head included, each with one CPU unless `head` says otherwise of the head.
+        environ: for the processes of all nodes; this process has them meanwhile, too.
+        head: parameters of the head node, as `Cluster.add_node` takes them.
+    """
+    with contextlib.ExitStack() as stack:
+        directory = stack.enter_context(own_directory())
+        stack.enter_context(own_token(directory))
+        values = {
+            "RAY_TMPDIR": str(directory),
+            "RAY_USAGE_STATS_ENABLED": "0",
+            # See CLIENT_FLAKE in cluster.py.
+            "GRPC_ENABLE_FORK_SUPPORT": "0",
+        }
+        stack.enter_context(environment({**WORKERS, **values, **(environ or {})}))
+        cluster = Cluster()
+        stack.callback(cluster.shutdown)
+        ports = {"dashboard_port": free_port(), "dashboard_agent_listen_port": free_port()}
+        add_node(cluster, **{"include_dashboard": False, **ports, **head})
+        for _ in range(n_nodes - 1):
+            add_node(cluster)
+        cluster.wait_for_nodes()
+        yield cluster
+
+
+def add_node(cluster: Cluster, **node: Any) -> Node:
+    """Start one more node, and wait until the head knows it; in the main thread only."""
+    return cluster.add_node(**{**SMALL, **node})
+
+
+def kill_node(cluster: Cluster, node: Node) -> None:
+    """End all processes of a node at once, its workers too, and wait until they are gone."""
+    raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
+    workers = raylet.children(recursive=True)
+    cluster.remove_node(node, allow_graceful=False)
+    for worker in workers:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            worker.kill()
+    psutil.wait_procs(workers, timeout=60)
