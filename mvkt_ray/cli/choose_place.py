@@ -1,20 +1,15 @@
 """Where a verb's work runs: in this process, or on Ray."""
 
 import contextlib
-import socket
 from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mvkt_ray.cli.console import Output
 from mvkt_ray.cli.logs import native_stderr_to
-from mvkt_ray.errors import ClusterError
 
 if TYPE_CHECKING:
     from mvkt_ray.search.place import Place
-
-REACHABLE_WITHIN_S = 10.0
-"""For the first packet to come back; a cluster on another continent answers in one."""
 
 
 @contextlib.contextmanager
@@ -44,7 +39,11 @@ def open_place(
         yield InProcess()
         return
     if address is not None:
-        check_reachable(address)
+        from mvkt_ray.on_ray.address import admitted
+
+        # Refused before anything is written, and before what takes seconds is imported.
+        with admitted(address):
+            pass
     from mvkt_ray.on_ray.driver import OnRay
 
     with native_stderr_to(logs):
@@ -52,21 +51,3 @@ def open_place(
             place = OnRay.connect(address, work=work)
         with contextlib.closing(place):
             yield place
-
-
-def check_reachable(address: str) -> None:
-    """Ask whether anything listens at an address, as Ray itself would wait for it for minutes.
-
-    Raises:
-        ClusterError: Nothing does.
-    """
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or not port.isdigit():
-        return
-    try:
-        socket.create_connection((host, int(port)), timeout=REACHABLE_WITHIN_S).close()
-    except (OSError, OverflowError) as error:
-        raise ClusterError(
-            f"--address {address}: nothing answers at {host}, port {port} ({error}). Check the "
-            "address and that the cluster runs; without --address, mvkt starts its own Ray here."
-        ) from None

@@ -15,6 +15,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from mvkt_ray.config import ResourcesConfig, WorkersConfig
 from mvkt_ray.errors import ClusterError
+from mvkt_ray.on_ray.address import admitted
 from mvkt_ray.on_ray.environment import (
     QUIET,
     WORKERS,
@@ -23,8 +24,6 @@ from mvkt_ray.on_ray.environment import (
     own_token,
     quiet_ray,
 )
-
-CLIENT = "ray://"
 
 CLIENT_FLAKE = "Starting Ray client server failed"
 """The head forks a process for each client, and with gRPC's fork support on (its default) one in
@@ -153,8 +152,9 @@ def connected(address: str | None, *, n_cpus: int | None = None) -> Generator[No
             stack.callback(ray.shutdown)
             _start(directory, n_cpus)
         else:
+            found = stack.enter_context(admitted(address))
             stack.callback(ray.shutdown)
-            _attach(address)
+            _attach(found)
         yield
 
 

@@ -18,8 +18,8 @@ from ray.exceptions import RayError
 from mvkt_ray.config import ResourcesConfig
 from mvkt_ray.errors import WorkerLostError
 from mvkt_ray.location import Location
+from mvkt_ray.on_ray.address import CLIENT
 from mvkt_ray.on_ray.cluster import (
-    CLIENT,
     ClusterResources,
     check_nodes,
     check_plan,

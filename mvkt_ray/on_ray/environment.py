@@ -98,10 +98,10 @@ def own_token(directory: Path) -> Generator[None]:
     values = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(path)}
     try:
         with environment(values):
-            _read_token_again()
+            read_token_again()
             yield
     finally:
-        _read_token_again()
+        read_token_again()
 
 
 @contextlib.contextmanager
@@ -130,9 +130,10 @@ def _log_lines(data: Mapping[str, Any], *_: object) -> None:
         logging.getLogger(__name__).info("%s: %s", data["pid"], line)
 
 
-def _read_token_again() -> None:
-    # Ray reads both once per process. The mode goes first: a thread of an instance that is just
-    # shutting down may look for the token, and ends the process when it finds none.
+def read_token_again() -> None:
+    """Let Ray look at mode and token in the environment again, which it does once per process."""
+    # The mode goes first: a thread of an instance that is just shutting down may look for the
+    # token, and ends the process when it finds none.
     Config.initialize("")
     AuthenticationTokenLoader.instance().reset_cache()
 

@@ -1,5 +1,4 @@
 import json
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -7,36 +6,13 @@ from typing import Any
 
 import pytest
 
-from mvkt_ray.cli.choose_place import check_reachable
-from mvkt_ray.errors import ClusterError
-
-
-@pytest.fixture
-def closed_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
-@pytest.mark.parametrize("scheme", ["", "ray://"])
-def test_an_address_where_nothing_listens_is_told_at_once(closed_port: int, scheme: str) -> None:
-    with pytest.raises(ClusterError, match=f"nothing answers at 127.0.0.1, port {closed_port}"):
-        check_reachable(f"{scheme}127.0.0.1:{closed_port}")
-
-
-def test_an_address_where_something_listens_is_left_to_ray() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        check_reachable(f"127.0.0.1:{server.getsockname()[1]}")
-
-
-@pytest.mark.parametrize("address", ["auto", "ray://head", "local"])
-def test_addresses_without_a_port_are_left_to_ray(address: str) -> None:
-    check_reachable(address)
+from tests.ports import free_port
 
 
 def test_a_cluster_that_is_not_there_is_wrong_input(
-    mvkt: Any, home: Path, shards: Path, tmp_path: Path, closed_port: int
+    mvkt: Any, home: Path, shards: Path, tmp_path: Path
 ) -> None:
+    closed_port = free_port()
     out = tmp_path / "out"
     line = ("search", home / "tiny.yaml", "--data", shards, "--out", out)
     done = mvkt(*line, "--address", f"127.0.0.1:{closed_port}")

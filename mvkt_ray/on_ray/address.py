@@ -1,0 +1,174 @@
+"""Addresses of clusters: what answers there, and whether it lets us in, before anything waits.
+
+Ray itself waits for minutes for a head that is gone, and for 40 s for a server that is none of its
+own. One call of the head's control service (GCS) answers in milliseconds, and tells its version.
+"""
+
+import contextlib
+import socket
+from collections.abc import Generator
+
+import grpc
+import ray
+from ray._private import services
+from ray.core.generated.gcs_service_pb2 import (
+    CheckAliveRequest,  # pyright: ignore[reportAttributeAccessIssue]
+)
+from ray.core.generated.gcs_service_pb2_grpc import NodeInfoGcsServiceStub
+
+from mvkt_ray.errors import ClusterError
+from mvkt_ray.on_ray.tokens import TOKEN_HINT, current_token, find_token, using_token
+
+AUTO = "auto"
+CLIENT = "ray://"
+CLIENT_PORT = 10001
+
+REACHABLE_WITHIN_S = 10.0
+"""For the first packet to come back; a cluster on another continent answers in one."""
+
+
+@contextlib.contextmanager
+def admitted(address: str) -> Generator[str]:
+    """Make sure that a head answers at an address and lets us in, and use our token if it asks.
+
+    Args:
+        address: `auto`, `host:port` or `ray://host[:port]`.
+
+    Yields:
+        The address to connect to; for `auto` the one that was found.
+
+    Raises:
+        ClusterError: Nothing listens there, it is not Ray, it refuses our token, it runs another
+            version, or this machine is no node of it.
+    """
+    if address.startswith(CLIENT):
+        _check_listens(address, *split_address(address, default_port=CLIENT_PORT))
+        with using_token(None if current_token() else find_token(None)):
+            yield address
+        return
+    found = find_cluster() if address == AUTO else address
+    named = f"--address {address}" if found == address else f"--address {address} ({found})"
+    with contextlib.ExitStack() as stack:
+        if _asks_for_token(found, named) and not current_token():
+            stack.enter_context(using_token(find_token(None)))
+        check_head(found, named)
+        _check_is_node(named)
+        yield found
+
+
+def find_cluster() -> str:
+    """Return where the head is of the cluster that this machine is a node of.
+
+    Raises:
+        ClusterError: There is none.
+    """
+    try:
+        found = services.canonicalize_bootstrap_address(AUTO)
+    except (ConnectionError, ValueError) as error:
+        found, reason = None, f" ({' '.join(str(error).split())})"
+    else:
+        reason = ""
+    if found is None:
+        raise ClusterError(
+            f"--address auto: no Ray runs on this machine{reason}. Start one with `mvkt cluster "
+            "start --head`, join one with `mvkt cluster start --join HEAD:6379`, or give the "
+            "HOST:PORT of a head. Without --address, mvkt starts its own Ray on this machine."
+        )
+    return found
+
+
+def check_head(address: str, named: str) -> None:
+    """Ask the head at an address whether it is one, of our version, and accepts our token.
+
+    Args:
+        address: `host:port` of its control service.
+        named: How the user knows it, for messages.
+
+    Raises:
+        ClusterError: One is not so.
+    """
+    host, port = split_address(address)
+    _check_listens(named, host, port)
+    code, answer = _check_alive(host, port)
+    if code is grpc.StatusCode.UNAUTHENTICATED:
+        raise ClusterError(f"{named}: {refusal(current_token())}")
+    if code is not None:
+        hint = ""
+        if code is grpc.StatusCode.UNIMPLEMENTED:
+            hint = f" It may be the port for Ray's client: then write {CLIENT}{host}:{port}."
+        raise ClusterError(
+            f"{named}: what listens at {host}, port {port} is not the head of a Ray cluster "
+            f"({code.name}).{hint} `mvkt cluster start --head` says the address to give, by "
+            "default HOST:6379."
+        )
+    if answer != ray.__version__:
+        raise ClusterError(
+            f"{named}: the head runs Ray {answer}, this machine has {ray.__version__}. Install "
+            f"ray=={answer} here, or start the cluster with ray=={ray.__version__}."
+        )
+
+
+def refusal(token: str | None) -> str:
+    """Say that a cluster asks for a token, and that ours is wrong or missing."""
+    if token is None:
+        return f"the cluster asks for a token, and none was found here. {TOKEN_HINT}"
+    return f"the cluster does not accept the token of this machine. {TOKEN_HINT}"
+
+
+def split_address(address: str, *, default_port: int | None = None) -> tuple[str, int]:
+    """Read `host:port`, `[::1]:port` or `scheme://host:port`.
+
+    Raises:
+        ClusterError: It has another form.
+    """
+    bare = address.rpartition("://")[2].partition("/")[0]
+    host, colon, port = bare.rpartition(":")
+    if not colon and default_port is not None:
+        host, port = bare, str(default_port)
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise ClusterError(
+            f"--address {address!r} is no address: write HOST:PORT, for example 10.0.0.5:6379, "
+            f"{CLIENT}HOST:{CLIENT_PORT} from outside the cluster, or auto on one of its nodes."
+        )
+    return host.strip("[]"), int(port)
+
+
+def _asks_for_token(address: str, named: str) -> bool:
+    host, port = split_address(address)
+    _check_listens(named, host, port)
+    return _check_alive(host, port)[0] is grpc.StatusCode.UNAUTHENTICATED
+
+
+def _check_listens(named: str, host: str, port: int) -> None:
+    try:
+        socket.create_connection((host, port), timeout=REACHABLE_WITHIN_S).close()
+    except OSError as error:
+        raise ClusterError(
+            f"{named}: nothing answers at {host}, port {port} ({error}). Check the address, that "
+            "the cluster runs, and that no firewall is in between; without --address, mvkt starts "
+            "its own Ray on this machine."
+        ) from None
+
+
+def _check_alive(host: str, port: int) -> tuple[grpc.StatusCode | None, str]:
+    token = current_token()
+    metadata = (("authorization", f"Bearer {token}"),) if token else ()
+    target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    with grpc.insecure_channel(target, options=[("grpc.enable_http_proxy", 0)]) as channel:
+        try:
+            answer = NodeInfoGcsServiceStub(channel).CheckAlive(
+                CheckAliveRequest(), timeout=REACHABLE_WITHIN_S, metadata=metadata
+            )
+        except grpc.RpcError as error:
+            return error.code(), ""
+    return None, answer.ray_version
+
+
+def _check_is_node(named: str) -> None:
+    if services.find_node_ids():
+        return
+    raise ClusterError(
+        f"{named}: this machine is no node of the cluster, so no process of it can work there. "
+        f"Send the study with `mvkt cluster submit`, drive it by {CLIENT}HOST:{CLIENT_PORT}, or "
+        "join the cluster first: `mvkt cluster start --join`."
+    )
