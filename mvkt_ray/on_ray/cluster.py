@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import math
+import time
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,9 @@ CLIENT_ATTEMPTS = 3
 
 PROBE_TIMEOUT_S = 120.0
 """For a node to start one process; a minute on a node that has just come up is normal."""
+
+MOST_CLOCK_SKEW_S = 60.0
+"""Leases of the ledger and signatures of object stores need clocks that agree to minutes."""
 
 _ROUNDING = 1e-9
 
@@ -232,6 +236,7 @@ def check_nodes(paths: tuple[str, ...] = ()) -> None:
     remote = ray.remote(num_cpus=0)(probe)
     nodes = ClusterResources.now().nodes
     strategies = [NodeAffinitySchedulingStrategy(node.node_id, soft=False) for node in nodes]
+    asked_at = time.time()
     answers = [
         remote.options(scheduling_strategy=strategy).remote(paths) for strategy in strategies
     ]
@@ -242,18 +247,23 @@ def check_nodes(paths: tuple[str, ...] = ()) -> None:
             f"Not every node of the cluster has answered within {PROBE_TIMEOUT_S:g} s. See "
             "`ray status`; remove the nodes that hang, or try again when they are up."
         ) from None
+    answered_at = time.time()
     here = probe(())["versions"]
     problems = [
         problem
         for node, answer in zip(nodes, found, strict=True)
-        for problem in _differences(f"{node.host}/{node.node_id[:8]}", answer, here)
+        for problem in (
+            *_differences(f"{node.host}/{node.node_id[:8]}", answer, here),
+            *_skew(f"{node.host}/{node.node_id[:8]}", answer["clock_s"], asked_at, answered_at),
+        )
     ]
     if problems:
         more = f" (and {len(problems) - 5} more)" if len(problems) > 5 else ""
         raise ClusterError(
             f"The cluster does not fit this machine: {'; '.join(problems[:5])}{more}. Install the "
             "same versions on every node, and put the study, its shards and its teacher on "
-            "storage that every node sees under the same path."
+            "storage that every node sees under the same path. Clocks are set by NTP, for example "
+            "`timedatectl set-ntp true`."
         )
 
 
@@ -266,11 +276,21 @@ def _differences(node: str, answer: dict[str, Any], here: dict[str, str]) -> lis
     return [*versions, *(f"node {node} does not see {path}" for path in answer["missing"])]
 
 
+def _skew(node: str, clock_s: float, asked_at: float, answered_at: float) -> list[str]:
+    # The node read its clock between our two readings, which may be a minute apart.
+    skew = max(asked_at - clock_s, clock_s - answered_at)
+    if skew <= MOST_CLOCK_SKEW_S:
+        return []
+    side = "behind" if clock_s < asked_at else "ahead of"
+    return [f"the clock of node {node} is {skew:.0f} s {side} the one here"]
+
+
 def _probe_function() -> Any:
     # Nested, so that it travels by value: a node may lack mvkt_ray, or have another one.
     def probe(paths: tuple[str, ...]) -> dict[str, Any]:
         import os
         import sys
+        import time
         from importlib.metadata import PackageNotFoundError, version
 
         def installed(name: str) -> str:
@@ -284,6 +304,6 @@ def _probe_function() -> Any:
         versions = {name: installed(name) for name in names}
         versions["Python"] = f"{sys.version_info.major}.{sys.version_info.minor}"
         missing = [path for path in paths if not os.path.exists(path)]
-        return {"versions": versions, "missing": missing}
+        return {"versions": versions, "missing": missing, "clock_s": time.time()}
 
     return probe

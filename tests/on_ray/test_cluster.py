@@ -10,7 +10,14 @@ from ray.exceptions import ActorUnavailableError, OutOfMemoryError, RayActorErro
 
 from mvkt_ray.config import ResourcesConfig, WorkersConfig
 from mvkt_ray.errors import ClusterError, DataError, WorkerLostError
-from mvkt_ray.on_ray.cluster import ClusterResources, NodeResources, check_plan, connected
+from mvkt_ray.on_ray.cluster import (
+    MOST_CLOCK_SKEW_S,
+    ClusterResources,
+    NodeResources,
+    _skew,
+    check_plan,
+    connected,
+)
 from mvkt_ray.on_ray.environment import environment, own_directory, own_token
 from mvkt_ray.on_ray.memory_kills import as_death, memory_kills_are_deaths
 from mvkt_ray.on_ray.unwrap import unwrapped
@@ -163,3 +170,18 @@ def test_errors_come_back_as_themselves() -> None:
     gone = unwrapped(ActorUnavailableError("the node is away", None))
     assert isinstance(gone, WorkerLostError)
     assert gone.retriable
+
+
+@given(
+    asked=st.floats(0, 1e6), took=st.floats(0, 120), at=st.floats(0, 1), skew=st.floats(-1e4, 1e4)
+)
+def test_a_clock_is_told_to_be_wrong_only_if_it_is(
+    asked: float, took: float, at: float, skew: float
+) -> None:
+    """Whenever in between the node read its clock: no false alarm, and no large skew is missed."""
+    problems = _skew("n", asked + at * took + skew, asked, asked + took)
+    if abs(skew) <= MOST_CLOCK_SKEW_S:
+        assert not problems
+    if abs(skew) > MOST_CLOCK_SKEW_S + took + 1e-6:
+        [problem] = problems
+        assert ("behind" if skew < 0 else "ahead of") in problem
