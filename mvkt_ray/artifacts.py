@@ -2,6 +2,9 @@
 
 An artifact is a directory whose `manifest.json` is written last. It is made in `<name>.partial` and
 published by one rename, so a killed writer leaves nothing that looks finished.
+
+An object store cannot rename. There the files are put where they belong and `manifest.json` last;
+what only an unfinished artifact needs is in `<name>.partial`, which is removed when all is there.
 """
 
 import contextlib
@@ -9,8 +12,8 @@ import hashlib
 import json
 import os
 import shlex
-import shutil
 import sys
+import tempfile
 from collections.abc import Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -26,6 +29,8 @@ from mvkt_ray.location import Location
 
 SCHEMA_VERSION = 1
 MANIFEST_NAME = "manifest.json"
+_PUBLISHING = ".publishing"
+"""In the partial folder of an artifact whose files are being put into a store."""
 
 
 def fingerprint_of(value: Any) -> str:
@@ -140,16 +145,15 @@ def find_damage(location: str | Path | Location, manifest: Manifest, *, hashes: 
         hashes: Read every byte; else only compare sizes.
     """
     place = Location.parse(location)
+    size_of = place.file_sizes()
 
     def check(item: tuple[str, FileEntry]) -> str | None:
         name, entry = item
-        path = place / name
-        if not path.exists():
+        if name not in size_of:
             return f"{name} is missing"
-        size_bytes = path.size_bytes()
-        if size_bytes != entry.size_bytes:
-            return f"{name} has {size_bytes} bytes, the manifest says {entry.size_bytes}"
-        if hashes and (sha256 := path.sha256()) != entry.sha256:
+        if size_of[name] != entry.size_bytes:
+            return f"{name} has {size_of[name]} bytes, the manifest says {entry.size_bytes}"
+        if hashes and (sha256 := (place / name).sha256()) != entry.sha256:
             return f"{name} has hash {sha256[:12]}, the manifest says {entry.sha256[:12]}"
         return None
 
@@ -190,8 +194,32 @@ def expect_input(user: str, manifest: Manifest, kind: str, fingerprint: str) -> 
 
 
 def partial_location(location: Location) -> Location:
-    """Where an artifact is made before it is published."""
+    """Where an artifact is made before it is published; in a store, what is only needed until then.
+
+    Raises:
+        ArtifactError: The location is a whole bucket.
+    """
     return location.parent / f"{location.name}.partial"
+
+
+def files_location(location: Location) -> Location:
+    """Where the files of an artifact are while it is made: in a store, where they stay."""
+    return partial_location(location) if location.is_local else location
+
+
+@contextlib.contextmanager
+def build_folder(location: Location) -> Generator[Path]:
+    """Give a local folder to make all files of an artifact in, before `publish`.
+
+    It is the partial folder, or, when the artifact will be in a store, a scratch folder of this
+    node, which is removed at the end.
+    """
+    if location.is_local:
+        partial_location(location).make_directory()
+        yield partial_location(location).local_path
+        return
+    with tempfile.TemporaryDirectory(prefix="mvkt-") as folder:
+        yield Path(folder)
 
 
 def claim_output(location: Location, recipe: str, *, resume: bool) -> Manifest | None:
@@ -214,13 +242,16 @@ def claim_output(location: Location, recipe: str, *, resume: bool) -> Manifest |
         )
     if location.is_file():
         raise ArtifactError(f"{location} is a file. Give a new or empty folder.")
-    if location.exists() and location.names():
+    partial = partial_location(location)
+    is_unfinished = partial.exists()
+    found = location.names()
+    # In a store the first files of an unfinished artifact are where the finished ones will be.
+    if found and (location.is_local or not is_unfinished):
         raise ArtifactError(
             f"{location} is in use: it is not empty and is no artifact of mvkt-ray "
-            f"(it holds {', '.join(location.names()[:3])}). Give a new or empty folder."
+            f"(it holds {', '.join(found[:3])}). Give a new or empty folder."
         )
-    partial = partial_location(location)
-    if partial.exists() and not resume:
+    if is_unfinished and not resume:
         raise ArtifactError(
             f"{partial} is an unfinished artifact. Go on with it by --resume, or remove it."
         )
@@ -230,6 +261,12 @@ def claim_output(location: Location, recipe: str, *, resume: bool) -> Manifest |
 @contextlib.contextmanager
 def holding(location: Location) -> Generator[None]:
     """Keep other processes of this file system from writing the same output at the same time.
+
+    An object store has no locks, and needs none here: of two writers of one output each puts whole
+    files and then a manifest, which says what was asked for (its recipe) and has a hash per file.
+    `publish` leaves what another has published alone. Shards of one recipe are the same bytes
+    whoever writes them; where the bytes may differ, as weights trained on GPUs do, a reader that
+    meets a file of the one and the manifest of the other refuses it by its hash.
 
     Raises:
         ArtifactError: Another process holds it, or nothing can be written there.
@@ -264,32 +301,41 @@ def publish(
     kind: str,
     config: Mapping[str, Any],
     inputs: Mapping[str, str],
+    built: Path | None = None,
     n_rows: Mapping[str, int] | None = None,
     known_hashes: Mapping[str, str] | None = None,
     counts: Mapping[str, int] | None = None,
     details: Mapping[str, Any] | None = None,
 ) -> Manifest:
-    """Write the manifest over all files of the partial directory, then move it into place.
+    """Write the manifest over all files, then move them into place, or put it last in a store.
 
     Args:
-        location: Where the artifact will be; its files lie in `partial_location(location)`.
+        location: Where the artifact will be.
         kind: `shards`, `teacher` or `knowledge`.
         config: What was asked for; plain JSON values.
         inputs: Fingerprints of what it was made from.
+        built: The local folder, of `build_folder`, that holds all files; by default they lie in
+            `files_location(location)`.
         n_rows: Rows by file name.
         known_hashes: Hashes that the writers already have; the others are computed here.
         counts: Totals for people.
         details: What readers need besides, plain JSON values.
+
+    Returns:
+        The manifest; in a store, that of another writer who was first to publish the same recipe.
+
+    Raises:
+        ArtifactError: Another writer has published something else there meanwhile.
     """
-    partial = partial_location(location)
+    made = files_location(location) if built is None else Location.parse(built)
     rows, hashes = n_rows or {}, known_hashes or {}
     files = {
         name: FileEntry(
-            sha256=hashes.get(name) or (partial / name).sha256(),
-            size_bytes=(partial / name).size_bytes(),
+            sha256=hashes.get(name) or (made / name).sha256(),
+            size_bytes=size_bytes,
             n_rows=rows.get(name),
         )
-        for name in partial.file_names()
+        for name, size_bytes in made.file_sizes().items()
         if name != MANIFEST_NAME
     }
     manifest = Manifest(
@@ -302,14 +348,38 @@ def publish(
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
     )
-    (partial / MANIFEST_NAME).write_bytes(manifest.to_json())
-    target = location.local_path
-    if target.exists():
-        target.rmdir()
-    os.replace(partial.local_path, target)
+    if location.is_local:
+        (made / MANIFEST_NAME).write_bytes(manifest.to_json())
+        target = location.local_path
+        if target.exists():
+            target.rmdir()
+        os.replace(made.local_path, target)
+        return manifest
+    return _put(location, manifest, built)
+
+
+def _put(location: Location, manifest: Manifest, built: Path | None) -> Manifest:
+    """Publish in a store: every file, then the manifest, then nothing is unfinished any more."""
+    finished = claim_output(location, manifest.recipe, resume=True)
+    if finished is not None:
+        return finished
+    if built is not None:
+        # Files without a manifest are known as ours by it, should this process be killed.
+        (partial_location(location) / _PUBLISHING).write_bytes(b"")
+
+        def upload(name: str) -> None:
+            (location / name).upload(built / name)
+
+        with ThreadPoolExecutor(max_workers=8) as pool:
+            list(pool.map(upload, manifest.files))
+    (location / MANIFEST_NAME).write_bytes(manifest.to_json())
+    partial_location(location).delete_tree()
     return manifest
 
 
 def discard_partial(location: Location) -> None:
     """Remove what a killed writer left, before the artifact is made anew."""
-    shutil.rmtree(partial_location(location).local_path, ignore_errors=True)
+    partial = partial_location(location)
+    if not location.is_local and partial.exists() and not (location / MANIFEST_NAME).exists():
+        location.delete_tree()
+    partial.delete_tree()

@@ -14,8 +14,9 @@ import contextlib
 import functools
 import os
 import re
+import uuid
 from collections.abc import Callable, Generator, Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from pyarrow import fs
 
@@ -23,6 +24,7 @@ from mvkt_ray.errors import StoreError, StoreUnreachableError
 
 _MAX_ATTEMPTS = 5
 _GOOGLE_RETRY = timedelta(seconds=60)
+_MAX_SKEW_S = 15 * 60
 _TRUE = ("1", "true", "yes")
 
 
@@ -148,6 +150,50 @@ def expect_bucket(uri: str) -> None:
     with explaining(uri):
         if filesystem.get_file_info(bucket).type == fs.FileType.NotFound:
             raise OSError(f"Bucket '{bucket}' not found")
+
+
+def expect_readable(uri: str) -> None:
+    """Raise unless what is below a URI may be listed; costs two requests.
+
+    Raises:
+        StoreError: There is no such bucket, or it may not be read.
+    """
+    filesystem, path = open_store(uri)
+    with explaining(uri):
+        is_there = filesystem.get_file_info(path).type != fs.FileType.NotFound
+    if not is_there:
+        expect_bucket(uri)
+
+
+def check_writable(uri: str) -> None:
+    """Write, read and delete a small object, before work that would fail at its end.
+
+    Raises:
+        StoreError: There is no such bucket, access is denied, or this machine's clock is wrong.
+        StoreUnreachableError: The store does not answer.
+    """
+    filesystem, folder = open_store(uri)
+    expect_bucket(uri)
+    path = f"{folder}/.mvkt-{uuid.uuid4().hex}"
+    with explaining(uri):
+        with filesystem.open_output_stream(path) as stream:
+            stream.write(b"mvkt")
+        written = filesystem.get_file_info(path)
+        with filesystem.open_input_file(path) as file:
+            content = file.read()
+        filesystem.delete_file(path)
+    if content != b"mvkt":
+        raise StoreError(
+            f"{uri}: the store does not return what was written to it. mvkt needs a store that "
+            "reads its own writes, as S3, Google and Azure do."
+        )
+    skew_s = abs((datetime.now(UTC) - written.mtime).total_seconds())
+    if skew_s > _MAX_SKEW_S:
+        raise StoreError(
+            f"{uri}: this machine's clock and the store's are {skew_s / 60:.0f} minutes apart. "
+            "Stores refuse requests that are signed more than 15 minutes off. Set the clock, for "
+            "example by NTP, and start again."
+        )
 
 
 def _open_s3(bucket: str, settings: Mapping[str, str]) -> fs.FileSystem:

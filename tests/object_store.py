@@ -110,7 +110,11 @@ class S3Server:
         def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
             bucket, _, key = environ["PATH_INFO"].lstrip("/").partition("/")
             method = environ["REQUEST_METHOD"]
-            n_bytes_in = int(environ.get("CONTENT_LENGTH") or 0)
+            n_bytes_in = int(
+                environ.get("HTTP_X_AMZ_DECODED_CONTENT_LENGTH")
+                or environ.get("CONTENT_LENGTH")
+                or 0
+            )
 
             def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
                 length = {name.lower(): value for name, value in headers}.get("content-length")
@@ -128,7 +132,9 @@ class S3Server:
                 return start_response(status, headers, *rest)
 
             if bucket in self.read_only and method in _WRITES:
-                environ["wsgi.input"].read(n_bytes_in)
+                # All of it, or the next request on this connection begins with the rest.
+                is_chunked = environ.get("wsgi.input_terminated", False)
+                environ["wsgi.input"].read(-1 if is_chunked else n_bytes_in)
                 length = str(len(_DENIED))
                 start("403 Forbidden", [("Content-Type", "text/xml"), ("Content-Length", length)])
                 return [_DENIED]

@@ -1,5 +1,6 @@
 """Object stores: what is written is read back, and what they refuse is explained."""
 
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,13 @@ from pyarrow import fs
 from mvkt_ray import object_store
 from mvkt_ray.errors import ArtifactError, StoreError, StoreUnreachableError
 from mvkt_ray.location import Location
-from mvkt_ray.object_store import expect_bucket, open_store
+from mvkt_ray.object_store import (
+    check_writable,
+    expect_bucket,
+    expect_readable,
+    explaining,
+    open_store,
+)
 from tests.object_store import S3Server
 
 
@@ -153,3 +160,39 @@ def test_google_and_azure_are_opened_with_what_the_environment_says(
     filesystem, path = open_store("abfss://container@account.dfs.core.windows.net/a")
     assert filesystem == fs.AzureFileSystem("account", account_key="a2V5")
     assert path == "container/a"
+
+
+def test_a_store_is_tried_out_before_work_and_nothing_stays(bucket: Location) -> None:
+    check_writable(str(bucket / "new" / "study"))
+    assert (bucket / "new" / "study").names() == []
+    expect_readable(str(bucket / "new" / "study"))
+
+
+def test_a_store_that_cannot_be_used_is_refused_before_work(s3_server: S3Server) -> None:
+    public = s3_server.make_bucket("public", read_only=True)
+    with pytest.raises(StoreError, match="access is denied"):
+        check_writable(str(public / "study"))
+    expect_readable(str(public / "study"))
+    for check in (check_writable, expect_readable):
+        with pytest.raises(StoreError, match="no such bucket"):
+            check("s3://missing/study")
+
+
+def test_a_clock_that_is_wrong_is_named(bucket: Location, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Tomorrow(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Tomorrow":
+            now = datetime.now(tz) + timedelta(days=1)
+            return cls.fromtimestamp(now.timestamp(), tz)
+
+    monkeypatch.setattr(object_store, "datetime", Tomorrow)
+    with pytest.raises(StoreError, match="clock and the store's are 1440 minutes apart"):
+        check_writable(str(bucket / "study"))
+
+
+def test_a_clock_that_the_store_refuses_is_named() -> None:
+    with (
+        pytest.raises(StoreError, match="clock is wrong"),
+        explaining("s3://ecg/study"),
+    ):
+        raise OSError("AWS Error REQUEST_TIME_TOO_SKEWED during PutObject operation")

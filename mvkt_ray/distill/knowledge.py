@@ -28,10 +28,10 @@ from torch import Tensor
 
 from mvkt_ray.artifacts import (
     Manifest,
+    build_folder,
     discard_partial,
     expect_input,
     fingerprint_of,
-    partial_location,
     publish,
     read_manifest,
 )
@@ -93,7 +93,7 @@ def write_knowledge(
     What an earlier, killed writer left at `out` is begun again.
 
     Args:
-        out: a local folder that does not exist yet.
+        out: a folder that does not exist yet.
         teacher: left in evaluation mode, on the device.
         shards: what the split and the view are of.
         split: the training split.
@@ -110,25 +110,70 @@ def write_knowledge(
     """
     location = Location.parse(out)
     discard_partial(location)
-    folder = partial_location(location).local_path
-    folder.mkdir(parents=True)
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     loader = GridLoader(shards, split.rows, view, batch_size=batch_size, device=device)
     n_crops_N = np.diff(loader.crop_offsets)
     first_row_N = np.arange(len(n_crops_N)) if per_recording else loader.crop_offsets[:-1]
+    recordings = {
+        "record_id": pa.array(split.record_ids, pa.string()),
+        "first_crop": pa.array(first_row_N),
+        "n_crops": pa.array(
+            (np.ones_like(n_crops_N) if per_recording else n_crops_N).astype(np.int32)
+        ),
+    }
+    with build_folder(location) as folder:
+        n_rows = _write_crops(
+            folder,
+            teacher.to(device).eval(),
+            loader,
+            n_classes=len(split.classes),
+            bf16=bf16,
+            per_recording=per_recording,
+            on_progress=on_progress,
+        )
+        _write_ipc(folder / RECORDINGS_FILE, pa.RecordBatch.from_pydict(recordings))
+        return publish(
+            location,
+            kind=KIND,
+            config=knowledge_config(view, per_recording=per_recording),
+            inputs={
+                "shards": shards.fingerprint,
+                "teacher": teacher_fingerprint,
+                "view": view_fingerprint(view),
+                "training split": split_fingerprint(split),
+            },
+            built=folder,
+            n_rows={CROPS_FILE: n_rows, RECORDINGS_FILE: len(split.rows)},
+            counts={"n_crops": loader.n_crops_total, "n_recordings": len(split.rows)},
+            details={"classes": list(split.classes), "embedding_dim": teacher.embedding_dim},
+        )
+
+
+def _write_crops(
+    folder: Path,
+    teacher: Network,
+    loader: GridLoader,
+    *,
+    n_classes: int,
+    bf16: bool,
+    per_recording: bool,
+    on_progress: Callable[[int, int], None] | None,
+) -> int:
+    """Run the teacher over the crops of a loader and write `CROPS_FILE`; return its rows."""
+    n_crops_N = np.diff(loader.crop_offsets)
     n_rows = len(n_crops_N) if per_recording else loader.n_crops_total
-    teacher.to(device).eval()
 
     def table(name: str, n_columns: int) -> AbstractContextManager[NDArray[np.floating]]:
         return _scratch(folder / f".{name}", (n_rows, n_columns), is_sum=per_recording)
 
     with (
-        table("logits", len(split.classes)) as logits_RC,
+        table("logits", n_classes) as logits_RC,
         table("embedding", teacher.embedding_dim) as embedding_RD,
     ):
         done = 0
         for batch in loader.batches():
-            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16):
+            device_type = batch.signal_BLS.device.type
+            with torch.autocast(device_type, dtype=torch.bfloat16, enabled=bf16):
                 logits_BC, embedding_BD = teacher(batch.signal_BLS)
             for rows_RX, said_BX, name in (
                 (logits_RC, logits_BC, "logits"),
@@ -145,29 +190,7 @@ def write_knowledge(
         assert done == loader.n_crops_total
         crops = {"logits": _column(logits_RC), "embedding": _column(embedding_RD)}
         _write_ipc(folder / CROPS_FILE, pa.RecordBatch.from_pydict(crops))
-
-    recordings = {
-        "record_id": pa.array(split.record_ids, pa.string()),
-        "first_crop": pa.array(first_row_N),
-        "n_crops": pa.array(
-            (np.ones_like(n_crops_N) if per_recording else n_crops_N).astype(np.int32)
-        ),
-    }
-    _write_ipc(folder / RECORDINGS_FILE, pa.RecordBatch.from_pydict(recordings))
-    return publish(
-        location,
-        kind=KIND,
-        config=knowledge_config(view, per_recording=per_recording),
-        inputs={
-            "shards": shards.fingerprint,
-            "teacher": teacher_fingerprint,
-            "view": view_fingerprint(view),
-            "training split": split_fingerprint(split),
-        },
-        n_rows={CROPS_FILE: n_rows, RECORDINGS_FILE: len(split.rows)},
-        counts={"n_crops": loader.n_crops_total, "n_recordings": len(split.rows)},
-        details={"classes": list(split.classes), "embedding_dim": teacher.embedding_dim},
-    )
+    return n_rows
 
 
 def knowledge_config(view: View, *, per_recording: bool = False) -> dict[str, Any]:

@@ -227,7 +227,7 @@ def check_nodes(paths: tuple[str, ...] = ()) -> None:
     would fail trial by trial.
 
     Args:
-        paths: local folders that every node must see; URIs need no check.
+        paths: local folders that every node must see, and URIs that every node must reach.
 
     Raises:
         ClusterError: Names the nodes, and what differs.
@@ -273,7 +273,9 @@ def _differences(node: str, answer: dict[str, Any], here: dict[str, str]) -> lis
         for name, wanted in here.items()
         if answer["versions"][name] != wanted
     ]
-    return [*versions, *(f"node {node} does not see {path}" for path in answer["missing"])]
+    missing = [f"node {node} does not see {path}" for path in answer["missing"]]
+    refused = [f"node {node} cannot reach {said}" for said in answer["refused"]]
+    return [*versions, *missing, *refused]
 
 
 def _skew(node: str, clock_s: float, asked_at: float, answered_at: float) -> list[str]:
@@ -303,7 +305,23 @@ def _probe_function() -> Any:
         names = ("ray", "mvkt-ray", "torch")
         versions = {name: installed(name) for name in names}
         versions["Python"] = f"{sys.version_info.major}.{sys.version_info.minor}"
-        missing = [path for path in paths if not os.path.exists(path)]
-        return {"versions": versions, "missing": missing, "clock_s": time.time()}
+        uris = [path for path in paths if "://" in path]
+        missing = [path for path in paths if path not in uris and not os.path.exists(path)]
+        refused: list[str] = []
+        if uris and versions["mvkt-ray"] != "not installed":
+            from mvkt_ray.errors import StoreError
+            from mvkt_ray.object_store import expect_readable
+
+            for uri in uris:
+                try:
+                    expect_readable(uri)
+                except StoreError as error:
+                    refused.append(str(error))
+        return {
+            "versions": versions,
+            "missing": missing,
+            "refused": refused,
+            "clock_s": time.time(),
+        }
 
     return probe

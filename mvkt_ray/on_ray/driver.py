@@ -81,8 +81,8 @@ class OnRay:
         Args:
             address: None starts a Ray instance of our own on this machine; `auto`, `host:port` or
                 `ray://host:port` attach to a cluster.
-            work: folder for Ray's own files about a run, which all nodes see; by default beside
-                what the run writes. Nothing in it is kept.
+            work: local folder for Ray's own files about a run; by default beside what the run
+                writes, or a temporary one where that is a store. Nothing in it is kept.
             n_cpus: for an own instance; None: the cores that this process may use.
             run_trial: trains a trial, instead of `mvkt_ray.training.student.run_trial`; of a
                 module that workers can import.
@@ -196,7 +196,7 @@ class OnRay:
             inputs=inputs,
             workers=self._resources.trial,
             n_concurrent=min(n_concurrent, most),
-            storage=self._work or trials.parent / "ray",
+            storage=self._work or _own_folder(trials.parent / "ray"),
             run_trial=self._run_trial or run_trial,
             on_change=on_change,
             still_alive=(lambda: True) if self._address else own_ray_runs,
@@ -211,7 +211,7 @@ class OnRay:
         if self._address is None:
             return
         locations = [Location.parse(place) for place in places if place is not None]
-        check_nodes(tuple(str(each) for each in locations if each.is_local))
+        check_nodes(tuple(str(each) for each in locations))
 
     def _teach_alone(
         self, job: "TeacherJob", out: Location, on_epoch: Callable[[EpochMetrics], None]
@@ -240,13 +240,21 @@ class OnRay:
 
     @contextlib.contextmanager
     def _train_folder(self, out: Location) -> Iterator[str]:
-        parent = self._work or out.parent
+        parent = self._work or _own_folder(out.parent)
         parent.make_directory()
         folder = tempfile.mkdtemp(prefix=".ray-train-", dir=parent.local_path)
         try:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _own_folder(beside: Location) -> Location:
+    """Choose where Ray's own files go: beside what a run writes, or, in a store, on this node.
+
+    Nothing in them is read by another node: we give neither Tune nor Train a checkpoint.
+    """
+    return beside if beside.is_local else Location.parse(tempfile.gettempdir()) / "mvkt-ray"
 
 
 def _get(done: Any) -> Any:

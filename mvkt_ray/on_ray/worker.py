@@ -11,11 +11,13 @@ import logging
 import os
 import platform
 import random
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import asdict, replace
-from typing import Any
+from pathlib import Path
+from typing import Any, TextIO
 
 import numpy as np
 import ray
@@ -133,14 +135,13 @@ def own_node() -> str:
 
 @contextlib.contextmanager
 def logging_to(folder: Location) -> Generator[None]:
-    """Append logs, warnings and whatever is printed to the log file of a trial's folder."""
-    if not folder.is_local:
-        yield
-        return
-    folder.make_directory()
+    """Append logs, warnings and whatever is printed to the log file of a trial's folder.
+
+    In a store the log appears when the trial ends; that of a process that was killed is lost.
+    """
     root = logging.getLogger()
     level = root.level
-    with (folder.local_path / LOG_FILE).open("a", encoding="utf-8", buffering=1) as stream:
+    with _appending_to(folder / LOG_FILE) as stream:
         handler = logging.StreamHandler(stream)
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         root.addHandler(handler)
@@ -154,6 +155,25 @@ def logging_to(folder: Location) -> Generator[None]:
             logging.captureWarnings(False)
             root.setLevel(level)
             root.removeHandler(handler)
+
+
+@contextlib.contextmanager
+def _appending_to(file: Location) -> Generator[TextIO]:
+    """Open a text file to write on; that of a store is read before, and put back at the end."""
+    if file.is_local:
+        file.parent.make_directory()
+        with file.local_path.open("a", encoding="utf-8", buffering=1) as stream:
+            yield stream
+        return
+    with tempfile.TemporaryDirectory(prefix="mvkt-") as scratch:
+        copy = Path(scratch) / file.name
+        if file.exists():
+            file.fetch(copy)
+        try:
+            with copy.open("a", encoding="utf-8", buffering=1) as stream:
+                yield stream
+        finally:
+            file.upload(copy)
 
 
 def trial_from_json(text: str) -> Trial:

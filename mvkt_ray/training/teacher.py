@@ -13,6 +13,7 @@ import torch
 
 from mvkt_ray.artifacts import (
     Manifest,
+    build_folder,
     claim_output,
     expect_input,
     partial_location,
@@ -48,7 +49,7 @@ from mvkt_ray.training.seeds import derive_seed
 KIND = "teacher"
 WEIGHTS_FILE = "teacher.safetensors"
 CHECKPOINT_FILE = ".checkpoint.pt"
-"""In the partial directory; its dot keeps it out of the artifact."""
+"""In the partial folder; its dot keeps it out of the artifact."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,7 +112,7 @@ def train_teacher(
 
     Args:
         job: what to train.
-        out: a local folder that does not exist yet, on a file system that all ranks see.
+        out: a folder that does not exist yet, on a file system or in a store that all ranks see.
         report: called on the first rank after every epoch, and again for those of a checkpoint.
         ranks: by default, the process group that this process is in.
 
@@ -258,29 +259,31 @@ def _publish(
     outcome: Outcome,
     inputs: dict[str, str],
 ) -> None:
-    partial = partial_location(location)
     weights = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
-    (partial / WEIGHTS_FILE).write_bytes(safetensors.torch.save(weights))
     last = outcome.history[-1]
-    publish(
-        location,
-        kind=KIND,
-        config=teacher_config(job),
-        inputs=inputs,
-        counts={
-            "n_train": len(splits.train.rows),
-            "n_val": len(splits.val.rows),
-            "n_parameters": sum(weight.numel() for weight in network.parameters()),
-        },
-        details={
-            "network": job.config.network,
-            "embedding_dim": network.embedding_dim,
-            "classes": list(job.task.classes),
-            "macro_auroc": last.metrics.macro_auroc,
-            "per_class_auroc": dict(last.per_class_auroc),
-            "epochs": [asdict(record.metrics) for record in outcome.history],
-            "wall_s": outcome.wall_s,
-            "cpu_s": outcome.cpu_s,
-        },
-    )
-    (location / CHECKPOINT_FILE).local_path.unlink(missing_ok=True)
+    with build_folder(location) as folder:
+        Location.parse(folder / WEIGHTS_FILE).write_bytes(safetensors.torch.save(weights))
+        publish(
+            location,
+            kind=KIND,
+            config=teacher_config(job),
+            inputs=inputs,
+            built=folder,
+            counts={
+                "n_train": len(splits.train.rows),
+                "n_val": len(splits.val.rows),
+                "n_parameters": sum(weight.numel() for weight in network.parameters()),
+            },
+            details={
+                "network": job.config.network,
+                "embedding_dim": network.embedding_dim,
+                "classes": list(job.task.classes),
+                "macro_auroc": last.metrics.macro_auroc,
+                "per_class_auroc": dict(last.per_class_auroc),
+                "epochs": [asdict(record.metrics) for record in outcome.history],
+                "wall_s": outcome.wall_s,
+                "cpu_s": outcome.cpu_s,
+            },
+        )
+    if location.is_local:
+        (location / CHECKPOINT_FILE).delete()

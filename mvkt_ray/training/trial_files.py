@@ -125,9 +125,7 @@ class TrialFolder:
 
     def discard_checkpoint(self) -> None:
         """Remove what only an unfinished trial needs: banks and moments, many times its weights."""
-        if self.checkpoint.exists():
-            filesystem, path = self.checkpoint.open_filesystem()
-            filesystem.delete_file(path)
+        self.checkpoint.delete()
 
 
 def predictions_to_arrow(split: Split, predictions: Predictions) -> bytes:

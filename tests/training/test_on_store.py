@@ -1,0 +1,142 @@
+"""Teacher, knowledge and trials in an object store: the same numbers, resumed from anywhere."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from mvkt_ray.artifacts import verify_artifact
+from mvkt_ray.distill.knowledge import open_knowledge, write_knowledge
+from mvkt_ray.location import Location
+from mvkt_ray.records import Decision, EpochMetrics, TrialState
+from mvkt_ray.search.in_process import InProcess
+from mvkt_ray.training.predictions_file import read_predictions
+from mvkt_ray.training.student import run_trial
+from mvkt_ray.training.teacher import open_teacher, train_teacher
+from mvkt_ray.training.trial_files import TrialFolder
+from tests.object_store import S3Server
+
+if TYPE_CHECKING:
+    from conftest import TinyStudy
+
+Report = Callable[[EpochMetrics], Decision]
+
+
+class KilledError(Exception):
+    """Stands for a process that dies."""
+
+
+@pytest.fixture
+def bucket(s3_server: S3Server) -> Location:
+    return s3_server.make_bucket("study")
+
+
+def dying_in_epoch(epoch: int, seen: list[EpochMetrics]) -> Report:
+    def report(metrics: EpochMetrics) -> Decision:
+        seen.append(metrics)
+        if metrics.epoch == epoch:
+            raise KilledError
+        return Decision.CONTINUE
+
+    return report
+
+
+def test_a_teacher_goes_on_in_a_store_and_is_the_one_of_a_disk(
+    tiny_study: "TinyStudy", bucket: Location, s3_server: S3Server
+) -> None:
+    out, seen = bucket / "teacher", []
+    die = dying_in_epoch(2, seen)
+    with pytest.raises(KilledError):
+        train_teacher(tiny_study.job, out, lambda metrics: (die(metrics), None)[1])
+    assert (bucket / "teacher.partial" / ".checkpoint.pt").exists()
+    train_teacher(tiny_study.job, out, seen.append)
+    # One PUT per epoch, and the third epoch is the only one that was trained twice by nobody.
+    assert len(s3_server.asked("PUT", "teacher.partial/.checkpoint.pt")) == 3
+    assert bucket.names() == ["teacher"]
+    ours, theirs = (
+        open_teacher(place, shards=tiny_study.shards, task=tiny_study.job.task)
+        for place in (out, str(tiny_study.folder / "teacher"))
+    )
+    assert ours.macro_auroc == theirs.macro_auroc
+    assert ours.fingerprint == theirs.fingerprint
+    verify_artifact(out)
+
+
+def test_a_trial_goes_on_elsewhere_and_its_numbers_are_those_of_a_disk(
+    tiny_study: "TinyStudy",
+    bucket: Location,
+    s3_server: S3Server,
+    go_on: Report,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    trial = tiny_study.trial()
+    on_disk = run_trial(trial, tiny_study.trials_in(tmp_path_factory.mktemp("disk")), go_on)
+    inputs = replace(tiny_study.inputs, trials=str(bucket / "trials"))
+    seen: list[EpochMetrics] = []
+    with pytest.raises(KilledError):
+        run_trial(trial, inputs, dying_in_epoch(2, seen))
+    result = run_trial(trial, inputs, go_on)
+    assert result.state is TrialState.COMPLETE
+    assert result.per_class_auroc == on_disk.per_class_auroc
+
+    puts = [
+        request.key for request in s3_server.asked("PUT", "trials/00000/") if request.n_bytes_in
+    ]
+    checkpoints = [key for key in puts if key.endswith("checkpoint.pt")]
+    assert len(checkpoints) == inputs.student.epochs
+    assert puts[-1] == "trials/00000/result.json"
+    folder = TrialFolder.of(inputs.trials, 0)
+    assert folder.location.file_names() == [
+        "result.json",
+        "student.safetensors",
+        "validation.arrow",
+    ]
+    predictions = read_predictions(folder.validation)
+    np.testing.assert_array_equal(predictions.labels_NC, tiny_study.splits.val.labels)
+    s3_server.forget_requests()
+    assert run_trial(trial, inputs, go_on) == result
+    assert s3_server.asked("PUT") == []
+
+
+def test_a_trial_that_fails_leaves_its_traceback_in_the_store(
+    tiny_study: "TinyStudy", bucket: Location
+) -> None:
+    class Deal:
+        config = None
+        dealt = False
+
+        def next_trial(self):
+            self.dealt, again = True, self.dealt
+            return None if again else tiny_study.trial(lead="V9")
+
+        def report(self, number: int, metrics: EpochMetrics) -> Decision:
+            return Decision.CONTINUE
+
+        def finish(self, result) -> None:
+            self.result = result
+
+    deal = Deal()
+    inputs = replace(tiny_study.inputs, trials=str(bucket / "trials"))
+    InProcess().run_trials(deal, inputs, lambda: None)  # pyright: ignore[reportArgumentType]
+    assert deal.result.state is TrialState.FAILED
+    assert b"V9" in (bucket / "trials" / "00000" / "error.txt").read_bytes()
+
+
+def test_knowledge_is_built_here_and_published_there(
+    tiny_study: "TinyStudy", bucket: Location
+) -> None:
+    teacher = open_teacher(str(tiny_study.folder / "teacher"))
+    manifest = write_knowledge(
+        bucket / "knowledge",
+        teacher=teacher.network,
+        shards=tiny_study.shards,
+        split=tiny_study.splits.train,
+        view=tiny_study.job.view,
+        teacher_fingerprint=teacher.fingerprint,
+    )
+    assert verify_artifact(bucket / "knowledge") == manifest
+    local = open_knowledge(str(tiny_study.folder / "knowledge"), shards=tiny_study.shards)
+    assert manifest.fingerprint == local.manifest.fingerprint
+    assert bucket.names() == ["knowledge"]
