@@ -158,14 +158,27 @@ class Location:
         """
         return b"".join(self._chunks())
 
-    def _chunks(self) -> Generator[bytes]:
+    def chunks(self, start: int = 0) -> Generator[bytes]:
+        """Yield the content from byte `start` on, in pieces; nothing when that is past its end.
+
+        Raises:
+            FileNotFoundError: There is no such file, though its bucket is there.
+        """
         try:
             with self._opened() as (filesystem, path), filesystem.open_input_file(path) as file:
+                if start:
+                    file.seek(min(start, file.size()))
                 while chunk := file.read(_CHUNK_BYTES):
                     yield chunk
         except FileNotFoundError:
             if not self.is_local:
                 expect_bucket(self.uri)
+            raise FileNotFoundError(self.uri) from None
+
+    def _chunks(self) -> Generator[bytes]:
+        try:
+            yield from self.chunks()
+        except FileNotFoundError:
             raise ArtifactError(f"{self} is not there; check the path.") from None
 
     def write_bytes(self, content: bytes) -> None:

@@ -11,6 +11,7 @@ from mvkt_ray.cli.failures import MvktGroup
 from mvkt_ray.cli.verb_cache import cache_verb
 from mvkt_ray.cli.verb_demo import demo_verb
 from mvkt_ray.cli.verb_doctor import doctor_verb
+from mvkt_ray.cli.verb_download import download_verb
 from mvkt_ray.cli.verb_finalize import finalize_verb
 from mvkt_ray.cli.verb_ingest import ingest_verb
 from mvkt_ray.cli.verb_inspect import inspect_verb
@@ -23,6 +24,7 @@ from mvkt_ray.cli.verb_verify import verify_verb
 
 VERBS: dict[str, Callable[..., None]] = {
     "demo": demo_verb,
+    "download": download_verb,
     "ingest": ingest_verb,
     "inspect": inspect_verb,
     "verify": verify_verb,

@@ -23,7 +23,7 @@ EXIT_INTERRUPTED = 130
 RESUMABLE_VERBS = frozenset({"ingest", "train-teacher", "cache", "search", "demo"})
 """Verbs that have `--resume`."""
 
-VERBS_THAT_GO_ON = frozenset({"finalize"})
+VERBS_THAT_GO_ON = frozenset({"download", "finalize"})
 """Verbs that go on by themselves: the same line again is all that it takes."""
 
 

@@ -1,0 +1,81 @@
+"""`mvkt download`: a published dataset comes to a folder."""
+
+import dataclasses
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mvkt_ray.cli.console import Output, byte_size, duration, facts
+from mvkt_ray.cli.options import Json, Quiet
+from mvkt_ray.cli.progress import StepProgress
+from mvkt_ray.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mvkt_ray.data.download import DownloadProgress, DownloadSummary
+
+
+def download_verb(
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="ptbxl, cpsc2018 or cinc2021.")],
+    dest: Annotated[
+        str, typer.Argument(metavar="DEST", help="Folder to download to; new, empty or begun.")
+    ],
+    mirror: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="URL",
+            help="Another mirror that has SHA256SUMS.txt at its root: https://, s3://, a folder. "
+            "By default the open bucket of PhysioNet, over HTTPS.",
+        ),
+    ] = None,
+    rate: Annotated[
+        int | None,
+        typer.Option(metavar="100|500", help="Of ptbxl: only the files of this rate, in Hz."),
+    ] = None,
+    only: Annotated[
+        str | None,
+        typer.Option(metavar="A,B,...", help="Of cinc2021: only these databases, e.g. georgia."),
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Download a dataset from PhysioNet, every file checked by its hash.
+
+    What is there and right is kept: after an interruption the same line goes on.
+    Example: mvkt download ptbxl data/ptb-xl --rate 100
+    """
+    import time
+
+    from mvkt_ray.data.download import download, published_dataset
+
+    output = Output.open(as_json=as_json, quiet=quiet)
+    published = published_dataset(dataset)
+    for flag, value, owner in (("--rate", rate, "ptbxl"), ("--only", only, "cinc2021")):
+        if value is not None and dataset != owner:
+            raise ConfigError(f"{flag} {value} belongs to {owner}, not to {dataset}. Leave it out.")
+    parts = [str(rate)] if rate else [name.strip() for name in (only or "").split(",") if name]
+    output.say(f"{published.title} from {mirror or published.mirror}")
+    started = time.monotonic()
+    with StepProgress(output, "download", "files") as progress:
+
+        def show(state: "DownloadProgress") -> None:
+            progress.update(state.n_files_done, state.n_files, byte_size(state.n_bytes))
+
+        summary = download(published, Path(dest), mirror=mirror, parts=parts, on_progress=show)
+    _answer(output, dataset, dest, summary, time.monotonic() - started)
+
+
+def _answer(
+    output: Output, dataset: str, dest: str, summary: "DownloadSummary", elapsed_s: float
+) -> None:
+    value: dict[str, Any] = {"dataset": dataset, "folder": dest, **dataclasses.asdict(summary)}
+    rows: dict[str, object] = {
+        "downloaded": f"{dataset} to {dest}, every hash right",
+        "files": f"{summary.n_fetched:,} fetched, {summary.n_kept:,} there already, "
+        f"{summary.n_repaired:,} repaired",
+        "brought": f"{byte_size(summary.n_bytes)} in {duration(elapsed_s)} from {summary.mirror}",
+        "next": shlex.join(["mvkt", "ingest", dataset, dest, "SHARDS"]),
+    }
+    output.answer(value, [facts(rows)])

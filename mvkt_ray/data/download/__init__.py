@@ -1,0 +1,15 @@
+"""Brings published datasets to a folder: the table of them, and the download."""
+
+from mvkt_ray.data.download.downloading import DownloadProgress, DownloadSummary, download
+from mvkt_ray.data.download.one_file import Patience
+from mvkt_ray.data.download.published import PUBLISHED, PublishedDataset, published_dataset
+
+__all__ = [
+    "PUBLISHED",
+    "DownloadProgress",
+    "DownloadSummary",
+    "Patience",
+    "PublishedDataset",
+    "download",
+    "published_dataset",
+]
