@@ -13,6 +13,7 @@ from mvkt_ray.config import Scalar
 from mvkt_ray.records import Condition, Trial, TrialResult
 from mvkt_ray.search.finals_plan import Contender
 from mvkt_ray.search.ledger import Ledger
+from mvkt_ray.search.ledger_shipping import Shipment
 from mvkt_ray.search.openings import Code, Opening, command_line
 from mvkt_ray.search.trial_record import TrialRecord
 
@@ -41,6 +42,7 @@ class FinalsLedger:
         plan: Sequence[Contender],
         facts: Mapping[str, Any],
         reason: str,
+        shipment: Shipment | None = None,
     ) -> "FinalsLedger":
         """Begin finals.
 
@@ -51,10 +53,11 @@ class FinalsLedger:
             plan: What is trained.
             facts: All that it must not change before the opening: configuration and inputs.
             reason: Why the test split is to be opened again; of the first finals empty.
+            shipment: Where what is written goes, too, before it counts.
         """
         name = ledger_name(study, number)
         # A driver may have died between making it and writing its plan.
-        ledger = Ledger.find(url, name) or Ledger.create(url, name)
+        ledger = Ledger.find(url, name, shipment) or Ledger.create(url, name, shipment)
         code = Code.now()
         ledger.note(
             {
@@ -72,15 +75,26 @@ class FinalsLedger:
         return cls(ledger, number)
 
     @classmethod
-    def read_all(cls, url: str, study: str) -> "list[FinalsLedger]":
+    def read_all(
+        cls, url: str, study: str, shipment: Shipment | None = None
+    ) -> "list[FinalsLedger]":
         """Return the ledgers of all finals that have begun, by number; to be closed.
+
+        Args:
+            url: Of the database.
+            study: Name of the search's study.
+            shipment: Where what is written goes, too, before it counts.
 
         Raises:
             ArtifactError: The database cannot be read.
         """
         found: list[FinalsLedger] = []
-        while (ledger := Ledger.find(url, ledger_name(study, len(found) + 1))) is not None:
-            made = cls(ledger, len(found) + 1)
+        while True:
+            number = len(found) + 1
+            ledger = Ledger.find(url, ledger_name(study, number), shipment)
+            if ledger is None:
+                break
+            made = cls(ledger, number)
             if not made.has_begun:
                 ledger.close()
                 break

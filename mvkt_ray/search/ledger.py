@@ -5,9 +5,13 @@ written through. What a trial is stands in the transaction that creates it; its 
 attribute, written before the state, so that a kill in between is mended when it is opened again.
 
 Reads and writes: an RDB, `ledger.db` beside the study by default, which optuna-dashboard opens.
+Where the study is on an object store, the RDB is a file of the driver's own, and what is written is
+shipped (`ledger_shipping`) before the method that wrote it returns.
 """
 
+import contextlib
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
@@ -29,9 +33,11 @@ from mvkt_ray.search.ledger_rows import (
     read_record,
     without_nan,
 )
+from mvkt_ray.search.ledger_shipping import Shipment, connect
 from mvkt_ray.search.trial_record import TrialRecord
 
 _SQLITE = "sqlite:///"
+_MISSING = object()
 _LOCK_TIMEOUT_S = 60
 """A dashboard or `mvkt status` may be reading; SQLite then makes the writer wait."""
 
@@ -39,31 +45,42 @@ _LOCK_TIMEOUT_S = 60
 class Ledger:
     """One study in an RDB, with its records by trial number."""
 
-    def __init__(self, storage: optuna.storages.RDBStorage, study_id: int) -> None:
+    def __init__(
+        self,
+        storage: optuna.storages.RDBStorage,
+        study_id: int,
+        shipment: Shipment | None = None,
+    ) -> None:
         self._storage = storage
         self._study_id = study_id
+        self._shipment = shipment
         self._trial_ids: dict[int, int] = {}
         self.records: list[TrialRecord] = []
         """By number, without gaps."""
 
     @classmethod
-    def create(cls, url: str, name: str) -> "Ledger":
-        """Make an empty one."""
-        storage = _open_storage(url)
-        return cls(storage, storage.create_new_study([StudyDirection.MAXIMIZE], name))
+    def create(cls, url: str, name: str, shipment: Shipment | None = None) -> "Ledger":
+        """Make an empty one; a shipped one is on the store from its first note or trial on."""
+        storage = _open_storage(url, shipped=shipment is not None)
+        return cls(storage, storage.create_new_study([StudyDirection.MAXIMIZE], name), shipment)
 
     @classmethod
-    def find(cls, url: str, name: str) -> "Ledger | None":
+    def find(cls, url: str, name: str, shipment: Shipment | None = None) -> "Ledger | None":
         """Read the records of one that exists; where there is none, nothing is created.
+
+        Args:
+            url: Of SQLAlchemy.
+            name: Of the study.
+            shipment: Where what is written goes, too, before it counts.
 
         Raises:
             ArtifactError: It cannot be read, or holds what mvkt-ray did not write.
         """
         if url.startswith(_SQLITE) and not Path(url.removeprefix(_SQLITE)).exists():
             return None
-        storage = _open_storage(url)
+        storage = _open_storage(url, shipped=shipment is not None)
         try:
-            ledger = cls(storage, storage.get_study_id_from_name(name))
+            ledger = cls(storage, storage.get_study_id_from_name(name), shipment)
             frozen_trials = storage.get_all_trials(ledger._study_id, deepcopy=False)
         except KeyError:
             _close_storage(storage)
@@ -100,6 +117,21 @@ class Ledger:
         """Close the connections to the database."""
         _close_storage(self._storage)
 
+    def as_one(self, *, at_once: bool = True) -> AbstractContextManager[None]:
+        """What is written in the block is shipped together, with one request.
+
+        Args:
+            at_once: When the block ends; else at most some seconds later. A ledger that is not
+                shipped has written everything at once.
+
+        Raises:
+            StoreError: When the block ends: the object store refuses, or did not answer for long.
+            ArtifactError: Likewise: another driver has taken the study over.
+        """
+        if self._shipment is None:
+            return contextlib.nullcontext()
+        return self._shipment.writing(at_once=at_once)
+
     def notes(self) -> dict[str, Any]:
         """Return what is noted of the study as a whole."""
         return self._storage.get_study_user_attrs(self._study_id)
@@ -107,8 +139,11 @@ class Ledger:
     def note(self, notes: Mapping[str, object]) -> None:
         """Note what is new of the study as a whole, in this order; plain JSON values."""
         known = self.notes()
-        for key, value in notes.items():
-            if key not in known or known[key] != value:
+        new = {key: value for key, value in notes.items() if known.get(key, _MISSING) != value}
+        if not new:
+            return
+        with self.as_one():
+            for key, value in new.items():
                 self._storage.set_study_user_attr(self._study_id, key, value)
 
     def add(
@@ -138,7 +173,8 @@ class Ledger:
             },
         )
         number = len(self.records)
-        self._trial_ids[number] = self._storage.create_new_trial(self._study_id, frozen)
+        with self.as_one():
+            self._trial_ids[number] = self._storage.create_new_trial(self._study_id, frozen)
         trial = Trial(
             number=number,
             condition=condition,
@@ -157,8 +193,13 @@ class Ledger:
         return record
 
     def write_value(self, number: int, epoch: int, macro_auroc: float) -> None:
-        """Write down what a trial reported after an epoch."""
-        self._storage.set_trial_intermediate_value(self._trial_id(number), epoch, macro_auroc)
+        """Write down what a trial reported after an epoch.
+
+        Shipped with what comes next: a value that is lost with its driver is reported again, by the
+        trial that goes on from its checkpoint. What was decided on it is shipped at once.
+        """
+        with self.as_one(at_once=False):
+            self._storage.set_trial_intermediate_value(self._trial_id(number), epoch, macro_auroc)
         record = self.records[number]
         self.records[number] = replace(record, values={**record.values, epoch: macro_auroc})
 
@@ -191,15 +232,18 @@ class Ledger:
 
     def write_result(self, number: int, result: TrialResult) -> None:
         """Write down how a trial ended."""
-        self._write_attribute(number, "result", without_nan(asdict(result)))
-        self.records[number] = replace(self.records[number], result=result)
-        self._write_end(number)
+        with self.as_one():
+            self._write_attribute(number, "result", without_nan(asdict(result)))
+            self.records[number] = replace(self.records[number], result=result)
+            self._write_end(number)
 
     def mend(self) -> None:
         """End the trials whose result was written when the driver died, and whose state was not."""
-        for record in list(self.records):
-            if record.result is not None and record.ended_at is None:
-                self._write_end(record.number)
+        ended = [r.number for r in self.records if r.result is not None and r.ended_at is None]
+        if ended:
+            with self.as_one():
+                for number in ended:
+                    self._write_end(number)
 
     def _write_end(self, number: int) -> None:
         record = self.records[number]
@@ -220,14 +264,19 @@ class Ledger:
         return self._trial_ids[number]
 
     def _write_attribute(self, number: int, key: str, value: object) -> None:
-        self._storage.set_trial_user_attr(self._trial_id(number), key, value)
+        with self.as_one():
+            self._storage.set_trial_user_attr(self._trial_id(number), key, value)
 
 
-def _open_storage(url: str) -> optuna.storages.RDBStorage:
+def _open_storage(url: str, *, shipped: bool) -> optuna.storages.RDBStorage:
     # Optuna announces studies and slow fallbacks, in the middle of a live table.
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    is_sqlite = url.startswith(_SQLITE)
-    options = {"connect_args": {"timeout": _LOCK_TIMEOUT_S}} if is_sqlite else {}
+    options: dict[str, Any] = {}
+    if shipped:
+        path = Path(url.removeprefix(_SQLITE))
+        options = {"creator": lambda: connect(path)}
+    elif url.startswith(_SQLITE):
+        options = {"connect_args": {"timeout": _LOCK_TIMEOUT_S}}
     try:
         return optuna.storages.RDBStorage(url, engine_kwargs=options)
     except (ImportError, sqlalchemy.exc.NoSuchModuleError) as error:

@@ -23,6 +23,7 @@ from mvkt_ray.records import (
     TrialState,
 )
 from mvkt_ray.search.ledger import Ledger
+from mvkt_ray.search.ledger_shipping import Shipment
 from mvkt_ray.search.proposing import propose
 from mvkt_ray.search.pruning import Pruning
 from mvkt_ray.search.racing import NOTE, Look, Noise, Race, read_looks
@@ -74,6 +75,7 @@ class Study:
         inputs: Mapping[str, str],
         deadline_s: float | None = None,
         noise: Noise | None = None,
+        shipment: Shipment | None = None,
     ) -> "Study":
         """Start a study, or go on with one.
 
@@ -86,14 +88,15 @@ class Study:
             inputs: Fingerprints of what the trials are trained on, by kind.
             deadline_s: Deal no new trial after so many seconds.
             noise: How sure the scores of trials are; needed by a study that races its conditions.
+            shipment: Where what is written to the ledger goes, too, before anything is answered.
 
         Raises:
             ArtifactError: A study is there and `resume` is false, or the ledger cannot be read.
             StaleArtifactError: The study there has another configuration or other inputs.
         """
-        ledger = Ledger.find(ledger_url, config.name)
+        ledger = Ledger.find(ledger_url, config.name, shipment)
         if ledger is None:
-            ledger = Ledger.create(ledger_url, config.name)
+            ledger = Ledger.create(ledger_url, config.name, shipment)
         elif resume:
             check_same_study(ledger.notes(), config, inputs)
             ledger.mend()
@@ -171,7 +174,8 @@ class Study:
         is_late = self._deadline is not None and time.monotonic() >= self._deadline
         if is_late or len(self._ledger.records) >= self.n_trials:
             return None
-        record = self._deal()
+        with self._ledger.as_one():
+            record = self._deal()
         self._pruning.enter(record)
         return record.trial
 
@@ -183,13 +187,14 @@ class Study:
         record, epoch = self._ledger.records[number], metrics.epoch
         if record.state.is_finished or epoch in record.values:
             return record.decision_at(epoch)
-        if epoch > record.decided_epoch:
-            verdict = self._pruning.judge(record, epoch, metrics.macro_auroc)
-            prune = verdict.decision is Decision.PRUNE
-            if prune or verdict.memory != record.pruner_memory:
-                # Before the value: whoever dies in between finds the decision when asked again.
-                self._ledger.write_decision(number, epoch, prune=prune, memory=verdict.memory)
-        self._ledger.write_value(number, epoch, metrics.macro_auroc)
+        with self._ledger.as_one(at_once=False):
+            if epoch > record.decided_epoch:
+                verdict = self._pruning.judge(record, epoch, metrics.macro_auroc)
+                prune = verdict.decision is Decision.PRUNE
+                if prune or verdict.memory != record.pruner_memory:
+                    # Before the value: whoever dies in between finds the decision when asked again.
+                    self._ledger.write_decision(number, epoch, prune=prune, memory=verdict.memory)
+            self._ledger.write_value(number, epoch, metrics.macro_auroc)
         return self._ledger.records[number].decision_at(epoch)
 
     def finish(self, result: TrialResult) -> None:

@@ -1,0 +1,171 @@
+"""A ledger on an object store: where its pieces lie, and how they become a database again.
+
+    STUDY/ledger/head.json                       names the generation that counts
+    STUDY/ledger/000003-9f2c41aa/snapshot.db     a generation begins with the database as one file;
+    STUDY/ledger/000003-9f2c41aa/wal-00000000..  what was committed since follows in pieces
+
+Pieces are SQLite's write-ahead log, cut where a transaction ends and named by their first byte. A
+generation belongs to one driver and is never gone on with by another, so pieces of two histories
+are never mixed. `head.json` is written after its snapshot: who is killed in between leaves the
+generation before, which is whole.
+
+Reads: the objects above. Writes: a database on this machine.
+"""
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from mvkt_ray.errors import ArtifactError
+from mvkt_ray.location import Location
+
+HEAD, SNAPSHOT = "head.json", "snapshot.db"
+PIECE = "wal-"
+WAL_HEADER_BYTES, FRAME_HEADER_BYTES = 32, 24
+"""Of SQLite's file format, https://www.sqlite.org/fileformat2.html#the_write_ahead_log."""
+
+_FETCHED_AT_ONCE = 16
+_MOST_TRIES = 10
+"""A driver that writes meanwhile begins a generation once in megabytes, not ten in a row."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Head:
+    """What `head.json` says."""
+
+    number: int
+    """Of the generation, from 1, over all drivers of the study."""
+    token: str
+    """Of the driver that wrote the generation."""
+    snapshot_bytes: int
+    snapshot_sha256: str
+
+    @property
+    def generation(self) -> str:
+        """Name of the generation's folder."""
+        return f"{self.number:06d}-{self.token}"
+
+    @classmethod
+    def of(cls, snapshot: bytes, *, number: int, token: str) -> "Head":
+        """Describe a generation that begins with this snapshot."""
+        sha256 = hashlib.sha256(snapshot).hexdigest()
+        return cls(number=number, token=token, snapshot_bytes=len(snapshot), snapshot_sha256=sha256)
+
+    def to_json(self) -> bytes:
+        """Write it for `read_head`, and for people."""
+        return (json.dumps(asdict(self), indent=2) + "\n").encode()
+
+
+def piece_name(start: int) -> str:
+    """Name the piece of the log that begins with this byte."""
+    return f"{PIECE}{start:015d}"
+
+
+def read_head(root: Location) -> Head | None:
+    """Read which generation of the ledger counts; None where no ledger was shipped.
+
+    Raises:
+        ArtifactError: The file is damaged.
+        StoreError: The store refuses, or does not answer.
+    """
+    file = root / HEAD
+    if not file.exists():
+        return None
+    try:
+        return Head(**json.loads(file.read_bytes()))
+    except (ValueError, TypeError) as error:
+        raise ArtifactError(
+            f"{file} cannot be read as the head of a ledger ({error}). Restore it from a copy, "
+            "such as an older version of the object."
+        ) from None
+
+
+def restore(root: Location, database: Path) -> Head | None:
+    """Make the database as of the last piece that was shipped.
+
+    Args:
+        root: Folder of the ledger's objects. A driver may be writing it.
+        database: Where to; a file there is replaced.
+
+    Returns:
+        What it was restored from; None where no ledger was shipped.
+
+    Raises:
+        ArtifactError: Objects are missing or damaged.
+        StoreError: The store refuses, or does not answer.
+    """
+    head = read_head(root)
+    for _ in range(_MOST_TRIES):
+        if head is None:
+            return None
+        try:
+            _fetch(root / head.generation, head, database)
+        except ArtifactError:
+            newer = read_head(root)
+            if newer == head:
+                raise
+        else:
+            newer = read_head(root)
+            if newer == head:
+                return head
+        # A driver began another generation meanwhile, and removed this one under our hands.
+        head = newer
+    raise ArtifactError(f"the ledger {root} changed again and again while it was read. Try again.")
+
+
+def _fetch(folder: Location, head: Head, database: Path) -> None:
+    snapshot = (folder / SNAPSHOT).read_bytes()
+    if hashlib.sha256(snapshot).hexdigest() != head.snapshot_sha256:
+        raise _damaged(folder / SNAPSHOT, "its content has another hash than head.json says")
+    sizes = {name: size for name, size in folder.file_sizes().items() if name.startswith(PIECE)}
+    last_start = _expect_no_gap(folder, sizes)
+    places = [folder / name for name in sorted(sizes)]
+    with ThreadPoolExecutor(max_workers=_FETCHED_AT_ONCE) as pool:
+        log = b"".join(pool.map(Location.read_bytes, places))
+    database.write_bytes(snapshot)
+    database.with_name(f"{database.name}-shm").unlink(missing_ok=True)
+    database.with_name(f"{database.name}-wal").write_bytes(log)
+    n_bytes = _take_over_log(database)
+    # The last piece alone may be torn: its driver died before anything in it was answered.
+    if n_bytes < last_start:
+        raise _damaged(folder, f"SQLite accepts {n_bytes} bytes of {len(log)} of its log")
+
+
+def _expect_no_gap(folder: Location, sizes: Mapping[str, int]) -> int:
+    """Check that each piece begins where the one before ends; return where the last one begins."""
+    end = last_start = 0
+    for name, size in sorted(sizes.items()):
+        last_start = end
+        if name != piece_name(end):
+            raise _damaged(folder / name, f"a piece that begins with byte {end} is missing")
+        end += size
+    return last_start
+
+
+def _take_over_log(database: Path) -> int:
+    """Let SQLite move its log, as far as checksums agree, into the database; return the bytes."""
+    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+        try:
+            page_bytes = _one_row(connection, "PRAGMA page_size")[0]
+            _, n_frames, _ = _one_row(connection, "PRAGMA wal_checkpoint(PASSIVE)")
+            _one_row(connection, "PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.DatabaseError as error:
+            raise _damaged(database, str(error)) from None
+    return WAL_HEADER_BYTES + n_frames * (FRAME_HEADER_BYTES + page_bytes) if n_frames > 0 else 0
+
+
+def _one_row(connection: sqlite3.Connection, statement: str) -> tuple[Any, ...]:
+    return connection.execute(statement).fetchone()
+
+
+def _damaged(what: Location | Path, why: str) -> ArtifactError:
+    return ArtifactError(
+        f"the ledger is damaged: {what}: {why}. Restore its folder from a copy, such as older "
+        "versions of the objects; trials cannot be told without it."
+    )
