@@ -129,6 +129,18 @@ def read_mapping(path: str | Path, advice: str = _STUDY_ADVICE) -> YamlMapping:
     return cast(YamlMapping, value)
 
 
+def read_documents(text: str, origin: str) -> list[Any]:
+    """Read YAML that may hold several documents, as Kubernetes has them; empty ones are left out.
+
+    Raises:
+        ConfigError: It is not YAML, or has a key twice; names `origin`.
+    """
+    try:
+        return [value for value in yaml.load_all(text, Loader=_UniqueKeyLoader) if value]
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{origin} is not YAML: {' '.join(str(error).split())}") from None
+
+
 def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> YamlMapping:
     merged = dict(base)
     for key, value in over.items():

@@ -4,7 +4,13 @@ from collections.abc import Callable
 
 import typer
 
-CLUSTER_VERBS: dict[str, Callable[..., None]] = {}
+from mvkt_ray.cli.cluster.check import check_verb
+from mvkt_ray.cli.cluster.render import render_verb
+
+CLUSTER_VERBS: dict[str, Callable[..., None]] = {
+    "render": render_verb,
+    "check": check_verb,
+}
 """Every word after `mvkt cluster`, in the order of the help."""
 
 cluster_app = typer.Typer(

@@ -1,0 +1,79 @@
+"""`mvkt cluster render`: write the file of a cluster that gives what a study needs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mvkt_ray.cli.console import Output, grid
+from mvkt_ray.cli.options import parse_pairs
+from mvkt_ray.errors import ArtifactError, ConfigError
+
+
+def render_verb(
+    place: Annotated[
+        str,
+        typer.Argument(
+            metavar="PLACE",
+            help="aws, gcp, azure, on-premise, kuberay-job, kuberay-cluster, slurm.",
+        ),
+    ],
+    study: Annotated[
+        Path | None,
+        typer.Option(metavar="STUDY.yaml", help="The study that the cluster is for."),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A key of the place; may be repeated."),
+    ] = None,
+    instances: Annotated[
+        Path | None,
+        typer.Option(metavar="CSV", help="Table of machines, instead of cluster/instances.csv."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write there, to a new file; stdout by default."),
+    ] = None,
+    list_keys: Annotated[
+        bool, typer.Option("--keys", help="List the keys of the place, and write nothing.")
+    ] = False,
+) -> None:
+    """Write a cluster's file for a study: machines, their number, and what each offers.
+
+    Example: mvkt cluster render kuberay-job --study S.yaml --set image=IMAGE --set out=s3://B/runs
+    """
+    from mvkt_ray.cluster_files.render import RenderRequest, render
+    from mvkt_ray.config_file import read_study
+
+    if list_keys:
+        _list_keys(place)
+        return
+    if study is None:
+        raise ConfigError("--study is missing: give the study file that the cluster is for.")
+    if out is not None and out.exists():
+        raise ArtifactError(f"--out {out} exists. Remove it first, or give another name.")
+    request = RenderRequest(
+        place=place,
+        study_file=study,
+        given=parse_pairs("--set", settings or ()),
+        instances=instances,
+    )
+    text = render(read_study(study), request)
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    from mvkt_ray.location import Location
+
+    Location.parse(out).write_bytes(text.encode())
+    Output.open().say(f"wrote {out}; check it with: mvkt cluster check {out} --study {study}")
+
+
+def _list_keys(place: str) -> None:
+    from mvkt_ray.cluster_files.places import find_place
+
+    found = find_place(place)
+    table = grid(["key", "default", "meaning"])
+    for setting in found.settings:
+        default = "must be given" if setting.default is None else setting.default
+        table.add_row(setting.name, default, setting.help)
+    Output.open().answer({}, [found.what, table])

@@ -1,0 +1,59 @@
+"""Whether node groups hold what a study needs, said before anything is started or paid for."""
+
+from collections.abc import Sequence
+
+from mvkt_ray.cluster_files.needs import Need, least_needs
+from mvkt_ray.cluster_files.node_groups import NodeGroup
+from mvkt_ray.config import ResourcesConfig
+from mvkt_ray.errors import ClusterError
+
+
+def check_fit(resources: ResourcesConfig, groups: Sequence[NodeGroup], origin: str) -> None:
+    """Raise unless an ingest task, the teacher and a trial fit the cluster at its largest.
+
+    Args:
+        resources: of the study.
+        groups: of the cluster, the head's included.
+        origin: the cluster's file, for the message.
+
+    Raises:
+        ClusterError: Names what is asked for, and the most that the groups give.
+    """
+    for need in least_needs(resources):
+        _check_need(need, groups, origin)
+
+
+def _check_need(need: Need, groups: Sequence[NodeGroup], origin: str) -> None:
+    asked = f"resources.{need.name} of the study asks for {need}"
+    wanted = need.workers.accelerator_type
+    types = sorted({group.accelerator_type for group in groups if group.accelerator_type})
+    if wanted is not None and wanted not in types:
+        have = f"its GPUs are {', '.join(types)}" if types else "it names no GPU type"
+        raise ClusterError(
+            f"{origin}: {asked}, but no group has a GPU of type {wanted!r}; {have}. Give a group "
+            f"machines with {wanted}, or change resources.{need.name}.accelerator_type."
+        )
+    labelled = [group for group in groups if group.has_labels(need.labels)]
+    if not labelled:
+        raise ClusterError(
+            f"{origin}: resources.{need.name}.node_labels asks for nodes with "
+            f"{dict(need.labels)}, but no group has these labels; the groups are "
+            f"{', '.join(group.name for group in groups)}. Label a group, or change node_labels."
+        )
+    places = sum(group.places(need.workers) * group.max_nodes for group in labelled)
+    if places >= need.workers.min_workers:
+        return
+    raise ClusterError(
+        f"{origin}: {asked}, but the cluster holds {places} such workers at its largest: "
+        f"{'; '.join(_describe(group) for group in groups)}. Give a group larger machines or more "
+        f"nodes, or lower resources.{need.name} in the study file."
+    )
+
+
+def _describe(group: NodeGroup) -> str:
+    gpu = f" {group.accelerator_type}" if group.accelerator_type else ""
+    memory = "" if group.memory_gib is None else f", {group.memory_gib:g} GiB"
+    return (
+        f"{group.name} has up to {group.max_nodes} nodes with {group.cpus:g} CPUs and "
+        f"{group.gpus:g}{gpu} GPUs{memory}"
+    )

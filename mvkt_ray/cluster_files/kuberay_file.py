@@ -1,0 +1,176 @@
+"""Manifests for KubeRay, checked as its operator does, and read as node groups.
+
+The operator refuses more than the schema of its resources can say; its rules are in
+`ray-operator/controllers/ray/utils/validation.go`. What breaks them here would sit in the cluster
+without a word.
+"""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mvkt_ray.cluster_files.launcher_file import ACCELERATOR
+from mvkt_ray.cluster_files.node_groups import NodeGroup
+from mvkt_ray.errors import ConfigError
+
+KINDS = ("RayJob", "RayCluster")
+
+CLUSTER_KEYS = (
+    "authOptions", "autoscalerOptions", "enableInTreeAutoscaling", "gcsFaultToleranceOptions",
+    "headGroupSpec", "headServiceAnnotations", "historyServerOptions", "managedBy",
+    "networkPolicy", "rayVersion", "suspend", "tlsOptions", "upgradeStrategy", "workerGroupSpecs",
+)  # fmt: skip
+GROUP_KEYS = (
+    "groupName", "idleTimeoutSeconds", "labels", "maxReplicas", "minReplicas", "numOfHosts",
+    "priority", "rayStartParams", "replicas", "resources", "scaleStrategy", "suspend", "template",
+)  # fmt: skip
+
+_SIZED_BY_RAY = ("num-cpus", "num-gpus", "memory", "resources")
+
+_GIB = {"Ki": 2**-20, "Mi": 2**-10, "Gi": 1.0, "Ti": 2.0**10, "M": 1e6 / 2**30, "G": 1e9 / 2**30}
+
+
+def ray_documents(documents: Sequence[Any]) -> list[Mapping[str, Any]]:
+    """Pick KubeRay's resources out of the documents of a file."""
+    return [doc for doc in documents if isinstance(doc, Mapping) and doc.get("kind") in KINDS]
+
+
+def kuberay_groups(document: Mapping[str, Any], origin: str) -> list[NodeGroup]:
+    """Check a RayJob or RayCluster, and list its groups, the head first.
+
+    Raises:
+        ConfigError: The operator would refuse it, or pods would not start or not be counted.
+    """
+    if document.get("apiVersion") != "ray.io/v1":
+        raise ConfigError(
+            f"{origin}: apiVersion must be ray.io/v1, got {document.get('apiVersion')!r}."
+        )
+    spec = _mapping(document, "spec", origin)
+    where = "spec"
+    if document["kind"] == "RayJob":
+        if not spec.get("entrypoint"):
+            raise ConfigError(f"{origin}: spec.entrypoint is missing; it is what the job runs.")
+        spec, where = _mapping(spec, "rayClusterSpec", origin), "spec.rayClusterSpec"
+    _check_keys(spec, CLUSTER_KEYS, f"{origin}: {where}")
+    _check_token(spec, f"{origin}: {where}")
+    groups = [_group(_mapping(spec, "headGroupSpec", origin), f"{origin}: head", is_head=True)]
+    for row in spec.get("workerGroupSpecs") or []:
+        name = row.get("groupName")
+        if not name or name in [group.name for group in groups]:
+            raise ConfigError(f"{origin}: groupName {name!r} is missing or stands twice.")
+        _check_keys(row, GROUP_KEYS, f"{origin}: group {name}")
+        groups.append(_group(row, f"{origin}: group {name}", is_head=False))
+    return groups
+
+
+def _mapping(owner: Mapping[str, Any], key: str, origin: str) -> Mapping[str, Any]:
+    value = owner.get(key)
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{origin}: {key} is missing, or holds no keys and values.")
+    return value
+
+
+def _check_keys(owner: Mapping[str, Any], known: Sequence[str], origin: str) -> None:
+    for key in owner:
+        if key in known:
+            continue
+        close = difflib.get_close_matches(key, known, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"there is: {', '.join(known)}."
+        raise ConfigError(f"{origin}: there is no key {key!r}; {hint}")
+
+
+def _check_token(spec: Mapping[str, Any], origin: str) -> None:
+    if (spec.get("authOptions") or {}).get("mode") != "token":
+        raise ConfigError(
+            f"{origin}.authOptions.mode must be token: without one, everybody who reaches the "
+            "dashboard runs code on the cluster."
+        )
+    if not spec.get("rayVersion"):
+        raise ConfigError(f"{origin}.rayVersion is missing; the operator asks for it with a token.")
+
+
+def _group(row: Mapping[str, Any], origin: str, *, is_head: bool) -> NodeGroup:
+    pod = _mapping(_mapping(row, "template", origin), "spec", origin)
+    containers = pod.get("containers") or []
+    if not containers or not containers[0].get("image"):
+        raise ConfigError(
+            f"{origin}: the first container, which is Ray's, is missing or has no image. Give the "
+            "image that was built from the project's Dockerfile."
+        )
+    if pod.get("restartPolicy", "Never") != "Never":
+        raise ConfigError(
+            f"{origin}: restartPolicy must be Never, got {pod['restartPolicy']!r}: the autoscaler "
+            "does not know restarted pods."
+        )
+    start = row.get("rayStartParams") or {}
+    own = row.get("resources") or {}
+    if own and any(start.get(key) for key in _SIZED_BY_RAY):
+        raise ConfigError(
+            f"{origin}: resources and rayStartParams both say what a pod offers. Keep resources."
+        )
+    return _sized(row, containers[0].get("resources") or {}, own, start, origin, is_head=is_head)
+
+
+def _sized(
+    row: Mapping[str, Any],
+    container: Mapping[str, Any],
+    own: Mapping[str, Any],
+    start: Mapping[str, Any],
+    origin: str,
+    *,
+    is_head: bool,
+) -> NodeGroup:
+    limits = container.get("limits") or {}
+    requests = container.get("requests") or {}
+    if "memory" not in limits:
+        raise ConfigError(
+            f"{origin}: resources.limits.memory is missing; Ray would take the node's memory for "
+            "its own, and the pod be killed."
+        )
+    pod_cpus = requests.get("cpu", limits.get("cpu"))
+    cpus = own.get("CPU", start.get("num-cpus", limits.get("cpu", pod_cpus)))
+    if cpus is None:
+        raise ConfigError(f"{origin}: neither resources nor the container says how many CPUs.")
+    pod_gpus = _quantity(limits.get("nvidia.com/gpu", 0), origin)
+    gpus = _quantity(own.get("GPU", start.get("num-gpus", pod_gpus)), origin)
+    _check_promise(origin, "CPUs", _quantity(cpus, origin), _quantity(pod_cpus or 0, origin))
+    _check_promise(origin, "GPUs", gpus, pod_gpus)
+    types = [key.removeprefix(ACCELERATOR) for key in own if key.startswith(ACCELERATOR)]
+    least, most = (1, 1) if is_head else (row.get("minReplicas", 0), row.get("maxReplicas", 0))
+    if least > most:
+        raise ConfigError(f"{origin}: minReplicas {least} is above maxReplicas {most}.")
+    hosts = row.get("numOfHosts", 1)
+    return NodeGroup(
+        name="head" if is_head else row["groupName"],
+        cpus=_quantity(cpus, origin),
+        gpus=gpus,
+        accelerator_type=types[0] if types else None,
+        memory_gib=_quantity(limits["memory"], origin),
+        min_nodes=least * hosts,
+        max_nodes=most * hosts,
+        is_head=is_head,
+        labels=row.get("labels") or {},
+        machine_cpus=_quantity(pod_cpus or 0, origin),
+    )
+
+
+def _check_promise(origin: str, what: str, promised: float, given: float) -> None:
+    if promised > given:
+        raise ConfigError(
+            f"{origin}: Ray is told of {promised:g} {what}, but the pod gets {given:g}. Raise the "
+            "container's requests and limits, or lower resources."
+        )
+
+
+def _quantity(value: Any, origin: str) -> float:
+    """Read Kubernetes' quantity: memory as GiB, everything else as a number."""
+    text = str(value)
+    try:
+        if text.endswith("m"):
+            return float(text[:-1]) / 1000
+        for unit, gib in _GIB.items():
+            if text.endswith(unit):
+                return float(text.removesuffix(unit)) * gib
+        return float(text)
+    except ValueError:
+        raise ConfigError(f"{origin}: {text!r} is no quantity; write 4, 500m or 16Gi.") from None

@@ -1,0 +1,163 @@
+"""The groups of a cluster: from a cloud's list, as pods, or of machines that are there."""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from mvkt_ray.cluster_files.instances import InstanceType, read_instances
+from mvkt_ray.cluster_files.needs import Need
+from mvkt_ray.cluster_files.node_groups import (
+    GIB_FOR_RAY,
+    GIB_PER_WORKER,
+    NodeGroup,
+    gpu_places,
+    whole,
+)
+from mvkt_ray.cluster_files.plan import plan_groups
+from mvkt_ray.cluster_files.settings import Value
+from mvkt_ray.errors import ConfigError
+
+HEAD = "head"
+
+HEAD_CPUS = 4.0
+HEAD_MEMORY_GIB = 16.0
+"""For the driver, Ray's own processes, and the drivers of models with several workers."""
+
+
+def rented_groups(
+    needs: Sequence[Need], table_file: Path, settings: Mapping[str, Value], place: str
+) -> list[NodeGroup]:
+    """Choose machines of a cloud; the head is the first group.
+
+    Raises:
+        ConfigError: A machine that `settings` name is not in the table, or none is large enough.
+    """
+    table = read_instances(table_file, place)
+    offers = list(table.values())
+    for key, has_gpus in (("cpu_instance", False), ("gpu_instance", True)):
+        if name := str(settings[key]):
+            chosen = _instance(table, key, name, place)
+            if bool(chosen.gpus) != has_gpus:
+                raise ConfigError(
+                    f"--set {key}={name!r} has {chosen.gpus:g} GPUs; give a machine "
+                    f"{'with' if has_gpus else 'without'} GPUs."
+                )
+            offers = [offer for offer in offers if bool(offer.gpus) != has_gpus] + [chosen]
+    workers = plan_groups(needs, offers, place)
+    return [_head(table, str(settings["head_instance"]), place), *_limited(workers, settings)]
+
+
+def pod_groups(needs: Sequence[Need], settings: Mapping[str, Value], place: str) -> list[NodeGroup]:
+    """Cut pods to the study; the head is the first group.
+
+    Raises:
+        ConfigError: `settings` make the pods smaller than one worker.
+    """
+    head = NodeGroup(
+        name=HEAD, cpus=0, is_head=True, memory_gib=HEAD_MEMORY_GIB, machine_cpus=HEAD_CPUS
+    )
+    workers = plan_groups(needs, _pods(needs, settings), place)
+    return [head, *_limited(workers, settings)]
+
+
+def own_groups(settings: Mapping[str, Value]) -> list[NodeGroup]:
+    """Take machines as they are; the head, the first group, works as well, as there are few."""
+    cpus, gpus, memory = (
+        settings[key] for key in ("cpus_per_node", "gpus_per_node", "memory_gib_per_node")
+    )
+    ips = settings["worker_ips"]
+    assert isinstance(cpus, int)
+    assert isinstance(gpus, int)
+    assert isinstance(ips, list)
+    head = NodeGroup(
+        name=HEAD,
+        cpus=cpus,
+        gpus=gpus,
+        accelerator_type=str(settings["gpu"]) or None,
+        memory_gib=memory if isinstance(memory, int) else None,
+        is_head=True,
+        machine_cpus=cpus,
+    )
+    return [head, dataclasses.replace(head, name="node", is_head=False, max_nodes=len(ips))]
+
+
+def _limited(groups: Sequence[NodeGroup], settings: Mapping[str, Value]) -> list[NodeGroup]:
+    limits = {True: settings["max_gpu_nodes"], False: settings["max_cpu_nodes"]}
+    found: list[NodeGroup] = []
+    for group in groups:
+        limit = limits[group.gpus > 0]
+        n_nodes = limit if isinstance(limit, int) else group.max_nodes
+        found.append(dataclasses.replace(group, max_nodes=n_nodes))
+    return found
+
+
+def _instance(table: Mapping[str, InstanceType], key: str, name: str, place: str) -> InstanceType:
+    if name not in table:
+        raise ConfigError(
+            f"--set {key}={name!r} is not in the table of machines; for {place} there is "
+            f"{', '.join(table) or 'none'}. Choose one, or give another table with --instances."
+        )
+    return table[name]
+
+
+def _head(table: Mapping[str, InstanceType], name: str, place: str) -> NodeGroup:
+    if name:
+        chosen = _instance(table, "head_instance", name, place)
+    else:
+        enough = [
+            offer
+            for offer in table.values()
+            if offer.cpus >= HEAD_CPUS and (offer.memory_gib or 0) >= HEAD_MEMORY_GIB
+        ]
+        if not enough:
+            raise ConfigError(
+                f"The table of machines has none for the head on {place}: it needs {HEAD_CPUS:g} "
+                f"CPUs and {HEAD_MEMORY_GIB:g} GiB. Add one, or name one by --set head_instance."
+            )
+        chosen = min(enough, key=lambda offer: (offer.price_per_hour or 0, offer.cpus))
+    return NodeGroup(
+        name=HEAD,
+        cpus=0,
+        is_head=True,
+        memory_gib=chosen.memory_gib,
+        instance=chosen.name,
+        price_per_hour=chosen.price_per_hour,
+        machine_cpus=chosen.cpus,
+    )
+
+
+def _pods(needs: Sequence[Need], settings: Mapping[str, Value]) -> list[InstanceType]:
+    """One kind without GPUs, and one for each GPU type that is asked for."""
+    on_cpus = [need for need in needs if not need.is_on_gpus]
+    least = max(math.ceil(need.workers.cpus_per_worker) for need in on_cpus)
+    wanted = settings["cpus_per_pod"]
+    cpus = max(least, wanted if isinstance(wanted, int) else 0)
+    most = max(whole(cpus / need.workers.cpus_per_worker) for need in on_cpus)
+    offers = [InstanceType(name="", cpus=cpus, memory_gib=_memory_gib(most))]
+    on_gpus = [need for need in needs if need.is_on_gpus]
+    types = {need.workers.accelerator_type for need in on_gpus}
+    # A need that names no type runs on whatever GPUs the others ask for.
+    for accelerator in sorted(types - {None}, key=str) or types:
+        alike = [n for n in on_gpus if n.workers.accelerator_type in (None, accelerator)]
+        offers.append(_gpu_pod(alike, accelerator, settings["gpus_per_pod"]))
+    return offers
+
+
+def _gpu_pod(needs: Sequence[Need], accelerator: str | None, wanted: Value) -> InstanceType:
+    """Give a pod as many CPUs and as much memory as keeps all its GPUs in use."""
+    least = max(math.ceil(need.workers.gpus_per_worker) for need in needs)
+    n_gpus = wanted if isinstance(wanted, int) else least
+    places = {need.name: max(1, gpu_places(n_gpus, need.workers.gpus_per_worker)) for need in needs}
+    cpus = max(math.ceil(places[need.name] * need.workers.cpus_per_worker) for need in needs)
+    return InstanceType(
+        name="",
+        cpus=cpus,
+        memory_gib=_memory_gib(max(places.values())),
+        gpus=n_gpus,
+        accelerator_type=accelerator,
+    )
+
+
+def _memory_gib(n_workers: int) -> float:
+    return GIB_FOR_RAY + GIB_PER_WORKER * n_workers

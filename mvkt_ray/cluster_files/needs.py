@@ -1,0 +1,77 @@
+"""What a study needs of a cluster: its ingest, its teacher, its trials."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from mvkt_ray.config import ResourcesConfig, StudyConfig, WorkersConfig
+
+TRIALS_AT_ONCE = 8
+"""For which a cluster is made when the study does not say `max_concurrent_trials`: a sampler learns
+little from trials that all start together."""
+
+INGEST_TASKS_AT_ONCE = 8
+"""For which a cluster is made; each of them waits for storage most of its time."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Need:
+    """Models, or tasks, of one kind."""
+
+    name: str
+    """`ingest`, `teacher` or `trial`."""
+    workers: WorkersConfig
+    at_once: int = 1
+    """How many of them the cluster is made for."""
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    """That a node must have."""
+
+    @property
+    def n_workers(self) -> int:
+        """Of all models together, each with the most workers that it may have."""
+        return self.at_once * self.workers.max_workers
+
+    @property
+    def is_on_gpus(self) -> bool:
+        """Whether a worker needs a GPU or a part of one."""
+        return self.workers.gpus_per_worker > 0
+
+    def nodes(self, places: int) -> int:
+        """Count the nodes that hold all workers, when each holds `places` of them."""
+        return math.ceil(self.n_workers / places)
+
+    def __str__(self) -> str:
+        workers = self.workers
+        gpu = f" {workers.accelerator_type}" if workers.accelerator_type else ""
+        gpus = f" and {workers.gpus_per_worker:g}{gpu} GPUs" if self.is_on_gpus else ""
+        each = " each" if workers.min_workers > 1 else ""
+        some = "1 worker" if workers.min_workers == 1 else f"{workers.min_workers} workers"
+        return f"{some} with {workers.cpus_per_worker:g} CPUs{gpus}{each}"
+
+
+def needs_of(study: StudyConfig) -> tuple[Need, ...]:
+    """List what a study needs, for as many trials at once as it allows or as make sense."""
+    resources = study.resources
+    at_once = resources.max_concurrent_trials or TRIALS_AT_ONCE
+    if study.search.n_trials and not resources.max_concurrent_trials:
+        at_once = min(at_once, study.search.n_trials)
+    ingest, teacher, trial = least_needs(resources)
+    return (
+        replace(ingest, at_once=INGEST_TASKS_AT_ONCE),
+        teacher,
+        replace(trial, at_once=at_once),
+    )
+
+
+def least_needs(resources: ResourcesConfig) -> tuple[Need, Need, Need]:
+    """List what a study needs at the least: one task, its teacher, one trial."""
+    ingest = resources.ingest
+    return (
+        Need(
+            name="ingest",
+            workers=WorkersConfig(cpus_per_worker=ingest.cpus_per_task),
+            labels=ingest.node_labels,
+        ),
+        Need(name="teacher", workers=resources.teacher),
+        Need(name="trial", workers=resources.trial),
+    )

@@ -1,0 +1,177 @@
+"""The places that a cluster file can be rendered for: one row each.
+
+A row names the template in `cluster/`, the keys of `--set`, and where machines come from.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from mvkt_ray.cluster_files.settings import Setting
+from mvkt_ray.errors import ConfigError
+
+Machines = Literal["instances", "pods", "nodes"]
+"""Rented from a cloud's list, pods cut to the study's size, or nodes that are there."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClusterPlace:
+    """A place, and what must be known to render its file."""
+
+    template: str
+    what: str
+    machines: Machines
+    settings: tuple[Setting, ...]
+    store_scheme: str | None = None
+    """Of the object store to which the cluster's own identity gives access; None: any storage."""
+
+
+_COMMON = (
+    Setting("name", "name of the cluster", "", "name"),
+    Setting("data", "where the recordings or shards are; not needed by synthetic", ""),
+    Setting("out", "where the study goes; every node must see it"),
+)
+_IMAGES = (
+    Setting("image", "container image with mvkt-ray, of the Dockerfile's target cpu or gpu"),
+    Setting("gpu_image", "image of the GPU nodes; by default the same", ""),
+)
+_WORKERS = (
+    Setting("max_cpu_nodes", "most CPU nodes; by default what the study needs", "", "count"),
+    Setting("max_gpu_nodes", "most nodes of each GPU group; by default likewise", "", "count"),
+    Setting("idle_minutes", "a node without work is given back after so long", "5", "count"),
+)
+_CLOUD = (
+    *_COMMON,
+    *_IMAGES,
+    *_WORKERS,
+    Setting("spot", "rent workers as spot machines", "yes", "flag"),
+    Setting("head_instance", "machine of the head; by default with 4 CPUs", ""),
+    Setting("cpu_instance", "machine of the CPU nodes; by default the cheapest that fits", ""),
+    Setting("gpu_instance", "machine of the GPU nodes; by default the cheapest that fits", ""),
+    Setting("disk_gib", "disk of a node", "200", "count"),
+    Setting("token_file", "Ray's token on the machine that launches", "~/.ray/auth_token"),
+)
+_KUBERAY = (
+    *_COMMON,
+    *_IMAGES,
+    *_WORKERS,
+    Setting("namespace", "Kubernetes namespace", "default"),
+    Setting("service_account", "Kubernetes service account of all pods", "mvkt-ray", "name"),
+    Setting(
+        "identity",
+        "cloud identity of the service account, as ANNOTATION=VALUE, for example "
+        "eks.amazonaws.com/role-arn=arn:aws:iam::123456789012:role/mvkt-ray",
+        "",
+    ),
+    Setting("pvc", "claim of a shared volume, mounted at /mnt/mvkt; empty: object store only", ""),
+    Setting("queue", "Kueue's local queue", ""),
+    Setting("token_secret", "Secret with key auth_token; by default KubeRay makes one", ""),
+    Setting("cpus_per_pod", "CPUs of a pod without GPUs; at least one worker's", "8", "count"),
+    Setting("gpus_per_pod", "GPUs of a pod; by default those of one worker", "", "count"),
+    Setting("gpu_node_selector", "node label KEY=VALUE of the GPU nodes", ""),
+    Setting("spot_node_selector", "node label KEY=VALUE of spot nodes for workers", ""),
+)
+_MACHINE = (
+    Setting("cpus_per_node", "CPUs of a node", None, "count"),
+    Setting("memory_gib_per_node", "memory of a node; empty: not checked", "", "count"),
+    Setting("gpus_per_node", "GPUs of a node", "0", "count"),
+    Setting("gpu", "Ray's name of the GPUs, for example A100", ""),
+)
+
+PLACES: Mapping[str, ClusterPlace] = {
+    "aws": ClusterPlace(
+        template="aws/cluster.yaml.j2",
+        what="Ray's cluster launcher on EC2",
+        machines="instances",
+        store_scheme="s3://",
+        settings=(
+            *_CLOUD,
+            Setting("region", "AWS region", "us-east-1"),
+            Setting("head_profile", "instance profile of the head: EC2, iam:PassRole, the bucket"),
+            Setting("worker_profile", "instance profile of the workers: the bucket"),
+            Setting("vm_image", "AMI with Docker and NVIDIA's driver; empty: Ray's own choice", ""),
+        ),
+    ),
+    "gcp": ClusterPlace(
+        template="gcp/cluster.yaml.j2",
+        what="Ray's cluster launcher on Compute Engine",
+        machines="instances",
+        store_scheme="gs://",
+        settings=(
+            *_CLOUD,
+            Setting("project_id", "Google Cloud project"),
+            Setting("region", "region", "us-central1"),
+            Setting("zone", "zone", "us-central1-a"),
+            Setting("service_account", "e-mail of the service account of all nodes"),
+            Setting(
+                "vm_image",
+                "image with Docker and NVIDIA's driver",
+                "projects/deeplearning-platform-release/global/images/family/"
+                "common-cu128-ubuntu-2204-nvidia-570",
+            ),
+        ),
+    ),
+    "azure": ClusterPlace(
+        template="azure/cluster.yaml.j2",
+        what="Ray's cluster launcher on Azure",
+        machines="instances",
+        store_scheme="abfss://",
+        settings=(
+            *_CLOUD,
+            Setting("subscription_id", "Azure subscription"),
+            Setting("location", "region", "eastus"),
+            Setting("resource_group", "resource group of the cluster", "mvkt-ray"),
+            Setting("identity", "user-assigned managed identity of all nodes"),
+            Setting("identity_group", "resource group of that identity"),
+            Setting(
+                "vm_image",
+                "PUBLISHER:OFFER:SKU of an image with Docker and NVIDIA's driver",
+                "microsoft-dsvm:ubuntu-hpc:2204",
+            ),
+        ),
+    ),
+    "on-premise": ClusterPlace(
+        template="on-premise/cluster.yaml.j2",
+        what="Ray's cluster launcher on machines reached by SSH",
+        machines="nodes",
+        settings=(
+            *_COMMON,
+            *_MACHINE,
+            Setting("head_ip", "address of the head"),
+            Setting("worker_ips", "addresses of the workers, with commas", None, "list"),
+            Setting("ssh_user", "user on all machines"),
+            Setting("ssh_key", "private key on the machine that launches", "~/.ssh/id_ed25519"),
+            Setting(
+                "venv", "virtual environment with mvkt-ray, on every machine", "~/mvkt-ray", "path"
+            ),
+            Setting("token_file", "Ray's token on the machine that launches", "~/.ray/auth_token"),
+        ),
+    ),
+    "kuberay-job": ClusterPlace(
+        template="kubernetes/rayjob.yaml.j2",
+        what="KubeRay: one search as a job with a cluster of its own",
+        machines="pods",
+        settings=(
+            *_KUBERAY,
+            Setting("retries", "how often a failed job is started again", "2", "count"),
+        ),
+    ),
+    "kuberay-cluster": ClusterPlace(
+        template="kubernetes/raycluster.yaml.j2",
+        what="KubeRay: a cluster that stays, for mvkt cluster submit",
+        machines="pods",
+        settings=_KUBERAY,
+    ),
+}
+"""By the name that `mvkt cluster render` takes."""
+
+
+def find_place(name: str) -> ClusterPlace:
+    """Return the row of a place.
+
+    Raises:
+        ConfigError: There is none of this name.
+    """
+    if name not in PLACES:
+        raise ConfigError(f"PLACE {name!r}: there is no such place; there is {', '.join(PLACES)}.")
+    return PLACES[name]

@@ -1,0 +1,65 @@
+"""Read the file of a cluster, whatever kind it is, as node groups."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mvkt_ray.cluster_files.instances import read_instances
+from mvkt_ray.cluster_files.kuberay_file import kuberay_groups, ray_documents
+from mvkt_ray.cluster_files.launcher_file import is_launcher_file, launcher_groups
+from mvkt_ray.cluster_files.node_groups import NodeGroup
+from mvkt_ray.cluster_files.sbatch_file import is_batch_script, sbatch_groups
+from mvkt_ray.cluster_files.secrets import refuse_secrets
+from mvkt_ray.cluster_files.templates import templates_folder
+from mvkt_ray.config_file import read_documents
+from mvkt_ray.errors import ConfigError
+
+ValidateLauncher = Callable[[Mapping[str, Any], str], None]
+"""Raises ConfigError when Ray's launcher would refuse a file; told the file's name as well."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClusterFile:
+    """What a file makes."""
+
+    kind: str
+    """In words, for a person."""
+    groups: Sequence[NodeGroup]
+
+
+def read_cluster_file(path: Path, validate_launcher: ValidateLauncher) -> ClusterFile:
+    """Recognise a file, check what can be checked without the place itself, list its groups.
+
+    Raises:
+        ConfigError: It cannot be read, is none of the known kinds, is wrong, or holds a key.
+    """
+    origin = str(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{origin} cannot be read ({error}). Check the path.") from None
+    refuse_secrets(text, origin)
+    if is_batch_script(text):
+        return ClusterFile(kind="Slurm batch script", groups=sbatch_groups(text, origin))
+    documents = read_documents(text, origin)
+    if resources := ray_documents(documents):
+        if len(resources) > 1:
+            raise ConfigError(
+                f"{origin} holds {len(resources)} Ray clusters; one file, one cluster."
+            )
+        kind = f"KubeRay {resources[0]['kind']}"
+        return ClusterFile(kind=kind, groups=kuberay_groups(resources[0], origin))
+    if len(documents) == 1 and isinstance(documents[0], Mapping) and is_launcher_file(documents[0]):
+        value = documents[0]
+        validate_launcher(value, origin)
+        cloud = value["provider"]["type"]
+        machines = read_instances(templates_folder() / "instances.csv", cloud)
+        return ClusterFile(
+            kind=f"Ray cluster launcher, {cloud}", groups=launcher_groups(value, machines, origin)
+        )
+    raise ConfigError(
+        f"{origin} is no file of Ray's cluster launcher (cluster_name, provider), no manifest of "
+        "KubeRay (kind: RayJob or RayCluster) and no batch script of Slurm (#SBATCH). Write one "
+        "with mvkt cluster render."
+    )

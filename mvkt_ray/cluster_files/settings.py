@@ -1,0 +1,79 @@
+"""What `mvkt cluster render` is told by `--set key=value`, checked before anything else."""
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from mvkt_ray.errors import ConfigError
+
+Value = str | int | bool | list[str]
+
+_NAME = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
+_PATH = re.compile(r"[\w./~+-]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One key of a place."""
+
+    name: str
+    help: str
+    default: str | None = None
+    """None: it must be given. Empty: left out of the file."""
+    kind: Literal["text", "count", "flag", "list", "name", "path"] = "text"
+
+
+def read_settings(
+    place: str, settings: Sequence[Setting], given: Mapping[str, str]
+) -> dict[str, Value]:
+    """Check all keys and values, and add the defaults.
+
+    Raises:
+        ConfigError: A key is unknown, missing, or has a wrong value.
+    """
+    names = [setting.name for setting in settings]
+    for key in given:
+        if key not in names:
+            close = difflib.get_close_matches(key, names, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"there is: {', '.join(names)}."
+            raise ConfigError(f"--set {key}: {place} has no such key; {hint}")
+    missing = [setting for setting in settings if setting.default is None]
+    missing = [setting for setting in missing if not given.get(setting.name, "").strip()]
+    if missing:
+        wanted = "; ".join(f"--set {setting.name}=... ({setting.help})" for setting in missing)
+        raise ConfigError(f"{place} cannot be rendered without: {wanted}.")
+    return {
+        setting.name: _read(setting, given.get(setting.name, setting.default or ""))
+        for setting in settings
+    }
+
+
+def _read(setting: Setting, text: str) -> Value:
+    wrong = f"--set {setting.name}={text!r}"
+    if _CONTROL.search(text):
+        raise ConfigError(f"{wrong} holds a line break or a control character; leave it out.")
+    match setting.kind:
+        case "count":
+            if text and not text.isdecimal():
+                raise ConfigError(f"{wrong} must be a whole number, 0 or more: {setting.help}.")
+            return int(text) if text else ""
+        case "flag":
+            if text not in ("yes", "no"):
+                raise ConfigError(f"{wrong} must be yes or no: {setting.help}.")
+            return text == "yes"
+        case "list":
+            return [part.strip() for part in text.split(",") if part.strip()]
+        case "name":
+            if not _NAME.fullmatch(text):
+                raise ConfigError(
+                    f"{wrong} must be at most 40 lower-case letters, digits and -, starting with "
+                    f"a letter: {setting.help}."
+                )
+            return text
+        case "path" if not _PATH.fullmatch(text):
+            raise ConfigError(f"{wrong} must be a path without spaces or quotes: {setting.help}.")
+        case _:
+            return text

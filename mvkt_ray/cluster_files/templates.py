@@ -1,0 +1,51 @@
+"""Where templates are, and how they are filled.
+
+Reads: `cluster/` at the top of a checkout, or inside an installed package.
+"""
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from mvkt_ray.errors import ArtifactError
+
+
+def templates_folder() -> Path:
+    """Find the folder of the templates.
+
+    Raises:
+        ArtifactError: It is not there.
+    """
+    package = Path(__file__).parents[1]
+    candidates = [root / "cluster" for root in (package, package.parent)]
+    for folder in candidates:
+        if (folder / "instances.csv").exists():
+            return folder
+    raise ArtifactError(
+        f"The templates are neither in {candidates[0]} nor in {candidates[1]}: the installation "
+        "is not complete. Install mvkt-ray again."
+    )
+
+
+def fill(template: str, values: dict[str, Any]) -> str:
+    """Fill a template; a name that it uses and `values` lacks is an error of ours."""
+    environment = Environment(
+        loader=FileSystemLoader(templates_folder()),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        # These are YAML and shell, not HTML: `quoted` is what makes a value safe in them.
+        autoescape=False,
+    )
+    environment.filters["quoted"] = _quoted
+    environment.filters["shell"] = shlex.quote
+    return environment.get_template(template).render(values)
+
+
+def _quoted(value: Any) -> str:
+    """Write a value as JSON, which is YAML as well; text can then never become a key."""
+    return json.dumps(value, ensure_ascii=False)

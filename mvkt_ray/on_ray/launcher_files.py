@@ -1,0 +1,57 @@
+"""Files of Ray's cluster launcher, checked by Ray itself, without the cloud."""
+
+import contextlib
+import copy
+import io
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import click
+import jsonschema
+from ray.autoscaler._private.util import prepare_config, validate_config
+
+from mvkt_ray.errors import ConfigError
+
+
+def validate_launcher_file(value: Mapping[str, Any], origin: str) -> None:
+    """Run what `ray up` runs before it speaks to the cloud.
+
+    Raises:
+        ConfigError: Ray refuses the file; says where and why.
+    """
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(said), _quiet("ray.autoscaler"):
+            validate_config(prepare_config(copy.deepcopy(dict(value))))
+    except jsonschema.ValidationError as error:
+        where = ".".join(str(part) for part in error.absolute_path) or "the file"
+        raise ConfigError(f"{origin}: {where}: {error.message} (says Ray's launcher).") from None
+    except click.ClickException as error:
+        text = " ".join([said.getvalue(), error.format_message()])
+        raise ConfigError(
+            f"{origin}: Ray's launcher refuses it: {' '.join(text.split())}"
+        ) from None
+    except (
+        AssertionError,
+        AttributeError,
+        KeyError,
+        NotImplementedError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as error:
+        # Ray takes much for granted, such as the type of what it has not looked at yet.
+        text = f"{type(error).__name__}: {error}"
+        raise ConfigError(f"{origin}: Ray's launcher cannot read it ({text}).") from None
+
+
+@contextlib.contextmanager
+def _quiet(name: str) -> Any:
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
