@@ -1,0 +1,264 @@
+"""A rendered cluster gives what the study asks for, at every place, whatever the study asks."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from rendering import PAPER, ROOT, SETTINGS, STUDIES, read_text, rendered, study_text
+
+from mvkt_ray.cluster_files.fit import check_fit
+from mvkt_ray.cluster_files.instances import read_instances
+from mvkt_ray.cluster_files.needs import Need, needs_of
+from mvkt_ray.cluster_files.node_groups import NodeGroup
+from mvkt_ray.cluster_files.places import PLACES
+from mvkt_ray.config_file import read_study, study_from_mapping
+from mvkt_ray.errors import ClusterError, ConfigError
+
+CLOUDS = ["aws", "gcp", "azure"]
+GROWING = [place for place, row in PLACES.items() if row.machines != "nodes"]
+"""Places whose size follows from the study."""
+
+
+def holds_at_once(groups: Sequence[NodeGroup], need: Need) -> bool:
+    """Count by hand whether all workers of a need find a CPU and a GPU at the same time."""
+    room = 0
+    for group in groups:
+        if not group.has_labels(need.labels):
+            continue
+        wanted = need.workers.accelerator_type
+        if wanted is not None and wanted != group.accelerator_type:
+            continue
+        by_cpu = math.floor(group.cpus / need.workers.cpus_per_worker + 1e-9)
+        gpus = need.workers.gpus_per_worker
+        by_gpu = by_cpu
+        if 0 < gpus < 1:
+            by_gpu = int(group.gpus) * math.floor(1 / gpus + 1e-9)
+        elif gpus >= 1:
+            by_gpu = int(group.gpus // gpus)
+        room += min(by_cpu, by_gpu) * group.max_nodes
+    return room >= need.n_workers
+
+
+@pytest.mark.parametrize("study_file", STUDIES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("place", PLACES)
+def test_every_search_space_gets_a_cluster_that_holds_it(
+    place: str, study_file: Path, tmp_path: Path
+) -> None:
+    found = read_text(rendered(place, study_file), tmp_path)
+    study = read_study(study_file)
+    check_fit(study.resources, found.groups, "rendered")
+    if place in GROWING:
+        assert all(holds_at_once(found.groups, need) for need in needs_of(study))
+
+
+workers = st.fixed_dictionaries(
+    {
+        "workers": st.sampled_from([1, 1, 2, 4, [1, 4], 8]),
+        "cpus_per_worker": st.sampled_from([0.5, 1, 1.5, 3, 4, 12, 31, 250]),
+        "gpus_per_worker": st.sampled_from([0, 0, 1, 2, 8]),
+    }
+)
+on_gpus = st.fixed_dictionaries(
+    {
+        "cpus_per_worker": st.sampled_from([0.25, 1, 4]),
+        "gpus_per_worker": st.sampled_from([0.1, 0.25, 1 / 3, 0.5, 1]),
+        "accelerator_type": st.sampled_from([None, "T4", "L4", "A100", "H100"]),
+    }
+)
+any_resources = st.fixed_dictionaries(
+    {"trial": workers | on_gpus, "teacher": workers | on_gpus},
+    optional={
+        "max_concurrent_trials": st.integers(1, 40),
+        "ingest": st.sampled_from(
+            [
+                {"cpus_per_task": 2},
+                {"node_labels": {"ray.io/node-group": "readers"}},
+                {"node_labels": {"zone": "near-the-bucket"}},
+            ]
+        ),
+    },
+)
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(place=st.sampled_from(GROWING), resources=any_resources)
+def test_a_rendered_cluster_always_holds_what_the_study_asks(
+    place: str, resources: dict[str, Any], tmp_path: Path
+) -> None:
+    study_file = tmp_path / "study.yaml"
+    study_file.write_text(study_text(**resources))
+    needs = needs_of(read_study(study_file))
+    # Pods are cut to whatever size is asked for; clouds have their list of machines.
+    if place in CLOUDS and not all(is_for_rent(place, need) for need in needs):
+        with pytest.raises(ConfigError, match=r"resources\.t"):
+            rendered(place, study_file)
+        return
+    text = rendered(place, study_file)
+    groups = read_text(text, tmp_path).groups
+    for need in needs:
+        assert holds_at_once(groups, need), need
+    head = next(group for group in groups if group.is_head)
+    assert head.cpus == head.gpus == 0, "trials must not land beside the driver"
+
+
+def is_for_rent(place: str, need: Need) -> bool:
+    """Whether any machine of the table holds one worker, read from the table itself."""
+    wanted = need.workers
+    return any(
+        machine.cpus >= wanted.cpus_per_worker
+        and machine.gpus >= wanted.gpus_per_worker
+        and bool(machine.gpus) == bool(wanted.gpus_per_worker)
+        and wanted.accelerator_type in (None, machine.accelerator_type)
+        and (machine.memory_gib or 0) >= 5
+        for machine in read_instances(ROOT / "cluster" / "instances.csv", place).values()
+    )
+
+
+@pytest.mark.parametrize("place", CLOUDS)
+def test_the_cheapest_machine_that_fits_is_rented(place: str, tmp_path: Path) -> None:
+    groups = {group.name: group for group in read_text(rendered(place), tmp_path).groups}
+    machines = read_instances(ROOT / "cluster" / "instances.csv", place)
+    study = read_study(PAPER)
+    prices = [
+        machine.price_per_hour
+        for machine in machines.values()
+        if machine.gpus == 1 and machine.cpus >= study.resources.trial.cpus_per_worker
+    ]
+    assert groups["gpu"].price_per_hour == min(price for price in prices if price)
+
+
+def test_teacher_and_trials_on_different_gpus_get_two_groups(tmp_path: Path) -> None:
+    study_file = tmp_path / "study.yaml"
+    study_file.write_text(
+        study_text(
+            trial={"gpus_per_worker": 0.25, "accelerator_type": "T4"},
+            teacher={"workers": 8, "gpus_per_worker": 1, "accelerator_type": "A100"},
+        )
+    )
+    groups = {g.name: g for g in read_text(rendered("aws", study_file), tmp_path).groups}
+    assert groups["gpu-trial"].accelerator_type == "T4"
+    assert groups["gpu-teacher"].accelerator_type == "A100"
+    assert groups["gpu-teacher"].max_nodes * groups["gpu-teacher"].gpus >= 8
+
+
+@pytest.mark.parametrize("place", CLOUDS)
+def test_the_prices_in_the_file_are_those_of_a_study_file(place: str, tmp_path: Path) -> None:
+    text = rendered(place)
+    cost = yaml.safe_load(text)["metadata"]
+    study = study_from_mapping({"name": "priced", "resources": {"cost": cost}}, "here")
+    groups = read_text(text, tmp_path).groups
+    assert set(study.resources.cost.node_types) == {group.name for group in groups}
+    for group in groups:
+        assert study.resources.cost.node_types[group.name].price_per_hour == group.price_per_hour
+
+
+@pytest.mark.parametrize("place", CLOUDS)
+def test_workers_are_spot_machines_unless_told_otherwise_and_the_head_never(place: str) -> None:
+    words = {"aws": "MarketType: spot", "gcp": "SPOT", "azure": "priority: Spot"}[place]
+    spot, on_demand = rendered(place), rendered(place, spot="no")
+    assert words in spot
+    assert words not in on_demand
+    head = yaml.safe_load(spot)["available_node_types"]["head"]
+    assert "spot" not in str(head).lower()
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_the_token_is_asked_for_and_is_not_in_the_file(place: str) -> None:
+    text = rendered(place)
+    assert "RAY_AUTH_MODE=token" in text
+    assert "auth_token" in text or "mode: token" in text
+
+
+@given(value=st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), max_size=30))
+def test_a_value_never_becomes_yaml(value: str) -> None:
+    text = rendered("aws", region=value)
+    assert yaml.safe_load(text)["provider"]["region"] == value
+
+
+def test_the_same_line_gives_the_same_file() -> None:
+    assert rendered("kuberay-job") == rendered("kuberay-job")
+
+
+def test_a_study_that_stands_on_another_is_sent_whole(tmp_path: Path) -> None:
+    (tmp_path / "below.yaml").write_text(study_text(trial={"cpus_per_worker": 2}))
+    study_file = tmp_path / "study.yaml"
+    study_file.write_text("base: below.yaml\nname: above\n")
+    documents = list(yaml.safe_load_all(rendered("kuberay-job", study_file)))
+    (config_map,) = [doc for doc in documents if doc["kind"] == "ConfigMap"]
+    (tmp_path / "sent.yaml").write_text(config_map["data"]["study.yaml"])
+    assert read_study(tmp_path / "sent.yaml") == read_study(study_file)
+
+
+@pytest.mark.parametrize(
+    ("place", "more", "words"),
+    [
+        ("aws", {"regin": "x"}, ["regin", "did you mean 'region'"]),
+        ("aws", {"image": ""}, ["--set image=", "Dockerfile"]),
+        ("gcp", {"project_id": " "}, ["--set project_id="]),
+        ("azure", {"subscription_id": ""}, ["--set subscription_id="]),
+        ("aws", {"out": ""}, ["--set out="]),
+        ("aws", {"data": ""}, ["--set data=", "ptbxl"]),
+        ("aws", {"out": "/home/me/runs"}, ["/home/me/runs", "s3://"]),
+        ("gcp", {"out": "s3://bucket/runs"}, ["s3://bucket/runs", "gs://"]),
+        ("kuberay-job", {"out": "/runs"}, ["/runs", "pvc"]),
+        ("kuberay-job", {"out": "/runs", "pvc": "v"}, ["/runs", "/mnt/mvkt"]),
+        ("aws", {"gpu_instance": "g5.huge"}, ["g5.huge", "g5.xlarge", "--instances"]),
+        ("aws", {"gpu_instance": "m6i.large"}, ["m6i.large", "0 GPUs"]),
+        ("aws", {"max_gpu_nodes": "many"}, ["many", "whole number"]),
+        ("aws", {"spot": "maybe"}, ["maybe", "yes or no"]),
+        ("aws", {"name": "My Cluster"}, ["My Cluster", "lower-case"]),
+        ("aws", {"region": "a\nb"}, ["region", "line break"]),
+        ("on-premise", {"venv": "~/a b"}, ["~/a b", "spaces"]),
+        ("on-premise", {"cpus_per_node": "2"}, ["resources.teacher", "4 CPUs", "2 CPUs"]),
+        ("aws", {"max_gpu_nodes": "0"}, ["resources.teacher", "0 nodes"]),
+        ("kuberay-job", {"gpus_per_pod": "0"}, ["resources.teacher", "kuberay-job"]),
+    ],
+)
+def test_what_cannot_be_rendered_is_said_in_one_paragraph(
+    place: str, more: dict[str, str], words: list[str]
+) -> None:
+    with pytest.raises((ConfigError, ClusterError)) as refused:
+        rendered(place, **more)
+    for word in words:
+        assert word in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("trial", "words"),
+    [
+        ({"gpus_per_worker": 1, "accelerator_type": "A10"}, ["'A10'", "A10G", "no machine"]),
+        ({"cpus_per_worker": 4000}, ["resources.trial", "4000 CPUs", "64 CPUs"]),
+        ({"gpus_per_worker": 16}, ["resources.trial", "16 GPUs", "8 GPUs"]),
+    ],
+)
+def test_a_worker_that_no_machine_holds_is_refused(
+    trial: dict[str, Any], words: list[str], tmp_path: Path
+) -> None:
+    study_file = tmp_path / "study.yaml"
+    study_file.write_text(study_text(trial=trial))
+    with pytest.raises(ConfigError) as refused:
+        rendered("aws", study_file)
+    for word in words:
+        assert word in str(refused.value)
+
+
+def test_an_own_table_of_machines_is_used(tmp_path: Path) -> None:
+    from mvkt_ray.cluster_files.render import RenderRequest, render
+
+    header = (ROOT / "cluster" / "instances.csv").read_text().splitlines()[3]
+    table = tmp_path / "ours.csv"
+    table.write_text(f"{header}\naws,ours.cpu,64,256,0,,1.0\naws,ours.gpu,64,256,8,B200,9.0\n")
+    request = RenderRequest(place="aws", study_file=PAPER, given=SETTINGS["aws"], instances=table)
+    text = render(read_study(PAPER), request)
+    assert "ours.gpu" in text
+    assert f"--instances {table}" in text
+    table.write_text(f"{header}\naws,ours.cpu,many,256,0,,1.0\n")
+    with pytest.raises(ConfigError, match=r"ours\.cpu"):
+        render(read_study(PAPER), request)
