@@ -225,7 +225,7 @@ def test_what_cannot_be_rendered_is_said_in_one_paragraph(
     place: str, more: dict[str, str], words: list[str]
 ) -> None:
     with pytest.raises((ConfigError, ClusterError)) as refused:
-        rendered(place, **more)
+        rendered(place, PAPER, **more)
     for word in words:
         assert word in str(refused.value)
 

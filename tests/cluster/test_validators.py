@@ -19,7 +19,7 @@ from ray.autoscaler._private.kuberay.autoscaling_config import (
     _derive_autoscaling_config_from_ray_cr,
 )
 from ray.autoscaler._private.util import prepare_config, validate_config
-from rendering import ROOT, STUDIES, read_text, rendered
+from rendering import PAPER, ROOT, STUDIES, read_text, rendered
 
 LAUNCHERS = ["aws", "gcp", "azure", "on-premise"]
 KUBERAY = ["kuberay-job", "kuberay-cluster"]
@@ -118,7 +118,7 @@ def test_the_strict_schema_sees_a_wrong_field_deep_inside(strict_schemas: dict[s
 @pytest.mark.parametrize("place", KUBERAY)
 def test_kuberays_schema_accepts_the_file(place: str, strict_schemas: dict[str, Any]) -> None:
     texts = [rendered(place, study_file) for study_file in STUDIES]
-    texts.append(rendered(place, **EVERYTHING))
+    texts.append(rendered(place, PAPER, **EVERYTHING))
     for text in texts:
         document = ray_document(text)
         problems = strict_schemas[document["kind"]].iter_errors(document)
@@ -130,7 +130,7 @@ def test_kuberays_schema_accepts_the_file(place: str, strict_schemas: dict[str, 
 def test_rays_autoscaler_sees_the_groups_that_check_sees(
     place: str, more: dict[str, str], tmp_path: Path
 ) -> None:
-    text = rendered(place, **more)
+    text = rendered(place, PAPER, **more)
     document = ray_document(text)
     spec = document["spec"].get("rayClusterSpec", document["spec"])
     config = _derive_autoscaling_config_from_ray_cr(
@@ -149,7 +149,7 @@ def test_rays_autoscaler_sees_the_groups_that_check_sees(
 
 @pytest.mark.parametrize("place", KUBERAY)
 def test_what_may_be_asked_for_is_in_the_manifest(place: str) -> None:
-    text = rendered(place, **EVERYTHING)
+    text = rendered(place, PAPER, **EVERYTHING)
     documents = list(yaml.safe_load_all(text))
     document = ray_document(text)
     assert document["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "hearts"
