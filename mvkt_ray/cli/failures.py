@@ -1,6 +1,6 @@
 """How the command line ends: exit codes, a paragraph for a wrong input, a traceback for a defect.
 
-0 done, 1 failed, 2 wrong input, 130 interrupted.
+0 done, 1 failed, 2 wrong input, 130 interrupted, by SIGINT (Ctrl-C) or SIGTERM.
 """
 
 import os
@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.text import Text
 from typer.core import TyperGroup
 
+from mvkt_ray.cli.stopping import stopping_cleanly
 from mvkt_ray.errors import MvktError, TrialError
 
 EXIT_FAILED = 1
@@ -41,7 +42,8 @@ class MvktGroup(TyperGroup):
         """Run the verb and report what it raised."""
         debug = bool(ctx.params.get("debug"))
         try:
-            return super().invoke(ctx)
+            with stopping_cleanly():
+                return super().invoke(ctx)
         except (typer.Exit, typer.Abort, typer.TyperException):
             raise
         except MvktError as error:

@@ -22,6 +22,7 @@ from mvkt_ray.on_ray.environment import (
     WORKERS,
     environment,
     own_directory,
+    own_sigterm,
     own_token,
     quiet_ray,
 )
@@ -154,11 +155,13 @@ def connected(address: str | None, *, n_cpus: int | None = None) -> Generator[No
             directory = stack.enter_context(own_directory())
             stack.enter_context(own_token(directory))
             stack.callback(ray.shutdown)
-            _start(directory, n_cpus)
+            with own_sigterm():
+                _start(directory, n_cpus)
         else:
             found = stack.enter_context(admitted(address))
             stack.callback(ray.shutdown)
-            _attach(found)
+            with own_sigterm():
+                _attach(found)
         yield
 
 

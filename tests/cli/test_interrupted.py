@@ -1,6 +1,7 @@
-"""Ctrl-C at any stage: exit code 130, nothing lost, and the printed line really goes on."""
+"""Told to stop at any stage: exit code 130, nothing lost, and the printed line really goes on."""
 
 import shlex
+import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,25 +15,30 @@ N_TRIALS = 4
 PREFIX = "Interrupted; the state is kept. Go on with: mvkt "
 
 
-class CtrlC:
-    """Lets a function run some times, then presses Ctrl-C once."""
+class Stop:
+    """Lets a function run some times, then tells the process to stop, once."""
 
-    def __init__(self, function: Callable[..., Any], after: int = 0) -> None:
-        self.function, self.left = function, after
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        after: int = 0,
+        number: signal.Signals = signal.SIGTERM,
+    ) -> None:
+        self.function, self.left, self.number = function, after, number
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         self.left -= 1
         if self.left == -1:
-            raise KeyboardInterrupt
+            signal.raise_signal(self.number)
         return self.function(*args, **options)
 
 
 PLACES = {
-    "while shards are built": (ingest_module, "build_shard", 0),
-    "when the teacher reports": (in_process, "train_teacher", 0),
-    "while knowledge is computed": (stages, "write_knowledge", 0),
-    "at the first trial": (in_process.InProcess, "_run", 0),
-    "at the third trial": (in_process.InProcess, "_run", 2),
+    "while shards are built": (ingest_module, "build_shard", 0, signal.SIGTERM),
+    "when the teacher reports": (in_process, "train_teacher", 0, signal.SIGINT),
+    "while knowledge is computed": (stages, "write_knowledge", 0, signal.SIGTERM),
+    "at the first trial": (in_process.InProcess, "_run", 0, signal.SIGINT),
+    "at the third trial": (in_process.InProcess, "_run", 2, signal.SIGTERM),
 }
 
 
@@ -44,14 +50,14 @@ def test_the_printed_line_goes_on_to_the_same_trials(
     monkeypatch: pytest.MonkeyPatch,
     place: str,
 ) -> None:
-    owner, name, after = PLACES[place]
+    owner, name, after, number = PLACES[place]
     out = tmp_path / "a study"
     study = study_file({"data": {"source_options": {"n_recordings": 100, "duration_s": 3}}})
     line = ("search", study, "--out", out, "--in-process", "--max-trials", N_TRIALS)
     with monkeypatch.context() as patch:
         original = getattr(owner, name)
-        ctrl_c = CtrlC(original, after)
-        patch.setattr(owner, name, lambda *args, **options: ctrl_c(*args, **options))
+        stop = Stop(original, after, number)
+        patch.setattr(owner, name, lambda *args, **options: stop(*args, **options))
         done = mvkt(*line)
     assert done.exit_code == 130
     (hint,) = [text for text in done.stderr.splitlines() if text.startswith(PREFIX)]
@@ -68,7 +74,7 @@ def test_without_resume_what_was_begun_is_not_touched(
     out = tmp_path / "study"
     line = ("search", home / "tiny.yaml", "--out", out, "--in-process")
     with monkeypatch.context() as patch:
-        patch.setattr(ingest_module, "build_shard", CtrlC(len))
+        patch.setattr(ingest_module, "build_shard", Stop(len))
         assert mvkt(*line).exit_code == 130
     mvkt(*line).expect_wrong_input(str(out), "--resume")
 
@@ -80,8 +86,8 @@ def test_ingest_goes_on_with_the_shards_that_are_built(
     options = ("--option", "n_recordings=40", "--option", "duration_s=3", "--rows-per-shard", 10)
     line = ("ingest", "synthetic", "-", out, "--in-process", *options)
     with monkeypatch.context() as patch:
-        ctrl_c = CtrlC(ingest_module.build_shard, after=2)
-        patch.setattr(ingest_module, "build_shard", lambda *args: ctrl_c(*args))
+        stop = Stop(ingest_module.build_shard, after=2)
+        patch.setattr(ingest_module, "build_shard", lambda *args: stop(*args))
         done = mvkt(*line)
     assert done.exit_code == 130
     assert not out.exists()
