@@ -5,17 +5,31 @@ from collections.abc import Callable
 import typer
 
 from mvkt_ray.cli.cluster.check import check_verb
+from mvkt_ray.cli.cluster.logs import logs_verb
 from mvkt_ray.cli.cluster.render import render_verb
+from mvkt_ray.cli.cluster.start import start_verb
+from mvkt_ray.cli.cluster.status import status_verb
+from mvkt_ray.cli.cluster.stop import stop_verb
+from mvkt_ray.cli.cluster.submit import submit_verb
 
 CLUSTER_VERBS: dict[str, Callable[..., None]] = {
     "render": render_verb,
     "check": check_verb,
+    "start": start_verb,
+    "submit": submit_verb,
+    "status": status_verb,
+    "logs": logs_verb,
+    "stop": stop_verb,
 }
 """Every word after `mvkt cluster`, in the order of the help."""
+
+PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
+"""What `submit` does not know is for the search that it sends."""
 
 cluster_app = typer.Typer(
     no_args_is_help=True,
     help="Write, check and start clusters; submit studies to them and follow them.",
 )
 for _name, _verb in CLUSTER_VERBS.items():
-    cluster_app.command(_name)(_verb)
+    _settings = PASS_ON if _verb is submit_verb else None
+    cluster_app.command(_name, context_settings=_settings)(_verb)

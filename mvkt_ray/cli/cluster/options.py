@@ -1,0 +1,23 @@
+"""Flags that several verbs of `mvkt cluster` share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+TokenFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Holds the cluster's token; by default what RAY_AUTH_TOKEN_PATH names, or "
+        "~/.ray/auth_token.",
+    ),
+]
+
+ClusterUrl = Annotated[
+    str,
+    typer.Option(
+        "--address", metavar="URL", help="Dashboard of the cluster's head, http://HOST:8265."
+    ),
+]
+JobName = Annotated[str, typer.Argument(metavar="JOB", help="A name that `submit` has said.")]

@@ -1,0 +1,115 @@
+"""`mvkt cluster status`: the jobs and nodes of a cluster, or one job and the study in it."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import RenderableType
+from rich.text import Text
+
+from mvkt_ray.cli.cluster.options import ClusterUrl, TokenFile
+from mvkt_ray.cli.console import Output, duration, facts, grid, heading
+from mvkt_ray.cli.options import Json
+
+if TYPE_CHECKING:
+    from mvkt_ray.cli.study_state import StudyState
+    from mvkt_ray.on_ray.cluster_view import ClusterView
+    from mvkt_ray.on_ray.jobs import Job, Jobs
+
+JOBS_SHOWN = 20
+
+
+def status_verb(
+    address: ClusterUrl,
+    job: Annotated[
+        str | None, typer.Argument(metavar="[JOB]", help="One job and how far its study is.")
+    ] = None,
+    token_file: TokenFile = None,
+    as_json: Json = False,
+) -> None:
+    """Show the jobs and nodes of a cluster and what keeps it from growing; or one job.
+
+    Example: mvkt cluster status --address http://HEAD:8265
+    """
+    from mvkt_ray.on_ray.cluster_view import look_at_cluster
+    from mvkt_ray.on_ray.jobs import open_jobs
+
+    output = Output.open(as_json=as_json)
+    with open_jobs(address, token_file) as jobs:
+        if job is not None:
+            _answer_job(output, jobs.find(job))
+            return
+        _answer_cluster(output, jobs, look_at_cluster(jobs))
+
+
+def _answer_cluster(output: Output, jobs: "Jobs", view: "ClusterView") -> None:
+    all_jobs = jobs.all()
+    shown: list[RenderableType] = [heading(f"Cluster at {jobs.url}"), _node_table(view)]
+    shown += [Text(problem, "red") for problem in view.problems]
+    shown += [heading("Jobs"), _job_table(all_jobs)] if all_jobs else ["No job was sent to it."]
+    output.answer({**asdict(view), "jobs": [asdict(each) for each in all_jobs]}, shown)
+
+
+def _node_table(view: "ClusterView") -> RenderableType:
+    table = grid(["node", "host", "is", "CPUs", "GPUs", "since"], right=["CPUs", "GPUs"])
+    for node in view.nodes:
+        role = "head" if node.is_head else "node"
+        since = duration(max(0.0, time.time() - node.started_at))
+        table.add_row(node.node_id[:8], node.host, role, f"{node.cpus:g}", f"{node.gpus:g}", since)
+    return table
+
+
+def _job_table(jobs: "Sequence[Job]") -> RenderableType:
+    table = grid(["job", "state", "started", "took", "results"], right=["took"])
+    for job in jobs[-JOBS_SHOWN:]:
+        table.add_row(job.job_id, job.state.lower(), *_times(job), job.notes.get("out", ""))
+    return table
+
+
+def _times(job: "Job") -> tuple[str, str]:
+    if job.started_at is None:
+        return "", ""
+    started = time.strftime("%Y-%m-%d %H:%M", time.localtime(job.started_at))
+    return started, duration(max(0.0, (job.ended_at or time.time()) - job.started_at))
+
+
+def _answer_job(output: Output, job: "Job") -> None:
+    started, took = _times(job)
+    rows: dict[str, object] = {
+        "job": job.job_id,
+        "state": job.state.lower() + ("" if job.exit_code is None else f", exit {job.exit_code}"),
+        "started": f"{started}, {took}" if started else "not yet",
+        "command": job.command.removeprefix("exec "),
+    }
+    if job.message and job.state in ("PENDING", "FAILED"):
+        rows["message"] = job.message
+    value: dict[str, Any] = asdict(job)
+    shown: list[RenderableType] = [facts(rows)]
+    out = job.notes.get("out")
+    state = _study_state(out)
+    if state is not None:
+        value["study"], shown = state[0], [*shown, state[1]]
+    elif out is not None:
+        shown.append(f"How far its study is: mvkt status {out}, where that can be read.")
+    output.answer(value, shown)
+
+
+def _study_state(out: str | None) -> "tuple[dict[str, Any], RenderableType] | None":
+    """Look at the study of a job, when its folder can be read from here."""
+    from mvkt_ray.cli.live_table import condition_table
+    from mvkt_ray.cli.study_state import look_at, state_as_value
+    from mvkt_ray.errors import MvktError
+    from mvkt_ray.location import Location
+    from mvkt_ray.search.pipeline import open_study
+    from mvkt_ray.search.study_folder import StudyFolder
+
+    if out is None:
+        return None
+    try:
+        config, study = open_study(StudyFolder(Location.parse(out)))
+    except MvktError:
+        return None
+    state: StudyState = look_at(study, config.student.epochs)
+    return state_as_value(config.name, state), condition_table(state)

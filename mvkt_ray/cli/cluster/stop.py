@@ -1,0 +1,64 @@
+"""`mvkt cluster stop`: end a job cleanly, or what `mvkt cluster start` has started here."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mvkt_ray.cli.cluster.options import TokenFile
+from mvkt_ray.cli.console import Output
+from mvkt_ray.cli.options import Json, Quiet
+from mvkt_ray.errors import ConfigError
+
+
+def stop_verb(
+    job: Annotated[
+        str | None, typer.Argument(metavar="[JOB]", help="A job; none: the nodes started here.")
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Dashboard of the job's head, http://HOST:8265."),
+    ] = None,
+    token_file: TokenFile = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Stop a job as Ctrl-C would; or end the nodes that `mvkt cluster start` has started here.
+
+    A stopped search keeps its state and goes on with --resume. No other Ray is touched.
+    """
+    output = Output.open(as_json=as_json, quiet=quiet)
+    if (job is None) != (address is None):
+        raise ConfigError(
+            "A job is stopped by its name and the --address of its cluster together. Without both, "
+            "the nodes that were started on this machine are stopped."
+        )
+    if job is not None and address is not None:
+        _stop_job(output, job, address, token_file)
+    else:
+        _stop_nodes(output)
+
+
+def _stop_job(output: Output, job_id: str, address: str, token_file: Path | None) -> None:
+    from mvkt_ray.cli.cluster.follow import how_it_ended
+    from mvkt_ray.on_ray.jobs import open_jobs, wait_until_it_ended
+
+    with open_jobs(address, token_file) as jobs:
+        was_running = jobs.stop(job_id)
+        with output.waiting(f"waiting for {job_id} to keep its state"):
+            job = wait_until_it_ended(jobs, job_id)
+    if not was_running:
+        output.say("it had ended already")
+    output.answer({"job": job_id, "state": job.state}, [how_it_ended(job)])
+
+
+def _stop_nodes(output: Output) -> None:
+    from mvkt_ray.on_ray.local_nodes import local_nodes, stop_node
+
+    stopped: dict[str, int] = {}
+    for node in local_nodes():
+        kind = "head" if node.is_head else "node"
+        with output.waiting(f"stopping the {kind} of the cluster at {node.address}"):
+            stopped[node.name] = stop_node(node)
+    what = f"{len(stopped)} stopped" if stopped else "nothing was started here"
+    output.answer({"stopped": stopped}, [what])

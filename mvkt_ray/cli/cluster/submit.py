@@ -1,0 +1,120 @@
+"""`mvkt cluster submit`: a search that runs beside the head of a cluster, followed from here."""
+
+import dataclasses
+import os
+import re
+import shlex
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mvkt_ray.cli.cluster.follow import follow
+from mvkt_ray.cli.cluster.options import ClusterUrl, TokenFile
+from mvkt_ray.cli.cluster.search_line import STUDY_FILE, SearchLine, read_search_line
+from mvkt_ray.cli.console import Output
+from mvkt_ray.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mvkt_ray.config import StudyConfig
+
+TASK_FILE = "task.yaml"
+
+
+def submit_verb(
+    context: typer.Context,
+    address: ClusterUrl,
+    token_file: TokenFile = None,
+    env: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY[=VALUE]",
+            help="Variable for the job and its workers; without a value that of here. Repeatable.",
+        ),
+    ] = None,
+    requirements: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Let every node install these packages for the job."),
+    ] = None,
+    follow_log: Annotated[
+        bool, typer.Option("--follow/--detach", help="Show the log until the job ends, or not.")
+    ] = True,
+) -> None:
+    """Send a search to a cluster and follow it; takes the study and all flags of `mvkt search`.
+
+    Ctrl-C only detaches. The job's exit code becomes that of this command.
+    Example: mvkt cluster submit STUDY.yaml --address http://HEAD:8265 --data URI --out URI
+    """
+    from mvkt_ray.on_ray.jobs import JobRequest, open_jobs
+
+    output = Output.open()
+    line = read_search_line(context.args)
+    variables = _variables(env or [])
+    if requirements is not None and not requirements.is_file():
+        raise ConfigError(f"--requirements {requirements} is no file. Give a list of packages.")
+    with tempfile.TemporaryDirectory(prefix="mvkt-submit-") as name:
+        study = _fill(Path(name), line)
+        words = ["mvkt", "search", *line.words, "--address", "auto"]
+        job_id = f"{_slug(study)}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
+        request = JobRequest(
+            job_id=job_id,
+            # In place of the shell, so that a stop reaches the search and nothing else.
+            entrypoint=f"exec {shlex.join(words)}",
+            folder=Path(name),
+            variables=variables,
+            requirements=requirements,
+            notes={"study": study, "out": line.out},
+        )
+        with open_jobs(address, token_file) as jobs:
+            jobs.submit(request)
+            output.say(f"submitted {job_id} to {jobs.url}")
+            if follow_log:
+                output.say("Ctrl-C detaches; the job goes on")
+                follow(output, jobs, job_id, token_file)
+                return
+            output.answer({"job": job_id}, [])
+
+
+def _fill(folder: Path, line: SearchLine) -> str:
+    """Write what the job needs beside the package; return the name of the study."""
+    from mvkt_ray.config_file import read_study, write_study
+
+    if line.study is None:
+        return line.out.rstrip("/").rsplit("/", 1)[-1]
+    config = read_study(line.study)
+    (folder / STUDY_FILE).write_text(write_study(_with_own_task(folder, config)))
+    return config.name
+
+
+def _with_own_task(folder: Path, config: "StudyConfig") -> "StudyConfig":
+    task = Path(config.data.task)
+    if task.suffix not in (".yaml", ".yml"):
+        return config
+    try:
+        shutil.copyfile(task, folder / TASK_FILE)
+    except OSError as error:
+        raise ConfigError(
+            f"data.task: {config.data.task!r} cannot be read ({error.strerror}). Give the name of "
+            "a task, or the path of a YAML file from where you are."
+        ) from None
+    return dataclasses.replace(config, data=dataclasses.replace(config.data, task=TASK_FILE))
+
+
+def _variables(pairs: Sequence[str]) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals and key not in os.environ:
+            raise ConfigError(
+                f"--env {key}: there is no such variable here. Write --env {key}=VALUE, or set it."
+            )
+        values[key] = value if equals else os.environ[key]
+    return values
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "study"

@@ -1,0 +1,88 @@
+"""A cluster as its dashboard tells of it: nodes, and what keeps it from getting more of them."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from mvkt_ray.on_ray.cluster import MOST_CLOCK_SKEW_S
+from mvkt_ray.on_ray.jobs import Jobs
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ViewedNode:
+    """A living node."""
+
+    node_id: str
+    host: str
+    is_head: bool
+    cpus: float
+    gpus: float
+    started_at: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClusterView:
+    """What a cluster consists of at one moment."""
+
+    nodes: tuple[ViewedNode, ...]
+    problems: tuple[str, ...]
+    """Nodes that cannot be had and why, nodes that failed, clocks that differ."""
+
+
+def look_at_cluster(jobs: Jobs) -> ClusterView:
+    """Ask the dashboard.
+
+    Raises:
+        ClusterError: It does not answer.
+    """
+    listed = jobs.ask("/api/v0/nodes?detail=1&limit=10000")["data"]["result"]["result"]
+    nodes = [
+        ViewedNode(
+            node_id=node["node_id"],
+            host=node["node_name"] or node["node_ip"],
+            is_head=node["is_head_node"],
+            cpus=node["resources_total"].get("CPU", 0.0),
+            gpus=node["resources_total"].get("GPU", 0.0),
+            started_at=node["start_time_ms"] / 1000,
+        )
+        for node in listed
+        if node["state"] == "ALIVE"
+    ]
+    asked_at = time.time()
+    summary = jobs.ask("/nodes?view=summary")["data"]["summary"]
+    clocks = {each["hostname"]: each["now"] for each in summary if each.get("now")}
+    status = jobs.ask("/api/cluster_status")["data"]
+    return ClusterView(
+        nodes=tuple(sorted(nodes, key=lambda node: (not node.is_head, node.started_at))),
+        problems=(*growth_problems(status), *_clock_problems(clocks, asked_at)),
+    )
+
+
+def growth_problems(status: dict[str, Any]) -> list[str]:
+    """Say what an autoscaler could not do: launches that were refused, and nodes that failed.
+
+    Args:
+        status: `data` of the dashboard's `/api/cluster_status`.
+    """
+    problems: list[str] = []
+    if status.get("autoscalingError"):
+        problems.append(f"The autoscaler has failed: {status['autoscalingError']}")
+    report = (status.get("clusterStatus") or {}).get("autoscalerReport") or {}
+    summary = report.get("nodeAvailabilitySummary") or {}
+    for each in (summary.get("nodeAvailabilities") or {}).values():
+        why = each.get("unavailableNodeInformation") or {}
+        if not each.get("isAvailable", True):
+            reason = f"{why.get('category', '')}: {why.get('description', '')}".strip(": ")
+            problems.append(f"No {each['nodeType']} nodes can be had ({reason}).")
+    for ip, node_type in report.get("failedNodes") or []:
+        problems.append(f"A {node_type} node has failed ({ip}).")
+    return problems
+
+
+def _clock_problems(clocks: dict[str, float], asked_at: float) -> list[str]:
+    # A node tells its time every few seconds, so this is coarse; the start of a search is exact.
+    return [
+        f"The clock of {host} differs from the one here by about {abs(now - asked_at):.0f} s."
+        for host, now in clocks.items()
+        if abs(now - asked_at) > MOST_CLOCK_SKEW_S
+    ]

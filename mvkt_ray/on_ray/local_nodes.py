@@ -1,0 +1,306 @@
+"""Nodes of clusters on this machine: started by `ray start`, written down, and ended by process id.
+
+Ray's own `ray stop` ends every Ray of a machine, whoever started it. Here each node has a directory
+of its own, and its processes carry its name in their environment, so that two nodes on one machine
+do not meet and one can be ended without the other.
+
+Writes: `mvkt-node-*/node.json` in the temporary directory, and what Ray writes beside it.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+from ray._private import services
+
+from mvkt_ray import __version__
+from mvkt_ray.errors import ClusterError
+from mvkt_ray.on_ray.environment import LONGEST_DIRECTORY, WORKERS
+from mvkt_ray.on_ray.tokens import MODE, PATH, VALUE
+
+PREFIX = "mvkt-node-"
+MARK = "MVKT_RAY_NODE"
+"""Environment variable that every process of a node inherits; its value is the node's name."""
+
+SAFE_LABEL = "mvkt-ray/safe"
+"""On nodes that stay: the processes that drive trials may run there."""
+
+DRIVER_RESOURCE = "mvkt_driver"
+DRIVERS_PER_NODE = 1000
+
+VERSION_LABEL = "mvkt-ray/version"
+
+ENDS_WITHIN_S = 20.0
+"""For processes of a node after SIGTERM; then they are killed."""
+
+N_SERVICES = 6
+FEWEST_WORKER_PORTS = 20
+
+ESSENTIAL = frozenset({"gcs_server", "raylet"})
+"""Without these a node is none."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NodeRequest:
+    """What kind of node is to start."""
+
+    node_ip: str
+    token: Path
+    node_ports: tuple[int, int]
+    """First and last of the ports for services and workers of the node; both belong to it."""
+    join: str | None = None
+    """`host:port` of the head; None starts a head."""
+    port: int = 6379
+    dashboard_port: int = 8265
+    dashboard_host: str = "0.0.0.0"
+    client_port: int = 10001
+    cpus: int | None = None
+    gpus: int | None = None
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    resources: Mapping[str, float] = field(default_factory=dict[str, float])
+
+    @property
+    def is_head(self) -> bool:
+        """Whether it starts a cluster rather than joins one."""
+        return self.join is None
+
+    @property
+    def address(self) -> str:
+        """`host:port` of the head."""
+        return self.join or f"{self.node_ip}:{self.port}"
+
+    @property
+    def worker_ports(self) -> tuple[int, int]:
+        """First and last of the ports for workers."""
+        return self.node_ports[0] + N_SERVICES, self.node_ports[1]
+
+    def listening(self) -> dict[str, int]:
+        """Return the flag of `ray start` and the port of everything that listens from the start."""
+        first = self.node_ports[0]
+        ports = {
+            "--node-manager-port": first,
+            "--object-manager-port": first + 1,
+            "--runtime-env-agent-port": first + 2,
+            "--dashboard-agent-listen-port": first + 3,
+            "--dashboard-agent-grpc-port": first + 4,
+            "--metrics-export-port": first + 5,
+        }
+        if self.is_head:
+            ports |= {
+                "--port": self.port,
+                "--dashboard-port": self.dashboard_port,
+                "--ray-client-server-port": self.client_port,
+            }
+        return ports
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LocalNode:
+    """A node on this machine, as it is written down."""
+
+    name: str
+    directory: str
+    is_head: bool
+    address: str
+    """`host:port` of the head of its cluster."""
+    dashboard: str | None
+    """`http://host:port`, of a head only."""
+    token: str
+    """Path of the file."""
+    started_at: float
+
+    def processes(self) -> list[psutil.Process]:
+        """Find all its living processes, workers and entry points of jobs included."""
+        found: dict[int, psutil.Process] = {}
+        for process in psutil.process_iter():
+            # Some processes of Ray write their title over their environment: they are children.
+            with contextlib.suppress(psutil.Error):
+                if process.environ().get(MARK) == self.name:
+                    family = (process, *process.children(recursive=True))
+                    found |= {each.pid: each for each in family}
+        found.pop(os.getpid(), None)
+        return list(found.values())
+
+
+def own_ip(toward: str | None) -> str:
+    """Return the address of this machine on the way to another (`host:port`), or to the world."""
+    return services.get_node_ip_address(toward) if toward else services.get_node_ip_address()
+
+
+def check_ports(request: NodeRequest) -> None:
+    """Raise when a port that the node is to listen on is taken, or the range is too small.
+
+    Raises:
+        ClusterError: Names the flags and the ports.
+    """
+    first, last = request.node_ports
+    if last - first + 1 < N_SERVICES + FEWEST_WORKER_PORTS:
+        raise ClusterError(
+            f"--node-ports {first}-{last} are {last - first + 1} ports: a node needs {N_SERVICES} "
+            f"for its services and at least {FEWEST_WORKER_PORTS} for workers, one for each "
+            "process. Write for example 20000-20999."
+        )
+    taken = [
+        f"{'--node-ports' if first <= port <= last else flag} {port}"
+        for flag, port in request.listening().items()
+        if not _is_free(port)
+    ]
+    if taken:
+        flags = ", ".join(taken).replace("--ray-client-server-port", "--client-port")
+        raise ClusterError(
+            f"Something listens already on ports that this node needs: {flags}. A head may run "
+            "here already (`mvkt cluster stop` ends what was started here); otherwise give other "
+            "ports with these flags."
+        )
+
+
+def start_node(request: NodeRequest) -> LocalNode:
+    """Start a node and wait until Ray says that it runs; its processes outlive this one.
+
+    Raises:
+        ClusterError: Ray does not start; nothing of it is left behind.
+    """
+    directory = Path(tempfile.mkdtemp(prefix=PREFIX, dir=_base()))
+    node = LocalNode(
+        name=directory.name,
+        directory=str(directory),
+        is_head=request.is_head,
+        address=request.address,
+        dashboard=f"http://{request.node_ip}:{request.dashboard_port}" if request.is_head else None,
+        token=str(request.token),
+        started_at=time.time(),
+    )
+    # First, so that whatever happens from here on `stop` finds the processes.
+    (directory / "node.json").write_text(json.dumps(asdict(node), indent=2))
+    log = directory / "start.log"
+    try:
+        # A file rather than a pipe, which processes that stay would keep open.
+        with log.open("w") as stream:
+            done = subprocess.run(
+                _ray_start(request, directory),
+                env=_environment(request, node.name),
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                cwd="/",
+                start_new_session=True,
+            )
+        if done.returncode:
+            raise ClusterError(
+                f"Ray does not start on this machine: {_reason(log.read_text())} Its log was "
+                f"written by `ray start` with exit code {done.returncode}."
+            )
+    except BaseException:
+        stop_node(node)
+        raise
+    return node
+
+
+def local_nodes() -> Iterator[LocalNode]:
+    """Yield every node that was started on this machine by this user and not stopped."""
+    for path in sorted(_base().glob(f"{PREFIX}*/node.json")):
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            if path.stat().st_uid == os.getuid():
+                yield LocalNode(**json.loads(path.read_text()))
+
+
+def stop_node(node: LocalNode) -> int:
+    """End the processes of a node, and remove its files; return how many processes there were."""
+    processes = node.processes()
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            process.terminate()
+    _, left = psutil.wait_procs(processes, timeout=ENDS_WITHIN_S)
+    # What was forked meanwhile is killed together with those that do not listen.
+    left = {process.pid: process for process in (*left, *node.processes())}
+    for process in left.values():
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(list(left.values()), timeout=ENDS_WITHIN_S)
+    shutil.rmtree(node.directory, ignore_errors=True)
+    return len(processes)
+
+
+def wait_for_end(node: LocalNode) -> str:
+    """Wait until a process ends without which the node is none, and return its name."""
+    names = {each: each.name() for each in node.processes() if each.name() in ESSENTIAL}
+    while names:
+        ended, _ = psutil.wait_procs(list(names), timeout=1)
+        if ended:
+            return names[ended[0]]
+    return "raylet"
+
+
+def _ray_start(request: NodeRequest, directory: Path) -> Sequence[str]:
+    labels = {VERSION_LABEL: __version__, **request.labels}
+    resources: dict[str, float] = {**request.resources}
+    if request.is_head:
+        labels = {SAFE_LABEL: "true", **labels}
+        resources = {DRIVER_RESOURCE: DRIVERS_PER_NODE, **resources}
+    flags: dict[str, Any] = {
+        **request.listening(),
+        "--node-ip-address": request.node_ip,
+        "--min-worker-port": request.worker_ports[0],
+        "--max-worker-port": request.worker_ports[1],
+        "--temp-dir": directory,
+        "--labels": ",".join(f"{name}={value}" for name, value in labels.items()),
+        "--resources": json.dumps(resources),
+    }
+    if request.is_head:
+        flags["--dashboard-host"] = request.dashboard_host
+    else:
+        flags["--address"] = request.join
+    for flag, number in {"--num-cpus": request.cpus, "--num-gpus": request.gpus}.items():
+        if number is not None:
+            flags[flag] = number
+    head = ["--head", "--include-dashboard=true"] if request.is_head else []
+    words = [str(word) for pair in flags.items() for word in pair]
+    return [sys.executable, "-m", "ray.scripts.scripts", "start", *head, *words]
+
+
+def _environment(request: NodeRequest, name: str) -> dict[str, str]:
+    ours = {key: value for key, value in os.environ.items() if key not in (VALUE, "RAY_ADDRESS")}
+    return {
+        **ours,
+        **WORKERS,
+        MODE: "token",
+        PATH: str(request.token.absolute()),
+        MARK: name,
+        "RAY_USAGE_STATS_ENABLED": "0",
+        # See CLIENT_FLAKE in cluster.py.
+        "GRPC_ENABLE_FORK_SUPPORT": "0",
+        # Jobs start `mvkt`, which is beside this Python whether or not the shell knows it.
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), ours.get("PATH", os.defpath)]),
+    }
+
+
+def _base() -> Path:
+    base = Path(tempfile.gettempdir())
+    return base if len(str(base)) + len(PREFIX) + 9 <= LONGEST_DIRECTORY else Path("/tmp")
+
+
+def _is_free(port: int) -> bool:
+    with contextlib.closing(socket.socket()) as probe:
+        # As servers do: connections of a node that has just stopped are no obstacle.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("", port))
+        except OSError:
+            return False
+        return True
+
+
+def _reason(log: str) -> str:
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    return lines[-1] if lines else "it says nothing."
