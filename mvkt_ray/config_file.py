@@ -16,13 +16,18 @@ from typing import Any, cast
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from mvkt_ray.config import FoldsConfig, Hyperparameters, ParameterConfig, StudyConfig
+from mvkt_ray.config import CostConfig, FoldsConfig, Hyperparameters, ParameterConfig, StudyConfig
 from mvkt_ray.errors import ConfigError
 
 YamlMapping = dict[str, Any]
 
 _STUDY_ADVICE = (
     "Give the path of a study file; the folder search_spaces/ of the project has examples."
+)
+
+_PRICES_ADVICE = (
+    "A file of prices has a currency and node_types: by name, a price_per_hour, cpus, gpus and "
+    "accelerator_type each."
 )
 
 
@@ -70,6 +75,23 @@ def study_from_mapping(value: Mapping[str, Any], origin: str) -> StudyConfig:
     except ValidationError as error:
         problems = [_explain(item, value) for item in error.errors()]
         raise ConfigError(f"{origin}: " + "; ".join(problems)) from None
+
+
+def read_prices(path: str | Path) -> CostConfig:
+    """Read a file of prices: what a study file says under `resources.cost`.
+
+    Raises:
+        ConfigError: Names the file, the key and the value.
+    """
+    value = read_mapping(path, _PRICES_ADVICE)
+    try:
+        prices = TypeAdapter(CostConfig).validate_python(value)
+    except ValidationError as error:
+        problems = [_explain(item, value, CostConfig) for item in error.errors()]
+        raise ConfigError(f"{path}: " + "; ".join(problems)) from None
+    if not prices.node_types:
+        raise ConfigError(f"{path} has no node_types. {_PRICES_ADVICE}")
+    return prices
 
 
 def parse_folds(text: str) -> FoldsConfig:
@@ -167,13 +189,13 @@ def _parameter(row: Any) -> Any:
     return {"value": row}
 
 
-def _explain(item: Any, value: Mapping[str, Any]) -> str:
+def _explain(item: Any, value: Mapping[str, Any], owner: Any = StudyConfig) -> str:
     """Write one error of pydantic as `dotted.path: what is wrong (got value)`."""
     path = [str(part) for part in item["loc"]]
     message = str(item["msg"]).removeprefix("Value error, ")
     if item["type"] == "unexpected_keyword_argument":
-        known = _names_at(path[:-1])
-        nested = [f"{section}.{name}" for section in known for name in _names_at([section])]
+        known = _names_at(path[:-1], owner)
+        nested = [f"{section}.{name}" for section in known for name in _names_at([section], owner)]
         close = difflib.get_close_matches(path[-1], known, n=1) or [
             name
             for name in nested
@@ -186,15 +208,21 @@ def _explain(item: Any, value: Mapping[str, Any]) -> str:
     return f"{'.'.join(path) or 'the file'}: {message[0].lower()}{message[1:]}{shown}"
 
 
-def _names_at(path: list[str]) -> list[str]:
-    """List the keys that may stand at a path of the study file."""
-    owner: Any = StudyConfig
+def _names_at(path: list[str], owner: Any) -> list[str]:
+    """List the keys that may stand at a path of a file that describes a dataclass."""
     if path == ["space"]:
         return list(Hyperparameters.names())
     if path[:1] == ["space"]:
         return [item.name for item in dataclasses.fields(ParameterConfig)]
     for part in path:
-        owner = typing.get_type_hints(owner).get(part) if dataclasses.is_dataclass(owner) else None
+        owner = _type_below(owner, part)
     return (
         [item.name for item in dataclasses.fields(owner)] if dataclasses.is_dataclass(owner) else []
     )
+
+
+def _type_below(owner: Any, key: str) -> Any:
+    """Return the type of what stands at a key of a dataclass or of a mapping."""
+    if dataclasses.is_dataclass(owner):
+        return typing.get_type_hints(owner).get(key)
+    return typing.get_args(owner)[1] if typing.get_origin(owner) is Mapping else None

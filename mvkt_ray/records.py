@@ -1,8 +1,9 @@
 """The facts of trials: what a trial is, what it reports, and how it ended."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
+from typing import Any
 
 
 class Arm(StrEnum):
@@ -36,6 +37,8 @@ class Decision(StrEnum):
 
     CONTINUE = "continue"
     PRUNE = "prune"
+    STOP = "stop"
+    """End now and keep the checkpoint: the study's budget is spent, and a later start goes on."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,7 +91,10 @@ class EpochMetrics:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrialResult:
-    """How a trial ended. `macro_auroc` is that of the last epoch, the value the study optimises."""
+    """How a trial ended. `macro_auroc` is that of the last epoch, the value the study optimises.
+
+    One that was told to stop is RUNNING: it has not ended, and goes on from its checkpoint.
+    """
 
     number: int
     state: TrialState
@@ -105,3 +111,90 @@ class TrialResult:
     """Host that ended the trial."""
     retriable: bool = False
     """For a failed trial: whether its error's class is worth another attempt."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NodeKind:
+    """What a node says of itself; by it the node's price is found."""
+
+    group: str = ""
+    """The group of nodes that the cluster made it in; empty where there are no groups."""
+    cpus: float
+    gpus: float = 0.0
+    accelerator_type: str | None = None
+    """Ray's name of its GPUs."""
+
+    def __str__(self) -> str:
+        parts = [f"{self.cpus:g} CPUs", f"{self.gpus:g} GPUs"]
+        parts += [self.accelerator_type] if self.accelerator_type else []
+        return f"{self.group or 'a node'} ({', '.join(parts)})"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reservation:
+    """What the workers of a training held on nodes of one kind."""
+
+    node: NodeKind | None
+    """None: it is not known where the workers were."""
+    cpus: float
+    """Of each worker."""
+    gpus: float
+    """Of each worker."""
+    worker_s: float
+    """Seconds, summed over workers."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Usage:
+    """What a training has used, over all attempts or in one of them."""
+
+    kept: tuple[Reservation, ...] = ()
+    """Until the last epoch that was reported, or to the end."""
+    lost: tuple[Reservation, ...] = ()
+    """After it, where an attempt ended without a result; it is done again."""
+
+    @property
+    def reservations(self) -> tuple[Reservation, ...]:
+        """All that was held, and has to be paid."""
+        return (*self.kept, *self.lost)
+
+    @property
+    def worker_s(self) -> float:
+        """Seconds that workers were held."""
+        return sum(each.worker_s for each in self.reservations)
+
+    def plus(self, other: "Usage") -> "Usage":
+        """Return both together."""
+        return Usage(
+            kept=_merged((*self.kept, *other.kept)), lost=_merged((*self.lost, *other.lost))
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Usage":
+        """Read what `to_json` wrote."""
+        return cls(
+            kept=tuple(_read_reservation(each) for each in value["kept"]),
+            lost=tuple(_read_reservation(each) for each in value["lost"]),
+        )
+
+
+NOTHING_USED = Usage()
+
+
+def _merged(reservations: Iterable[Reservation]) -> tuple[Reservation, ...]:
+    """Add up those that are alike but for their seconds."""
+    seconds: dict[Reservation, float] = {}
+    for each in reservations:
+        alike = replace(each, worker_s=0.0)
+        seconds[alike] = seconds.get(alike, 0.0) + each.worker_s
+    return tuple(replace(alike, worker_s=total) for alike, total in seconds.items())
+
+
+def _read_reservation(value: Mapping[str, Any]) -> Reservation:
+    fields = dict(value)
+    fields["node"] = None if value["node"] is None else NodeKind(**value["node"])
+    return Reservation(**fields)

@@ -1,12 +1,19 @@
 """Flags that several verbs share, and the reading of small texts such as `30m` and `key=value`."""
 
+import dataclasses
+import math
 import re
 from collections.abc import Sequence
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mvkt_ray.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mvkt_ray.config import StudyConfig
+    from mvkt_ray.search.budget import Limits
 
 Json = Annotated[
     bool,
@@ -32,6 +39,27 @@ Folds = Annotated[
     typer.Option(
         metavar="TRAIN/VAL/TEST",
         help="Folds of the three splits instead of those of the study, e.g. 1-7/8/9.",
+    ),
+]
+MaxGpuHours = Annotated[
+    float | None,
+    typer.Option(
+        metavar="HOURS",
+        help="Stop after so many GPU hours, teacher and earlier starts of the study included.",
+    ),
+]
+MaxCost = Annotated[
+    float | None,
+    typer.Option(
+        metavar="MONEY",
+        help="Stop after so much money, teacher and earlier starts included; needs prices.",
+    ),
+]
+Prices = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Prices of node types (currency, node_types), instead of the study's resources.cost.",
     ),
 ]
 
@@ -81,3 +109,33 @@ def check_address(address: str | None, *, in_process: bool) -> None:
         raise ConfigError(
             f"--in-process and --address {address!r} exclude each other: leave one of them out."
         )
+
+
+def with_prices(config: "StudyConfig", prices: Path | None) -> "StudyConfig":
+    """Return a study with the prices of a file, if one was given.
+
+    Raises:
+        ConfigError: The file is wrong.
+    """
+    from mvkt_ray.config_file import read_prices
+
+    if prices is None:
+        return config
+    resources = dataclasses.replace(config.resources, cost=read_prices(prices))
+    return dataclasses.replace(config, resources=resources)
+
+
+def read_limits(max_gpu_hours: float | None, max_cost: float | None) -> "Limits":
+    """Read what may be spent.
+
+    Raises:
+        ConfigError: A limit is not above 0.
+    """
+    from mvkt_ray.search.budget import Limits
+
+    for flag, value in (("--max-gpu-hours", max_gpu_hours), ("--max-cost", max_cost)):
+        if value is not None and not (value > 0 and math.isfinite(value)):
+            raise ConfigError(
+                f"{flag} must be above 0, got {value:g}. Leave it out to spend without a limit."
+            )
+    return Limits(gpu_hours=max_gpu_hours, money=max_cost)

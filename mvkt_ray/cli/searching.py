@@ -17,6 +17,8 @@ from mvkt_ray.cli.verb_report import answer_with_report
 if TYPE_CHECKING:
     from mvkt_ray.config import StudyConfig
     from mvkt_ray.location import Location
+    from mvkt_ray.search.budget import Limits
+    from mvkt_ray.search.study import Study
     from mvkt_ray.search.study_folder import StudyFolder
 
 
@@ -31,10 +33,11 @@ class SearchRequest:
     in_process: bool = False
     resume: bool = False
     time_budget_s: float | None = None
+    limits: "Limits"
 
 
 def search(output: Output, config: "StudyConfig", request: SearchRequest) -> None:
-    """Run every missing stage and all trials, then answer with the report.
+    """Run every missing stage and all trials, or those that the limits allow; then report.
 
     Raises:
         typer.Exit: With 1 when trials were asked for and none was completed.
@@ -47,6 +50,7 @@ def search(output: Output, config: "StudyConfig", request: SearchRequest) -> Non
     # Before Ray starts, which takes seconds, and before logs are written into a folder in use.
     folder.claim(resume=request.resume)
     check_before_start(config, folder, _location(request.data))
+    request.limits.check(config.resources)
     with (
         logging_to(folder.logs.local_path) as log,
         open_place(
@@ -67,7 +71,7 @@ def search(output: Output, config: "StudyConfig", request: SearchRequest) -> Non
         left_s = None
         if request.time_budget_s is not None:
             left_s = request.time_budget_s - (time.monotonic() - started)
-        run_search(
+        study = run_search(
             config,
             folder,
             place,
@@ -76,11 +80,15 @@ def search(output: Output, config: "StudyConfig", request: SearchRequest) -> Non
             teacher=_location(request.teacher),
             resume=request.resume,
             deadline_s=left_s,
+            limits=request.limits,
         )
     log_note = f"; log: {log}" if log.exists() else ""
     output.say(f"done in {duration(time.monotonic() - started)}{log_note}")
     report = answer_with_report(output, folder)
-    if config.search.n_trials and not report["cost"]["trials"].get("complete"):
+    if study.stopped_by:
+        # With --quiet, too: without it nobody could tell a study that was stopped from a whole one.
+        typer.echo(_why_stopped(study, folder), err=True)
+    elif config.search.n_trials and not report["cost"]["trials"].get("complete"):
         raise typer.Exit(EXIT_FAILED)
 
 
@@ -90,13 +98,25 @@ def show_plan(output: Output, config: "StudyConfig", request: SearchRequest) -> 
 
     folder = _folder(request)
     folder.claim(resume=request.resume)
+    request.limits.check(config.resources)
     plan = plan_search(
         config, folder, data=_location(request.data), teacher=_location(request.teacher)
     )
     with open_place(output, address=request.address, in_process=request.in_process) as place:
         place.check(config.resources)
+        request.limits.check_nodes(place.node_kinds(), config.resources)
         where = place.describe()
     output.answer(plan_as_value(config, where, plan), plan_tables(config, where, plan))
+
+
+def _why_stopped(study: "Study", folder: "StudyFolder") -> str:
+    ended = sum(record.state.is_finished for record in study.trials())
+    n_running = len(study.trials()) - ended
+    return (
+        f"Stopped: {study.stopped_by}. {ended} of {study.n_trials} trials have ended; {n_running} "
+        f"were stopped after their epoch and keep their checkpoints. Go on with a higher limit: "
+        f"mvkt search --resume --out {folder.root}"
+    )
 
 
 def _folder(request: SearchRequest) -> "StudyFolder":

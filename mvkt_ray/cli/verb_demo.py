@@ -28,11 +28,14 @@ def demo_verb(
     """
     from mvkt_ray.cli.searching import SearchRequest, search
     from mvkt_ray.config_file import read_study
+    from mvkt_ray.search.budget import NO_LIMITS
 
     output = Output.open(as_json=as_json, quiet=quiet)
     check_address(address, in_process=in_process)
     config = read_study(find_quickstart())
-    request = SearchRequest(out=out, address=address, in_process=in_process, resume=resume)
+    request = SearchRequest(
+        out=out, address=address, in_process=in_process, resume=resume, limits=NO_LIMITS
+    )
     search(output, config, request)
 
 

@@ -12,10 +12,15 @@ from mvkt_ray.cli.options import (
     Folds,
     InProcess,
     Json,
+    MaxCost,
+    MaxGpuHours,
+    Prices,
     Quiet,
     Resume,
     check_address,
     parse_time_budget,
+    read_limits,
+    with_prices,
 )
 from mvkt_ray.errors import ConfigError
 
@@ -48,6 +53,9 @@ def search_verb(
         str | None,
         typer.Option(metavar="TIME", help="Start no trial after this time, e.g. 30m or 2h."),
     ] = None,
+    max_gpu_hours: MaxGpuHours = None,
+    max_cost: MaxCost = None,
+    prices: Prices = None,
     address: Address = None,
     in_process: InProcess = False,
     resume: Resume = False,
@@ -59,7 +67,8 @@ def search_verb(
 ) -> None:
     """Search for the best lead: ingest, teacher, knowledge and trials, whatever is missing.
 
-    Ctrl-C stops cleanly; the same line with --resume goes on.
+    Ctrl-C stops cleanly; the same line with --resume goes on. So does --max-gpu-hours or
+    --max-cost, with exit code 0.
     Example: mvkt search search_spaces/best_single_lead.yaml --data data/ptb-xl --out study
     """
     from mvkt_ray.cli.searching import SearchRequest, search, show_plan
@@ -68,7 +77,8 @@ def search_verb(
     output = Output.open(as_json=as_json, quiet=quiet)
     check_address(address, in_process=in_process)
     budget_s = parse_time_budget(time_budget)
-    config = read_study(_study_file(study, out, resume=resume))
+    limits = read_limits(max_gpu_hours, max_cost)
+    config = with_prices(read_study(_study_file(study, out, resume=resume)), prices)
     if folds is not None:
         config = dataclasses.replace(
             config, data=dataclasses.replace(config.data, folds=parse_folds(folds))
@@ -87,6 +97,7 @@ def search_verb(
         in_process=in_process,
         resume=resume,
         time_budget_s=budget_s,
+        limits=limits,
     )
     if dry_run:
         show_plan(output, config, request)

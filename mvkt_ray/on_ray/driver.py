@@ -28,8 +28,10 @@ from mvkt_ray.on_ray.cluster import (
 )
 from mvkt_ray.on_ray.items import run_item
 from mvkt_ray.on_ray.mailbox import open_mailbox, serve
+from mvkt_ray.on_ray.node_kinds import NodeKinds, kinds_now
 from mvkt_ray.on_ray.unwrap import unwrapped
-from mvkt_ray.records import EpochMetrics
+from mvkt_ray.records import EpochMetrics, NodeKind, Usage
+from mvkt_ray.search.metering import Meter
 
 if TYPE_CHECKING:
     from mvkt_ray.on_ray.worker import RunTrial, TrainTeacher
@@ -121,6 +123,10 @@ class OnRay:
         check_plan(resources, ClusterResources.now())
         self._resources = resources
 
+    def node_kinds(self) -> tuple[NodeKind, ...]:
+        """Return the kinds of the cluster's nodes, one for each that is there now."""
+        return kinds_now()
+
     def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
         """Yield what `function` gives for each item, as results come.
 
@@ -144,7 +150,7 @@ class OnRay:
 
     def train_teacher(
         self, job: "TeacherJob", out: Location, on_epoch: Callable[[EpochMetrics], None]
-    ) -> None:
+    ) -> Usage:
         """Train a teacher and publish it at `out`: in one task, or by Ray Train on several workers.
 
         Raises:
@@ -153,21 +159,22 @@ class OnRay:
         workers = self._resources.teacher
         self._expect_shared(job.shards, out.parent)
         if workers.max_workers == 1:
-            self._teach_alone(job, out, on_epoch)
-            return
+            return self._used(*self._teach_alone(job, out, on_epoch))
         from mvkt_ray.on_ray.far import train_teacher_there
         from mvkt_ray.on_ray.many_workers import train_teacher_on_ranks
 
         train = train_teacher_there if self._is_far else train_teacher_on_ranks
         with self._train_folder(out) as storage:
-            _again_when_lost(
-                lambda: train(
-                    job,
-                    str(out),
-                    on_epoch,
-                    workers,
-                    storage=storage,
-                    train_teacher=self._teacher_function(),
+            return self._used(
+                *_again_when_lost(
+                    lambda: train(
+                        job,
+                        str(out),
+                        on_epoch,
+                        workers,
+                        storage=storage,
+                        train_teacher=self._teacher_function(),
+                    )
                 )
             )
 
@@ -215,7 +222,7 @@ class OnRay:
 
     def _teach_alone(
         self, job: "TeacherJob", out: Location, on_epoch: Callable[[EpochMetrics], None]
-    ) -> None:
+    ) -> tuple[list[str], float]:
         from mvkt_ray.on_ray.worker import teach
 
         workers = self._resources.teacher
@@ -231,7 +238,12 @@ class OnRay:
         except BaseException:
             ray.cancel(running, force=True)
             raise
-        _get(running)
+        return _get(running)
+
+    def _used(self, nodes: Sequence[str], seconds: float) -> Usage:
+        """Say what the teacher has used: a worker on each of these nodes, for so long."""
+        times = iter((0.0, seconds))
+        return Meter(self._resources.teacher, NodeKinds().of, lambda: next(times)).hear(nodes)
 
     def _teacher_function(self) -> "TrainTeacher":
         from mvkt_ray.training.teacher import train_teacher
@@ -264,8 +276,8 @@ def _get(done: Any) -> Any:
         raise unwrapped(error) from None
 
 
-def _again_when_lost(train: Callable[[], None]) -> None:
+def _again_when_lost(train: Callable[[], Result]) -> Result:
     for _ in range(MAX_RETRIES):
         with contextlib.suppress(WorkerLostError):
             return train()
-    train()
+    return train()

@@ -18,7 +18,7 @@ from mvkt_ray.on_ray.many_workers import train_teacher_on_ranks
 from mvkt_ray.on_ray.tuner import TrialsRun, run_trials
 from mvkt_ray.on_ray.unwrap import unwrapped
 from mvkt_ray.on_ray.worker import RunTrial, TrainTeacher
-from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialResult
+from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialResult, Usage
 from mvkt_ray.training.student import TrialInputs
 from mvkt_ray.training.teacher import TeacherJob
 
@@ -33,13 +33,13 @@ class StudyByMail:
         """Return a trial to run, None when there is none now."""
         return ask(self._mailbox, ("next_trial",))
 
-    def report(self, number: int, metrics: EpochMetrics) -> Decision:
+    def report(self, number: int, metrics: EpochMetrics, usage: Usage) -> Decision:
         """Decide whether a trial goes on."""
-        return ask(self._mailbox, ("report", number, metrics))
+        return ask(self._mailbox, ("report", number, metrics, usage))
 
-    def finish(self, result: TrialResult) -> None:
+    def finish(self, result: TrialResult, usage: Usage) -> None:
         """Write down how a trial ended."""
-        ask(self._mailbox, ("finish", result))
+        ask(self._mailbox, ("finish", result, usage))
 
 
 def run_trials_there(run: TrialsRun) -> None:
@@ -71,12 +71,12 @@ def train_teacher_there(
     *,
     storage: str,
     train_teacher: TrainTeacher,
-) -> None:
+) -> tuple[list[str], float]:
     """Do what `train_teacher_on_ranks` does, on the head node."""
-    _drive(_train_teacher, (job, out, workers, storage, train_teacher), on_epoch)
+    return _drive(_train_teacher, (job, out, workers, storage, train_teacher), on_epoch)
 
 
-def _drive(function: Callable[..., None], arguments: tuple[Any, ...], reply: Any) -> None:
+def _drive(function: Callable[..., Any], arguments: tuple[Any, ...], reply: Any) -> Any:
     mailbox = open_mailbox()
     task: Any = ray.remote(function)
     running = task.options(num_cpus=0, max_retries=0, scheduling_strategy=on_this_node()).remote(
@@ -88,7 +88,7 @@ def _drive(function: Callable[..., None], arguments: tuple[Any, ...], reply: Any
         ray.cancel(running, force=True)
         raise
     try:
-        ray.get(running)
+        return ray.get(running)
     except Exception as error:
         raise unwrapped(error) from error
 
@@ -121,9 +121,9 @@ def _train_teacher(
     workers: WorkersConfig,
     storage: str,
     train_teacher: TrainTeacher,
-) -> None:
+) -> tuple[list[str], float]:
     with environment({**QUIET, **WORKERS}), quiet_ray():
-        train_teacher_on_ranks(
+        return train_teacher_on_ranks(
             job,
             out,
             lambda metrics: ask(mailbox, metrics),

@@ -11,6 +11,7 @@ from typing import Any
 
 import ray.train
 import ray.train.torch
+import torch.distributed as dist
 from ray import tune
 from ray.train import WorkerGroupError
 from ray.train.v2._internal.exceptions import RayTrainError, UserExceptionWithTraceback
@@ -20,13 +21,15 @@ from mvkt_ray.errors import MvktError, WorkerLostError
 from mvkt_ray.on_ray.mailbox import ask, open_mailbox, serve
 from mvkt_ray.on_ray.unwrap import lost, unwrapped, with_note
 from mvkt_ray.on_ray.worker import (
-    PRUNED,
+    NODES,
     Costs,
     RunTrial,
     TrainTeacher,
     clean_process,
     own_node,
+    own_node_id,
     run_logged,
+    told,
     trial_from_json,
 )
 from mvkt_ray.records import Decision, EpochMetrics, TrialResult
@@ -47,7 +50,7 @@ def tune_many_worker_trial(
     Runs in an actor that reserves neither CPU nor GPU, or it could keep its own workers out.
 
     Args:
-        config: Tune's: the trial as JSON, and, once the driver has set it, `PRUNED`.
+        config: Tune's: the trial as JSON, and, once the driver has set it, `TOLD`.
         inputs: the same for all trials.
         run_trial: trains it; called on every rank.
         workers: how many, and what each reserves.
@@ -56,15 +59,16 @@ def tune_many_worker_trial(
     trial = trial_from_json(config["trial"])
     costs = Costs()
     results: list[TrialResult] = []
+    nodes: list[str] = []
 
-    def reply(said: TrialResult | tuple[EpochMetrics, float]) -> Decision | None:
+    def reply(said: TrialResult | tuple[EpochMetrics, float, list[str]]) -> Decision | None:
         if isinstance(said, TrialResult):
             results.append(said)
             return None
-        metrics, cpu_s = said
-        spent = costs.so_far() | {"cpu_s": cpu_s}
+        metrics, cpu_s, nodes[:] = said
+        spent = costs.so_far() | {"cpu_s": cpu_s, NODES: json.dumps(nodes)}
         tune.report({"metrics": json.dumps(asdict(metrics)), **spent})
-        return Decision.PRUNE if config.get(PRUNED) else Decision.CONTINUE
+        return told(config)
 
     arguments = {"trial": config["trial"], "inputs": inputs, "run_trial": run_trial}
     try:
@@ -73,7 +77,9 @@ def tune_many_worker_trial(
         failed = replace(failed_result(trial, error), node=own_node(), **costs.so_far())
         # The result is what counts, whatever happened to a rank after it was sent.
         results.append(failed)
-    tune.report({"result": json.dumps(asdict(results[0])), **costs.so_far()})
+    tune.report(
+        {"result": json.dumps(asdict(results[0])), **costs.so_far(), NODES: json.dumps(nodes)}
+    )
 
 
 def train_teacher_on_ranks(
@@ -84,10 +90,22 @@ def train_teacher_on_ranks(
     *,
     storage: str,
     train_teacher: TrainTeacher,
-) -> None:
-    """Train a teacher on several workers; returns when it is published."""
+) -> tuple[list[str], float]:
+    """Train a teacher on several workers; returns when it is published.
+
+    Returns:
+        The ids of the workers' nodes, and how many seconds it took.
+    """
     arguments = {"job": job, "out": out, "train_teacher": train_teacher}
-    run_ranks(_teacher_rank, arguments, workers, storage=storage, reply=on_epoch)
+    costs = Costs()
+    nodes: list[str] = []
+
+    def reply(said: tuple[EpochMetrics, list[str]]) -> None:
+        metrics, nodes[:] = said
+        on_epoch(metrics)
+
+    run_ranks(_teacher_rank, arguments, workers, storage=storage, reply=reply)
+    return nodes, costs.so_far()["wall_s"]
 
 
 def run_ranks(
@@ -167,11 +185,11 @@ def _trial_rank(config: dict[str, Any]) -> None:
     mailbox, inputs, run_trial = config["mailbox"], config["inputs"], config["run_trial"]
     trial = trial_from_json(config["trial"])
     context = ray.train.get_context()
-    costs, n_ranks = Costs(), context.get_world_size()
+    costs, nodes = Costs(), _nodes_of_ranks()
 
     def report(metrics: EpochMetrics) -> Decision:
         # The other ranks work as long as the first; exact sums come with the result.
-        return ask(mailbox, (metrics, n_ranks * costs.so_far()["cpu_s"]))
+        return ask(mailbox, (metrics, len(nodes) * costs.so_far()["cpu_s"], nodes))
 
     if context.get_world_rank() > 0:
         run_trial(trial, inputs, report)
@@ -181,5 +199,14 @@ def _trial_rank(config: dict[str, Any]) -> None:
 
 def _teacher_rank(config: dict[str, Any]) -> None:
     clean_process()
-    mailbox = config["mailbox"]
-    config["train_teacher"](config["job"], config["out"], lambda metrics: ask(mailbox, metrics))
+    mailbox, nodes = config["mailbox"], _nodes_of_ranks()
+    config["train_teacher"](
+        config["job"], config["out"], lambda metrics: ask(mailbox, (metrics, nodes))
+    )
+
+
+def _nodes_of_ranks() -> list[str]:
+    """Return the node of each rank, on every rank."""
+    nodes: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(nodes, own_node_id())
+    return nodes

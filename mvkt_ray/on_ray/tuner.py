@@ -10,6 +10,7 @@ is 0), a retriable failure to the study, and comes back from the study under the
 """
 
 import contextlib
+import functools
 import json
 import logging
 import os
@@ -31,14 +32,17 @@ from mvkt_ray.location import Location
 from mvkt_ray.on_ray.environment import environment
 from mvkt_ray.on_ray.many_workers import tune_many_worker_trial
 from mvkt_ray.on_ray.memory_kills import memory_kills_are_deaths
+from mvkt_ray.on_ray.node_kinds import NodeKinds
 from mvkt_ray.on_ray.unwrap import unwrapped
 from mvkt_ray.on_ray.worker import (
+    NODES,
     RunTrial,
-    mark_pruned,
     result_from_json,
+    tell,
     tune_one_worker_trial,
 )
-from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialResult
+from mvkt_ray.records import NOTHING_USED, Decision, EpochMetrics, Trial, TrialResult, Usage
+from mvkt_ray.search.metering import Meter
 from mvkt_ray.training.student import TrialInputs, failed_result
 
 # Every node has memory, so one byte of it is a bundle that is not empty and takes nothing.
@@ -54,11 +58,11 @@ class Conversation(Protocol):
         """Return a trial to run, None when there is none now."""
         ...
 
-    def report(self, number: int, metrics: EpochMetrics) -> Decision:
+    def report(self, number: int, metrics: EpochMetrics, usage: Usage) -> Decision:
         """Decide whether a trial goes on."""
         ...
 
-    def finish(self, result: TrialResult) -> None:
+    def finish(self, result: TrialResult, usage: Usage) -> None:
         """Write down how a trial ended."""
         ...
 
@@ -124,6 +128,8 @@ class _Dealer:
     def __init__(self, run: TrialsRun) -> None:
         self._run = run
         self._running: dict[str, Trial] = {}
+        self._kinds = NodeKinds()
+        self._meters: dict[str, Meter] = {}
         self._may_have_more = True
         self.failure: Exception | None = None
         """What the study, or whoever watches it, raised."""
@@ -144,16 +150,22 @@ class _Dealer:
         self._running[trial_id] = trial
         return trial
 
+    def start(self, trial_id: str) -> None:
+        """Note that a trial has its process: from now on it holds what it reserved."""
+        self._meters[trial_id] = Meter(self._run.workers, self._kinds.of)
+
     def hear(self, trial_id: str, result: dict[str, Any]) -> Decision | None:
         """Pass on what a trial reported; None when it was the last."""
         trial = self._running[trial_id]
         with self._noting_failure():
+            meter, nodes = self._meters[trial_id], json.loads(result[NODES])
             if "result" in result:
-                self._finish(result_from_json(result["result"]))
+                ended = result_from_json(result["result"])
+                self._finish(ended, meter.end(nodes, ended.state))
                 decision = None
             else:
                 metrics = EpochMetrics(**json.loads(result["metrics"]))
-                decision = self._run.study.report(trial.number, metrics)
+                decision = self._run.study.report(trial.number, metrics, meter.hear(nodes))
                 self._run.on_change()
         return decision
 
@@ -168,15 +180,17 @@ class _Dealer:
             cpu_s=last.get("cpu_s", 0.0),
             node=last.get("hostname", ""),
         )
+        meter = self._meters.get(trial_id)
         with self._noting_failure():
-            self._finish(result)
+            self._finish(result, meter.lose() if meter else NOTHING_USED)
 
     def forget(self, trial_id: str) -> None:
         """Note that Tune is done with a trial."""
         self._running.pop(trial_id, None)
+        self._meters.pop(trial_id, None)
 
-    def _finish(self, result: TrialResult) -> None:
-        self._run.study.finish(result)
+    def _finish(self, result: TrialResult, usage: Usage) -> None:
+        self._run.study.finish(result, usage)
         self._may_have_more = True
         self._run.on_change()
 
@@ -237,10 +251,11 @@ class _LedgerScheduler(FIFOScheduler):
         decision = self._dealer.hear(trial.trial_id, result)
         if decision is None:
             return self.STOP
-        if decision is Decision.PRUNE:
+        if decision is not Decision.CONTINUE:
             # Tasks of one actor run in the order they were sent, so the trial is told before it
             # may go on.
-            ray.get(trial.temporary_state.ray_actor.execute.remote(mark_pruned))
+            say = functools.partial(tell, decision=decision)
+            ray.get(trial.temporary_state.ray_actor.execute.remote(say))
         return self.CONTINUE
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
@@ -258,10 +273,13 @@ class _LedgerScheduler(FIFOScheduler):
 
 
 class _Watch(tune.Callback):
-    """Looks, at every step of Tune's loop, whether Ray is still there."""
+    """Notes when trials start and, at every step of Tune's loop, whether Ray is still there."""
 
     def __init__(self, dealer: _Dealer) -> None:
         self._dealer = dealer
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._dealer.start(trial.trial_id)
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         self._dealer.check_alive()

@@ -44,8 +44,10 @@ TrainTeacher = Callable[..., Any]
 
 LOG_FILE = "worker.log"
 ERROR_FILE = "error.txt"
-PRUNED = "pruned"
+TOLD = "told"
 """Key of a Tune trial's configuration; the driver sets it before it lets the trial go on."""
+NODES = "nodes"
+"""Key of what is reported to Tune: Ray's ids of the nodes of all workers, as JSON."""
 
 
 def tune_one_worker_trial(
@@ -54,28 +56,34 @@ def tune_one_worker_trial(
     """Train a trial in this process, and report its epochs and its result to Tune.
 
     Args:
-        config: Tune's: the trial as JSON, and, once the driver has set it, `PRUNED`.
+        config: Tune's: the trial as JSON, and, once the driver has set it, `TOLD`.
         inputs: the same for all trials.
         run_trial: trains it.
     """
     trial = trial_from_json(config["trial"])
     costs = Costs()
+    here = {NODES: json.dumps([own_node_id()])}
 
     def report(metrics: EpochMetrics) -> Decision:
-        tune.report({"metrics": json.dumps(asdict(metrics)), **costs.so_far()})
-        return Decision.PRUNE if config.get(PRUNED) else Decision.CONTINUE
+        tune.report({"metrics": json.dumps(asdict(metrics)), **costs.so_far(), **here})
+        return told(config)
 
     clean_process()
     try:
         result = run_logged(trial, inputs, report, run_trial)
     except Exception as error:
         result = replace(failed_result(trial, error), node=own_node(), **costs.so_far())
-    tune.report({"result": json.dumps(asdict(result)), **costs.so_far()})
+    tune.report({"result": json.dumps(asdict(result)), **costs.so_far(), **here})
 
 
-def mark_pruned(trainable: Any) -> None:
-    """Tell a running trial that its last report was answered with PRUNE; runs in its process."""
-    trainable.get_config()[PRUNED] = True
+def tell(trainable: Any, decision: Decision) -> None:
+    """Tell a running trial how its last report was answered; runs in its process."""
+    trainable.get_config()[TOLD] = decision
+
+
+def told(config: dict[str, Any]) -> Decision:
+    """Read what `tell` said; without a word a trial goes on."""
+    return config.get(TOLD, Decision.CONTINUE)
 
 
 def run_logged(
@@ -95,10 +103,18 @@ def run_logged(
             raise
 
 
-def teach(job: TeacherJob, out: str, mailbox: Any, train_teacher: TrainTeacher) -> None:
-    """Train a teacher in this process; its epochs go to a mailbox."""
+def teach(
+    job: TeacherJob, out: str, mailbox: Any, train_teacher: TrainTeacher
+) -> tuple[list[str], float]:
+    """Train a teacher in this process; its epochs go to a mailbox.
+
+    Returns:
+        The node's id and how many seconds it took.
+    """
     clean_process()
+    costs = Costs()
     train_teacher(job, out, lambda metrics: ask(mailbox, metrics))
+    return [own_node_id()], costs.so_far()["wall_s"]
 
 
 class Costs:
@@ -130,7 +146,12 @@ def clean_process() -> None:
 
 def own_node() -> str:
     """Name this node: its host, and Ray's number for it, as a host may be several nodes."""
-    return f"{platform.node()}/{ray.get_runtime_context().get_node_id()[:8]}"
+    return f"{platform.node()}/{own_node_id()[:8]}"
+
+
+def own_node_id() -> str:
+    """Return Ray's id of this node."""
+    return ray.get_runtime_context().get_node_id()
 
 
 @contextlib.contextmanager

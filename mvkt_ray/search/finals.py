@@ -13,9 +13,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mvkt_ray.config import StudyConfig
-from mvkt_ray.records import Condition, Decision, EpochMetrics, Trial, TrialResult, TrialState
+from mvkt_ray.records import (
+    NOTHING_USED,
+    Condition,
+    Decision,
+    EpochMetrics,
+    Trial,
+    TrialResult,
+    TrialState,
+    Usage,
+)
+from mvkt_ray.search.budget import Account, Budget
 from mvkt_ray.search.finals_ledger import FinalsLedger
 from mvkt_ray.search.finals_plan import Contender, final_trials
+from mvkt_ray.search.prices import PriceList, Spent
 from mvkt_ray.search.space import SearchSpace
 from mvkt_ray.search.trial_record import TrialRecord
 
@@ -23,17 +34,25 @@ from mvkt_ray.search.trial_record import TrialRecord
 class Finals:
     """Deals the trainings of a plan in their order, and keeps their ledger."""
 
-    def __init__(self, config: StudyConfig, space: SearchSpace, ledger: FinalsLedger) -> None:
+    def __init__(
+        self,
+        config: StudyConfig,
+        space: SearchSpace,
+        ledger: FinalsLedger,
+        budget: Budget | None = None,
+    ) -> None:
         """Take over a ledger in which the plan stands.
 
         Args:
             config: The study.
             space: Its search space.
             ledger: Of finals that have begun.
+            budget: What may be spent, and what was spent before; by default no limit.
         """
         self.config = config
         self.ledger = ledger
         self._space = space
+        self._account = Account(ledger, budget or Budget(PriceList(config.resources.cost)))
         self._trials = final_trials(ledger.plan)
         self._failed: dict[int, TrialResult] = {}
         self._n_lost: dict[int, int] = {}
@@ -71,6 +90,16 @@ class Finals:
         """Name of the contender by which leads are ranked."""
         return self.config.finals.answer
 
+    @property
+    def spent(self) -> Spent:
+        """What was spent so far, counting what runs and what was spent before the finals."""
+        return self._account.budget.spent
+
+    @property
+    def stopped_by(self) -> str:
+        """Which limit of the budget keeps trainings from running; empty where none does."""
+        return "" if self.is_trained else self._account.budget.reached
+
     def trials(self) -> tuple[TrialRecord, ...]:
         """Return the records of the trainings that were dealt, by number; from memory."""
         return tuple(self._as_ended(record) for record in self.ledger.records)
@@ -96,7 +125,9 @@ class Finals:
         return trials
 
     def next_trial(self) -> Trial | None:
-        """Return the next training to run; None when there is none left to start."""
+        """Return the next training to run; None when there is none left to start, or to spend."""
+        if self._account.budget.reached:
+            return None
         if self._to_run_again:
             return self._trials[self._to_run_again.popleft()]
         number = len(self.ledger.records)
@@ -112,14 +143,16 @@ class Finals:
         assert record.trial == trial
         return trial
 
-    def report(self, number: int, metrics: EpochMetrics) -> Decision:
+    def report(self, number: int, metrics: EpochMetrics, usage: Usage = NOTHING_USED) -> Decision:
         """Write down what a training reached; it always goes on."""
         record = self.ledger.records[number]
-        if not record.state.is_finished and metrics.epoch not in record.values:
-            self.ledger.write_value(number, metrics.epoch, metrics.macro_auroc)
+        if not record.state.is_finished:
+            self._account.book(number, usage, is_over=False)
+            if metrics.epoch not in record.values:
+                self.ledger.write_value(number, metrics.epoch, metrics.macro_auroc)
         return Decision.CONTINUE
 
-    def finish(self, result: TrialResult) -> None:
+    def finish(self, result: TrialResult, usage: Usage = NOTHING_USED) -> None:
         """Write down how a training ended; the same may be told again.
 
         One that lost its worker is given out again, as often as the study allows each time.
@@ -128,6 +161,7 @@ class Finals:
         ended = self.ledger.records[number].state.is_finished or number in self._failed
         if ended or number in self._to_run_again:
             return
+        self._account.book(number, usage, is_over=True)
         if result.state is not TrialState.FAILED:
             self.ledger.write_result(number, result)
             return

@@ -10,7 +10,7 @@ from typing import Any
 from optuna.distributions import BaseDistribution
 
 from mvkt_ray.config import Scalar
-from mvkt_ray.records import Condition, Trial, TrialResult
+from mvkt_ray.records import Condition, Trial, TrialResult, Usage
 from mvkt_ray.search.finals_plan import Contender
 from mvkt_ray.search.ledger import Ledger
 from mvkt_ray.search.ledger_shipping import Shipment
@@ -164,6 +164,10 @@ class FinalsLedger:
     def write_value(self, number: int, epoch: int, macro_auroc: float) -> None:
         """Write down what a training reported after an epoch."""
         self._ledger.write_value(number, epoch, macro_auroc)
+
+    def write_usage(self, number: int, usage: Usage) -> None:
+        """Write down what a training has used so far."""
+        self._ledger.write_usage(number, usage)
 
     def write_failure(self, number: int, reason: str) -> None:
         """Write down that an attempt was lost."""

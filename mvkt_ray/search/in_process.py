@@ -1,6 +1,7 @@
 """Trials one after the other in this process: no Ray, for laptops, tests and breakpoints."""
 
 import contextlib
+import os
 import time
 import traceback
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -9,10 +10,18 @@ from typing import TypeVar
 
 import torch
 
-from mvkt_ray.config import ResourcesConfig
+from mvkt_ray.config import ResourcesConfig, WorkersConfig
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.location import Location
-from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialResult
+from mvkt_ray.records import (
+    Decision,
+    EpochMetrics,
+    NodeKind,
+    Trial,
+    TrialResult,
+    Usage,
+)
+from mvkt_ray.search.metering import Meter
 from mvkt_ray.search.place import Dealer
 from mvkt_ray.training.student import TrialInputs, failed_result, run_trial
 from mvkt_ray.training.teacher import TeacherJob, train_teacher
@@ -22,6 +31,8 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 Report = Callable[[EpochMetrics], Decision]
 RunTrial = Callable[[Trial, TrialInputs, Report], TrialResult]
+
+_ONE_WORKER = ("this machine",)
 
 
 class InProcess:
@@ -36,6 +47,7 @@ class InProcess:
             run_trial: Trains a trial; tests give others.
         """
         self._n_threads = n_threads
+        self._resources = ResourcesConfig()
         self._run_trial = run_trial
 
     def describe(self) -> str:
@@ -49,6 +61,7 @@ class InProcess:
             ConfigError: Names the key and what is possible here.
         """
         n_gpus = torch.cuda.device_count()
+        self._resources = resources
         for name, asked in (("trial", resources.trial), ("teacher", resources.teacher)):
             if asked.min_workers > 1:
                 raise ConfigError(
@@ -61,16 +74,22 @@ class InProcess:
                     f"machine has {n_gpus} GPUs. Set it to {n_gpus} or less."
                 )
 
+    def node_kinds(self) -> tuple[NodeKind, ...]:
+        """Return this machine, as what it would say of itself."""
+        return (NodeKind(cpus=float(os.cpu_count() or 1), gpus=float(torch.cuda.device_count())),)
+
     def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
         """Apply a function to each item, in order."""
         return map(function, items)
 
     def train_teacher(
         self, job: TeacherJob, out: Location, on_epoch: Callable[[EpochMetrics], None]
-    ) -> None:
+    ) -> Usage:
         """Train a teacher here and publish it at `out`."""
+        meter = self._meter(self._resources.teacher)
         with self._threads():
             train_teacher(job, out, on_epoch)
+        return meter.hear(_ONE_WORKER)
 
     def run_trials(
         self, dealer: Dealer, inputs: TrialInputs, on_change: Callable[[], None]
@@ -79,7 +98,7 @@ class InProcess:
         with self._threads():
             while (trial := dealer.next_trial()) is not None:
                 on_change()
-                dealer.finish(self._run(trial, dealer, inputs, on_change))
+                self._run(trial, dealer, inputs, on_change)
                 on_change()
 
     def close(self) -> None:
@@ -87,12 +106,13 @@ class InProcess:
 
     def _run(
         self, trial: Trial, dealer: Dealer, inputs: TrialInputs, on_change: Callable[[], None]
-    ) -> TrialResult:
+    ) -> None:
         broken: list[Exception] = []
+        meter = self._meter(dealer.config.resources.trial)
 
         def report(metrics: EpochMetrics) -> Decision:
             try:
-                decision = dealer.report(trial.number, metrics)
+                decision = dealer.report(trial.number, metrics, meter.hear(_ONE_WORKER))
                 on_change()
             except Exception as error:
                 broken.append(error)
@@ -101,7 +121,7 @@ class InProcess:
 
         started, cpu_started = time.perf_counter(), time.process_time()
         try:
-            return self._run_trial(trial, inputs, report)
+            result = self._run_trial(trial, inputs, report)
         except Exception as error:
             if broken:
                 # A ledger that cannot be written is no fault of the trial, and ends the search.
@@ -109,11 +129,16 @@ class InProcess:
             # Whatever is wrong with one trial, a defect of ours included, the others go on.
             folder = TrialFolder.of(inputs.trials, trial.number).location
             (folder / "error.txt").write_bytes(traceback.format_exc().encode())
-            return replace(
+            result = replace(
                 failed_result(trial, error),
                 wall_s=time.perf_counter() - started,
                 cpu_s=time.process_time() - cpu_started,
             )
+        dealer.finish(result, meter.end(_ONE_WORKER, result.state))
+
+    def _meter(self, workers: WorkersConfig) -> Meter:
+        [here] = self.node_kinds()
+        return Meter(workers, lambda _: here)
 
     @contextlib.contextmanager
     def _threads(self) -> Generator[None]:

@@ -25,7 +25,7 @@ from optuna.study import StudyDirection
 
 from mvkt_ray.config import Scalar
 from mvkt_ray.errors import ArtifactError, ConfigError
-from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState
+from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState, Usage
 from mvkt_ray.search.ledger_rows import (
     LEAD,
     OPTUNA_STATES,
@@ -223,6 +223,12 @@ class Ledger:
             },
         )
         self.records[number] = changed
+
+    def write_usage(self, number: int, usage: Usage) -> None:
+        """Write down what a trial has used so far, over all its attempts; shipped as a value is."""
+        with self.as_one(at_once=False):
+            self._storage.set_trial_user_attr(self._trial_id(number), "usage", usage.to_json())
+        self.records[number] = replace(self.records[number], usage=usage)
 
     def write_failure(self, number: int, reason: str) -> None:
         """Write down that an attempt was lost; the trial goes on being a running one."""

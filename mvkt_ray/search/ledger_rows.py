@@ -7,7 +7,7 @@ from typing import Any, cast
 import optuna
 
 from mvkt_ray.config import Scalar
-from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState
+from mvkt_ray.records import NOTHING_USED, Arm, Condition, Trial, TrialResult, TrialState, Usage
 from mvkt_ray.search.trial_record import TrialRecord
 
 LEAD = "lead"
@@ -55,6 +55,7 @@ def read_record(frozen: optuna.trial.FrozenTrial) -> TrialRecord:
         values=dict(frozen.intermediate_values),
         result=result,
         failures=tuple(attributes.get("failures", ())),
+        usage=Usage.from_json(attributes["usage"]) if "usage" in attributes else NOTHING_USED,
         decided_epoch=pruner.get("decided_epoch", 0),
         pruned_at=pruner.get("pruned_at"),
         pruner_memory={k: _number(value) for k, value in pruner.get("memory", {}).items()},

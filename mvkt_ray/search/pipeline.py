@@ -20,9 +20,12 @@ from mvkt_ray.distill.knowledge import open_knowledge
 from mvkt_ray.errors import ConfigError, DataError
 from mvkt_ray.location import Location
 from mvkt_ray.records import EpochMetrics, TrialResult
+from mvkt_ray.search.budget import NO_LIMITS, Budget, Limits
 from mvkt_ray.search.place import Place
+from mvkt_ray.search.prices import PriceList
 from mvkt_ray.search.same_study import refuse_other_config
 from mvkt_ray.search.space import SearchSpace
+from mvkt_ray.search.spending import teacher_usage
 from mvkt_ray.search.stages import (
     Prepared,
     cache_knowledge,
@@ -81,6 +84,7 @@ def run_search(
     teacher: Location | None = None,
     resume: bool = False,
     deadline_s: float | None = None,
+    limits: Limits = NO_LIMITS,
 ) -> Study:
     """Run every missing stage, then trials until the study has what it asked for.
 
@@ -93,9 +97,11 @@ def run_search(
         teacher: A trained teacher to use instead of training one.
         resume: Go on with the study that is in the folder.
         deadline_s: Start no further trial after so many seconds.
+        limits: What the study may spend in all, with its teacher, over all its starts. When a
+            limit is reached, trials stop after their epoch: `Study.stopped_by` says which.
 
     Raises:
-        ConfigError: The study does not fit the data, or the machine.
+        ConfigError: The study does not fit the data, or the machine; a limit cannot be kept.
         DataError: The data or an artifact cannot be used.
         ClusterError: The plan does not fit the cluster.
     """
@@ -107,6 +113,9 @@ def run_search(
         # The leads of the shards are not known yet; everything else of the space is checked here.
         SearchSpace.from_config(config, LEADS)
         place.check(config.resources)
+        prices = PriceList(config.resources.cost)
+        limits.check(config.resources)
+        limits.check_nodes(place.node_kinds(), config.resources)
         if resume and folder.inputs_file.exists():
             known = folder.read_inputs()
             data = data or known["shards"]
@@ -142,6 +151,11 @@ def run_search(
             },
             deadline_s=left_s,
             noise=ValidationNoise(folder.trials),
+            budget=Budget(
+                prices,
+                limits,
+                before=prices.spent(teacher_usage(folder, config).reservations),
+            ),
         )
         # Only now is it known that the study in the folder may go on with this configuration.
         folder.study_file.write_bytes(write_study(config).encode())
@@ -264,7 +278,7 @@ def _provide_teacher(
         return location
     what = f"{config.teacher.network} on {len(prepared.view.leads)} leads"
     with timed_stage(folder, listener, "teacher", what):
-        place.train_teacher(job, location, listener.stage_epoch)
+        folder.write_teacher_usage(place.train_teacher(job, location, listener.stage_epoch))
     return location
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from mvkt_ray.config import ResourcesConfig, StudyConfig
 from mvkt_ray.location import Location
-from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialResult
+from mvkt_ray.records import Decision, EpochMetrics, NodeKind, Trial, TrialResult, Usage
 
 if TYPE_CHECKING:
     from mvkt_ray.training.student import TrialInputs
@@ -30,12 +30,12 @@ class Dealer(Protocol):
         """Return a trial to run, None when there is none now."""
         ...
 
-    def report(self, number: int, metrics: EpochMetrics) -> Decision:
-        """Decide whether a trial goes on."""
+    def report(self, number: int, metrics: EpochMetrics, usage: Usage) -> Decision:
+        """Decide whether a trial goes on; `usage` is all that this attempt has used so far."""
         ...
 
-    def finish(self, result: TrialResult) -> None:
-        """Write down how a trial ended."""
+    def finish(self, result: TrialResult, usage: Usage) -> None:
+        """Write down how an attempt at a trial ended, and what it used."""
         ...
 
 
@@ -55,6 +55,10 @@ class Place(Protocol):
         """
         ...
 
+    def node_kinds(self) -> tuple[NodeKind, ...]:
+        """Return the kinds of nodes that there are now, one for each node."""
+        ...
+
     def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
         """Yield what `function` gives for each item, as results come, in no promised order.
 
@@ -64,8 +68,8 @@ class Place(Protocol):
 
     def train_teacher(
         self, job: "TeacherJob", out: Location, on_epoch: Callable[[EpochMetrics], None]
-    ) -> None:
-        """Train a teacher and publish it at `out`."""
+    ) -> Usage:
+        """Train a teacher and publish it at `out`; return what the attempt that did so used."""
         ...
 
     def run_trials(

@@ -14,6 +14,7 @@ _MAY_CHANGE = (
     "resources.trial",
     "resources.teacher",
     "resources.max_concurrent_trials",
+    "resources.cost",
     # Finals are planned when they begin, and hold themselves to that.
     "finals",
 )
@@ -65,8 +66,8 @@ def _refuse_differing(config: StudyConfig, begun_with: Mapping[str, Any]) -> Non
     if differing:
         raise StaleArtifactError(
             f"the study {config.name!r} was started with another configuration: "
-            f"{_some(differing)}. Only search.n_trials, search.max_retries and workers may "
-            "change. Resume it with its own file, or give another output folder."
+            f"{_some(differing)}. Only search.n_trials, search.max_retries, workers and "
+            "prices may change. Resume it with its own file, or give another output folder."
         )
 
 

@@ -14,6 +14,7 @@ from mvkt_ray import __version__
 from mvkt_ray.config import StudyConfig
 from mvkt_ray.errors import ArtifactError
 from mvkt_ray.records import (
+    NOTHING_USED,
     Arm,
     Condition,
     Decision,
@@ -21,9 +22,12 @@ from mvkt_ray.records import (
     Trial,
     TrialResult,
     TrialState,
+    Usage,
 )
+from mvkt_ray.search.budget import Account, Budget
 from mvkt_ray.search.ledger import Ledger
 from mvkt_ray.search.ledger_shipping import Shipment
+from mvkt_ray.search.prices import PriceList, Spent
 from mvkt_ray.search.proposing import propose
 from mvkt_ray.search.pruning import Pruning
 from mvkt_ray.search.racing import NOTE, Look, Noise, Race, read_looks
@@ -43,11 +47,13 @@ class Study:
         *,
         deadline_s: float | None,
         noise: Noise | None = None,
+        budget: Budget | None = None,
     ) -> None:
         """Take over a ledger; use `create_or_open` or `open`."""
         self.config = config
         self.space = space
         self._ledger = ledger
+        self._account = Account(ledger, budget or Budget(PriceList(config.resources.cost)))
         self._deadline = None if deadline_s is None else time.monotonic() + deadline_s
         self._pruning = Pruning(
             config.search.pruner, epochs=config.student.epochs, study_name=config.name
@@ -76,6 +82,7 @@ class Study:
         deadline_s: float | None = None,
         noise: Noise | None = None,
         shipment: Shipment | None = None,
+        budget: Budget | None = None,
     ) -> "Study":
         """Start a study, or go on with one.
 
@@ -89,6 +96,7 @@ class Study:
             deadline_s: Deal no new trial after so many seconds.
             noise: How sure the scores of trials are; needed by a study that races its conditions.
             shipment: Where what is written to the ledger goes, too, before anything is answered.
+            budget: What may be spent, and what was spent before the trials; by default no limit.
 
         Raises:
             ArtifactError: A study is there and `resume` is false, or the ledger cannot be read.
@@ -115,7 +123,7 @@ class Study:
                 "config": plain_config(config),
             }
         )
-        return cls(config, space, ledger, deadline_s=deadline_s, noise=noise)
+        return cls(config, space, ledger, deadline_s=deadline_s, noise=noise, budget=budget)
 
     @classmethod
     def open(cls, config: StudyConfig, ledger_url: str) -> "Study":
@@ -149,6 +157,17 @@ class Study:
         """
         return self._race.looks
 
+    @property
+    def spent(self) -> Spent:
+        """What the study has cost so far, counting what runs and what was spent before trials."""
+        return self._account.budget.spent
+
+    @property
+    def stopped_by(self) -> str:
+        """Which limit of the budget keeps trials from running, in words; empty where none does."""
+        ended = sum(record.state.is_finished for record in self._ledger.records)
+        return self._account.budget.reached if ended < self.n_trials else ""
+
     def trials(self) -> tuple[TrialRecord, ...]:
         """Return the records of all trials, by number; from memory."""
         return tuple(self._ledger.records)
@@ -167,8 +186,11 @@ class Study:
         """Return the next trial to run; None when there is none left to start.
 
         A trial that lost its worker, and is to be run again, comes before new ones; more of those
-        may come after a None, as long as trials are running.
+        may come after a None, as long as trials are running. When the budget is spent there is
+        none of either.
         """
+        if self._account.budget.reached:
+            return None
         if self._to_run_again:
             return self._ledger.records[self._to_run_again.popleft()].trial
         is_late = self._deadline is not None and time.monotonic() >= self._deadline
@@ -179,40 +201,53 @@ class Study:
         self._pruning.enter(record)
         return record.trial
 
-    def report(self, number: int, metrics: EpochMetrics) -> Decision:
+    def report(self, number: int, metrics: EpochMetrics, usage: Usage = NOTHING_USED) -> Decision:
         """Write down what a trial reached, and decide whether it goes on.
 
         The same epoch may be reported again, after a restart: it is answered as the first time.
+        When the budget is spent, every trial that has epochs left is told to stop.
+
+        Args:
+            number: Of the trial.
+            metrics: Of its epoch.
+            usage: What this attempt has used since it began.
         """
         record, epoch = self._ledger.records[number], metrics.epoch
-        if record.state.is_finished or epoch in record.values:
+        if record.state.is_finished:
             return record.decision_at(epoch)
         with self._ledger.as_one(at_once=False):
-            if epoch > record.decided_epoch:
-                verdict = self._pruning.judge(record, epoch, metrics.macro_auroc)
-                prune = verdict.decision is Decision.PRUNE
-                if prune or verdict.memory != record.pruner_memory:
-                    # Before the value: whoever dies in between finds the decision when asked again.
-                    self._ledger.write_decision(number, epoch, prune=prune, memory=verdict.memory)
-            self._ledger.write_value(number, epoch, metrics.macro_auroc)
-        return self._ledger.records[number].decision_at(epoch)
+            self._account.book(number, usage, is_over=False)
+            if epoch not in record.values:
+                self._decide(record, metrics)
+        decision = self._ledger.records[number].decision_at(epoch)
+        is_last = epoch >= self.config.student.epochs
+        if decision is Decision.CONTINUE and not is_last and self._account.budget.reached:
+            return Decision.STOP
+        return decision
 
-    def finish(self, result: TrialResult) -> None:
+    def finish(self, result: TrialResult, usage: Usage = NOTHING_USED) -> None:
         """Write down how a trial ended; the same may be told again.
 
         A trial that failed for a reason worth another attempt is not ended: `next_trial` gives it
-        out again, as often as the study allows.
+        out again, as often as the study allows. One that was told to stop goes on being a running
+        one, until the study is opened again.
+
+        Args:
+            result: How it ended.
+            usage: What this attempt has used.
         """
         number = result.number
         record = self._ledger.records[number]
         if record.state.is_finished or number in self._to_run_again:
             return
         may_retry = len(record.failures) < self.config.search.max_retries
-        if result.state is TrialState.FAILED and result.retriable and may_retry:
-            self._ledger.write_failure(number, result.reason)
-            self._to_run_again.append(number)
-        else:
-            self._ledger.write_result(number, result)
+        with self._ledger.as_one():
+            self._account.book(number, usage, is_over=True)
+            if result.state is TrialState.FAILED and result.retriable and may_retry:
+                self._ledger.write_failure(number, result.reason)
+                self._to_run_again.append(number)
+            elif result.state.is_finished:
+                self._ledger.write_result(number, result)
 
     def close(self) -> None:
         """Close the ledger."""
@@ -227,6 +262,17 @@ class Study:
             return Decision.PRUNE if is_end else Decision.CONTINUE
 
         return report
+
+    def _decide(self, record: TrialRecord, metrics: EpochMetrics) -> None:
+        """Write down what a trial reached after an epoch that is new, and what that means."""
+        number, epoch = record.number, metrics.epoch
+        if epoch > record.decided_epoch:
+            verdict = self._pruning.judge(record, epoch, metrics.macro_auroc)
+            prune = verdict.decision is Decision.PRUNE
+            if prune or verdict.memory != record.pruner_memory:
+                # Before the value: whoever dies in between finds the decision when asked again.
+                self._ledger.write_decision(number, epoch, prune=prune, memory=verdict.memory)
+        self._ledger.write_value(number, epoch, metrics.macro_auroc)
 
     def _deal(self) -> TrialRecord:
         """Create the next trial: a baseline that is missing, else one for the condition behind."""

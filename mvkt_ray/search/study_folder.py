@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mvkt_ray.errors import ArtifactError
 from mvkt_ray.location import Location
+from mvkt_ray.records import Usage
 
 _STAGES = ("shards", "stages.json")
 """What a search that is interrupted during its first stage has written."""
@@ -31,6 +32,11 @@ class StudyFolder:
     def stages_file(self) -> Location:
         """Seconds that each stage took, as JSON."""
         return self.root / "stages.json"
+
+    @property
+    def teacher_usage_file(self) -> Location:
+        """What the study's own teacher has used, as JSON."""
+        return self.root / "teacher_usage.json"
 
     @property
     def ledger(self) -> Location:
@@ -161,6 +167,17 @@ class StudyFolder:
         times = self.stage_times()
         times[stage] = round(times.get(stage, 0.0) + seconds, 3)
         self.stages_file.write_bytes((json.dumps(times, indent=2) + "\n").encode())
+
+    def write_teacher_usage(self, usage: Usage) -> None:
+        """Note what training the study's own teacher has used."""
+        text = json.dumps(usage.to_json(), indent=2) + "\n"
+        self.teacher_usage_file.write_bytes(text.encode())
+
+    def read_teacher_usage(self) -> Usage | None:
+        """Read what `write_teacher_usage` wrote; None where nothing was."""
+        if not self.teacher_usage_file.exists():
+            return None
+        return Usage.from_json(json.loads(self.teacher_usage_file.read_bytes()))
 
     def stage_times(self) -> dict[str, float]:
         """Seconds by stage."""

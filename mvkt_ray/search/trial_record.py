@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from mvkt_ray.config import Scalar
-from mvkt_ray.records import Decision, Trial, TrialResult, TrialState
+from mvkt_ray.records import NOTHING_USED, Decision, Trial, TrialResult, TrialState, Usage
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,6 +22,8 @@ class TrialRecord:
     """How it ended; None while it has not."""
     failures: tuple[str, ...] = ()
     """Reasons of the attempts that were lost and started again."""
+    usage: Usage = NOTHING_USED
+    """What it has used over all attempts, as far as it is written down."""
     decided_epoch: int = 0
     """The last epoch at which the pruner looked at the trial and wrote down what it decided."""
     pruned_at: int | None = None

@@ -30,6 +30,9 @@ from mvkt_ray.training.validation import Predictions, Windows, predict
 
 TERMS = ("total", "label", "kd", "clt")
 
+_ENDS = {Decision.PRUNE: TrialState.PRUNED, Decision.STOP: TrialState.RUNNING}
+"""How a training stands that was told not to go on."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lesson:
@@ -161,10 +164,13 @@ def fit(
             )
 
         for place, record in enumerate(history, start=1):
-            if _is_pruned(record.metrics, report, ranks):
+            epoch = record.metrics.epoch
+            decision = _decision(record.metrics, report, ranks)
+            if decision is Decision.STOP:
+                return end(TrialState.RUNNING, done, _reason(decision, done))
+            if decision is Decision.PRUNE:
                 del history[place:]
-                epoch = record.metrics.epoch
-                return end(TrialState.PRUNED, epoch, _pruned_reason(epoch))
+                return end(TrialState.PRUNED, epoch, _reason(decision, epoch))
 
         predictions = None
         for epoch in range(done + 1, course.epochs + 1):
@@ -205,8 +211,10 @@ def fit(
                 )
                 checkpoint_at.write_bytes(checkpoint.to_bytes())
 
-            if course.validates(epoch) and _is_pruned(history[-1].metrics, report, ranks):
-                return end(TrialState.PRUNED, epoch, _pruned_reason(epoch))
+            if course.validates(epoch):
+                decision = _decision(history[-1].metrics, report, ranks)
+                if decision is not Decision.CONTINUE:
+                    return end(_ENDS[decision], epoch, _reason(decision, epoch))
 
         return end(TrialState.COMPLETE, course.epochs, last=predictions or validate())
 
@@ -275,15 +283,17 @@ def _wrap(learner: Learner, device: torch.device, ranks: Ranks) -> nn.Module:
     )
 
 
-def _is_pruned(
+def _decision(
     metrics: EpochMetrics, report: Callable[[EpochMetrics], Decision], ranks: Ranks
-) -> bool:
-    is_pruned = ranks.is_first and report(metrics) is Decision.PRUNE
-    return ranks.agree(is_pruned)
+) -> Decision:
+    """Report, and return on all ranks what the first is told."""
+    told = ranks.from_first(report(metrics).value.encode() if ranks.is_first else None)
+    assert told is not None
+    return Decision(told.decode())
 
 
-def _pruned_reason(epoch: int) -> str:
-    return f"pruned after epoch {epoch}"
+def _reason(decision: Decision, epoch: int) -> str:
+    return f"{'pruned' if decision is Decision.PRUNE else 'stopped'} after epoch {epoch}"
 
 
 @contextmanager

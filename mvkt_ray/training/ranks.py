@@ -80,10 +80,6 @@ class Ranks:
         dist.broadcast(values, src=0)
         return values.cpu().numpy().tobytes()[:n_bytes]
 
-    def agree(self, flag: bool) -> bool:
-        """Return the first rank's flag."""
-        return self.from_first(b"\1" if flag else b"\0") == b"\1"
-
     def wait(self) -> None:
         """Wait until every rank is here."""
         if self.are_many:

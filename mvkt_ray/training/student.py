@@ -131,7 +131,8 @@ def run_trial(trial: Trial, inputs: TrialInputs, report: Report) -> TrialResult:
             is validated, and reports, after its last epoch only: nobody decides by the others.
 
     Returns:
-        COMPLETE, PRUNED or DIVERGED; `macro_auroc` is that of the last epoch.
+        COMPLETE, PRUNED or DIVERGED; `macro_auroc` is that of the last epoch. RUNNING when it was
+        told to stop: the same call goes on from its checkpoint.
 
     Raises:
         ConfigError: A hyper-parameter, or the batch size for so many ranks, is wrong.
@@ -172,7 +173,7 @@ def run_trial(trial: Trial, inputs: TrialInputs, report: Report) -> TrialResult:
     )
     outcome = fit(learner, course, folder.checkpoint, report, device=setting.device, ranks=ranks)
     result = _result(trial, outcome, learner)
-    if ranks.is_first:
+    if ranks.is_first and result.state.is_finished:
         if outcome.predictions is not None:
             folder.write_complete(learner.network, setting.splits.val, outcome.predictions)
         folder.write_result(

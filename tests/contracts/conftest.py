@@ -27,6 +27,7 @@ from mvkt_ray.data.sources.synthetic import Synthetic
 from mvkt_ray.data.splits import open_training_splits
 from mvkt_ray.data.views import fit_view
 from mvkt_ray.distill.knowledge import write_knowledge
+from mvkt_ray.search.budget import Budget
 from mvkt_ray.search.in_process import InProcess
 from mvkt_ray.search.place import Place
 from mvkt_ray.search.space import SearchSpace
@@ -88,7 +89,7 @@ class TinySearch:
             resources=ResourcesConfig(max_concurrent_trials=1),
         )
 
-    def open(self, folder: Path, *, resume: bool = False) -> Study:
+    def open(self, folder: Path, *, resume: bool = False, budget: Budget | None = None) -> Study:
         """Start the study in a folder, or go on with it."""
         config = self.config()
         return Study.create_or_open(
@@ -97,6 +98,7 @@ class TinySearch:
             f"sqlite:///{folder / 'ledger.db'}",
             resume=resume,
             inputs={},
+            budget=budget,
         )
 
     def inputs_in(self, folder: Path, **changes: Any) -> TrialInputs:

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mvkt_ray.config import ResourcesConfig, WorkersConfig
+from mvkt_ray.config import CostConfig, NodeTypeConfig, ResourcesConfig, WorkersConfig
 from mvkt_ray.errors import ClusterError, ConfigError
 from mvkt_ray.location import Location
 from mvkt_ray.records import Arm, EpochMetrics, TrialState
+from mvkt_ray.search.budget import Budget, Limits
 from mvkt_ray.search.in_process import InProcess
 from mvkt_ray.search.place import Place
+from mvkt_ray.search.prices import PriceList
 from mvkt_ray.search.study import Study
 from mvkt_ray.training.teacher import open_teacher
 
@@ -80,6 +82,28 @@ class TestRunner:
         assert outcome(resumed) == expected
         resumed.close()
 
+    def test_a_study_that_may_spend_no_more_stops_and_goes_on_to_the_same_trials_and_numbers(
+        self, place: Place, tiny_search: "TinySearch", tmp_path: Path, expected: list[Any]
+    ) -> None:
+        [here] = set(place.node_kinds())
+        node = NodeTypeConfig(price_per_hour=1.0, cpus=here.cpus, gpus=here.gpus)
+        prices = PriceList(CostConfig(node_types={"here": node}))
+        study = tiny_search.open(tmp_path, budget=Budget(prices, Limits(money=1e-12)))
+        inputs = tiny_search.inputs_in(tmp_path)
+        place.run_trials(study, inputs, lambda: None)
+        # The first report is the first that costs: its trial keeps its checkpoint.
+        [stopped] = study.trials()
+        assert (stopped.state, stopped.last_epoch) == (TrialState.RUNNING, 1)
+        assert (tmp_path / "trials" / "00000" / "checkpoint.pt").exists()
+        assert study.spent.money > 0
+        assert study.spent.unpriced_s == 0
+        study.close()
+        resumed = tiny_search.open(tmp_path, resume=True)
+        place.run_trials(resumed, inputs, lambda: None)
+        assert outcome(resumed) == expected
+        assert all(record.usage.worker_s > 0 for record in resumed.trials())
+        resumed.close()
+
     def test_trials_that_cannot_run_are_recorded_with_the_reason_and_the_others_go_on(
         self, place: Place, tiny_search: "TinySearch", tmp_path: Path
     ) -> None:
@@ -103,7 +127,9 @@ class TestRunner:
     ) -> None:
         seen: list[EpochMetrics] = []
         out = Location.parse(tmp_path / "teacher")
-        place.train_teacher(tiny_search.job, out, seen.append)
+        used = place.train_teacher(tiny_search.job, out, seen.append)
+        assert {each.node for each in used.reservations} == set(place.node_kinds())
+        assert used.worker_s > 0
         assert [metrics.epoch for metrics in seen] == [1, 2]
         assert tiny_search.inputs.teacher is not None
         before, again = open_teacher(tiny_search.inputs.teacher), open_teacher(out)

@@ -82,7 +82,6 @@ def talk() -> Found:
         "own": ranks.gather(torch.tensor([[ranks.rank]])),
         "sum": ranks.sum(torch.tensor(1.0 + ranks.rank)),
         "from first": [ranks.from_first(c if ranks.is_first else b"mine") for c in contents],
-        "agreed": [ranks.agree(ranks.is_first), ranks.agree(not ranks.is_first)],
     }
 
 
@@ -187,7 +186,6 @@ def test_ranks_gather_ragged_rows_in_order_and_broadcast_from_the_first(
         assert found["own"].tolist() == [[0], [1]]
         assert float(found["sum"]) == 3.0
         assert found["from first"] == [b"hello", b"", None]
-        assert found["agreed"] == [True, False]
 
 
 def test_one_rank_talks_to_itself() -> None:
@@ -195,7 +193,6 @@ def test_one_rank_talks_to_itself() -> None:
     assert (ranks.rank, ranks.world_size) == (0, 1)
     assert ranks.gather(torch.ones(2, 1)).tolist() == [[1.0], [1.0]]
     assert ranks.from_first(b"hello") == b"hello"
-    assert ranks.agree(True)
     assert float(ranks.sum(torch.tensor(2.0))) == 2.0
 
 

@@ -1,0 +1,99 @@
+"""What trainings cost: reservations times the prices of the nodes that they were on.
+
+A training pays for the share of its node that it kept from others: of the node's CPUs or of its
+GPUs, whichever is more. Where a node's type or its price is not known, nothing is guessed.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from mvkt_ray.config import CostConfig, NodeTypeConfig
+from mvkt_ray.records import NodeKind, Reservation
+
+SECONDS_PER_HOUR = 3600.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Spent:
+    """What something has cost so far."""
+
+    gpu_s: float = 0.0
+    """GPU seconds, those of fractions as fractions."""
+    money: float = 0.0
+    """In the currency of the prices; of what has a price."""
+    unpriced_s: float = 0.0
+    """Seconds of workers on nodes whose price is not known."""
+
+    def __add__(self, other: "Spent") -> "Spent":
+        return Spent(
+            gpu_s=self.gpu_s + other.gpu_s,
+            money=self.money + other.money,
+            unpriced_s=self.unpriced_s + other.unpriced_s,
+        )
+
+    def __sub__(self, other: "Spent") -> "Spent":
+        return Spent(
+            gpu_s=self.gpu_s - other.gpu_s,
+            money=self.money - other.money,
+            unpriced_s=self.unpriced_s - other.unpriced_s,
+        )
+
+
+class PriceList:
+    """The prices of a study's node types."""
+
+    def __init__(self, cost: CostConfig) -> None:
+        """Take the prices of a study file."""
+        self.currency = cost.currency
+        self._types = cost.node_types
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing has a price."""
+        return not self._types
+
+    def type_of(self, node: NodeKind | None) -> str | None:
+        """Return the name of a node's type, None where it is not known.
+
+        By the name of the node's group; else by its shape, where it is that of one type alone.
+        """
+        if node is None:
+            return None
+        if node.group in self._types:
+            return node.group
+        alike = [name for name, each in self._types.items() if _has_shape(node, each)]
+        return alike[0] if len(alike) == 1 else None
+
+    def per_worker_hour(self, node: NodeKind | None, cpus: float, gpus: float) -> float | None:
+        """Return what a worker costs in an hour; None where the node has no price."""
+        name = self.type_of(node)
+        if name is None:
+            return None
+        node_type = self._types[name]
+        of_gpus = gpus / node_type.gpus if node_type.gpus else 0.0
+        share = min(1.0, max(cpus / node_type.cpus, of_gpus))
+        return share * node_type.price_per_hour
+
+    def spent(self, reservations: Iterable[Reservation]) -> Spent:
+        """Add up what reservations cost."""
+        gpu_s = money = unpriced_s = 0.0
+        for each in reservations:
+            gpu_s += each.gpus * each.worker_s
+            price = self.per_worker_hour(each.node, each.cpus, each.gpus)
+            if price is None:
+                unpriced_s += each.worker_s
+            else:
+                money += price * each.worker_s / SECONDS_PER_HOUR
+        return Spent(gpu_s=gpu_s, money=money, unpriced_s=unpriced_s)
+
+    def unpriced(self, nodes: Iterable[NodeKind]) -> tuple[NodeKind, ...]:
+        """Return the kinds of nodes that have no price."""
+        return tuple(node for node in nodes if self.type_of(node) is None)
+
+
+def _has_shape(node: NodeKind, node_type: NodeTypeConfig) -> bool:
+    return (
+        node.cpus == node_type.cpus
+        and node.gpus == node_type.gpus
+        and node.accelerator_type == node_type.accelerator_type
+    )
