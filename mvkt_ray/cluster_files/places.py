@@ -68,8 +68,13 @@ _KUBERAY = (
     Setting("token_secret", "Secret with key auth_token; by default KubeRay makes one", ""),
     Setting("cpus_per_pod", "CPUs of a pod without GPUs; at least one worker's", "8", "count"),
     Setting("gpus_per_pod", "GPUs of a pod; by default those of one worker", "", "count"),
-    Setting("gpu_node_selector", "node label KEY=VALUE of the GPU nodes", ""),
-    Setting("spot_node_selector", "node label KEY=VALUE of spot nodes for workers", ""),
+    Setting(
+        "gpu_node_selector",
+        "node labels KEY=VALUE of the GPU nodes, with commas; TYPE:KEY=VALUE for one GPU type",
+        "",
+        "list",
+    ),
+    Setting("spot_node_selector", "node labels KEY=VALUE of spot nodes for workers", "", "list"),
 )
 _MACHINE = (
     Setting("cpus_per_node", "CPUs of a node", None, "count"),

@@ -12,6 +12,7 @@ from mvkt_ray.cluster_files.fit import check_fit
 from mvkt_ray.cluster_files.machines import own_groups, pod_groups, rented_groups
 from mvkt_ray.cluster_files.needs import Need, needs_of
 from mvkt_ray.cluster_files.node_groups import NodeGroup
+from mvkt_ray.cluster_files.node_selectors import node_selectors
 from mvkt_ray.cluster_files.places import ClusterPlace, find_place
 from mvkt_ray.cluster_files.settings import Value, read_settings
 from mvkt_ray.cluster_files.templates import fill, templates_folder
@@ -46,6 +47,11 @@ def render(study: StudyConfig, request: RenderRequest) -> str:
     needs = needs_of(study)
     head, *workers = _groups(needs, request, place, settings)
     check_fit(study.resources, [head, *workers], f"mvkt cluster render {request.place}")
+    selectors = (
+        {group.name: node_selectors(group, settings) for group in workers}
+        if place.machines == "pods"
+        else {}
+    )
     values: dict[str, Any] = {
         **settings,
         "study": study,
@@ -54,6 +60,7 @@ def render(study: StudyConfig, request: RenderRequest) -> str:
         "needs": needs,
         "head": head,
         "groups": workers,
+        "group_selectors": selectors,
         "max_workers": sum(group.max_nodes for group in workers),
         "command": _command(request),
         "mvkt_version": version("mvkt-ray"),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from rendering import PAPER, ROOT, SETTINGS, STUDIES, read_text, rendered, study_text
 
@@ -89,6 +89,8 @@ any_resources = st.fixed_dictionaries(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(place=st.sampled_from(GROWING), resources=any_resources)
+@example(place="aws", resources={"ingest": {"node_labels": {"zone": "near-the-bucket"}}})
+@example(place="kuberay-job", resources={"ingest": {"node_labels": {"zone": "near-the-bucket"}}})
 def test_a_rendered_cluster_always_holds_what_the_study_asks(
     place: str, resources: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -100,7 +102,8 @@ def test_a_rendered_cluster_always_holds_what_the_study_asks(
         with pytest.raises(ConfigError, match=r"resources\.t"):
             rendered(place, study_file)
         return
-    text = rendered(place, study_file)
+    more = {"gpu_node_selector": "gpu=yes"} if place not in CLOUDS else {}
+    text = rendered(place, study_file, **more)
     groups = read_text(text, tmp_path).groups
     for need in needs:
         assert holds_at_once(groups, need), need
@@ -218,6 +221,7 @@ def test_a_study_that_stands_on_another_is_sent_whole(tmp_path: Path) -> None:
         ("on-premise", {"venv": "~/a b"}, ["~/a b", "spaces"]),
         ("on-premise", {"cpus_per_node": "2"}, ["resources.teacher", "4 CPUs", "2 CPUs"]),
         ("aws", {"max_gpu_nodes": "0"}, ["resources.teacher", "0 nodes"]),
+        ("kuberay-job", {"gpu_node_selector": "gpu"}, ["'gpu'", "KEY=VALUE"]),
         ("kuberay-job", {"gpus_per_pod": "0"}, ["resources.teacher", "kuberay-job"]),
     ],
 )
@@ -247,6 +251,23 @@ def test_a_worker_that_no_machine_holds_is_refused(
         rendered("aws", study_file)
     for word in words:
         assert word in str(refused.value)
+
+
+def test_kubernetes_must_be_told_which_nodes_have_the_gpu(tmp_path: Path) -> None:
+    study_file = tmp_path / "study.yaml"
+    gpus = {"gpus_per_worker": 1}
+    trial, teacher = {**gpus, "accelerator_type": "L4"}, {**gpus, "accelerator_type": "A100"}
+    study_file.write_text(study_text(trial=trial, teacher=teacher))
+    with pytest.raises(ConfigError, match="gpu_node_selector=L4:KEY=VALUE"):
+        rendered("kuberay-job", study_file, gpu_node_selector="A100:gpu=a100")
+    text = rendered(
+        "kuberay-job", study_file, gpu_node_selector="A100:gpu=a100, L4:gpu=l4, pool=gpu"
+    )
+    spec = list(yaml.safe_load_all(text))[-1]["spec"]["rayClusterSpec"]
+    pods = {group["groupName"]: group["template"]["spec"] for group in spec["workerGroupSpecs"]}
+    assert pods["gpu-trial"]["nodeSelector"] == {"gpu": "l4", "pool": "gpu"}
+    assert pods["gpu-teacher"]["nodeSelector"] == {"gpu": "a100", "pool": "gpu"}
+    assert "nodeSelector" not in pods["cpu"]
 
 
 def test_an_own_table_of_machines_is_used(tmp_path: Path) -> None:

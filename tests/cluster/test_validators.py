@@ -147,6 +147,16 @@ def test_rays_autoscaler_sees_the_groups_that_check_sees(
     assert head["labels"] == {"mvkt-ray/safe": "true"}
 
 
+def test_pods_may_take_an_identity_of_azure(strict_schemas: dict[str, Any]) -> None:
+    text = rendered("kuberay-job", PAPER, identity="azure.workload.identity/client-id=0123")
+    document = ray_document(text)
+    assert list(strict_schemas["RayJob"].iter_errors(document)) == []
+    spec = document["spec"]["rayClusterSpec"]
+    for group in (spec["headGroupSpec"], *spec["workerGroupSpecs"]):
+        labels = group["template"]["metadata"]["labels"]
+        assert labels["azure.workload.identity/use"] == "true"
+
+
 @pytest.mark.parametrize("place", KUBERAY)
 def test_what_may_be_asked_for_is_in_the_manifest(place: str) -> None:
     text = rendered(place, PAPER, **EVERYTHING)

@@ -1,0 +1,45 @@
+"""Which nodes of a Kubernetes cluster the pods of a group may be on."""
+
+from collections.abc import Mapping
+
+from mvkt_ray.cluster_files.node_groups import NodeGroup
+from mvkt_ray.cluster_files.settings import Value
+from mvkt_ray.errors import ConfigError
+
+
+def node_selectors(group: NodeGroup, settings: Mapping[str, Value]) -> list[tuple[str, str]]:
+    """List the labels, key and value, that a node must have for a group of pods.
+
+    Raises:
+        ConfigError: A label is not KEY=VALUE, or the group needs a GPU type that no label tells.
+    """
+    found = [_pair("spot_node_selector", text) for text in _texts(settings, "spot_node_selector")]
+    if not group.gpus:
+        return found
+    tells_type = False
+    for text in _texts(settings, "gpu_node_selector"):
+        accelerator, colon, rest = text.partition(":")
+        if colon and accelerator != group.accelerator_type:
+            continue
+        found.append(_pair("gpu_node_selector", rest if colon else text))
+        tells_type = True
+    if group.accelerator_type and not tells_type:
+        raise ConfigError(
+            f"The study asks for GPUs of type {group.accelerator_type!r}, and Kubernetes must be "
+            "told which nodes have them: --set gpu_node_selector="
+            f"{group.accelerator_type}:KEY=VALUE with a label of yours, for example "
+            "L4:cloud.google.com/gke-accelerator=nvidia-l4."
+        )
+    return found
+
+
+def _texts(settings: Mapping[str, Value], key: str) -> list[str]:
+    value = settings.get(key, [])
+    return value if isinstance(value, list) else []
+
+
+def _pair(setting: str, text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not key or not equals or not value:
+        raise ConfigError(f"--set {setting}={text!r} must be a node's label, KEY=VALUE.")
+    return key, value
