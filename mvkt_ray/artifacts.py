@@ -14,18 +14,21 @@ import os
 import shlex
 import sys
 import tempfile
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import filelock
 
 from mvkt_ray import __version__
 from mvkt_ray.errors import ArtifactError, StaleArtifactError
 from mvkt_ray.location import Location
+from mvkt_ray.node_cache import CacheEntry, node_cache
+
+T = TypeVar("T")
 
 SCHEMA_VERSION = 1
 MANIFEST_NAME = "manifest.json"
@@ -176,6 +179,25 @@ def verify_artifact(location: str | Path | Location, *, hashes: bool = True) -> 
             f"Make it again: {manifest.command or 'run the command that made it'}"
         )
     return manifest
+
+
+def open_file(location: Location, manifest: Manifest, name: str, read: Callable[[Path], T]) -> T:
+    """Return what `read` makes of a file of an artifact; from a store by way of the node's cache.
+
+    Args:
+        location: The artifact.
+        manifest: Its manifest.
+        name: Of the file.
+        read: Called with a local path.
+
+    Raises:
+        ArtifactError: The file in the store is not the one that was published.
+    """
+    if location.is_local:
+        return read(location.local_path / name)
+    entry = manifest.files[name]
+    cached = CacheEntry.of_file(location / name, entry.sha256, entry.size_bytes)
+    return node_cache().open(cached, read)
 
 
 def expect_input(user: str, manifest: Manifest, kind: str, fingerprint: str) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -158,17 +159,19 @@ class Location:
         """
         return b"".join(self._chunks())
 
-    def chunks(self, start: int = 0) -> Generator[bytes]:
+    def chunks(self, start: int = 0, n_bytes: int | None = None) -> Generator[bytes]:
         """Yield the content from byte `start` on, in pieces; nothing when that is past its end.
 
         Raises:
             FileNotFoundError: There is no such file, though its bucket is there.
         """
+        left = sys.maxsize if n_bytes is None else n_bytes
         try:
             with self._opened() as (filesystem, path), filesystem.open_input_file(path) as file:
                 if start:
                     file.seek(min(start, file.size()))
-                while chunk := file.read(_CHUNK_BYTES):
+                while chunk := file.read(min(left, _CHUNK_BYTES)):
+                    left -= len(chunk)
                     yield chunk
         except FileNotFoundError:
             if not self.is_local:

@@ -1,8 +1,12 @@
 """Ingest: from a source to a published shard set, one job per shard, resumable after any kill.
 
 Reads: a source.
-Writes: `recordings/shard-*.arrow`, `quarantine.parquet`, `manifest.json`. While it works, `.work/`
-of the partial folder holds each job's list of recordings and, once its shard is there, a summary.
+Writes: `recordings/shard-*.arrow`, `parts.parquet`, `quarantine.parquet`, `manifest.json`. While it
+works, `.work/` of the partial folder holds each job's list of recordings and, once its shard is
+there, a summary.
+
+In a store, each job makes its shard on its own node and uploads it; jobs and driver share nothing
+but the store.
 """
 
 import dataclasses
@@ -13,13 +17,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mvkt_ray.artifacts import Manifest, claim_output, holding, publish
+from mvkt_ray.artifacts import FileEntry, Manifest, claim_output, holding, publish
 from mvkt_ray.data.folds import make_folds
 from mvkt_ray.data.ingest_plan import (
     IngestPlan,
@@ -30,18 +35,28 @@ from mvkt_ray.data.ingest_plan import (
     summary_file,
 )
 from mvkt_ray.data.recording import RecordingRef
+from mvkt_ray.data.shard_file import (
+    PARTS_NAME,
+    AnyShardFile,
+    ShardFile,
+    open_shard_files,
+    parts_table,
+    provide,
+)
 from mvkt_ray.data.shard_totals import ShardTotals, add_up, rarest_codes
 from mvkt_ray.data.shard_writer import (
     IngestSettings,
+    WrittenShard,
     record_batch,
     row_of_recording,
     with_folds,
     write_shard,
 )
-from mvkt_ray.data.shards import KIND, QUARANTINE_NAME, QUARANTINE_SCHEMA, ShardFile, shard_name
+from mvkt_ray.data.shards import KIND, QUARANTINE_NAME, QUARANTINE_SCHEMA, shard_name
 from mvkt_ray.data.sources.source import Source
 from mvkt_ray.errors import DataError, RecordingError
 from mvkt_ray.location import Location
+from mvkt_ray.node_cache import CacheEntry, Piece, node_cache
 
 logger = logging.getLogger(__name__)
 
@@ -71,11 +86,23 @@ class ShardSummary:
     """The job's."""
     n_rows: int
     sha256: str
+    size_bytes: int
+    parts: dict[str, tuple[int, int, str]]
+    """Begin, bytes and hash of each part of the shard."""
     n_with_missing_lead: int
     source_rates_hz: dict[str, int]
     """Recordings by the rate they had."""
     quarantine: list[dict[str, str]]
     """Rows of `QUARANTINE_SCHEMA`."""
+
+    @property
+    def written(self) -> WrittenShard:
+        """Return what the shard is like."""
+        parts = {
+            name: Piece(begin=begin, n_bytes=n_bytes, sha256=sha256)
+            for name, (begin, n_bytes, sha256) in self.parts.items()
+        }
+        return WrittenShard(sha256=self.sha256, size_bytes=self.size_bytes, parts=parts)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,10 +141,11 @@ def ingest(
     Raises:
         DataError: The source holds nothing usable, or an id twice, or with `strict` the first
             recording that cannot be used.
-        ArtifactError: The output folder is in use, cannot be written to or is not local, or an
-            unfinished one is there without `resume`.
+        ArtifactError: The output folder is in use or cannot be written to, or an unfinished one is
+            there without `resume`.
+        StoreError: The store of the output refuses.
     """
-    place = Location.parse(Location.parse(out).local_path)
+    place = Location.parse(out)
     with holding(place):
         plan = plan_ingest(source, place, settings or IngestSettings())
         finished = claim_output(place, plan.recipe, resume=resume)
@@ -154,7 +182,7 @@ def build_shard(plan: IngestPlan, job: ShardJob) -> ShardSummary:
     Raises:
         DataError: With `strict`, the first recording that cannot be used.
     """
-    path = plan.partial / shard_name(job.index)
+    path = plan.built / shard_name(job.index)
     kept = summary_file(plan, job.index)
     summary = None
     if path.exists() and kept.exists():
@@ -187,12 +215,17 @@ def _build(plan: IngestPlan, job: ShardJob, path: Location) -> ShardSummary:
             )
             if plan.settings.strict:
                 _refuse(quarantine[0])
-    batch = record_batch(rows, plan.settings)
+    written = write_shard(record_batch(rows, plan.settings), path, plan.settings)
     return ShardSummary(
         index=job.index,
         fingerprint=job.fingerprint,
         n_rows=len(rows),
-        sha256=write_shard(batch, path, plan.settings.compression),
+        sha256=written.sha256,
+        size_bytes=written.size_bytes,
+        parts={
+            name: (piece.begin, piece.n_bytes, piece.sha256)
+            for name, piece in written.parts.items()
+        },
         n_with_missing_lead=sum(len(row.leads) < len(plan.settings.leads) for row in rows),
         source_rates_hz=dict(sorted(rates.items())),
         quarantine=quarantine,
@@ -217,7 +250,7 @@ def finish_ingest(
     """
     summaries = sorted(summaries, key=lambda summary: summary.index)
     quarantine = [row for summary in summaries for row in summary.quarantine]
-    hashes = {shard_name(summary.index): summary.sha256 for summary in summaries}
+    written = {shard_name(summary.index): summary.written for summary in summaries}
     rows = {shard_name(summary.index): summary.n_rows for summary in summaries}
     assert sum(rows.values()) + len(quarantine) == plan.n_recordings, "a recording vanished"
     if not any(rows.values()):
@@ -227,10 +260,10 @@ def finish_ingest(
             f"first, {first['record_id']!r}: {first['message']} ({first['reason']}). Repair the "
             "source, or keep what is refused (flat_leads, missing_leads)."
         )
-    compressed = plan.settings.compression != "none"
-    files = [ShardFile((plan.partial / name).local_path, compressed=compressed) for name in rows]
-    tasks = plan.source.tasks()
-    totals = add_up(files, tasks)
+    files = _open_built(plan, written)
+    # The columns that are not leads come together.
+    provide(files, "patient_id")
+    totals = add_up(files, plan.source.tasks())
     if not plan.source.has_folds:
         folds = make_folds(
             totals.patients,
@@ -240,7 +273,8 @@ def finish_ingest(
         )
         totals = dataclasses.replace(totals, folds=folds, shared_patients=())
         parts = np.split(folds, np.cumsum(list(rows.values()))[:-1])
-        hashes |= dict(place_map(partial(write_folds, plan), list(zip(rows, parts, strict=True))))
+        items = [(name, written[name], part) for name, part in zip(rows, parts, strict=True)]
+        written |= dict(place_map(partial(write_folds, plan), items))
     if totals.shared_patients:
         logger.warning(
             "%d patients are in several folds of %s, for example %s: splits cut from these folds "
@@ -249,16 +283,19 @@ def finish_ingest(
             plan.source.name,
             totals.shared_patients[0],
         )
-    with (plan.partial / QUARANTINE_NAME).writing_aside() as aside:
-        pq.write_table(pa.Table.from_pylist(quarantine, QUARANTINE_SCHEMA), aside)
-    _remove_hidden(plan.partial)
+    parts = {name: shard.parts for name, shard in sorted(written.items())}
+    _write_table(parts_table(parts), plan.files / PARTS_NAME)
+    table = pa.Table.from_pylist(quarantine, QUARANTINE_SCHEMA)
+    _write_table(table, plan.files / QUARANTINE_NAME)
+    if plan.out.is_local:
+        _remove_hidden(plan.partial)
     return publish(
         plan.out,
         kind=KIND,
         config=plan.config,
         inputs={"recordings": plan.listing},
         n_rows={**rows, QUARANTINE_NAME: len(quarantine)},
-        known_hashes=hashes,
+        known_hashes={name: shard.sha256 for name, shard in written.items()},
         counts={
             "n_recordings": sum(rows.values()),
             "n_patients": len(np.unique(totals.patients)),
@@ -270,12 +307,42 @@ def finish_ingest(
     )
 
 
-def write_folds(plan: IngestPlan, item: tuple[str, np.ndarray]) -> tuple[str, str]:
-    """Write the folds of a shard, by its name; return the name and the new hash."""
-    name, folds = item
-    path = plan.partial / name
-    batch = ShardFile(path.local_path).batch
-    return name, write_shard(with_folds(batch, folds), path, plan.settings.compression)
+def write_folds(
+    plan: IngestPlan, item: tuple[str, WrittenShard, np.ndarray]
+) -> tuple[str, WrittenShard]:
+    """Write the folds of a shard; return its name and what it is like now.
+
+    Args:
+        plan: The ingest's.
+        item: Name of the shard, what it was like without folds, and the folds of its rows.
+    """
+    name, before, folds = item
+    target = plan.files / name
+
+    def rewrite(path: Path) -> WrittenShard:
+        return write_shard(with_folds(ShardFile(path).batch, folds), target, plan.settings)
+
+    if target.is_local:
+        return name, rewrite(target.local_path)
+    entry = CacheEntry.of_file(plan.built / name, before.sha256, before.size_bytes)
+    return name, node_cache().open(entry, rewrite)
+
+
+def _open_built(plan: IngestPlan, written: Mapping[str, WrittenShard]) -> list[AnyShardFile]:
+    return open_shard_files(
+        plan.built,
+        {
+            name: FileEntry(sha256=shard.sha256, size_bytes=shard.size_bytes)
+            for name, shard in written.items()
+        },
+        {name: shard.parts for name, shard in written.items()},
+        compressed=plan.settings.compression != "none",
+    )
+
+
+def _write_table(table: pa.Table, location: Location) -> None:
+    with location.writing_aside() as aside:
+        pq.write_table(table, aside)
 
 
 def _remove_hidden(folder: Location) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from mvkt_ray.artifacts import fingerprint_of, partial_location, recipe_of
+from mvkt_ray.artifacts import files_location, fingerprint_of, partial_location, recipe_of
 from mvkt_ray.data.folds import hash_ids
 from mvkt_ray.data.shard_writer import IngestSettings
 from mvkt_ray.data.shards import KIND, shard_name
@@ -57,8 +57,22 @@ class IngestPlan:
 
     @property
     def partial(self) -> Location:
-        """Where the shards lie until they are published."""
+        """Where the shards lie until they are published; in a store, what is only needed then."""
         return partial_location(self.out)
+
+    @property
+    def files(self) -> Location:
+        """Where finished files are put: into the partial folder, or where they stay in a store."""
+        return files_location(self.out)
+
+    @property
+    def built(self) -> Location:
+        """Where the jobs put their shards.
+
+        Shards that get folds afterwards are written twice. In a store the second time is elsewhere:
+        whoever is killed in between finds each shard as its summary says, or finished.
+        """
+        return self.files if self.source.has_folds else self.partial
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -141,9 +155,10 @@ def list_jobs(plan: IngestPlan) -> list[ShardJob]:
         fingerprint = fingerprint_of([plan.config, _digest(plan.source, chunk)])
         jobs.append(ShardJob(index=index, n_recordings=len(chunk), fingerprint=fingerprint))
     expected = {shard_name(job.index) for job in jobs}
-    for name in plan.partial.file_names():
-        if name not in expected:
-            (plan.partial / name).local_path.unlink()
+    for folder in dict.fromkeys([plan.partial, plan.files]):
+        for name in folder.file_names():
+            if name not in expected:
+                (folder / name).delete()
     return jobs
 
 

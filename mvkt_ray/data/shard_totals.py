@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mvkt_ray.data.folds import hash_ids, patients_in_several_folds
-from mvkt_ray.data.shards import ShardFile, labels_of
+from mvkt_ray.data.shard_file import AnyShardFile
+from mvkt_ray.data.shards import labels_of
 from mvkt_ray.data.tasks import Task
 
 _N_EXAMPLES = 5
@@ -38,7 +39,7 @@ class ShardTotals:
     n_shared_patients: int
 
 
-def add_up(files: Sequence[ShardFile], tasks: Mapping[str, Task]) -> ShardTotals:
+def add_up(files: Sequence[AnyShardFile], tasks: Mapping[str, Task]) -> ShardTotals:
     """Count over all shards."""
     patients, folds = [], []
     codes, lengths = Counter[str](), Counter[int]()
@@ -67,7 +68,7 @@ def add_up(files: Sequence[ShardFile], tasks: Mapping[str, Task]) -> ShardTotals
     )
 
 
-def rarest_codes(files: Sequence[ShardFile], codes: Mapping[str, int]) -> np.ndarray:
+def rarest_codes(files: Sequence[AnyShardFile], codes: Mapping[str, int]) -> np.ndarray:
     """Return int64 `[n_recordings]`: the rank of each recording's rarest code, 0 for the rarest.
 
     Recordings without a code come after all others.
@@ -93,7 +94,7 @@ def _counts(values: pa.Array) -> Iterator[tuple[Any, int]]:
     )
 
 
-def _names_of(files: Sequence[ShardFile], hashes: np.ndarray) -> tuple[str, ...]:
+def _names_of(files: Sequence[AnyShardFile], hashes: np.ndarray) -> tuple[str, ...]:
     if not len(hashes):
         return ()
     names: set[str] = set()

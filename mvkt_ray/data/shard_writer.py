@@ -15,6 +15,7 @@ from scipy.signal import resample_poly
 from scipy.signal.windows import kaiser
 
 from mvkt_ray.data.recording import LEADS, Recording
+from mvkt_ray.data.shard_file import Parts, measure_parts
 from mvkt_ray.data.shards import MV_PER_BIT, shard_schema
 from mvkt_ray.errors import ConfigError, RecordingError
 from mvkt_ray.location import Location
@@ -205,16 +206,29 @@ def _lead_array(rows: Sequence[Row], lead: str, settings: IngestSettings) -> pa.
     )
 
 
-def write_shard(batch: pa.RecordBatch, path: Location, compression: str) -> str:
-    """Write a shard aside, move it into place, and return its hash."""
-    codec = None if compression == "none" else compression
-    options = pa.ipc.IpcWriteOptions(compression=codec)
-    with (
-        path.writing_aside() as aside,
-        pa.ipc.new_file(str(aside), batch.schema, options=options) as writer,
-    ):
-        writer.write_batch(batch)
-    return path.sha256()
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WrittenShard:
+    """What a manifest and the list of parts say of a shard."""
+
+    sha256: str
+    size_bytes: int
+    parts: Parts
+    """Empty when the shard is compressed."""
+
+
+def write_shard(batch: pa.RecordBatch, path: Location, settings: IngestSettings) -> WrittenShard:
+    """Write a shard aside and move it, or upload it, into place."""
+    is_compressed = settings.compression != "none"
+    codec = settings.compression if is_compressed else None
+    with path.writing_aside() as aside:
+        options = pa.ipc.IpcWriteOptions(compression=codec)
+        with pa.ipc.new_file(str(aside), batch.schema, options=options) as writer:
+            writer.write_batch(batch)
+        return WrittenShard(
+            sha256=Location.parse(aside).sha256(),
+            size_bytes=aside.stat().st_size,
+            parts={} if is_compressed else measure_parts(aside, settings.leads),
+        )
 
 
 def with_folds(batch: pa.RecordBatch, folds: np.ndarray) -> pa.RecordBatch:

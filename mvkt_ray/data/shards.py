@@ -1,7 +1,8 @@
 """Shards: recordings as Arrow files with one column per lead, memory-mapped.
 
-Reads: `manifest.json`, `quarantine.parquet` and `recordings/*.arrow` of a shard set. A student that
-sees one lead touches the pages of that lead only; every process of a node shares one copy of them.
+Reads: `manifest.json`, `quarantine.parquet`, `parts.parquet` and `recordings/*.arrow` of a shard
+set. A student that sees one lead touches the pages of that lead only, and fetches no other from a
+store; every process of a node shares one copy of them.
 """
 
 import difflib
@@ -15,8 +16,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mvkt_ray.artifacts import Manifest, find_damage, read_manifest
+from mvkt_ray.artifacts import Manifest, find_damage, open_file, read_manifest
 from mvkt_ray.data.recording import LEADS, Recording
+from mvkt_ray.data.shard_file import (
+    PARTS_NAME,
+    Parts,
+    open_shard_files,
+    provide,
+    read_parts,
+)
 from mvkt_ray.data.tasks import Task, read_task, unknown_codes_message
 from mvkt_ray.errors import ArtifactError, ConfigError, DataError
 from mvkt_ray.location import Location
@@ -58,41 +66,6 @@ def shard_name(index: int) -> str:
     return f"{RECORDINGS_FOLDER}/shard-{index:05d}.arrow"
 
 
-class ShardFile:
-    """One Arrow file of one record batch, mapped at the first access."""
-
-    def __init__(self, path: Path, *, compressed: bool = False) -> None:
-        self.path = path
-        self._compressed = compressed
-
-    @cached_property
-    def batch(self) -> pa.RecordBatch:
-        """All columns; of an uncompressed shard they lie in the mapped file."""
-        return self._read(None)
-
-    def column(self, name: str) -> pa.Array:
-        """Return a column; of an uncompressed shard without copying its values."""
-        if not self._compressed:
-            return self.batch.column(name)
-        # Naming the fields makes Arrow copy all of them, but decompress the named ones only.
-        return self._read(name).column(0)
-
-    def _read(self, name: str | None) -> pa.RecordBatch:
-        # The mapping outlives the file: thousands of shards do not use up file descriptors.
-        with pa.memory_map(str(self.path)) as source:
-            reader = pa.ipc.open_file(source)
-            if reader.num_record_batches != 1:
-                raise ArtifactError(
-                    f"{self.path} has {reader.num_record_batches} record batches, a shard has one: "
-                    "it was not written by mvkt ingest. Make the shards again."
-                )
-            if name is not None:
-                wanted = [reader.schema.get_field_index(name)]
-                options = pa.ipc.IpcReadOptions(included_fields=wanted)
-                reader = pa.ipc.open_file(source, options=options)
-            return reader.get_batch(0)
-
-
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class LeadColumn:
     """One lead of all recordings, one array per shard."""
@@ -115,15 +88,29 @@ class LeadColumn:
 class Shards:
     """A finished shard set. Rows are numbered over all shards, in the order of the files."""
 
-    def __init__(self, location: Location, manifest: Manifest, leads: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        location: Location,
+        manifest: Manifest,
+        leads: tuple[str, ...],
+        parts: Mapping[str, Parts],
+    ) -> None:
+        """Use `open_shards`.
+
+        Args:
+            location: Of the shard set.
+            manifest: Its manifest.
+            leads: The only ones that will be used.
+            parts: Of each shard, by its name; needed where the shards are in a store.
+        """
         self.location = location
         self.manifest = manifest
         self.leads = leads
         names = sorted(name for name in manifest.files if name.startswith(f"{RECORDINGS_FOLDER}/"))
         compressed = manifest.details["compression"] != "none"
-        self._files = [
-            ShardFile(location.local_path / name, compressed=compressed) for name in names
-        ]
+        self._files = open_shard_files(
+            location, {name: manifest.files[name] for name in names}, parts, compressed=compressed
+        )
         rows = [manifest.files[name].n_rows or 0 for name in names]
         self.row_starts = np.concatenate([[0], np.cumsum(rows)]).astype(np.int64)
         """int64 `[n_shards + 1]`: the row that each shard begins with."""
@@ -174,6 +161,7 @@ class Shards:
     def column(self, name: str) -> pa.ChunkedArray:
         """Return a column over all shards, as Arrow has it."""
         kind = shard_schema(self.leads, self.sampling_rate_hz).field(name).type
+        provide(self._files, name)
         return pa.chunked_array([file.column(name) for file in self._files], type=kind)
 
     def record_ids(self) -> np.ndarray:
@@ -203,6 +191,7 @@ class Shards:
     def labels(self, task: Task, min_likelihood: float = 0.0) -> np.ndarray:
         """Return float32 `[n_recordings, n_classes]`, what `Task.labels` gives; shard by shard."""
         labels = np.zeros((self.n_recordings, len(task.classes)), dtype=np.float32)
+        provide(self._files, "codes")
         for start, file in zip(self.row_starts, self._files, strict=False):
             codes, likelihoods = file.column("codes"), file.column("likelihoods")
             part = labels_of(codes, likelihoods, task, min_likelihood)
@@ -213,6 +202,7 @@ class Shards:
         """Return a lead of all recordings, without copying when the shards are not compressed."""
         if lead not in self._lead_columns:
             check_leads([lead], self.leads)
+            provide(self._files, lead)
             columns = [file.column(lead) for file in self._files]
             self._lead_columns[lead] = LeadColumn(
                 lead=lead,
@@ -261,10 +251,12 @@ class Shards:
         values = {name: file.column(name)[int(inside)].as_py() for name in _RECORDING_COLUMNS}
         signals: dict[str, np.ndarray] = {}
         for lead in self.leads:
-            column = self.lead(lead)
-            begin, end = column.offsets[shard][inside : inside + 2]
+            # Of this shard alone: in a store the others need not be fetched.
+            column = file.column(lead)
+            begin, end = column.offsets[int(inside) : int(inside) + 2].to_pylist()
             if end > begin:
-                signals[lead] = column.values[shard][begin:end] * np.float32(MV_PER_BIT)
+                bits = column.values[begin:end].to_numpy()
+                signals[lead] = bits * np.float32(MV_PER_BIT)
         return Recording(
             **values,
             codes=tuple(file.column("codes")[int(inside)].as_py()),
@@ -276,7 +268,7 @@ class Shards:
 
     def quarantine(self) -> pa.Table:
         """Return the recordings that could not be used: record_id, path, reason, message."""
-        return pq.read_table(self.location.local_path / QUARANTINE_NAME)
+        return open_file(self.location, self.manifest, QUARANTINE_NAME, pq.read_table)
 
 
 _RECORDING_COLUMNS = ("record_id", "patient_id", "source", "fold", "age", "sex")
@@ -320,6 +312,8 @@ def check_leads(wanted: Sequence[str], there: Sequence[str]) -> None:
 def open_shards(location: str | Path | Location, *, leads: Sequence[str] | None = None) -> Shards:
     """Open a shard set: check its manifest and the sizes of its files, map nothing yet.
 
+    From a store, columns and leads are fetched into the node's cache when they are first used.
+
     Args:
         location: Folder that `mvkt ingest` made.
         leads: The only ones that will be used; all by default.
@@ -339,4 +333,7 @@ def open_shards(location: str | Path | Location, *, leads: Sequence[str] | None 
     there = tuple(manifest.details["leads"])
     check_leads(leads or (), there)
     wanted = there if leads is None else tuple(lead for lead in LEADS if lead in leads)
-    return Shards(place, manifest, wanted)
+    parts: Mapping[str, Parts] = {}
+    if not place.is_local and PARTS_NAME in manifest.files:
+        parts = open_file(place, manifest, PARTS_NAME, read_parts)
+    return Shards(place, manifest, wanted, parts)

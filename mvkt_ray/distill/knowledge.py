@@ -32,6 +32,7 @@ from mvkt_ray.artifacts import (
     discard_partial,
     expect_input,
     fingerprint_of,
+    open_file,
     publish,
     read_manifest,
 )
@@ -253,7 +254,7 @@ def open_knowledge(
     """Map finished knowledge, after comparing what it was made from with what it is used with.
 
     Args:
-        location: a local folder.
+        location: its folder; one in a store is mapped as the node's cache has it.
         shards: what the students are trained on.
         teacher: fingerprint of the teacher; None: not compared.
         split: the students' training split; None: not compared.
@@ -282,8 +283,8 @@ def open_knowledge(
             "recordings and says nothing of single crops. Set student.knowledge to record, or "
             "compute it again with `mvkt cache` for `knowledge: cached`."
         )
-    crops = _map_ipc((place / CROPS_FILE).local_path)
-    recordings = _map_ipc((place / RECORDINGS_FILE).local_path)
+    crops = open_file(place, manifest, CROPS_FILE, _map_ipc)
+    recordings = open_file(place, manifest, RECORDINGS_FILE, _map_ipc)
     knowledge = Knowledge(
         manifest=manifest,
         logits_RC=_matrix(crops.column("logits")),

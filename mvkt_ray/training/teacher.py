@@ -6,6 +6,7 @@ holds the network's name, its view, its classes and what it scored after every e
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import safetensors.torch
@@ -16,6 +17,7 @@ from mvkt_ray.artifacts import (
     build_folder,
     claim_output,
     expect_input,
+    open_file,
     partial_location,
     publish,
     read_manifest,
@@ -228,7 +230,8 @@ def open_teacher(
         len(own_classes),
         dropout=manifest.config["teacher"]["dropout"],
     )
-    network.load_state_dict(safetensors.torch.load((place / WEIGHTS_FILE).read_bytes()))
+    content = open_file(place, manifest, WEIGHTS_FILE, Path.read_bytes)
+    network.load_state_dict(safetensors.torch.load(content))
     return Teacher(network=network.eval(), view=view, classes=own_classes, manifest=manifest)
 
 

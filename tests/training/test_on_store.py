@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from mvkt_ray.artifacts import verify_artifact
+from mvkt_ray.config import ResourcesConfig
 from mvkt_ray.distill.knowledge import open_knowledge, write_knowledge
 from mvkt_ray.location import Location
 from mvkt_ray.records import Decision, EpochMetrics, TrialState
@@ -29,8 +32,16 @@ class KilledError(Exception):
 
 
 @pytest.fixture
-def bucket(s3_server: S3Server) -> Location:
+def bucket(s3_server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Location:
+    monkeypatch.setenv("MVKT_CACHE_DIR", str(tmp_path / "cache"))
     return s3_server.make_bucket("study")
+
+
+def copied(folder: Path, place: Location) -> str:
+    """Put an artifact into a store as any tool would."""
+    for name in Location.parse(folder).file_names():
+        (place / name).upload(folder / name)
+    return str(place)
 
 
 def dying_in_epoch(epoch: int, seen: list[EpochMetrics]) -> Report:
@@ -104,7 +115,7 @@ def test_a_trial_that_fails_leaves_its_traceback_in_the_store(
     tiny_study: "TinyStudy", bucket: Location
 ) -> None:
     class Deal:
-        config = None
+        config = SimpleNamespace(resources=ResourcesConfig())
         dealt = False
 
         def next_trial(self):
@@ -140,3 +151,37 @@ def test_knowledge_is_built_here_and_published_there(
     local = open_knowledge(str(tiny_study.folder / "knowledge"), shards=tiny_study.shards)
     assert manifest.fingerprint == local.manifest.fingerprint
     assert bucket.names() == ["knowledge"]
+
+
+@pytest.mark.parametrize("knowledge", ["cached", "online"])
+def test_a_trial_whose_inputs_are_in_a_store_reads_its_lead_and_no_other(
+    tiny_study: "TinyStudy",
+    bucket: Location,
+    s3_server: S3Server,
+    go_on: Report,
+    tmp_path: Path,
+    knowledge: Any,
+) -> None:
+    student = replace(tiny_study.inputs.student, knowledge=knowledge)
+    local = replace(tiny_study.inputs, student=student)
+    in_store = replace(
+        local,
+        shards=copied(tiny_study.folder / "shards", bucket / "shards"),
+        knowledge=copied(tiny_study.folder / "knowledge", bucket / "knowledge"),
+        teacher=copied(tiny_study.folder / "teacher", bucket / "teacher"),
+    )
+    trial = tiny_study.trial()
+    expected = run_trial(trial, replace(local, trials=str(tmp_path / "disk")), go_on)
+    s3_server.forget_requests()
+    result = run_trial(trial, replace(in_store, trials=str(bucket / "trials")), go_on)
+    assert result.per_class_auroc == expected.per_class_auroc
+    total = sum(
+        size for name, size in (bucket / "shards").file_sizes().items() if name.endswith(".arrow")
+    )
+    fetched = s3_server.n_bytes_read("shards/recordings/")
+    assert (fetched < total / 2) == (knowledge == "cached")
+    s3_server.forget_requests()
+    another = tiny_study.trial(number=1, lead="V1")
+    run_trial(another, replace(in_store, trials=str(bucket / "trials")), go_on)
+    assert s3_server.n_bytes_read("knowledge/crops") == 0
+    assert s3_server.n_bytes_read("teacher/teacher.safetensors") == 0
