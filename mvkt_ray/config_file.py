@@ -80,10 +80,14 @@ def study_from_mapping(value: Mapping[str, Any], origin: str) -> StudyConfig:
 def read_prices(path: str | Path) -> CostConfig:
     """Read a file of prices: what a study file says under `resources.cost`.
 
+    A file of Ray's cluster launcher may have it under `metadata`, which Ray leaves alone.
+
     Raises:
         ConfigError: Names the file, the key and the value.
     """
     value = read_mapping(path, _PRICES_ADVICE)
+    if "cluster_name" in value:
+        value = value.get("metadata") or {}
     try:
         prices = TypeAdapter(CostConfig).validate_python(value)
     except ValidationError as error:

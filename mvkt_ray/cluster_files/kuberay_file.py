@@ -6,6 +6,7 @@ without a word.
 """
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,6 +28,9 @@ GROUP_KEYS = (
 
 _SIZED_BY_RAY = ("num-cpus", "num-gpus", "memory", "resources")
 
+_NAME = re.compile(r"[a-z]([a-z0-9-]{0,45}[a-z0-9])?")
+"""Of a RayJob at most 47 letters, as the names of what it makes are longer."""
+
 _GIB = {"Ki": 2**-20, "Mi": 2**-10, "Gi": 1.0, "Ti": 2.0**10, "M": 1e6 / 2**30, "G": 1e9 / 2**30}
 
 
@@ -44,6 +48,12 @@ def kuberay_groups(document: Mapping[str, Any], origin: str) -> list[NodeGroup]:
     if document.get("apiVersion") != "ray.io/v1":
         raise ConfigError(
             f"{origin}: apiVersion must be ray.io/v1, got {document.get('apiVersion')!r}."
+        )
+    name = str((document.get("metadata") or {}).get("name", ""))
+    if not _NAME.fullmatch(name):
+        raise ConfigError(
+            f"{origin}: metadata.name {name!r} must be at most 47 lower-case letters, digits and "
+            "-, starting with a letter."
         )
     spec = _mapping(document, "spec", origin)
     where = "spec"
@@ -108,6 +118,12 @@ def _group(row: Mapping[str, Any], origin: str, *, is_head: bool) -> NodeGroup:
         raise ConfigError(
             f"{origin}: resources and rayStartParams both say what a pod offers. Keep resources."
         )
+    if "labels" in start:
+        raise ConfigError(f"{origin}: rayStartParams.labels is not read. Use labels of the group.")
+    for owner in ("resources", "labels", "rayStartParams"):
+        for key, value in (row.get(owner) or {}).items():
+            if not isinstance(value, str):
+                raise ConfigError(f'{origin}: {owner}.{key} must be a text: write "{value}".')
     return _sized(row, containers[0].get("resources") or {}, own, start, origin, is_head=is_head)
 
 

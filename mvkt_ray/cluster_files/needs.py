@@ -42,11 +42,15 @@ class Need:
 
     def __str__(self) -> str:
         workers = self.workers
-        gpu = f" {workers.accelerator_type}" if workers.accelerator_type else ""
-        gpus = f" and {workers.gpus_per_worker:g}{gpu} GPUs" if self.is_on_gpus else ""
+        gpu = f"{workers.accelerator_type} " if workers.accelerator_type else ""
+        gpus = f" and {_count(workers.gpus_per_worker, gpu + 'GPU')}" if self.is_on_gpus else ""
         each = " each" if workers.min_workers > 1 else ""
-        some = "1 worker" if workers.min_workers == 1 else f"{workers.min_workers} workers"
-        return f"{some} with {workers.cpus_per_worker:g} CPUs{gpus}{each}"
+        some = _count(workers.min_workers, "worker")
+        return f"{some} with {_count(workers.cpus_per_worker, 'CPU')}{gpus}{each}"
+
+
+def _count(number: float, what: str) -> str:
+    return f"{number:g} {what}" if number == 1 else f"{number:g} {what}s"
 
 
 def needs_of(study: StudyConfig) -> tuple[Need, ...]:

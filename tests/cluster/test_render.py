@@ -16,7 +16,7 @@ from mvkt_ray.cluster_files.instances import read_instances
 from mvkt_ray.cluster_files.needs import Need, needs_of
 from mvkt_ray.cluster_files.node_groups import NodeGroup
 from mvkt_ray.cluster_files.places import PLACES
-from mvkt_ray.config_file import read_study, study_from_mapping
+from mvkt_ray.config_file import read_prices, read_study
 from mvkt_ray.errors import ClusterError, ConfigError
 
 CLOUDS = ["aws", "gcp", "azure"]
@@ -152,14 +152,15 @@ def test_teacher_and_trials_on_different_gpus_get_two_groups(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("place", CLOUDS)
-def test_the_prices_in_the_file_are_those_of_a_study_file(place: str, tmp_path: Path) -> None:
-    text = rendered(place)
-    cost = yaml.safe_load(text)["metadata"]
-    study = study_from_mapping({"name": "priced", "resources": {"cost": cost}}, "here")
-    groups = read_text(text, tmp_path).groups
-    assert set(study.resources.cost.node_types) == {group.name for group in groups}
+def test_the_file_has_the_prices_that_a_search_takes(place: str, tmp_path: Path) -> None:
+    file = tmp_path / "cluster.yaml"
+    file.write_text(rendered(place))
+    priced = read_prices(file).node_types
+    groups = read_text(file.read_text(), tmp_path).groups
+    assert set(priced) == {group.name for group in groups}
     for group in groups:
-        assert study.resources.cost.node_types[group.name].price_per_hour == group.price_per_hour
+        assert priced[group.name].price_per_hour == group.price_per_hour
+        assert priced[group.name].accelerator_type == group.accelerator_type
 
 
 @pytest.mark.parametrize("place", CLOUDS)
