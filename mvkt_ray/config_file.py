@@ -98,6 +98,15 @@ def read_prices(path: str | Path) -> CostConfig:
     return prices
 
 
+def study_from_yaml(text: str, origin: str) -> StudyConfig:
+    """Read what `write_study` wrote; `origin` stands in front of each message.
+
+    Raises:
+        ConfigError: As `read_study`.
+    """
+    return study_from_mapping(_mapping_from_yaml(text, origin), origin)
+
+
 def parse_folds(text: str) -> FoldsConfig:
     """Read `1-7/8/9`: train, validation and test folds, each a list such as `1-3,5`.
 
@@ -146,12 +155,16 @@ def read_mapping(path: str | Path, advice: str = _STUDY_ADVICE) -> YamlMapping:
         raise ConfigError(f"{file} cannot be read ({error.strerror}). {advice}") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{file} is not text in UTF-8. {advice}") from None
+    return _mapping_from_yaml(text, str(file))
+
+
+def _mapping_from_yaml(text: str, origin: str) -> YamlMapping:
     try:
         value = yaml.load(text, Loader=_UniqueKeyLoader)
     except yaml.YAMLError as error:
-        raise ConfigError(f"{file} is not YAML: {' '.join(str(error).split())}") from None
+        raise ConfigError(f"{origin} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(value, dict):
-        raise ConfigError(f"{file} must hold keys and values, got {type(value).__name__}.")
+        raise ConfigError(f"{origin} must hold keys and values, got {type(value).__name__}.")
     return cast(YamlMapping, value)
 
 

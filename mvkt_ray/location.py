@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Generator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from pyarrow import fs
@@ -109,6 +110,17 @@ class Location:
     def size_bytes(self) -> int:
         """Size of the file."""
         return int(self._info().size or 0)
+
+    def modified_at(self) -> datetime:
+        """When the file was last written, by the clock of its file system.
+
+        Raises:
+            ArtifactError: The file is not there.
+        """
+        info = self._info()
+        if info.type != fs.FileType.File:
+            raise ArtifactError(f"{self} is not there; check the path.")
+        return info.mtime
 
     def _list(self, *, recursive: bool) -> list[fs.FileInfo]:
         with self._opened() as (filesystem, path):

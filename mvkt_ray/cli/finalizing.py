@@ -10,6 +10,7 @@ from mvkt_ray.cli.choose_place import open_place
 from mvkt_ray.cli.console import Output, duration, facts, grid, heading, score
 from mvkt_ray.cli.live_table import watch
 from mvkt_ray.cli.logs import logging_to
+from mvkt_ray.cli.own_files import expect_writable, own_files
 
 if TYPE_CHECKING:
     from mvkt_ray.config import StudyConfig
@@ -32,17 +33,19 @@ def finalize(
     from mvkt_ray.search.finals_outlook import finals_outlook
 
     started = time.monotonic()
+    expect_writable(folder)
     with finals_outlook(folder, config, request):
         # What is refused is refused before Ray starts, which takes seconds.
         output.say(f"finals of {config.name} in {folder.root}")
     with (
-        logging_to(folder.logs.local_path) as log,
+        own_files(output, folder) as own,
+        logging_to(own.logs) as log,
         open_place(
             output,
             address=address,
             in_process=in_process,
-            work=folder.ray.local_path,
-            logs=folder.logs.local_path,
+            work=own.ray,
+            logs=own.logs,
         ) as place,
         watch(
             output,
@@ -53,7 +56,7 @@ def finalize(
         ) as view,
     ):
         results = run_finals(folder, place, view, config=config, request=request)
-    log_note = f"; log: {log}" if log.exists() else ""
+        log_note = own.note_of(log)
     output.say(f"done in {duration(time.monotonic() - started)}{log_note}")
     value = results_as_value(config.name, results)
     output.answer(value, _result_tables(value, str(folder.root)))

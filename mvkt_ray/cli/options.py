@@ -19,6 +19,12 @@ Json = Annotated[
     bool,
     typer.Option("--json", help="Write the answer as JSON on stdout, everything else on stderr."),
 ]
+StudyDir = Annotated[
+    str,
+    typer.Argument(
+        metavar="STUDY_DIR", help="Folder of a study, or its URI: s3://, gs://, abfss://."
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Write the final answer only.")]
 Resume = Annotated[
     bool, typer.Option("--resume", help="Go on with what an interrupted run left unfinished.")

@@ -2,7 +2,6 @@
 
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -12,6 +11,7 @@ from mvkt_ray.cli.console import Output, duration
 from mvkt_ray.cli.failures import EXIT_FAILED
 from mvkt_ray.cli.live_table import watch
 from mvkt_ray.cli.logs import logging_to
+from mvkt_ray.cli.own_files import expect_writable, own_files
 from mvkt_ray.cli.verb_report import answer_with_report
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class SearchRequest:
     """Where a search runs, on what, and how long."""
 
-    out: Path
+    out: str
     data: str | None = None
     teacher: str | None = None
     address: str | None = None
@@ -48,17 +48,19 @@ def search(output: Output, config: "StudyConfig", request: SearchRequest) -> Non
     started = time.monotonic()
     folder = _folder(request)
     # Before Ray starts, which takes seconds, and before logs are written into a folder in use.
+    expect_writable(folder)
     folder.claim(resume=request.resume)
     check_before_start(config, folder, _location(request.data))
     request.limits.check(config.resources)
     with (
-        logging_to(folder.logs.local_path) as log,
+        own_files(output, folder) as own,
+        logging_to(own.logs) as log,
         open_place(
             output,
             address=request.address,
             in_process=request.in_process,
-            work=folder.ray.local_path,
-            logs=folder.logs.local_path,
+            work=own.ray,
+            logs=own.logs,
         ) as place,
         watch(
             output,
@@ -82,7 +84,7 @@ def search(output: Output, config: "StudyConfig", request: SearchRequest) -> Non
             deadline_s=left_s,
             limits=request.limits,
         )
-    log_note = f"; log: {log}" if log.exists() else ""
+        log_note = own.note_of(log)
     output.say(f"done in {duration(time.monotonic() - started)}{log_note}")
     report = answer_with_report(output, folder)
     if study.stopped_by:

@@ -17,7 +17,7 @@ def cache_verb(
     ],
     data: Annotated[str, typer.Option(metavar="PATH", help="Shards made by mvkt ingest.")],
     teacher: Annotated[str, typer.Option(metavar="DIR", help="Teacher trained on these shards.")],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the knowledge.")],
+    out: Annotated[str, typer.Option(metavar="DIR", help="Folder of the knowledge.")],
     folds: Folds = None,
     resume: Resume = False,
     as_json: Json = False,

@@ -13,9 +13,9 @@ QUICKSTART = "quickstart.yaml"
 
 
 def demo_verb(
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the demo's study.")] = Path(
-        "mvkt-demo"
-    ),
+    out: Annotated[
+        str, typer.Option(metavar="DIR", help="Folder of the demo's study.")
+    ] = "mvkt-demo",
     address: Address = None,
     in_process: InProcess = False,
     resume: Resume = False,

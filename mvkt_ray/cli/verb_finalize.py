@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mvkt_ray.cli.console import Output
-from mvkt_ray.cli.options import Address, InProcess, Json, Quiet, check_address
+from mvkt_ray.cli.options import Address, InProcess, Json, Quiet, StudyDir, check_address
 from mvkt_ray.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def finalize_verb(
-    study_dir: Annotated[Path, typer.Argument(metavar="STUDY_DIR", help="Folder of a study.")],
+    study_dir: StudyDir,
     study: Annotated[
         Path | None,
         typer.Option(

@@ -90,7 +90,8 @@ def ingest_verb(
     import time
 
     from mvkt_ray.cli.choose_place import open_place
-    from mvkt_ray.cli.logs import logging_to, logs_beside
+    from mvkt_ray.cli.logs import logging_to
+    from mvkt_ray.cli.own_files import own_logs
     from mvkt_ray.data.ingest import IngestProgress, IngestSettings, ingest
     from mvkt_ray.data.recording import LEADS
     from mvkt_ray.data.sources import open_source
@@ -110,8 +111,9 @@ def ingest_verb(
         strict=strict,
     )
     with (
-        logging_to(logs_beside(out)),
-        open_place(output, address=address, in_process=in_process, logs=logs_beside(out)) as place,
+        own_logs(output, out) as logs,
+        logging_to(logs),
+        open_place(output, address=address, in_process=in_process, logs=logs) as place,
         StepProgress(output, "ingest", "recordings") as progress,
     ):
         started = time.monotonic()

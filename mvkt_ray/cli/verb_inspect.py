@@ -213,9 +213,7 @@ def _describe_other(location: "Location", manifest: "Manifest") -> Answer:
 
 
 def _describe_study(folder: "StudyFolder") -> Answer:
-    from mvkt_ray.config_file import read_study
-
-    config = read_study(folder.study_file.local_path)
+    config = folder.read_config()
     inputs = folder.read_inputs() if folder.inputs_file.exists() else {}
     times = folder.stage_times()
     folds = config.data.folds

@@ -1,19 +1,16 @@
 """`mvkt report`: which leads are best, how sure that is, and what the teacher bought."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from mvkt_ray.cli.console import Output
-from mvkt_ray.cli.options import Json, Quiet
+from mvkt_ray.cli.options import Json, Quiet, StudyDir
 
 if TYPE_CHECKING:
     from mvkt_ray.search.study_folder import StudyFolder
 
 
 def report_verb(
-    study_dir: Annotated[Path, typer.Argument(metavar="STUDY_DIR", help="Folder of a study.")],
+    study_dir: StudyDir,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:

@@ -1,21 +1,20 @@
 """`mvkt rerun`: train a finished trial again and compare its numbers with the ledger's."""
 
 import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mvkt_ray.cli.console import Output, grid
 from mvkt_ray.cli.failures import EXIT_FAILED
-from mvkt_ray.cli.options import Json, Quiet
+from mvkt_ray.cli.options import Json, Quiet, StudyDir
 
 if TYPE_CHECKING:
     from mvkt_ray.records import TrialResult
 
 
 def rerun_verb(
-    study_dir: Annotated[Path, typer.Argument(metavar="STUDY_DIR", help="Folder of a study.")],
+    study_dir: StudyDir,
     trial: Annotated[int, typer.Argument(metavar="TRIAL", help="Number of a finished trial.")],
     as_json: Json = False,
     quiet: Quiet = False,

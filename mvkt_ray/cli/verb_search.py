@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,9 +24,17 @@ from mvkt_ray.cli.options import (
 )
 from mvkt_ray.errors import ConfigError
 
+if TYPE_CHECKING:
+    from mvkt_ray.config import StudyConfig
+
 
 def search_verb(
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the study.")],
+    out: Annotated[
+        str,
+        typer.Option(
+            metavar="DIR", help="Folder of the study, or its URI: s3://, gs://, abfss://."
+        ),
+    ],
     study: Annotated[
         Path | None,
         typer.Argument(
@@ -78,7 +86,8 @@ def search_verb(
     check_address(address, in_process=in_process)
     budget_s = parse_time_budget(time_budget)
     limits = read_limits(max_gpu_hours, max_cost)
-    config = with_prices(read_study(_study_file(study, out, resume=resume)), prices)
+    study_config = _study_of(out, resume=resume) if study is None else read_study(study)
+    config = with_prices(study_config, prices)
     if folds is not None:
         config = dataclasses.replace(
             config, data=dataclasses.replace(config.data, folds=parse_folds(folds))
@@ -105,12 +114,15 @@ def search_verb(
         search(output, config, request)
 
 
-def _study_file(study: Path | None, out: Path, *, resume: bool) -> Path:
-    if study is not None:
-        return study
+def _study_of(out: str, *, resume: bool) -> "StudyConfig":
+    from mvkt_ray.location import Location
+    from mvkt_ray.search.study_folder import StudyFolder
+
     if not resume:
         raise ConfigError(
             "STUDY.yaml is missing: give a study file, such as those in search_spaces/. "
             "Only with --resume it is taken from the study's folder."
         )
-    return out / "study.yaml"
+    folder = StudyFolder(Location.parse(out))
+    folder.expect_study()
+    return folder.read_config()

@@ -1,6 +1,5 @@
 """`mvkt status`: how far is a study, and what went wrong in it?"""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -8,14 +7,14 @@ from rich.console import RenderableType
 
 from mvkt_ray.cli.console import Output, duration, facts, grid, score
 from mvkt_ray.cli.live_table import condition_table
-from mvkt_ray.cli.options import Json
+from mvkt_ray.cli.options import Json, StudyDir
 from mvkt_ray.cli.study_state import StudyState, look_at, state_as_value
 
 PROBLEMS_SHOWN = 10
 
 
 def status_verb(
-    study_dir: Annotated[Path, typer.Argument(metavar="STUDY_DIR", help="Folder of a study.")],
+    study_dir: StudyDir,
     trials: Annotated[bool, typer.Option("--trials", help="List every trial that ended.")] = False,
     as_json: Json = False,
 ) -> None:

@@ -12,6 +12,7 @@ from mvkt_ray.cli.options import Address, Folds, InProcess, Json, Quiet, Resume,
 if TYPE_CHECKING:
     from mvkt_ray.artifacts import Manifest
     from mvkt_ray.config import StudyConfig
+    from mvkt_ray.location import Location
 
 
 def train_teacher_verb(
@@ -19,7 +20,7 @@ def train_teacher_verb(
         Path, typer.Argument(metavar="STUDY.yaml", help="Study file, see search_spaces/.")
     ],
     data: Annotated[str, typer.Option(metavar="PATH", help="Shards made by mvkt ingest.")],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the teacher.")],
+    out: Annotated[str, typer.Option(metavar="DIR", help="Folder of the teacher.")],
     folds: Folds = None,
     address: Address = None,
     in_process: InProcess = False,
@@ -34,7 +35,8 @@ def train_teacher_verb(
     from mvkt_ray.artifacts import claim_output, holding, read_manifest, recipe_of
     from mvkt_ray.cli.choose_place import open_place
     from mvkt_ray.cli.live_table import watch
-    from mvkt_ray.cli.logs import logging_to, logs_beside
+    from mvkt_ray.cli.logs import logging_to
+    from mvkt_ray.cli.own_files import own_logs
     from mvkt_ray.location import Location
     from mvkt_ray.search.stages import prepare, teacher_job
     from mvkt_ray.training.teacher import KIND, teacher_config
@@ -49,13 +51,14 @@ def train_teacher_verb(
     finished = claim_output(location, recipe, resume=resume)
     if finished is not None:
         output.say(f"teacher: reused, {location}")
-        _answer(output, location.local_path, finished)
+        _answer(output, location, finished)
         return
     what = f"{config.teacher.network} on {len(prepared.view.leads)} leads"
     with (
         holding(location),
-        logging_to(logs_beside(out)),
-        open_place(output, address=address, in_process=in_process, logs=logs_beside(out)) as place,
+        own_logs(output, out) as logs,
+        logging_to(logs),
+        open_place(output, address=address, in_process=in_process, logs=logs) as place,
         watch(
             output,
             name=config.name,
@@ -68,7 +71,7 @@ def train_teacher_verb(
         view.stage_started("teacher", what)
         place.train_teacher(job, location, view.stage_epoch)
         view.stage_finished("teacher", what, reused=False)
-    _answer(output, location.local_path, read_manifest(location, KIND))
+    _answer(output, location, read_manifest(location, KIND))
 
 
 def read_study_with_folds(study: Path, folds: str | None) -> "StudyConfig":
@@ -82,7 +85,7 @@ def read_study_with_folds(study: Path, folds: str | None) -> "StudyConfig":
     return dataclasses.replace(config, data=data)
 
 
-def _answer(output: Output, out: Path, manifest: "Manifest") -> None:
+def _answer(output: Output, out: "Location", manifest: "Manifest") -> None:
     details = manifest.details
     value = {
         "out": str(out),

@@ -3,6 +3,7 @@
 Reads: study, ledger, manifests, finals, and, when asked, a trial's predictions and losses.
 """
 
+import contextlib
 import json
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from mvkt_ray.location import Location
 from mvkt_ray.records import Arm
 from mvkt_ray.search.finals_ledger import FinalsLedger
 from mvkt_ray.search.finals_results import FinalsResults, openings_of, read_finals
+from mvkt_ray.search.ledger_places import reading
 from mvkt_ray.search.openings import Opening
 from mvkt_ray.search.pipeline import open_study
 from mvkt_ray.search.racing import Look
@@ -151,12 +153,11 @@ def gather_material(folder: StudyFolder) -> ReportMaterial:
 
 
 def _openings(folder: StudyFolder, config: StudyConfig) -> tuple[Opening, ...]:
-    ledgers = FinalsLedger.read_all(folder.ledger_url, config.name)
-    try:
-        return openings_of(ledgers)
-    finally:
+    with contextlib.ExitStack() as stack:
+        ledgers = FinalsLedger.read_all(stack.enter_context(reading(folder)), config.name)
         for ledger in ledgers:
-            ledger.close()
+            stack.callback(ledger.close)
+        return openings_of(ledgers)
 
 
 def _manifest(folder: StudyFolder, kind: str) -> Manifest | None:

@@ -7,7 +7,6 @@ import dataclasses
 import json
 from typing import Protocol
 
-from mvkt_ray.artifacts import holding
 from mvkt_ray.config import StudyConfig
 from mvkt_ray.errors import TrialError
 from mvkt_ray.records import Trial, TrialState
@@ -22,6 +21,7 @@ from mvkt_ray.search.finals_outlook import (
 )
 from mvkt_ray.search.finals_plan import Contender
 from mvkt_ray.search.finals_results import FinalsResults, read_finals
+from mvkt_ray.search.ledger_places import LedgerPlace, driving
 from mvkt_ray.search.openings import Opening
 from mvkt_ray.search.pipeline import StageListener, provide_knowledge, timed_stage, trial_inputs
 from mvkt_ray.search.place import Place
@@ -70,11 +70,11 @@ def run_finals(
         ClusterError: The plan does not fit the cluster.
     """
     request = request or FinalsRequest()
-    with holding(folder.root):
+    with driving(folder) as written:
         config = finals_config(folder, config)
-        with finals_outlook(folder, config, request) as outlook:
+        with finals_outlook(folder, config, request, written) as outlook:
             place.check(config.resources)
-            ledger = _begin(outlook, folder)
+            ledger = _begin(outlook, written)
             try:
                 finals = Finals(config, outlook.space, ledger)
                 _train_and_examine(finals, outlook, folder, place, listener, request)
@@ -85,7 +85,7 @@ def run_finals(
     return results
 
 
-def _begin(outlook: FinalsOutlook, folder: StudyFolder) -> FinalsLedger:
+def _begin(outlook: FinalsOutlook, place: LedgerPlace) -> FinalsLedger:
     """Go on with the finals of an outlook, or begin them."""
     if outlook.begun is not None:
         outlook.begun.mend()
@@ -95,12 +95,13 @@ def _begin(outlook: FinalsOutlook, folder: StudyFolder) -> FinalsLedger:
     if outlook.abandoned is not None:
         outlook.abandoned.leave_behind()
     return FinalsLedger.create(
-        folder.ledger_url,
+        place.url,
         outlook.config.name,
         outlook.number,
         plan=outlook.plan,
         facts=outlook.facts,
         reason=outlook.reason,
+        shipment=place.shipment,
     )
 
 

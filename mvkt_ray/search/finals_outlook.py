@@ -10,13 +10,13 @@ from typing import Any
 
 from mvkt_ray.artifacts import read_manifest
 from mvkt_ray.config import StudyConfig
-from mvkt_ray.config_file import read_study
 from mvkt_ray.errors import ArtifactError, ConfigError, StaleArtifactError
 from mvkt_ray.records import TrialState
 from mvkt_ray.search.finals_ledger import FinalsLedger
 from mvkt_ray.search.finals_plan import Contender, plan_finals
 from mvkt_ray.search.finals_results import openings_of
 from mvkt_ray.search.ledger import Ledger
+from mvkt_ray.search.ledger_places import LedgerPlace, reading
 from mvkt_ray.search.openings import Opening
 from mvkt_ray.search.same_study import (
     check_same_study,
@@ -73,7 +73,7 @@ def finals_config(folder: StudyFolder, config: StudyConfig | None) -> StudyConfi
         StaleArtifactError: The file describes another study.
     """
     folder.expect_study()
-    own = read_study(folder.study_file.local_path)
+    own = folder.read_config()
     if config is None:
         return own
     try:
@@ -87,9 +87,18 @@ def finals_config(folder: StudyFolder, config: StudyConfig | None) -> StudyConfi
 
 @contextlib.contextmanager
 def finals_outlook(
-    folder: StudyFolder, config: StudyConfig, request: FinalsRequest
+    folder: StudyFolder,
+    config: StudyConfig,
+    request: FinalsRequest,
+    place: LedgerPlace | None = None,
 ) -> Generator[FinalsOutlook]:
     """Look at a study and decide; the ledgers are closed in the end.
+
+    Args:
+        folder: Of the study.
+        config: The study, with the finals that are asked for.
+        request: What else is asked.
+        place: Where the driver writes the ledger; None: it is only looked at.
 
     Raises:
         ArtifactError: There is no study, its search has not ended, or the test split was opened.
@@ -97,7 +106,8 @@ def finals_outlook(
         StaleArtifactError: Finals were begun with another configuration, or data were changed.
     """
     with contextlib.ExitStack() as stack:
-        search = Ledger.open(folder.ledger_url, config.name)
+        place = place or LedgerPlace(stack.enter_context(reading(folder)))
+        search = Ledger.open(place.url, config.name)
         stack.callback(search.close)
         notes, records = search.notes(), search.records
         if "config" not in notes:
@@ -123,7 +133,7 @@ def finals_outlook(
                 "finals compare nothing: n_configurations is 0 and there are neither baselines "
                 "nor contenders. Set `finals` in the study file."
             )
-        ledgers = FinalsLedger.read_all(folder.ledger_url, config.name)
+        ledgers = FinalsLedger.read_all(place.url, config.name, place.shipment)
         for ledger in ledgers:
             stack.callback(ledger.close)
         facts = {"finals": plain_config(config)["finals"], "inputs": inputs}

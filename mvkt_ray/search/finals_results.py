@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mvkt_ray.artifacts import fingerprint_of
-from mvkt_ray.config_file import read_study
 from mvkt_ray.errors import StaleArtifactError
 from mvkt_ray.location import Location
 from mvkt_ray.records import TrialState
 from mvkt_ray.search.finals_ledger import FinalsLedger
 from mvkt_ray.search.finals_plan import Contender
+from mvkt_ray.search.ledger_places import reading
 from mvkt_ray.search.openings import Opening
 from mvkt_ray.search.study_folder import FinalsFolder, StudyFolder
 from mvkt_ray.search.trial_record import TrialRecord
@@ -76,9 +76,9 @@ def read_finals(folder: StudyFolder) -> FinalsResults | None:
     """
     if not folder.study_file.exists():
         return None
-    name = read_study(folder.study_file.local_path).name
-    ledgers = FinalsLedger.read_all(folder.ledger_url, name)
+    name = folder.read_config().name
     with contextlib.ExitStack() as stack:
+        ledgers = FinalsLedger.read_all(stack.enter_context(reading(folder)), name)
         for ledger in ledgers:
             stack.callback(ledger.close)
         openings = openings_of(ledgers)

@@ -165,8 +165,8 @@ class Shipment:
             raise self._failure
         if not self._must_begin and not committed(self._log, self._shipped_bytes):
             return
-        self._may_write()
         try:
+            self._patiently(self._may_write)
             if self._must_begin or self._head is None or self._head.token != self._token:
                 self._begin_generation()
             else:

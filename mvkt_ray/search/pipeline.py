@@ -9,9 +9,9 @@ import time
 from collections.abc import Generator
 from typing import Protocol
 
-from mvkt_ray.artifacts import MANIFEST_NAME, claim_output, holding, read_manifest, recipe_of
+from mvkt_ray.artifacts import MANIFEST_NAME, claim_output, read_manifest, recipe_of
 from mvkt_ray.config import StudyConfig
-from mvkt_ray.config_file import read_study, write_study
+from mvkt_ray.config_file import write_study
 from mvkt_ray.data.ingest import IngestProgress, ingest
 from mvkt_ray.data.recording import LEADS
 from mvkt_ray.data.shard_writer import IngestSettings
@@ -21,6 +21,7 @@ from mvkt_ray.errors import ConfigError, DataError
 from mvkt_ray.location import Location
 from mvkt_ray.records import EpochMetrics, TrialResult
 from mvkt_ray.search.budget import NO_LIMITS, Budget, Limits
+from mvkt_ray.search.ledger_places import driving, reading
 from mvkt_ray.search.place import Place
 from mvkt_ray.search.prices import PriceList
 from mvkt_ray.search.same_study import refuse_other_config
@@ -106,10 +107,10 @@ def run_search(
         ClusterError: The plan does not fit the cluster.
     """
     started = time.monotonic()
-    with holding(folder.root):
+    with driving(folder) as ledger:
         folder.claim(resume=resume)
         if folder.study_file.exists():
-            refuse_other_config(config, read_study(folder.study_file.local_path))
+            refuse_other_config(config, folder.read_config())
         # The leads of the shards are not known yet; everything else of the space is checked here.
         SearchSpace.from_config(config, LEADS)
         place.check(config.resources)
@@ -143,8 +144,8 @@ def run_search(
         study = Study.create_or_open(
             config,
             space,
-            folder.ledger_url,
-            resume=resume and folder.ledger.exists(),
+            ledger.url,
+            resume=resume,
             inputs={
                 "shards": prepared.shards.fingerprint,
                 "teacher": read_manifest(teacher_location).fingerprint,
@@ -156,6 +157,7 @@ def run_search(
                 limits,
                 before=prices.spent(teacher_usage(folder, config).reservations),
             ),
+            shipment=ledger.shipment,
         )
         # Only now is it known that the study in the folder may go on with this configuration.
         folder.study_file.write_bytes(write_study(config).encode())
@@ -191,8 +193,9 @@ def open_study(folder: StudyFolder) -> tuple[StudyConfig, Study]:
         ArtifactError: There is none, or it has not come to its first trial yet.
     """
     folder.expect_study()
-    config = read_study(folder.study_file.local_path)
-    return config, Study.open(config, folder.ledger_url)
+    config = folder.read_config()
+    with reading(folder) as url:
+        return config, Study.open(config, url)
 
 
 def rerun_trial(

@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from mvkt_ray.config import StudyConfig
+from mvkt_ray.config_file import study_from_yaml
 from mvkt_ray.errors import ArtifactError
 from mvkt_ray.location import Location
 from mvkt_ray.records import Usage
@@ -14,7 +16,7 @@ _STAGES = ("shards", "stages.json")
 
 @dataclass(frozen=True, slots=True)
 class StudyFolder:
-    """Paths of a study; the ledger is SQLite, so the folder must be on a local or shared disk."""
+    """Paths of a study, in a folder or on an object store."""
 
     root: Location
 
@@ -40,13 +42,18 @@ class StudyFolder:
 
     @property
     def ledger(self) -> Location:
-        """Optuna's database."""
+        """Optuna's database, of a study in a local folder."""
         return self.root / "ledger.db"
 
     @property
     def ledger_url(self) -> str:
         """What SQLAlchemy and optuna-dashboard open."""
         return f"sqlite:///{self.ledger.local_path}"
+
+    @property
+    def shipped_ledger(self) -> Location:
+        """What the ledger of a study on an object store is shipped to."""
+        return self.root / "ledger"
 
     @property
     def shards(self) -> Location:
@@ -117,8 +124,9 @@ class StudyFolder:
                     "another --out."
                 )
             return
-        # Hidden files, such as locks, and logs may be there before a study is; they are ours.
-        found = [name for name in self.root.names() if name != "logs" and not name.startswith(".")]
+        # Locks, leases and logs may be there before a study is; they are ours.
+        ours = ("logs", self.shipped_ledger.name)
+        found = [n for n in self.root.names() if n not in ours and not n.startswith(".")]
         others = [name for name in found if name.removesuffix(".partial") not in _STAGES]
         if others:
             raise ArtifactError(
@@ -142,6 +150,16 @@ class StudyFolder:
                 f"{self.root} holds no study: there is no {self.study_file.name}. Give the folder "
                 "that `mvkt search --out` wrote."
             )
+
+    def read_config(self) -> StudyConfig:
+        """Read the resolved study.
+
+        Raises:
+            ArtifactError: There is none.
+            ConfigError: It was changed, and is no study any more.
+        """
+        content = self.study_file.read_bytes()
+        return study_from_yaml(content.decode(errors="replace"), str(self.study_file))
 
     def write_inputs(self, inputs: Mapping[str, Location | None]) -> None:
         """Note where the inputs are; those inside the folder move with it."""

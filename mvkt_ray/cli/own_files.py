@@ -1,0 +1,92 @@
+"""Where a driver's own files go while it runs: its logs, and Ray's. They must be on this machine.
+
+Writes: `logs/` and `ray/` of a study in a folder; `NAME.logs/` beside an artifact. What lies on an
+object store has a temporary folder meanwhile, from which the logs are copied to `TIME-HOST/` in the
+same place on the store at the end.
+"""
+
+import contextlib
+import platform
+import tempfile
+from collections.abc import Generator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mvkt_ray.cli.console import Output
+from mvkt_ray.cli.logs import logs_beside
+from mvkt_ray.errors import StoreError
+
+if TYPE_CHECKING:
+    from mvkt_ray.location import Location
+    from mvkt_ray.search.study_folder import StudyFolder
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OwnFiles:
+    """Folders on this machine, made when something is written to them."""
+
+    logs: Path
+    ray: Path
+    kept_logs: "Location"
+    """Where the logs are when the driver has ended."""
+
+    def note_of(self, log: Path) -> str:
+        """Say where a log will be, if there is one."""
+        return f"; log: {self.kept_logs / log.name}" if log.exists() else ""
+
+
+@contextlib.contextmanager
+def own_files(output: Output, folder: "StudyFolder") -> Generator[OwnFiles]:
+    """Give folders for the files of a study's driver; its logs are kept, however the block ends."""
+    if folder.root.is_local:
+        logs, ray = folder.logs.local_path, folder.ray.local_path
+        yield OwnFiles(logs=logs, ray=ray, kept_logs=folder.logs)
+        return
+    with _scratch(output, folder.logs) as own:
+        yield own
+
+
+@contextlib.contextmanager
+def own_logs(output: Output, out: str) -> Generator[Path]:
+    """Give a folder for the logs of an artifact's maker; they are kept beside the artifact."""
+    from mvkt_ray.location import Location
+
+    location = Location.parse(out)
+    if location.is_local:
+        yield logs_beside(out)
+        return
+    with _scratch(output, location.parent / f"{location.name}.logs") as own:
+        yield own.logs
+
+
+@contextlib.contextmanager
+def _scratch(output: Output, logs: "Location") -> Generator[OwnFiles]:
+    with tempfile.TemporaryDirectory(prefix="mvkt-driver-") as scratch:
+        started = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+        own = OwnFiles(
+            logs=Path(scratch) / "logs",
+            ray=Path(scratch) / "ray",
+            kept_logs=logs / f"{started}-{platform.node()}",
+        )
+        try:
+            yield own
+        finally:
+            try:
+                for path in sorted(own.logs.glob("*")):
+                    (own.kept_logs / path.name).upload(path)
+            except StoreError as error:
+                output.say(f"the driver's logs are not kept: {error}")
+
+
+def expect_writable(folder: "StudyFolder") -> None:
+    """Ask, before Ray starts and anything is trained, whether a store takes what is written to it.
+
+    Raises:
+        StoreError: The bucket is missing, read-only, or cannot be reached.
+    """
+    from mvkt_ray.object_store import check_writable
+
+    if not folder.root.is_local:
+        check_writable(str(folder.root))

@@ -1,0 +1,162 @@
+"""A study on an object store is the study that it is in a folder, to the last digit."""
+
+import json
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from mvkt_ray.cli import app
+from mvkt_ray.config_file import study_from_mapping, write_study
+from mvkt_ray.delivery.report import report_schema
+from mvkt_ray.location import Location
+from mvkt_ray.search.pipeline import open_study
+from mvkt_ray.search.study_folder import StudyFolder
+from tests.object_store import S3Server, serve
+
+STUDY: dict[str, Any] = {
+    "name": "tiny",
+    "data": {
+        "source": "synthetic",
+        "source_options": {"n_recordings": 60, "seed": 3, "duration_s": 4.0},
+        "sampling_rate_hz": 50,
+        "task": "synthetic",
+        "folds": {"train": [1, 2, 3, 4, 5], "val": [6, 7], "test": [8, 9, 10]},
+    },
+    "view": {"crop_s": 2.0, "grid_s": 1.0, "stride_s": 1.0},
+    "teacher": {"network": "sepconv1d_tiny", "epochs": 1, "batch_size": 16},
+    "student": {"epochs": 2},
+    "space": {
+        "student": "sepconv1d_tiny",
+        "batch_size": 8,
+        "n_negatives": 8,
+        "kd_weight": {"low": 0.1, "high": 10.0, "log": True},
+    },
+    "search": {"leads": ["I", "V2"], "n_trials": 4, "baselines": ["student_alone"]},
+    "finals": {"n_seeds": 1, "baselines": ["student_alone"]},
+}
+
+OF_A_RUN = {"made_at", "cost", "provenance", "openings", "data_reason", "study_summary"}
+"""Parts of a report that tell when, where and in what time it was made."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """The same study twice."""
+
+    local: StudyFolder
+    on_store: StudyFolder
+    server: S3Server
+    scratch: Path
+    """Where everything goes that a driver keeps on its machine."""
+
+
+def mvkt(*words: object) -> str:
+    """Run a line of the command line in this process, and return what it answers."""
+    done = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def run_everything(study: Path, out: str, data: str) -> None:
+    mvkt("search", study, "--data", data, "--out", out, "--in-process", "--quiet")
+    mvkt("finalize", out, "--in-process", "--quiet")
+    mvkt("report", out, "--quiet")
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
+    folder = tmp_path_factory.mktemp("places")
+    study, scratch = folder / "tiny.yaml", folder / "scratch"
+    study.write_text(write_study(study_from_mapping(STUDY, "tiny")))
+    scratch.mkdir()
+    servers = serve()
+    server = next(servers)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in server.environment.items():
+            patch.setenv(name, value)
+        patch.setenv("MVKT_CACHE_DIR", str(folder / "cache"))
+        patch.setattr(tempfile, "tempdir", str(scratch))
+        bucket = server.make_bucket("ecg")
+        of_source = STUDY["data"]["source_options"].items()
+        options = [word for name, value in of_source for word in ("--option", f"{name}={value}")]
+        shards = folder / "shards"
+        mvkt("ingest", "synthetic", "-", shards, "--rate", 50, *options, "--in-process")
+        run_everything(study, str(folder / "study"), str(shards))
+        run_everything(study, f"{bucket}/runs/one", str(shards))
+        yield Places(
+            local=StudyFolder(Location.parse(folder / "study")),
+            on_store=StudyFolder(bucket / "runs/one"),
+            server=server,
+            scratch=scratch,
+        )
+    servers.close()
+
+
+def trials_of(folder: StudyFolder) -> list[Any]:
+    _, study = open_study(folder)
+    rows = [(r.trial, r.drawn, r.values, r.state, r.macro_auroc) for r in study.trials()]
+    study.close()
+    return rows
+
+
+def test_every_trial_has_the_same_numbers(places: Places) -> None:
+    found = trials_of(places.on_store)
+    assert len(found) == 4
+    assert found == trials_of(places.local)
+
+
+def test_the_report_is_the_same_but_for_when_and_where(places: Places) -> None:
+    ours, theirs = (
+        {k: v for k, v in json.loads(f.report.read_bytes()).items() if k not in OF_A_RUN}
+        for f in (places.on_store, places.local)
+    )
+    for report in (ours, theirs):
+        report["test_split"].pop("openings")
+    assert ours["answer"]["ranked_on"] == "test"
+    assert ours == theirs
+
+
+def test_all_files_of_a_study_are_there_and_none_stays_behind(places: Places) -> None:
+    def names(folder: StudyFolder) -> set[str]:
+        left_out = ("logs/", "ledger", "ray/")
+        return {n for n in folder.root.file_names() if not n.startswith(left_out)}
+
+    assert names(places.on_store) == names(places.local)
+    assert places.on_store.root.names().count("logs") <= 1
+    assert list(places.scratch.iterdir()) == []
+    # A ledger, and no lease any more.
+    objects = places.on_store.shipped_ledger.names()
+    assert [name for name in objects if name != "head.json"] == [max(objects[:-1])]
+
+
+def test_places_inside_the_study_are_noted_relative_to_it(places: Places) -> None:
+    inputs = json.loads(places.on_store.inputs_file.read_bytes())
+    assert inputs["teacher"] == "teacher"
+    assert inputs["knowledge"] == "knowledge"
+
+
+def test_readers_change_nothing(places: Places) -> None:
+    places.server.forget_requests()
+    out = str(places.on_store.root)
+    state = json.loads(mvkt("status", out, "--json"))
+    assert state["n_finished"] == 4
+    described = json.loads(mvkt("inspect", out, "--json"))
+    assert described["kind"] == "study"
+    again = json.loads(mvkt("rerun", out, 2, "--json"))
+    assert again["equal"] is True
+    for method in ("PUT", "POST", "DELETE"):
+        assert places.server.asked(method) == []
+
+
+def test_a_finished_study_on_a_store_is_in_use_and_can_be_extended(places: Places) -> None:
+    out = str(places.on_store.root)
+    done = CliRunner().invoke(app, ["search", "--out", out, "--in-process"])
+    assert done.exit_code == 2
+    mvkt("search", "--out", out, "--resume", "--max-trials", 5, "--in-process", "--quiet")
+    assert len(trials_of(places.on_store)) == 5
+    assert report_schema()["properties"]
