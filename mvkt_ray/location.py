@@ -107,6 +107,10 @@ class Location:
         """Whether a file is there, and not a directory."""
         return self._info().type == fs.FileType.File
 
+    def is_directory(self) -> bool:
+        """Whether a directory is there; one of a store is there when something is in it."""
+        return self._info().type == fs.FileType.Directory
+
     def size_bytes(self) -> int:
         """Size of the file."""
         return int(self._info().size or 0)
@@ -130,6 +134,23 @@ class Location:
     def names(self) -> list[str]:
         """Names of what lies directly inside, sorted; empty when the directory is not there."""
         return sorted(info.base_name for info in self._list(recursive=False))
+
+    def walk(self) -> "Generator[tuple[Location, list[str], list[str]]]":
+        """Yield every directory from here down with its subdirectories and files, by name, sorted.
+
+        Parents come before what is in them, as with `os.walk`, of which it is lazy in the same way:
+        a store is asked for one directory at a time, a thousand names a request.
+        """
+        if self.is_local:
+            for place, folders, files in os.walk(self.uri):
+                folders.sort()
+                yield Location(place), folders, sorted(files)
+            return
+        listed = self._list(recursive=False)
+        folders = sorted(info.base_name for info in listed if not info.is_file)
+        yield self, folders, sorted(info.base_name for info in listed if info.is_file)
+        for name in folders:
+            yield from (self / name).walk()
 
     def file_sizes(self) -> dict[str, int]:
         """Bytes of all files inside by relative path, sorted, without hidden files and folders.

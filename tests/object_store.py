@@ -44,6 +44,8 @@ class S3Server:
     requests: list[Request] = field(default_factory=list)
     read_only: set[str] = field(default_factory=set)
     """Buckets that answer every write with 403 AccessDenied."""
+    closed: set[str] = field(default_factory=set)
+    """Buckets that answer everything so."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _port: int = 0
 
@@ -131,7 +133,7 @@ class S3Server:
                     self.requests.append(request)
                 return start_response(status, headers, *rest)
 
-            if bucket in self.read_only and method in _WRITES:
+            if bucket in self.closed or (bucket in self.read_only and method in _WRITES):
                 # All of it, or the next request on this connection begins with the rest.
                 is_chunked = environ.get("wsgi.input_terminated", False)
                 environ["wsgi.input"].read(-1 if is_chunked else n_bytes_in)

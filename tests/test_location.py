@@ -7,6 +7,7 @@ import pytest
 
 from mvkt_ray.errors import ArtifactError
 from mvkt_ray.location import Location
+from tests.object_store import S3Server
 
 
 def test_relative_paths_become_absolute_and_uris_stay(
@@ -67,3 +68,20 @@ def test_a_missing_directory_lists_nothing_until_it_is_made(tmp_path: Path) -> N
     assert not place.exists()
     place.make_directory()
     assert place.exists()
+
+
+def test_a_walk_goes_through_a_bucket_as_through_a_folder(
+    tmp_path: Path, s3_server: S3Server
+) -> None:
+    bucket = s3_server.make_bucket("bucket")
+    for name in ("b.mat", "a/2.hea", "a/10.hea", "a/deep/x", "c/y", "c/x", "c-/z", "c.d/z"):
+        (Location.parse(tmp_path) / name).write_bytes(b"1")
+        (bucket / "top" / name).write_bytes(b"1")
+    here = [(str(place), *names) for place, *names in Location.parse(tmp_path).walk()]
+    there = [(str(place), *names) for place, *names in (bucket / "top").walk()]
+    assert [
+        (place.replace("s3://bucket/top", str(tmp_path)), *names) for place, *names in there
+    ] == here
+    assert here[0] == (str(tmp_path), ["a", "c", "c-", "c.d"], ["b.mat"])
+    assert len(here) == 6
+    assert not next((bucket / "nowhere").walk())[2]

@@ -40,7 +40,11 @@ def ingest_verb(
         str, typer.Argument(metavar="SOURCE", help="ptbxl, cpsc2018, cinc2021, wfdb or synthetic.")
     ],
     path: Annotated[
-        str, typer.Argument(metavar="PATH", help="Folder of the dataset; - for synthetic.")
+        str,
+        typer.Argument(
+            metavar="PATH",
+            help="Folder of the dataset, also s3://, gs:// or abfss://; - for synthetic.",
+        ),
     ],
     out: Annotated[
         str, typer.Argument(metavar="OUT", help="Folder of the shards; must be new or empty.")

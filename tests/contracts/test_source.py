@@ -1,5 +1,6 @@
 """Every source keeps the same promises; a source without a case here fails."""
 
+import dataclasses
 import pickle
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
@@ -13,7 +14,9 @@ from mvkt_ray.data.recording import LEADS, Recording, RecordingRef
 from mvkt_ray.data.sources import SOURCES, Source, open_source
 from mvkt_ray.data.sources.wfdb_record import wfdb  # there its warnings on import are silenced
 from mvkt_ray.data.tasks import Task
-from mvkt_ray.errors import DataError, RecordingError
+from mvkt_ray.errors import DataError, RecordingError, StoreError
+from mvkt_ray.location import Location
+from tests.object_store import S3Server
 from tests.tiny_datasets import (
     HEADER_LEADS,
     N_SAMPLES,
@@ -52,9 +55,27 @@ def build(name: str, folder: Path) -> Source:
     return open_source(name, str(folder), options)
 
 
-@pytest.fixture(params=CASES)
+def copy_to_store(folder: Path, place: Location) -> None:
+    for path in folder.rglob("*"):
+        if path.is_file():
+            (place / str(path.relative_to(folder))).upload(path)
+
+
+def build_in_store(name: str, folder: Path, server: S3Server) -> Source:
+    """Make the same dataset as `build`, in a bucket."""
+    make, options = CASES[name]
+    make(folder)
+    place = server.make_bucket("data") / "sets" / name
+    copy_to_store(folder, place)
+    return open_source(name, str(place), options)
+
+
+@pytest.fixture(params=[*CASES, *(f"{name} in a bucket" for name in WITH_FILES)])
 def source(request: pytest.FixtureRequest, tmp_path: Path) -> Source:
-    return build(request.param, tmp_path)
+    name, _, where = request.param.partition(" ")
+    if where:
+        return build_in_store(name, tmp_path, request.getfixturevalue("s3_server"))
+    return build(name, tmp_path)
 
 
 def read_all(source: Source) -> list[Recording]:
@@ -117,8 +138,14 @@ def test_listing_is_lazy_stable_and_repeatable(source: Source) -> None:
 
 
 @pytest.mark.parametrize("name", WITH_FILES)
-@pytest.mark.parametrize("place", ["nowhere", "empty", "a_file", "s3://bucket/data", ""])
-def test_a_wrong_folder_is_one_paragraph_at_once(tmp_path: Path, name: str, place: str) -> None:
+@pytest.mark.parametrize(
+    "place",
+    ["nowhere", "empty", "a_file", "", "s3://nowhere/data", "s3://bucket/data", "ftp://a/b"],
+)
+def test_a_wrong_folder_is_one_paragraph_at_once(
+    tmp_path: Path, s3_server: S3Server, name: str, place: str
+) -> None:
+    s3_server.make_bucket("bucket")
     (tmp_path / "empty").mkdir()
     (tmp_path / "a_file").write_text("")
     location = place if "://" in place or not place else str(tmp_path / place)
@@ -128,7 +155,7 @@ def test_a_wrong_folder_is_one_paragraph_at_once(tmp_path: Path, name: str, plac
     message = str(caught.value)
     assert "\n" not in message
     assert location in message
-    assert message.endswith(".")
+    assert message.endswith((".", ")"))  # of what the store says
 
 
 @pytest.mark.parametrize("name", WITH_FILES)
@@ -157,6 +184,61 @@ def test_one_bad_recording_says_why_and_leaves_the_others(
     assert caught.value.reason in ("truncated", "header_mismatch", "unreadable")
     assert Path(first.path).name in str(caught.value)
     assert all(source.read(ref).signal_mv.shape == (12, N_SAMPLES) for ref in rest)
+
+
+@pytest.mark.parametrize("name", WITH_FILES)
+def test_a_bucket_gives_what_a_folder_gives(tmp_path: Path, s3_server: S3Server, name: str) -> None:
+    there = build_in_store(name, tmp_path, s3_server)
+    here = open_source(name, str(tmp_path), CASES[name][1])
+    assert there.tasks() == here.tasks()
+    assert there.has_folds == here.has_folds
+    far_refs, near_refs = list(there.references(RATE_HZ)), list(here.references(RATE_HZ))
+    for far, near in zip(far_refs, near_refs, strict=True):
+        assert far.path.removeprefix("s3://data/sets/") == near.path.replace(str(tmp_path), name)
+        assert dataclasses.replace(far, path=near.path) == near
+        s3_server.forget_requests()
+        one, two = there.read(far), here.read(near)
+        assert len(s3_server.asked("GET")) == 2  # header and signal
+        np.testing.assert_array_equal(one.signal_mv, two.signal_mv)
+        for fact in ("record_id", "patient_id", "leads", "age", "sex", "fold", "codes"):
+            assert getattr(one, fact) == getattr(two, fact)
+
+
+@pytest.mark.parametrize("name", WITH_FILES)
+@pytest.mark.parametrize("suffix", [".dat", ".hea"])
+@pytest.mark.parametrize("harm", ["missing", "truncated"])
+def test_a_bad_recording_in_a_bucket_has_the_reason_that_it_has_in_a_folder(
+    tmp_path: Path, s3_server: S3Server, name: str, suffix: str, harm: str
+) -> None:
+    there = build_in_store(name, tmp_path, s3_server)
+    here = open_source(name, str(tmp_path), CASES[name][1])
+    near, far = next(here.references(RATE_HZ)), next(there.references(RATE_HZ))
+    content = Path(near.path + suffix).read_bytes()[:100]
+    Path(near.path + suffix).unlink()
+    Location(far.path + suffix).delete()
+    if harm == "truncated":
+        Path(near.path + suffix).write_bytes(content)
+        Location(far.path + suffix).write_bytes(content)
+    with pytest.raises(RecordingError) as expected:
+        here.read(near)
+    with pytest.raises(RecordingError) as caught:
+        there.read(far)
+    assert caught.value.reason == expected.value.reason
+    assert str(caught.value) == str(expected.value).replace(near.path, far.path)
+
+
+@pytest.mark.parametrize("name", WITH_FILES)
+def test_a_store_that_is_down_or_closed_is_no_bad_recording(
+    tmp_path: Path, s3_server: S3Server, name: str
+) -> None:
+    there = build_in_store(name, tmp_path, s3_server)
+    ref = next(there.references(RATE_HZ))
+    s3_server.closed.add("data")
+    with pytest.raises(StoreError, match="access is denied") as caught:
+        there.read(ref)
+    assert not isinstance(caught.value, RecordingError)
+    with pytest.raises(StoreError, match="access is denied"):
+        there.references(RATE_HZ)
 
 
 def test_the_records_of_this_file_are_what_wfdb_reads(tmp_path: Path) -> None:

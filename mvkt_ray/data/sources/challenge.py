@@ -4,16 +4,15 @@ Perez Alday et al., Physiological Measurement 41(12), 124003 (2020); Reyna et al
 Computing in Cardiology 48 (2021). Codes are SNOMED CT.
 """
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from mvkt_ray.data.recording import Recording, RecordingRef
 from mvkt_ray.data.sources.source import CERTAIN, age_of, each_once, sex_of
 from mvkt_ray.data.sources.wfdb_record import read_wfdb
 from mvkt_ray.data.tasks import Task
+from mvkt_ray.location import Location
 
 CPSC_CLASSES: dict[str, str] = {
     "Normal": "426783006",
@@ -109,16 +108,15 @@ def snomed_code(label: str) -> str:
     return _CODE_OF_TEXT.get(label.strip().lower(), label.strip())
 
 
-def list_records(folder: Path) -> Iterator[str]:
+def list_records(folder: Location) -> Iterator[str]:
     """Yield the records below a folder, as paths without extension, in sorted order.
 
     A signal without a header is listed too: reading it tells what is missing.
     """
-    for place, folders, files in os.walk(folder):
-        folders.sort()
+    for place, _, files in folder.walk():
         names = {name[:-4] for name in files if name.endswith((".hea", ".mat"))}
         for name in sorted(names):
-            yield os.path.join(place, name)
+            yield (place / name).uri
 
 
 def read_challenge_record(ref: RecordingRef) -> Recording:

@@ -8,7 +8,6 @@ Reads: `training/<database>/g1/A0001.hea` and `.mat`.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from pathlib import Path
 from typing import ClassVar
 
 from mvkt_ray.data.recording import Recording, RecordingRef
@@ -16,6 +15,7 @@ from mvkt_ray.data.sources.challenge import SNOMED_TASKS, list_records, read_cha
 from mvkt_ray.data.sources.source import find_folder
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.errors import ConfigError, DataError
+from mvkt_ray.location import Location
 
 DATABASES = ("cpsc_2018", "cpsc_2018_extra", "st_petersburg_incart", "ptb", "ptb-xl", "georgia",
              "chapman_shaoxing", "ningbo")  # fmt: skip
@@ -84,7 +84,7 @@ class Cinc2021:
         return SNOMED_TASKS
 
 
-def databases_in(folder: Path) -> dict[str, Path]:
+def databases_in(folder: Location) -> dict[str, Location]:
     """Return the Challenge's databases at or below a folder.
 
     Raises:
@@ -93,7 +93,8 @@ def databases_in(folder: Path) -> dict[str, Path]:
     if folder.name in DATABASES:
         return {folder.name: folder}
     for training in (folder / "training", folder):
-        found = {name: training / name for name in DATABASES if (training / name).is_dir()}
+        there = training.names()
+        found = {name: training / name for name in DATABASES if name in there}
         if found:
             return found
     raise DataError(
@@ -103,9 +104,9 @@ def databases_in(folder: Path) -> dict[str, Path]:
     )
 
 
-def _references(databases: Mapping[str, Path]) -> Iterator[RecordingRef]:
+def _references(databases: Mapping[str, Location]) -> Iterator[RecordingRef]:
     for database, folder in databases.items():
         for path in list_records(folder):
             yield RecordingRef(
-                source=f"{Cinc2021.name}/{database}", record_id=Path(path).name, path=path
+                source=f"{Cinc2021.name}/{database}", record_id=path.rpartition("/")[2], path=path
             )

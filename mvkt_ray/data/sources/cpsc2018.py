@@ -6,10 +6,9 @@ Reads: the original `TrainingSet*/A0001.mat` with `REFERENCE.csv`, or the layout
 Challenge, `training/cpsc_2018/g1/A0001.hea` and `.mat`.
 """
 
-import os
-from collections.abc import Iterator, Mapping
+import io
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -32,6 +31,7 @@ from mvkt_ray.data.sources.source import (
 )
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.errors import DataError, RecordingError
+from mvkt_ray.location import Location
 
 REFERENCE = "REFERENCE.csv"
 _LABEL_COLUMNS = ("First_label", "Second_label", "Third_label")
@@ -60,12 +60,12 @@ class Cpsc2018:
     def references(self, sampling_rate_hz: int) -> Iterator[RecordingRef]:
         """List the records of the reference in its order, or of the Challenge's folders sorted."""
         folder = find_folder(self.location, _LAYOUT)
-        tables = [path for path in [folder / REFERENCE, *sorted(folder.glob(f"*/{REFERENCE}"))]
-                  if path.is_file()]  # fmt: skip
+        files = _files_of_two_levels(folder)
+        tables = [folder / name for name in files if name.rpartition("/")[2] == REFERENCE]
         if tables:
-            return _original_references(folder, _labels_of(tables))
+            return _original_references(folder, files, _labels_of(tables))
         for candidate in (folder / "training" / "cpsc_2018", folder / "cpsc_2018", folder):
-            if candidate.is_dir() and next(list_records(candidate), None) is not None:
+            if next(list_records(candidate), None) is not None:
                 return _challenge_references(candidate)
         raise DataError(
             f"{folder} is not CPSC 2018: it has neither {REFERENCE!r} (there or in a folder below) "
@@ -83,7 +83,16 @@ class Cpsc2018:
         return SNOMED_TASKS
 
 
-def _labels_of(tables: list[Path]) -> dict[str, str]:
+def _files_of_two_levels(folder: Location) -> list[str]:
+    """Return the files of a folder and then of the folders in it, by relative path, sorted."""
+    _, folders, files = next(folder.walk())
+    for name in folders:
+        _, _, below = next((folder / name).walk(), (folder, [], []))
+        files += [f"{name}/{file}" for file in below]
+    return files
+
+
+def _labels_of(tables: list[Location]) -> dict[str, str]:
     """Join the references; a record that several of them list keeps its first row."""
     labels: dict[str, str] = {}
     for table in tables:
@@ -93,30 +102,38 @@ def _labels_of(tables: list[Path]) -> dict[str, str]:
     return labels
 
 
-def _original_references(folder: Path, labels: Mapping[str, str]) -> Iterator[RecordingRef]:
-    files = {path.stem: path for path in sorted([*folder.glob("*.mat"), *folder.glob("*/*.mat")])}
+def _original_references(
+    folder: Location, names: Sequence[str], labels: Mapping[str, str]
+) -> Iterator[RecordingRef]:
+    files = {
+        name.rpartition("/")[2].removesuffix(".mat"): folder / name
+        for name in sorted(names, key=lambda name: name.split("/"))
+        if name.endswith(".mat")
+    }
     # A file that the reference leaves out is listed too, without labels, so that none vanishes.
     for record_id in [*labels, *(name for name in files if name not in labels)]:
         path = files.get(record_id, folder / f"{record_id}.mat")
         yield RecordingRef(
             source=Cpsc2018.name,
             record_id=record_id,
-            path=os.fspath(path),
+            path=path.uri,
             metadata={"labels": labels.get(record_id, "")},
         )
 
 
-def _challenge_references(folder: Path) -> Iterator[RecordingRef]:
+def _challenge_references(folder: Location) -> Iterator[RecordingRef]:
     for path in list_records(folder):
-        yield RecordingRef(source=Cpsc2018.name, record_id=Path(path).name, path=path)
+        yield RecordingRef(source=Cpsc2018.name, record_id=path.rpartition("/")[2], path=path)
 
 
 def _read_struct(ref: RecordingRef) -> Recording:
     """Read the struct `ECG` with `sex`, `age` and `data`, 12 leads x samples, in mV."""
-    if not os.path.isfile(ref.path):
-        raise RecordingError(f"there is no file {ref.path}", "missing_file")
     try:
-        struct = loadmat(ref.path, squeeze_me=True, variable_names=["ECG"])["ECG"]
+        content = b"".join(Location(ref.path).chunks())
+    except FileNotFoundError:
+        raise RecordingError(f"there is no file {ref.path}", "missing_file") from None
+    try:
+        struct = loadmat(io.BytesIO(content), squeeze_me=True, variable_names=["ECG"])["ECG"]
         signal_mv = np.asarray(struct["data"].item(), dtype=np.float32)
         sex, age = str(struct["sex"].item()), struct["age"].item()
     except Exception as cause:  # scipy raises what a damaged file happens to lead to

@@ -12,14 +12,14 @@ import csv
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar, Literal, cast
 
 from mvkt_ray.data.recording import Recording, RecordingRef
-from mvkt_ray.data.sources.source import age_of, find_folder, read_rows
+from mvkt_ray.data.sources.source import age_of, find_folder, open_text, read_rows
 from mvkt_ray.data.sources.wfdb_record import read_wfdb
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.errors import ConfigError, DataError, RecordingError
+from mvkt_ray.location import Location
 
 DATABASE = "ptbxl_database.csv"
 STATEMENTS = "scp_statements.csv"
@@ -63,7 +63,7 @@ class PtbXl:
         folder = find_folder(self.location, _LAYOUT)
         rate_hz = self.read_rate_hz or (100 if sampling_rate_hz == 100 else 500)
         rows = read_rows(_table(folder, DATABASE), _COLUMNS, "PTB-XL's table")
-        if not (folder / f"records{rate_hz}").is_dir():
+        if not (folder / f"records{rate_hz}").is_directory():
             other = 600 - rate_hz
             raise DataError(
                 f"{folder} has no folder 'records{rate_hz}', where PTB-XL keeps its files of "
@@ -97,13 +97,13 @@ class PtbXl:
         return ptbxl_tasks(path)
 
 
-def ptbxl_tasks(statements: Path) -> dict[str, Task]:
+def ptbxl_tasks(statements: Location) -> dict[str, Task]:
     """Read `all diagnostic subdiagnostic superdiagnostic form rhythm` from `scp_statements.csv`.
 
     Membership is what its columns say; classes are in sorted order.
     """
     read_rows(statements, _STATEMENT_COLUMNS, "PTB-XL's statements")
-    with statements.open(newline="", encoding="utf-8-sig") as file:
+    with open_text(statements) as file:
         # The first column, the code, has no name.
         rows = {next(iter(row.values())): row for row in csv.DictReader(file)}
 
@@ -128,7 +128,7 @@ def ptbxl_tasks(statements: Path) -> dict[str, Task]:
     return {name: Task.of_classes(name, classes) for name, classes in codes_of_class.items()}
 
 
-def _table(folder: Path, name: str) -> Path:
+def _table(folder: Location, name: str) -> Location:
     path = folder / name
     if not path.is_file():
         raise DataError(
@@ -139,7 +139,7 @@ def _table(folder: Path, name: str) -> Path:
 
 
 def _references(
-    folder: Path, rows: Iterator[dict[str, str]], file_column: str
+    folder: Location, rows: Iterator[dict[str, str]], file_column: str
 ) -> Iterator[RecordingRef]:
     for row in rows:
         record_id = _whole(row["ecg_id"])
@@ -149,7 +149,7 @@ def _references(
         yield RecordingRef(
             source=PtbXl.name,
             record_id=record_id,
-            path=os.path.join(folder, row[file_column]),
+            path=os.path.join(folder.uri, row[file_column]),
             metadata={
                 "patient_id": patient_id,
                 "age": row["age"],

@@ -5,14 +5,16 @@ ingest tasks of a cluster. Listing is lazy and in a stable order; reading is by 
 """
 
 import csv
+import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Literal, Protocol, TextIO
 
 from mvkt_ray.data.recording import Recording, RecordingRef
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.errors import DataError
+from mvkt_ray.location import Location
+from mvkt_ray.object_store import expect_bucket
 
 OVER_89_YEARS = 90.0
 """Stands for "over 89": PTB-XL hides the age of the very old behind the number 300."""
@@ -58,24 +60,22 @@ class Source(Protocol):
         ...
 
 
-def find_folder(location: str, holds: str) -> Path:
-    """Return the absolute path of a source's folder.
+def find_folder(location: str, holds: str) -> Location:
+    """Return a source's folder: an absolute path, or the URI of a folder in an object store.
 
     Args:
         location: as the user gave it.
         holds: what should be in it, for the message.
 
     Raises:
-        DataError: when it is not a local folder.
+        DataError: when it is no folder.
+        StoreError: when its store cannot be used, or has no such bucket.
     """
-    if "://" in location:
-        raise DataError(
-            f"{location!r} is a remote location, but recordings are read from a local or mounted "
-            "folder: copy or mount it first."
-        )
-    folder = Path(location).expanduser().absolute()
-    if not location or not folder.is_dir():
-        state = "is a file" if folder.is_file() else "does not exist"
+    folder = Location.parse(location)
+    if not location or not folder.is_directory():
+        if not folder.is_local:
+            expect_bucket(folder.uri)
+        state = "is a file" if location and folder.is_file() else "does not exist"
         raise DataError(
             f"the folder {location!r} {state}; it should hold {holds}. "
             "Check the path, or download the dataset there first."
@@ -83,56 +83,84 @@ def find_folder(location: str, holds: str) -> Path:
     return folder
 
 
-def read_rows(path: Path, required: Sequence[str], what: str) -> Iterator[dict[str, str]]:
+def read_rows(table: Location, required: Sequence[str], what: str) -> Iterator[dict[str, str]]:
     """Yield the rows of a CSV file that has a header, after a check of its columns.
 
     Raises:
         DataError: at once, when a required column is missing, a column is there twice, or the file
             is empty or not text.
     """
-    columns = csv_columns(path)
+    columns = csv_columns(table)
     if not any(columns):
         raise DataError(
-            f"{path} is empty, but {what} needs a header with the column "
+            f"{table} is empty, but {what} needs a header with the column "
             f"{', '.join(map(repr, required))}. Restore the file, or make it."
         )
     twice = [column for column in dict.fromkeys(columns) if column and columns.count(column) > 1]
     if twice:
         raise DataError(
-            f"{path}: {what} has {columns.count(twice[0])} columns {twice[0]!r}, and only one of "
+            f"{table}: {what} has {columns.count(twice[0])} columns {twice[0]!r}, and only one of "
             "them could be read. Rename or remove the others."
         )
     missing = [column for column in required if column not in columns]
     if missing:
         raise DataError(
-            f"{path}: no column {', '.join(map(repr, missing))} in {what}; its columns are "
+            f"{table}: no column {', '.join(map(repr, missing))} in {what}; its columns are "
             f"{', '.join(map(repr, columns))}. Add the column, or give the folder of the dataset "
             "that this source reads."
         )
-    return _rows(path)
+    return _rows(table)
 
 
-def csv_columns(path: Path) -> list[str]:
+def csv_columns(table: Location) -> list[str]:
     """Return the column names of a CSV file; none where it is empty.
 
     Raises:
         DataError: when it is not text.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
+        with open_text(table) as file:
             return [name.strip() for name in next(csv.reader(file), [])]
     except (UnicodeDecodeError, csv.Error) as cause:
-        raise DataError(f"{path} is not a CSV file in UTF-8 ({cause}); save it as one.") from cause
+        raise DataError(f"{table} is not a CSV file in UTF-8 ({cause}); save it as one.") from cause
 
 
-def _rows(path: Path) -> Iterator[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
+def _rows(table: Location) -> Iterator[dict[str, str]]:
+    with open_text(table) as file:
         rows = csv.reader(file)
         columns = [name.strip() for name in next(rows, [])]
         for row in rows:
             if row:
                 # A short row lacks its last values, which are then empty.
                 yield dict(zip(columns, [*row, *[""] * (len(columns) - len(row))], strict=False))
+
+
+def open_text(table: Location) -> TextIO:
+    """Open a file in UTF-8 as the csv module wants it; it comes in pieces, from wherever it is."""
+    return io.TextIOWrapper(
+        io.BufferedReader(_ChunkReader(table)), encoding="utf-8-sig", newline=""
+    )
+
+
+class _ChunkReader(io.RawIOBase):
+    """The chunks of a location, as a file."""
+
+    def __init__(self, place: Location) -> None:
+        self._chunks = place.chunks()
+        self._left = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]
+        self._left = self._left or memoryview(next(self._chunks, b""))
+        n_bytes = min(len(buffer), len(self._left))
+        buffer[:n_bytes], self._left = self._left[:n_bytes], self._left[n_bytes:]
+        return n_bytes
+
+    def close(self) -> None:
+        self._chunks.close()
+        super().close()
 
 
 def age_of(text: str | float | None) -> float | None:

@@ -17,7 +17,6 @@ Reads: the CSV file and the WFDB records that it lists.
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar, cast
 
 from mvkt_ray.data.recording import Recording, RecordingRef
@@ -33,6 +32,7 @@ from mvkt_ray.data.sources.source import (
 from mvkt_ray.data.sources.wfdb_record import read_wfdb
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.errors import DataError
+from mvkt_ray.location import Location
 
 _LARGEST_FOLD = 32767
 """What the column `fold` of a shard holds."""
@@ -61,7 +61,7 @@ class WfdbFolder:
         """List the rows of the CSV file, in its order; it is never held in memory."""
         table = self._table()
         rows = read_rows(table, ("record",), "the CSV file of labels")
-        return _references(Path(self.location).expanduser().absolute(), table, rows)
+        return _references(Location.parse(self.location), table, rows)
 
     def read(self, ref: RecordingRef) -> Recording:
         """Read one record; leads by name, whatever their order in the file."""
@@ -94,12 +94,13 @@ class WfdbFolder:
             )
         return {"all": Task.of_classes("all", {code: [code] for code in codes})}
 
-    def _table(self) -> Path:
+    def _table(self) -> Location:
         folder = find_folder(self.location, f"WFDB records and their labels, {self.labels!r}")
-        table = folder / self.labels
+        elsewhere = self.labels.startswith("/") or "://" in self.labels
+        table = Location.parse(self.labels) if elsewhere else folder / self.labels
         if not table.is_file():
             raise DataError(
-                f"there is no CSV file of labels {str(table)!r}; it needs the columns 'record' and "
+                f"there is no CSV file of labels {table.uri!r}; it needs the columns 'record' and "
                 "'codes' (codes separated by ';'), and may have patient_id, age, sex and fold. "
                 "Make it, or name it with the option labels=FILE."
             )
@@ -107,7 +108,7 @@ class WfdbFolder:
 
 
 def _references(
-    folder: Path, table: Path, rows: Iterator[dict[str, str]]
+    folder: Location, table: Location, rows: Iterator[dict[str, str]]
 ) -> Iterator[RecordingRef]:
     columns = csv_columns(table)
     one_hot = [] if "codes" in columns else [c for c in columns if c and c not in _DESCRIBING]
@@ -120,7 +121,7 @@ def _references(
 
 
 def _rows_to_references(
-    folder: Path, table: Path, rows: Iterator[dict[str, str]], one_hot: list[str]
+    folder: Location, table: Location, rows: Iterator[dict[str, str]], one_hot: list[str]
 ) -> Iterator[RecordingRef]:
     for number, row in enumerate(rows, start=1):
         where = f"{table}, row {number} below the header"
@@ -131,7 +132,7 @@ def _rows_to_references(
         yield RecordingRef(
             source=WfdbFolder.name,
             record_id=record,
-            path=os.path.join(folder, record),
+            path=os.path.join(folder.uri, record),
             metadata={
                 "patient_id": row.get("patient_id", "").strip() or f"record {record}",
                 "age": row.get("age", ""),

@@ -1,6 +1,6 @@
 """Reads one WFDB record with the wfdb library, and says in a word why one cannot be used.
 
-Reads: a `.hea` header and the signal files that it names.
+Reads: a `.hea` header and the signal files that it names, on this machine or in an object store.
 """
 
 import math
@@ -24,7 +24,9 @@ with warnings.catch_warnings():
 from wfdb.io.header import HeaderSyntaxError
 
 from mvkt_ray.data.recording import LEADS, canonical_lead
+from mvkt_ray.data.sources.wfdb_files import bring_record
 from mvkt_ray.errors import RecordingError
+from mvkt_ray.location import Location
 
 _MV_PER_UNIT = {"mv": 1.0, "uv": 1e-3, "v": 1e3}
 
@@ -47,6 +49,30 @@ class WfdbSignal:
 
 
 def read_wfdb(path: str) -> WfdbSignal:
+    """Read a record that may be anywhere; see `read_local_wfdb`.
+
+    One in an object store is brought to a temporary folder first, for wfdb reads files.
+
+    Args:
+        path: of the record, without extension; local, or a URI.
+
+    Raises:
+        RecordingError: as `read_local_wfdb`.
+        StoreError: The store cannot be used, which says nothing about the recording.
+    """
+    if "://" not in path:
+        return read_local_wfdb(path)
+    with tempfile.TemporaryDirectory(prefix="mvkt-") as folder:
+        record = Location(path)
+        try:
+            bring_record(record, Path(folder))
+            return read_local_wfdb(os.path.join(folder, record.name))
+        except RecordingError as error:
+            message = str(error).replace(folder, record.parent.uri)
+            raise RecordingError(message, error.reason) from error.__cause__
+
+
+def read_local_wfdb(path: str) -> WfdbSignal:
     """Read those of the twelve leads that a record has, found by name, in the order of `LEADS`.
 
     The header is parsed once: that takes wfdb most of its time.
