@@ -62,14 +62,16 @@ def pod_groups(needs: Sequence[Need], settings: Mapping[str, Value], place: str)
 
 
 def own_groups(settings: Mapping[str, Value]) -> list[NodeGroup]:
-    """Take machines as they are; the head, the first group, works as well, as there are few."""
+    """Take machines as they are; the head, the first group, works as well, as there are few.
+
+    Raises:
+        ConfigError: There is to be no machine.
+    """
     cpus, gpus, memory = (
         settings[key] for key in ("cpus_per_node", "gpus_per_node", "memory_gib_per_node")
     )
-    ips = settings["worker_ips"]
     assert isinstance(cpus, int)
     assert isinstance(gpus, int)
-    assert isinstance(ips, list)
     head = NodeGroup(
         name=HEAD,
         cpus=cpus,
@@ -79,7 +81,18 @@ def own_groups(settings: Mapping[str, Value]) -> list[NodeGroup]:
         is_head=True,
         machine_cpus=cpus,
     )
-    return [head, dataclasses.replace(head, name="node", is_head=False, max_nodes=len(ips))]
+    n_workers = _n_beside_the_head(settings)
+    return [head, dataclasses.replace(head, name="node", is_head=False, max_nodes=n_workers)]
+
+
+def _n_beside_the_head(settings: Mapping[str, Value]) -> int:
+    ips, nodes = settings.get("worker_ips"), settings.get("nodes")
+    if isinstance(ips, list):
+        return len(ips)
+    assert isinstance(nodes, int)
+    if nodes < 1:
+        raise ConfigError("--set nodes=0: a cluster needs a node; set it to 1 or more.")
+    return nodes - 1
 
 
 def _limited(groups: Sequence[NodeGroup], settings: Mapping[str, Value]) -> list[NodeGroup]:

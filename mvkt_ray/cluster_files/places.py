@@ -167,6 +167,31 @@ PLACES: Mapping[str, ClusterPlace] = {
         machines="pods",
         settings=_KUBERAY,
     ),
+    "slurm": ClusterPlace(
+        template="slurm/search.sbatch.j2",
+        what="Slurm: a search as a job that comes back until it is done",
+        machines="nodes",
+        settings=(
+            *_COMMON,
+            *_MACHINE,
+            Setting("nodes", "nodes of the job", None, "count"),
+            Setting("time", "time limit of each start, as sbatch takes it; empty: Slurm's", ""),
+            Setting("partition", "partition; empty: Slurm's default", ""),
+            Setting("account", "account that is charged; empty: the user's", ""),
+            Setting(
+                "venv", "virtual environment with mvkt-ray, on every node", "~/mvkt-ray", "path"
+            ),
+            Setting("setup", "line of shell that comes first, such as module load cuda", ""),
+            Setting(
+                "interface",
+                "network device between the nodes, such as ib0; or Ray's own choice",
+                "",
+            ),
+            Setting("stop_before_s", "so long before its time is up the job stops", "300", "count"),
+            Setting("join_within_s", "so long nodes may take to join", "600", "count"),
+            Setting("max_restarts", "how often the job may come back", "50", "count"),
+        ),
+    ),
 }
 """By the name that `mvkt cluster render` takes."""
 

@@ -154,15 +154,20 @@ def connected(address: str | None, *, n_cpus: int | None = None) -> Generator[No
         if address is None:
             directory = stack.enter_context(own_directory())
             stack.enter_context(own_token(directory))
-            stack.callback(ray.shutdown)
+            stack.callback(_disconnect)
             with own_sigterm():
                 _start(directory, n_cpus)
         else:
             found = stack.enter_context(admitted(address))
-            stack.callback(ray.shutdown)
+            stack.callback(_disconnect)
             with own_sigterm():
                 _attach(found)
         yield
+
+
+def _disconnect() -> None:
+    with own_sigterm():
+        ray.shutdown()
 
 
 def _start(directory: Path, n_cpus: int | None) -> None:

@@ -130,10 +130,11 @@ def quiet_ray() -> Generator[None]:
 
 @contextlib.contextmanager
 def own_sigterm() -> Generator[None]:
-    """While Ray connects, leave SIGTERM to the program where it handles it.
+    """While Ray connects or disconnects, leave SIGTERM to the program where it handles it.
 
-    Ray has two handlers: Python's exits without a clean end, and that of its C++ code aborts the
-    process after three seconds, whatever it is doing then.
+    Ray sets two handlers: Python's exits without a clean end, and that of its C++ code aborts the
+    process after three seconds, whatever it is doing then. Disconnecting, it removes whichever
+    handler there is.
     """
     own = signal.getsignal(signal.SIGTERM)
     if not callable(own) or threading.current_thread() is not threading.main_thread():

@@ -46,6 +46,13 @@ SETTINGS: Mapping[str, Mapping[str, str]] = {
     },
     "kuberay-job": {**IMAGE, **_store("s3://")},
     "kuberay-cluster": {**IMAGE, **_store("s3://")},
+    "slurm": {
+        "data": "/shared/ptb-xl",
+        "out": "/shared/runs/one",
+        "nodes": "3",
+        "cpus_per_node": "16",
+        "gpus_per_node": "2",
+    },
 }
 """The keys that must be given, for each place."""
 

@@ -177,9 +177,10 @@ def test_workers_are_spot_machines_unless_told_otherwise_and_the_head_never(plac
 def test_the_token_is_asked_for_and_is_not_in_the_file(place: str) -> None:
     text = rendered(place)
     assert "RAY_AUTH_MODE=token" in text
-    assert "auth_token" in text or "mode: token" in text
+    assert "auth_token" in text.lower() or "mode: token" in text
 
 
+@settings(deadline=None)
 @given(value=st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), max_size=30))
 def test_a_value_never_becomes_yaml(value: str) -> None:
     text = rendered("aws", region=value)

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -104,3 +105,21 @@ def test_ctrl_c_stops_ray_and_leaves_running_trials_to_be_taken_up(tmp_path: Pat
     first = study.next_trial()
     assert first is not None
     assert first.number == 0
+
+
+HANDLED = """
+    import signal
+    from mvkt_ray.on_ray.driver import OnRay
+
+    signal.signal(signal.SIGTERM, lambda *_: print("handled", flush=True))
+    with OnRay.connect(n_cpus=1):
+        signal.raise_signal(signal.SIGTERM)
+    signal.raise_signal(signal.SIGTERM)
+"""
+
+
+def test_sigterm_is_the_programs_own_with_ray_and_after_it() -> None:
+    code = textwrap.dedent(HANDLED)
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert done.returncode == 0
+    assert done.stdout == "handled\nhandled\n"
