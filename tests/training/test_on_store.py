@@ -13,7 +13,7 @@ from mvkt_ray.artifacts import verify_artifact
 from mvkt_ray.config import ResourcesConfig
 from mvkt_ray.distill.knowledge import open_knowledge, write_knowledge
 from mvkt_ray.location import Location
-from mvkt_ray.records import Decision, EpochMetrics, TrialState
+from mvkt_ray.records import Decision, EpochMetrics, TrialResult, TrialState
 from mvkt_ray.search.in_process import InProcess
 from mvkt_ray.training.predictions_file import read_predictions
 from mvkt_ray.training.student import run_trial
@@ -122,10 +122,7 @@ def test_a_trial_that_fails_leaves_its_traceback_in_the_store(
             self.dealt, again = True, self.dealt
             return None if again else tiny_study.trial(lead="V9")
 
-        def report(self, number: int, metrics: EpochMetrics) -> Decision:
-            return Decision.CONTINUE
-
-        def finish(self, result) -> None:
+        def finish(self, result: TrialResult, used: object) -> None:
             self.result = result
 
     deal = Deal()
