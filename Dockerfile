@@ -24,11 +24,15 @@ RUN apt-get update \
 # 1000 is the first user of the clouds' machines, too, so that what they mount can be read.
 RUN useradd --uid 1000 --create-home --shell /bin/bash ray \
     && install --directory --owner=ray --group=ray --mode=700 /home/ray/.ray
-# The launcher looks for HOME in the image. User installs are where its head gets the cloud's SDK.
+# The launcher looks for HOME in the image. User installs are where its head gets the cloud's SDK. What begins with RAY_ is
+# what mvkt_ray/on_ray/environment.py sets for a Ray of its own: workers read it where they start.
 ENV HOME=/home/ray \
     PATH=/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin:/home/ray/.local/bin \
     PYTHONUNBUFFERED=1 \
-    RAY_USAGE_STATS_ENABLED=0
+    RAY_USAGE_STATS_ENABLED=0 \
+    RAY_CHDIR_TO_TRIAL_DIR=0 \
+    RAY_TRAIN_HEALTH_CHECK_INTERVAL_S=0.2 \
+    RAY_task_oom_retries=3
 COPY constraints.txt /opt/mvkt-ray/constraints.txt
 COPY --from=wheel /wheels /opt/mvkt-ray/wheels
 

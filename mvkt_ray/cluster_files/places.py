@@ -107,7 +107,8 @@ PLACES: Mapping[str, ClusterPlace] = {
             Setting("project_id", "Google Cloud project"),
             Setting("region", "region", "us-central1"),
             Setting("zone", "zone", "us-central1-a"),
-            Setting("service_account", "e-mail of the service account of all nodes"),
+            Setting("head_account", "e-mail of the head's service account: machines, the bucket"),
+            Setting("worker_account", "e-mail of the workers' service account: the bucket"),
             Setting(
                 "vm_image",
                 "image with Docker and NVIDIA's driver",

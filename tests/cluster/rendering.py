@@ -26,7 +26,8 @@ SETTINGS: Mapping[str, Mapping[str, str]] = {
         **IMAGE,
         **_store("gs://"),
         "project_id": "heart-1234",
-        "service_account": "mvkt@heart-1234.iam.gserviceaccount.com",
+        "head_account": "head@heart-1234.iam.gserviceaccount.com",
+        "worker_account": "node@heart-1234.iam.gserviceaccount.com",
     },
     "azure": {
         **IMAGE,

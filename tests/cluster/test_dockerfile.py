@@ -7,7 +7,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from rendering import ROOT
+import yaml
+from rendering import ROOT, rendered
+
+from mvkt_ray.on_ray.environment import WORKERS
 
 TEXT = (ROOT / "Dockerfile").read_text()
 HADOLINT = Path(sys.executable).parent / "hadolint"
@@ -58,6 +61,13 @@ def test_the_wheel_is_built_with_all_that_it_is_told_to_hold() -> None:
     needed |= {*project["project"]["license-files"], "pyproject.toml"}
     copied = " ".join(re.findall(r"^COPY (?!--from)(.*)$", stages()["wheel"], flags=re.MULTILINE))
     assert needed <= set(copied.split())
+
+
+@pytest.mark.parametrize(("name", "value"), WORKERS.items())
+def test_workers_find_the_settings_that_they_read(name: str, value: str) -> None:
+    assert f"{name}={value}" in stages()["base"]
+    start = yaml.safe_load(rendered("on-premise"))["worker_start_ray_commands"][-1]
+    assert f"{name}={value}" in start.split(";")[0]
 
 
 def test_the_image_has_what_rays_launcher_uses_inside_of_it() -> None:

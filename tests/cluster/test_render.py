@@ -173,6 +173,17 @@ def test_workers_are_spot_machines_unless_told_otherwise_and_the_head_never(plac
     assert "spot" not in str(head).lower()
 
 
+def test_workers_may_reach_the_bucket_and_rent_no_machines() -> None:
+    aws = yaml.safe_load(rendered("aws"))["available_node_types"]
+    who = {name: row["node_config"]["IamInstanceProfile"]["Name"] for name, row in aws.items()}
+    assert who == {"head": "mvkt-head", "cpu": "mvkt-node", "gpu": "mvkt-node"}
+    gcp = yaml.safe_load(rendered("gcp"))["available_node_types"]
+    accounts = {name: row["node_config"]["serviceAccounts"] for name, row in gcp.items()}
+    assert accounts["cpu"] == accounts["gpu"]
+    assert accounts["head"][0]["email"] == SETTINGS["gcp"]["head_account"]
+    assert accounts["gpu"][0]["email"] == SETTINGS["gcp"]["worker_account"]
+
+
 @pytest.mark.parametrize("place", PLACES)
 def test_the_token_is_asked_for_and_is_not_in_the_file(place: str) -> None:
     text = rendered(place)
@@ -180,7 +191,7 @@ def test_the_token_is_asked_for_and_is_not_in_the_file(place: str) -> None:
     assert "auth_token" in text.lower() or "mode: token" in text
 
 
-@settings(deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(value=st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), max_size=30))
 def test_a_value_never_becomes_yaml(value: str) -> None:
     text = rendered("aws", region=value)
