@@ -204,6 +204,8 @@ class LiveTable:
             left_s = state.left_s(self._n_at_once)
             if left_s is not None and state.n_finished < state.n_trials:
                 text.append(f"  about {duration(left_s)} left")
+            if state.spent:
+                text.append(f"  {state.spent}")
         text.append(f"\n{self._where}", "dim")
         text.no_wrap, text.overflow = True, "ellipsis"
         return text

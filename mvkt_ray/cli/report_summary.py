@@ -7,6 +7,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from mvkt_ray.cli.console import duration, facts, grid, heading, score
+from mvkt_ray.cli.money import money
 
 CLASSES_SHOWN = 9
 """More columns than these do not fit a terminal; the page has all."""
@@ -103,6 +104,13 @@ def _facts(report: Report, page: str) -> dict[str, object]:
         f"{duration(cost['total_wall_s'])} of training, {duration(cost['total_cpu_s'])} of CPU "
         f"time{gpu}; saved {duration(cost['saved_by_pruning_s'])} by pruning"
     )
+    if (spent := cost["money"]) is not None:
+        rows["money"] = (
+            f"{money(spent['total'], spent['currency'])}; wasted by failures "
+            f"{money(spent['wasted'], spent['currency'])}"
+        )
+        if spent["unpriced_worker_s"]:
+            rows["money"] += f"; price unknown for {duration(spent['unpriced_worker_s'])}"
     if cost["stage_s"]:
         rows["stages"] = ", ".join(f"{name} {duration(s)}" for name, s in cost["stage_s"].items())
     opened = report["test_split"]["opened"]

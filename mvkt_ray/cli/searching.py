@@ -1,6 +1,7 @@
 """Runs a search for the verbs `search` and `demo`: place, logs, live table, and the answer."""
 
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from mvkt_ray.config import StudyConfig
     from mvkt_ray.location import Location
     from mvkt_ray.search.budget import Limits
+    from mvkt_ray.search.place import Dealer
     from mvkt_ray.search.study import Study
     from mvkt_ray.search.study_folder import StudyFolder
 
@@ -34,6 +36,8 @@ class SearchRequest:
     resume: bool = False
     time_budget_s: float | None = None
     limits: "Limits"
+    trackers: Sequence[str] = ()
+    """`mlflow=URI` and so on."""
 
 
 def search(output: Output, config: "StudyConfig", request: SearchRequest) -> None:
@@ -43,7 +47,7 @@ def search(output: Output, config: "StudyConfig", request: SearchRequest) -> Non
         typer.Exit: With 1 when trials were asked for and none was completed.
     """
     from mvkt_ray.cli.search_plan import check_before_start
-    from mvkt_ray.search.pipeline import run_search
+    from mvkt_ray.cli.tracking import tracking
 
     started = time.monotonic()
     folder = _folder(request)
@@ -52,6 +56,26 @@ def search(output: Output, config: "StudyConfig", request: SearchRequest) -> Non
     folder.claim(resume=request.resume)
     check_before_start(config, folder, _location(request.data))
     request.limits.check(config.resources)
+    with tracking(request.trackers, config, folder) as follow:
+        study = _run(output, config, request, folder, started, follow)
+        report = answer_with_report(output, folder)
+    if study.stopped_by:
+        # With --quiet, too: without it nobody could tell a study that was stopped from a whole one.
+        typer.echo(_why_stopped(study, folder), err=True)
+    elif config.search.n_trials and not report["cost"]["trials"].get("complete"):
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _run(
+    output: Output,
+    config: "StudyConfig",
+    request: SearchRequest,
+    folder: "StudyFolder",
+    started: float,
+    follow: "Callable[[Study], Dealer]",
+) -> "Study":
+    from mvkt_ray.search.pipeline import run_search
+
     with (
         own_files(output, folder) as own,
         logging_to(own.logs) as log,
@@ -83,15 +107,11 @@ def search(output: Output, config: "StudyConfig", request: SearchRequest) -> Non
             resume=request.resume,
             deadline_s=left_s,
             limits=request.limits,
+            follow=follow,
         )
         log_note = own.note_of(log)
     output.say(f"done in {duration(time.monotonic() - started)}{log_note}")
-    report = answer_with_report(output, folder)
-    if study.stopped_by:
-        # With --quiet, too: without it nobody could tell a study that was stopped from a whole one.
-        typer.echo(_why_stopped(study, folder), err=True)
-    elif config.search.n_trials and not report["cost"]["trials"].get("complete"):
-        raise typer.Exit(EXIT_FAILED)
+    return study
 
 
 def show_plan(output: Output, config: "StudyConfig", request: SearchRequest) -> None:

@@ -5,9 +5,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from mvkt_ray.cli.money import spent_text
 from mvkt_ray.records import Arm, Condition, Trial, TrialState
 
 if TYPE_CHECKING:
+    from mvkt_ray.search.prices import PriceList, Spent
     from mvkt_ray.search.trial_record import TrialRecord
 
 _PROBLEMS = (TrialState.FAILED, TrialState.DIVERGED)
@@ -24,6 +26,16 @@ class WatchedStudy(Protocol):
     @property
     def conditions(self) -> tuple[Condition, ...]:
         """What the study compares."""
+        ...
+
+    @property
+    def prices(self) -> "PriceList":
+        """Of nodes."""
+        ...
+
+    @property
+    def spent(self) -> "Spent":
+        """What it has cost so far, counting what runs."""
         ...
 
     def trials(self) -> "Sequence[TrialRecord]":
@@ -58,6 +70,8 @@ class TrialLine:
     epochs: int
     wall_s: float
     reason: str
+    money: float | None
+    """What it cost; None where the price of a node is not known."""
 
     @property
     def is_problem(self) -> bool:
@@ -96,6 +110,8 @@ class StudyState:
     n_epochs: int
     """Of a trial that is not pruned."""
     finished: tuple[TrialLine, ...]
+    spent: str
+    """In words; empty where neither GPUs nor money were."""
     best_name: str = "best"
     """What stands over the column of the best."""
 
@@ -142,7 +158,10 @@ def look_at(study: WatchedStudy, n_epochs: int) -> StudyState:
         rows=tuple(rows),
         n_trials=study.n_trials,
         n_epochs=n_epochs,
-        finished=tuple(_line(record) for record in records if record.result is not None),
+        finished=tuple(
+            _line(record, study.prices) for record in records if record.result is not None
+        ),
+        spent=spent_text(study.spent, study.prices),
     )
 
 
@@ -153,6 +172,7 @@ def state_as_value(name: str, state: StudyState) -> dict[str, Any]:
         "n_trials": state.n_trials,
         "n_finished": state.n_finished,
         "n_running": state.n_running,
+        "spent": state.spent,
         "conditions": [
             asdict(row) | {"running": [{"trial": n, "epoch": e} for n, e in row.running]}
             for row in state.rows
@@ -178,7 +198,10 @@ def _look_at_finals(finals: WatchedFinals, n_epochs: int) -> StudyState:
         rows=tuple(rows),
         n_trials=finals.n_trials,
         n_epochs=n_epochs,
-        finished=tuple(_final_line(record) for record in records if record.result is not None),
+        finished=tuple(
+            _final_line(record, finals.prices) for record in records if record.result is not None
+        ),
+        spent=spent_text(finals.spent, finals.prices),
         best_name=finals.answer,
     )
 
@@ -189,10 +212,10 @@ def _mean(records: "Iterable[TrialRecord]", *contenders: str) -> float | None:
     return statistics.mean(done) if done else None
 
 
-def _final_line(record: "TrialRecord") -> TrialLine:
+def _final_line(record: "TrialRecord", prices: "PriceList") -> TrialLine:
     trial = record.trial
     what = f"{record.condition}  {trial.contender}  seed {trial.repetition}"
-    return replace(_line(record), condition=what)
+    return replace(_line(record, prices), condition=what)
 
 
 def _row(name: str, records: "list[TrialRecord]", *, n_planned: int) -> ConditionRow:
@@ -217,8 +240,8 @@ def _best(records: "Iterable[TrialRecord]") -> float | None:
     return max((value for value in values if value is not None), default=None)
 
 
-def _line(record: "TrialRecord") -> TrialLine:
-    result = record.result
+def _line(record: "TrialRecord", prices: "PriceList") -> TrialLine:
+    result, spent = record.result, prices.spent(record.usage.reservations)
     assert result is not None
     return TrialLine(
         number=record.number,
@@ -229,4 +252,5 @@ def _line(record: "TrialRecord") -> TrialLine:
         epochs=result.epochs,
         wall_s=result.wall_s,
         reason=result.reason,
+        money=None if spent.unpriced_s or prices.is_empty else spent.money,
     )

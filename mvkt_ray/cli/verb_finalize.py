@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mvkt_ray.cli.console import Output
-from mvkt_ray.cli.options import Address, InProcess, Json, Quiet, StudyDir, check_address
+from mvkt_ray.cli.options import (
+    Address,
+    InProcess,
+    Json,
+    MaxCost,
+    MaxGpuHours,
+    Prices,
+    Quiet,
+    StudyDir,
+    check_address,
+    read_limits,
+    with_prices,
+)
 from mvkt_ray.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -45,6 +57,9 @@ def finalize_verb(
     now: Annotated[
         bool, typer.Option("--now", help="Choose although the search has not ended.")
     ] = False,
+    max_gpu_hours: MaxGpuHours = None,
+    max_cost: MaxCost = None,
+    prices: Prices = None,
     address: Address = None,
     in_process: InProcess = False,
     dry_run: Annotated[
@@ -69,9 +84,13 @@ def finalize_verb(
     folder = StudyFolder(Location.parse(study_dir))
     config = finals_config(folder, None if study is None else read_study(study))
     finals = _changed(config.finals, seeds=seeds, top_k=top_k, refit=refit)
-    config = dataclasses.replace(config, finals=finals)
+    config = with_prices(dataclasses.replace(config, finals=finals), prices)
     request = FinalsRequest(
-        again=again, start_over=start_over, without_failed=without_failed, now=now
+        again=again,
+        start_over=start_over,
+        without_failed=without_failed,
+        now=now,
+        limits=read_limits(max_gpu_hours, max_cost),
     )
     if dry_run:
         show_outlook(output, folder, config, request, address=address, in_process=in_process)

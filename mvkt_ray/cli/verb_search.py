@@ -64,6 +64,13 @@ def search_verb(
     max_gpu_hours: MaxGpuHours = None,
     max_cost: MaxCost = None,
     prices: Prices = None,
+    tracker: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KIND=TARGET",
+            help="Track the trials, too: mlflow=URI, wandb=PROJECT or tensorboard=DIR; repeatable.",
+        ),
+    ] = None,
     address: Address = None,
     in_process: InProcess = False,
     resume: Resume = False,
@@ -107,6 +114,7 @@ def search_verb(
         resume=resume,
         time_budget_s=budget_s,
         limits=limits,
+        trackers=tuple(tracker or ()),
     )
     if dry_run:
         show_plan(output, config, request)

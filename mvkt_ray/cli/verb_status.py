@@ -35,18 +35,23 @@ def status_verb(
         "trials": f"{state.n_finished} of {state.n_trials} have ended, {state.n_running} running "
         "or interrupted",
     }
+    if state.spent:
+        rows["spent"] = state.spent
     if times := folder.stage_times():
         rows["stages"] = ", ".join(f"{name} {duration(s)}" for name, s in times.items())
     shown: list[RenderableType] = [facts(rows), condition_table(state)]
     if trials:
-        shown.append(_trial_table(state))
+        currency = None if study.prices.is_empty else study.prices.currency
+        shown.append(_trial_table(state, currency))
     shown.extend(_problems(state))
     output.answer(state_as_value(config.name, state), shown)
 
 
-def _trial_table(state: StudyState) -> RenderableType:
+def _trial_table(state: StudyState, currency: str | None) -> RenderableType:
     columns = ["trial", "lead", "arm", "state", "macro AUROC", "epochs", "time"]
-    table = grid(columns, right=["trial", "macro AUROC", "epochs", "time"])
+    if currency is not None:
+        columns.append(currency)
+    table = grid(columns, right=["trial", *columns[4:]])
     for trial in state.finished:
         table.add_row(
             f"#{trial.number}",
@@ -56,8 +61,13 @@ def _trial_table(state: StudyState) -> RenderableType:
             score(trial.macro_auroc),
             str(trial.epochs),
             duration(trial.wall_s),
+            *([] if currency is None else [_money(trial.money)]),
         )
     return table
+
+
+def _money(amount: float | None) -> str:
+    return "unknown" if amount is None else f"{amount:.4g}"
 
 
 def _problems(state: StudyState) -> list[RenderableType]:

@@ -4,9 +4,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from mvkt_ray.config import WorkersConfig
 from mvkt_ray.delivery.material import ReportMaterial
 from mvkt_ray.records import Trial, TrialResult, TrialState
+from mvkt_ray.search.prices import PriceList
+from mvkt_ray.search.spending import Spending, teacher_usage
 from mvkt_ray.search.trial_record import TrialRecord
 
 _SPENT_IN_VAIN = (TrialState.FAILED, TrialState.DIVERGED)
@@ -16,17 +17,18 @@ def describe_cost(material: ReportMaterial) -> dict[str, Any]:
     """Return the report's `cost`: seconds of wall clock, CPU and GPU, by what they were for."""
     records = material.records
     finals = () if material.finals is None else material.finals.records
-    trial_gpus, teacher_gpus = (
-        _gpus(material.config.resources.trial),
-        _gpus(material.config.resources.teacher),
+    prices = PriceList(material.config.resources.cost)
+    spending = Spending.of(
+        prices,
+        teacher=teacher_usage(material.folder, material.config),
+        trials=records,
+        finals=finals,
     )
     searched, final = _ended(records), _ended(finals)
     teacher_wall_s, teacher_cpu_s = _teacher_seconds(material)
     wall_s, cpu_s = _total(r.wall_s for r in searched), _total(r.cpu_s for r in searched)
     final_wall_s, final_cpu_s = _total(r.wall_s for r in final), _total(r.cpu_s for r in final)
     wasted_s = _total(r.wall_s for r in (*searched, *final) if r.state in _SPENT_IN_VAIN)
-    gpu_s, final_gpu_s = round(wall_s * trial_gpus, 3), round(final_wall_s * trial_gpus, 3)
-    teacher_gpu_s = None if teacher_wall_s is None else round(teacher_wall_s * teacher_gpus, 3)
     states = Counter(record.state.value for record in records)
     epochs = material.config.student.epochs
     pruned = [r for r in searched if r.state is TrialState.PRUNED]
@@ -34,16 +36,16 @@ def describe_cost(material: ReportMaterial) -> dict[str, Any]:
         "trials": {state.value: states[state.value] for state in TrialState},
         "trial_wall_s": wall_s,
         "trial_cpu_s": cpu_s,
-        "trial_gpu_s": gpu_s,
+        "trial_gpu_s": round(spending.trials.gpu_s, 3),
         "final_wall_s": final_wall_s,
         "final_cpu_s": final_cpu_s,
-        "final_gpu_s": final_gpu_s,
+        "final_gpu_s": round(spending.finals.gpu_s, 3),
         "teacher_wall_s": teacher_wall_s,
         "teacher_cpu_s": teacher_cpu_s,
-        "teacher_gpu_s": teacher_gpu_s,
+        "teacher_gpu_s": round(spending.teacher.gpu_s, 3),
         "total_wall_s": _total((wall_s, final_wall_s, teacher_wall_s or 0.0)),
         "total_cpu_s": _total((cpu_s, final_cpu_s, teacher_cpu_s or 0.0)),
-        "total_gpu_s": _total((gpu_s, final_gpu_s, teacher_gpu_s or 0.0)),
+        "total_gpu_s": round(spending.total.gpu_s, 3),
         "epochs_trained": sum(r.epochs for r in searched),
         "epochs_saved_by_pruning": sum(max(0, epochs - r.epochs) for r in pruned),
         "saved_by_pruning_s": _total(_spared_s(r, epochs) for r in pruned),
@@ -52,11 +54,39 @@ def describe_cost(material: ReportMaterial) -> dict[str, Any]:
         "wall_s_of_failed_trials": _total(r.wall_s for r in searched if r.state in _SPENT_IN_VAIN),
         "n_lost_attempts": sum(len(record.failures) for record in (*records, *finals)),
         "stage_s": dict(material.folder.stage_times()),
-        "basis": _basis(material, trial_gpus),
+        "money": None if prices.is_empty else _money(spending, prices, records, epochs),
+        "basis": _basis(material),
     }
 
 
-def _basis(material: ReportMaterial, trial_gpus: float) -> dict[str, str]:
+def _money(
+    spending: Spending, prices: PriceList, records: Sequence[TrialRecord], epochs: int
+) -> dict[str, Any]:
+    n_paid = sum(1 for record in records if record.usage.worker_s > 0)
+    spared = [_spared_money(record, prices, epochs) for record in records]
+    return {
+        "currency": prices.currency,
+        "teacher": round(spending.teacher.money, 6),
+        "trials": round(spending.trials.money, 6),
+        "finals": round(spending.finals.money, 6),
+        "total": round(spending.total.money, 6),
+        "per_trial": round(spending.trials.money / n_paid, 6) if n_paid else None,
+        "wasted": round(spending.wasted.money, 6),
+        "saved_by_pruning": round(sum(spared), 6),
+        "unpriced_worker_s": round(spending.total.unpriced_s, 3),
+    }
+
+
+def _spared_money(record: TrialRecord, prices: PriceList, epochs: int) -> float:
+    """Return what the epochs would have cost that a pruned trial was spared."""
+    result = record.result
+    if result is None or result.state is not TrialState.PRUNED or not result.epochs:
+        return 0.0
+    money = prices.spent(record.usage.reservations).money
+    return max(0, epochs - result.epochs) * money / result.epochs
+
+
+def _basis(material: ReportMaterial) -> dict[str, str]:
     knowledge = material.config.student.knowledge
     saved = (
         "The teacher ran in the loop of every distilled trial: nothing was saved."
@@ -68,17 +98,17 @@ def _basis(material: ReportMaterial, trial_gpus: float) -> dict[str, str]:
     )
     return {
         "wall_s": "Sums over trainings, which may have run side by side: not time by the clock.",
-        "gpu_s": f"Wall seconds of a trial times the {trial_gpus:g} GPUs that it reserved.",
+        "gpu_s": "GPUs that workers reserved, times the seconds that they held them, over all "
+        "attempts. A teacher that was given to the study has cost it nothing.",
+        "money": "Seconds that workers held their node, times the share of its CPUs or GPUs that "
+        "they reserved, whichever is more, times its price by the hour. Work on nodes without a "
+        "price is left out and told by its seconds.",
         "saved_by_pruning_s": "Epochs that pruned trials were spared, each as long as that trial's "
         "mean epoch.",
         "saved_by_knowledge_s": saved,
-        "wasted_s": "Wall seconds of failed and diverged trials. Epochs that attempts lost with "
-        "their worker are not timed; lost attempts are counted.",
+        "wasted_s": "Wall seconds of failed and diverged trials. What attempts held after their "
+        "last report, and lost with their worker, is in the money that was wasted.",
     }
-
-
-def _gpus(workers: WorkersConfig) -> float:
-    return workers.max_workers * workers.gpus_per_worker
 
 
 def _ended(records: Sequence[TrialRecord]) -> list[TrialResult]:

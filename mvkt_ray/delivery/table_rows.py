@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mvkt_ray.delivery.material import ReportMaterial
+from mvkt_ray.search.prices import PriceList
 from mvkt_ray.search.trial_record import TrialRecord
 
 Report = Mapping[str, Any]
@@ -101,9 +102,10 @@ def lead_pair_rows(report: Report, material: ReportMaterial) -> Rows:
 
 def trial_rows(report: Report, material: ReportMaterial) -> Rows:
     """One row per training, of the search and of the finals."""
-    yield from _trials("search", material.records)
+    prices = PriceList(material.config.resources.cost)
+    yield from _trials("search", material.records, prices)
     if material.finals is not None:
-        yield from _trials("finals", material.finals.records)
+        yield from _trials("finals", material.finals.records, prices)
 
 
 def opening_rows(report: Report, material: ReportMaterial) -> Rows:
@@ -138,8 +140,9 @@ def _contenders(report: Report) -> Iterator[tuple[str | None, str, Mapping[str, 
         yield None, "teacher", report["teacher"]
 
 
-def _trials(stage: str, records: Sequence[TrialRecord]) -> Rows:
+def _trials(stage: str, records: Sequence[TrialRecord], prices: PriceList) -> Rows:
     for record in records:
+        spent = prices.spent(record.usage.reservations)
         trial, result = record.trial, record.result
         value = record.values.get(record.last_epoch) if result is None else result.macro_auroc
         yield {
@@ -153,6 +156,8 @@ def _trials(stage: str, records: Sequence[TrialRecord]) -> Rows:
             "validation_macro_auroc": None if value != value else value,
             "wall_s": None if result is None else result.wall_s,
             "cpu_s": None if result is None else result.cpu_s,
+            "gpu_s": spent.gpu_s,
+            "money": None if prices.is_empty or spent.unpriced_s else spent.money,
             "n_lost_attempts": len(record.failures),
             "reason": None if result is None else result.reason,
             "hyperparameters": json.dumps(dict(trial.hyperparameters)),

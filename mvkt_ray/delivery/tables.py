@@ -158,6 +158,8 @@ TABLES: tuple[Table, ...] = (
             "validation_macro_auroc": "of the last epoch; of a pruned trial where it stopped",
             "wall_s": "seconds by the clock",
             "cpu_s": "seconds of CPU",
+            "gpu_s": "seconds of GPUs that its workers held, over all attempts",
+            "money": "what they cost, in the study's currency; empty where a price is not known",
             "n_lost_attempts": "attempts that lost their worker",
             "reason": "of failing, diverging or being pruned",
             "hyperparameters": "as JSON",

@@ -10,6 +10,7 @@ from typing import Protocol
 from mvkt_ray.config import StudyConfig
 from mvkt_ray.errors import TrialError
 from mvkt_ray.records import Trial, TrialState
+from mvkt_ray.search.budget import Budget
 from mvkt_ray.search.examine import Examination, examine_all
 from mvkt_ray.search.finals import Finals, listed
 from mvkt_ray.search.finals_ledger import FinalsLedger
@@ -23,8 +24,16 @@ from mvkt_ray.search.finals_plan import Contender
 from mvkt_ray.search.finals_results import FinalsResults, read_finals
 from mvkt_ray.search.ledger_places import LedgerPlace, driving
 from mvkt_ray.search.openings import Opening
-from mvkt_ray.search.pipeline import StageListener, provide_knowledge, timed_stage, trial_inputs
+from mvkt_ray.search.pipeline import (
+    StageListener,
+    open_study,
+    provide_knowledge,
+    timed_stage,
+    trial_inputs,
+)
 from mvkt_ray.search.place import Place
+from mvkt_ray.search.prices import PriceList
+from mvkt_ray.search.spending import Spending, teacher_usage
 from mvkt_ray.search.study_folder import FinalsFolder, StudyFolder
 from mvkt_ray.training.refit import with_validation
 from mvkt_ray.training.student import TrialInputs
@@ -66,7 +75,7 @@ def run_finals(
         ArtifactError: There is no study, its search has not ended, or the test split was opened.
         ConfigError: The finals cannot be planned.
         StaleArtifactError: Finals were begun with another configuration, or data were changed.
-        TrialError: A training failed, and was not to be left out.
+        TrialError: A training failed, and was not to be left out; or a limit was reached.
         ClusterError: The plan does not fit the cluster.
     """
     request = request or FinalsRequest()
@@ -74,15 +83,30 @@ def run_finals(
         config = finals_config(folder, config)
         with finals_outlook(folder, config, request, written) as outlook:
             place.check(config.resources)
+            request.limits.check(config.resources)
+            request.limits.check_nodes(place.node_kinds(), config.resources)
+            budget = _budget(folder, config, request)
             ledger = _begin(outlook, written)
             try:
-                finals = Finals(config, outlook.space, ledger)
+                finals = Finals(config, outlook.space, ledger, budget)
                 _train_and_examine(finals, outlook, folder, place, listener, request)
             finally:
                 ledger.close()
         results = read_finals(folder)
     assert results is not None
     return results
+
+
+def _budget(folder: StudyFolder, config: StudyConfig, request: FinalsRequest) -> Budget:
+    """Return the limits, of which the search has used some."""
+    _, study = open_study(folder)
+    study.close()
+    before = Spending.of(
+        prices := PriceList(config.resources.cost),
+        teacher=teacher_usage(folder, config),
+        trials=study.trials(),
+    )
+    return Budget(prices, request.limits, before=before.total)
 
 
 def _begin(outlook: FinalsOutlook, place: LedgerPlace) -> FinalsLedger:
@@ -121,6 +145,13 @@ def _train_and_examine(
     if not finals.is_trained:
         with timed_stage(folder, listener, "finals", f"{finals.n_trials} trainings"):
             place.run_trials(finals, inputs, listener.study_changed)
+    if finals.stopped_by:
+        n_ended = sum(record.state.is_finished for record in finals.trials())
+        raise TrialError(
+            f"the finals were stopped: {finals.stopped_by}. {n_ended} of {finals.n_trials} "
+            "trainings have ended, and the test split stays closed. Finalize again with a higher "
+            "limit, which goes on."
+        )
     if finals.ledger.opening is None:
         _settle_problems(finals, request)
         finals.ledger.write_opening(_opening(outlook, finals))

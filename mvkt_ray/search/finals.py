@@ -91,6 +91,11 @@ class Finals:
         return self.config.finals.answer
 
     @property
+    def prices(self) -> PriceList:
+        """Of nodes, as the study knows them."""
+        return self._account.budget.prices
+
+    @property
     def spent(self) -> Spent:
         """What was spent so far, counting what runs and what was spent before the finals."""
         return self._account.budget.spent

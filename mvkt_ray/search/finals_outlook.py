@@ -12,6 +12,7 @@ from mvkt_ray.artifacts import read_manifest
 from mvkt_ray.config import StudyConfig
 from mvkt_ray.errors import ArtifactError, ConfigError, StaleArtifactError
 from mvkt_ray.records import TrialState
+from mvkt_ray.search.budget import NO_LIMITS, Limits
 from mvkt_ray.search.finals_ledger import FinalsLedger
 from mvkt_ray.search.finals_plan import Contender, plan_finals
 from mvkt_ray.search.finals_results import openings_of
@@ -42,6 +43,8 @@ class FinalsRequest:
     """Examine without the trainings that failed."""
     now: bool = False
     """Choose although the search has not ended."""
+    limits: Limits = NO_LIMITS
+    """What the study may spend in all, with its teacher and its search."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,7 +6,7 @@ Writes: the study's folder: shards, teacher, knowledge, ledger and trials.
 
 import contextlib
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Protocol
 
 from mvkt_ray.artifacts import MANIFEST_NAME, claim_output, read_manifest, recipe_of
@@ -22,7 +22,7 @@ from mvkt_ray.location import Location
 from mvkt_ray.records import EpochMetrics, TrialResult
 from mvkt_ray.search.budget import NO_LIMITS, Budget, Limits
 from mvkt_ray.search.ledger_places import driving, reading
-from mvkt_ray.search.place import Place
+from mvkt_ray.search.place import Dealer, Place
 from mvkt_ray.search.prices import PriceList
 from mvkt_ray.search.same_study import refuse_other_config
 from mvkt_ray.search.space import SearchSpace
@@ -86,6 +86,7 @@ def run_search(
     resume: bool = False,
     deadline_s: float | None = None,
     limits: Limits = NO_LIMITS,
+    follow: Callable[[Study], Dealer] = lambda study: study,
 ) -> Study:
     """Run every missing stage, then trials until the study has what it asked for.
 
@@ -100,6 +101,8 @@ def run_search(
         deadline_s: Start no further trial after so many seconds.
         limits: What the study may spend in all, with its teacher, over all its starts. When a
             limit is reached, trials stop after their epoch: `Study.stopped_by` says which.
+        follow: Takes the study, and returns what runs it in the study's place and hears all that
+            the study is told.
 
     Raises:
         ConfigError: The study does not fit the data, or the machine; a limit cannot be kept.
@@ -114,7 +117,6 @@ def run_search(
         # The leads of the shards are not known yet; everything else of the space is checked here.
         SearchSpace.from_config(config, LEADS)
         place.check(config.resources)
-        prices = PriceList(config.resources.cost)
         limits.check(config.resources)
         limits.check_nodes(place.node_kinds(), config.resources)
         if resume and folder.inputs_file.exists():
@@ -152,11 +154,7 @@ def run_search(
             },
             deadline_s=left_s,
             noise=ValidationNoise(folder.trials),
-            budget=Budget(
-                prices,
-                limits,
-                before=prices.spent(teacher_usage(folder, config).reservations),
-            ),
+            budget=_budget(folder, config, limits),
             shipment=ledger.shipment,
         )
         # Only now is it known that the study in the folder may go on with this configuration.
@@ -164,7 +162,7 @@ def run_search(
         listener.study_opened(study)
         with timed_stage(folder, listener, "trials", f"{config.search.n_trials} trials"):
             inputs = trial_inputs(config, folder, prepared)
-            place.run_trials(study, inputs, listener.study_changed)
+            place.run_trials(follow(study), inputs, listener.study_changed)
         return study
 
 
@@ -195,7 +193,7 @@ def open_study(folder: StudyFolder) -> tuple[StudyConfig, Study]:
     folder.expect_study()
     config = folder.read_config()
     with reading(folder) as url:
-        return config, Study.open(config, url)
+        return config, Study.open(config, url, budget=_budget(folder, config))
 
 
 def rerun_trial(
@@ -223,6 +221,13 @@ def rerun_trial(
     stop = study.stop_at(recorded)
     again = run_trial(record.trial, inputs.writing_to(str(scratch)), stop)
     return again, recorded
+
+
+def _budget(folder: StudyFolder, config: StudyConfig, limits: Limits = NO_LIMITS) -> Budget:
+    """Return the limits of a study whose teacher is there, and has cost something."""
+    prices = PriceList(config.resources.cost)
+    before = prices.spent(teacher_usage(folder, config).reservations)
+    return Budget(prices, limits, before=before)
 
 
 def _provide_shards(

@@ -126,8 +126,13 @@ class Study:
         return cls(config, space, ledger, deadline_s=deadline_s, noise=noise, budget=budget)
 
     @classmethod
-    def open(cls, config: StudyConfig, ledger_url: str) -> "Study":
+    def open(cls, config: StudyConfig, ledger_url: str, *, budget: Budget | None = None) -> "Study":
         """Open a study to look at it; another process may be running it.
+
+        Args:
+            config: The study.
+            ledger_url: Where the ledger is.
+            budget: What was spent before the trials; by default nothing.
 
         Raises:
             ArtifactError: It is not there, or has not begun.
@@ -137,7 +142,7 @@ class Study:
         if "config" not in notes:
             raise ArtifactError(f"{ledger_url} holds a study that has not begun. Start it again.")
         space = SearchSpace.from_config(config, notes["leads"])
-        return cls(config, space, ledger, deadline_s=None)
+        return cls(config, space, ledger, deadline_s=None, budget=budget)
 
     @property
     def n_trials(self) -> int:
@@ -156,6 +161,11 @@ class Study:
         Empty where conditions are not raced.
         """
         return self._race.looks
+
+    @property
+    def prices(self) -> PriceList:
+        """Of nodes, as the study knows them."""
+        return self._account.budget.prices
 
     @property
     def spent(self) -> Spent:

@@ -16,8 +16,10 @@ import pytest
 import yaml
 
 from mvkt_ray.cli.study_state import look_at
+from mvkt_ray.config import CostConfig
 from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState
 from mvkt_ray.search import in_process
+from mvkt_ray.search.prices import PriceList, Spent
 from mvkt_ray.search.trial_record import TrialRecord
 
 N_TRAININGS = 4
@@ -232,6 +234,8 @@ class FakeFinals:
     conditions: tuple[Condition, ...] = field(
         default=(Condition(leads=("I",)), Condition(leads=("II",)))
     )
+    prices: PriceList = field(default_factory=lambda: PriceList(CostConfig()))
+    spent: Spent = field(default_factory=Spent)
 
     @property
     def n_trials(self) -> int:

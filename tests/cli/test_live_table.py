@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from rich.console import Console
@@ -10,14 +10,19 @@ from rich.console import Console
 from mvkt_ray.cli.console import Output
 from mvkt_ray.cli.live_table import LiveTable, PlainLines, condition_table, watch
 from mvkt_ray.cli.study_state import look_at, state_as_value
+from mvkt_ray.config import CostConfig, NodeTypeConfig
 from mvkt_ray.records import (
     Arm,
     Condition,
     EpochMetrics,
+    NodeKind,
+    Reservation,
     Trial,
     TrialResult,
     TrialState,
+    Usage,
 )
+from mvkt_ray.search.prices import PriceList, Spent
 from mvkt_ray.search.trial_record import TrialRecord
 
 N_EPOCHS = 6
@@ -30,6 +35,7 @@ class FakeStudy:
     leads: tuple[str, ...]
     n_trials: int
     records: list[TrialRecord] = field(default_factory=list)
+    prices: PriceList = field(default_factory=lambda: PriceList(CostConfig()))
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
@@ -37,6 +43,11 @@ class FakeStudy:
 
     def trials(self) -> Sequence[TrialRecord]:
         return self.records
+
+    @property
+    def spent(self) -> Spent:
+        parts = (self.prices.spent(record.usage.reservations) for record in self.records)
+        return sum(parts, Spent())
 
     def add(
         self,
@@ -203,3 +214,30 @@ def test_the_header_fits_narrow_terminals(study: FakeStudy) -> None:
     lines = console.render_lines(view._render())
     assert len(lines) < 24
     assert all(sum(len(part.text) for part in line) <= 50 for line in lines)
+
+
+def test_what_is_spent_is_shown_of_each_trial_and_in_all_and_no_price_is_guessed(
+    study: FakeStudy,
+) -> None:
+    assert look_at(study, N_EPOCHS).spent == ""
+    node_type = NodeTypeConfig(price_per_hour=4.0, cpus=4, gpus=1)
+    study.prices = PriceList(CostConfig(currency="EUR", node_types={"gpu": node_type}))
+    known = NodeKind(group="gpu", cpus=4, gpus=1)
+    for number, node in ((0, known), (1, None), (5, known)):
+        held = Reservation(node=node, cpus=1, gpus=0.5, worker_s=1800)
+        study.records[number] = replace(study.records[number], usage=Usage(kept=(held,)))
+    state = look_at(study, N_EPOCHS)
+    # The trial that runs (number 5) counts, too.
+    assert state.spent == "0.75 GPU hours, 2.00 EUR, price unknown for 30 min 00 s of workers"
+    assert [trial.money for trial in state.finished][:3] == [1.0, None, 0.0]
+    file = io.StringIO()
+    table = LiveTable(
+        output_to(file, live=True, width=200),
+        name="s",
+        where="here",
+        n_epochs=N_EPOCHS,
+        teacher_epochs=3,
+    )
+    with table:
+        table.study_opened(study)
+    assert "2.00 EUR" in file.getvalue()

@@ -30,7 +30,16 @@ from mvkt_ray.data.splits import Split, open_training_splits
 from mvkt_ray.data.test_split import open_test_split
 from mvkt_ray.data.views import fit_view
 from mvkt_ray.location import Location
-from mvkt_ray.records import Arm, EpochMetrics, Trial, TrialResult, TrialState
+from mvkt_ray.records import (
+    Arm,
+    EpochMetrics,
+    NodeKind,
+    Reservation,
+    Trial,
+    TrialResult,
+    TrialState,
+    Usage,
+)
 from mvkt_ray.search.finals import Finals
 from mvkt_ray.search.finals_ledger import FinalsLedger
 from mvkt_ray.search.finals_plan import plan_finals
@@ -92,6 +101,15 @@ def made_up_config(**changes: Any) -> StudyConfig:
     return replace(config, **changes)
 
 
+NODE = NodeKind(group="small", cpus=4)
+
+
+def held(result: TrialResult) -> Usage:
+    """A trial held one CPU of a node with four for as long as it took."""
+    reservation = Reservation(node=NODE, cpus=1, gpus=0, worker_s=result.wall_s)
+    return Usage(kept=(reservation,))
+
+
 class Maker:
     """Writes one made-up study into a folder."""
 
@@ -124,7 +142,7 @@ class Maker:
             result, history = self._train(trial, self.folder.trials, is_pruned=is_pruned)
             for record in history:
                 study.report(trial.number, record.metrics)
-            study.finish(result)
+            study.finish(result, held(result))
         study.close()
 
     def finals(self, number: int = 1, reason: str = "") -> None:
@@ -144,7 +162,7 @@ class Maker:
             result, history = self._train(trial, files.trials, diverges=diverges)
             for record in history:
                 finals.report(trial.number, record.metrics)
-            finals.finish(result)
+            finals.finish(result, held(result))
         self._examine(finals, number, reason)
         finals.close()
         study.close()

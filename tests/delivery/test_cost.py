@@ -3,8 +3,11 @@
 from typing import Any
 
 import pytest
+from made_up_study import made_up_config
 
+from mvkt_ray.config import CostConfig, NodeTypeConfig, ResourcesConfig
 from mvkt_ray.delivery.report import build_report
+from mvkt_ray.records import NodeKind, Reservation, Usage
 
 
 def test_the_cost_counts_every_training(final_report: dict[str, Any]) -> None:
@@ -46,6 +49,34 @@ def test_failed_trainings_are_waste(make_study: Any) -> None:
         "student_alone": 4,
         "plain_kd": 3,
     }
+
+
+def test_money_is_told_by_what_it_was_for_and_what_has_no_price_apart(make_study: Any) -> None:
+    # An hour of a node with four CPUs costs 14.4, so that a second of one CPU costs 0.001.
+    small = NodeTypeConfig(price_per_hour=14.4, cpus=4)
+    prices = CostConfig(currency="EUR", node_types={"small": small})
+    diverged = frozenset({("plain_kd", "V2", 0)})
+    folder = make_study(
+        config=made_up_config(resources=ResourcesConfig(cost=prices)), diverged=diverged
+    )
+    somewhere = Reservation(node=NodeKind(cpus=2), cpus=1, gpus=0, worker_s=25.0)
+    folder.write_teacher_usage(Usage(kept=(somewhere,)))
+    cost = build_report(folder)["cost"]
+    assert cost["money"] == {
+        "currency": "EUR",
+        "teacher": 0,
+        "trials": pytest.approx(cost["trial_wall_s"] / 1000),
+        "finals": pytest.approx(cost["final_wall_s"] / 1000),
+        "total": pytest.approx((cost["trial_wall_s"] + cost["final_wall_s"]) / 1000),
+        "per_trial": pytest.approx(cost["trial_wall_s"] / 1000 / 24, abs=1e-6),
+        "wasted": pytest.approx(cost["wasted_s"] / 1000),
+        "saved_by_pruning": pytest.approx(2 * 4 * 2.0 / 1000),
+        "unpriced_worker_s": 25.0,
+    }
+
+
+def test_without_prices_no_money_is_told(final_report: dict[str, Any]) -> None:
+    assert final_report["cost"]["money"] is None
 
 
 def test_every_estimate_says_what_it_rests_on(final_report: dict[str, Any]) -> None:

@@ -1,0 +1,52 @@
+"""Trackers around a search, where they were asked for."""
+
+import contextlib
+from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from mvkt_ray.config import StudyConfig
+    from mvkt_ray.search.place import Dealer
+    from mvkt_ray.search.study import Study
+    from mvkt_ray.search.study_folder import StudyFolder
+
+
+@contextlib.contextmanager
+def tracking(
+    texts: Sequence[str], config: "StudyConfig", folder: "StudyFolder"
+) -> Generator["Callable[[Study], Dealer]"]:
+    """Let trackers follow the study that is run in the block, and keep its files in the end.
+
+    Args:
+        texts: `mlflow=URI` and so on.
+        config: The study.
+        folder: Where it is.
+
+    Raises:
+        ConfigError: There is no such tracker, or it is not installed.
+    """
+    if not texts:
+        yield lambda study: study
+        return
+    from mvkt_ray.tracking.open import open_trackers
+    from mvkt_ray.tracking.tracked import Trackers
+    from mvkt_ray.tracking.tracker import TrackedStudy
+
+    opened = open_trackers(texts)
+    # A bucket is no place for files that grow: then beside whoever runs the search.
+    scratch = folder.logs.local_path if folder.root.is_local else Path.cwd()
+    study = TrackedStudy(name=config.name, where=str(folder.root), scratch=scratch)
+    trackers = Trackers(opened, study)
+    try:
+        yield trackers.follow
+    finally:
+        for note in trackers.close(_files(folder)):
+            typer.echo(f"tracker {note}", err=True)
+
+
+def _files(folder: "StudyFolder") -> dict[str, bytes]:
+    files = (folder.study_file, folder.report, folder.report_page)
+    return {file.name: file.read_bytes() for file in files if file.exists()}

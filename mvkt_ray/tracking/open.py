@@ -1,0 +1,43 @@
+"""Reads `mlflow=URI`, `wandb=PROJECT` and `tensorboard=DIR`, and imports what they need."""
+
+import importlib
+from collections.abc import Sequence
+
+from mvkt_ray.errors import ConfigError
+from mvkt_ray.tracking.tracker import Tracker
+
+_TRACKERS = {
+    "mlflow": ("mvkt_ray.tracking.in_mlflow", "InMlflow", "URI"),
+    "wandb": ("mvkt_ray.tracking.in_wandb", "InWandb", "PROJECT"),
+    "tensorboard": ("mvkt_ray.tracking.in_tensorboard", "InTensorboard", "DIR"),
+}
+"""Module, class, and what follows the equals sign. Each is an extra of the package."""
+
+
+def open_trackers(texts: Sequence[str]) -> dict[str, Tracker]:
+    """Return the trackers that were asked for, by the texts that asked.
+
+    Raises:
+        ConfigError: There is no such tracker, its target is missing, or its extra is not installed.
+    """
+    return {text: _open(text) for text in dict.fromkeys(texts)}
+
+
+def _open(text: str) -> Tracker:
+    kind, _, target = text.partition("=")
+    if kind not in _TRACKERS or not target:
+        known = ", ".join(f"{name}={hint}" for name, (_, _, hint) in _TRACKERS.items())
+        raise ConfigError(f"--tracker {text!r} is none that there is: write one of {known}.")
+    module, name, _ = _TRACKERS[kind]
+    try:
+        make = getattr(importlib.import_module(module), name)
+    except ImportError as error:
+        raise ConfigError(
+            f"--tracker {text!r} needs {kind}, which is not installed ({error}). Install it by "
+            f"pip install 'mvkt-ray[{kind}]', or leave the tracker out."
+        ) from None
+    try:
+        return make(target)
+    except Exception as error:
+        why = " ".join(str(error).split())[:700]
+        raise ConfigError(f"--tracker {text!r}: {kind} refuses {target!r}: {why}") from None

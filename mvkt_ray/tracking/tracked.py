@@ -1,0 +1,104 @@
+"""A study whose reports trackers hear of, in a thread of their own.
+
+A tracker may be slow, or gone: the search waits for none of them and fails with none of them. One
+that raises is switched off, with a line in the log and a note at the end.
+"""
+
+import logging
+import queue
+import threading
+from collections.abc import Callable, Mapping
+
+from mvkt_ray.config import StudyConfig
+from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialResult, Usage
+from mvkt_ray.search.study import Study
+from mvkt_ray.tracking.tracker import TrackedStudy, Tracker
+
+CLOSE_TIMEOUT_S = 60.0
+"""How long the end of a search waits for trackers that are behind."""
+
+_log = logging.getLogger(__name__)
+
+Event = Callable[[Tracker], None]
+
+
+class Trackers:
+    """Passes events to trackers, in order, from one thread."""
+
+    def __init__(self, trackers: Mapping[str, Tracker], study: TrackedStudy) -> None:
+        """Start to listen."""
+        self._on = dict(trackers)
+        self.notes: list[str] = []
+        """Which trackers were switched off, and why."""
+        self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="trackers", daemon=True)
+        self._thread.start()
+        self._tell(lambda tracker: tracker.start_study(study))
+
+    def follow(self, study: Study) -> "TrackedDealer":
+        """Return the study, so that its reports are heard."""
+        return TrackedDealer(study, self._tell)
+
+    def close(self, files: Mapping[str, bytes]) -> list[str]:
+        """Hand over the study's files, wait for what is still to be told, and return the notes."""
+        self._tell(lambda tracker: tracker.end_study(files))
+        self._events.put(None)
+        self._thread.join(CLOSE_TIMEOUT_S)
+        if self._thread.is_alive():
+            late = ", ".join(self._on)
+            self.notes.append(f"{late}: still behind after {CLOSE_TIMEOUT_S:.0f} s, and left so")
+        return self.notes
+
+    def _tell(self, event: Event) -> None:
+        if self._on:
+            self._events.put(event)
+
+    def _work(self) -> None:
+        while (event := self._events.get()) is not None:
+            for name, tracker in list(self._on.items()):
+                try:
+                    event(tracker)
+                except Exception as error:
+                    del self._on[name]
+                    why = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+                    self.notes.append(f"{name} was switched off: {why}")
+                    _log.warning("tracker %s is switched off: %s", name, why)
+
+
+class TrackedDealer:
+    """A study that tells of its trials whatever it is told; see `Dealer`."""
+
+    def __init__(self, study: Study, tell: Callable[[Event], None]) -> None:
+        """Follow a study."""
+        self._study, self._tell = study, tell
+
+    @property
+    def config(self) -> StudyConfig:
+        """That of the study."""
+        return self._study.config
+
+    def next_trial(self) -> Trial | None:
+        """Ask the study, and tell of a trial that begins or goes on."""
+        trial = self._study.next_trial()
+        if trial is not None:
+            self._tell(lambda tracker: tracker.start_trial(trial))
+        return trial
+
+    def report(self, number: int, metrics: EpochMetrics, usage: Usage) -> Decision:
+        """Report to the study, and tell of an epoch that is new to it.
+
+        What the ledger has was told before: a trial that goes on replays it.
+        """
+        record = self._study.trials()[number]
+        decision = self._study.report(number, metrics, usage)
+        if metrics.epoch not in record.values and not record.state.is_finished:
+            self._tell(lambda tracker: tracker.log_epoch(record.trial, metrics))
+        return decision
+
+    def finish(self, result: TrialResult, usage: Usage) -> None:
+        """Pass on how a trial ended, and tell of it when it has ended for good."""
+        before = self._study.trials()[result.number]
+        self._study.finish(result, usage)
+        after = self._study.trials()[result.number]
+        if after.state.is_finished and not before.state.is_finished:
+            self._tell(lambda tracker: tracker.end_trial(after.trial, result))

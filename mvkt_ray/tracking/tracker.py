@@ -1,0 +1,82 @@
+"""What a tracker does, and under which names a study's things appear in it."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from mvkt_ray.records import EpochMetrics, Trial, TrialResult
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrackedStudy:
+    """The study, as trackers know it."""
+
+    name: str
+    where: str
+    """Its folder: by it a study that goes on finds what was tracked of it before."""
+    scratch: Path
+    """A folder on this machine for a tracker's own files."""
+
+
+class Tracker(Protocol):
+    """One place where experiments are tracked. Called by one thread; may raise anything."""
+
+    def start_study(self, study: TrackedStudy) -> None:
+        """Begin, or go on where the same study was tracked before."""
+        ...
+
+    def start_trial(self, trial: Trial) -> None:
+        """Begin a trial, or go on with one."""
+        ...
+
+    def log_epoch(self, trial: Trial, metrics: EpochMetrics) -> None:
+        """Log what a trial reported, once for each epoch."""
+        ...
+
+    def end_trial(self, trial: Trial, result: TrialResult) -> None:
+        """Log how a trial ended."""
+        ...
+
+    def end_study(self, files: Mapping[str, bytes]) -> None:
+        """Keep the study's files by their names, and close what is open."""
+        ...
+
+
+def trial_name(trial: Trial) -> str:
+    """Write `trial 00012 II search`."""
+    return f"trial {trial.number:05d} {trial.condition.name} {trial.contender or trial.arm.value}"
+
+
+def trial_parameters(trial: Trial) -> dict[str, str | int | float | bool]:
+    """Return the hyper-parameters, and what is compared."""
+    return {
+        **trial.hyperparameters,
+        "lead": trial.condition.name,
+        "arm": trial.arm.value,
+        "repetition": trial.repetition,
+    }
+
+
+def epoch_values(metrics: EpochMetrics) -> dict[str, float]:
+    """Return the numbers of an epoch by name; what is not finite is left out."""
+    values = {
+        "macro_auroc": metrics.macro_auroc,
+        **{f"loss_{name}": value for name, value in metrics.losses.items()},
+        "train_s": metrics.train_s,
+        "validate_s": metrics.validate_s,
+    }
+    return {name: value for name, value in values.items() if math.isfinite(value)}
+
+
+def end_values(result: TrialResult) -> dict[str, float]:
+    """Return the numbers of an ended trial by name; what is not finite is left out."""
+    values = {
+        "final_macro_auroc": math.nan if result.macro_auroc is None else result.macro_auroc,
+        "epochs": float(result.epochs),
+        "wall_s": result.wall_s,
+        "cpu_s": result.cpu_s,
+        **{f"auroc_{name}": value for name, value in result.per_class_auroc.items()},
+    }
+    return {name: value for name, value in values.items() if math.isfinite(value)}
