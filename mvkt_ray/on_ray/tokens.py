@@ -32,10 +32,14 @@ def default_token_file() -> Path:
 def find_token(given: Path | None) -> Path | None:
     """Return the file that holds the token: the one given, of the environment, or Ray's default.
 
+    None when there is no file, or when the environment holds the token itself.
+
     Raises:
         ConfigError: The file that was named does not exist, is empty, or cannot be read.
     """
     named = given or (Path(os.environ[PATH]) if os.environ.get(PATH) else None)
+    if given is None and os.environ.get(VALUE):
+        return None
     if named is None:
         usual = default_token_file()
         return usual if usual.is_file() else None
@@ -75,13 +79,21 @@ def make_token(path: Path) -> None:
 
 @contextlib.contextmanager
 def using_token(path: Path | None) -> Generator[None]:
-    """Show the token in a file to clusters that are spoken to; None leaves things as they are."""
-    if path is None:
+    """Show a token to clusters that are spoken to.
+
+    Args:
+        path: The file that holds it; None: what the environment holds, if anything.
+    """
+    if path is not None:
+        # An empty value counts as none for Ray; a filled one would win over the file.
+        values = {MODE: "token", PATH: str(path), VALUE: ""}
+    elif os.environ.get(VALUE):
+        values = {MODE: "token"}
+    else:
         yield
         return
-    # An empty value counts as none for Ray; a filled one would win over the file.
     try:
-        with environment({MODE: "token", PATH: str(path), VALUE: ""}):
+        with environment(values):
             read_token_again()
             yield
     finally:

@@ -197,3 +197,19 @@ def test_a_listener_that_never_answers_is_not_waited_for(monkeypatch: pytest.Mon
         address = f"127.0.0.1:{server.getsockname()[1]}"
         with pytest.raises(ClusterError, match="is not the head"):
             check_head(address, address)
+
+
+def test_a_token_in_the_environment_wins_over_rays_file_but_not_over_a_named_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    tokens.make_token(tokens.default_token_file())
+    named = tmp_path / "named"
+    tokens.make_token(named)
+    monkeypatch.setenv(tokens.VALUE, "from the environment")
+    with tokens.using_token(tokens.find_token(None)):
+        assert tokens.current_token() == "from the environment"
+    with tokens.using_token(tokens.find_token(named)):
+        assert tokens.current_token() == named.read_text()
+    monkeypatch.delenv(tokens.VALUE)
+    with tokens.using_token(tokens.find_token(None)):
+        assert tokens.current_token() == tokens.default_token_file().read_text()

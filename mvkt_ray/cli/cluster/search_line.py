@@ -38,20 +38,22 @@ def read_search_line(words: Sequence[str]) -> SearchLine:
     app.command()(search_verb)
     command = get_command(app)
     context = command.make_context("mvkt cluster submit", list(words))
-    given = {
-        parameter: context.params[str(parameter.name)]
-        for parameter in command.params
-        if str(context.get_parameter_source(str(parameter.name))).endswith("COMMANDLINE")
-    }
+    # As they were typed: a URI that is read as a path loses a slash.
+    given, _, _ = command.make_parser(context).parse_args(list(words))
     written: list[str] = []
-    for parameter, value in given.items():
-        if parameter.name == "in_process":
+    for parameter in command.params:
+        name = str(parameter.name)
+        if given.get(name) is None:
+            continue
+        if name == "in_process":
             raise ConfigError("--in-process makes no sense on a cluster: leave it out.")
-        if parameter.name in PLACES:
-            _check_place(f"--{parameter.name}", str(value))
-        written += _words(parameter, value)
-    study, out = context.params["study"], str(context.params["out"])
-    return SearchLine(study=study, out=out, words=tuple(written))
+        if name in PLACES:
+            _check_place(f"--{name}", str(given[name]))
+        written += _words(parameter, given[name])
+    study = given.get("study")
+    return SearchLine(
+        study=None if study is None else Path(study), out=given["out"], words=tuple(written)
+    )
 
 
 def _words(parameter: Any, value: Any) -> list[str]:

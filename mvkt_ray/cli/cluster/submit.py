@@ -15,7 +15,7 @@ import typer
 
 from mvkt_ray.cli.cluster.follow import follow
 from mvkt_ray.cli.cluster.options import ClusterUrl, TokenFile
-from mvkt_ray.cli.cluster.search_line import STUDY_FILE, SearchLine, read_search_line
+from mvkt_ray.cli.cluster.search_line import STUDY_FILE, read_search_line
 from mvkt_ray.cli.console import Output
 from mvkt_ray.errors import ConfigError
 
@@ -49,6 +49,7 @@ def submit_verb(
     Ctrl-C only detaches. The job's exit code becomes that of this command.
     Example: mvkt cluster submit STUDY.yaml --address http://HEAD:8265 --data URI --out URI
     """
+    from mvkt_ray.config_file import read_study
     from mvkt_ray.on_ray.jobs import JobRequest, open_jobs
 
     output = Output.open()
@@ -56,38 +57,34 @@ def submit_verb(
     variables = _variables(env or [])
     if requirements is not None and not requirements.is_file():
         raise ConfigError(f"--requirements {requirements} is no file. Give a list of packages.")
-    with tempfile.TemporaryDirectory(prefix="mvkt-submit-") as name:
-        study = _fill(Path(name), line)
-        words = ["mvkt", "search", *line.words, "--address", "auto"]
-        job_id = f"{_slug(study)}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
-        request = JobRequest(
-            job_id=job_id,
-            # In place of the shell, so that a stop reaches the search and nothing else.
-            entrypoint=f"exec {shlex.join(words)}",
-            folder=Path(name),
-            variables=variables,
-            requirements=requirements,
-            notes={"study": study, "out": line.out},
-        )
-        with open_jobs(address, token_file) as jobs:
+    config = None if line.study is None else read_study(line.study)
+    name = config.name if config else line.out.rstrip("/").rsplit("/", 1)[-1]
+    words = ["mvkt", "search", *line.words, "--address", "auto"]
+    with open_jobs(address, token_file) as jobs:
+        with tempfile.TemporaryDirectory(prefix="mvkt-submit-") as folder:
+            if config is not None:
+                _fill(Path(folder), config)
+            request = JobRequest(
+                job_id=f"{_slug(name)}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}",
+                # In place of the shell, so that a stop reaches the search and nothing else.
+                entrypoint=f"exec {shlex.join(words)}",
+                folder=Path(folder),
+                variables=variables,
+                requirements=requirements,
+                notes={"study": name, "out": line.out},
+            )
             jobs.submit(request)
-            output.say(f"submitted {job_id} to {jobs.url}")
-            if follow_log:
-                output.say("Ctrl-C detaches; the job goes on")
-                follow(output, jobs, job_id, token_file)
-                return
-            output.answer({"job": job_id}, [])
+        output.say(f"submitted {request.job_id} to {jobs.url}")
+        if follow_log:
+            output.say("Ctrl-C detaches; the job goes on")
+            follow(output, jobs, request.job_id, token_file)
 
 
-def _fill(folder: Path, line: SearchLine) -> str:
-    """Write what the job needs beside the package; return the name of the study."""
-    from mvkt_ray.config_file import read_study, write_study
+def _fill(folder: Path, config: "StudyConfig") -> None:
+    """Write what the job needs beside the package."""
+    from mvkt_ray.config_file import write_study
 
-    if line.study is None:
-        return line.out.rstrip("/").rsplit("/", 1)[-1]
-    config = read_study(line.study)
     (folder / STUDY_FILE).write_text(write_study(_with_own_task(folder, config)))
-    return config.name
 
 
 def _with_own_task(folder: Path, config: "StudyConfig") -> "StudyConfig":

@@ -1,0 +1,118 @@
+"""A person's machine for tests of clusters: commands in a home and a temporary folder of their own.
+
+Also a way there that can be cut: a proxy, as a network that goes away.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+PATIENCE_S = 180.0
+"""For what is waited for by condition; a loaded machine takes its time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Runs `mvkt`, each time in a process of its own."""
+
+    folder: Path
+    variables: dict[str, str] = field(default_factory=dict)
+
+    def environment(self) -> dict[str, str]:
+        hidden = ("RAY_", "MVKT_")
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(hidden)}
+        own = {"HOME": str(self.folder / "home"), "TMPDIR": str(self.folder)}
+        return {**kept, **own, "OMP_NUM_THREADS": "1", **self.variables}
+
+    def start(self, *words: object, log: Path) -> subprocess.Popen[bytes]:
+        """Start a command whose output goes to a file, and its stderr to another one beside it."""
+        with log.open("wb") as stdout, log.with_suffix(".err").open("wb") as stderr:
+            return subprocess.Popen(
+                self._line(words), env=self.environment(), stdout=stdout, stderr=stderr
+            )
+
+    def run(self, *words: object, expect: int = 0) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            self._line(words), env=self.environment(), capture_output=True, text=True
+        )
+        assert done.returncode == expect, f"{words}: {done.stdout}\n{done.stderr}"
+        assert "Traceback" not in done.stderr
+        return done
+
+    def json(self, *words: object) -> Any:
+        return json.loads(self.run(*words, "--json").stdout)
+
+    def refused(self, *words: object) -> str:
+        """Return the one paragraph that a command with wrong input leaves on stderr."""
+        done = self.run(*words, expect=2)
+        (paragraph,) = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
+        return paragraph
+
+    @staticmethod
+    def _line(words: tuple[object, ...]) -> list[str]:
+        return [sys.executable, "-m", "mvkt_ray", *map(str, words)]
+
+
+def wait_for(what: str, condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain for: {what}"
+        time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def asleep(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Let a process stand still, as everything does while a laptop sleeps."""
+    process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGCONT)
+
+
+class Network:
+    """Leads from a port of its own to another one, until it is cut, and after it is mended."""
+
+    def __init__(self, port: int, target: int) -> None:
+        self.port, self._target = port, target
+        self._open: list[socket.socket] = []
+        self._listener: socket.socket | None = None
+
+    def mend(self) -> None:
+        listener = socket.create_server(("127.0.0.1", self.port))
+        self._listener = listener
+        threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
+
+    def cut(self) -> None:
+        assert self._listener is not None
+        for each in (self._listener, *self._open):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+        self._open.clear()
+
+    def _accept(self, listener: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                here, _ = listener.accept()
+                there = socket.create_connection(("127.0.0.1", self._target))
+                self._open += [here, there]
+                for pair in ((here, there), (there, here)):
+                    threading.Thread(target=_copy, args=pair, daemon=True).start()
+
+
+def _copy(source: socket.socket, sink: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while piece := source.recv(65536):
+            sink.sendall(piece)
+        sink.shutdown(socket.SHUT_WR)

@@ -1,0 +1,267 @@
+"""A head and a node that `mvkt cluster start` has started here, and studies that are sent to it."""
+
+import os
+import re
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import yaml
+from own_machine import Machine, Network, asleep, wait_for
+
+from tests.ports import free_port, free_ports
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
+
+N_TRIALS = 6
+STUDY: dict[str, Any] = {
+    "name": "tiny",
+    "data": {
+        "source": "synthetic",
+        "task": "synthetic",
+        "folds": {"train": [1, 2, 3, 4, 5, 6], "val": [7, 8, 9], "test": [10]},
+        "source_options": {"n_recordings": 100, "duration_s": 3},
+    },
+    "view": {"crop_s": 1.0, "grid_s": 3.0, "stride_s": 5.0},
+    "teacher": {"network": "sepconv1d_small", "epochs": 1, "batch_size": 32},
+    "student": {"epochs": 2},
+    "space": {
+        "student": "sepconv1d_small",
+        "batch_size": 32,
+        "n_negatives": 8,
+        "learning_rate": {"low": 0.003, "high": 0.03, "log": True},
+    },
+    "search": {"leads": ["II", "V1"], "n_trials": N_TRIALS, "pruner": {"kind": "none"}},
+}
+
+LINES_AS_FILES_APPEAR = """
+import pathlib, sys, time
+folder = pathlib.Path(sys.argv[1])
+for number in range(1, 10):
+    while not (folder / f"{number}").exists():
+        time.sleep(0.05)
+    print("line", number, flush=True)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    machine: Machine
+    head: dict[str, Any]
+    node: dict[str, Any]
+    ports: list[int]
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.ports[1]}"
+
+
+def marked(*names: str) -> list[int]:
+    """Find the processes that belong to nodes, by what they inherit."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("MVKT_RAY_NODE") in names:
+                found.append(process.pid)
+        except psutil.Error:
+            continue
+    return found
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    # Ray's sockets need a short path.
+    folder = Path(tempfile.mkdtemp(prefix="mj-", dir="/tmp"))
+    (folder / "home").mkdir()
+    machine = Machine(folder)
+    ports = free_ports(83)
+    head_flags = ("--port", ports[0], "--dashboard-port", ports[1], "--client-port", ports[2])
+    node_ports = [f"{ports[first]}-{ports[first + 39]}" for first in (3, 43)]
+    names: list[str] = []
+    try:
+        head = machine.json(
+            *("cluster", "start", "--head", *head_flags),
+            *("--node-ports", node_ports[0], "--cpus", 1, "--gpus", 0),
+        )
+        names.append(head["node"])
+        node = machine.json(
+            *("cluster", "start", "--join", head["address"]),
+            *("--node-ports", node_ports[1], "--cpus", 1, "--gpus", 0),
+        )
+        names.append(node["node"])
+        yield Cluster(machine, head, node, ports)
+    finally:
+        stopped = machine.json("cluster", "stop")["stopped"]
+        left = marked(*names)
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(folder, ignore_errors=True)
+    assert sorted(stopped) == sorted(names)
+    assert all(n_processes > 0 for n_processes in stopped.values())
+    assert left == [], "`mvkt cluster stop` ends every process of the nodes"
+
+
+def test_a_token_is_made_that_only_its_owner_can_read_and_nobody_can_list(
+    cluster: Cluster,
+) -> None:
+    path = Path(cluster.head["token_file"])
+    assert path == cluster.machine.folder / "home" / ".ray" / "auth_token"
+    assert path.stat().st_mode & 0o777 == 0o600
+    token = path.read_text()
+    for pid in marked(cluster.head["node"], cluster.node["node"]):
+        assert token not in " ".join(psutil.Process(pid).cmdline())
+
+
+def test_status_shows_the_head_and_the_node_that_joined(cluster: Cluster) -> None:
+    status = cluster.machine.json("cluster", "status", "--address", cluster.url)
+    assert [(node["is_head"], node["cpus"]) for node in status["nodes"]] == [(True, 1), (False, 1)]
+    assert status["problems"] == []
+
+
+def test_what_was_said_meanwhile_is_shown_once_after_the_network_and_the_laptop_slept(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    machine = cluster.machine
+    program, go = tmp_path / "program.py", tmp_path / "go"
+    program.write_text(LINES_AS_FILES_APPEAR)
+    go.mkdir()
+    job = "talks"
+    send_program(cluster, job, f"exec python {program} {go}")
+    network = Network(free_port(), cluster.ports[1])
+    network.mend()
+    log = tmp_path / "log.txt"
+    line = ("cluster", "logs", job, "--follow", "--address", f"http://127.0.0.1:{network.port}")
+    following = machine.start(*line, log=log)
+    try:
+        say(go, 1, 2)
+        wait_for("the second line", lambda: "line 2\n" in log.read_text())
+        network.cut()
+        wait_for("the loss to be told", lambda: "lost the connection" in errors(log))
+        say(go, 3, 4)
+        network.mend()
+        wait_for("the fourth line", lambda: "line 4\n" in log.read_text())
+        with asleep(following):
+            network.cut()
+            say(go, 5, 6)
+        say(go, 7)
+        network.mend()
+        wait_for("the seventh line", lambda: "line 7\n" in log.read_text())
+        say(go, 8, 9)
+        assert following.wait(120) == 0
+    finally:
+        following.kill()
+        network.cut()
+    said = re.findall(r"^line (\d)$", log.read_text(), flags=re.MULTILINE)
+    assert said == list("123456789")
+    assert f"connected to http://127.0.0.1:{network.port} again" in errors(log)
+    # From another machine, later: all of it, or from a line on.
+    whole = machine.run("cluster", "logs", job, "--address", cluster.url).stdout
+    assert [each for each in whole.splitlines() if each.startswith("line ")] == [
+        f"line {number}" for number in range(1, 10)
+    ]
+    n_lines = whole.count("\n")
+    rest = machine.run("cluster", "logs", job, "--address", cluster.url, "--from-line", n_lines)
+    assert rest.stdout == "line 9\n"
+
+
+def test_a_study_is_sent_left_alone_stopped_and_taken_up(cluster: Cluster, tmp_path: Path) -> None:
+    machine, out, log = cluster.machine, tmp_path / "my runs", tmp_path / "log.txt"
+    study = tmp_path / "tiny.yaml"
+    study.write_text(yaml.safe_dump(STUDY))
+    at = ("--address", cluster.url)
+    line = ("cluster", "submit", study, "--out", out, *at, "--env", "MVKT_SEEN=yes")
+
+    following = machine.start(*line, log=log)
+    wait_for("a trial to end", lambda: f"[1/{N_TRIALS}" in log.read_text())
+    following.send_signal(signal.SIGINT)
+    assert following.wait(60) == 130
+    [job] = re.findall(r"^submitted (tiny-\d{8}-\d{6}) to", log.read_text(), flags=re.MULTILINE)
+    assert f"mvkt cluster stop {job} --address {cluster.url}" in errors(log)
+    assert machine.json("cluster", "status", job, *at)["state"] == "RUNNING"
+
+    assert machine.json("cluster", "stop", job, *at)["state"] == "STOPPED"
+    said = machine.run("cluster", "logs", job, *at).stdout
+    assert "Interrupted; the state is kept." in said
+    assert "Traceback" not in said
+
+    done = machine.run(*line, "--resume")
+    assert re.search(r"^tiny-\d{8}-\d{6} is done after", done.stdout, flags=re.MULTILINE)
+    state = machine.json("status", out)
+    assert [trial["number"] for trial in state["trials"]] == list(range(N_TRIALS))
+    assert (state["n_finished"], state["n_running"]) == (N_TRIALS, 0)
+    jobs = machine.json("cluster", "status", *at)["jobs"]
+    assert [each["state"] for each in jobs if each["job_id"].startswith("tiny-")] == [
+        "STOPPED",
+        "SUCCEEDED",
+    ]
+
+
+def test_a_job_that_fails_gives_its_exit_code(cluster: Cluster, tmp_path: Path) -> None:
+    study = tmp_path / "tiny.yaml"
+    study.write_text(yaml.safe_dump(STUDY))
+    line = ("cluster", "submit", study, "--out", tmp_path / "out", "--address", cluster.url)
+    done = cluster.machine.run(*line, "--data", tmp_path / "not there", expect=2)
+    assert "Error:" in done.stdout
+    assert "failed with exit code 2" in done.stdout
+
+
+def test_wrong_input_is_refused_before_anything_is_sent(cluster: Cluster, tmp_path: Path) -> None:
+    machine, at = cluster.machine, ("--address", cluster.url)
+    wrong = tmp_path / "token"
+    wrong.write_text("no such token")
+    wrong.chmod(0o600)
+    before = machine.json("cluster", "status", *at)["jobs"]
+
+    assert "knows no job 'nope'" in machine.refused("cluster", "logs", "nope", *at)
+    refusal = machine.refused("cluster", "status", *at, "--token-file", wrong)
+    assert "does not accept the token" in refusal
+    nodes_port = f"http://{cluster.head['address']}"
+    assert "no dashboard of Ray" in machine.refused("cluster", "status", "--address", nodes_port)
+    join = ("cluster", "start", "--join", cluster.head["address"])
+    ports = ("--node-ports", "{}-{}".format(*free_ports(40)[::39]))
+    assert "does not accept the token" in machine.refused(*join, *ports, "--token-file", wrong)
+    taken = machine.refused(*join, "--node-ports", f"{cluster.ports[3]}-{cluster.ports[42]}")
+    assert "Something listens already" in taken
+    client = f"127.0.0.1:{cluster.ports[2]}"
+    hint = machine.refused("cluster", "start", "--join", client, *ports)
+    assert "is not the head of a Ray cluster" in hint
+    study = tmp_path / "tiny.yaml"
+    study.write_text(yaml.safe_dump({**STUDY, "n_trails": 1}))
+    submit = ("cluster", "submit", study, *at)
+    assert "n_trails" in machine.refused(*submit, "--out", "/shared/out")
+    assert "relative to this folder" in machine.refused(*submit, "--out", "out")
+    assert machine.json("cluster", "status", *at)["jobs"] == before
+    assert len(machine.json("cluster", "status", *at)["nodes"]) == 2
+
+
+def say(folder: Path, *numbers: int) -> None:
+    for number in numbers:
+        (folder / str(number)).touch()
+
+
+def errors(log: Path) -> str:
+    return log.with_suffix(".err").read_text()
+
+
+def send_program(cluster: Cluster, job: str, entrypoint: str) -> None:
+    """Send a job that is no search, as `submit` does."""
+    from mvkt_ray.on_ray.jobs import JobRequest, open_jobs
+
+    folder = cluster.machine.folder / "empty"
+    folder.mkdir()
+    request = JobRequest(
+        job_id=job,
+        entrypoint=entrypoint,
+        folder=folder,
+        variables={},
+        requirements=None,
+        notes={},
+    )
+    with open_jobs(cluster.url, Path(cluster.head["token_file"])) as jobs:
+        jobs.submit(request)
