@@ -47,7 +47,11 @@ ENDS_WITHIN_S = 20.0
 N_SERVICES = 6
 FEWEST_WORKER_PORTS = 20
 
-ESSENTIAL = frozenset({"gcs_server", "raylet"})
+CONTROL_SERVICE = "gcs_server"
+CONTROL_ENDS_WITHIN_S = 3.0
+"""It keeps nothing that must be written, and may wait for those that are gone."""
+
+ESSENTIAL = frozenset({CONTROL_SERVICE, "raylet"})
 """Without these a node is none."""
 
 
@@ -218,23 +222,36 @@ def local_nodes() -> Iterator[LocalNode]:
 def stop_node(node: LocalNode) -> int:
     """End the processes of a node, and remove its files; return how many processes there were."""
     processes = node.processes()
-    for process in processes:
-        with contextlib.suppress(psutil.Error):
-            process.terminate()
-    _, left = psutil.wait_procs(processes, timeout=ENDS_WITHIN_S)
-    # What was forked meanwhile is killed together with those that do not listen.
-    left = {process.pid: process for process in (*left, *node.processes())}
-    for process in left.values():
-        with contextlib.suppress(psutil.Error):
-            process.kill()
-    psutil.wait_procs(list(left.values()), timeout=ENDS_WITHIN_S)
+    # The head's control service goes last: the others say goodbye to it, or wait for it in vain.
+    last = [process for process in processes if _name(process) == CONTROL_SERVICE]
+    _end([process for process in processes if process not in last], ENDS_WITHIN_S)
+    # And what was forked meanwhile.
+    _end(node.processes(), CONTROL_ENDS_WITHIN_S)
     shutil.rmtree(node.directory, ignore_errors=True)
     return len(processes)
 
 
+def _end(processes: list[psutil.Process], patience_s: float) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            process.terminate()
+    _, left = psutil.wait_procs(processes, timeout=patience_s)
+    for process in left:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(left, timeout=ENDS_WITHIN_S)
+
+
+def _name(process: psutil.Process) -> str:
+    with contextlib.suppress(psutil.Error):
+        return process.name()
+    return ""
+
+
 def wait_for_end(node: LocalNode) -> str:
     """Wait until a process ends without which the node is none, and return its name."""
-    names = {each: each.name() for each in node.processes() if each.name() in ESSENTIAL}
+    names = {each: _name(each) for each in node.processes()}
+    names = {each: name for each, name in names.items() if name in ESSENTIAL}
     while names:
         ended, _ = psutil.wait_procs(list(names), timeout=1)
         if ended:

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +26,12 @@ class Machine:
     """Runs `mvkt`, each time in a process of its own."""
 
     folder: Path
-    variables: dict[str, str] = field(default_factory=dict)
 
     def environment(self) -> dict[str, str]:
         hidden = ("RAY_", "MVKT_")
         kept = {key: value for key, value in os.environ.items() if not key.startswith(hidden)}
         own = {"HOME": str(self.folder / "home"), "TMPDIR": str(self.folder)}
-        return {**kept, **own, "OMP_NUM_THREADS": "1", **self.variables}
+        return {**kept, **own, "OMP_NUM_THREADS": "1"}
 
     def start(self, *words: object, log: Path) -> subprocess.Popen[bytes]:
         """Start a command whose output goes to a file, and its stderr to another one beside it."""
@@ -51,12 +50,6 @@ class Machine:
 
     def json(self, *words: object) -> Any:
         return json.loads(self.run(*words, "--json").stdout)
-
-    def refused(self, *words: object) -> str:
-        """Return the one paragraph that a command with wrong input leaves on stderr."""
-        done = self.run(*words, expect=2)
-        (paragraph,) = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
-        return paragraph
 
     @staticmethod
     def _line(words: tuple[object, ...]) -> list[str]:

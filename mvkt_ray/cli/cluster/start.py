@@ -2,7 +2,6 @@
 
 import re
 import shlex
-import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -149,14 +148,11 @@ def _numbers(pairs: Sequence[str]) -> dict[str, float]:
 def _stay(output: Output, node: "LocalNode") -> None:
     from mvkt_ray.on_ray.local_nodes import stop_node, wait_for_end
 
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         ended = wait_for_end(node)
     except KeyboardInterrupt:
         output.say("stopping the node")
         stop_node(node)
         return
-    finally:
-        signal.signal(signal.SIGTERM, before)
     output.say(f"{ended} of the node has ended; its logs are in {node.directory}")
     raise typer.Exit(EXIT_FAILED)
