@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pyarrow import fs
 
-from mvkt_ray.errors import ArtifactError
+from mvkt_ray.errors import ArtifactError, StoreError
 from mvkt_ray.object_store import expect_bucket, explaining, open_store
 
 # Each read of an object store is a request of this size; small ones would be all latency.
@@ -28,10 +28,20 @@ class Location:
 
     @classmethod
     def parse(cls, text: "str | Path | Location") -> "Location":
-        """Make local paths absolute and keep URIs as they are."""
+        """Make local paths absolute and keep URIs as they are.
+
+        Raises:
+            StoreError: It is neither, most likely.
+        """
         if isinstance(text, Location):
             return text
         value = str(text)
+        scheme, _, rest = value.partition(":/")
+        if scheme in ("s3", "gs", "abfss") and not rest.startswith("/"):
+            raise StoreError(
+                f"{value} looks like a URI that lost a slash. Write {scheme}://BUCKET/FOLDER, or "
+                f"./{value} for a local path of that name."
+            )
         if "://" in value and not value.startswith("file://"):
             return cls(value.rstrip("/"))
         return cls(str(Path(value.removeprefix("file://")).expanduser().absolute()))

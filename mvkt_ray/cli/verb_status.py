@@ -1,5 +1,6 @@
 """`mvkt status`: how far is a study, and what went wrong in it?"""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,6 +17,13 @@ PROBLEMS_SHOWN = 10
 def status_verb(
     study_dir: StudyDir,
     trials: Annotated[bool, typer.Option("--trials", help="List every trial that ended.")] = False,
+    ledger_copy: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Copy the ledger to a new file; then: optuna-dashboard sqlite:///FILE.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Tell how far a study is: trials per lead, the best so far, what runs, what failed and why.
@@ -23,12 +31,15 @@ def status_verb(
     Only reads; works while the search runs, and after it.
     """
     from mvkt_ray.location import Location
+    from mvkt_ray.search.ledger_places import copy_ledger
     from mvkt_ray.search.pipeline import open_study
     from mvkt_ray.search.study_folder import StudyFolder
 
     output = Output.open(as_json=as_json)
     folder = StudyFolder(Location.parse(study_dir))
     config, study = open_study(folder)
+    if ledger_copy is not None:
+        copy_ledger(folder, ledger_copy)
     state = look_at(study, config.student.epochs)
     rows: dict[str, object] = {
         "study": f"{config.name} in {folder.root}",

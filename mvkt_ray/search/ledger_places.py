@@ -8,6 +8,7 @@ Reads and writes: `ledger.db` of a local study; the objects under `ledger/` of o
 
 import contextlib
 import logging
+import sqlite3
 import tempfile
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -15,11 +16,13 @@ from pathlib import Path
 
 from mvkt_ray.artifacts import holding
 from mvkt_ray.errors import ArtifactError, MvktError
+from mvkt_ray.location import Location
 from mvkt_ray.search.lease import Lease, LeaseTimes
 from mvkt_ray.search.ledger_shipping import Shipment
 from mvkt_ray.search.shipped_ledger import restore
 from mvkt_ray.search.study_folder import StudyFolder
 
+_SQLITE = "sqlite:///"
 _LOG = logging.getLogger(__name__)
 
 
@@ -83,23 +86,39 @@ def reading(folder: StudyFolder) -> Generator[str]:
         return
     with tempfile.TemporaryDirectory(prefix="mvkt-ledger-") as scratch:
         database = Path(scratch) / "ledger.db"
-        copy_ledger(folder, database)
+        if restore(folder.shipped_ledger, database) is None:
+            raise ArtifactError(
+                f"{folder.root} has no ledger yet: the study has not come to its first trial. Go "
+                f"on with it: mvkt search --resume --out {folder.root}"
+            )
         yield _url(database)
 
 
-def copy_ledger(folder: StudyFolder, database: Path) -> None:
-    """Write the ledger of a study on a store, as it is now, to a file; optuna-dashboard opens it.
+def copy_ledger(folder: StudyFolder, file: Path) -> None:
+    """Write the ledger of a study, as it is now, to a file that optuna-dashboard opens.
 
     Raises:
-        ArtifactError: The study has not come to its first trial, or its ledger is damaged.
+        ArtifactError: The study has not come to its first trial, or its ledger is damaged; the file
+            is there already, or cannot be made.
         StoreError: The store refuses, or does not answer.
     """
-    if restore(folder.shipped_ledger, database) is None:
-        raise ArtifactError(
-            f"{folder.root} has no ledger yet: the study has not come to its first trial. Go on "
-            f"with it: mvkt search --resume --out {folder.root}"
-        )
+    if file.exists():
+        raise ArtifactError(f"{file} is there already. Give the name of a new file.")
+    with reading(folder) as url:
+        original = Path(url.removeprefix(_SQLITE))
+        try:
+            with (
+                Location.parse(file).writing_aside() as aside,
+                contextlib.closing(sqlite3.connect(original)) as source,
+                contextlib.closing(sqlite3.connect(aside)) as target,
+            ):
+                source.backup(target)
+        except OSError as error:
+            raise ArtifactError(
+                f"{file} cannot be written ({error.strerror}). Give a file in a folder that you "
+                "may write to."
+            ) from None
 
 
 def _url(database: Path) -> str:
-    return f"sqlite:///{database}"
+    return f"{_SQLITE}{database}"

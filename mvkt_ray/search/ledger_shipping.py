@@ -172,8 +172,11 @@ class Shipment:
             else:
                 self._ship_pieces(self._head)
         except StoreError as error:
-            self._failure = error
-            raise
+            self._failure = type(error)(
+                f"{error} The search has stopped, and nothing that it answered is lost. Go on with "
+                "it by the same line with --resume."
+            )
+            raise self._failure from None
         self._is_due, self._waits_since = False, None
 
     def _ship_pieces(self, head: Head) -> None:

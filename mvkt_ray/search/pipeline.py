@@ -17,7 +17,7 @@ from mvkt_ray.data.recording import LEADS
 from mvkt_ray.data.shard_writer import IngestSettings
 from mvkt_ray.data.sources import open_source
 from mvkt_ray.distill.knowledge import open_knowledge
-from mvkt_ray.errors import ConfigError, DataError
+from mvkt_ray.errors import ConfigError, DataError, StoreError
 from mvkt_ray.location import Location
 from mvkt_ray.records import EpochMetrics, TrialResult
 from mvkt_ray.search.budget import NO_LIMITS, Budget, Limits
@@ -331,10 +331,18 @@ def timed_stage(
     started = time.monotonic()
     try:
         yield
-    finally:
-        if folder.root.exists():
-            folder.add_stage_time(stage, time.monotonic() - started)
+    except BaseException:
+        # What went wrong counts; where it is the store, its time cannot be noted.
+        with contextlib.suppress(StoreError):
+            _note_time(folder, stage, started)
+        raise
+    _note_time(folder, stage, started)
     listener.stage_finished(stage, what, False)
+
+
+def _note_time(folder: StudyFolder, stage: str, started: float) -> None:
+    if folder.root.exists():
+        folder.add_stage_time(stage, time.monotonic() - started)
 
 
 def _describe(location: Location, teacher: Teacher) -> str:

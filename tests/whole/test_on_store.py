@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 from typer.testing import CliRunner
 
@@ -155,6 +156,37 @@ def test_readers_change_nothing(places: Places) -> None:
     assert again["equal"] is True
     for method in ("PUT", "POST", "DELETE"):
         assert places.server.asked(method) == []
+
+
+def test_the_ledger_can_be_copied_to_a_file_that_optuna_opens(
+    places: Places, tmp_path: Path
+) -> None:
+    for folder in (places.local, places.on_store):
+        file = tmp_path / f"{folder.root.name}.db"
+        mvkt("status", folder.root, "--ledger-copy", file)
+        found = optuna.load_study(study_name="tiny", storage=f"sqlite:///{file}")
+        assert [trial.number for trial in found.trials] == [0, 1, 2, 3]
+    again = CliRunner().invoke(app, ["status", str(folder.root), "--ledger-copy", str(file)])
+    assert again.exit_code == 2
+    assert "is there already" in again.output
+
+
+def test_a_store_that_cannot_take_a_study_is_told_before_anything_starts(places: Places) -> None:
+    places.server.make_bucket("readonly", read_only=True)
+    study = str(places.local.study_file)
+    for out, said in (
+        ("s3://no-such-bucket/x", "there is no such bucket"),
+        ("s3://readonly/x", "read-only"),
+        ("s4://ecg/x", "s4:// is none of"),
+        ("s3:/ecg/x", "s3://"),
+    ):
+        done = CliRunner().invoke(app, ["search", study, "--out", out])
+        assert done.exit_code == 2, done.output
+        assert said in " ".join(done.output.split())
+        assert "Traceback" not in done.output
+        for verb in ("status", "report"):
+            done = CliRunner().invoke(app, [verb, out])
+            assert done.exit_code == 2, done.output
 
 
 def test_a_finished_study_on_a_store_is_in_use_and_can_be_extended(places: Places) -> None:
