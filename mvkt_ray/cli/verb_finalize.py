@@ -70,7 +70,7 @@ def finalize_verb(
 ) -> None:
     """Choose per lead by validation, train again with several seeds, and open the test split once.
 
-    Ctrl-C stops cleanly; the same line again goes on, and the split still is opened once.
+    Ctrl-C or SIGTERM stops cleanly; the same line again goes on, and the split is opened once.
     Example: mvkt finalize study --seeds 5
     """
     from mvkt_ray.cli.finalizing import finalize, show_outlook

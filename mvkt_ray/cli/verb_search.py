@@ -82,7 +82,7 @@ def search_verb(
 ) -> None:
     """Search for the best lead: ingest, teacher, knowledge and trials, whatever is missing.
 
-    Ctrl-C stops cleanly; the same line with --resume goes on. So does --max-gpu-hours or
+    Ctrl-C or SIGTERM stops cleanly; the same line with --resume goes on. So does --max-gpu-hours or
     --max-cost, with exit code 0.
     Example: mvkt search search_spaces/best_single_lead.yaml --data data/ptb-xl --out study
     """

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tests.ports import free_ports
 
-PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "scontrol", "srun")
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "scancel", "scontrol", "squeue", "srun")
 WITHIN_S = 400
 NODES = ("n1", "n2")
 
@@ -90,6 +90,15 @@ class OwnSlurm:
         words = self.run("scontrol", "show", "--oneliner", "job", number).split()
         return dict(word.split("=", maxsplit=1) for word in words if "=" in word)
 
+    def end_jobs(self) -> None:
+        """Cancel all jobs, and wait until their processes are gone."""
+        for number in self._jobs():
+            self.run("scancel", number)
+        wait_until(lambda: not self._jobs())
+
+    def _jobs(self) -> list[str]:
+        return self.run("squeue", "--noheader", "--format=%i").split()
+
 
 @contextlib.contextmanager
 def own_slurm() -> Iterator[OwnSlurm]:
@@ -111,6 +120,8 @@ def own_slurm() -> Iterator[OwnSlurm]:
             return _are_idle(slurm)
 
         wait_until(is_ready)
+        # Whatever a test has left; processes of a job outlive the daemons.
+        stack.callback(slurm.end_jobs)
         yield slurm
 
 
