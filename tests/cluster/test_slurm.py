@@ -145,6 +145,7 @@ def test_a_job_that_came_back_too_often_fails_and_says_so(slurm: OwnSlurm, tmp_p
     job.stop_in_time()
     assert job.wait_until_it_ends() == "FAILED"
     assert "which is the limit; go on with sbatch" in job.log
+    assert list(Path("/tmp").glob(f"mvkt-{job.number}-*")) == []
 
 
 def test_a_cancelled_job_stays_away(slurm: OwnSlurm, tmp_path: Path) -> None:
