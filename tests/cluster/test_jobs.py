@@ -1,5 +1,6 @@
 """A head and a node that `mvkt cluster start` has started here, and studies that are sent to it."""
 
+import json
 import os
 import re
 import shutil
@@ -94,27 +95,37 @@ def cluster() -> Iterator[Cluster]:
     head_flags = ("--port", ports[0], "--dashboard-port", ports[1], "--client-port", ports[2])
     node_ports = [f"{ports[first]}-{ports[first + 39]}" for first in (3, 43)]
     names: list[str] = []
+    log = folder / "node.log"
+    supervised = None
     try:
         head = machine.json(
             *("cluster", "start", "--head", *head_flags),
             *("--node-ports", node_ports[0], "--cpus", 1, "--gpus", 0),
         )
         names.append(head["node"])
-        node = machine.json(
-            *("cluster", "start", "--join", head["address"]),
+        # As a supervisor does it, which ends it by SIGTERM.
+        supervised = machine.start(
+            *("cluster", "start", "--join", head["address"], "--block", "--json"),
             *("--node-ports", node_ports[1], "--cpus", 1, "--gpus", 0),
+            log=log,
         )
+        wait_for("the node to join", lambda: log.read_text().endswith("}\n"))
+        node = json.loads(log.read_text())
         names.append(node["node"])
         yield Cluster(machine, head, node, ports)
     finally:
+        if supervised is not None:
+            supervised.terminate()
+            supervised.wait(120)
         stopped = machine.json("cluster", "stop")["stopped"]
         left = marked(*names)
         for pid in left:
             os.kill(pid, signal.SIGKILL)
         shutil.rmtree(folder, ignore_errors=True)
-    assert sorted(stopped) == sorted(names)
-    assert all(n_processes > 0 for n_processes in stopped.values())
-    assert left == [], "`mvkt cluster stop` ends every process of the nodes"
+    assert supervised is not None
+    assert supervised.returncode == 0
+    assert list(stopped) == [head["node"]], "the supervised node had ended by itself"
+    assert left == [], "every process of the nodes is ended"
 
 
 def test_a_token_is_made_that_only_its_owner_can_read_and_nobody_can_list(
