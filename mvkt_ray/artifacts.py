@@ -27,6 +27,7 @@ from mvkt_ray import __version__
 from mvkt_ray.errors import ArtifactError, StaleArtifactError
 from mvkt_ray.location import Location
 from mvkt_ray.node_cache import CacheEntry, node_cache
+from mvkt_ray.object_store import check_writable
 
 T = TypeVar("T")
 
@@ -292,8 +293,11 @@ def holding(location: Location) -> Generator[None]:
 
     Raises:
         ArtifactError: Another process holds it, or nothing can be written there.
+        StoreError: The store refuses to be written to.
     """
     if not location.is_local:
+        if not (location / MANIFEST_NAME).exists():
+            check_writable(location.uri)
         yield
         return
     path = location.local_path

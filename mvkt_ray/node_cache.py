@@ -229,6 +229,8 @@ class NodeCache:
 
     @contextlib.contextmanager
     def _lock(self, name: str) -> Generator[None]:
+        # Somebody may have removed the whole cache since it was opened.
+        (self.folder / "locks").mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(self.folder / "locks" / name):
             yield
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -159,6 +160,13 @@ def test_what_was_not_used_for_longest_goes_first_and_stays_mapped(
     cache.open(b, Path.read_bytes)
     assert a.name not in {path.name for path in cache.folder.iterdir()}
     assert (mapped == ord("a")).all()
+
+
+def test_a_cache_that_was_removed_is_made_anew(cache: NodeCache, tmp_path: Path) -> None:
+    entry = put(tmp_path, "weights", b"w" * 9000)
+    cache.open(entry, Path.read_bytes)
+    shutil.rmtree(cache.folder)
+    assert cache.open(entry, Path.read_bytes) == b"w" * 9000
 
 
 def test_what_the_cache_cannot_hold_is_refused(cache: NodeCache, tmp_path: Path) -> None:

@@ -163,8 +163,17 @@ def test_resume_keeps_what_is_built_and_removes_what_is_not_wanted(
 def test_a_store_that_refuses_is_named_before_anything_is_read(s3_server: S3Server) -> None:
     with pytest.raises(StoreError, match="access is denied"):
         ingest(synthetic(), s3_server.make_bucket("public", read_only=True) / "shards")
-    with pytest.raises(StoreError, match="no such bucket"):
+    with pytest.raises(StoreError, match=r"^s3://missing/shards: there is no such bucket"):
         ingest(synthetic(), "s3://missing/shards")
+
+
+def test_finished_shards_in_a_bucket_that_may_only_be_read_are_used(
+    bucket: Location, s3_server: S3Server
+) -> None:
+    made = ingest(synthetic(), bucket / "shards", SMALL_SHARDS)
+    s3_server.read_only.add("data")
+    again = ingest(synthetic(), bucket / "shards", SMALL_SHARDS)
+    assert again.fingerprint == made.fingerprint
 
 
 KILLED_AT_EACH_PUT = """
