@@ -95,8 +95,10 @@ def check_before_start(
     return SearchSpace.from_config(config, leads)
 
 
-def plan_tables(config: "StudyConfig", where: str, plan: SearchPlan) -> list[RenderableType]:
-    """Draw a plan."""
+def plan_tables(
+    config: "StudyConfig", where: str, plan: SearchPlan, prediction: str
+) -> list[RenderableType]:
+    """Draw a plan, and what it is predicted to take."""
     folds = config.data.folds
     rows: dict[str, object] = {
         "study": config.name,
@@ -105,6 +107,7 @@ def plan_tables(config: "StudyConfig", where: str, plan: SearchPlan) -> list[Ren
         f"test {number_ranges(folds.test)}",
         "leads": " ".join(plan.conditions),
         "where": where,
+        "predicted": prediction,
     }
     table = grid(["stage", "what would be done"])
     for stage, what in plan.stages:

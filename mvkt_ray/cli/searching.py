@@ -38,6 +38,8 @@ class SearchRequest:
     limits: "Limits"
     trackers: Sequence[str] = ()
     """`mlflow=URI` and so on."""
+    like: str | None = None
+    """Folder of a study that this one is like, for a prediction."""
 
 
 def search(output: Output, config: "StudyConfig", request: SearchRequest) -> None:
@@ -74,6 +76,7 @@ def _run(
     started: float,
     follow: "Callable[[Study], Dealer]",
 ) -> "Study":
+    from mvkt_ray.cli.prediction import predict, prediction_text
     from mvkt_ray.search.pipeline import run_search
 
     with (
@@ -97,6 +100,9 @@ def _run(
         left_s = None
         if request.time_budget_s is not None:
             left_s = request.time_budget_s - (time.monotonic() - started)
+        outlook = predict(config, folder, place, like=request.like, in_process=request.in_process)
+        if outlook is not None:
+            output.say(f"predicted: {prediction_text(outlook)}")
         study = run_search(
             config,
             folder,
@@ -116,6 +122,7 @@ def _run(
 
 def show_plan(output: Output, config: "StudyConfig", request: SearchRequest) -> None:
     """Check everything that can be checked before a search, and say what it would do."""
+    from mvkt_ray.cli.prediction import predict, prediction_as_value, prediction_text
     from mvkt_ray.cli.search_plan import plan_as_value, plan_search, plan_tables
 
     folder = _folder(request)
@@ -128,7 +135,9 @@ def show_plan(output: Output, config: "StudyConfig", request: SearchRequest) -> 
         place.check(config.resources)
         request.limits.check_nodes(place.node_kinds(), config.resources)
         where = place.describe()
-    output.answer(plan_as_value(config, where, plan), plan_tables(config, where, plan))
+        outlook = predict(config, folder, place, like=request.like, in_process=request.in_process)
+    value = plan_as_value(config, where, plan) | {"prediction": prediction_as_value(outlook)}
+    output.answer(value, plan_tables(config, where, plan, prediction_text(outlook)))
 
 
 def _why_stopped(study: "Study", folder: "StudyFolder") -> str:

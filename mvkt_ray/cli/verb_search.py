@@ -74,6 +74,13 @@ def search_verb(
     address: Address = None,
     in_process: InProcess = False,
     resume: Resume = False,
+    like: Annotated[
+        str | None,
+        typer.Option(
+            metavar="STUDY_DIR",
+            help="Predict time and cost from this study's trials, while there are no own ones.",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, say what would be done, and stop.")
     ] = False,
@@ -115,6 +122,7 @@ def search_verb(
         time_budget_s=budget_s,
         limits=limits,
         trackers=tuple(tracker or ()),
+        like=like,
     )
     if dry_run:
         show_plan(output, config, request)

@@ -5,6 +5,7 @@ without.
 """
 
 import contextlib
+import dataclasses
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -188,6 +189,7 @@ class OnRay:
                 folders, or Ray went down.
         """
         from mvkt_ray.on_ray.far import run_trials_there
+        from mvkt_ray.on_ray.metrics import measuring
         from mvkt_ray.on_ray.tuner import TrialsRun, run_trials
         from mvkt_ray.training.student import run_trial
 
@@ -208,7 +210,12 @@ class OnRay:
             on_change=on_change,
             still_alive=(lambda: True) if self._address else own_ray_runs,
         )
-        (run_trials_there if self._is_far else run_trials)(run)
+        if self._is_far:
+            # A process that is not on a node of the cluster has nobody to export its metrics.
+            run_trials_there(run)
+            return
+        with measuring(dealer, on_change) as changed:
+            run_trials(dataclasses.replace(run, on_change=changed))
 
     @property
     def _is_far(self) -> bool:

@@ -7,11 +7,13 @@ that raises is switched off, with a line in the log and a note at the end.
 import logging
 import queue
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from mvkt_ray.config import StudyConfig
 from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialResult, Usage
+from mvkt_ray.search.prices import PriceList, Spent
 from mvkt_ray.search.study import Study
+from mvkt_ray.search.trial_record import TrialRecord
 from mvkt_ray.tracking.tracker import TrackedStudy, Tracker
 
 CLOSE_TIMEOUT_S = 60.0
@@ -76,6 +78,20 @@ class TrackedDealer:
     def config(self) -> StudyConfig:
         """That of the study."""
         return self._study.config
+
+    @property
+    def prices(self) -> PriceList:
+        """Those of the study."""
+        return self._study.prices
+
+    @property
+    def spent(self) -> Spent:
+        """What the study has cost so far."""
+        return self._study.spent
+
+    def trials(self) -> Sequence[TrialRecord]:
+        """Return the records of the study's trials."""
+        return self._study.trials()
 
     def next_trial(self) -> Trial | None:
         """Ask the study, and tell of a trial that begins or goes on."""

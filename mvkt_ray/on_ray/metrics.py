@@ -1,0 +1,114 @@
+"""How a study goes, as metrics that Ray exports to Prometheus with its own.
+
+Ray puts `ray_` in front of their names, and `_total` behind counters. The driver's node serves them
+at `/metrics` of the port that `ray start --metrics-export-port` chooses; Ray lists all nodes for
+Prometheus in `prom_metrics_service_discovery.json` of its temporary folder.
+"""
+
+import contextlib
+import time
+from collections import Counter as CountOf
+from collections.abc import Callable, Generator, Sequence
+from typing import Protocol, runtime_checkable
+
+from ray.util.metrics import Counter, Gauge
+
+from mvkt_ray.config import StudyConfig
+from mvkt_ray.records import TrialState
+from mvkt_ray.search.prices import SECONDS_PER_HOUR, PriceList, Spent
+from mvkt_ray.search.trial_record import TrialRecord
+
+_SECONDS_BETWEEN_LOOKS = 1.0
+"""Looking at all records costs more than a report; nobody scrapes more often."""
+
+
+@runtime_checkable
+class Measured(Protocol):
+    """What can be told in numbers: a study, its finals, or whoever follows them."""
+
+    @property
+    def config(self) -> StudyConfig:
+        """That of the study."""
+        ...
+
+    @property
+    def prices(self) -> PriceList:
+        """Of nodes."""
+        ...
+
+    @property
+    def spent(self) -> Spent:
+        """What it has cost so far, counting what runs."""
+        ...
+
+    def trials(self) -> Sequence[TrialRecord]:
+        """Return the records of all trials, by number."""
+        ...
+
+
+class StudyMetrics:
+    """Gauges and counters of one study."""
+
+    def __init__(self, study: Measured) -> None:
+        """Register with the Ray that this process is connected to."""
+        self._study = study
+        self._tags = {"study": study.config.name}
+        self._trials = Gauge("mvkt_trials", "Trials by state.", ("study", "state"))
+        self._best = Gauge(
+            "mvkt_best_macro_auroc", "Of complete trials, on validation.", ("study",)
+        )
+        self._epochs = Counter("mvkt_epochs", "Epochs that were reported.", ("study",))
+        self._gpu_hours = Gauge("mvkt_spent_gpu_hours", "GPU hours spent.", ("study",))
+        self._money = Gauge("mvkt_spent_money", "Money spent.", ("study", "currency"))
+        # What an earlier start of the study has counted is not counted again.
+        self._n_epochs = self._count_epochs()
+
+    def look(self) -> None:
+        """Bring the metrics to what the study is now."""
+        records, spent = self._study.trials(), self._study.spent
+        states = CountOf(record.state for record in records)
+        for state in TrialState:
+            self._trials.set(states[state], {**self._tags, "state": state.value})
+        scores = [record.macro_auroc for record in records if record.macro_auroc is not None]
+        if scores:
+            self._best.set(max(scores), self._tags)
+        n_epochs = self._count_epochs()
+        if n_epochs > self._n_epochs:
+            self._epochs.inc(n_epochs - self._n_epochs, self._tags)
+            self._n_epochs = n_epochs
+        self._gpu_hours.set(spent.gpu_s / SECONDS_PER_HOUR, self._tags)
+        if not self._study.prices.is_empty:
+            tags = {**self._tags, "currency": self._study.prices.currency}
+            self._money.set(spent.money, tags)
+
+    def _count_epochs(self) -> int:
+        return sum(len(record.values) for record in self._study.trials())
+
+
+@contextlib.contextmanager
+def measuring(dealer: object, on_change: Callable[[], None]) -> Generator[Callable[[], None]]:
+    """Measure a study while its trials run in the block; yield what is called at each change.
+
+    Args:
+        dealer: Whoever deals the trials; one that tells nothing of them is not measured.
+        on_change: Is called at each change, too.
+    """
+    if not isinstance(dealer, Measured):
+        yield on_change
+        return
+    metrics = StudyMetrics(dealer)
+    metrics.look()
+    last = time.monotonic()
+
+    def changed() -> None:
+        nonlocal last
+        on_change()
+        now = time.monotonic()
+        if now - last >= _SECONDS_BETWEEN_LOOKS:
+            last = now
+            metrics.look()
+
+    try:
+        yield changed
+    finally:
+        metrics.look()
