@@ -120,7 +120,7 @@ def test_a_limit_or_tracker_that_makes_no_sense_is_one_paragraph_and_nothing_is_
         (lambda p: p.pop("node_types"), "has no node_types"),
         (
             lambda p: p["node_types"]["here"].update(price=1),
-            "node_types.here.price: there is no such key; did you mean 'price_per_hour'",
+            "node_types.here.price: there is no such key; there is: price_per_hour",
         ),
         (
             lambda p: p["node_types"]["here"].update(price_per_hour=-1),
