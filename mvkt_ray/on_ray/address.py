@@ -46,6 +46,12 @@ def admitted(address: str) -> Generator[str]:
         with using_token(None if current_token() else find_token(None)):
             yield address
         return
+    if address.startswith(("http://", "https://")):
+        raise ClusterError(
+            f"--address {address} is a dashboard, to which studies are sent: `mvkt cluster submit "
+            f"STUDY.yaml --address {address}`. To drive a search from here give HOST:6379 on a "
+            f"node of the cluster, or {CLIENT}HOST:{CLIENT_PORT} from outside."
+        )
     found = find_cluster() if address == AUTO else address
     named = f"--address {address}" if found == address else f"--address {address} ({found})"
     with contextlib.ExitStack() as stack:

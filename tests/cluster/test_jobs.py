@@ -52,12 +52,12 @@ STUDY: dict[str, Any] = {
 }
 
 LINES_AS_FILES_APPEAR = """
-import pathlib, sys, time
+import os, pathlib, sys, time
 folder = pathlib.Path(sys.argv[1])
 for number in range(1, 10):
     while not (folder / f"{number}").exists():
         time.sleep(0.05)
-    print("line", number, flush=True)
+    print(os.environ["WORD"], number, flush=True)
 """
 
 
@@ -297,7 +297,7 @@ def send_program(cluster: Cluster, job: str, entrypoint: str) -> None:
         job_id=job,
         entrypoint=entrypoint,
         folder=folder,
-        variables={},
+        variables={"WORD": "line"},
         requirements=None,
         notes={},
     )

@@ -94,6 +94,11 @@ def test_a_head_of_another_version_of_ray() -> None:
         check_head(address, address)
 
 
+def test_the_address_of_a_dashboard_is_for_sending_studies() -> None:
+    with pytest.raises(ClusterError, match="mvkt cluster submit"), admitted("http://head:8265"):
+        pass
+
+
 @pytest.mark.parametrize("token", [None, "another"])
 def test_a_head_that_asks_for_another_token(token: str | None, tmp_path: Path) -> None:
     file = tmp_path / "token"

@@ -25,7 +25,8 @@ def stop_verb(
 ) -> None:
     """Stop a job as Ctrl-C would; or end the nodes that `mvkt cluster start` has started here.
 
-    A stopped search keeps its state and goes on with --resume. No other Ray is touched.
+    A stopped search keeps its state and goes on with --resume; jobs on a head that is stopped are
+    stopped too. No other Ray of the machine is touched.
     """
     output = Output.open(as_json=as_json, quiet=quiet)
     if (job is None) != (address is None):
@@ -56,7 +57,8 @@ def _stop_nodes(output: Output) -> None:
     from mvkt_ray.on_ray.local_nodes import local_nodes, stop_node
 
     stopped: dict[str, int] = {}
-    for node in local_nodes():
+    # Nodes first: they say goodbye to their head.
+    for node in sorted(local_nodes(), key=lambda node: node.is_head):
         kind = "head" if node.is_head else "node"
         with output.waiting(f"stopping the {kind} of the cluster at {node.address}"):
             stopped[node.name] = stop_node(node)
