@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from mvkt_ray.cluster_files.needs import Need, least_needs
-from mvkt_ray.cluster_files.node_groups import NodeGroup
+from mvkt_ray.cluster_files.node_groups import RAYS_OWN, NodeGroup
 from mvkt_ray.config import ResourcesConfig
 from mvkt_ray.errors import ClusterError
 
@@ -39,6 +39,15 @@ def _check_need(need: Need, groups: Sequence[NodeGroup], origin: str) -> None:
             f"{origin}: resources.{need.name}.node_labels asks for nodes with "
             f"{dict(need.labels)}, but no group has these labels; the groups are "
             f"{', '.join(group.name for group in groups)}. Label a group, or change node_labels."
+        )
+    rays_own = [key for key in need.labels if key.startswith(RAYS_OWN)]
+    if rays_own and not any(group.min_nodes for group in labelled):
+        raise ClusterError(
+            f"{origin}: resources.{need.name}.node_labels asks for {', '.join(rays_own)}, which "
+            "Ray gives to a node when it runs: its autoscaler would never start the first node of "
+            f"{labelled[0].name} for it. Use a label of your own in node_labels, such as "
+            f"pool: {labelled[0].name}, which is written into the cluster's file, or keep a node "
+            "(--set min_cpu_nodes=1; min_workers or minReplicas in the file)."
         )
     places = sum(group.places(need.workers) * group.max_nodes for group in labelled)
     if places >= need.workers.min_workers:

@@ -100,8 +100,15 @@ def _limited(groups: Sequence[NodeGroup], settings: Mapping[str, Value]) -> list
     found: list[NodeGroup] = []
     for group in groups:
         limit = limits[group.gpus > 0]
-        n_nodes = limit if isinstance(limit, int) else group.max_nodes
-        found.append(dataclasses.replace(group, max_nodes=n_nodes))
+        most = limit if isinstance(limit, int) else group.max_nodes
+        kept = settings["min_cpu_nodes"]
+        least = kept if isinstance(kept, int) and not group.gpus else 0
+        if least > most and isinstance(limit, int):
+            raise ConfigError(
+                f"--set min_cpu_nodes={least} is above max_cpu_nodes={most}: raise the one or "
+                "lower the other."
+            )
+        found.append(dataclasses.replace(group, min_nodes=least, max_nodes=max(least, most)))
     return found
 
 

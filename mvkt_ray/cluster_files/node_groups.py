@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 from mvkt_ray.config import WorkersConfig
 
+RAYS_OWN = "ray.io/"
+"""Begins the labels that Ray gives to nodes when they start."""
+
 GROUP_LABEL = "ray.io/node-group"
 """Ray gives every node this label, with the name of its group."""
 

@@ -36,6 +36,7 @@ _IMAGES = (
     Setting("gpu_image", "image of the GPU nodes; by default the same", ""),
 )
 _WORKERS = (
+    Setting("min_cpu_nodes", "CPU nodes that are kept without work", "0", "count"),
     Setting("max_cpu_nodes", "most CPU nodes; by default what the study needs", "", "count"),
     Setting("max_gpu_nodes", "most nodes of each GPU group; by default likewise", "", "count"),
     Setting("idle_minutes", "a node without work is given back after so long", "5", "count"),

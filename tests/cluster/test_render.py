@@ -77,7 +77,7 @@ any_resources = st.fixed_dictionaries(
         "ingest": st.sampled_from(
             [
                 {"cpus_per_task": 2},
-                {"node_labels": {"ray.io/node-group": "readers"}},
+                {"node_labels": {"pool": "readers", "zone": "near-the-bucket"}},
                 {"node_labels": {"zone": "near-the-bucket"}},
             ]
         ),
@@ -122,6 +122,20 @@ def is_for_rent(place: str, need: Need) -> bool:
         and (machine.memory_gib or 0) >= 5
         for machine in read_instances(ROOT / "cluster" / "instances.csv", place).values()
     )
+
+
+@pytest.mark.parametrize("place", GROWING)
+def test_a_label_that_only_running_nodes_have_needs_a_node_that_is_kept(
+    place: str, tmp_path: Path
+) -> None:
+    study_file = tmp_path / "study.yaml"
+    study_file.write_text(study_text(ingest={"node_labels": {"ray.io/node-group": "readers"}}))
+    with pytest.raises(ClusterError, match=r"ray.io/node-group.*min_cpu_nodes=1"):
+        rendered(place, study_file)
+    groups = read_text(rendered(place, study_file, min_cpu_nodes="1"), tmp_path).groups
+    assert [(group.name, group.min_nodes) for group in groups if not group.is_head] == [
+        ("readers", 1)
+    ]
 
 
 @pytest.mark.parametrize("place", CLOUDS)
@@ -228,6 +242,11 @@ def test_a_study_that_stands_on_another_is_sent_whole(tmp_path: Path) -> None:
         ("aws", {"gpu_instance": "g5.huge"}, ["g5.huge", "g5.xlarge", "--instances"]),
         ("aws", {"gpu_instance": "m6i.large"}, ["m6i.large", "0 GPUs"]),
         ("aws", {"max_gpu_nodes": "many"}, ["many", "whole number"]),
+        (
+            "aws",
+            {"min_cpu_nodes": "3", "max_cpu_nodes": "2"},
+            ["min_cpu_nodes=3", "max_cpu_nodes=2"],
+        ),
         ("aws", {"spot": "maybe"}, ["maybe", "yes or no"]),
         ("aws", {"name": "My Cluster"}, ["My Cluster", "lower-case"]),
         ("aws", {"region": "a\nb"}, ["region", "line break"]),
