@@ -29,7 +29,7 @@ data:
   folds: {{train: [1, 2, 3, 4, 5, 6], val: [7, 8, 9], test: [10]}}
 view: {{crop_s: 1.0, grid_s: 3.0, stride_s: 5.0}}
 teacher: {{network: sepconv1d_small, epochs: 1, batch_size: 32}}
-student: {{epochs: 2}}
+student: {{epochs: 5}}
 space:
   student: sepconv1d_small
   batch_size: 32
@@ -132,7 +132,7 @@ def test_a_job_whose_time_is_up_comes_back_and_ends_the_search(
     records = job.trials()
     assert [record.number for record in records] == list(range(N_TRIALS))
     assert {record.state for record in records} == {TrialState.COMPLETE}
-    assert len(job.nodes()) == 4, "both nodes did trials before and after"
+    assert len(job.nodes()) > 2, "both nodes did trials, and a new one after that"
     said = re.findall(r"job \d+: (start \d|all nodes|the time|queued|done)", job.log)
     first = ["start 1", "all nodes", "the time", "queued"]
     assert said == [*first, "start 2", "all nodes", "done"]
