@@ -351,7 +351,9 @@ class WorkersConfig:
     placement: Literal["pack", "spread"] = "pack"
     """Workers of one model: on as few nodes as possible, or on as many."""
     gradient_accumulation: int = 1
-    """Parts that a worker's batch is computed in, one after the other, to fit its memory."""
+    """Parts that a worker's batch is computed in, one after the other, to fit its memory. The step
+    is that of the whole batch, but for batch normalisation, which normalises each part by itself,
+    and for CLT, whose negatives are drawn, and banks updated, part by part."""
 
     def __post_init__(self) -> None:
         least, most = self.min_workers, self.max_workers
@@ -441,6 +443,8 @@ class ResourcesConfig:
     __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID_EXTRA
 
     trial: WorkersConfig = field(default_factory=WorkersConfig)
+    students: Mapping[str, WorkersConfig] = field(default_factory=dict[str, WorkersConfig])
+    """By name of the network: what its trials ask instead of `trial`."""
     teacher: WorkersConfig = field(default_factory=WorkersConfig)
     ingest: IngestResourcesConfig = field(default_factory=IngestResourcesConfig)
     max_concurrent_trials: int | None = None
@@ -452,6 +456,16 @@ class ResourcesConfig:
     def __post_init__(self) -> None:
         if self.max_concurrent_trials is not None:
             _require_above_zero(self, "max_concurrent_trials")
+
+    def of_trial(self, hyperparameters: Mapping[str, Any]) -> WorkersConfig:
+        """Return what a trial asks for: its network may have workers of its own."""
+        student = hyperparameters.get("student", Hyperparameters().student)
+        return self.students.get(student, self.trial)
+
+    def models(self) -> dict[str, WorkersConfig]:
+        """Return what each kind of model asks for, by its key in a study file."""
+        students = {f"students.{name}": asked for name, asked in self.students.items()}
+        return {"trial": self.trial, "teacher": self.teacher} | students
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -484,3 +498,27 @@ class StudyConfig:
             f"name must be letters, digits, - and _, got {self.name!r}",
         )
         _require_not_negative(self, "seed")
+        unused = sorted(set(self.resources.students) - self._values("student"))
+        _require(
+            not unused,
+            f"resources.students names {', '.join(unused)}, but no trial of this study has such a "
+            f"network; those it has are {', '.join(sorted(self._values('student')))}",
+        )
+
+        accumulating = [
+            key for key, asked in self.resources.models().items() if asked.gradient_accumulation > 1
+        ]
+        _require(
+            accumulating in ([], ["teacher"]) or "infonce" not in self._values("clt_loss"),
+            f"resources.{accumulating[0] if accumulating else ''}.gradient_accumulation above 1 "
+            "and clt_loss infonce exclude each other: its negatives are the rest of the batch, and "
+            "of a part of it there are fewer. Use crd, or more workers",
+        )
+
+    def _values(self, name: str) -> set[str]:
+        """All that a hyper-parameter with named values may be in a trial."""
+        default: str = getattr(Hyperparameters(), name)
+        drawn = self.space.get(name, ParameterConfig(value=default))
+        elsewhere = [self.plain_kd, *(each.set for each in self.finals.contenders.values())]
+        named = [where[name] for where in elsewhere if name in where]
+        return {str(value) for value in [*(drawn.choices or (drawn.value,)), *named]}

@@ -127,12 +127,13 @@ def _windows(values: np.ndarray, length: int) -> np.ndarray:
 class TrainLoader:
     """Shuffled crops of a split; order and crops follow from (seed, epoch) alone.
 
-    A global batch is `batch_size * world_size` examples; each rank takes its contiguous part. The
-    last, incomplete one is left out, unless it is the only one: then it is divided evenly, as far
-    as it goes.
+    `batch_size` is over all ranks; each takes its contiguous part, and parts differ by one example
+    at most. So the batches are the same for any number of ranks. The last, incomplete one is left
+    out, unless it is the only one.
 
     Raises:
         DataError: The split has fewer recordings than there are ranks.
+        ValueError: The batch has fewer examples than there are ranks.
     """
 
     def __init__(
@@ -152,21 +153,27 @@ class TrainLoader:
                 f"the {split.name} split has {len(split)} recordings for {world_size} workers; "
                 "use fewer workers, or more recordings."
             )
+        if batch_size < world_size:
+            raise ValueError(f"a batch of {batch_size} examples for {world_size} ranks")
         self._reader = CropReader(shards, split.rows, view, device)
         self._view = view
         self._labels_NC = torch.from_numpy(split.labels).to(self._reader.device)
         self._n_crops = view.n_crops(self._reader.n_samples)
-        self._seed, self._rank, self._world_size = seed, rank, world_size
-        self._part = min(batch_size, len(split) // world_size)
-        self.steps_per_epoch = len(split) // (self._part * world_size)
+        self._seed = seed
+        self.examples_per_step = min(batch_size, len(split))
+        """Over all ranks."""
+        self._part = slice(
+            *(self.examples_per_step * place // world_size for place in (rank, rank + 1))
+        )
+        self.steps_per_epoch = len(split) // self.examples_per_step
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """Yield this rank's part of every global batch of an epoch."""
         order = self._generator(epoch, _ORDER).permutation(len(self._n_crops))
         crops = self._generator(epoch, _CROPS).integers(0, self._n_crops)
         for step in range(self.steps_per_epoch):
-            first = (step * self._world_size + self._rank) * self._part
-            example = order[first : first + self._part]
+            first = step * self.examples_per_step
+            example = order[first : first + self.examples_per_step][self._part]
             crop = crops[example]
             yield _batch(
                 self._reader, self._labels_NC, example, crop, crop * self._view.grid_samples

@@ -1,22 +1,20 @@
-"""Connecting to Ray, what there is to run on, and whether a plan fits it."""
+"""Connecting to Ray, and whether its nodes are as this machine is."""
 
 import contextlib
 import logging
-import math
 import time
 from collections.abc import Generator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import ray
 from ray._private import worker as ray_worker
-from ray.exceptions import GetTimeoutError, RayError
+from ray.exceptions import NodeDiedError, RayError, TaskUnschedulableError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from mvkt_ray.config import ResourcesConfig, WorkersConfig
 from mvkt_ray.errors import ClusterError
 from mvkt_ray.on_ray.address import admitted
+from mvkt_ray.on_ray.capacity import ClusterResources, NodeResources
 from mvkt_ray.on_ray.environment import (
     QUIET,
     WORKERS,
@@ -39,95 +37,6 @@ PROBE_TIMEOUT_S = 120.0
 
 MOST_CLOCK_SKEW_S = 60.0
 """Leases of the ledger and signatures of object stores need clocks that agree to minutes."""
-
-_ROUNDING = 1e-9
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NodeResources:
-    """What one living node offers."""
-
-    node_id: str
-    host: str
-    cpus: float
-    gpus: float
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ClusterResources:
-    """What all living nodes offer."""
-
-    nodes: tuple[NodeResources, ...]
-
-    @classmethod
-    def now(cls) -> "ClusterResources":
-        """Ask Ray."""
-        found = [
-            NodeResources(
-                node_id=node["NodeID"],
-                host=node["NodeManagerHostname"],
-                cpus=node["Resources"].get("CPU", 0.0),
-                gpus=node["Resources"].get("GPU", 0.0),
-            )
-            for node in ray.nodes()
-            if node["Alive"]
-        ]
-        return cls(nodes=tuple(found))
-
-    @property
-    def cpus(self) -> float:
-        """Of all nodes together."""
-        return sum(node.cpus for node in self.nodes)
-
-    @property
-    def gpus(self) -> float:
-        """Of all nodes together."""
-        return sum(node.gpus for node in self.nodes)
-
-    def holds(self, workers: WorkersConfig) -> int:
-        """Count the models of this kind that can train at the same time.
-
-        A worker is on one node; the workers of a model may be on several. The process that
-        drives the workers of a trial reserves no CPU and no GPU, so it takes none from them.
-        """
-        places = sum(_places(node, workers) for node in self.nodes)
-        return places // workers.min_workers
-
-    def __str__(self) -> str:
-        nodes = "1 node" if len(self.nodes) == 1 else f"{len(self.nodes)} nodes"
-        largest = max(self.nodes, key=lambda node: (node.gpus, node.cpus), default=None)
-        text = f"{nodes} with {self.cpus:g} CPUs and {self.gpus:g} GPUs in all"
-        if largest is None or len(self.nodes) == 1:
-            return text
-        return f"{text}, the largest with {largest.cpus:g} CPUs and {largest.gpus:g} GPUs"
-
-
-def _places(node: NodeResources, workers: WorkersConfig) -> int:
-    places = math.floor(node.cpus / workers.cpus_per_worker + _ROUNDING)
-    if workers.gpus_per_worker:
-        places = min(places, math.floor(node.gpus / workers.gpus_per_worker + _ROUNDING))
-    return places
-
-
-def check_plan(resources: ResourcesConfig, cluster: ClusterResources) -> None:
-    """Raise unless the teacher and at least one trial fit the cluster.
-
-    Raises:
-        ClusterError: Names what is asked for and what there is.
-    """
-    for name in ("teacher", "trial"):
-        workers: WorkersConfig = getattr(resources, name)
-        if cluster.holds(workers) > 0:
-            continue
-        needed_cpus = workers.min_workers * workers.cpus_per_worker
-        needed_gpus = workers.min_workers * workers.gpus_per_worker
-        raise ClusterError(
-            f"resources.{name} asks for {workers.min_workers} workers with "
-            f"{workers.cpus_per_worker:g} CPUs and {workers.gpus_per_worker:g} GPUs each "
-            f"({needed_cpus:g} CPUs and {needed_gpus:g} GPUs in all), but Ray has {cluster}. "
-            f"Lower resources.{name}.workers, cpus_per_worker or gpus_per_worker in the study "
-            "file, or give the --address of a cluster that has them."
-        )
 
 
 @contextlib.contextmanager
@@ -248,18 +157,22 @@ def check_nodes(paths: tuple[str, ...] = ()) -> None:
     answers = [
         remote.options(scheduling_strategy=strategy).remote(paths) for strategy in strategies
     ]
-    try:
-        found = ray.get(answers, timeout=PROBE_TIMEOUT_S)
-    except GetTimeoutError:
+    _, missing = ray.wait(answers, num_returns=len(answers), timeout=PROBE_TIMEOUT_S)
+    if missing:
         raise ClusterError(
             f"Not every node of the cluster has answered within {PROBE_TIMEOUT_S:g} s. See "
             "`ray status`; remove the nodes that hang, or try again when they are up."
-        ) from None
+        )
+    found: list[tuple[NodeResources, dict[str, Any]]] = []
+    for node, answer in zip(nodes, answers, strict=True):
+        # A node that has gone meanwhile, as spot nodes do, has nothing wrong with it.
+        with contextlib.suppress(TaskUnschedulableError, NodeDiedError):
+            found.append((node, ray.get(answer)))
     answered_at = time.time()
     here = probe(())["versions"]
     problems = [
         problem
-        for node, answer in zip(nodes, found, strict=True)
+        for node, answer in found
         for problem in (
             *_differences(f"{node.host}/{node.node_id[:8]}", answer, here),
             *_skew(f"{node.host}/{node.node_id[:8]}", answer["clock_s"], asked_at, answered_at),

@@ -16,20 +16,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import ray
 from ray.exceptions import RayError
 
-from mvkt_ray.config import ResourcesConfig
+from mvkt_ray.config import ResourcesConfig, WorkersConfig
 from mvkt_ray.errors import WorkerLostError
 from mvkt_ray.location import Location
 from mvkt_ray.on_ray.address import CLIENT
-from mvkt_ray.on_ray.cluster import (
-    ClusterResources,
-    check_nodes,
-    check_plan,
-    connected,
-    own_ray_runs,
-)
+from mvkt_ray.on_ray.capacity import ClusterResources
+from mvkt_ray.on_ray.cluster import check_nodes, connected, own_ray_runs
+from mvkt_ray.on_ray.growth import Growth, read_growth
 from mvkt_ray.on_ray.items import run_item
 from mvkt_ray.on_ray.mailbox import open_mailbox, serve
 from mvkt_ray.on_ray.node_kinds import NodeKinds, kinds_now
+from mvkt_ray.on_ray.plan import Concurrency, check_plan
 from mvkt_ray.on_ray.unwrap import unwrapped
 from mvkt_ray.records import EpochMetrics, NodeKind, Usage
 from mvkt_ray.search.metering import Meter
@@ -46,8 +43,11 @@ Result = TypeVar("Result")
 MAX_RETRIES = 3
 """How often an item of a map, or the teacher, that lost its process is started again."""
 
-ITEMS_PER_CPU = 2
+ITEMS_PER_PLACE = 2
 """Items of a map that are given to Ray at once: one runs, one waits."""
+
+ITEMS_AHEAD = 64
+"""Items beside them that wait where there is an autoscaler: it starts nodes for what waits."""
 
 
 class OnRay:
@@ -65,7 +65,7 @@ class OnRay:
         self._connection = connection
         self._address = address
         self._work = None if work is None else Location.parse(work)
-        self._resources = ResourcesConfig()
+        self._resources, self._growth = ResourcesConfig(), Growth()
         self._run_trial = run_trial
         self._train_teacher = train_teacher
 
@@ -121,8 +121,9 @@ class OnRay:
         Raises:
             ClusterError: Names what is asked for and what there is.
         """
-        check_plan(resources, ClusterResources.now())
-        self._resources = resources
+        growth = read_growth(resources.cost) if self._address else Growth()
+        check_plan(resources, ClusterResources.now(), growth)
+        self._resources, self._growth = resources, growth
 
     def node_kinds(self) -> tuple[NodeKind, ...]:
         """Return the kinds of the cluster's nodes, one for each that is there now."""
@@ -135,9 +136,16 @@ class OnRay:
             MvktError: What the function raised; WorkerLostError when an item's process was lost
                 more than `MAX_RETRIES` times.
         """
-        task: Any = ray.remote(num_cpus=1, max_retries=MAX_RETRIES)(run_item)
+        asked = self._resources.ingest
+        task: Any = ray.remote(
+            num_cpus=asked.cpus_per_task,
+            max_retries=MAX_RETRIES,
+            label_selector=dict(asked.node_labels),
+        )(run_item)
         shared = ray.put(function)
-        at_once = max(1, int(ClusterResources.now().cpus * ITEMS_PER_CPU))
+        nodes = ClusterResources.now().with_labels(asked.node_labels)
+        n_places = nodes.holds(WorkersConfig(cpus_per_worker=asked.cpus_per_task))
+        at_once = n_places * ITEMS_PER_PLACE + (ITEMS_AHEAD if self._growth.groups else 1)
         waiting = iter(items)
         running = [task.remote(shared, item) for item in islice(waiting, at_once)]
         try:
@@ -198,13 +206,13 @@ class OnRay:
         if trials.is_local:
             trials.make_directory()
         self._expect_shared(inputs.shards, inputs.teacher, inputs.knowledge, trials)
-        n_concurrent = ClusterResources.now().holds(self._resources.trial)
-        most = self._resources.max_concurrent_trials or n_concurrent
         run = TrialsRun(
             study=dealer,
             inputs=inputs,
-            workers=self._resources.trial,
-            n_concurrent=min(n_concurrent, most),
+            resources=self._resources,
+            concurrency=Concurrency(
+                max_concurrent_trials=self._resources.max_concurrent_trials, growth=self._growth
+            ),
             storage=self._work or _own_folder(trials.parent / "ray"),
             run_trial=self._run_trial or run_trial,
             on_change=on_change,
@@ -234,12 +242,13 @@ class OnRay:
 
         workers = self._resources.teacher
         mailbox = open_mailbox()
-        task = ray.remote(
+        task: Any = ray.remote(teach)
+        running = task.options(
             num_cpus=workers.cpus_per_worker,
             num_gpus=workers.gpus_per_worker,
+            accelerator_type=workers.accelerator_type,
             max_retries=MAX_RETRIES,
-        )(teach)
-        running = task.remote(job, str(out), mailbox, self._teacher_function())
+        ).remote(job, str(out), mailbox, self._teacher_function())
         try:
             serve(mailbox, on_epoch, is_over=lambda: bool(ray.wait([running], timeout=0)[0]))
         except BaseException:

@@ -10,11 +10,12 @@ from typing import Any
 
 import ray
 
-from mvkt_ray.config import WorkersConfig
+from mvkt_ray.config import ResourcesConfig, WorkersConfig
 from mvkt_ray.location import Location
 from mvkt_ray.on_ray.environment import QUIET, WORKERS, environment, quiet_ray
 from mvkt_ray.on_ray.mailbox import ask, on_this_node, open_mailbox, serve
 from mvkt_ray.on_ray.many_workers import train_teacher_on_ranks
+from mvkt_ray.on_ray.plan import Concurrency
 from mvkt_ray.on_ray.tuner import TrialsRun, run_trials
 from mvkt_ray.on_ray.unwrap import unwrapped
 from mvkt_ray.on_ray.worker import RunTrial, TrainTeacher
@@ -58,7 +59,7 @@ def run_trials_there(run: TrialsRun) -> None:
 
     _drive(
         _run_trials,
-        (run.inputs, run.workers, run.n_concurrent, str(run.storage), run.run_trial),
+        (run.inputs, run.resources, run.concurrency, str(run.storage), run.run_trial),
         reply,
     )
 
@@ -96,16 +97,16 @@ def _drive(function: Callable[..., Any], arguments: tuple[Any, ...], reply: Any)
 def _run_trials(
     mailbox: Any,
     inputs: TrialInputs,
-    workers: WorkersConfig,
-    n_concurrent: int,
+    resources: ResourcesConfig,
+    concurrency: Concurrency,
     storage: str,
     run_trial: RunTrial,
 ) -> None:
     run = TrialsRun(
         study=StudyByMail(mailbox),
         inputs=inputs,
-        workers=workers,
-        n_concurrent=n_concurrent,
+        resources=resources,
+        concurrency=concurrency,
         storage=Location(storage),
         run_trial=run_trial,
         on_change=lambda: None,

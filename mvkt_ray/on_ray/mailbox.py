@@ -4,6 +4,7 @@ Ray Train reports upwards only, and a trial with several workers must hear wheth
 """
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -14,22 +15,29 @@ POLL_S = 0.2
 
 
 class _Mailbox:
-    """Keeps questions until they are taken, and whoever asked until there is an answer."""
+    """Keeps questions until they are taken, and whoever asked until there is an answer.
+
+    Processes that ask may die and be replaced: an answer goes to the question that it is for, or
+    to nobody.
+    """
 
     def __init__(self) -> None:
-        self._questions: asyncio.Queue[Any] = asyncio.Queue()
-        self._answers: asyncio.Queue[Any] = asyncio.Queue()
+        self._questions: asyncio.Queue[tuple[int, Any]] = asyncio.Queue()
+        self._answers: dict[int, asyncio.Future[Any]] = {}
+        self._numbers = itertools.count()
 
     async def ask(self, question: Any) -> Any:
-        """Leave a question and wait for its answer; one at a time."""
-        # An answer to somebody whose process died meanwhile is of no use to the next.
-        while not self._answers.empty():
-            self._answers.get_nowait()
-        self._questions.put_nowait(question)
-        return await self._answers.get()
+        """Leave a question and wait for its answer."""
+        number = next(self._numbers)
+        self._answers[number] = asyncio.get_running_loop().create_future()
+        self._questions.put_nowait((number, question))
+        try:
+            return await self._answers[number]
+        finally:
+            del self._answers[number]
 
-    async def take(self, timeout_s: float) -> list[Any]:
-        """Return the next question, or nothing when there is none in time."""
+    async def take(self, timeout_s: float) -> list[tuple[int, Any]]:
+        """Return the next question and its number, or nothing when there is none in time."""
         if not self._questions.empty():
             return [self._questions.get_nowait()]
         try:
@@ -37,9 +45,11 @@ class _Mailbox:
         except TimeoutError:
             return []
 
-    async def answer(self, answer: Any) -> None:
-        """Answer the question that was taken last."""
-        self._answers.put_nowait(answer)
+    async def answer(self, number: int, answer: Any) -> None:
+        """Answer a question."""
+        waiting = self._answers.get(number)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(answer)
 
 
 def open_mailbox() -> Any:
@@ -64,7 +74,7 @@ def serve(mailbox: Any, reply: Callable[[Any], Any], is_over: Callable[[], bool]
     while True:
         over = is_over()
         questions = ray.get(mailbox.take.remote(0.0 if over else POLL_S))
-        for question in questions:
-            ray.get(mailbox.answer.remote(reply(question)))
+        for number, question in questions:
+            ray.get(mailbox.answer.remote(number, reply(question)))
         if over and not questions:
             return

@@ -13,12 +13,17 @@ import ray.train
 import ray.train.torch
 import torch.distributed as dist
 from ray import tune
+from ray.data._internal.cluster_autoscaler.default_autoscaling_coordinator import (
+    get_or_create_autoscaling_coordinator,
+)
 from ray.train import WorkerGroupError
 from ray.train.v2._internal.exceptions import RayTrainError, UserExceptionWithTraceback
 
 from mvkt_ray.config import WorkersConfig
 from mvkt_ray.errors import MvktError, WorkerLostError
+from mvkt_ray.on_ray.environment import WORKERS, environment
 from mvkt_ray.on_ray.mailbox import ask, open_mailbox, serve
+from mvkt_ray.on_ray.reservations import of_worker
 from mvkt_ray.on_ray.unwrap import lost, unwrapped, with_note
 from mvkt_ray.on_ray.worker import (
     NODES,
@@ -35,6 +40,10 @@ from mvkt_ray.on_ray.worker import (
 from mvkt_ray.records import Decision, EpochMetrics, TrialResult
 from mvkt_ray.training.student import TrialInputs, failed_result
 from mvkt_ray.training.teacher import TeacherJob
+
+RESIZE_INTERVAL_S = 60.0
+"""How often elastic workers may become more. All are started again for it, which takes some 15 s
+and costs the epoch in flight."""
 
 
 def tune_many_worker_trial(
@@ -120,48 +129,101 @@ def run_ranks(
 
     Questions are answered in the calling thread.
 
+    Elastic workers become fewer when a process or its node is lost, and more when nodes come: all
+    ranks are then started again, and go on from what they have written. Where nodes come Train
+    does so itself. A loss without any answer more than at the one before is raised.
+
     Args:
         rank_loop: of a module; called with `arguments` and the `mailbox` to ask through.
         arguments: the same for all ranks.
         workers: how many ranks, and what each reserves.
         storage: folder for Ray Train's own files, which all nodes see.
-        reply: answers a question.
+        reply: answers a question; elastic ranks ask again what they asked before.
 
     Raises:
         MvktError: What a rank raised; WorkerLostError when the process of one is gone.
     """
     mailbox = open_mailbox()
+    arguments = {**arguments, "mailbox": mailbox}
+    furthest = -1
+    while True:
+        n_answers, error = _run_once(rank_loop, arguments, workers, storage, mailbox, reply)
+        if error is None:
+            return
+        why = _why(error)
+        may_go_on = workers.is_elastic and isinstance(why, WorkerLostError)
+        if not may_go_on or n_answers <= furthest:
+            raise why from error
+        furthest = n_answers
+        _look_at_the_nodes_again()
+
+
+def _run_once(
+    rank_loop: Callable[[dict[str, Any]], None],
+    arguments: dict[str, Any],
+    workers: WorkersConfig,
+    storage: str,
+    mailbox: Any,
+    reply: Callable[[Any], Any],
+) -> tuple[int, BaseException | None]:
+    """Return how many questions were answered, and what ended the ranks."""
+    errors: list[BaseException] = []
+    n_answers = 0
+
+    def fit() -> None:
+        try:
+            _trainer(rank_loop, arguments, workers, storage).fit()
+        except BaseException as error:
+            errors.append(error)
+
+    def count_and_reply(question: Any) -> Any:
+        nonlocal n_answers
+        n_answers += 1
+        return reply(question)
+
+    # Train hands these on to what it starts; a cluster's nodes may not have them.
+    with environment(WORKERS):
+        thread = threading.Thread(target=fit, name="torch-trainer", daemon=True)
+        thread.start()
+        serve(mailbox, count_and_reply, is_over=lambda: not thread.is_alive())
+    return n_answers, errors[0] if errors else None
+
+
+def _trainer(
+    rank_loop: Callable[[dict[str, Any]], None],
+    arguments: dict[str, Any],
+    workers: WorkersConfig,
+    storage: str,
+) -> ray.train.torch.TorchTrainer:
     on_gpus = workers.gpus_per_worker > 0
-    trainer = ray.train.torch.TorchTrainer(
+    least, most = workers.min_workers, workers.max_workers
+    return ray.train.torch.TorchTrainer(
         rank_loop,
-        train_loop_config={**arguments, "mailbox": mailbox},
+        train_loop_config=arguments,
         torch_config=ray.train.torch.TorchConfig(backend="nccl" if on_gpus else "gloo"),
         scaling_config=ray.train.ScalingConfig(
-            num_workers=workers.max_workers,
+            num_workers=(least, most) if workers.is_elastic else most,
+            elastic_resize_monitor_interval_s=RESIZE_INTERVAL_S,
             use_gpu=on_gpus,
-            resources_per_worker={"CPU": workers.cpus_per_worker}
-            | ({"GPU": workers.gpus_per_worker} if on_gpus else {}),
+            resources_per_worker=of_worker(workers),
+            placement_strategy=workers.placement.upper(),
         ),
         run_config=ray.train.RunConfig(
             storage_path=storage,
-            # Whether to start again is decided by the study, from the class of the error.
+            # Whether to start again is decided here and by the study, from the class of the error.
             failure_config=ray.train.FailureConfig(max_failures=0),
             logging_config=ray.train.LoggingConfig(log_level="ERROR"),
         ),
     )
-    errors: list[BaseException] = []
 
-    def fit() -> None:
-        try:
-            trainer.fit()
-        except BaseException as error:
-            errors.append(error)
 
-    thread = threading.Thread(target=fit, name="torch-trainer", daemon=True)
-    thread.start()
-    serve(mailbox, reply, is_over=lambda: not thread.is_alive())
-    if errors:
-        raise _why(errors[0]) from errors[0]
+def _look_at_the_nodes_again() -> None:
+    """Have Train forget nodes that are gone.
+
+    It looks at the nodes every 20 s, and waits a minute for places on one that went in between.
+    """
+    coordinator: Any = get_or_create_autoscaling_coordinator()
+    ray.get(coordinator.get_reserved_resources.remote("mvkt-ray", recompute=True))
 
 
 def _why(error: BaseException) -> BaseException:

@@ -26,27 +26,31 @@ from ray import cloudpickle, tune
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
-from mvkt_ray.config import WorkersConfig
+from mvkt_ray.config import ResourcesConfig
 from mvkt_ray.errors import ClusterError
 from mvkt_ray.location import Location
 from mvkt_ray.on_ray.environment import environment
 from mvkt_ray.on_ray.many_workers import tune_many_worker_trial
 from mvkt_ray.on_ray.memory_kills import memory_kills_are_deaths
 from mvkt_ray.on_ray.node_kinds import NodeKinds
+from mvkt_ray.on_ray.plan import Concurrency
+from mvkt_ray.on_ray.reservations import of_driver, of_worker
 from mvkt_ray.on_ray.unwrap import unwrapped
 from mvkt_ray.on_ray.worker import (
     NODES,
     RunTrial,
     result_from_json,
     tell,
+    trial_from_json,
     tune_one_worker_trial,
 )
 from mvkt_ray.records import NOTHING_USED, Decision, EpochMetrics, Trial, TrialResult, Usage
 from mvkt_ray.search.metering import Meter
 from mvkt_ray.training.student import TrialInputs, failed_result
 
-# Every node has memory, so one byte of it is a bundle that is not empty and takes nothing.
-NO_RESOURCES = {"CPU": 0.0, "memory": 1.0}
+MOST_PENDING_TRIALS = 100_000
+"""Trials that may wait for their process at once: as many as are dealt. At Tune's default they
+start one after the other, and an autoscaler sees that one only."""
 
 _OBITUARISTS = ("ray.tune.tune", "ray.tune.analysis.experiment_analysis")
 
@@ -73,8 +77,8 @@ class TrialsRun:
 
     study: Conversation
     inputs: TrialInputs
-    workers: WorkersConfig
-    n_concurrent: int
+    resources: ResourcesConfig
+    concurrency: Concurrency
     storage: Location
     """Folder for Ray's own files, which all nodes see."""
     run_trial: RunTrial
@@ -98,7 +102,10 @@ def run_trials(run: TrialsRun) -> None:
                 num_samples=-1,
                 search_alg=_LedgerSearcher(dealer),
                 scheduler=scheduler,
-                reuse_actors=run.workers.max_workers == 1,
+                reuse_actors=any(
+                    kind.max_workers == 1
+                    for kind in (run.resources.trial, *run.resources.students.values())
+                ),
                 trial_dirname_creator=_folder_name,
             ),
             run_config=tune.RunConfig(
@@ -109,8 +116,7 @@ def run_trials(run: TrialsRun) -> None:
                 callbacks=[_Watch(dealer)],
             ),
         )
-        # Trials start one after the other unless as many may wait for their process.
-        with environment({"TUNE_MAX_PENDING_TRIALS_PG": str(run.n_concurrent)}):
+        with environment({"TUNE_MAX_PENDING_TRIALS_PG": str(MOST_PENDING_TRIALS)}):
             try:
                 tuner.fit()
             except Exception as error:
@@ -136,7 +142,9 @@ class _Dealer:
 
     def deal(self, trial_id: str) -> Trial | str | None:
         """Return a trial, None when there is none now, or `FINISHED`."""
-        if len(self._running) >= self._run.n_concurrent:
+        resources = self._run.resources
+        running = [resources.of_trial(each.hyperparameters) for each in self._running.values()]
+        if not self._run.concurrency.has_room(running):
             return None
         trial = None
         if self._may_have_more:
@@ -152,7 +160,8 @@ class _Dealer:
 
     def start(self, trial_id: str) -> None:
         """Note that a trial has its process: from now on it holds what it reserved."""
-        self._meters[trial_id] = Meter(self._run.workers, self._kinds.of)
+        asked = self._run.resources.of_trial(self._running[trial_id].hyperparameters)
+        self._meters[trial_id] = Meter(asked, self._kinds.of)
 
     def hear(self, trial_id: str, result: dict[str, Any]) -> Decision | None:
         """Pass on what a trial reported; None when it was the last."""
@@ -286,17 +295,43 @@ class _Watch(tune.Callback):
 
 
 def _trainable(run: TrialsRun, folder: Path) -> Any:
-    shared = {"inputs": run.inputs, "run_trial": run.run_trial}
-    if run.workers.max_workers == 1:
-        alone = tune.with_parameters(tune_one_worker_trial, **shared)
-        resources = {"CPU": run.workers.cpus_per_worker}
-        if run.workers.gpus_per_worker:
-            resources["GPU"] = run.workers.gpus_per_worker
-        return tune.with_resources(alone, tune.PlacementGroupFactory([resources]))
-    together = tune.with_parameters(
-        tune_many_worker_trial, **shared, workers=run.workers, storage=str(folder / "train")
+    """Return a trainable that does as its trial's network needs: in one process, or on ranks."""
+    trainable = tune.with_parameters(
+        _tune_trial,
+        inputs=run.inputs,
+        run_trial=run.run_trial,
+        resources=run.resources,
+        storage=str(folder / "train"),
     )
-    return tune.with_resources(together, tune.PlacementGroupFactory([NO_RESOURCES]))
+    return tune.with_resources(
+        trainable, functools.partial(_reserved, resources=run.resources, driver=of_driver())
+    )
+
+
+def _tune_trial(
+    config: dict[str, Any],
+    *,
+    inputs: TrialInputs,
+    run_trial: RunTrial,
+    resources: ResourcesConfig,
+    storage: str,
+) -> None:
+    workers = resources.of_trial(trial_from_json(config["trial"]).hyperparameters)
+    if workers.max_workers == 1:
+        tune_one_worker_trial(config, inputs=inputs, run_trial=run_trial)
+        return
+    tune_many_worker_trial(
+        config, inputs=inputs, run_trial=run_trial, workers=workers, storage=storage
+    )
+
+
+def _reserved(
+    config: dict[str, Any], *, resources: ResourcesConfig, driver: dict[str, Any]
+) -> tune.PlacementGroupFactory:
+    workers = resources.of_trial(trial_from_json(config["trial"]).hyperparameters)
+    if workers.max_workers == 1:
+        return tune.PlacementGroupFactory([of_worker(workers)])
+    return tune.PlacementGroupFactory(**driver)
 
 
 def _folder_name(trial: Any) -> str:

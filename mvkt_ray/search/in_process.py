@@ -62,7 +62,7 @@ class InProcess:
         """
         n_gpus = torch.cuda.device_count()
         self._resources = resources
-        for name, asked in (("trial", resources.trial), ("teacher", resources.teacher)):
+        for name, asked in resources.models().items():
             if asked.min_workers > 1:
                 raise ConfigError(
                     f"resources.{name}.workers is {asked.workers}, but one process is one worker. "

@@ -181,6 +181,7 @@ def trial_inputs(config: StudyConfig, folder: StudyFolder, prepared: Prepared) -
         study_seed=config.seed,
         trials=str(folder.trials),
         precision=config.resources.precision,
+        resources=config.resources,
     )
 
 

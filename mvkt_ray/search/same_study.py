@@ -13,6 +13,8 @@ _MAY_CHANGE = (
     "search.max_retries",
     "resources.trial",
     "resources.teacher",
+    "resources.students",
+    "resources.ingest",
     "resources.max_concurrent_trials",
     "resources.cost",
     # Finals are planned when they begin, and hold themselves to that.

@@ -100,6 +100,7 @@ def teacher_job(config: StudyConfig, prepared: Prepared) -> TeacherJob:
         view=prepared.view,
         config=config.teacher,
         precision=config.resources.precision,
+        gradient_accumulation=config.resources.teacher.gradient_accumulation,
     )
 
 

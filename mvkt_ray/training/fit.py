@@ -6,7 +6,7 @@ Reads: batches and evaluation windows. Writes: one checkpoint, replaced after ev
 import math
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -20,6 +20,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from mvkt_ray.location import Location
 from mvkt_ray.models import sync_batch_norm
+from mvkt_ray.models.collectives import rows_per_rank
 from mvkt_ray.records import Decision, EpochMetrics, TrialState
 from mvkt_ray.training.checkpoint import Checkpoint, EpochRecord, read_checkpoint
 from mvkt_ray.training.learner import Learner
@@ -44,6 +45,35 @@ class Lesson:
     teacher_logits_BC: Tensor | None = None
     teacher_embedding_BD: Tensor | None = None
 
+    def split(self, n_parts: int) -> list["Lesson"]:
+        """Return the lesson in parts, in order, which differ by one example at most."""
+        tensors = [
+            [None] * n_parts if tensor is None else tensor.tensor_split(n_parts)
+            for tensor in (
+                self.signal_BLS,
+                self.labels_BC,
+                self.example_B,
+                self.teacher_logits_BC,
+                self.teacher_embedding_BD,
+            )
+        ]
+        return [
+            Lesson(
+                signal_BLS=signal_BLS,
+                labels_BC=labels_BC,
+                example_B=example_B,
+                teacher_logits_BC=teacher_logits_BC,
+                teacher_embedding_BD=teacher_embedding_BD,
+            )
+            for (
+                signal_BLS,
+                labels_BC,
+                example_B,
+                teacher_logits_BC,
+                teacher_embedding_BD,
+            ) in zip(*tensors, strict=True)
+        ]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Course:
@@ -64,6 +94,9 @@ class Course:
     seed: int
     recipe: str
     """Hash of all that the numbers depend on; a checkpoint of another recipe is refused."""
+    gradient_accumulation: int = 1
+    """Parts that each of this rank's batches is computed in; not in the recipe, as a training may
+    go on where there is less memory. See `_gradients` for what depends on it."""
     validate_every_epoch: bool = True
     """False: after the last epoch only, where nobody decides by the others. Validation draws no
     random numbers and moves no weights, so the last epoch's numbers are the same."""
@@ -235,20 +268,41 @@ def _train_epoch(
     sums = torch.zeros(len(TERMS), dtype=torch.float64, device=device)
     for lesson in course.lessons(epoch):
         optimizer.zero_grad(set_to_none=True)
-        terms = module(
-            lesson.signal_BLS,
-            lesson.labels_BC,
-            lesson.example_B,
-            lesson.teacher_logits_BC,
-            lesson.teacher_embedding_BD,
-        )
-        terms.total.backward()
+        # Read once per epoch: reading a number per step would wait for the GPU each time.
+        sums += _gradients(module, lesson, course.gradient_accumulation)
         optimizer.step()
         schedule.step()
-        # Read once per epoch: reading a number per step would wait for the GPU each time.
-        sums += torch.stack([getattr(terms, name).detach() for name in TERMS])
     means = ranks.sum(sums) / (course.steps_per_epoch * ranks.world_size)
     return dict(zip(TERMS, means.tolist(), strict=True))
+
+
+def _gradients(module: nn.Module, lesson: Lesson, n_parts: int) -> Tensor:
+    """Add up the gradients of a lesson's parts; return its terms, float32 in the order of `TERMS`.
+
+    Both are those of the whole lesson within rounding, whatever the number of parts, except:
+    batch normalisation normalises each part by the part's own statistics (over all ranks), and
+    takes its running ones from each; and the banks of CLT draw negatives for each part, and know
+    what the parts before it have left in them.
+    """
+    rows = rows_per_rank(len(lesson.labels_BC), lesson.labels_BC.device)
+    parts = lesson.split(min(n_parts, *rows))
+    whole = sum(rows)
+    unshared = module.no_sync if isinstance(module, DistributedDataParallel) else nullcontext
+    sums = torch.zeros(len(TERMS), device=lesson.labels_BC.device)
+    for place, part in enumerate(parts, start=1):
+        share = sum(rows_per_rank(len(part.labels_BC), part.labels_BC.device)) / whole
+        # Ranks share their gradients once, with those of the last part.
+        with nullcontext() if place == len(parts) else unshared():
+            terms = module(
+                part.signal_BLS,
+                part.labels_BC,
+                part.example_B,
+                part.teacher_logits_BC,
+                part.teacher_embedding_BD,
+            )
+            (terms.total * share).backward()
+        sums += share * torch.stack([getattr(terms, name).detach() for name in TERMS])
+    return sums
 
 
 def _resume(

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 
 import torch
 
-from mvkt_ray.data.loader import TrainLoader
 from mvkt_ray.data.splits import Split
 from mvkt_ray.errors import ConfigError, DataError
 from mvkt_ray.training.ranks import Ranks
@@ -21,24 +20,17 @@ def current_device() -> torch.device:
     return torch.device("cpu")
 
 
-def batch_size_per_rank(batch_size: int, ranks: Ranks) -> int:
-    """Return this rank's part of the batch size, which is over all ranks.
+def check_batch_size(batch_size: int, ranks: Ranks) -> None:
+    """Raise unless every rank gets an example of each batch; the batch size is over all ranks.
 
     Raises:
-        ConfigError: It cannot be shared evenly.
+        ConfigError: There are more ranks than examples in a batch.
     """
-    if batch_size % ranks.world_size:
+    if batch_size < ranks.world_size:
         raise ConfigError(
-            f"batch_size is {batch_size}, which {ranks.world_size} workers cannot share evenly. "
-            f"Give a multiple of {ranks.world_size}, or another number of workers."
+            f"batch_size is {batch_size}, of which {ranks.world_size} workers cannot have one "
+            f"example each. Give {ranks.world_size} or more, or fewer workers."
         )
-    return batch_size // ranks.world_size
-
-
-def examples_per_epoch(loader: TrainLoader, train: Split, batch_size: int, ranks: Ranks) -> int:
-    """Return how many examples all ranks see in an epoch; a small split is one short batch."""
-    largest = len(train) - len(train) % ranks.world_size
-    return loader.steps_per_epoch * min(batch_size, largest)
 
 
 @contextmanager

@@ -5,13 +5,13 @@ Reads: shards, and the teacher or its knowledge. Writes: the trial's own folder,
 
 import platform
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import torch
 
 from mvkt_ray.artifacts import fingerprint_of, read_manifest
-from mvkt_ray.config import FoldsConfig, Hyperparameters, StudentConfig
+from mvkt_ray.config import FoldsConfig, Hyperparameters, ResourcesConfig, StudentConfig
 from mvkt_ray.data.loader import EvalLoader, TrainLoader
 from mvkt_ray.data.shards import Shards, open_shards
 from mvkt_ray.data.splits import TrainingSplits, open_training_splits
@@ -28,10 +28,9 @@ from mvkt_ray.training.learner import Learner
 from mvkt_ray.training.optimizers import Steering, runs_in_bf16
 from mvkt_ray.training.process import (
     EVALUATION_BATCH_SIZE,
-    batch_size_per_rank,
+    check_batch_size,
     check_validation,
     current_device,
-    examples_per_epoch,
     seeded,
 )
 from mvkt_ray.training.ranks import Ranks
@@ -63,6 +62,8 @@ class TrialInputs:
     trials: str
     """The folder that holds the trials' own."""
     precision: str
+    resources: ResourcesConfig = field(default_factory=ResourcesConfig)
+    """Of which a trial reads the number of parts that its batches are computed in."""
     refit: bool = False
     """Train on the training and validation splits together; `knowledge` is then of both, and what
     a student scores on the validation split is on recordings that it has seen."""
@@ -96,6 +97,10 @@ class _Setting:
         return runs_in_bf16(self.inputs.precision, self.device)
 
     @property
+    def gradient_accumulation(self) -> int:
+        return self.inputs.resources.of_trial(self.trial.hyperparameters).gradient_accumulation
+
+    @property
     def recipe(self) -> str:
         return fingerprint_of([asdict(self.trial), self.facts])
 
@@ -105,7 +110,7 @@ class _Setting:
             self.shards,
             self.splits.train,
             view,
-            batch_size=batch_size_per_rank(self.hyperparameters.batch_size, self.ranks),
+            batch_size=self.hyperparameters.batch_size,
             seed=derive_seed(self.seed, 1),
             rank=self.ranks.rank,
             world_size=self.ranks.world_size,
@@ -135,7 +140,7 @@ def run_trial(trial: Trial, inputs: TrialInputs, report: Report) -> TrialResult:
         told to stop: the same call goes on from its checkpoint.
 
     Raises:
-        ConfigError: A hyper-parameter, or the batch size for so many ranks, is wrong.
+        ConfigError: A hyper-parameter is wrong, or there are more ranks than a batch has examples.
         DataError: The shards lack the lead, or an artifact is missing, damaged, or made from other
             inputs.
     """
@@ -151,9 +156,7 @@ def run_trial(trial: Trial, inputs: TrialInputs, report: Report) -> TrialResult:
     course = Course(
         lessons=lessons,
         steps_per_epoch=loader.steps_per_epoch,
-        examples_per_epoch=examples_per_epoch(
-            loader, setting.splits.train, setting.hyperparameters.batch_size, ranks
-        ),
+        examples_per_epoch=loader.steps_per_epoch * loader.examples_per_step,
         windows=EvalLoader(
             setting.shards,
             setting.splits.val,
@@ -169,6 +172,7 @@ def run_trial(trial: Trial, inputs: TrialInputs, report: Report) -> TrialResult:
         steering=Steering.of(setting.hyperparameters),
         seed=derive_seed(setting.seed, 2),
         recipe=setting.recipe,
+        gradient_accumulation=setting.gradient_accumulation,
         validate_every_epoch=trial.arm is not Arm.FINAL,
     )
     outcome = fit(learner, course, folder.checkpoint, report, device=setting.device, ranks=ranks)
@@ -223,6 +227,8 @@ def _open(trial: Trial, inputs: TrialInputs) -> _Setting:
         "study_seed": inputs.study_seed,
         "refit": inputs.refit,
     }
+    ranks = Ranks.here()
+    check_batch_size(hyperparameters.batch_size, ranks)
     return _Setting(
         trial=trial,
         inputs=inputs,
@@ -231,7 +237,7 @@ def _open(trial: Trial, inputs: TrialInputs) -> _Setting:
         splits=splits,
         view=inputs.view.with_leads(trial.condition.leads),
         device=current_device(),
-        ranks=Ranks.here(),
+        ranks=ranks,
         facts=facts,
     )
 

@@ -39,10 +39,9 @@ from mvkt_ray.training.learner import Learner
 from mvkt_ray.training.optimizers import Steering, runs_in_bf16
 from mvkt_ray.training.process import (
     EVALUATION_BATCH_SIZE,
-    batch_size_per_rank,
+    check_batch_size,
     check_validation,
     current_device,
-    examples_per_epoch,
     seeded,
 )
 from mvkt_ray.training.ranks import Ranks
@@ -66,6 +65,7 @@ class TeacherJob:
     """With the teacher's leads."""
     config: TeacherConfig
     precision: str
+    gradient_accumulation: int = 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,7 +119,7 @@ def train_teacher(
         ranks: by default, the process group that this process is in.
 
     Raises:
-        ConfigError: The batch size is not a multiple of the number of ranks.
+        ConfigError: The batch size is smaller than the number of ranks.
         DataError: The shards lack a lead or a split, or cannot be scored.
         ArtifactError: Something else is at `out`.
         TrialDivergedError: The loss or the predictions are not finite.
@@ -135,6 +135,7 @@ def train_teacher(
     if finished is not None:
         return finished
 
+    check_batch_size(job.config.batch_size, ranks)
     device = current_device()
     splits = open_training_splits(shards, job.task, job.folds, job.min_likelihood)
     check_validation(splits.val)
@@ -143,7 +144,7 @@ def train_teacher(
         shards,
         splits.train,
         job.view,
-        batch_size=batch_size_per_rank(job.config.batch_size, ranks),
+        batch_size=job.config.batch_size,
         seed=derive_seed(job.config.seed, 1),
         rank=ranks.rank,
         world_size=ranks.world_size,
@@ -165,7 +166,7 @@ def train_teacher(
     course = Course(
         lessons=lessons,
         steps_per_epoch=loader.steps_per_epoch,
-        examples_per_epoch=examples_per_epoch(loader, splits.train, job.config.batch_size, ranks),
+        examples_per_epoch=loader.steps_per_epoch * loader.examples_per_step,
         windows=EvalLoader(
             shards,
             splits.val,
@@ -181,6 +182,7 @@ def train_teacher(
         steering=Steering.of(job.config),
         seed=derive_seed(job.config.seed, 2),
         recipe=recipe,
+        gradient_accumulation=job.gradient_accumulation,
     )
     checkpoint_at = partial_location(location) / CHECKPOINT_FILE
     outcome = fit(learner, course, checkpoint_at, go_on, device=device, ranks=ranks)

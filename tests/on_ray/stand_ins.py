@@ -202,6 +202,13 @@ def double(value: int) -> int:
     return 2 * value
 
 
+def node_of(item: int) -> str:
+    """Return the node that an item of a map is on."""
+    import ray
+
+    return ray.get_runtime_context().get_node_id()
+
+
 def halve_or_defect(value: int) -> int:
     return {1: 0}[value]
 

@@ -10,16 +10,11 @@ from ray.exceptions import ActorUnavailableError, OutOfMemoryError, RayActorErro
 
 from mvkt_ray.config import ResourcesConfig, WorkersConfig
 from mvkt_ray.errors import ClusterError, DataError, WorkerLostError
-from mvkt_ray.on_ray.cluster import (
-    MOST_CLOCK_SKEW_S,
-    ClusterResources,
-    NodeResources,
-    _skew,
-    check_plan,
-    connected,
-)
+from mvkt_ray.on_ray.capacity import ClusterResources, NodeResources
+from mvkt_ray.on_ray.cluster import MOST_CLOCK_SKEW_S, _skew, connected
 from mvkt_ray.on_ray.environment import environment, own_directory, own_token
 from mvkt_ray.on_ray.memory_kills import as_death, memory_kills_are_deaths
+from mvkt_ray.on_ray.plan import check_plan
 from mvkt_ray.on_ray.unwrap import unwrapped
 
 

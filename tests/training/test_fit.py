@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mvkt_ray.config import Hyperparameters
 from mvkt_ray.data.loader import Batch
@@ -16,7 +18,7 @@ from mvkt_ray.location import Location
 from mvkt_ray.models import build_network
 from mvkt_ray.records import Decision, EpochMetrics, TrialState
 from mvkt_ray.training.checkpoint import Checkpoint
-from mvkt_ray.training.fit import Course, Lesson, Outcome, fit
+from mvkt_ray.training.fit import Course, Lesson, Outcome, _gradients, fit
 from mvkt_ray.training.learner import Learner
 from mvkt_ray.training.optimizers import Steering
 from mvkt_ray.training.process import seeded
@@ -165,6 +167,67 @@ def test_the_same_training_again_gives_the_same_bits_whatever_ran_before(
     torch.manual_seed(123)
     torch.rand(5)
     assert_same(uninterrupted, train(tmp_path))
+
+
+@settings(max_examples=20, deadline=None)
+@given(n_examples=st.integers(1, 12), n_parts=st.integers(2, 15))
+def test_parts_of_a_batch_have_the_gradient_of_the_whole(n_examples: int, n_parts: int) -> None:
+    lesson = replace(next(lessons(1)), **first_of_each(n_examples))
+    found = []
+    for parts in (1, n_parts):
+        learner = learner_without_coupling()
+        terms = _gradients(learner, lesson, parts)
+        assert terms.tolist()[1] > 0
+        found.append([terms, *(weight.grad for weight in learner.parameters())])
+    for whole, in_parts in zip(*found, strict=True):
+        assert whole is not None
+        torch.testing.assert_close(in_parts, whole, rtol=1e-4, atol=1e-6)
+
+
+def first_of_each(n_examples: int) -> dict[str, torch.Tensor]:
+    example = torch.arange(n_examples)
+    return {
+        "signal_BLS": SIGNALS[example],
+        "labels_BC": LABELS[example],
+        "example_B": example,
+        "teacher_logits_BC": TEACHER_LOGITS[example],
+        "teacher_embedding_BD": TEACHER_EMBEDDINGS[example],
+    }
+
+
+def learner_without_coupling() -> Learner:
+    """Return one whose examples know nothing of each other: no batch normalisation, no banks."""
+    with seeded(1):
+        network = build_network("sepconv1d_tiny", 1, C, dropout=0.0)
+    for module in list(network.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, torch.nn.BatchNorm1d):
+                setattr(module, name, torch.nn.Identity())
+    objective = Objective(
+        hyperparameters=replace(HYPERPARAMETERS, clt_weight=0.0),
+        train_labels_NC=LABELS,
+        student_dim=network.embedding_dim,
+        teacher_dim=D,
+        seed=2,
+    )
+    return Learner(network, objective, bf16=False)
+
+
+def test_a_training_goes_on_with_other_parts_where_there_is_less_memory(tmp_path: Path) -> None:
+    train(tmp_path, course=replace(COURSE, epochs=EPOCHS), report=prune_after(2))
+    reported: list[int] = []
+
+    def listen(metrics: EpochMetrics) -> Decision:
+        reported.append(metrics.epoch)
+        return Decision.CONTINUE
+
+    outcome, _ = train(tmp_path, course=replace(COURSE, gradient_accumulation=4), report=listen)
+    assert outcome.state is TrialState.COMPLETE
+    assert reported == [1, 2, 3, 4]
+
+
+def prune_after(epoch: int) -> Callable[[EpochMetrics], Decision]:
+    return lambda metrics: Decision.PRUNE if metrics.epoch == epoch else Decision.CONTINUE
 
 
 def test_training_leaves_the_global_random_state_alone(tmp_path: Path) -> None:

@@ -16,9 +16,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 from torch import distributed as dist
+from torch.nn.parallel import DistributedDataParallel
 
+from mvkt_ray.distill.objective import ObjectiveTerms
 from mvkt_ray.errors import ConfigError
+from mvkt_ray.models.collectives import rows_per_rank, share_of_mean
 from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialState
+from mvkt_ray.training.fit import Lesson, _gradients
 from mvkt_ray.training.ranks import Ranks
 from mvkt_ray.training.student import TrialInputs, run_trial
 from mvkt_ray.training.teacher import train_teacher
@@ -34,11 +38,12 @@ TRIALS: dict[str, dict[str, Any]] = {
     "clt only": {"label_weight": 0.0, "kd_weight": 0.0, "clt_weight": 1.0},
     "one_cycle": {"schedule": "one_cycle", "learning_rate": 1e-2},
     "resnet": {"student": "xresnet1d18"},
+    "uneven": {"batch_size": 15, "clt_weight": 0.1},
 }
 
 Found = dict[str, Any]
 Plan = Mapping[str, Any]
-"""`job`, `inputs`, `trials` by name, and the trials `pruned` and `uneven`: a pickle of our own."""
+"""`job`, `inputs`, `trials` by name, and the trials `pruned` and `tiny`: a pickle of our own."""
 
 
 def train(trial: Trial, inputs: TrialInputs) -> Found:
@@ -85,16 +90,45 @@ def talk() -> Found:
     }
 
 
+def gradient(n_parts: int) -> torch.Tensor:
+    """Return that of seven examples over all ranks, this rank's computed in parts."""
+    ranks = Ranks.here()
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(20, 5), torch.nn.Tanh())
+    learner = Mean(network)
+    module = DistributedDataParallel(learner) if ranks.are_many else learner
+    signal_BLS, labels_BC = torch.randn(7, 1, 20), torch.zeros(7, 2)
+    own = slice(7 * ranks.rank // ranks.world_size, 7 * (ranks.rank + 1) // ranks.world_size)
+    lesson = Lesson(
+        signal_BLS=signal_BLS[own], labels_BC=labels_BC[own], example_B=torch.arange(7)[own]
+    )
+    _gradients(module, lesson, n_parts)
+    return torch.cat([weight.grad.flatten() for weight in learner.parameters()])  # pyright: ignore[reportOptionalMemberAccess]
+
+
+class Mean(torch.nn.Module):
+    """As much of a learner as a gradient takes: the mean of a network's output over all ranks."""
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, signal_BLS: torch.Tensor, *_: Any) -> ObjectiveTerms:
+        share = share_of_mean(rows_per_rank(len(signal_BLS), signal_BLS.device))
+        total = self.network(signal_BLS).square().mean() * share
+        return ObjectiveTerms(total=total, label=total, kd=total, clt=total)
+
+
 def be_rank(rank: int, folder: Path) -> None:
     torch.set_num_threads(1)
     meeting = f"file://{folder / 'meeting'}"
     dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=2)
     plan: Plan = pickle.loads((folder / "plan").read_bytes())
-    found = do_all(plan, folder) | talk()
+    found = do_all(plan, folder) | talk() | {"gradient": gradient(n_parts=3)}
     try:
-        train(plan["uneven"], replace(plan["inputs"], trials=str(folder / "trials")))
+        train(plan["tiny"], replace(plan["inputs"], trials=str(folder / "trials")))
     except ConfigError as error:
-        found["uneven"] = str(error)
+        found["tiny"] = str(error)
     (folder / f"found{rank}").write_bytes(pickle.dumps(found))
     dist.destroy_process_group()
 
@@ -110,7 +144,7 @@ def plan(tiny_study: "TinyStudy") -> Plan:
             for number, (name, changes) in enumerate(TRIALS.items())
         },
         "pruned": tiny_study.trial(number=90),
-        "uneven": tiny_study.trial(number=91, batch_size=15),
+        "tiny": tiny_study.trial(number=91, batch_size=1),
     }
 
 
@@ -171,11 +205,16 @@ def test_all_ranks_find_a_result_that_is_there(two_ranks: list[Found]) -> None:
     assert two_ranks[0]["ended"]["result"] == two_ranks[1]["ended"]["result"]
 
 
-def test_a_batch_that_cannot_be_shared_evenly_is_refused_on_all_ranks(
+def test_a_batch_with_fewer_examples_than_ranks_is_refused_on_all(two_ranks: list[Found]) -> None:
+    for found in two_ranks:
+        assert "batch_size is 1, of which 2 workers" in found["tiny"]
+
+
+def test_uneven_parts_on_two_ranks_have_the_gradient_of_the_whole_batch(
     two_ranks: list[Found],
 ) -> None:
     for found in two_ranks:
-        assert "batch_size is 15, which 2 workers" in found["uneven"]
+        torch.testing.assert_close(found["gradient"], gradient(n_parts=1))
 
 
 def test_ranks_gather_ragged_rows_in_order_and_broadcast_from_the_first(

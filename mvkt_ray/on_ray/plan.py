@@ -1,0 +1,113 @@
+"""Whether a study fits a cluster, as it is or as it may become, and how many trials run at once."""
+
+import math
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from mvkt_ray.config import IngestResourcesConfig, ResourcesConfig, WorkersConfig
+from mvkt_ray.errors import ClusterError
+from mvkt_ray.on_ray.capacity import ClusterResources
+from mvkt_ray.on_ray.growth import Growth
+
+LOOK_AGAIN_S = 1.0
+"""How old what is known of the nodes may be."""
+
+AHEAD = 8
+"""Trials beyond what fits now that wait where nobody says how far a cluster grows. What waits is
+what an autoscaler starts nodes for; it is as many again as run, and at least so many."""
+
+
+def check_plan(
+    resources: ResourcesConfig, cluster: ClusterResources, growth: Growth | None = None
+) -> None:
+    """Raise unless the teacher, at least one trial, and a task of an ingest fit the cluster.
+
+    Args:
+        resources: what is asked for.
+        cluster: the nodes that there are.
+        growth: those that may come.
+
+    Raises:
+        ClusterError: Names what is asked for and what there is.
+    """
+    growth = growth or Growth()
+    for name, workers in resources.models().items():
+        if cluster.holds(workers) == 0 and growth.holds(workers) == 0:
+            raise ClusterError(_does_not_fit(f"resources.{name}", workers, cluster, growth))
+    _check_ingest(resources.ingest, cluster, growth)
+
+
+def _does_not_fit(
+    name: str, workers: WorkersConfig, cluster: ClusterResources, growth: Growth
+) -> str:
+    n = workers.min_workers
+    kind = f" of type {workers.accelerator_type}" if workers.accelerator_type else ""
+    least = "at least " if workers.is_elastic else ""
+    return (
+        f"{name} asks for {least}{n} workers with {workers.cpus_per_worker:g} CPUs and "
+        f"{workers.gpus_per_worker:g} GPUs{kind} each ({n * workers.cpus_per_worker:g} CPUs and "
+        f"{n * workers.gpus_per_worker:g} GPUs in all), but Ray has {_there_is(cluster, growth)}. "
+        f"Lower {name}.workers, cpus_per_worker or gpus_per_worker"
+        f"{', or change accelerator_type,' if kind else ''} in the study file, or give the "
+        "--address of a cluster that has them."
+    )
+
+
+def _there_is(cluster: ClusterResources, growth: Growth) -> str:
+    return f"{cluster}, and its autoscaler may add {growth}" if growth.groups else str(cluster)
+
+
+def _check_ingest(ingest: IngestResourcesConfig, cluster: ClusterResources, growth: Growth) -> None:
+    task = WorkersConfig(cpus_per_worker=ingest.cpus_per_task)
+    nodes = [*cluster.nodes, *(group.node for group in growth.groups)]
+    everything = ClusterResources(nodes=tuple(nodes))
+    if everything.with_labels(ingest.node_labels).holds(task) > 0:
+        return
+    labels = "".join(f", {key}: {value}" for key, value in ingest.node_labels.items())
+    raise ClusterError(
+        f"resources.ingest asks for nodes with {ingest.cpus_per_task:g} CPUs{labels}, but there is "
+        f"none: Ray has {_there_is(cluster, growth)}. Lower resources.ingest.cpus_per_task, change "
+        "resources.ingest.node_labels, or give the --address of a cluster that has such nodes."
+    )
+
+
+@dataclass(kw_only=True, slots=True)
+class Concurrency:
+    """Whether one more trial may be dealt: asked before each, as nodes come and go.
+
+    With an autoscaler there may be more trials than fit now, up to what fits when all nodes have
+    come: what waits for its place is what the autoscaler starts nodes for.
+    """
+
+    max_concurrent_trials: int | None
+    growth: Growth
+    _nodes: ClusterResources = field(default=ClusterResources(nodes=()), init=False)
+    _looked_at_s: float = field(default=-math.inf, init=False)
+
+    def has_room(self, running: Sequence[WorkersConfig]) -> bool:
+        """Say whether a trial may come to those that were dealt and have not ended.
+
+        Trials of different kinds take their shares of the cluster. The nodes are looked at once a
+        second.
+        """
+        if time.monotonic() - self._looked_at_s > LOOK_AGAIN_S:
+            self._nodes = ClusterResources.now()
+            self._looked_at_s = time.monotonic()
+        most = self.max_concurrent_trials
+        if most is not None and len(running) >= most:
+            return False
+        taken = (Fraction(n, self.limit(kind, self._nodes)) for kind, n in Counter(running).items())
+        return sum(taken) < 1
+
+    def limit(self, kind: WorkersConfig, nodes: ClusterResources) -> int:
+        """Return how many trials of one kind there may be on these nodes and those to come.
+
+        At least one: a trial that was dealt waits for a node when the last one is lost.
+        """
+        now, later = nodes.holds(kind), self.growth.holds(kind)
+        if later is None:
+            later = now + max(now, self.max_concurrent_trials or AHEAD)
+        return max(now, later, 1)
