@@ -18,6 +18,7 @@ from ray.data._internal.cluster_autoscaler.default_autoscaling_coordinator impor
 )
 from ray.train import WorkerGroupError
 from ray.train.v2._internal.exceptions import RayTrainError, UserExceptionWithTraceback
+from torch.distributed import DistError
 
 from mvkt_ray.config import WorkersConfig
 from mvkt_ray.errors import MvktError, WorkerLostError
@@ -233,12 +234,23 @@ def _why(error: BaseException) -> BaseException:
     found = [_why_of_rank(failure) for failure in error.worker_failures.values()]
     deaths = [cause for cause in found if isinstance(cause, WorkerLostError)]
     ours = [cause for cause in found if isinstance(cause, MvktError) and cause not in deaths]
-    return [*ours, *deaths, *found, lost(error)][0]
+    defects = [cause for cause in found if not isinstance(cause, MvktError | _LeftAloneError)]
+    # Train may have heard of those who were left alone only, and not yet of who left them.
+    alone = [lost(cause) for cause in found if isinstance(cause, _LeftAloneError)]
+    return [*ours, *deaths, *defects, *alone, lost(error)][0]
+
+
+class _LeftAloneError(Exception):
+    """A rank's collective failed, so another rank has gone, by death or by an error of its own."""
 
 
 def _why_of_rank(error: BaseException) -> BaseException:
     if isinstance(error, UserExceptionWithTraceback):
-        return with_note(error._base_exc, str(error))
+        cause = error._base_exc
+        # NCCL's errors have a class; gloo's are known by its name alone.
+        if isinstance(cause, DistError) or (type(cause) is RuntimeError and "gloo" in str(cause)):
+            return _LeftAloneError(str(cause))
+        return with_note(cause, str(error))
     return lost(error) if isinstance(error, RayTrainError) else unwrapped(error)
 
 
