@@ -403,7 +403,8 @@ class IngestResourcesConfig:
 
     cpus_per_task: float = 1.0
     node_labels: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Ray's labels that a node must have, for example `ray.io/node-group: cpu`."""
+    """Labels that a node must have, for example `pool: cpu`. Not Ray's own, such as
+    `ray.io/node-group`, where an autoscaler starts the first node: it does not know them before."""
 
     def __post_init__(self) -> None:
         _require_above_zero(self, "cpus_per_task")
