@@ -34,8 +34,8 @@ from mvkt_ray.data.ingest_plan import (
     references_file,
     summary_file,
 )
-from mvkt_ray.data.read_ahead import read_ahead
-from mvkt_ray.data.recording import Recording, RecordingRef
+from mvkt_ray.data.reading import read_recordings
+from mvkt_ray.data.recording import RecordingRef
 from mvkt_ray.data.shard_file import (
     PARTS_NAME,
     AnyShardFile,
@@ -60,9 +60,6 @@ from mvkt_ray.location import Location
 from mvkt_ray.node_cache import CacheEntry, Piece, node_cache
 
 logger = logging.getLogger(__name__)
-
-_N_REMOTE_READS = 8
-"""At a time in one job: a recording of 100 Hz is 24 kB, whose transfer is all latency."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -204,7 +201,7 @@ def _build(plan: IngestPlan, job: ShardJob, path: Location) -> ShardSummary:
     rates: Counter[str] = Counter()
     values = json.loads(references_file(plan, job.index).read_bytes())
     refs = [RecordingRef(**value) for value in values]
-    for ref, recording in zip(refs, _read_all(plan.source, refs), strict=True):
+    for ref, recording in zip(refs, read_recordings(plan.source, refs), strict=True):
         try:
             if isinstance(recording, RecordingError):
                 raise recording
@@ -236,20 +233,6 @@ def _build(plan: IngestPlan, job: ShardJob, path: Location) -> ShardSummary:
         source_rates_hz=dict(sorted(rates.items())),
         quarantine=quarantine,
     )
-
-
-def _read_all(source: Source, refs: Sequence[RecordingRef]) -> Iterator[Recording | RecordingError]:
-    """Read recordings in order; from an object store several at a time, for each has to travel."""
-
-    def read(ref: RecordingRef) -> Recording | RecordingError:
-        try:
-            return source.read(ref)
-        except RecordingError as error:
-            return error
-
-    if all(Location.parse(ref.path).is_local for ref in refs[:1]):
-        return map(read, refs)
-    return read_ahead(read, refs, n_threads=_N_REMOTE_READS, n_ahead=2 * _N_REMOTE_READS)
 
 
 def _refuse(row: dict[str, str]) -> None:
