@@ -8,11 +8,22 @@ import optuna
 import pytest
 
 from mvkt_ray.config import FinalsConfig, StudyConfig
-from mvkt_ray.records import Arm, Decision, EpochMetrics, Trial, TrialResult, TrialState
+from mvkt_ray.records import (
+    Arm,
+    Decision,
+    EpochMetrics,
+    Reservation,
+    Trial,
+    TrialResult,
+    TrialState,
+    Usage,
+)
+from mvkt_ray.search.budget import Budget, Limits
 from mvkt_ray.search.finals import Finals
 from mvkt_ray.search.finals_ledger import FinalsLedger, ledger_name
 from mvkt_ray.search.finals_plan import final_trials, plan_finals
 from mvkt_ray.search.ledger import Ledger
+from mvkt_ray.search.prices import Spent
 from mvkt_ray.search.space import SearchSpace
 from mvkt_ray.search.trial_record import TrialRecord
 
@@ -44,7 +55,7 @@ class Rig:
         state = TrialState.COMPLETE
         return TrialRecord(trial=trial, drawn={}, state=state, result=result(trial))
 
-    def open(self) -> Finals:
+    def open(self, budget: Budget | None = None) -> Finals:
         """Begin the finals, or go on with them."""
         found = FinalsLedger.read_all(self.lab.url, "lab")
         if found:
@@ -54,7 +65,7 @@ class Rig:
             ledger = FinalsLedger.create(
                 self.lab.url, "lab", 1, plan=self.plan, facts={"a": 1}, reason=""
             )
-        self.opened.append(Finals(self.config, self.space, ledger))
+        self.opened.append(Finals(self.config, self.space, ledger, budget))
         return self.opened[-1]
 
     def run(self, finals: Finals) -> list[Decision]:
@@ -101,6 +112,26 @@ def test_every_training_of_the_plan_is_dealt_once_in_its_order_and_none_is_prune
     assert finals.is_trained
     assert finals.problems() == []
     assert finals.next_trial() is None
+
+
+def test_finals_that_may_spend_no_more_deal_nothing_and_go_on_with_more(rig: Rig) -> None:
+    def limited(gpu_hours: float) -> Budget:
+        return Budget(limits=Limits(gpu_hours=gpu_hours), before=Spent(gpu_s=1800))
+
+    held = Reservation(node=None, cpus=1, gpus=1, worker_s=1800)
+    finals = rig.open(limited(1.0))
+    first = finals.next_trial()
+    assert first is not None
+    assert finals.stopped_by == ""
+    finals.finish(result(first), Usage(kept=(held,)))
+    assert finals.next_trial() is None
+    assert finals.stopped_by == "1 GPU hours of 1 (--max-gpu-hours) are spent"
+    finals.close()
+    assert rig.open(limited(1.0)).next_trial() is None
+    more = rig.open(limited(9.0))
+    rig.run(more)
+    assert more.is_trained
+    assert more.stopped_by == ""
 
 
 def test_they_have_a_ledger_of_their_own_and_the_searchs_is_not_touched(rig: Rig) -> None:
