@@ -90,6 +90,13 @@ class OwnSlurm:
         words = self.run("scontrol", "show", "--oneliner", "job", number).split()
         return dict(word.split("=", maxsplit=1) for word in words if "=" in word)
 
+    def is_idle(self) -> bool:
+        """Whether it answers, and all nodes have nothing to do or to clean up."""
+        with contextlib.suppress(AssertionError):
+            states = self.run("sinfo", "--noheader", "--Node", "--format=%T").split()
+            return states == ["idle"] * len(NODES)
+        return False
+
     def end_jobs(self) -> None:
         """Cancel all jobs, and wait until their processes are gone."""
         for number in self._jobs():
@@ -117,7 +124,7 @@ def own_slurm() -> Iterator[OwnSlurm]:
 
         def is_ready() -> bool:
             assert all(daemon.poll() is None for daemon in daemons), _outputs(folder)
-            return _are_idle(slurm)
+            return slurm.is_idle()
 
         wait_until(is_ready)
         # Whatever a test has left; processes of a job outlive the daemons.
@@ -184,9 +191,3 @@ def _start(
 
 def _outputs(folder: Path) -> str:
     return "\n".join(path.read_text() for path in folder.glob("*.out"))
-
-
-def _are_idle(slurm: OwnSlurm) -> bool:
-    with contextlib.suppress(AssertionError):
-        return slurm.run("sinfo", "-h", "-N", "-o", "%T").split() == ["idle"] * len(NODES)
-    return False
