@@ -12,6 +12,7 @@ on their disks.
 import argparse
 import contextlib
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -31,6 +32,8 @@ from ray.cluster_utils import Cluster
 
 from mvkt_ray.location import Location
 from mvkt_ray.on_ray.environment import environment, own_directory, own_token
+from mvkt_ray.search.pipeline import open_study
+from mvkt_ray.search.study_folder import StudyFolder
 from tests.object_store import S3Server, serve
 
 POLL_S = 0.5
@@ -48,8 +51,8 @@ class Added:
     node: str
     alive_s: float
     """Ray knows it."""
-    dealt_s: float
-    """A trial reserves its CPU."""
+    started_s: float
+    """The process of a trial is there."""
 
 
 def study_file(folder: Path, *, n_trials: int, is_ptbxl: bool) -> Path:
@@ -109,12 +112,6 @@ def running_nodes(n_nodes: int, root: Path) -> Iterator[Nodes]:
         yield nodes
 
 
-def results(trials: Location) -> dict[str, dict[str, Any]]:
-    """Read the results of the trials that have ended."""
-    found = [name for name in trials.file_names() if name.endswith("/result.json")]
-    return {name: json.loads((trials / name).read_bytes()) for name in found}
-
-
 def n_ended(trials: Location) -> int:
     """Count the trials that have ended."""
     return sum(name.endswith("/result.json") for name in trials.file_names())
@@ -133,8 +130,11 @@ def add_in_the_middle(nodes: Nodes) -> Added:
     asked = time.monotonic()
     node_id = nodes.add().node_id
     alive_s = time.monotonic() - asked
-    while state.available_resources_per_node().get(node_id, {"CPU": 1.0}).get("CPU", 0.0) > 0:
-        time.sleep(0.02)
+    while not any(
+        actor["State"] == "ALIVE" and actor["Address"]["NodeID"] == node_id
+        for actor in state.actors().values()
+    ):
+        time.sleep(0.05)
     return Added(node_id[:8], alive_s, time.monotonic() - asked)
 
 
@@ -197,7 +197,7 @@ def run(
 ) -> dict[str, Any]:
     """Run the search, with a node that goes and one that comes, and gather what it took."""
     trials, address = out / "trials", nodes.cluster.address
-    ray.init(address, log_to_driver=False)
+    ray.init(address, log_to_driver=False, configure_logging=False, logging_level=logging.ERROR)
     command = [
         *(sys.executable, "-m", "mvkt_ray", "search", str(study), "--out", str(out)),
         *("--address", address, "--quiet", *data),
@@ -216,15 +216,16 @@ def run(
     finally:
         search.kill()
         ray.shutdown()
-    ended = results(trials)
-    states = Counter(each["result"]["state"] for each in ended.values())
-    on_node = Counter(each["result"]["node"].rpartition("/")[2] for each in ended.values())
+    records = open_study(StudyFolder(out))[1].trials()
+    states = Counter(record.state.value for record in records)
+    on_node = Counter(r.result.node.rpartition("/")[2] for r in records if r.result is not None)
     return {
         "exit_code": rc,
         "search_s": round(seconds, 1),
         "trials": dict(states),
         "trials_by_node": dict(on_node),
         "lost_node": lost,
+        "lost_attempts": sum(len(record.failures) for record in records),
         "added_node": vars(added),
         "store": {part: asked_of(store, prefix) for part, prefix in PARTS.items()},
         "cache_bytes_by_node": nodes.bytes_kept("cache"),
