@@ -25,6 +25,7 @@ from optuna.study import StudyDirection
 
 from mvkt_ray.config import Scalar
 from mvkt_ray.errors import ArtifactError, ConfigError
+from mvkt_ray.location import Location
 from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState, Usage
 from mvkt_ray.search.ledger_rows import (
     LEAD,
@@ -61,6 +62,11 @@ class Ledger:
     @classmethod
     def create(cls, url: str, name: str, shipment: Shipment | None = None) -> "Ledger":
         """Make an empty one; a shipped one is on the store from its first note or trial on."""
+        path = Path(url.removeprefix(_SQLITE))
+        if url.startswith(_SQLITE) and shipment is None and not path.exists():
+            # Aside: somebody who looks at a database without all its tables would make some, too.
+            with Location.parse(path).writing_aside() as aside:
+                _close_storage(_open_storage(f"{_SQLITE}{aside}", shipped=False))
         storage = _open_storage(url, shipped=shipment is not None)
         return cls(storage, storage.create_new_study([StudyDirection.MAXIMIZE], name), shipment)
 

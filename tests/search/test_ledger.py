@@ -1,4 +1,8 @@
+import contextlib
 import json
+import sqlite3
+import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from wsgiref.util import setup_testing_defaults
 
@@ -7,6 +11,7 @@ import pytest
 
 from mvkt_ray.errors import ArtifactError, ConfigError
 from mvkt_ray.records import TrialState
+from mvkt_ray.search.ledger import Ledger
 
 if TYPE_CHECKING:
     from conftest import Lab
@@ -81,3 +86,28 @@ def test_trials_that_somebody_else_added_are_refused(lab: "Lab") -> None:
 def test_a_missing_database_driver_is_named(lab: "Lab") -> None:
     with pytest.raises(ConfigError, match="needs a database driver"):
         lab.open(lab.config(), url="postgresql+nosuchdriver://host/db")
+
+
+def test_who_looks_while_a_ledger_is_made_sees_nothing_or_all_of_it(tmp_path: Path) -> None:
+    """Half a database would be completed by whoever opens it, and its driver then fail."""
+    seen: list[set[str]] = []
+
+    def look(path: Path, is_made: threading.Event) -> None:
+        while not is_made.is_set():
+            if path.exists():
+                with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as base:
+                    rows = base.execute("SELECT name FROM sqlite_master").fetchall()
+                seen.append({name for (name,) in rows})
+
+    for number in range(5):
+        path, is_made = tmp_path / f"{number}.db", threading.Event()
+        looker = threading.Thread(target=look, args=(path, is_made))
+        looker.start()
+        try:
+            Ledger.create(f"sqlite:///{path}", "lab").close()
+        finally:
+            is_made.set()
+            looker.join()
+    assert all(
+        {"studies", "trials", "version_info", "alembic_version"} <= tables for tables in seen
+    )
