@@ -22,7 +22,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mvkt_ray.config import ParameterConfig, PrunerConfig, SearchConfig, StudentConfig, StudyConfig
+from mvkt_ray.config import ParameterConfig, PrunerConfig, SearchConfig, StudyConfig
+from mvkt_ray.config_training import StudentConfig
 from mvkt_ray.data.recording import LEADS
 from mvkt_ray.location import Location
 from mvkt_ray.on_ray.environment import environment

@@ -4,7 +4,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from mvkt_ray.config import ResourcesConfig, StudyConfig, WorkersConfig
+from mvkt_ray.config import StudyConfig
+from mvkt_ray.config_resources import ResourcesConfig, WorkersConfig
 
 TRIALS_AT_ONCE = 8
 """For which a cluster is made when the study does not say `max_concurrent_trials`: a sampler learns

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import ray
 from ray.exceptions import RayError
 
-from mvkt_ray.config import ResourcesConfig, WorkersConfig
+from mvkt_ray.config_resources import ResourcesConfig, WorkersConfig
 from mvkt_ray.errors import WorkerLostError
 from mvkt_ray.location import Location
 from mvkt_ray.on_ray.address import CLIENT

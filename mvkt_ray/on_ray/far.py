@@ -10,7 +10,7 @@ from typing import Any
 
 import ray
 
-from mvkt_ray.config import ResourcesConfig, WorkersConfig
+from mvkt_ray.config_resources import ResourcesConfig, WorkersConfig
 from mvkt_ray.location import Location
 from mvkt_ray.on_ray.environment import QUIET, WORKERS, environment, quiet_ray
 from mvkt_ray.on_ray.mailbox import ask, on_this_node, open_mailbox, serve

@@ -26,7 +26,7 @@ from ray import cloudpickle, tune
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
-from mvkt_ray.config import ResourcesConfig
+from mvkt_ray.config_resources import ResourcesConfig
 from mvkt_ray.errors import ClusterError
 from mvkt_ray.location import Location
 from mvkt_ray.on_ray.environment import environment

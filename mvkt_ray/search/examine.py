@@ -17,7 +17,7 @@ from functools import partial
 import safetensors.torch
 import torch
 
-from mvkt_ray.config import Hyperparameters
+from mvkt_ray.config_training import Hyperparameters
 from mvkt_ray.data.loader import EvalLoader
 from mvkt_ray.data.shards import Shards, open_shards
 from mvkt_ray.data.splits import Split, open_training_splits

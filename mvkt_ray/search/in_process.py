@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import torch
 
-from mvkt_ray.config import ResourcesConfig, WorkersConfig
+from mvkt_ray.config_resources import ResourcesConfig, WorkersConfig
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.location import Location
 from mvkt_ray.records import (

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from mvkt_ray.config import ResourcesConfig, StudyConfig
+from mvkt_ray.config import StudyConfig
+from mvkt_ray.config_resources import ResourcesConfig
 from mvkt_ray.location import Location
 from mvkt_ray.records import Decision, EpochMetrics, NodeKind, Trial, TrialResult, Usage
 

@@ -11,7 +11,9 @@ from typing import Any
 import torch
 
 from mvkt_ray.artifacts import fingerprint_of, read_manifest
-from mvkt_ray.config import FoldsConfig, Hyperparameters, ResourcesConfig, StudentConfig
+from mvkt_ray.config import FoldsConfig
+from mvkt_ray.config_resources import ResourcesConfig
+from mvkt_ray.config_training import Hyperparameters, StudentConfig
 from mvkt_ray.data.loader import EvalLoader, TrainLoader
 from mvkt_ray.data.shards import Shards, open_shards
 from mvkt_ray.data.splits import TrainingSplits, open_training_splits

@@ -23,7 +23,8 @@ from mvkt_ray.artifacts import (
     read_manifest,
     recipe_of,
 )
-from mvkt_ray.config import FoldsConfig, Hyperparameters, TeacherConfig
+from mvkt_ray.config import FoldsConfig
+from mvkt_ray.config_training import Hyperparameters, TeacherConfig
 from mvkt_ray.data.loader import EvalLoader, TrainLoader
 from mvkt_ray.data.shards import Shards, open_shards
 from mvkt_ray.data.splits import TrainingSplits, open_training_splits

@@ -13,13 +13,12 @@ from mvkt_ray.config import (
     FoldsConfig,
     ParameterConfig,
     PrunerConfig,
-    ResourcesConfig,
     SearchConfig,
-    StudentConfig,
     StudyConfig,
-    TeacherConfig,
     ViewConfig,
 )
+from mvkt_ray.config_resources import ResourcesConfig
+from mvkt_ray.config_training import StudentConfig, TeacherConfig
 from mvkt_ray.data.ingest import ingest
 from mvkt_ray.data.shard_writer import IngestSettings
 from mvkt_ray.data.shards import open_shards

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mvkt_ray.config import ResourcesConfig, StudyConfig, WorkersConfig
+from mvkt_ray.config import StudyConfig
+from mvkt_ray.config_resources import ResourcesConfig, WorkersConfig
 from mvkt_ray.location import Location
 from mvkt_ray.records import EpochMetrics, TrialState
 from mvkt_ray.search.in_process import InProcess

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mvkt_ray.config import CostConfig, NodeTypeConfig, ResourcesConfig, WorkersConfig
+from mvkt_ray.config_resources import CostConfig, NodeTypeConfig, ResourcesConfig, WorkersConfig
 from mvkt_ray.errors import ClusterError, ConfigError
 from mvkt_ray.location import Location
 from mvkt_ray.records import Arm, EpochMetrics, TrialState

@@ -21,10 +21,10 @@ from mvkt_ray.config import (
     ParameterConfig,
     PrunerConfig,
     SearchConfig,
-    StudentConfig,
     StudyConfig,
 )
 from mvkt_ray.config_file import write_study
+from mvkt_ray.config_training import StudentConfig
 from mvkt_ray.data.shards import open_shards
 from mvkt_ray.data.splits import Split, open_training_splits
 from mvkt_ray.data.test_split import open_test_split

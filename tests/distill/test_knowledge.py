@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from mvkt_ray.artifacts import verify_artifact
-from mvkt_ray.config import FoldsConfig, Hyperparameters, ViewConfig
+from mvkt_ray.config import FoldsConfig, ViewConfig
+from mvkt_ray.config_training import Hyperparameters
 from mvkt_ray.data.ingest import ingest
 from mvkt_ray.data.loader import GridLoader, TrainLoader
 from mvkt_ray.data.shard_writer import IngestSettings

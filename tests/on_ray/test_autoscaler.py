@@ -12,7 +12,7 @@ import yaml
 from own_cluster import own_cluster
 from ray.cluster_utils import Cluster
 
-from mvkt_ray.config import ResourcesConfig, WorkersConfig
+from mvkt_ray.config_resources import ResourcesConfig, WorkersConfig
 from mvkt_ray.errors import ClusterError
 from mvkt_ray.on_ray.driver import OnRay
 from tests.ports import free_port

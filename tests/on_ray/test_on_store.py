@@ -9,15 +9,9 @@ import pytest
 from ray.cluster_utils import Cluster
 
 from mvkt_ray.artifacts import verify_artifact
-from mvkt_ray.config import (
-    FoldsConfig,
-    Hyperparameters,
-    ResourcesConfig,
-    StudentConfig,
-    StudyConfig,
-    TeacherConfig,
-    ViewConfig,
-)
+from mvkt_ray.config import FoldsConfig, StudyConfig, ViewConfig
+from mvkt_ray.config_resources import ResourcesConfig
+from mvkt_ray.config_training import Hyperparameters, StudentConfig, TeacherConfig
 from mvkt_ray.data.ingest import ingest
 from mvkt_ray.data.shard_writer import IngestSettings
 from mvkt_ray.data.shards import open_shards

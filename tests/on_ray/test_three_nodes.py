@@ -12,7 +12,7 @@ from own_cluster import kill_node, own_cluster
 from ray.cluster_utils import Cluster
 from stand_ins import EPOCHS, make_inputs, open_study, plan, trained
 
-from mvkt_ray.config import ResourcesConfig, WorkersConfig
+from mvkt_ray.config_resources import ResourcesConfig, WorkersConfig
 from mvkt_ray.errors import ClusterError, DataError
 from mvkt_ray.location import Location
 from mvkt_ray.on_ray.driver import OnRay

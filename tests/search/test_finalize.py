@@ -14,8 +14,9 @@ import safetensors.torch
 import torch
 
 from mvkt_ray.artifacts import read_manifest
-from mvkt_ray.config import Hyperparameters, StudyConfig
+from mvkt_ray.config import StudyConfig
 from mvkt_ray.config_file import read_study, study_from_mapping
+from mvkt_ray.config_training import Hyperparameters
 from mvkt_ray.data.shards import Shards, open_shards
 from mvkt_ray.data.splits import open_training_splits
 from mvkt_ray.errors import (

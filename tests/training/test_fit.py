@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mvkt_ray.config import Hyperparameters
+from mvkt_ray.config_training import Hyperparameters
 from mvkt_ray.data.loader import Batch
 from mvkt_ray.distill.objective import Objective
 from mvkt_ray.errors import ArtifactError

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mvkt_ray.artifacts import verify_artifact
-from mvkt_ray.config import ResourcesConfig
+from mvkt_ray.config_resources import ResourcesConfig
 from mvkt_ray.distill.knowledge import open_knowledge, write_knowledge
 from mvkt_ray.location import Location
 from mvkt_ray.records import Decision, EpochMetrics, TrialResult, TrialState

@@ -16,7 +16,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from mvkt_ray.artifacts import MANIFEST_NAME, read_manifest
-from mvkt_ray.config import StudentConfig
+from mvkt_ray.config_training import StudentConfig
 from mvkt_ray.distill.knowledge import write_knowledge
 from mvkt_ray.errors import (
     ArtifactError,

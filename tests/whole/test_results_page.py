@@ -12,8 +12,8 @@ import yaml
 from sklearn.metrics import roc_auc_score
 
 from mvkt_ray.cli import app
-from mvkt_ray.config import Hyperparameters
 from mvkt_ray.config_file import study_from_mapping, write_study
+from mvkt_ray.config_training import Hyperparameters
 from mvkt_ray.data.recording import LEADS
 from mvkt_ray.location import Location
 from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState

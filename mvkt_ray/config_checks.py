@@ -1,0 +1,42 @@
+"""What the classes of a study file share: no unknown fields, and checks of their values.
+
+Messages name the field, the value and what would be right; `config_file` tells them to the user.
+"""
+
+import math
+from typing import Any
+
+FORBID_EXTRA: dict[str, Any] = {"extra": "forbid"}
+"""For `__pydantic_config__`: a field that the class does not know is a mistake."""
+
+
+def require(condition: bool, message: str) -> None:
+    """Refuse a value.
+
+    Raises:
+        ValueError: The condition does not hold.
+    """
+    if not condition:
+        raise ValueError(message)
+
+
+def require_above_zero(owner: object, *names: str) -> None:
+    """Refuse fields that are not finite numbers above 0.
+
+    Raises:
+        ValueError: The first of them.
+    """
+    for name in names:
+        value = getattr(owner, name)
+        require(value > 0 and math.isfinite(value), f"{name} must be > 0, got {value!r}")
+
+
+def require_not_negative(owner: object, *names: str) -> None:
+    """Refuse fields that are not finite numbers of at least 0.
+
+    Raises:
+        ValueError: The first of them.
+    """
+    for name in names:
+        value = getattr(owner, name)
+        require(value >= 0 and math.isfinite(value), f"{name} must be >= 0, got {value!r}")

@@ -1,0 +1,148 @@
+"""Frozen dataclasses that describe what a study asks of its machines, and what these cost."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from mvkt_ray.config_checks import (
+    FORBID_EXTRA,
+    require,
+    require_above_zero,
+    require_not_negative,
+)
+from mvkt_ray.config_training import Hyperparameters
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorkersConfig:
+    """How many training processes a model gets, and what each of them reserves."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_EXTRA
+
+    workers: int | tuple[int, int] = 1
+    """A number, or the least and the most: as many of them as the cluster has room for, more or
+    fewer as nodes come and go."""
+    cpus_per_worker: float = 1.0
+    gpus_per_worker: float = 0.0
+    """A fraction shares a GPU between trials; more than one worker needs whole ones."""
+    accelerator_type: str | None = None
+    """Ray's name of the GPU that it must be, for example `A10G` or `H100`."""
+    placement: Literal["pack", "spread"] = "pack"
+    """Workers of one model: on as few nodes as possible, or on as many."""
+    gradient_accumulation: int = 1
+    """Parts that a worker's batch is computed in, one after the other, to fit its memory. The step
+    is that of the whole batch, but for batch normalisation, which normalises each part by itself,
+    and for CLT, whose negatives are drawn, and banks updated, part by part."""
+
+    def __post_init__(self) -> None:
+        least, most = self.min_workers, self.max_workers
+        require(
+            1 <= least <= most,
+            f"workers must be a number above 0, or [least, most] with 1 <= least <= most, "
+            f"got {self.workers!r}",
+        )
+        require_above_zero(self, "cpus_per_worker", "gradient_accumulation")
+        require_not_negative(self, "gpus_per_worker")
+        require(
+            self.gpus_per_worker <= 1 or float(self.gpus_per_worker).is_integer(),
+            "gpus_per_worker must be a whole number or a fraction below 1, "
+            f"got {self.gpus_per_worker!r}",
+        )
+        require(
+            most == 1 or float(self.gpus_per_worker).is_integer(),
+            "gpus_per_worker must be a whole number where there are several workers: NCCL takes "
+            f"one process per GPU, got {self.gpus_per_worker!r} with workers: {self.workers!r}",
+        )
+        require(
+            self.accelerator_type is None or self.gpus_per_worker > 0,
+            f"accelerator_type {self.accelerator_type!r} needs gpus_per_worker above 0",
+        )
+
+    @property
+    def min_workers(self) -> int:
+        """The least workers that a model trains with."""
+        return self.workers if isinstance(self.workers, int) else self.workers[0]
+
+    @property
+    def max_workers(self) -> int:
+        """The most workers that a model trains with."""
+        return self.workers if isinstance(self.workers, int) else self.workers[1]
+
+    @property
+    def is_elastic(self) -> bool:
+        """Whether a model may gain and lose workers while it trains."""
+        return self.min_workers != self.max_workers
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IngestResourcesConfig:
+    """What each task reserves that reads recordings; kept off GPU nodes where others have room."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_EXTRA
+
+    cpus_per_task: float = 1.0
+    node_labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Labels that a node must have, for example `pool: cpu`. Not Ray's own, such as
+    `ray.io/node-group`, where an autoscaler starts the first node: it does not know them before."""
+
+    def __post_init__(self) -> None:
+        require_above_zero(self, "cpus_per_task")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NodeTypeConfig:
+    """A kind of machine that the cluster is made of, and what an hour of it costs."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_EXTRA
+
+    price_per_hour: float
+    cpus: float
+    gpus: float = 0.0
+    accelerator_type: str | None = None
+
+    def __post_init__(self) -> None:
+        require_not_negative(self, "price_per_hour", "gpus")
+        require_above_zero(self, "cpus")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CostConfig:
+    """What nodes cost; without it money is not told."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_EXTRA
+
+    currency: str = "USD"
+    node_types: Mapping[str, NodeTypeConfig] = field(default_factory=dict[str, NodeTypeConfig])
+    """By the name that the cluster gives its node groups."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ResourcesConfig:
+    """What the teacher and each trial ask of the machine or the cluster."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_EXTRA
+
+    trial: WorkersConfig = field(default_factory=WorkersConfig)
+    students: Mapping[str, WorkersConfig] = field(default_factory=dict[str, WorkersConfig])
+    """By name of the network: what its trials ask instead of `trial`."""
+    teacher: WorkersConfig = field(default_factory=WorkersConfig)
+    ingest: IngestResourcesConfig = field(default_factory=IngestResourcesConfig)
+    max_concurrent_trials: int | None = None
+    """None: as many as the cluster holds, more or fewer as nodes come and go."""
+    precision: Literal["auto", "float32", "bf16"] = "auto"
+    """`auto` is bf16 on GPUs that have it, and float32 elsewhere; losses are float32 always."""
+    cost: CostConfig = field(default_factory=CostConfig)
+
+    def __post_init__(self) -> None:
+        if self.max_concurrent_trials is not None:
+            require_above_zero(self, "max_concurrent_trials")
+
+    def of_trial(self, hyperparameters: Mapping[str, Any]) -> WorkersConfig:
+        """Return what a trial asks for: its network may have workers of its own."""
+        student = hyperparameters.get("student", Hyperparameters().student)
+        return self.students.get(student, self.trial)
+
+    def models(self) -> dict[str, WorkersConfig]:
+        """Return what each kind of model asks for, by its key in a study file."""
+        students = {f"students.{name}": asked for name, asked in self.students.items()}
+        return {"trial": self.trial, "teacher": self.teacher} | students

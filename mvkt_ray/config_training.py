@@ -1,0 +1,116 @@
+"""Frozen dataclasses that describe how the teacher and the students are trained."""
+
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Literal
+
+from mvkt_ray.config_checks import (
+    FORBID_EXTRA,
+    require,
+    require_above_zero,
+    require_not_negative,
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hyperparameters:
+    """Everything that a search space may set for one student."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_EXTRA
+
+    student: str = "xresnet1d18"
+    """Name in the table of networks."""
+    dropout: float = 0.0
+    """Before the classifier."""
+    batch_size: int = 128
+    """Over all workers of the trial."""
+    optimizer: Literal["adamw", "adam"] = "adamw"
+    schedule: Literal["one_cycle", "steps", "constant"] = "one_cycle"
+    """`steps` is the authors': x0.1 at 40 % and 70 % of the epochs, after `warmup_epochs`."""
+    warmup_epochs: int = 0
+    warmup_factor: float = 0.1
+    """With `steps`: the rate of warm-up epoch e (from 0) is factor * (e + 1) * learning_rate."""
+    learning_rate: float = 5e-3
+    """The highest rate of `one_cycle`; the base rate otherwise."""
+    weight_decay: float = 1e-2
+    label_weight: float = 1.0
+    kd_loss: Literal["multilabel_kd", "softmax_kd", "multilabel_kd_authors"] = "multilabel_kd"
+    kd_weight: float = 1.0
+    distill_temperature: float = 2.0
+    clt_loss: Literal["crd", "infonce"] = "crd"
+    clt_weight: float = 0.02
+    """NCE sums over the negatives and starts near 16: its weight is not that of InfoNCE."""
+    clt_temperature: float = 0.07
+    negatives: Literal["disjoint", "first_label", "any", "authors"] = "disjoint"
+    """What counts as another disease; see `distill/negatives.py`."""
+    n_negatives: int = 1024
+    bank_momentum: float = 0.5
+    projection_dim: int = 128
+
+    def __post_init__(self) -> None:
+        require_above_zero(
+            self,
+            "batch_size",
+            "learning_rate",
+            "distill_temperature",
+            "clt_temperature",
+            "n_negatives",
+            "projection_dim",
+            "warmup_factor",
+        )
+        require_not_negative(
+            self, "weight_decay", "label_weight", "kd_weight", "clt_weight", "warmup_epochs"
+        )
+        for name in ("dropout", "bank_momentum"):
+            value = getattr(self, name)
+            require(0 <= value < 1, f"{name} must be in [0, 1), got {value!r}")
+        require(
+            self.label_weight + self.kd_weight + self.clt_weight > 0,
+            "label_weight, kd_weight and clt_weight are all 0: nothing would be learned",
+        )
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """The names a search space may use."""
+        return tuple(item.name for item in fields(cls))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TeacherConfig:
+    """The model that sees all leads; trained once, with labels only."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_EXTRA
+
+    network: str = "xresnet1d18"
+    leads: tuple[str, ...] = ()
+    """Empty: every lead of the shards."""
+    epochs: int = 15
+    batch_size: int = 128
+    """Over all workers."""
+    dropout: float = 0.0
+    optimizer: Literal["adamw", "adam"] = "adamw"
+    schedule: Literal["one_cycle", "steps", "constant"] = "one_cycle"
+    warmup_epochs: int = 0
+    warmup_factor: float = 1.0
+    learning_rate: float = 1e-2
+    weight_decay: float = 1e-2
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        require_above_zero(self, "epochs", "batch_size", "learning_rate", "warmup_factor")
+        require_not_negative(self, "weight_decay", "warmup_epochs")
+        require(0 <= self.dropout < 1, f"dropout must be in [0, 1), got {self.dropout!r}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StudentConfig:
+    """What is the same for every student of the study."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_EXTRA
+
+    epochs: int = 15
+    knowledge: Literal["cached", "online", "record"] = "cached"
+    """Read what the teacher said of each crop, or of the whole recording (the mean over its
+    crops), or run the teacher in the loop."""
+
+    def __post_init__(self) -> None:
+        require_above_zero(self, "epochs")
