@@ -96,8 +96,9 @@ def ingest_verb(
     from mvkt_ray.cli.choose_place import open_place
     from mvkt_ray.cli.logs import logging_to
     from mvkt_ray.cli.own_files import own_logs
-    from mvkt_ray.data.ingest import IngestProgress, IngestSettings, ingest
+    from mvkt_ray.data.ingest import IngestProgress, ingest
     from mvkt_ray.data.recording import LEADS
+    from mvkt_ray.data.shard_writer import IngestSettings
     from mvkt_ray.data.sources import open_source
 
     output = Output.open(as_json=as_json, quiet=quiet)

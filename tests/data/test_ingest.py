@@ -18,8 +18,9 @@ import pytest
 
 from mvkt_ray.artifacts import read_manifest, verify_artifact
 from mvkt_ray.data.folds import hash_ids, patients_in_several_folds
-from mvkt_ray.data.ingest import IngestProgress, build_shard, ingest
+from mvkt_ray.data.ingest import IngestProgress, ingest
 from mvkt_ray.data.ingest_plan import list_jobs, plan_ingest
+from mvkt_ray.data.ingest_shard import build_shard
 from mvkt_ray.data.recording import Recording
 from mvkt_ray.data.shard_writer import IngestSettings, resample
 from mvkt_ray.data.shards import Shards, open_shards
