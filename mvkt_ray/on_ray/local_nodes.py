@@ -11,22 +11,21 @@ import contextlib
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
-from ray._private import services
 
 from mvkt_ray import __version__
 from mvkt_ray.errors import ClusterError
 from mvkt_ray.on_ray.environment import LONGEST_DIRECTORY, WORKERS
+from mvkt_ray.on_ray.node_request import NodeRequest
 from mvkt_ray.on_ray.tokens import MODE, PATH, VALUE
 
 PREFIX = "mvkt-node-"
@@ -44,69 +43,12 @@ VERSION_LABEL = "mvkt-ray/version"
 ENDS_WITHIN_S = 20.0
 """For processes of a node after SIGTERM; then they are killed."""
 
-N_SERVICES = 6
-FEWEST_WORKER_PORTS = 20
-
 CONTROL_SERVICE = "gcs_server"
 CONTROL_ENDS_WITHIN_S = 3.0
 """It keeps nothing that must be written, and may wait for those that are gone."""
 
 ESSENTIAL = frozenset({CONTROL_SERVICE, "raylet"})
 """Without these a node is none."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NodeRequest:
-    """What kind of node is to start."""
-
-    node_ip: str
-    token: Path
-    node_ports: tuple[int, int]
-    """First and last of the ports for services and workers of the node; both belong to it."""
-    join: str | None = None
-    """`host:port` of the head; None starts a head."""
-    port: int = 6379
-    dashboard_port: int = 8265
-    dashboard_host: str = "0.0.0.0"
-    client_port: int = 10001
-    cpus: int | None = None
-    gpus: int | None = None
-    labels: Mapping[str, str] = field(default_factory=dict[str, str])
-    resources: Mapping[str, float] = field(default_factory=dict[str, float])
-
-    @property
-    def is_head(self) -> bool:
-        """Whether it starts a cluster rather than joins one."""
-        return self.join is None
-
-    @property
-    def address(self) -> str:
-        """`host:port` of the head."""
-        return self.join or f"{self.node_ip}:{self.port}"
-
-    @property
-    def worker_ports(self) -> tuple[int, int]:
-        """First and last of the ports for workers."""
-        return self.node_ports[0] + N_SERVICES, self.node_ports[1]
-
-    def listening(self) -> dict[str, int]:
-        """Return the flag of `ray start` and the port of everything that listens from the start."""
-        first = self.node_ports[0]
-        ports = {
-            "--node-manager-port": first,
-            "--object-manager-port": first + 1,
-            "--runtime-env-agent-port": first + 2,
-            "--dashboard-agent-listen-port": first + 3,
-            "--dashboard-agent-grpc-port": first + 4,
-            "--metrics-export-port": first + 5,
-        }
-        if self.is_head:
-            ports |= {
-                "--port": self.port,
-                "--dashboard-port": self.dashboard_port,
-                "--ray-client-server-port": self.client_port,
-            }
-        return ports
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -135,38 +77,6 @@ class LocalNode:
                     found |= {each.pid: each for each in family}
         found.pop(os.getpid(), None)
         return list(found.values())
-
-
-def own_ip(toward: str | None) -> str:
-    """Return the address of this machine on the way to another (`host:port`), or to the world."""
-    return services.get_node_ip_address(toward) if toward else services.get_node_ip_address()
-
-
-def check_ports(request: NodeRequest) -> None:
-    """Raise when a port that the node is to listen on is taken, or the range is too small.
-
-    Raises:
-        ClusterError: Names the flags and the ports.
-    """
-    first, last = request.node_ports
-    if last - first + 1 < N_SERVICES + FEWEST_WORKER_PORTS:
-        raise ClusterError(
-            f"--node-ports {first}-{last} are {last - first + 1} ports: a node needs {N_SERVICES} "
-            f"for its services and at least {FEWEST_WORKER_PORTS} for workers, one for each "
-            "process. Write for example 20000-20999."
-        )
-    taken = [
-        f"{'--node-ports' if first <= port <= last else flag} {port}"
-        for flag, port in request.listening().items()
-        if not _is_free(port)
-    ]
-    if taken:
-        flags = ", ".join(taken).replace("--ray-client-server-port", "--client-port")
-        raise ClusterError(
-            f"Something listens already on ports that this node needs: {flags}. A head may run "
-            "here already (`mvkt cluster stop` ends what was started here); otherwise give other "
-            "ports with these flags."
-        )
 
 
 def start_node(request: NodeRequest) -> LocalNode:
@@ -305,17 +215,6 @@ def _environment(request: NodeRequest, name: str) -> dict[str, str]:
 def _base() -> Path:
     base = Path(tempfile.gettempdir())
     return base if len(str(base)) + len(PREFIX) + 9 <= LONGEST_DIRECTORY else Path("/tmp")
-
-
-def _is_free(port: int) -> bool:
-    with contextlib.closing(socket.socket()) as probe:
-        # As servers do: connections of a node that has just stopped are no obstacle.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("", port))
-        except OSError:
-            return False
-        return True
 
 
 def _reason(log: str) -> str:

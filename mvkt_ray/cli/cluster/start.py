@@ -63,7 +63,8 @@ def start_verb(
     Example: mvkt cluster start --head
     """
     from mvkt_ray.cli.cluster.start_report import node_as_value, node_lines
-    from mvkt_ray.on_ray.local_nodes import NodeRequest, check_ports, own_ip, start_node
+    from mvkt_ray.on_ray.local_nodes import start_node
+    from mvkt_ray.on_ray.node_request import NodeRequest, check_ports, own_ip
 
     output = Output.open(as_json=as_json, quiet=quiet)
     if head == (join is not None):

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from mvkt_ray import __version__
 
 if TYPE_CHECKING:
-    from mvkt_ray.on_ray.local_nodes import LocalNode, NodeRequest
+    from mvkt_ray.on_ray.local_nodes import LocalNode
+    from mvkt_ray.on_ray.node_request import NodeRequest
 
 
 def node_as_value(request: "NodeRequest", node: "LocalNode") -> dict[str, Any]:
