@@ -2,7 +2,6 @@
 
 import contextlib
 import re
-import socket
 import time
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
@@ -14,23 +13,24 @@ import requests
 from ray.dashboard.modules.job.common import JobStatus
 from ray.dashboard.modules.job.pydantic_models import JobDetails
 from ray.exceptions import AuthenticationError
-from ray.job_submission import JobSubmissionClient
 
 from mvkt_ray import __version__
 from mvkt_ray.errors import ClusterError
-from mvkt_ray.on_ray.address import REACHABLE_WITHIN_S, refusal, split_address
+from mvkt_ray.on_ray.address import refusal
+from mvkt_ray.on_ray.dashboard_client import (
+    ANSWERS_WITHIN_S,
+    DashboardClient,
+    dashboard_url,
+    reach_dashboard,
+    shortly,
+)
 from mvkt_ray.on_ray.environment import environment, quiet_ray
 from mvkt_ray.on_ray.local_nodes import VERSION_LABEL
 from mvkt_ray.on_ray.tokens import current_token, find_token, using_token
 from mvkt_ray.on_ray.versions import check_same
 
-DASHBOARD_PORT = 8265
-
 JOB_ID = r"[A-Za-z0-9_.-]+"
 """It is a part of a path."""
-
-ANSWERS_WITHIN_S = 30.0
-"""For an answer over HTTP; the head may be busy."""
 
 POLL_S = 0.5
 
@@ -96,40 +96,10 @@ def _seconds(milliseconds: int | None) -> float | None:
     return None if milliseconds is None else milliseconds / 1000
 
 
-class _Client(JobSubmissionClient):
-    """Ray's client, with a time limit for answers, and open to those who follow logs."""
-
-    def _do_request(self, method: str, endpoint: str, **options: Any) -> requests.Response:
-        return super()._do_request(
-            method, endpoint, **{"timeout": (REACHABLE_WITHIN_S, ANSWERS_WITHIN_S), **options}
-        )
-
-    def get(self, endpoint: str) -> Any:
-        """Ask for JSON."""
-        response = self._do_request("GET", endpoint)
-        response.raise_for_status()
-        return response.json()
-
-    @property
-    def url(self) -> str:
-        """Where requests go, without a slash at the end."""
-        return self._address
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """What every request must show."""
-        return dict(self._headers)
-
-    @property
-    def server_version(self) -> str:
-        """Which Ray the cluster runs."""
-        return str(self._server_ray_version)
-
-
 class Jobs:
     """The jobs of one cluster; open it with `open_jobs`."""
 
-    def __init__(self, client: _Client) -> None:
+    def __init__(self, client: DashboardClient) -> None:
         """Take over a client that has reached its cluster."""
         self._client = client
 
@@ -215,14 +185,14 @@ class Jobs:
             raise ClusterError(f"--address {self.url}: {refusal(current_token())}") from None
         except requests.RequestException as error:
             raise ClusterError(
-                f"The cluster at {self.url} does not answer any more ({_shortly(error)}). A job "
+                f"The cluster at {self.url} does not answer any more ({shortly(error)}). A job "
                 "that runs there goes on; try again when it can be reached."
             ) from None
         except RuntimeError as error:
             if job_id is not None and "404" in str(error):
                 raise self.unknown(job_id) from None
             raise ClusterError(
-                f"The cluster at {self.url} does not do what was asked: {_shortly(error)}"
+                f"The cluster at {self.url} does not do what was asked: {shortly(error)}"
             ) from None
 
 
@@ -261,52 +231,9 @@ def open_jobs(address: str, token_file: Path | None) -> Generator[Jobs]:
     # Ray would ask this variable, or RAY_ADDRESS, before the address that it is given.
     api = environment({"RAY_API_SERVER_ADDRESS": url})
     with using_token(find_token(token_file)), api, quiet_ray():
-        jobs = Jobs(_client(url))
+        jobs = Jobs(reach_dashboard(url))
         _check_version(jobs)
         yield jobs
-
-
-def dashboard_url(address: str) -> str:
-    """Complete the address of a dashboard.
-
-    Raises:
-        ClusterError: It has another form.
-    """
-    if address.startswith("ray://") or address == "auto":
-        raise ClusterError(
-            f"--address {address}: jobs are sent over HTTP. Give the address of the head's "
-            f"dashboard, http://HOST:{DASHBOARD_PORT}; the head has said it when it was started."
-        )
-    scheme = "https" if address.startswith("https://") else "http"
-    host, port = split_address(address, default_port=DASHBOARD_PORT)
-    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
-
-
-def _client(url: str) -> _Client:
-    host, port = split_address(url)
-    try:
-        socket.create_connection((host, port), timeout=REACHABLE_WITHIN_S).close()
-    except OSError as error:
-        raise ClusterError(
-            f"--address {url}: nothing answers at {host}, port {port} ({error}). Check the "
-            "address, that the cluster runs, and that no firewall is in between (`ssh -L "
-            f"{port}:localhost:{port} {host}` goes around one)."
-        ) from None
-    try:
-        return _Client(url)
-    except AuthenticationError:
-        raise ClusterError(f"--address {url}: {refusal(current_token())}") from None
-    except (
-        RuntimeError,
-        ConnectionError,
-        requests.RequestException,
-        ValueError,
-        KeyError,
-    ) as error:
-        raise ClusterError(
-            f"--address {url}: what answers there is no dashboard of Ray ({_shortly(error)}). "
-            f"Give http://HOST:{DASHBOARD_PORT} of the head, not the port where nodes join."
-        ) from None
 
 
 def _check_version(jobs: Jobs) -> None:
@@ -315,8 +242,3 @@ def _check_version(jobs: Jobs) -> None:
         if node["is_head_node"] and VERSION_LABEL in (node["labels"] or {}):
             theirs["mvkt-ray"], ours["mvkt-ray"] = node["labels"][VERSION_LABEL], __version__
     check_same(jobs.url, theirs, ours)
-
-
-def _shortly(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1][:300] if lines else type(error).__name__

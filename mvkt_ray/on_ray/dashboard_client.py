@@ -1,0 +1,101 @@
+"""The way to a cluster over HTTP: the address of its dashboard, and the client that asks there."""
+
+import socket
+from typing import Any
+
+import requests
+from ray.exceptions import AuthenticationError
+from ray.job_submission import JobSubmissionClient
+
+from mvkt_ray.errors import ClusterError
+from mvkt_ray.on_ray.address import REACHABLE_WITHIN_S, refusal, split_address
+from mvkt_ray.on_ray.tokens import current_token
+
+DASHBOARD_PORT = 8265
+
+ANSWERS_WITHIN_S = 30.0
+"""For an answer over HTTP; the head may be busy."""
+
+
+class DashboardClient(JobSubmissionClient):
+    """Ray's client, with a time limit for answers, and open to those who follow logs."""
+
+    def _do_request(self, method: str, endpoint: str, **options: Any) -> requests.Response:
+        return super()._do_request(
+            method, endpoint, **{"timeout": (REACHABLE_WITHIN_S, ANSWERS_WITHIN_S), **options}
+        )
+
+    def get(self, endpoint: str) -> Any:
+        """Ask for JSON."""
+        response = self._do_request("GET", endpoint)
+        response.raise_for_status()
+        return response.json()
+
+    @property
+    def url(self) -> str:
+        """Where requests go, without a slash at the end."""
+        return self._address
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What every request must show."""
+        return dict(self._headers)
+
+    @property
+    def server_version(self) -> str:
+        """Which Ray the cluster runs."""
+        return str(self._server_ray_version)
+
+
+def dashboard_url(address: str) -> str:
+    """Complete the address of a dashboard.
+
+    Raises:
+        ClusterError: It has another form.
+    """
+    if address.startswith("ray://") or address == "auto":
+        raise ClusterError(
+            f"--address {address}: jobs are sent over HTTP. Give the address of the head's "
+            f"dashboard, http://HOST:{DASHBOARD_PORT}; the head has said it when it was started."
+        )
+    scheme = "https" if address.startswith("https://") else "http"
+    host, port = split_address(address, default_port=DASHBOARD_PORT)
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def reach_dashboard(url: str) -> DashboardClient:
+    """Connect to the dashboard at `http(s)://host:port`.
+
+    Raises:
+        ClusterError: Nothing answers, it is no dashboard of Ray, or it refuses our token.
+    """
+    host, port = split_address(url)
+    try:
+        socket.create_connection((host, port), timeout=REACHABLE_WITHIN_S).close()
+    except OSError as error:
+        raise ClusterError(
+            f"--address {url}: nothing answers at {host}, port {port} ({error}). Check the "
+            "address, that the cluster runs, and that no firewall is in between (`ssh -L "
+            f"{port}:localhost:{port} {host}` goes around one)."
+        ) from None
+    try:
+        return DashboardClient(url)
+    except AuthenticationError:
+        raise ClusterError(f"--address {url}: {refusal(current_token())}") from None
+    except (
+        RuntimeError,
+        ConnectionError,
+        requests.RequestException,
+        ValueError,
+        KeyError,
+    ) as error:
+        raise ClusterError(
+            f"--address {url}: what answers there is no dashboard of Ray ({shortly(error)}). "
+            f"Give http://HOST:{DASHBOARD_PORT} of the head, not the port where nodes join."
+        ) from None
+
+
+def shortly(error: BaseException) -> str:
+    """Return the last line of what went wrong."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1][:300] if lines else type(error).__name__
