@@ -2,10 +2,15 @@
 
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
 
 from tests.object_store import s3_server as s3_server
+
+# No test measures time: a machine may be busy.
+hypothesis.settings.register_profile("mvkt", deadline=None)
+hypothesis.settings.load_profile("mvkt")
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 

@@ -127,7 +127,7 @@ cache.open(node_cache.CacheEntry.of_file(Location(sys.argv[2]), sys.argv[3], 900
     assert not [path.name for path in folder.iterdir() if path.name.endswith(".aside")]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     sizes=st.lists(st.integers(0, 20 * BLOCK), min_size=1, max_size=8),
     order=st.lists(st.integers(0, 7), max_size=30),

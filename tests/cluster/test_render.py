@@ -85,9 +85,7 @@ any_resources = st.fixed_dictionaries(
 )
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.sampled_from(GROWING), resources=any_resources)
 @example(place="aws", resources={"ingest": {"node_labels": {"zone": "near-the-bucket"}}})
 @example(place="kuberay-job", resources={"ingest": {"node_labels": {"zone": "near-the-bucket"}}})
@@ -205,7 +203,7 @@ def test_the_token_is_asked_for_and_is_not_in_the_file(place: str) -> None:
     assert "auth_token" in text.lower() or "mode: token" in text
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(value=st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), max_size=30))
 def test_a_value_never_becomes_yaml(value: str) -> None:
     text = rendered("aws", region=value)

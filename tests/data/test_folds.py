@@ -16,7 +16,7 @@ def as_arrays(recordings: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray
     return patients.astype(np.uint64), strata
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(RECORDINGS, st.integers(3, 10), st.integers(0, 3))
 def test_no_patient_is_in_two_folds_and_sizes_differ_by_one_patient_at_most(
     recordings: list[tuple[int, int]], n_folds: int, seed: int
@@ -35,7 +35,7 @@ def test_no_patient_is_in_two_folds_and_sizes_differ_by_one_patient_at_most(
         assert np.ptp(sizes) <= largest
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(RECORDINGS, st.randoms(use_true_random=False))
 def test_the_order_of_recordings_does_not_matter(
     recordings: list[tuple[int, int]], shuffler: st.DrawFn

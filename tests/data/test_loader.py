@@ -68,7 +68,7 @@ def joined(batches: list[Batch]) -> tuple[torch.Tensor, ...]:
     return tuple(torch.cat([getattr(batch, name) for batch in batches]) for name in names)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(
     seed=st.integers(0, 5),
     epoch=st.integers(1, 4),
@@ -158,7 +158,7 @@ def test_a_small_split_is_one_batch_of_which_each_rank_has_a_part(shards: Shards
         TrainLoader(shards, data, view("I"), batch_size=8, seed=0, world_size=6)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(
     rows=st.lists(st.integers(0, N_RECORDINGS - 1), unique=True, min_size=1, max_size=20),
     world_size=st.integers(1, 5),

@@ -142,7 +142,7 @@ def test_labels_are_those_of_the_task(shards: Shards) -> None:
 CODES = st.lists(st.sampled_from(["a", "b", "c", "x", "unknown"]), unique=True, max_size=4)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(CODES, min_size=1, max_size=12), st.sampled_from([0.0, 50.0, 100.0]), st.data())
 def test_labels_from_columns_equal_labels_row_by_row(
     codes: list[list[str]], min_likelihood: float, data: st.DataObject
@@ -159,7 +159,7 @@ def test_labels_from_columns_equal_labels_row_by_row(
     np.testing.assert_array_equal(found, task.labels(codes, likelihoods, min_likelihood))
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.integers(0, N_RECORDINGS - 1), min_size=1, max_size=30))
 def test_locate_finds_the_row_again(shards: Shards, rows: list[int]) -> None:
     shard, inside = shards.locate(np.array(rows))

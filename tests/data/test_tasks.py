@@ -35,7 +35,7 @@ def test_a_present_code_counts_at_any_likelihood_unless_told_otherwise() -> None
     np.testing.assert_array_equal(TASK.labels(codes, likelihoods, 50.1), [[0, 0, 0]])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.lists(st.tuples(st.sampled_from(CODES), st.floats(0, 100))), max_size=8))
 def test_labels_equal_the_definition(rows: list[list[tuple[str, float]]]) -> None:
     codes = [[code for code, _ in row] for row in rows]

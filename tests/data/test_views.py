@@ -38,7 +38,7 @@ def test_the_benchmark_view_has_16_crops_and_7_windows_in_10_seconds() -> None:
     assert view().window_starts(seven[:2], np.array([100, 999])).tolist() == [0, 125]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(1, 2000), st.integers(1, 300), st.integers(1, 300), st.integers(1, 300))
 def test_crops_fit_and_windows_reach_the_end(n_samples: int, crop: int, grid: int, stride: int):
     seen = view(crop_samples=crop, grid_samples=grid, stride_samples=stride)

@@ -110,7 +110,7 @@ def test_without_trials_there_is_nothing_to_draw() -> None:
     assert draw_slices(()) == ""
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10_000), st.integers(2, 40), st.integers(1, 12))
 def test_roc_curves_are_those_of_scikit_learn(seed: int, n: int, n_levels: int) -> None:
     rng = np.random.default_rng(seed)
@@ -185,7 +185,7 @@ def record_of(number: int, lead: str, value: float, **drawn: Any) -> TrialRecord
     )
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.floats(-0.3, 0.3), st.integers(0, 100))
 def test_what_a_lead_shows_does_not_move_its_trials(shift: float, seed: int) -> None:
     values = np.random.default_rng(seed).random(10)

@@ -37,7 +37,7 @@ def test_it_is_the_mean_bernoulli_divergence_of_torch(temperature: float):
 
 
 @given(seed=st.integers(0, 10**6), temperature=st.floats(0.5, 10))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_it_is_never_negative(seed: int, temperature: float):
     student_BC, teacher_BC = _logits(seed)
     assert multilabel_kd(student_BC, teacher_BC, temperature) >= 0

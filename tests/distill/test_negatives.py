@@ -29,7 +29,7 @@ def _labels(seed: int, n: int, n_classes: int, share: float) -> torch.Tensor:
     n_negatives=st.integers(1, 80),
     rule=st.sampled_from(NEGATIVE_RULES),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_negatives_obey_the_rule_are_distinct_and_never_the_anchor(
     seed: int, n: int, n_classes: int, share: float, n_negatives: int, rule: str
 ):
@@ -51,7 +51,7 @@ def test_negatives_obey_the_rule_are_distinct_and_never_the_anchor(
 
 
 @given(seed=st.integers(0, 10**6))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_no_negative_shares_a_label_under_disjoint(seed: int):
     labels_NC = _labels(seed, 200, 5, 0.2)
     drawn_BK = draw_negatives(

@@ -255,7 +255,7 @@ def test_a_ledger_whose_last_piece_was_torn_is_the_one_before_it_or_a_state_in_i
     assert "/wal-" in path
     torn = store.as_after(len(store.changes), tmp_path / "torn").local_path / path
 
-    @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow])
     @given(st.integers(0, len(last)))
     def check(n_bytes: int) -> None:
         torn.write_bytes(last[:n_bytes])

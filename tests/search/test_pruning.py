@@ -134,7 +134,7 @@ curves = st.lists(
 
 @pytest.mark.parametrize("kind", ["successive_halving", "hyperband"])
 @given(trials=curves, factor=st.integers(2, 3))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_decisions_are_those_of_optunas_own_pruner_on_a_study_of_the_condition(
     kind: Kind, trials: list[tuple[str, list[int]]], factor: int
 ) -> None:
@@ -176,7 +176,7 @@ def _run_with_optuna(study: optuna.Study, values: list[float]) -> int:
 
 @pytest.mark.parametrize("kind", ["successive_halving", "hyperband"])
 @given(trials=curves)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_a_pruner_made_anew_before_every_report_decides_the_same(
     kind: Kind, trials: list[tuple[str, list[int]]]
 ) -> None:

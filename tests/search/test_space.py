@@ -29,7 +29,7 @@ def refusal(config: StudyConfig) -> str:
 
 
 @given(seed=st.integers(0, 10_000))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_every_draw_of_a_space_can_be_trained_with(seed: int) -> None:
     space = SearchSpace.from_config(
         StudyConfig(

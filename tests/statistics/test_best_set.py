@@ -25,7 +25,7 @@ def study(
 TRUTHS = st.lists(st.floats(0.7, 0.9), min_size=2, max_size=6).map(np.array)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(TRUTHS, st.integers(0, 10**6))
 def test_the_winner_is_in_and_bounds_p_values_and_members_agree(
     truth: np.ndarray, seed: int
@@ -43,7 +43,7 @@ def test_the_winner_is_in_and_bounds_p_values_and_members_agree(
     np.testing.assert_allclose(found.difference_K, observed - best_other)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(TRUTHS, st.integers(0, 10**6))
 def test_a_double_of_the_best_keeps_both_in(truth: np.ndarray, seed: int) -> None:
     observed, values = study(truth, np.random.default_rng(seed))
@@ -54,7 +54,7 @@ def test_a_double_of_the_best_keeps_both_in(truth: np.ndarray, seed: int) -> Non
     assert doubled.difference_K[best] == doubled.difference_K[-1] == 0
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(TRUTHS, st.integers(0, 10**6))
 def test_neither_order_nor_scale_nor_level_of_scores_matters(truth: np.ndarray, seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -65,7 +65,7 @@ def test_neither_order_nor_scale_nor_level_of_scores_matters(truth: np.ndarray, 
     np.testing.assert_allclose(found.low_K[order] * 8, moved.low_K, atol=1e-9)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(TRUTHS, st.integers(0, 10**6))
 def test_who_wants_to_be_surer_has_a_larger_set(truth: np.ndarray, seed: int) -> None:
     observed, values = study(truth, np.random.default_rng(seed))

@@ -37,7 +37,7 @@ def labels_and_scores(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
     return labels, draw(hnp.arrays(np.float32, shape, elements=levels))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(labels_and_decisions())
 def test_f1_is_that_of_scikit_learn_where_the_class_occurs(
     case: tuple[np.ndarray, np.ndarray],
@@ -52,7 +52,7 @@ def test_f1_is_that_of_scikit_learn_where_the_class_occurs(
             assert np.isnan(ours[column])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(labels_and_scores())
 def test_no_threshold_has_a_higher_f1_than_the_one_chosen(
     case: tuple[np.ndarray, np.ndarray],
@@ -67,7 +67,7 @@ def test_no_threshold_has_a_higher_f1_than_the_one_chosen(
     assert np.isnan(thresholds[~labels.any(axis=0)]).all()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(labels_and_scores())
 def test_no_threshold_has_a_higher_g_beta_than_the_one_chosen(
     case: tuple[np.ndarray, np.ndarray],
@@ -125,7 +125,7 @@ def icbeb_by_loops(labels: np.ndarray, decisions: np.ndarray, beta: float) -> np
     return np.array(scores).T
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(labels_and_decisions(), st.sampled_from([1.0, 2.0]))
 def test_f_and_g_beta_are_those_of_the_formulas(
     case: tuple[np.ndarray, np.ndarray], beta: float
@@ -167,7 +167,7 @@ def challenge_by_loops(
     return 0.0 if right == nothing else float((earned(decisions) - nothing) / (right - nothing))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(labels_and_decisions(), st.integers(0, 2**16))
 def test_challenge_metric_is_that_of_the_official_formula(
     case: tuple[np.ndarray, np.ndarray], seed: int

@@ -54,7 +54,7 @@ def scores(
     return observed, observed + shared + 0.008 * rng.normal(size=(n_resamples, n_contenders))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10**6), st.booleans())
 def test_a_difference_is_claimed_exactly_where_its_corrected_p_value_is_small(
     seed: int, with_seeds: bool

@@ -59,7 +59,7 @@ def test_resamples_without_a_value_are_left_out_and_counted() -> None:
     assert nothing.n_undefined == 3
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10**6), st.sampled_from([0.5, 0.9, 0.95]))
 def test_intervals_hold_the_observed_value_and_grow_with_the_level(seed: int, level: float) -> None:
     data = np.random.default_rng(seed).normal(size=50)

@@ -21,7 +21,7 @@ def labels_and_scores(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
     return labels, scores
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(labels_and_scores())
 def test_area_is_that_of_scikit_learn_with_ties_and_undefined_classes(
     case: tuple[np.ndarray, np.ndarray],
@@ -57,7 +57,7 @@ def test_a_nan_score_makes_its_class_undefined_and_no_other() -> None:
     assert auroc[1] == 1.0
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(labels_and_scores())
 def test_average_precision_is_that_of_scikit_learn_with_ties(
     case: tuple[np.ndarray, np.ndarray],

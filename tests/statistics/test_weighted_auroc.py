@@ -31,7 +31,7 @@ def recordings(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
     return positive, draw(hnp.arrays(np.float32, n, elements=SCORES))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(recordings(), st.data())
 def test_a_weight_is_a_repetition(case: tuple[np.ndarray, np.ndarray], data: st.DataObject) -> None:
     positive, scores = case
@@ -54,7 +54,7 @@ def test_weightings_of_several_chunks_come_back_in_order() -> None:
         assert ours[place] == pytest.approx(area(positive[rows], scores[rows]), abs=1e-13)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(recordings(), st.randoms(use_true_random=False))
 def test_only_the_order_of_scores_counts_and_not_that_of_recordings(
     case: tuple[np.ndarray, np.ndarray], random: object
@@ -70,7 +70,7 @@ def test_only_the_order_of_scores_counts_and_not_that_of_recordings(
     np.testing.assert_array_equal(straight, shuffled)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(recordings(), st.data())
 def test_leaving_out_a_patient_is_the_area_of_the_others(
     case: tuple[np.ndarray, np.ndarray], data: st.DataObject

@@ -169,7 +169,7 @@ def test_the_same_training_again_gives_the_same_bits_whatever_ran_before(
     assert_same(uninterrupted, train(tmp_path))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(n_examples=st.integers(1, 12), n_parts=st.integers(2, 15))
 def test_parts_of_a_batch_have_the_gradient_of_the_whole(n_examples: int, n_parts: int) -> None:
     lesson = replace(next(lessons(1)), **first_of_each(n_examples))

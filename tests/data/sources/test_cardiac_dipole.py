@@ -50,7 +50,7 @@ def test_the_dipole_is_the_sum_over_all_beats() -> None:
     np.testing.assert_allclose(fast, slow, atol=1e-6)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.floats(-3, 3), min_size=3, max_size=3))
 def test_a_rotation_keeps_lengths_and_handedness(angles: list[float]) -> None:
     rotation = rotation_matrix(np.array(angles))

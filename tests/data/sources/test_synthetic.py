@@ -19,7 +19,7 @@ def recordings(rate_hz: int = 100, **options: object) -> list[Recording]:
     return [source.read(ref) for ref in source.references(rate_hz)]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 10**6), rate_hz=st.sampled_from([100, 250, 500]))
 def test_limb_leads_obey_einthoven_and_goldberger(seed: int, rate_hz: int) -> None:
     (recording,) = recordings(rate_hz, n_recordings=1, seed=seed, duration_s=3)
@@ -31,7 +31,7 @@ def test_limb_leads_obey_einthoven_and_goldberger(seed: int, rate_hz: int) -> No
     np.testing.assert_allclose(foot, two - one / 2, atol=tolerance)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 10**6), duration_s=st.floats(1, 30), equal=st.booleans())
 def test_signals_are_whole_and_of_the_size_of_real_ones(
     seed: int, duration_s: float, equal: bool
