@@ -26,17 +26,12 @@ from mvkt_ray import __version__
 from mvkt_ray.errors import ClusterError
 from mvkt_ray.on_ray.environment import LONGEST_DIRECTORY, WORKERS
 from mvkt_ray.on_ray.node_request import NodeRequest
+from mvkt_ray.on_ray.reservations import SAFE_LABEL
 from mvkt_ray.on_ray.tokens import MODE, PATH, VALUE
 
 PREFIX = "mvkt-node-"
 MARK = "MVKT_RAY_NODE"
 """Environment variable that every process of a node inherits; its value is the node's name."""
-
-SAFE_LABEL = "mvkt-ray/safe"
-"""On nodes that stay: the processes that drive trials may run there."""
-
-DRIVER_RESOURCE = "mvkt_driver"
-DRIVERS_PER_NODE = 1000
 
 VERSION_LABEL = "mvkt-ray/version"
 
@@ -171,10 +166,8 @@ def wait_for_end(node: LocalNode) -> str:
 
 def _ray_start(request: NodeRequest, directory: Path) -> Sequence[str]:
     labels = {VERSION_LABEL: __version__, **request.labels}
-    resources: dict[str, float] = {**request.resources}
     if request.is_head:
         labels = {SAFE_LABEL: "true", **labels}
-        resources = {DRIVER_RESOURCE: DRIVERS_PER_NODE, **resources}
     flags: dict[str, Any] = {
         **request.listening(),
         "--node-ip-address": request.node_ip,
@@ -182,7 +175,7 @@ def _ray_start(request: NodeRequest, directory: Path) -> Sequence[str]:
         "--max-worker-port": request.worker_ports[1],
         "--temp-dir": directory,
         "--labels": ",".join(f"{name}={value}" for name, value in labels.items()),
-        "--resources": json.dumps(resources),
+        "--resources": json.dumps(dict(request.resources)),
     }
     if request.is_head:
         flags["--dashboard-host"] = request.dashboard_host
