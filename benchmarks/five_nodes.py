@@ -51,6 +51,8 @@ class Added:
     node: str
     alive_s: float
     """Ray knows it."""
+    dealt_s: float
+    """Its CPU is reserved for a trial."""
     started_s: float
     """The process of a trial is there."""
 
@@ -130,12 +132,15 @@ def add_in_the_middle(nodes: Nodes) -> Added:
     asked = time.monotonic()
     node_id = nodes.add().node_id
     alive_s = time.monotonic() - asked
+    while state.available_resources_per_node().get(node_id, {"CPU": 1.0}).get("CPU", 0.0) > 0:
+        time.sleep(0.05)
+    dealt_s = time.monotonic() - asked
     while not any(
         actor["State"] == "ALIVE" and actor["Address"]["NodeID"] == node_id
         for actor in state.actors().values()
     ):
         time.sleep(0.05)
-    return Added(node_id[:8], alive_s, time.monotonic() - asked)
+    return Added(node_id[:8], alive_s, dealt_s, time.monotonic() - asked)
 
 
 def main() -> None:
