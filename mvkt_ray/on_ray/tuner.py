@@ -35,6 +35,7 @@ from mvkt_ray.on_ray.memory_kills import memory_kills_are_deaths
 from mvkt_ray.on_ray.node_kinds import NodeKinds
 from mvkt_ray.on_ray.plan import Concurrency
 from mvkt_ray.on_ray.reservations import of_driver, of_worker
+from mvkt_ray.on_ray.starting_trials import starting_trials_keep_their_process
 from mvkt_ray.on_ray.unwrap import unwrapped
 from mvkt_ray.on_ray.worker import (
     NODES,
@@ -95,7 +96,12 @@ def run_trials(run: TrialsRun) -> None:
     """
     dealer = _Dealer(run)
     scheduler = _LedgerScheduler(dealer)
-    with _tune_folder(run.storage) as folder, memory_kills_are_deaths(), _no_obituaries():
+    with (
+        _tune_folder(run.storage) as folder,
+        memory_kills_are_deaths(),
+        starting_trials_keep_their_process(),
+        _no_obituaries(),
+    ):
         tuner = tune.Tuner(
             _trainable(run, folder),
             tune_config=tune.TuneConfig(

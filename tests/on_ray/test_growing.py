@@ -61,6 +61,28 @@ def test_a_node_that_comes_in_the_middle_gets_trials(
     kill_node(cluster, node)
 
 
+class SeenThereError(Exception):
+    """A trial has ended on the node that came."""
+
+
+def test_a_node_that_comes_gets_trials_although_they_end_faster_than_a_process_starts(
+    cluster: Cluster, place: OnRay, tmp_path: Path
+) -> None:
+    study = open_study(tmp_path, 2000)
+    added: list[Any] = []
+
+    def add_a_node_and_look_for_it() -> None:
+        ended = [record.result for record in study.trials() if record.result]
+        if ended and not added:
+            added.append(add_node(cluster))
+        if any(added[0].node_id.startswith(each.node.split("/")[1]) for each in ended):
+            raise SeenThereError
+
+    with pytest.raises(SeenThereError):
+        place.run_trials(study, make_inputs(tmp_path), add_a_node_and_look_for_it)
+    kill_node(cluster, added[0])
+
+
 def test_trials_for_a_type_of_gpu_share_the_gpus_of_that_type(
     cluster: Cluster, place: OnRay, tmp_path: Path
 ) -> None:
