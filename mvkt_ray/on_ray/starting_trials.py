@@ -4,7 +4,6 @@ With reused actors Ray 2.60 gives a process that becomes free to any trial that 
 whose own process is being started, which it then ends. Where trials end more often than a process
 takes to start, a node that has come would never finish starting one. So such a trial is passed
 over: the free process is for the next. A trial whose process still waits for a place is not.
-
 """
 
 import contextlib
