@@ -246,12 +246,21 @@ class _LeftAloneError(Exception):
 
 def _why_of_rank(error: BaseException) -> BaseException:
     if isinstance(error, UserExceptionWithTraceback):
-        cause = error._base_exc
-        # NCCL's errors have a class; gloo's are known by its name alone.
-        if isinstance(cause, DistError) or (type(cause) is RuntimeError and "gloo" in str(cause)):
-            return _LeftAloneError(str(cause))
-        return with_note(cause, str(error))
-    return lost(error) if isinstance(error, RayTrainError) else unwrapped(error)
+        cause = with_note(error._base_exc, str(error))
+    elif isinstance(error, RayTrainError):
+        return lost(error)
+    else:
+        cause = unwrapped(error)
+    return _LeftAloneError(str(cause)) if _is_of_collective(cause) else cause
+
+
+def _is_of_collective(cause: BaseException) -> bool:
+    """NCCL's errors have a class; gloo's are known by its name alone."""
+    if isinstance(cause, MvktError):
+        return False
+    return isinstance(cause, DistError) or (
+        isinstance(cause, RuntimeError) and "gloo" in str(cause)
+    )
 
 
 def _trial_rank(config: dict[str, Any]) -> None:
