@@ -36,11 +36,11 @@ EPOCHS = 15
 TIMED_TRIALS = 12
 """Trials of a study of each size whose calls are timed."""
 SERVER = """
-import sys, threading
+import json, sys
 from tests.object_store import serve
 servers = serve()
 server = next(servers)
-print(__import__("json").dumps(server.environment), flush=True)
+print(json.dumps(server.environment), flush=True)
 for line in sys.stdin:
     if line == "bucket\\n":
         server.make_bucket("driver-load")
