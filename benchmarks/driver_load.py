@@ -22,15 +22,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mvkt_ray.config import ParameterConfig, PrunerConfig, SearchConfig, StudyConfig
-from mvkt_ray.config_training import StudentConfig
+from mvkt_ray.config.recipes import StudentConfig
+from mvkt_ray.config.schema import ParameterConfig, PrunerConfig, SearchConfig, StudyConfig
 from mvkt_ray.data.recording import LEADS
-from mvkt_ray.location import Location
 from mvkt_ray.on_ray.environment import environment
 from mvkt_ray.records import EpochMetrics, Trial, TrialResult, TrialState
 from mvkt_ray.search.ledger_shipping import Shipment
 from mvkt_ray.search.space import SearchSpace
 from mvkt_ray.search.study import Study
+from mvkt_ray.storage.location import Location
 
 EPOCHS = 15
 TIMED_TRIALS = 12

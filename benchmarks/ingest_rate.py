@@ -19,7 +19,7 @@ from mvkt_ray.data.ingest import ingest
 from mvkt_ray.data.shard_writer import IngestSettings
 from mvkt_ray.data.sources import open_source
 from mvkt_ray.data.sources.wfdb_record import wfdb
-from mvkt_ray.location import Location
+from mvkt_ray.storage.location import Location
 
 
 @dataclass(frozen=True)

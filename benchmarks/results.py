@@ -29,9 +29,9 @@ from results_page.run_tables import TRIED
 from results_page.writing import write_page
 
 from mvkt_ray.errors import ConfigError, MvktError
-from mvkt_ray.location import Location
 from mvkt_ray.search.finals_results import FinalsResults, read_finals
 from mvkt_ray.search.study_folder import StudyFolder
+from mvkt_ray.storage.location import Location
 
 HERE = Path(__file__).parent
 STUDY = HERE.parent / "search_spaces" / "fidelity.yaml"

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import spearmanr
 
-from mvkt_ray.config import Scalar
-from mvkt_ray.location import Location
+from mvkt_ray.config.schema import Scalar
 from mvkt_ray.records import Arm
 from mvkt_ray.search.pipeline import open_study
 from mvkt_ray.search.study_folder import StudyFolder
 from mvkt_ray.search.trial_record import TrialRecord
+from mvkt_ray.storage.location import Location
 
 SHOWN = ("distill_temperature", "kd_weight", "clt_weight")
 """What the page shows of a lead's best trial."""

@@ -13,7 +13,7 @@ from mvkt_ray.cli.logs import logging_to
 from mvkt_ray.cli.own_files import expect_writable, own_files
 
 if TYPE_CHECKING:
-    from mvkt_ray.config import StudyConfig
+    from mvkt_ray.config.schema import StudyConfig
     from mvkt_ray.search.finals_outlook import FinalsOutlook, FinalsRequest
     from mvkt_ray.search.finals_results import FinalsResults
     from mvkt_ray.search.study_folder import StudyFolder

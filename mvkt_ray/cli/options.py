@@ -12,7 +12,7 @@ import typer
 from mvkt_ray.errors import ConfigError
 
 if TYPE_CHECKING:
-    from mvkt_ray.config import StudyConfig
+    from mvkt_ray.config.schema import StudyConfig
     from mvkt_ray.search.budget import Limits
 
 Json = Annotated[
@@ -123,7 +123,7 @@ def with_prices(config: "StudyConfig", prices: Path | None) -> "StudyConfig":
     Raises:
         ConfigError: The file is wrong.
     """
-    from mvkt_ray.config_file import read_prices
+    from mvkt_ray.config.study_file import read_prices
 
     if prices is None:
         return config

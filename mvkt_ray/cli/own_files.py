@@ -19,8 +19,8 @@ from mvkt_ray.cli.logs import logs_beside
 from mvkt_ray.errors import StoreError
 
 if TYPE_CHECKING:
-    from mvkt_ray.location import Location
     from mvkt_ray.search.study_folder import StudyFolder
+    from mvkt_ray.storage.location import Location
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,7 +51,7 @@ def own_files(output: Output, folder: "StudyFolder") -> Generator[OwnFiles]:
 @contextlib.contextmanager
 def own_logs(output: Output, out: str) -> Generator[Path]:
     """Give a folder for the logs of an artifact's maker; they are kept beside the artifact."""
-    from mvkt_ray.location import Location
+    from mvkt_ray.storage.location import Location
 
     location = Location.parse(out)
     if location.is_local:
@@ -86,7 +86,7 @@ def expect_writable(folder: "StudyFolder") -> None:
     Raises:
         StoreError: The bucket is missing, read-only, or cannot be reached.
     """
-    from mvkt_ray.object_store import check_writable
+    from mvkt_ray.storage.object_store import check_writable
 
     if not folder.root.is_local:
         check_writable(str(folder.root))

@@ -7,7 +7,7 @@ from mvkt_ray.cli.console import duration
 from mvkt_ray.cli.money import money
 
 if TYPE_CHECKING:
-    from mvkt_ray.config import StudyConfig
+    from mvkt_ray.config.schema import StudyConfig
     from mvkt_ray.search.forecast import Forecast
     from mvkt_ray.search.place import Place
     from mvkt_ray.search.study_folder import StudyFolder
@@ -38,10 +38,10 @@ def predict(
     Raises:
         ArtifactError: The other study is not there.
     """
-    from mvkt_ray.location import Location
     from mvkt_ray.records import TrialState
     from mvkt_ray.search.forecast import forecast
     from mvkt_ray.search.study_folder import StudyFolder
+    from mvkt_ray.storage.location import Location
 
     other = None if like is None else _look(StudyFolder(Location.parse(like)))
     own = _look(folder) if folder.study_file.exists() else None

@@ -8,11 +8,11 @@ from rich.console import RenderableType
 from mvkt_ray.cli.console import byte_size, facts, grid, heading, number_ranges
 
 if TYPE_CHECKING:
-    from mvkt_ray.config import StudyConfig
-    from mvkt_ray.location import Location
+    from mvkt_ray.config.schema import StudyConfig
     from mvkt_ray.search.space import SearchSpace
     from mvkt_ray.search.stages import Prepared
     from mvkt_ray.search.study_folder import StudyFolder
+    from mvkt_ray.storage.location import Location
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,8 +39,8 @@ def plan_search(
         ConfigError: The study does not fit the data.
         DataError: The data or an artifact cannot be used.
     """
-    from mvkt_ray.artifacts import MANIFEST_NAME
     from mvkt_ray.search.stages import prepare
+    from mvkt_ray.storage.artifacts import MANIFEST_NAME
 
     space = check_before_start(config, folder, data)
     shards = _find_shards(folder, data)
@@ -83,9 +83,9 @@ def check_before_start(
         ConfigError: The space, a lead or the number of trials is wrong.
         DataError: There are no such recordings.
     """
-    from mvkt_ray.artifacts import MANIFEST_NAME, read_manifest
     from mvkt_ray.data.recording import LEADS
     from mvkt_ray.search.space import SearchSpace
+    from mvkt_ray.storage.artifacts import MANIFEST_NAME, read_manifest
 
     shards = _find_shards(folder, data)
     known = (shards / MANIFEST_NAME).exists()
@@ -152,7 +152,7 @@ def _plan_ingest(config: "StudyConfig", data: "Location | None") -> str:
 
 
 def _plan_teacher(config: "StudyConfig", location: "Location", *, given: bool) -> str:
-    from mvkt_ray.artifacts import MANIFEST_NAME, read_manifest
+    from mvkt_ray.storage.artifacts import MANIFEST_NAME, read_manifest
 
     if given or (location / MANIFEST_NAME).exists():
         details = read_manifest(location, "teacher").details
@@ -163,7 +163,7 @@ def _plan_teacher(config: "StudyConfig", location: "Location", *, given: bool) -
 def _plan_knowledge(
     config: "StudyConfig", folder: "StudyFolder", prepared: "Prepared | None"
 ) -> str:
-    from mvkt_ray.artifacts import MANIFEST_NAME
+    from mvkt_ray.storage.artifacts import MANIFEST_NAME
 
     if config.student.knowledge == "online":
         return "none: the teacher runs in the loop of every trial"

@@ -16,12 +16,12 @@ from mvkt_ray.cli.own_files import expect_writable, own_files
 from mvkt_ray.cli.verb_report import answer_with_report
 
 if TYPE_CHECKING:
-    from mvkt_ray.config import StudyConfig
-    from mvkt_ray.location import Location
+    from mvkt_ray.config.schema import StudyConfig
     from mvkt_ray.search.budget import Limits
     from mvkt_ray.search.place import Dealer
     from mvkt_ray.search.study import Study
     from mvkt_ray.search.study_folder import StudyFolder
+    from mvkt_ray.storage.location import Location
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -151,13 +151,13 @@ def _why_stopped(study: "Study", folder: "StudyFolder") -> str:
 
 
 def _folder(request: SearchRequest) -> "StudyFolder":
-    from mvkt_ray.location import Location
     from mvkt_ray.search.study_folder import StudyFolder
+    from mvkt_ray.storage.location import Location
 
     return StudyFolder(Location.parse(request.out))
 
 
 def _location(text: str | None) -> "Location | None":
-    from mvkt_ray.location import Location
+    from mvkt_ray.storage.location import Location
 
     return None if text is None else Location.parse(text)

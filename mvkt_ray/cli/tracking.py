@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from mvkt_ray.config import StudyConfig
+    from mvkt_ray.config.schema import StudyConfig
     from mvkt_ray.search.place import Dealer
     from mvkt_ray.search.study import Study
     from mvkt_ray.search.study_folder import StudyFolder

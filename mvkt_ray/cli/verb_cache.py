@@ -28,14 +28,14 @@ def cache_verb(
     The size is predicted and printed before anything is written.
     Example: mvkt cache study.yaml --data shards --teacher teacher --out knowledge
     """
-    from mvkt_ray.artifacts import claim_output, holding
-    from mvkt_ray.location import Location
     from mvkt_ray.search.stages import (
         cache_knowledge,
         open_fitting_teacher,
         plan_knowledge,
         prepare,
     )
+    from mvkt_ray.storage.artifacts import claim_output, holding
+    from mvkt_ray.storage.location import Location
 
     output = Output.open(as_json=as_json, quiet=quiet)
     config = read_study_with_folds(study, folds)

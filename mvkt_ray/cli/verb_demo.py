@@ -27,7 +27,7 @@ def demo_verb(
     It is search_spaces/quickstart.yaml. No result on synthetic data says anything about ECGs.
     """
     from mvkt_ray.cli.searching import SearchRequest, search
-    from mvkt_ray.config_file import read_study
+    from mvkt_ray.config.study_file import read_study
     from mvkt_ray.search.budget import NO_LIMITS
 
     output = Output.open(as_json=as_json, quiet=quiet)

@@ -23,7 +23,7 @@ from mvkt_ray.cli.options import (
 from mvkt_ray.errors import ConfigError
 
 if TYPE_CHECKING:
-    from mvkt_ray.config import FinalsConfig
+    from mvkt_ray.config.schema import FinalsConfig
 
 
 def finalize_verb(
@@ -74,10 +74,10 @@ def finalize_verb(
     Example: mvkt finalize study --seeds 5
     """
     from mvkt_ray.cli.finalizing import finalize, show_outlook
-    from mvkt_ray.config_file import read_study
-    from mvkt_ray.location import Location
+    from mvkt_ray.config.study_file import read_study
     from mvkt_ray.search.finals_outlook import FinalsRequest, finals_config
     from mvkt_ray.search.study_folder import StudyFolder
+    from mvkt_ray.storage.location import Location
 
     output = Output.open(as_json=as_json, quiet=quiet)
     check_address(address, in_process=in_process)

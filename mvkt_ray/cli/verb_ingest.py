@@ -18,7 +18,7 @@ from mvkt_ray.cli.options import (
 from mvkt_ray.cli.progress import StepProgress
 
 if TYPE_CHECKING:
-    from mvkt_ray.artifacts import Manifest
+    from mvkt_ray.storage.artifacts import Manifest
 
 
 class KeepOrNot(StrEnum):

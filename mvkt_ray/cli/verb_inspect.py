@@ -21,9 +21,9 @@ from mvkt_ray.cli.options import Json
 from mvkt_ray.errors import ConfigError
 
 if TYPE_CHECKING:
-    from mvkt_ray.artifacts import Manifest
-    from mvkt_ray.location import Location
     from mvkt_ray.search.study_folder import StudyFolder
+    from mvkt_ray.storage.artifacts import Manifest
+    from mvkt_ray.storage.location import Location
 
 CODES_SHOWN = 12
 """The most frequent label codes; `--json` has all."""
@@ -54,9 +54,9 @@ def inspect_verb(
     With --draw, one recording of the shards is drawn instead as the usual 12-lead sheet:
     25 mm/s, 10 mm/mV, small squares of 40 ms and 0.1 mV.
     """
-    from mvkt_ray.artifacts import read_manifest
-    from mvkt_ray.location import Location
     from mvkt_ray.search.study_folder import StudyFolder
+    from mvkt_ray.storage.artifacts import read_manifest
+    from mvkt_ray.storage.location import Location
 
     output = Output.open(as_json=as_json)
     location = Location.parse(artifact)

@@ -19,8 +19,8 @@ def report_verb(
     Works while the search runs, and after it, on the validation split alone; after `mvkt finalize`
     on the test split that it has opened. It never opens the test split itself.
     """
-    from mvkt_ray.location import Location
     from mvkt_ray.search.study_folder import StudyFolder
+    from mvkt_ray.storage.location import Location
 
     output = Output.open(as_json=as_json, quiet=quiet)
     answer_with_report(output, StudyFolder(Location.parse(study_dir)))

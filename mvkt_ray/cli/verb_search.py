@@ -25,7 +25,7 @@ from mvkt_ray.cli.options import (
 from mvkt_ray.errors import ConfigError
 
 if TYPE_CHECKING:
-    from mvkt_ray.config import StudyConfig
+    from mvkt_ray.config.schema import StudyConfig
 
 
 def search_verb(
@@ -94,7 +94,7 @@ def search_verb(
     Example: mvkt search search_spaces/best_single_lead.yaml --data data/ptb-xl --out study
     """
     from mvkt_ray.cli.searching import SearchRequest, search, show_plan
-    from mvkt_ray.config_file import parse_folds, read_study
+    from mvkt_ray.config.study_file import parse_folds, read_study
 
     output = Output.open(as_json=as_json, quiet=quiet)
     check_address(address, in_process=in_process)
@@ -131,8 +131,8 @@ def search_verb(
 
 
 def _study_of(out: str, *, resume: bool) -> "StudyConfig":
-    from mvkt_ray.location import Location
     from mvkt_ray.search.study_folder import StudyFolder
+    from mvkt_ray.storage.location import Location
 
     if not resume:
         raise ConfigError(

@@ -30,10 +30,10 @@ def status_verb(
 
     Only reads; works while the search runs, and after it.
     """
-    from mvkt_ray.location import Location
     from mvkt_ray.search.ledger_places import copy_ledger
     from mvkt_ray.search.pipeline import open_study
     from mvkt_ray.search.study_folder import StudyFolder
+    from mvkt_ray.storage.location import Location
 
     output = Output.open(as_json=as_json)
     folder = StudyFolder(Location.parse(study_dir))

@@ -10,9 +10,9 @@ from mvkt_ray.cli.console import Output, byte_size, duration, facts, grid, score
 from mvkt_ray.cli.options import Address, Folds, InProcess, Json, Quiet, Resume, check_address
 
 if TYPE_CHECKING:
-    from mvkt_ray.artifacts import Manifest
-    from mvkt_ray.config import StudyConfig
-    from mvkt_ray.location import Location
+    from mvkt_ray.config.schema import StudyConfig
+    from mvkt_ray.storage.artifacts import Manifest
+    from mvkt_ray.storage.location import Location
 
 
 def train_teacher_verb(
@@ -32,13 +32,13 @@ def train_teacher_verb(
 
     Example: mvkt train-teacher search_spaces/best_single_lead.yaml --data shards --out teacher
     """
-    from mvkt_ray.artifacts import claim_output, holding, read_manifest, recipe_of
     from mvkt_ray.cli.choose_place import open_place
     from mvkt_ray.cli.live_table import watch
     from mvkt_ray.cli.logs import logging_to
     from mvkt_ray.cli.own_files import own_logs
-    from mvkt_ray.location import Location
     from mvkt_ray.search.stages import prepare, teacher_job
+    from mvkt_ray.storage.artifacts import claim_output, holding, read_manifest, recipe_of
+    from mvkt_ray.storage.location import Location
     from mvkt_ray.training.teacher import KIND, teacher_config
 
     output = Output.open(as_json=as_json, quiet=quiet)
@@ -76,7 +76,7 @@ def train_teacher_verb(
 
 def read_study_with_folds(study: Path, folds: str | None) -> "StudyConfig":
     """Read a study file; `folds`, as `1-7/8/9`, replaces its folds."""
-    from mvkt_ray.config_file import parse_folds, read_study
+    from mvkt_ray.config.study_file import parse_folds, read_study
 
     config = read_study(study)
     if folds is None:

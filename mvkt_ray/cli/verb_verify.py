@@ -19,7 +19,7 @@ def verify_verb(
 
     Exits with 0 when all files are as they were published, with 2 when one is missing or changed.
     """
-    from mvkt_ray.artifacts import verify_artifact
+    from mvkt_ray.storage.artifacts import verify_artifact
 
     output = Output.open(as_json=as_json, quiet=quiet)
     manifest = verify_artifact(artifact)

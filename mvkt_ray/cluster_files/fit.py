@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from mvkt_ray.cluster_files.needs import Need, least_needs
 from mvkt_ray.cluster_files.node_groups import RAYS_OWN, NodeGroup
-from mvkt_ray.config_resources import ResourcesConfig
+from mvkt_ray.config.resources import ResourcesConfig
 from mvkt_ray.errors import ClusterError
 
 

@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from mvkt_ray.config import StudyConfig
-from mvkt_ray.config_resources import ResourcesConfig, WorkersConfig
+from mvkt_ray.config.resources import ResourcesConfig, WorkersConfig
+from mvkt_ray.config.schema import StudyConfig
 
 TRIALS_AT_ONCE = 8
 """For which a cluster is made when the study does not say `max_concurrent_trials`: a sampler learns

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from mvkt_ray.config_resources import WorkersConfig
+from mvkt_ray.config.resources import WorkersConfig
 
 RAYS_OWN = "ray.io/"
 """Begins the labels that Ray gives to nodes when they start."""

@@ -12,7 +12,7 @@ from mvkt_ray.cluster_files.node_groups import NodeGroup
 from mvkt_ray.cluster_files.sbatch_file import is_batch_script, sbatch_groups
 from mvkt_ray.cluster_files.secrets import refuse_secrets
 from mvkt_ray.cluster_files.templates import templates_folder
-from mvkt_ray.config_file import read_documents
+from mvkt_ray.config.study_file import read_documents
 from mvkt_ray.errors import ConfigError
 
 ValidateLauncher = Callable[[Mapping[str, Any], str], None]

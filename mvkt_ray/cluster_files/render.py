@@ -16,8 +16,8 @@ from mvkt_ray.cluster_files.node_selectors import node_selectors
 from mvkt_ray.cluster_files.places import ClusterPlace, find_place
 from mvkt_ray.cluster_files.settings import Value, read_settings
 from mvkt_ray.cluster_files.templates import fill, templates_folder
-from mvkt_ray.config import StudyConfig
-from mvkt_ray.config_file import read_mapping, write_study
+from mvkt_ray.config.schema import StudyConfig
+from mvkt_ray.config.study_file import read_mapping, write_study
 from mvkt_ray.errors import ConfigError
 
 

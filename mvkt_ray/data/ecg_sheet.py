@@ -15,7 +15,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from mvkt_ray.data.recording import Recording
-from mvkt_ray.location import Location
+from mvkt_ray.storage.location import Location
 
 MM_PER_S = 25.0
 MM_PER_MV = 10.0

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from mvkt_ray.artifacts import Manifest, claim_output, holding
 from mvkt_ray.data.ingest_finish import finish_ingest
 from mvkt_ray.data.ingest_plan import list_jobs, plan_ingest
 from mvkt_ray.data.ingest_shard import ShardSummary, build_shard
@@ -21,7 +20,8 @@ from mvkt_ray.data.place_map import PlaceMap, in_process_map
 from mvkt_ray.data.shard_writer import IngestSettings
 from mvkt_ray.data.sources.source import Source
 from mvkt_ray.errors import DataError
-from mvkt_ray.location import Location
+from mvkt_ray.storage.artifacts import Manifest, claim_output, holding
+from mvkt_ray.storage.location import Location
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -18,7 +18,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mvkt_ray.artifacts import FileEntry, Manifest, publish
 from mvkt_ray.data.folds import make_folds
 from mvkt_ray.data.ingest_plan import IngestPlan
 from mvkt_ray.data.ingest_shard import ShardSummary
@@ -35,8 +34,9 @@ from mvkt_ray.data.shard_totals import ShardTotals, add_up, rarest_codes
 from mvkt_ray.data.shard_writer import WrittenShard, with_folds, write_shard
 from mvkt_ray.data.shards import KIND, QUARANTINE_NAME, QUARANTINE_SCHEMA, shard_name
 from mvkt_ray.errors import DataError
-from mvkt_ray.location import Location
-from mvkt_ray.node_cache import CacheEntry, node_cache
+from mvkt_ray.storage.artifacts import FileEntry, Manifest, publish
+from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.node_cache import CacheEntry, node_cache
 
 logger = logging.getLogger(__name__)
 

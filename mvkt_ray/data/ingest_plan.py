@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from mvkt_ray.artifacts import files_location, fingerprint_of, partial_location, recipe_of
 from mvkt_ray.data.folds import hash_ids
 from mvkt_ray.data.shard_writer import IngestSettings
 from mvkt_ray.data.shards import KIND, shard_name
 from mvkt_ray.data.sources.source import Source
 from mvkt_ray.errors import DataError
-from mvkt_ray.location import Location
+from mvkt_ray.storage.artifacts import files_location, fingerprint_of, partial_location, recipe_of
+from mvkt_ray.storage.location import Location
 
 _WORK = ".work"
 

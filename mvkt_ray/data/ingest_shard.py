@@ -15,8 +15,8 @@ from mvkt_ray.data.recording import RecordingRef
 from mvkt_ray.data.shard_writer import WrittenShard, record_batch, row_of_recording, write_shard
 from mvkt_ray.data.shards import shard_name
 from mvkt_ray.errors import DataError, RecordingError
-from mvkt_ray.location import Location
-from mvkt_ray.node_cache import Piece
+from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.node_cache import Piece
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,7 +11,7 @@ from mvkt_ray.data.read_ahead import read_ahead
 from mvkt_ray.data.recording import Recording, RecordingRef
 from mvkt_ray.data.sources.source import Source
 from mvkt_ray.errors import RecordingError, StoreUnreachableError
-from mvkt_ray.location import Location
+from mvkt_ray.storage.location import Location
 
 logger = logging.getLogger(__name__)
 

@@ -14,10 +14,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mvkt_ray.artifacts import FileEntry
 from mvkt_ray.errors import ArtifactError
-from mvkt_ray.location import Location
-from mvkt_ray.node_cache import CacheEntry, Piece, node_cache
+from mvkt_ray.storage.artifacts import FileEntry
+from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.node_cache import CacheEntry, Piece, node_cache
 
 PARTS_NAME = "parts.parquet"
 PARTS_SCHEMA = pa.schema(

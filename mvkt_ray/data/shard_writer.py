@@ -18,7 +18,7 @@ from mvkt_ray.data.recording import LEADS, Recording
 from mvkt_ray.data.shard_file import Parts, measure_parts
 from mvkt_ray.data.shards import MV_PER_BIT, shard_schema
 from mvkt_ray.errors import ConfigError, RecordingError
-from mvkt_ray.location import Location
+from mvkt_ray.storage.location import Location
 
 _INT16_MAX = np.iinfo(np.int16).max
 _LIST_MAX = np.iinfo(np.int32).max

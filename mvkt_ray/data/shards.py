@@ -16,7 +16,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mvkt_ray.artifacts import Manifest, find_damage, open_file, read_manifest
 from mvkt_ray.data.recording import LEADS, Recording
 from mvkt_ray.data.shard_file import (
     PARTS_NAME,
@@ -27,7 +26,8 @@ from mvkt_ray.data.shard_file import (
 )
 from mvkt_ray.data.tasks import Task, read_task, unknown_codes_message
 from mvkt_ray.errors import ArtifactError, ConfigError, DataError
-from mvkt_ray.location import Location
+from mvkt_ray.storage.artifacts import Manifest, find_damage, open_file, read_manifest
+from mvkt_ray.storage.location import Location
 
 KIND = "shards"
 RECORDINGS_FOLDER = "recordings"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mvkt_ray.config import FoldsConfig
+from mvkt_ray.config.schema import FoldsConfig
 from mvkt_ray.data.folds import patients_in_several_folds
 from mvkt_ray.data.shards import Shards
 from mvkt_ray.data.tasks import Task

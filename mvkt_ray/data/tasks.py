@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mvkt_ray.config_file import read_mapping
+from mvkt_ray.config.study_file import read_mapping
 from mvkt_ray.errors import ConfigError
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mvkt_ray.config import ViewConfig
+from mvkt_ray.config.schema import ViewConfig
 from mvkt_ray.data.recording import LEADS
 from mvkt_ray.data.shards import MV_PER_BIT, LeadColumn, Shards, check_leads
 from mvkt_ray.errors import ConfigError, DataError

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mvkt_ray.config import StudyConfig
+from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.data.shards import Shards
 from mvkt_ray.data.splits import open_training_splits
 from mvkt_ray.data.tasks import Task

@@ -7,11 +7,9 @@ import contextlib
 import json
 from dataclasses import dataclass
 
-from mvkt_ray.artifacts import Manifest, read_manifest
-from mvkt_ray.config import StudyConfig
+from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.data.shards import Shards, open_shards
 from mvkt_ray.errors import ArtifactError, DataError
-from mvkt_ray.location import Location
 from mvkt_ray.records import Arm
 from mvkt_ray.search.finals_ledger import FinalsLedger
 from mvkt_ray.search.finals_results import FinalsResults, openings_of, read_finals
@@ -23,6 +21,8 @@ from mvkt_ray.search.ranking import LeadRank, rank_leads
 from mvkt_ray.search.space import SearchSpace
 from mvkt_ray.search.study_folder import StudyFolder
 from mvkt_ray.search.trial_record import TrialRecord
+from mvkt_ray.storage.artifacts import Manifest, read_manifest
+from mvkt_ray.storage.location import Location
 from mvkt_ray.training.checkpoint import EpochRecord
 from mvkt_ray.training.predictions_file import StoredPredictions, read_predictions
 from mvkt_ray.training.trial_files import TrialFolder

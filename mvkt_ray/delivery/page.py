@@ -14,7 +14,7 @@ from mvkt_ray.delivery.figures.gallery import Gallery, make_gallery
 from mvkt_ray.delivery.heat_map import make_heat_map
 from mvkt_ray.delivery.material import ReportMaterial
 from mvkt_ray.delivery.wording import FILTERS
-from mvkt_ray.location import Location
+from mvkt_ray.storage.location import Location
 
 _CONTENTS = (
     ("answer", "The answer"),

@@ -5,9 +5,9 @@ from importlib import metadata
 from typing import Any
 
 from mvkt_ray import __version__
-from mvkt_ray.artifacts import Manifest, read_manifest
 from mvkt_ray.delivery.evidence import SEED
 from mvkt_ray.delivery.material import ReportMaterial
+from mvkt_ray.storage.artifacts import Manifest, read_manifest
 
 PACKAGES = ("torch", "ray", "optuna", "numpy", "scipy", "pyarrow", "scikit-learn")
 

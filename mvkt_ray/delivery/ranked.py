@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from mvkt_ray.artifacts import Manifest
 from mvkt_ray.delivery.comparisons import (
     describe_difference,
     gains_of_answer,
@@ -24,6 +23,7 @@ from mvkt_ray.delivery.split_scores import MIN_POSITIVES, describe_test
 from mvkt_ray.records import TrialState
 from mvkt_ray.search.finals_plan import CHOSEN
 from mvkt_ray.search.finals_results import FinalsResults
+from mvkt_ray.storage.artifacts import Manifest
 
 BASIS = (
     "Intervals are percentiles of a bootstrap over patients, with the noise that other seeds would "

@@ -23,7 +23,7 @@ from mvkt_ray.delivery.table_rows import (
     split_rows,
     trial_rows,
 )
-from mvkt_ray.location import Location
+from mvkt_ray.storage.location import Location
 
 Row = Mapping[str, Any]
 

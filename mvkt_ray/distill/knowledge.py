@@ -26,7 +26,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mvkt_ray.artifacts import (
+from mvkt_ray.data.loader import GridLoader
+from mvkt_ray.data.shards import Shards
+from mvkt_ray.data.splits import Split
+from mvkt_ray.data.views import View
+from mvkt_ray.errors import DataError, StaleArtifactError
+from mvkt_ray.models import Network
+from mvkt_ray.storage.artifacts import (
     Manifest,
     build_folder,
     discard_partial,
@@ -36,13 +42,7 @@ from mvkt_ray.artifacts import (
     publish,
     read_manifest,
 )
-from mvkt_ray.data.loader import GridLoader
-from mvkt_ray.data.shards import Shards
-from mvkt_ray.data.splits import Split
-from mvkt_ray.data.views import View
-from mvkt_ray.errors import DataError, StaleArtifactError
-from mvkt_ray.location import Location
-from mvkt_ray.models import Network
+from mvkt_ray.storage.location import Location
 
 KIND = "knowledge"
 CROPS_FILE = "crops.arrow"

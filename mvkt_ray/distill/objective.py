@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mvkt_ray.config_training import Hyperparameters
+from mvkt_ray.config.recipes import Hyperparameters
 from mvkt_ray.distill.losses.clt_crd import ContrastiveBanks
 from mvkt_ray.distill.losses.clt_infonce import InfoNceTerm
 from mvkt_ray.distill.losses.multilabel_kd import multilabel_kd, multilabel_kd_authors

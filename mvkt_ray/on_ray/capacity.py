@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import ray
 
-from mvkt_ray.config_resources import WorkersConfig
+from mvkt_ray.config.resources import WorkersConfig
 
 ACCELERATOR = "accelerator_type:"
 """Ray's resource that a node has one of for the type of its GPUs."""

@@ -231,7 +231,7 @@ def _probe_function() -> Any:
         refused: list[str] = []
         if uris and versions["mvkt-ray"] != "not installed":
             from mvkt_ray.errors import StoreError
-            from mvkt_ray.object_store import expect_readable
+            from mvkt_ray.storage.object_store import expect_readable
 
             for uri in uris:
                 try:

@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import ray
 from ray.exceptions import RayError
 
-from mvkt_ray.config_resources import ResourcesConfig, WorkersConfig
+from mvkt_ray.config.resources import ResourcesConfig, WorkersConfig
 from mvkt_ray.errors import WorkerLostError
-from mvkt_ray.location import Location
 from mvkt_ray.on_ray.address import CLIENT
 from mvkt_ray.on_ray.capacity import ClusterResources
 from mvkt_ray.on_ray.cluster import check_nodes, connected, own_ray_runs
@@ -30,6 +29,7 @@ from mvkt_ray.on_ray.plan import Concurrency, check_plan
 from mvkt_ray.on_ray.unwrap import unwrapped
 from mvkt_ray.records import EpochMetrics, NodeKind, Usage
 from mvkt_ray.search.metering import Meter
+from mvkt_ray.storage.location import Location
 
 if TYPE_CHECKING:
     from mvkt_ray.on_ray.worker import RunTrial, TrainTeacher

@@ -10,8 +10,7 @@ from typing import Any
 
 import ray
 
-from mvkt_ray.config_resources import ResourcesConfig, WorkersConfig
-from mvkt_ray.location import Location
+from mvkt_ray.config.resources import ResourcesConfig, WorkersConfig
 from mvkt_ray.on_ray.environment import QUIET, WORKERS, environment, quiet_ray
 from mvkt_ray.on_ray.mailbox import ask, on_this_node, open_mailbox, serve
 from mvkt_ray.on_ray.many_workers import train_teacher_on_ranks
@@ -20,6 +19,7 @@ from mvkt_ray.on_ray.tuner import TrialsRun, run_trials
 from mvkt_ray.on_ray.unwrap import unwrapped
 from mvkt_ray.on_ray.worker import RunTrial, TrainTeacher
 from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialResult, Usage
+from mvkt_ray.storage.location import Location
 from mvkt_ray.training.student import TrialInputs
 from mvkt_ray.training.teacher import TeacherJob
 

@@ -14,7 +14,7 @@ from typing import Any
 import ray
 from ray.exceptions import GetTimeoutError
 
-from mvkt_ray.config_resources import CostConfig, WorkersConfig
+from mvkt_ray.config.resources import CostConfig, WorkersConfig
 from mvkt_ray.on_ray.capacity import ACCELERATOR, ClusterResources, NodeResources, models
 
 HEAD = "node:__internal_head__"

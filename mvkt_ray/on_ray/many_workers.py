@@ -20,7 +20,7 @@ from ray.train import WorkerGroupError
 from ray.train.v2._internal.exceptions import RayTrainError, UserExceptionWithTraceback
 from torch.distributed import DistError
 
-from mvkt_ray.config_resources import WorkersConfig
+from mvkt_ray.config.resources import WorkersConfig
 from mvkt_ray.errors import MvktError, WorkerLostError
 from mvkt_ray.on_ray.environment import WORKERS, environment
 from mvkt_ray.on_ray.mailbox import ask, open_mailbox, serve

@@ -13,7 +13,7 @@ from typing import Protocol, runtime_checkable
 
 from ray.util.metrics import Counter, Gauge
 
-from mvkt_ray.config import StudyConfig
+from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.records import TrialState
 from mvkt_ray.search.prices import SECONDS_PER_HOUR, PriceList, Spent
 from mvkt_ray.search.trial_record import TrialRecord

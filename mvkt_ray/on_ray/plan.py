@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from mvkt_ray.config_resources import IngestResourcesConfig, ResourcesConfig, WorkersConfig
+from mvkt_ray.config.resources import IngestResourcesConfig, ResourcesConfig, WorkersConfig
 from mvkt_ray.errors import ClusterError
 from mvkt_ray.on_ray.capacity import ClusterResources
 from mvkt_ray.on_ray.growth import Growth

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mvkt_ray.config_resources import WorkersConfig
+from mvkt_ray.config.resources import WorkersConfig
 from mvkt_ray.on_ray.capacity import ACCELERATOR, ClusterResources
 from mvkt_ray.on_ray.growth import HEAD
 

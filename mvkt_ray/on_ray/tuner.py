@@ -26,9 +26,8 @@ from ray import cloudpickle, tune
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
-from mvkt_ray.config_resources import ResourcesConfig
+from mvkt_ray.config.resources import ResourcesConfig
 from mvkt_ray.errors import ClusterError
-from mvkt_ray.location import Location
 from mvkt_ray.on_ray.environment import environment
 from mvkt_ray.on_ray.many_workers import tune_many_worker_trial
 from mvkt_ray.on_ray.memory_kills import memory_kills_are_deaths
@@ -47,6 +46,7 @@ from mvkt_ray.on_ray.worker import (
 )
 from mvkt_ray.records import NOTHING_USED, Decision, EpochMetrics, Trial, TrialResult, Usage
 from mvkt_ray.search.metering import Meter
+from mvkt_ray.storage.location import Location
 from mvkt_ray.training.student import TrialInputs, failed_result
 
 MOST_PENDING_TRIALS = 100_000

@@ -24,7 +24,6 @@ import ray
 import torch
 from ray import tune
 
-from mvkt_ray.location import Location
 from mvkt_ray.on_ray.mailbox import ask
 from mvkt_ray.records import (
     Arm,
@@ -35,6 +34,7 @@ from mvkt_ray.records import (
     TrialResult,
     TrialState,
 )
+from mvkt_ray.storage.location import Location
 from mvkt_ray.training.student import TrialInputs, failed_result
 from mvkt_ray.training.teacher import TeacherJob
 from mvkt_ray.training.trial_files import TrialFolder

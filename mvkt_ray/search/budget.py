@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from mvkt_ray.config_resources import CostConfig, ResourcesConfig, WorkersConfig
+from mvkt_ray.config.resources import CostConfig, ResourcesConfig, WorkersConfig
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.records import NodeKind, Usage
 from mvkt_ray.search.prices import SECONDS_PER_HOUR, PriceList, Spent

@@ -17,20 +17,20 @@ from functools import partial
 import safetensors.torch
 import torch
 
-from mvkt_ray.config_training import Hyperparameters
+from mvkt_ray.config.recipes import Hyperparameters
 from mvkt_ray.data.loader import EvalLoader
 from mvkt_ray.data.shards import Shards, open_shards
 from mvkt_ray.data.splits import Split, open_training_splits
 from mvkt_ray.data.test_split import open_test_split
 from mvkt_ray.data.views import View
 from mvkt_ray.errors import ArtifactError
-from mvkt_ray.location import Location
 from mvkt_ray.models import Network, build_network
 from mvkt_ray.records import Trial
 from mvkt_ray.search.finals_results import hash_of_all
 from mvkt_ray.search.openings import Opening
 from mvkt_ray.search.place import Place
 from mvkt_ray.search.study_folder import FinalsFolder
+from mvkt_ray.storage.location import Location
 from mvkt_ray.training.optimizers import runs_in_bf16
 from mvkt_ray.training.predictions_file import read_predictions, with_tags
 from mvkt_ray.training.process import EVALUATION_BATCH_SIZE, current_device

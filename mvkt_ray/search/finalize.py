@@ -7,7 +7,7 @@ import dataclasses
 import json
 from typing import Protocol
 
-from mvkt_ray.config import StudyConfig
+from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.errors import TrialError
 from mvkt_ray.records import Trial, TrialState
 from mvkt_ray.search.budget import Budget

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mvkt_ray.config import StudyConfig
+from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.records import (
     NOTHING_USED,
     Condition,

@@ -9,7 +9,7 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution
 
-from mvkt_ray.config import Scalar
+from mvkt_ray.config.schema import Scalar
 from mvkt_ray.records import Condition, Trial, TrialResult, Usage
 from mvkt_ray.search.finals_plan import Contender
 from mvkt_ray.search.ledger import Ledger

@@ -8,8 +8,7 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mvkt_ray.artifacts import read_manifest
-from mvkt_ray.config import StudyConfig
+from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.errors import ArtifactError, ConfigError, StaleArtifactError
 from mvkt_ray.records import TrialState
 from mvkt_ray.search.budget import NO_LIMITS, Limits
@@ -29,6 +28,7 @@ from mvkt_ray.search.space import SearchSpace
 from mvkt_ray.search.stages import Prepared, prepare
 from mvkt_ray.search.study_folder import StudyFolder
 from mvkt_ray.search.trial_record import TrialRecord
+from mvkt_ray.storage.artifacts import read_manifest
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

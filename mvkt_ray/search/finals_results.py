@@ -12,9 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mvkt_ray.artifacts import fingerprint_of
 from mvkt_ray.errors import StaleArtifactError
-from mvkt_ray.location import Location
 from mvkt_ray.records import TrialState
 from mvkt_ray.search.finals_ledger import FinalsLedger
 from mvkt_ray.search.finals_plan import Contender
@@ -22,6 +20,8 @@ from mvkt_ray.search.ledger_places import reading
 from mvkt_ray.search.openings import Opening
 from mvkt_ray.search.study_folder import FinalsFolder, StudyFolder
 from mvkt_ray.search.trial_record import TrialRecord
+from mvkt_ray.storage.artifacts import fingerprint_of
+from mvkt_ray.storage.location import Location
 from mvkt_ray.training.predictions_file import StoredPredictions, read_predictions
 from mvkt_ray.training.trial_files import TrialFolder
 

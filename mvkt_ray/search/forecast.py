@@ -9,8 +9,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from mvkt_ray.config import StudyConfig
-from mvkt_ray.config_resources import WorkersConfig
+from mvkt_ray.config.resources import WorkersConfig
+from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.records import NodeKind, TrialState
 from mvkt_ray.search.prices import SECONDS_PER_HOUR, PriceList
 from mvkt_ray.search.trial_record import TrialRecord

@@ -10,9 +10,8 @@ from typing import TypeVar
 
 import torch
 
-from mvkt_ray.config_resources import ResourcesConfig, WorkersConfig
+from mvkt_ray.config.resources import ResourcesConfig, WorkersConfig
 from mvkt_ray.errors import ConfigError
-from mvkt_ray.location import Location
 from mvkt_ray.records import (
     Decision,
     EpochMetrics,
@@ -23,6 +22,7 @@ from mvkt_ray.records import (
 )
 from mvkt_ray.search.metering import Meter
 from mvkt_ray.search.place import Dealer
+from mvkt_ray.storage.location import Location
 from mvkt_ray.training.student import TrialInputs, failed_result, run_trial
 from mvkt_ray.training.teacher import TeacherJob, train_teacher
 from mvkt_ray.training.trial_files import TrialFolder

@@ -28,8 +28,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mvkt_ray.errors import ArtifactError, StoreError
-from mvkt_ray.location import Location
 from mvkt_ray.search.openings import command_line
+from mvkt_ray.storage.location import Location
 
 LEASE = "lease.json"
 _LOG = logging.getLogger(__name__)

@@ -23,9 +23,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.exceptions import StorageInternalError
 from optuna.study import StudyDirection
 
-from mvkt_ray.config import Scalar
+from mvkt_ray.config.schema import Scalar
 from mvkt_ray.errors import ArtifactError, ConfigError
-from mvkt_ray.location import Location
 from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState, Usage
 from mvkt_ray.search.ledger_rows import (
     LEAD,
@@ -36,6 +35,7 @@ from mvkt_ray.search.ledger_rows import (
 )
 from mvkt_ray.search.ledger_shipping import Shipment, connect
 from mvkt_ray.search.trial_record import TrialRecord
+from mvkt_ray.storage.location import Location
 
 _SQLITE = "sqlite:///"
 _MISSING = object()

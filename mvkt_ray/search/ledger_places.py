@@ -14,13 +14,13 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mvkt_ray.artifacts import holding
 from mvkt_ray.errors import ArtifactError, MvktError
-from mvkt_ray.location import Location
 from mvkt_ray.search.lease import Lease, LeaseTimes
 from mvkt_ray.search.ledger_shipping import Shipment
 from mvkt_ray.search.shipped_ledger import restore
 from mvkt_ray.search.study_folder import StudyFolder
+from mvkt_ray.storage.artifacts import holding
+from mvkt_ray.storage.location import Location
 
 _SQLITE = "sqlite:///"
 _LOG = logging.getLogger(__name__)

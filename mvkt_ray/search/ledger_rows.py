@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import optuna
 
-from mvkt_ray.config import Scalar
+from mvkt_ray.config.schema import Scalar
 from mvkt_ray.records import NOTHING_USED, Arm, Condition, Trial, TrialResult, TrialState, Usage
 from mvkt_ray.search.trial_record import TrialRecord
 

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mvkt_ray.errors import ArtifactError, StoreError, StoreUnreachableError
-from mvkt_ray.location import Location
 from mvkt_ray.search.shipped_ledger import (
     FRAME_HEADER_BYTES,
     HEAD,
@@ -30,6 +29,7 @@ from mvkt_ray.search.shipped_ledger import (
     piece_name,
     read_head,
 )
+from mvkt_ray.storage.location import Location
 
 Answer = TypeVar("Answer")
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 
-from mvkt_ray.config_resources import WorkersConfig
+from mvkt_ray.config.resources import WorkersConfig
 from mvkt_ray.records import NodeKind, Reservation, TrialState, Usage
 
 

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import mvkt_ray
-from mvkt_ray.artifacts import fingerprint_of
-from mvkt_ray.config import FoldsConfig
+from mvkt_ray.config.schema import FoldsConfig
 from mvkt_ray.data.shards import Shards
 from mvkt_ray.data.tasks import Task
+from mvkt_ray.storage.artifacts import fingerprint_of
 
 _GIT_TIMEOUT_S = 10
 

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from mvkt_ray.config import ParameterConfig, Scalar
-from mvkt_ray.config_training import Hyperparameters
+from mvkt_ray.config.recipes import Hyperparameters
+from mvkt_ray.config.schema import ParameterConfig, Scalar
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.models import NETWORKS
 

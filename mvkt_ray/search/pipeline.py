@@ -9,16 +9,14 @@ import time
 from collections.abc import Callable, Generator
 from typing import Protocol
 
-from mvkt_ray.artifacts import MANIFEST_NAME, claim_output, read_manifest, recipe_of
-from mvkt_ray.config import StudyConfig
-from mvkt_ray.config_file import write_study
+from mvkt_ray.config.schema import StudyConfig
+from mvkt_ray.config.study_file import write_study
 from mvkt_ray.data.ingest import IngestProgress, ingest
 from mvkt_ray.data.recording import LEADS
 from mvkt_ray.data.shard_writer import IngestSettings
 from mvkt_ray.data.sources import open_source
 from mvkt_ray.distill.knowledge import open_knowledge
 from mvkt_ray.errors import ConfigError, DataError, StoreError
-from mvkt_ray.location import Location
 from mvkt_ray.records import EpochMetrics, TrialResult
 from mvkt_ray.search.budget import NO_LIMITS, Budget, Limits
 from mvkt_ray.search.ledger_places import driving, reading
@@ -38,6 +36,8 @@ from mvkt_ray.search.stages import (
 from mvkt_ray.search.study import Study
 from mvkt_ray.search.study_folder import StudyFolder
 from mvkt_ray.search.validation_noise import ValidationNoise
+from mvkt_ray.storage.artifacts import MANIFEST_NAME, claim_output, read_manifest, recipe_of
+from mvkt_ray.storage.location import Location
 from mvkt_ray.training.student import TrialInputs, run_trial
 from mvkt_ray.training.teacher import KIND as TEACHER
 from mvkt_ray.training.teacher import Teacher, open_teacher, teacher_config

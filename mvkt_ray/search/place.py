@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from mvkt_ray.config import StudyConfig
-from mvkt_ray.config_resources import ResourcesConfig
-from mvkt_ray.location import Location
+from mvkt_ray.config.resources import ResourcesConfig
+from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.records import Decision, EpochMetrics, NodeKind, Trial, TrialResult, Usage
+from mvkt_ray.storage.location import Location
 
 if TYPE_CHECKING:
     from mvkt_ray.training.student import TrialInputs

@@ -7,7 +7,7 @@ GPUs, whichever is more. Where a node's type or its price is not known, nothing 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mvkt_ray.config_resources import CostConfig, NodeTypeConfig
+from mvkt_ray.config.resources import CostConfig, NodeTypeConfig
 from mvkt_ray.records import NodeKind, Reservation
 
 SECONDS_PER_HOUR = 3600.0

@@ -23,7 +23,7 @@ from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial
 
-from mvkt_ray.config import Scalar, SearchConfig
+from mvkt_ray.config.schema import Scalar, SearchConfig
 from mvkt_ray.records import Arm, TrialState
 from mvkt_ray.search.space import SearchSpace
 from mvkt_ray.search.trial_record import TrialRecord

@@ -17,7 +17,7 @@ from optuna.pruners import BasePruner, HyperbandPruner, SuccessiveHalvingPruner
 from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState, create_trial
 
-from mvkt_ray.config import PrunerConfig
+from mvkt_ray.config.schema import PrunerConfig
 from mvkt_ray.records import Arm, Decision
 from mvkt_ray.search.trial_record import TrialRecord
 

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from mvkt_ray.config import StudyConfig
+from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.errors import StaleArtifactError
 
 _MAY_CHANGE = (

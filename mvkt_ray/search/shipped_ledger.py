@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from mvkt_ray.errors import ArtifactError
-from mvkt_ray.location import Location
+from mvkt_ray.storage.location import Location
 
 HEAD, SNAPSHOT = "head.json", "snapshot.db"
 PIECE = "wal-"

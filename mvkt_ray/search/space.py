@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from mvkt_ray.config import Scalar, StudyConfig
-from mvkt_ray.config_training import Hyperparameters
+from mvkt_ray.config.recipes import Hyperparameters
+from mvkt_ray.config.schema import Scalar, StudyConfig
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.records import Arm, Condition
 from mvkt_ray.search.conditions import read_conditions

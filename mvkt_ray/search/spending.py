@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mvkt_ray.artifacts import MANIFEST_NAME, read_manifest
-from mvkt_ray.config import StudyConfig
+from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.records import NOTHING_USED, Reservation, TrialState, Usage
 from mvkt_ray.search.prices import PriceList, Spent
 from mvkt_ray.search.study_folder import StudyFolder
 from mvkt_ray.search.trial_record import TrialRecord
+from mvkt_ray.storage.artifacts import MANIFEST_NAME, read_manifest
 
 _IN_VAIN = (TrialState.FAILED, TrialState.DIVERGED)
 

@@ -6,8 +6,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mvkt_ray.artifacts import Manifest, recipe_of, verify_artifact
-from mvkt_ray.config import StudyConfig
+from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.data.loader import GridLoader
 from mvkt_ray.data.shards import Shards, open_shards
 from mvkt_ray.data.splits import TrainingSplits, open_training_splits
@@ -22,7 +21,8 @@ from mvkt_ray.distill.knowledge import (
     write_knowledge,
 )
 from mvkt_ray.errors import ConfigError, StaleArtifactError
-from mvkt_ray.location import Location
+from mvkt_ray.storage.artifacts import Manifest, recipe_of, verify_artifact
+from mvkt_ray.storage.location import Location
 from mvkt_ray.training.teacher import Teacher, TeacherJob, open_teacher
 
 HASH_LIMIT_BYTES = 8 << 30

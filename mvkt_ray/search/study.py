@@ -11,7 +11,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 
 from mvkt_ray import __version__
-from mvkt_ray.config import StudyConfig
+from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.errors import ArtifactError
 from mvkt_ray.records import (
     NOTHING_USED,

@@ -4,11 +4,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mvkt_ray.config import StudyConfig
-from mvkt_ray.config_file import study_from_yaml
+from mvkt_ray.config.schema import StudyConfig
+from mvkt_ray.config.study_file import study_from_yaml
 from mvkt_ray.errors import ArtifactError
-from mvkt_ray.location import Location
 from mvkt_ray.records import Usage
+from mvkt_ray.storage.location import Location
 
 _STAGES = ("shards", "stages.json")
 """What a search that is interrupted during its first stage has written."""

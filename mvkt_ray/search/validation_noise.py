@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mvkt_ray.errors import ArtifactError
-from mvkt_ray.location import Location
 from mvkt_ray.search.finals_results import StoredPredictions, read_predictions
 from mvkt_ray.statistics.resampling import bootstrap_auroc, draw_patients
+from mvkt_ray.storage.location import Location
 from mvkt_ray.training.trial_files import TrialFolder
 
 N_RESAMPLES = 1000

@@ -9,7 +9,7 @@ import queue
 import threading
 from collections.abc import Callable, Mapping, Sequence
 
-from mvkt_ray.config import StudyConfig
+from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialResult, Usage
 from mvkt_ray.search.prices import PriceList, Spent
 from mvkt_ray.search.study import Study

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from mvkt_ray.errors import ArtifactError
-from mvkt_ray.location import Location
 from mvkt_ray.records import EpochMetrics
+from mvkt_ray.storage.location import Location
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

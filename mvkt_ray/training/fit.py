@@ -18,10 +18,10 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from mvkt_ray.location import Location
 from mvkt_ray.models import sync_batch_norm
 from mvkt_ray.models.collectives import rows_per_rank
 from mvkt_ray.records import Decision, EpochMetrics, TrialState
+from mvkt_ray.storage.location import Location
 from mvkt_ray.training.checkpoint import Checkpoint, EpochRecord, read_checkpoint
 from mvkt_ray.training.learner import Learner
 from mvkt_ray.training.optimizers import Steering, build_optimizer, build_schedule

@@ -9,7 +9,7 @@ from torch import nn
 from torch.optim import Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
-from mvkt_ray.config_training import Hyperparameters, TeacherConfig
+from mvkt_ray.config.recipes import Hyperparameters, TeacherConfig
 
 DECAY_FACTOR = 0.1
 DECAY_AT_PERCENT = (40, 70)

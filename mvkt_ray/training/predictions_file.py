@@ -14,7 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from mvkt_ray.errors import ArtifactError
-from mvkt_ray.location import Location
+from mvkt_ray.storage.location import Location
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

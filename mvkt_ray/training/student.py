@@ -10,10 +10,9 @@ from typing import Any
 
 import torch
 
-from mvkt_ray.artifacts import fingerprint_of, read_manifest
-from mvkt_ray.config import FoldsConfig
-from mvkt_ray.config_resources import ResourcesConfig
-from mvkt_ray.config_training import Hyperparameters, StudentConfig
+from mvkt_ray.config.recipes import Hyperparameters, StudentConfig
+from mvkt_ray.config.resources import ResourcesConfig
+from mvkt_ray.config.schema import FoldsConfig
 from mvkt_ray.data.loader import EvalLoader, TrainLoader
 from mvkt_ray.data.shards import Shards, open_shards
 from mvkt_ray.data.splits import TrainingSplits, open_training_splits
@@ -24,6 +23,7 @@ from mvkt_ray.distill.objective import Objective
 from mvkt_ray.errors import ConfigError, MvktError, StaleArtifactError
 from mvkt_ray.models import build_network
 from mvkt_ray.records import Arm, Decision, EpochMetrics, Trial, TrialResult, TrialState
+from mvkt_ray.storage.artifacts import fingerprint_of, read_manifest
 from mvkt_ray.training.fit import Course, Outcome, fit
 from mvkt_ray.training.guidance import Lessons, with_knowledge, with_teacher, without_teacher
 from mvkt_ray.training.learner import Learner

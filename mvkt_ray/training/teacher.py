@@ -12,7 +12,18 @@ from typing import Any
 import safetensors.torch
 import torch
 
-from mvkt_ray.artifacts import (
+from mvkt_ray.config.recipes import Hyperparameters, TeacherConfig
+from mvkt_ray.config.schema import FoldsConfig
+from mvkt_ray.data.loader import EvalLoader, TrainLoader
+from mvkt_ray.data.shards import Shards, open_shards
+from mvkt_ray.data.splits import TrainingSplits, open_training_splits
+from mvkt_ray.data.tasks import Task
+from mvkt_ray.data.views import View
+from mvkt_ray.distill.objective import Objective
+from mvkt_ray.errors import StaleArtifactError, TrialDivergedError
+from mvkt_ray.models import Network, build_network
+from mvkt_ray.records import Decision, EpochMetrics, TrialState
+from mvkt_ray.storage.artifacts import (
     Manifest,
     build_folder,
     claim_output,
@@ -23,18 +34,7 @@ from mvkt_ray.artifacts import (
     read_manifest,
     recipe_of,
 )
-from mvkt_ray.config import FoldsConfig
-from mvkt_ray.config_training import Hyperparameters, TeacherConfig
-from mvkt_ray.data.loader import EvalLoader, TrainLoader
-from mvkt_ray.data.shards import Shards, open_shards
-from mvkt_ray.data.splits import TrainingSplits, open_training_splits
-from mvkt_ray.data.tasks import Task
-from mvkt_ray.data.views import View
-from mvkt_ray.distill.objective import Objective
-from mvkt_ray.errors import StaleArtifactError, TrialDivergedError
-from mvkt_ray.location import Location
-from mvkt_ray.models import Network, build_network
-from mvkt_ray.records import Decision, EpochMetrics, TrialState
+from mvkt_ray.storage.location import Location
 from mvkt_ray.training.fit import Course, Lesson, Outcome, fit
 from mvkt_ray.training.learner import Learner
 from mvkt_ray.training.optimizers import Steering, runs_in_bf16

@@ -17,8 +17,8 @@ from torch import nn
 
 from mvkt_ray.data.splits import Split
 from mvkt_ray.errors import ArtifactError
-from mvkt_ray.location import Location
 from mvkt_ray.records import Trial, TrialResult, TrialState
+from mvkt_ray.storage.location import Location
 from mvkt_ray.training.checkpoint import EpochRecord
 from mvkt_ray.training.validation import Predictions
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from mvkt_ray.cli.console import Output
 from mvkt_ray.cli.live_table import LiveTable, PlainLines, condition_table, watch
 from mvkt_ray.cli.study_state import look_at, state_as_value
-from mvkt_ray.config_resources import CostConfig, NodeTypeConfig
+from mvkt_ray.config.resources import CostConfig, NodeTypeConfig
 from mvkt_ray.records import (
     Arm,
     Condition,

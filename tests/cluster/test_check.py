@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from mvkt_ray.cli import app
 from mvkt_ray.cluster_files.fit import check_fit
 from mvkt_ray.cluster_files.places import PLACES
-from mvkt_ray.config_file import read_study
+from mvkt_ray.config.study_file import read_study
 from mvkt_ray.errors import ClusterError, ConfigError
 
 KUBERAY = ["kuberay-job", "kuberay-cluster"]

@@ -16,7 +16,7 @@ from mvkt_ray.cluster_files.instances import read_instances
 from mvkt_ray.cluster_files.needs import Need, needs_of
 from mvkt_ray.cluster_files.node_groups import NodeGroup
 from mvkt_ray.cluster_files.places import PLACES
-from mvkt_ray.config_file import read_prices, read_study
+from mvkt_ray.config.study_file import read_prices, read_study
 from mvkt_ray.errors import ClusterError, ConfigError
 
 CLOUDS = ["aws", "gcp", "azure"]

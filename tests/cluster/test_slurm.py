@@ -12,11 +12,11 @@ from own_slurm import PROGRAMS, OwnSlurm, own_slurm, wait_until
 from rendering import rendered
 
 from mvkt_ray.errors import ConfigError
-from mvkt_ray.location import Location
 from mvkt_ray.records import TrialState
 from mvkt_ray.search.ledger import Ledger
 from mvkt_ray.search.study_folder import StudyFolder
 from mvkt_ray.search.trial_record import TrialRecord
+from mvkt_ray.storage.location import Location
 
 N_TRIALS = 24
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mvkt_ray.cli.cluster.submit import TASK_FILE, _fill, _slug, _variables
-from mvkt_ray.config_file import read_study
+from mvkt_ray.config.study_file import read_study
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.on_ray.jobs import JOB_ID
 

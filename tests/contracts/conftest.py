@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from mvkt_ray.config import (
+from mvkt_ray.config.recipes import StudentConfig, TeacherConfig
+from mvkt_ray.config.resources import ResourcesConfig
+from mvkt_ray.config.schema import (
     FoldsConfig,
     ParameterConfig,
     PrunerConfig,
@@ -17,8 +19,6 @@ from mvkt_ray.config import (
     StudyConfig,
     ViewConfig,
 )
-from mvkt_ray.config_resources import ResourcesConfig
-from mvkt_ray.config_training import StudentConfig, TeacherConfig
 from mvkt_ray.data.ingest import ingest
 from mvkt_ray.data.shard_writer import IngestSettings
 from mvkt_ray.data.shards import open_shards

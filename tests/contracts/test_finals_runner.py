@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mvkt_ray.config import FinalsConfig
+from mvkt_ray.config.schema import FinalsConfig
 from mvkt_ray.data.shards import open_shards
 from mvkt_ray.data.splits import open_training_splits
-from mvkt_ray.location import Location
 from mvkt_ray.records import Arm, Trial, TrialResult, TrialState
 from mvkt_ray.search.examine import Examination, examine_all
 from mvkt_ray.search.finals import Finals
@@ -23,6 +22,7 @@ from mvkt_ray.search.place import Place
 from mvkt_ray.search.space import SearchSpace
 from mvkt_ray.search.study_folder import FinalsFolder
 from mvkt_ray.search.trial_record import TrialRecord
+from mvkt_ray.storage.location import Location
 from mvkt_ray.training.predictions_file import read_predictions
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mvkt_ray.config_training import Hyperparameters
+from mvkt_ray.config.recipes import Hyperparameters
 from mvkt_ray.distill.losses.clt_crd import clt_crd
 from mvkt_ray.distill.losses.clt_infonce import clt_infonce
 from mvkt_ray.distill.objective import CLT_LOSSES, KD_LOSSES

@@ -15,7 +15,7 @@ from mvkt_ray.data.sources import SOURCES, Source, open_source
 from mvkt_ray.data.sources.wfdb_record import wfdb  # there its warnings on import are silenced
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.errors import DataError, RecordingError, StoreError
-from mvkt_ray.location import Location
+from mvkt_ray.storage.location import Location
 from tests.object_store import S3Server
 from tests.tiny_datasets import (
     HEADER_LEADS,

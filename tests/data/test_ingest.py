@@ -16,7 +16,6 @@ from typing import Any, TypeVar
 import numpy as np
 import pytest
 
-from mvkt_ray.artifacts import read_manifest, verify_artifact
 from mvkt_ray.data.folds import hash_ids, patients_in_several_folds
 from mvkt_ray.data.ingest import IngestProgress, ingest
 from mvkt_ray.data.ingest_plan import list_jobs, plan_ingest
@@ -26,7 +25,8 @@ from mvkt_ray.data.shard_writer import IngestSettings, resample
 from mvkt_ray.data.shards import Shards, open_shards
 from mvkt_ray.data.sources import open_source
 from mvkt_ray.errors import ArtifactError, ConfigError, DataError, RecordingError
-from mvkt_ray.location import Location
+from mvkt_ray.storage.artifacts import read_manifest, verify_artifact
+from mvkt_ray.storage.location import Location
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -102,7 +102,7 @@ def test_a_recording_more_in_the_source_is_another_shard_set(
 
 KILLED_AT_EACH_RENAME = """
 import os, signal, sys
-from mvkt_ray.artifacts import read_manifest
+from mvkt_ray.storage.artifacts import read_manifest
 from mvkt_ray.data.ingest import ingest
 from mvkt_ray.data.shard_writer import IngestSettings
 from mvkt_ray.data.sources import open_source

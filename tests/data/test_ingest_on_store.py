@@ -12,14 +12,14 @@ from typing import Any, TypeVar
 import numpy as np
 import pytest
 
-from mvkt_ray.artifacts import partial_location, read_manifest, verify_artifact
 from mvkt_ray.data.ingest import ingest
 from mvkt_ray.data.shard_file import PARTS_NAME, measure_parts, read_parts
 from mvkt_ray.data.shard_writer import IngestSettings
 from mvkt_ray.data.shards import open_shards
 from mvkt_ray.data.sources import open_source
 from mvkt_ray.errors import ArtifactError, StoreError
-from mvkt_ray.location import Location
+from mvkt_ray.storage.artifacts import partial_location, read_manifest, verify_artifact
+from mvkt_ray.storage.location import Location
 from tests.object_store import S3Server
 
 T = TypeVar("T")
@@ -181,7 +181,7 @@ import os, signal, sys
 from mvkt_ray.data.ingest import ingest
 from mvkt_ray.data.shard_writer import IngestSettings
 from mvkt_ray.data.sources.synthetic import Synthetic
-from mvkt_ray.location import Location
+from mvkt_ray.storage.location import Location
 
 class Foldless(Synthetic):
     has_folds = False

@@ -14,13 +14,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mvkt_ray.artifacts import verify_artifact
 from mvkt_ray.data.describe import describe_shards
 from mvkt_ray.data.recording import LEADS
 from mvkt_ray.data.shard_file import ShardFile
 from mvkt_ray.data.shards import Shards, labels_of, open_shards
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.errors import ArtifactError, ConfigError, DataError
+from mvkt_ray.storage.artifacts import verify_artifact
 
 MakeShards = Callable[..., Shards]
 N_RECORDINGS = 23

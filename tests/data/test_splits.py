@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mvkt_ray.config import FoldsConfig
+from mvkt_ray.config.schema import FoldsConfig
 from mvkt_ray.data.ingest import ingest
 from mvkt_ray.data.recording import LEADS
 from mvkt_ray.data.shards import Shards, open_shards

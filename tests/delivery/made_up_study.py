@@ -13,8 +13,8 @@ import numpy as np
 import sqlalchemy
 import sqlalchemy.event
 
-from mvkt_ray.artifacts import partial_location, publish
-from mvkt_ray.config import (
+from mvkt_ray.config.recipes import StudentConfig
+from mvkt_ray.config.schema import (
     DataConfig,
     FinalsConfig,
     FoldsConfig,
@@ -23,13 +23,11 @@ from mvkt_ray.config import (
     SearchConfig,
     StudyConfig,
 )
-from mvkt_ray.config_file import write_study
-from mvkt_ray.config_training import StudentConfig
+from mvkt_ray.config.study_file import write_study
 from mvkt_ray.data.shards import open_shards
 from mvkt_ray.data.splits import Split, open_training_splits
 from mvkt_ray.data.test_split import open_test_split
 from mvkt_ray.data.views import fit_view
-from mvkt_ray.location import Location
 from mvkt_ray.records import (
     Arm,
     EpochMetrics,
@@ -50,6 +48,8 @@ from mvkt_ray.search.space import SearchSpace
 from mvkt_ray.search.study import Study
 from mvkt_ray.search.study_folder import StudyFolder
 from mvkt_ray.statistics.scores import auroc_per_class
+from mvkt_ray.storage.artifacts import partial_location, publish
+from mvkt_ray.storage.location import Location
 from mvkt_ray.training.checkpoint import EpochRecord
 from mvkt_ray.training.predictions_file import read_predictions
 from mvkt_ray.training.trial_files import TrialFolder, predictions_to_arrow

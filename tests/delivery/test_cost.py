@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from made_up_study import made_up_config
 
-from mvkt_ray.config_resources import CostConfig, NodeTypeConfig, ResourcesConfig
+from mvkt_ray.config.resources import CostConfig, NodeTypeConfig, ResourcesConfig
 from mvkt_ray.delivery.report import build_report
 from mvkt_ray.records import NodeKind, Reservation, Usage
 

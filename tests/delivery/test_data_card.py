@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from mvkt_ray.data.shards import open_shards
-from mvkt_ray.location import Location
+from mvkt_ray.storage.location import Location
 
 
 def test_splits_have_the_recordings_patients_and_classes_of_their_folds(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mvkt_ray.config import ParameterConfig, SearchConfig, StudyConfig
+from mvkt_ray.config.schema import ParameterConfig, SearchConfig, StudyConfig
 from mvkt_ray.delivery.study_summary import describe_race, describe_study, stopped_at
 from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState
 from mvkt_ray.search.racing import Look, Stop

@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mvkt_ray.config_training import Hyperparameters
+from mvkt_ray.config.recipes import Hyperparameters
 from mvkt_ray.distill.losses.clt_crd import ContrastiveBanks
 from mvkt_ray.distill.losses.multilabel_kd import multilabel_kd_authors
 from mvkt_ray.distill.negatives import draw_negatives, negative_pools

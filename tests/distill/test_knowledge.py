@@ -9,9 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mvkt_ray.artifacts import verify_artifact
-from mvkt_ray.config import FoldsConfig, ViewConfig
-from mvkt_ray.config_training import Hyperparameters
+from mvkt_ray.config.recipes import Hyperparameters
+from mvkt_ray.config.schema import FoldsConfig, ViewConfig
 from mvkt_ray.data.ingest import ingest
 from mvkt_ray.data.loader import GridLoader, TrainLoader
 from mvkt_ray.data.shard_writer import IngestSettings
@@ -30,6 +29,7 @@ from mvkt_ray.distill.knowledge import (
 from mvkt_ray.distill.objective import Objective
 from mvkt_ray.errors import DataError, StaleArtifactError
 from mvkt_ray.models import Network, build_network
+from mvkt_ray.storage.artifacts import verify_artifact
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mvkt_ray.config_training import Hyperparameters
+from mvkt_ray.config.recipes import Hyperparameters
 from mvkt_ray.distill.losses.multilabel_kd import multilabel_kd
 from mvkt_ray.distill.negatives import NEGATIVE_RULES
 from mvkt_ray.distill.objective import CLT_LOSSES, KD_LOSSES, Objective, ObjectiveTerms

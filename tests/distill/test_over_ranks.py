@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch import distributed as dist
 from torch.nn import functional
 
-from mvkt_ray.config_training import Hyperparameters
+from mvkt_ray.config.recipes import Hyperparameters
 from mvkt_ray.distill.losses.clt_infonce import clt_infonce
 from mvkt_ray.distill.objective import CLT_LOSSES, Objective
 from mvkt_ray.models import build_network, sync_batch_norm

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mvkt_ray.config_file import read_study
-from mvkt_ray.config_training import Hyperparameters
+from mvkt_ray.config.recipes import Hyperparameters
+from mvkt_ray.config.study_file import read_study
 from mvkt_ray.data.recording import LEADS
 from mvkt_ray.models import NETWORKS
 from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState

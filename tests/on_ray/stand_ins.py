@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mvkt_ray.config import FoldsConfig, PrunerConfig, SearchConfig, StudyConfig
-from mvkt_ray.config_resources import ResourcesConfig, WorkersConfig
-from mvkt_ray.config_training import StudentConfig
+from mvkt_ray.config.recipes import StudentConfig
+from mvkt_ray.config.resources import ResourcesConfig, WorkersConfig
+from mvkt_ray.config.schema import FoldsConfig, PrunerConfig, SearchConfig, StudyConfig
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.data.views import View
 from mvkt_ray.errors import DataError

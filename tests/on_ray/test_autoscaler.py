@@ -6,7 +6,7 @@ import pytest
 from own_autoscaler import group, own_autoscaler
 from ray.cluster_utils import Cluster
 
-from mvkt_ray.config_resources import ResourcesConfig, WorkersConfig
+from mvkt_ray.config.resources import ResourcesConfig, WorkersConfig
 from mvkt_ray.errors import ClusterError
 from mvkt_ray.on_ray.driver import OnRay
 

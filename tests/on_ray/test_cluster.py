@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ray.exceptions import ActorUnavailableError, OutOfMemoryError, RayActorError, RayTaskError
 
-from mvkt_ray.config_resources import ResourcesConfig, WorkersConfig
+from mvkt_ray.config.resources import ResourcesConfig, WorkersConfig
 from mvkt_ray.errors import ClusterError, DataError, WorkerLostError
 from mvkt_ray.on_ray.capacity import ClusterResources, NodeResources
 from mvkt_ray.on_ray.cluster import MOST_CLOCK_SKEW_S, _skew, connected

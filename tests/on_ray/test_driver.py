@@ -11,12 +11,12 @@ import stand_ins
 from ray.exceptions import RayError
 from stand_ins import EPOCHS, make_inputs, open_study, plan, trained
 
-from mvkt_ray.config_resources import ResourcesConfig, WorkersConfig
+from mvkt_ray.config.resources import ResourcesConfig, WorkersConfig
 from mvkt_ray.errors import ClusterError, DataError, WorkerLostError
-from mvkt_ray.location import Location
 from mvkt_ray.on_ray.driver import OnRay
 from mvkt_ray.records import EpochMetrics, TrialState
 from mvkt_ray.search.study import Study
+from mvkt_ray.storage.location import Location
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 

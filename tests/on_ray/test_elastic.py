@@ -9,7 +9,7 @@ import pytest
 from own_cluster import add_node, kill_node, own_cluster
 from ray import cloudpickle
 
-from mvkt_ray.config_resources import WorkersConfig
+from mvkt_ray.config.resources import WorkersConfig
 from mvkt_ray.on_ray import many_workers
 from mvkt_ray.on_ray.driver import OnRay
 from mvkt_ray.on_ray.many_workers import run_ranks

@@ -12,7 +12,7 @@ from ray.cluster_utils import Cluster
 from ray.util.placement_group import placement_group, placement_group_table
 from stand_ins import make_inputs, open_study, plan
 
-from mvkt_ray.config_resources import IngestResourcesConfig, ResourcesConfig, WorkersConfig
+from mvkt_ray.config.resources import IngestResourcesConfig, ResourcesConfig, WorkersConfig
 from mvkt_ray.errors import ClusterError
 from mvkt_ray.on_ray.driver import OnRay
 from mvkt_ray.on_ray.reservations import SAFE_LABEL, of_driver

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import ray
 
-from mvkt_ray.config import ParameterConfig, SearchConfig, StudyConfig
-from mvkt_ray.config_resources import CostConfig, NodeTypeConfig
-from mvkt_ray.config_training import StudentConfig
+from mvkt_ray.config.recipes import StudentConfig
+from mvkt_ray.config.resources import CostConfig, NodeTypeConfig
+from mvkt_ray.config.schema import ParameterConfig, SearchConfig, StudyConfig
 from mvkt_ray.on_ray.driver import OnRay
 from mvkt_ray.on_ray.metrics import measuring
 from mvkt_ray.records import EpochMetrics, NodeKind, Reservation, TrialResult, TrialState, Usage

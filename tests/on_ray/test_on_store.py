@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 from ray.cluster_utils import Cluster
 
-from mvkt_ray.artifacts import verify_artifact
-from mvkt_ray.config import FoldsConfig, StudyConfig, ViewConfig
-from mvkt_ray.config_resources import ResourcesConfig
-from mvkt_ray.config_training import Hyperparameters, StudentConfig, TeacherConfig
+from mvkt_ray.config.recipes import Hyperparameters, StudentConfig, TeacherConfig
+from mvkt_ray.config.resources import ResourcesConfig
+from mvkt_ray.config.schema import FoldsConfig, StudyConfig, ViewConfig
 from mvkt_ray.data.ingest import ingest
 from mvkt_ray.data.shard_writer import IngestSettings
 from mvkt_ray.data.shards import open_shards
@@ -19,9 +18,10 @@ from mvkt_ray.data.sources.synthetic import Synthetic
 from mvkt_ray.data.splits import open_training_splits
 from mvkt_ray.data.views import fit_view
 from mvkt_ray.errors import ClusterError
-from mvkt_ray.location import Location
 from mvkt_ray.on_ray.driver import OnRay
 from mvkt_ray.records import Arm, Condition, Decision, EpochMetrics, Trial, TrialResult, TrialState
+from mvkt_ray.storage.artifacts import verify_artifact
+from mvkt_ray.storage.location import Location
 from mvkt_ray.training.student import TrialInputs
 from mvkt_ray.training.teacher import TeacherJob, open_teacher
 from tests.object_store import S3Server, serve

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mvkt_ray.config_resources import CostConfig, NodeTypeConfig, ResourcesConfig, WorkersConfig
+from mvkt_ray.config.resources import CostConfig, NodeTypeConfig, ResourcesConfig, WorkersConfig
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.records import (
     Decision,

@@ -13,10 +13,9 @@ import pytest
 import safetensors.torch
 import torch
 
-from mvkt_ray.artifacts import read_manifest
-from mvkt_ray.config import StudyConfig
-from mvkt_ray.config_file import read_study, study_from_mapping
-from mvkt_ray.config_training import Hyperparameters
+from mvkt_ray.config.recipes import Hyperparameters
+from mvkt_ray.config.schema import StudyConfig
+from mvkt_ray.config.study_file import read_study, study_from_mapping
 from mvkt_ray.data.shards import Shards, open_shards
 from mvkt_ray.data.splits import open_training_splits
 from mvkt_ray.errors import (
@@ -26,7 +25,6 @@ from mvkt_ray.errors import (
     TrialError,
     WorkerLostError,
 )
-from mvkt_ray.location import Location
 from mvkt_ray.models import build_network
 from mvkt_ray.records import EpochMetrics, TrialState
 from mvkt_ray.search import examine as examine_module
@@ -42,6 +40,8 @@ from mvkt_ray.search.pipeline import run_search
 from mvkt_ray.search.stages import prepare
 from mvkt_ray.search.study import Study
 from mvkt_ray.search.study_folder import StudyFolder
+from mvkt_ray.storage.artifacts import read_manifest
+from mvkt_ray.storage.location import Location
 from mvkt_ray.training.predictions_file import read_predictions
 from mvkt_ray.training.student import run_trial
 

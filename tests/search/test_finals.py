@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import optuna
 import pytest
 
-from mvkt_ray.config import FinalsConfig, StudyConfig
+from mvkt_ray.config.schema import FinalsConfig, StudyConfig
 from mvkt_ray.records import (
     Arm,
     Decision,

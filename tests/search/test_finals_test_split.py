@@ -13,8 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from mvkt_ray.artifacts import publish
-from mvkt_ray.config_file import study_from_mapping
+from mvkt_ray.config.study_file import study_from_mapping
 from mvkt_ray.data.ingest import ingest
 from mvkt_ray.data.loader import EvalLoader, GridLoader, TrainLoader
 from mvkt_ray.data.shard_writer import IngestSettings
@@ -24,7 +23,6 @@ from mvkt_ray.data.test_split import open_test_split
 from mvkt_ray.delivery.report import build_report
 from mvkt_ray.distill.knowledge import open_knowledge
 from mvkt_ray.errors import TrialError
-from mvkt_ray.location import Location
 from mvkt_ray.records import Trial
 from mvkt_ray.search.finalize import run_finals
 from mvkt_ray.search.in_process import InProcess
@@ -32,6 +30,8 @@ from mvkt_ray.search.openings import Opening
 from mvkt_ray.search.pipeline import run_search, trial_inputs
 from mvkt_ray.search.stages import prepare
 from mvkt_ray.search.study_folder import StudyFolder
+from mvkt_ray.storage.artifacts import publish
+from mvkt_ray.storage.location import Location
 from mvkt_ray.training.student import run_trial
 from mvkt_ray.training.teacher import open_teacher
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mvkt_ray.config import SearchConfig, StudyConfig
-from mvkt_ray.config_resources import CostConfig, NodeTypeConfig, ResourcesConfig, WorkersConfig
-from mvkt_ray.config_training import StudentConfig
+from mvkt_ray.config.recipes import StudentConfig
+from mvkt_ray.config.resources import CostConfig, NodeTypeConfig, ResourcesConfig, WorkersConfig
+from mvkt_ray.config.schema import SearchConfig, StudyConfig
 from mvkt_ray.records import (
     Arm,
     Condition,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 import torch
 
-from mvkt_ray.config_resources import ResourcesConfig, WorkersConfig
+from mvkt_ray.config.resources import ResourcesConfig, WorkersConfig
 from mvkt_ray.errors import ConfigError, WorkerLostError
 from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialResult, TrialState
 from mvkt_ray.search.in_process import InProcess, Report

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from mvkt_ray.errors import ArtifactError, StoreUnreachableError
-from mvkt_ray.location import Location
 from mvkt_ray.search.lease import LEASE, Holder, Lease, LeaseTimes
+from mvkt_ray.storage.location import Location
 
 LONG = LeaseTimes(lasts_s=3600.0, renewed_s=3600.0, settles_s=0.0, looks_s=0.01)
 """Nothing happens by itself within the time of a test."""
@@ -80,7 +80,7 @@ def test_who_waits_for_a_dead_driver_refuses_when_it_turns_out_to_be_alive(root:
 def test_a_driver_that_died_on_this_machine_is_not_waited_for(root: Location) -> None:
     code = (
         "import os, signal, sys\n"
-        "from mvkt_ray.location import Location\n"
+        "from mvkt_ray.storage.location import Location\n"
         "from mvkt_ray.search.lease import Lease\n"
         "Lease.take(Location(sys.argv[1]))\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"

@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mvkt_ray.errors import ArtifactError, StoreError, StoreUnreachableError
-from mvkt_ray.location import Location
 from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialResult, TrialState
 from mvkt_ray.search.ledger_shipping import Shipment, ShippingTimes
 from mvkt_ray.search.shipped_ledger import HEAD, piece_name, read_head, restore
 from mvkt_ray.search.study import Study
+from mvkt_ray.storage.location import Location
 
 if TYPE_CHECKING:
     from conftest import Lab

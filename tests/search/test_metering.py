@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mvkt_ray.config_resources import WorkersConfig
+from mvkt_ray.config.resources import WorkersConfig
 from mvkt_ray.records import NodeKind, Reservation, TrialState, Usage
 from mvkt_ray.search.metering import Meter
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mvkt_ray.config_resources import CostConfig, NodeTypeConfig
+from mvkt_ray.config.resources import CostConfig, NodeTypeConfig
 from mvkt_ray.records import NodeKind, Reservation, Usage
 from mvkt_ray.search.prices import PriceList, Spent
 

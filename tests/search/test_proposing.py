@@ -6,7 +6,7 @@ from typing import Literal
 
 import pytest
 
-from mvkt_ray.config import ParameterConfig, Scalar, SearchConfig, StudyConfig
+from mvkt_ray.config.schema import ParameterConfig, Scalar, SearchConfig, StudyConfig
 from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState
 from mvkt_ray.search.proposing import propose
 from mvkt_ray.search.space import SearchSpace

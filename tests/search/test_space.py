@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mvkt_ray.config import ParameterConfig, SearchConfig, StudyConfig
-from mvkt_ray.config_training import Hyperparameters
+from mvkt_ray.config.recipes import Hyperparameters
+from mvkt_ray.config.schema import ParameterConfig, SearchConfig, StudyConfig
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.records import Arm
 from mvkt_ray.search.space import SearchSpace

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mvkt_ray.config import DataConfig, PrunerConfig
-from mvkt_ray.config_resources import ResourcesConfig, WorkersConfig
+from mvkt_ray.config.resources import ResourcesConfig, WorkersConfig
+from mvkt_ray.config.schema import DataConfig, PrunerConfig
 from mvkt_ray.errors import ArtifactError, StaleArtifactError
 from mvkt_ray.records import Arm, Decision, EpochMetrics, TrialResult, TrialState
 from mvkt_ray.search.same_study import refuse_other_config

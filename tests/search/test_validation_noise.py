@@ -7,8 +7,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from mvkt_ray.errors import ArtifactError
-from mvkt_ray.location import Location
 from mvkt_ray.search.validation_noise import ValidationNoise
+from mvkt_ray.storage.location import Location
 from mvkt_ray.training.trial_files import TrialFolder
 
 N_RECORDINGS, N_CLASSES = 120, 3

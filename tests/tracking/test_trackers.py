@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from mvkt_ray.config import ParameterConfig, SearchConfig, StudyConfig
-from mvkt_ray.config_training import StudentConfig
+from mvkt_ray.config.recipes import StudentConfig
+from mvkt_ray.config.schema import ParameterConfig, SearchConfig, StudyConfig
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.records import (
     NOTHING_USED,

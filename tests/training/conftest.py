@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from mvkt_ray.config import FoldsConfig, ViewConfig
-from mvkt_ray.config_training import Hyperparameters, StudentConfig, TeacherConfig
+from mvkt_ray.config.recipes import Hyperparameters, StudentConfig, TeacherConfig
+from mvkt_ray.config.schema import FoldsConfig, ViewConfig
 from mvkt_ray.data.ingest import ingest
 from mvkt_ray.data.shard_writer import IngestSettings
 from mvkt_ray.data.shards import Shards, open_shards

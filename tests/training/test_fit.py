@@ -10,13 +10,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mvkt_ray.config_training import Hyperparameters
+from mvkt_ray.config.recipes import Hyperparameters
 from mvkt_ray.data.loader import Batch
 from mvkt_ray.distill.objective import Objective
 from mvkt_ray.errors import ArtifactError
-from mvkt_ray.location import Location
 from mvkt_ray.models import build_network
 from mvkt_ray.records import Decision, EpochMetrics, TrialState
+from mvkt_ray.storage.location import Location
 from mvkt_ray.training.checkpoint import Checkpoint
 from mvkt_ray.training.fit import Course, Lesson, Outcome, _gradients, fit
 from mvkt_ray.training.learner import Learner

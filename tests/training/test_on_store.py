@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from mvkt_ray.artifacts import verify_artifact
-from mvkt_ray.config_resources import ResourcesConfig
+from mvkt_ray.config.resources import ResourcesConfig
 from mvkt_ray.distill.knowledge import open_knowledge, write_knowledge
-from mvkt_ray.location import Location
 from mvkt_ray.records import Decision, EpochMetrics, TrialResult, TrialState
 from mvkt_ray.search.in_process import InProcess
+from mvkt_ray.storage.artifacts import verify_artifact
+from mvkt_ray.storage.location import Location
 from mvkt_ray.training.predictions_file import read_predictions
 from mvkt_ray.training.student import run_trial
 from mvkt_ray.training.teacher import open_teacher, train_teacher

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from mvkt_ray.config_training import Hyperparameters, TeacherConfig
+from mvkt_ray.config.recipes import Hyperparameters, TeacherConfig
 from mvkt_ray.training.optimizers import (
     Steering,
     build_optimizer,

@@ -15,8 +15,7 @@ import safetensors.torch
 import torch
 from sklearn.metrics import roc_auc_score
 
-from mvkt_ray.artifacts import MANIFEST_NAME, read_manifest
-from mvkt_ray.config_training import StudentConfig
+from mvkt_ray.config.recipes import StudentConfig
 from mvkt_ray.distill.knowledge import write_knowledge
 from mvkt_ray.errors import (
     ArtifactError,
@@ -27,6 +26,7 @@ from mvkt_ray.errors import (
 )
 from mvkt_ray.models import build_network
 from mvkt_ray.records import Arm, Decision, EpochMetrics, TrialResult, TrialState
+from mvkt_ray.storage.artifacts import MANIFEST_NAME, read_manifest
 from mvkt_ray.training.student import failed_result, run_trial, trial_seed
 from mvkt_ray.training.teacher import open_teacher
 

@@ -9,7 +9,6 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from mvkt_ray.artifacts import verify_artifact
 from mvkt_ray.data.ingest import ingest
 from mvkt_ray.data.loader import EvalLoader
 from mvkt_ray.data.shard_writer import IngestSettings
@@ -18,6 +17,7 @@ from mvkt_ray.data.sources.synthetic import Synthetic
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.errors import ArtifactError, StaleArtifactError, TrialDivergedError
 from mvkt_ray.records import EpochMetrics
+from mvkt_ray.storage.artifacts import verify_artifact
 from mvkt_ray.training.ranks import Ranks
 from mvkt_ray.training.teacher import open_teacher, train_teacher
 from mvkt_ray.training.validation import predict

@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from mvkt_ray.config import StudyConfig
-from mvkt_ray.config_file import study_from_mapping
+from mvkt_ray.config.schema import StudyConfig
+from mvkt_ray.config.study_file import study_from_mapping
 from mvkt_ray.delivery.report import write_report
 from mvkt_ray.errors import ArtifactError, ConfigError, StaleArtifactError
-from mvkt_ray.location import Location
 from mvkt_ray.records import EpochMetrics, TrialState
 from mvkt_ray.search.in_process import InProcess
 from mvkt_ray.search.pipeline import open_study, rerun_trial, run_search
 from mvkt_ray.search.study import Study
 from mvkt_ray.search.study_folder import StudyFolder
+from mvkt_ray.storage.location import Location
 
 TINY = {
     "name": "tiny",

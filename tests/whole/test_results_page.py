@@ -12,10 +12,9 @@ import yaml
 from sklearn.metrics import roc_auc_score
 
 from mvkt_ray.cli import app
-from mvkt_ray.config_file import study_from_mapping, write_study
-from mvkt_ray.config_training import Hyperparameters
+from mvkt_ray.config.recipes import Hyperparameters
+from mvkt_ray.config.study_file import study_from_mapping, write_study
 from mvkt_ray.data.recording import LEADS
-from mvkt_ray.location import Location
 from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState
 from mvkt_ray.search.finals_plan import Contender
 from mvkt_ray.search.finals_results import Examined, FinalsResults, read_finals
@@ -23,6 +22,7 @@ from mvkt_ray.search.space import SearchSpace
 from mvkt_ray.search.study import Study
 from mvkt_ray.search.study_folder import StudyFolder
 from mvkt_ray.search.trial_record import TrialRecord
+from mvkt_ray.storage.location import Location
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 TINY: dict[str, Any] = {

@@ -43,7 +43,7 @@ def render_verb(
     Example: mvkt cluster render kuberay-job --study S.yaml --set image=IMAGE --set out=s3://B/runs
     """
     from mvkt_ray.cluster_files.render import RenderRequest, render
-    from mvkt_ray.config_file import read_study
+    from mvkt_ray.config.study_file import read_study
 
     if list_keys:
         _list_keys(place)
@@ -62,7 +62,7 @@ def render_verb(
     if out is None:
         typer.echo(text, nl=False)
         return
-    from mvkt_ray.location import Location
+    from mvkt_ray.storage.location import Location
 
     Location.parse(out).write_bytes(text.encode())
     Output.open().say(f"wrote {out}; check it with: mvkt cluster check {out} --study {study}")

@@ -20,7 +20,7 @@ from mvkt_ray.cli.console import Output
 from mvkt_ray.errors import ConfigError
 
 if TYPE_CHECKING:
-    from mvkt_ray.config import StudyConfig
+    from mvkt_ray.config.schema import StudyConfig
 
 TASK_FILE = "task.yaml"
 
@@ -49,7 +49,7 @@ def submit_verb(
     Ctrl-C only detaches. The job's exit code becomes that of this command.
     Example: mvkt cluster submit STUDY.yaml --address http://HEAD:8265 --data URI --out URI
     """
-    from mvkt_ray.config_file import read_study
+    from mvkt_ray.config.study_file import read_study
     from mvkt_ray.on_ray.jobs import JobRequest, open_jobs
 
     output = Output.open()
@@ -82,7 +82,7 @@ def submit_verb(
 
 def _fill(folder: Path, config: "StudyConfig") -> None:
     """Write what the job needs beside the package."""
-    from mvkt_ray.config_file import write_study
+    from mvkt_ray.config.study_file import write_study
 
     (folder / STUDY_FILE).write_text(write_study(_with_own_task(folder, config)))
 

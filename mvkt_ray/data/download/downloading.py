@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mvkt_ray.artifacts import holding
 from mvkt_ray.data.download.checksums import SUMS_NAME, parse_checksums
 from mvkt_ray.data.download.mirrors import open_mirror
 from mvkt_ray.data.download.one_file import FileFetcher, FileOutcome, Patience
@@ -20,7 +19,8 @@ from mvkt_ray.data.download.published import PublishedDataset, files_of_parts
 from mvkt_ray.data.download.room import estimate_sizes, expect_room
 from mvkt_ray.data.read_ahead import read_ahead
 from mvkt_ray.errors import DataError
-from mvkt_ray.location import Location
+from mvkt_ray.storage.artifacts import holding
+from mvkt_ray.storage.location import Location
 
 _N_THREADS = 8
 _N_AHEAD = 64

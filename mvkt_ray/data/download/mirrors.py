@@ -13,7 +13,7 @@ from requests.adapters import HTTPAdapter
 
 from mvkt_ray import __version__
 from mvkt_ray.errors import ConfigError, StoreError, StoreUnreachableError
-from mvkt_ray.location import Location
+from mvkt_ray.storage.location import Location
 
 _CHUNK_BYTES = 1 << 18
 _TIMEOUT_S = (15.0, 60.0)

@@ -12,7 +12,7 @@ from mvkt_ray.data.recording import Recording, RecordingRef
 from mvkt_ray.data.sources.source import CERTAIN, age_of, each_once, sex_of
 from mvkt_ray.data.sources.wfdb_record import read_wfdb
 from mvkt_ray.data.tasks import Task
-from mvkt_ray.location import Location
+from mvkt_ray.storage.location import Location
 
 CPSC_CLASSES: dict[str, str] = {
     "Normal": "426783006",

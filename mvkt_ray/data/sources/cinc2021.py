@@ -15,7 +15,7 @@ from mvkt_ray.data.sources.challenge import SNOMED_TASKS, list_records, read_cha
 from mvkt_ray.data.sources.source import find_folder
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.errors import ConfigError, DataError
-from mvkt_ray.location import Location
+from mvkt_ray.storage.location import Location
 
 DATABASES = ("cpsc_2018", "cpsc_2018_extra", "st_petersburg_incart", "ptb", "ptb-xl", "georgia",
              "chapman_shaoxing", "ningbo")  # fmt: skip

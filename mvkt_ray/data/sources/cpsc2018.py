@@ -31,7 +31,7 @@ from mvkt_ray.data.sources.source import (
 )
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.errors import DataError, RecordingError
-from mvkt_ray.location import Location
+from mvkt_ray.storage.location import Location
 
 REFERENCE = "REFERENCE.csv"
 _LABEL_COLUMNS = ("First_label", "Second_label", "Third_label")

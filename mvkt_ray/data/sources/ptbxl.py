@@ -19,7 +19,7 @@ from mvkt_ray.data.sources.source import age_of, find_folder, open_text, read_ro
 from mvkt_ray.data.sources.wfdb_record import read_wfdb
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.errors import ConfigError, DataError, RecordingError
-from mvkt_ray.location import Location
+from mvkt_ray.storage.location import Location
 
 DATABASE = "ptbxl_database.csv"
 STATEMENTS = "scp_statements.csv"

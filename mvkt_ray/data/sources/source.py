@@ -13,8 +13,8 @@ from typing import ClassVar, Literal, Protocol, TextIO
 from mvkt_ray.data.recording import Recording, RecordingRef
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.errors import DataError
-from mvkt_ray.location import Location
-from mvkt_ray.object_store import expect_bucket
+from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.object_store import expect_bucket
 
 OVER_89_YEARS = 90.0
 """Stands for "over 89": PTB-XL hides the age of the very old behind the number 300."""

@@ -6,7 +6,7 @@ Reads: a `.hea` header and the files that it names, one request each.
 from pathlib import Path, PurePosixPath
 
 from mvkt_ray.errors import RecordingError
-from mvkt_ray.location import Location
+from mvkt_ray.storage.location import Location
 
 _NO_SIGNAL = "~"
 """What a header writes for a signal or a segment without a file."""

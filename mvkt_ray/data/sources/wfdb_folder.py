@@ -32,7 +32,7 @@ from mvkt_ray.data.sources.source import (
 from mvkt_ray.data.sources.wfdb_record import read_wfdb
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.errors import DataError
-from mvkt_ray.location import Location
+from mvkt_ray.storage.location import Location
 
 _LARGEST_FOLD = 32767
 """What the column `fold` of a shard holds."""

@@ -26,7 +26,7 @@ from wfdb.io.header import HeaderSyntaxError
 from mvkt_ray.data.recording import LEADS, canonical_lead
 from mvkt_ray.data.sources.wfdb_files import bring_record
 from mvkt_ray.errors import RecordingError
-from mvkt_ray.location import Location
+from mvkt_ray.storage.location import Location
 
 _MV_PER_UNIT = {"mv": 1.0, "uv": 1e-3, "v": 1e3}
 

@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mvkt_ray.config import Scalar
+from mvkt_ray.config.schema import Scalar
 from mvkt_ray.records import Arm, TrialState
 from mvkt_ray.search.trial_record import TrialRecord
 

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-from mvkt_ray.config_checks import (
+from mvkt_ray.config.checks import (
     FORBID_EXTRA,
     require,
     require_above_zero,
     require_not_negative,
 )
-from mvkt_ray.config_training import Hyperparameters
+from mvkt_ray.config.recipes import Hyperparameters
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -19,8 +19,8 @@ from mvkt_ray.data.shard_writer import IngestSettings
 from mvkt_ray.data.shards import open_shards
 from mvkt_ray.data.sources.synthetic import Synthetic
 from mvkt_ray.errors import ArtifactError, ConfigError
-from mvkt_ray.location import Location
-from mvkt_ray.node_cache import CacheEntry, NodeCache, Piece, node_cache
+from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.node_cache import CacheEntry, NodeCache, Piece, node_cache
 from tests.object_store import S3Server
 
 BLOCK = 4096
@@ -110,8 +110,8 @@ def test_a_fetch_that_was_killed_leaves_nothing_that_counts(tmp_path: Path) -> N
     script = """
 import os, signal, sys
 from pathlib import Path
-from mvkt_ray import node_cache
-from mvkt_ray.location import Location
+from mvkt_ray.storage import node_cache
+from mvkt_ray.storage.location import Location
 
 fsync = os.fsync
 os.fsync = lambda number: os.kill(os.getpid(), signal.SIGKILL)

@@ -25,9 +25,9 @@ import filelock
 
 from mvkt_ray import __version__
 from mvkt_ray.errors import ArtifactError, StaleArtifactError
-from mvkt_ray.location import Location
-from mvkt_ray.node_cache import CacheEntry, node_cache
-from mvkt_ray.object_store import check_writable
+from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.node_cache import CacheEntry, node_cache
+from mvkt_ray.storage.object_store import check_writable
 
 T = TypeVar("T")
 

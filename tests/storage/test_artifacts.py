@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mvkt_ray.artifacts import (
+from mvkt_ray.errors import ArtifactError, StaleArtifactError
+from mvkt_ray.storage.artifacts import (
     Manifest,
     claim_output,
     discard_partial,
@@ -20,8 +21,7 @@ from mvkt_ray.artifacts import (
     recipe_of,
     verify_artifact,
 )
-from mvkt_ray.errors import ArtifactError, StaleArtifactError
-from mvkt_ray.location import Location
+from mvkt_ray.storage.location import Location
 
 CONFIG = {"rate": 100}
 INPUTS = {"shards": "abc"}
@@ -154,8 +154,8 @@ def test_equal_values_have_equal_fingerprints_whatever_their_order() -> None:
 
 HOLDER = """
 import sys
-from mvkt_ray.artifacts import holding
-from mvkt_ray.location import Location
+from mvkt_ray.storage.artifacts import holding
+from mvkt_ray.storage.location import Location
 with holding(Location(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.readline()

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from pyarrow import fs
 
-from mvkt_ray import object_store
 from mvkt_ray.errors import ArtifactError, StoreError, StoreUnreachableError
-from mvkt_ray.location import Location
-from mvkt_ray.object_store import (
+from mvkt_ray.storage import object_store
+from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.object_store import (
     check_writable,
     expect_bucket,
     expect_readable,

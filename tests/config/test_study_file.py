@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from mvkt_ray.config import FoldsConfig, StudyConfig
-from mvkt_ray.config_file import parse_folds, read_study, study_from_mapping, write_study
+from mvkt_ray.config.schema import FoldsConfig, StudyConfig
+from mvkt_ray.config.study_file import parse_folds, read_study, study_from_mapping, write_study
 from mvkt_ray.errors import ConfigError
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mvkt_ray.errors import ArtifactError
-from mvkt_ray.location import Location
+from mvkt_ray.storage.location import Location
 from tests.object_store import S3Server
 
 

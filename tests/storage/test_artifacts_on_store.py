@@ -2,7 +2,8 @@
 
 import pytest
 
-from mvkt_ray.artifacts import (
+from mvkt_ray.errors import ArtifactError, StoreError
+from mvkt_ray.storage.artifacts import (
     Manifest,
     build_folder,
     claim_output,
@@ -14,8 +15,7 @@ from mvkt_ray.artifacts import (
     recipe_of,
     verify_artifact,
 )
-from mvkt_ray.errors import ArtifactError, StoreError
-from mvkt_ray.location import Location
+from mvkt_ray.storage.location import Location
 from tests.object_store import S3Server
 
 CONFIG = {"rate": 100}

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal
 
-from mvkt_ray.config_checks import (
+from mvkt_ray.config.checks import (
     FORBID_EXTRA,
     require,
     require_above_zero,

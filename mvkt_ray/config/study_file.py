@@ -16,9 +16,9 @@ from typing import Any, cast
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from mvkt_ray.config import FoldsConfig, ParameterConfig, StudyConfig
-from mvkt_ray.config_resources import CostConfig
-from mvkt_ray.config_training import Hyperparameters
+from mvkt_ray.config.recipes import Hyperparameters
+from mvkt_ray.config.resources import CostConfig
+from mvkt_ray.config.schema import FoldsConfig, ParameterConfig, StudyConfig
 from mvkt_ray.errors import ConfigError
 
 YamlMapping = dict[str, Any]

@@ -33,7 +33,7 @@ from typing import IO, TypeVar
 import filelock
 
 from mvkt_ray.errors import ArtifactError, ConfigError
-from mvkt_ray.location import Location
+from mvkt_ray.storage.location import Location
 
 Opened = TypeVar("Opened")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from pyarrow import fs
 
 from mvkt_ray.errors import ArtifactError, StoreError
-from mvkt_ray.object_store import expect_bucket, explaining, open_store
+from mvkt_ray.storage.object_store import expect_bucket, explaining, open_store
 
 # Each read of an object store is a request of this size; small ones would be all latency.
 _CHUNK_BYTES = 8 << 20
