@@ -27,8 +27,8 @@ from mvkt_ray.config.schema import ParameterConfig, PrunerConfig, SearchConfig, 
 from mvkt_ray.data.recording import LEADS
 from mvkt_ray.on_ray.environment import environment
 from mvkt_ray.records import EpochMetrics, Trial, TrialResult, TrialState
-from mvkt_ray.search.ledger_shipping import Shipment
-from mvkt_ray.search.space import SearchSpace
+from mvkt_ray.search.choosing.space import SearchSpace
+from mvkt_ray.search.ledger.ledger_shipping import Shipment
 from mvkt_ray.search.study import Study
 from mvkt_ray.storage.location import Location
 

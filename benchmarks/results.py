@@ -29,8 +29,8 @@ from results_page.run_tables import TRIED
 from results_page.writing import write_page
 
 from mvkt_ray.errors import ConfigError, MvktError
-from mvkt_ray.search.finals_results import FinalsResults, read_finals
-from mvkt_ray.search.study_folder import StudyFolder
+from mvkt_ray.search.finals.finals_results import FinalsResults, read_finals
+from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.storage.location import Location
 
 HERE = Path(__file__).parent

@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from mvkt_ray.config.schema import ParameterConfig, PrunerConfig, Scalar, SearchConfig, StudyConfig
 from mvkt_ray.data.recording import LEADS
 from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState
-from mvkt_ray.search.ledger import Ledger
-from mvkt_ray.search.racing import Look, Race
-from mvkt_ray.search.space import SearchSpace
+from mvkt_ray.search.choosing.racing import Look, Race
+from mvkt_ray.search.choosing.space import SearchSpace
+from mvkt_ray.search.ledger.ledger import Ledger
+from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.search.study import Study
-from mvkt_ray.search.trial_record import TrialRecord
 
 REAL_LEADS = {
     "V6": 0.872, "V5": 0.866, "aVR": 0.853, "II": 0.844, "I": 0.825, "V4": 0.823,

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mvkt_ray.errors import DataError
-from mvkt_ray.search.finals_plan import Contender
-from mvkt_ray.search.finals_results import Examined, FinalsResults
+from mvkt_ray.search.finals.finals_plan import Contender
+from mvkt_ray.search.finals.finals_results import Examined, FinalsResults
 from mvkt_ray.statistics.best_set import BestSet, best_set
 from mvkt_ray.statistics.gains import Difference, paired_differences
 from mvkt_ray.statistics.intervals import Interval, percentile_interval

@@ -12,9 +12,9 @@ from scipy.stats import spearmanr
 
 from mvkt_ray.config.schema import Scalar
 from mvkt_ray.records import Arm
+from mvkt_ray.search.ledger.study_folder import StudyFolder
+from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.search.pipeline import open_study
-from mvkt_ray.search.study_folder import StudyFolder
-from mvkt_ray.search.trial_record import TrialRecord
 from mvkt_ray.storage.location import Location
 
 SHOWN = ("distill_temperature", "kd_weight", "clt_weight")

@@ -9,9 +9,9 @@ from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.config.study_file import read_study
 from mvkt_ray.data.shards import open_shards
 from mvkt_ray.data.splits import open_training_splits
-from mvkt_ray.search.finals_results import FinalsResults
-from mvkt_ray.search.openings import Opening
-from mvkt_ray.search.study_folder import StudyFolder
+from mvkt_ray.search.finals.finals_results import FinalsResults
+from mvkt_ray.search.finals.openings import Opening
+from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.storage.artifacts import read_manifest
 
 PACKAGES = ("mvkt-ray", "torch", "numpy", "scipy", "ray", "optuna")

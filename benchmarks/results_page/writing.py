@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mvkt_ray.search.finals_plan import Contender
+from mvkt_ray.search.finals.finals_plan import Contender
 from results_page.compared import Compared
 from results_page.optimum import Optimum
 from results_page.result_tables import (

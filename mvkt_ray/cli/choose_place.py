@@ -9,7 +9,7 @@ from mvkt_ray.cli.console import Output
 from mvkt_ray.cli.logs import native_stderr_to
 
 if TYPE_CHECKING:
-    from mvkt_ray.search.place import Place
+    from mvkt_ray.search.runner import Place
 
 
 @contextlib.contextmanager

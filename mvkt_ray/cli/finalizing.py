@@ -14,9 +14,9 @@ from mvkt_ray.cli.own_files import expect_writable, own_files
 
 if TYPE_CHECKING:
     from mvkt_ray.config.schema import StudyConfig
-    from mvkt_ray.search.finals_outlook import FinalsOutlook, FinalsRequest
-    from mvkt_ray.search.finals_results import FinalsResults
-    from mvkt_ray.search.study_folder import StudyFolder
+    from mvkt_ray.search.finals.finals_outlook import FinalsOutlook, FinalsRequest
+    from mvkt_ray.search.finals.finals_results import FinalsResults
+    from mvkt_ray.search.ledger.study_folder import StudyFolder
 
 
 def finalize(
@@ -29,8 +29,8 @@ def finalize(
     in_process: bool,
 ) -> None:
     """Train, open the test split once, examine, and say what came out."""
-    from mvkt_ray.search.finalize import run_finals
-    from mvkt_ray.search.finals_outlook import finals_outlook
+    from mvkt_ray.search.finals.finals_outlook import finals_outlook
+    from mvkt_ray.search.finals.run_finals import run_finals
 
     started = time.monotonic()
     expect_writable(folder)
@@ -110,7 +110,7 @@ def show_outlook(
     in_process: bool,
 ) -> None:
     """Check everything that can be checked before finals, and say what they would do."""
-    from mvkt_ray.search.finals_outlook import finals_outlook
+    from mvkt_ray.search.finals.finals_outlook import finals_outlook
 
     with (
         finals_outlook(folder, config, request) as outlook,
@@ -122,7 +122,7 @@ def show_outlook(
 
 
 def _outlook_as_value(outlook: "FinalsOutlook", where: str) -> dict[str, Any]:
-    from mvkt_ray.search.finals_plan import final_trials
+    from mvkt_ray.search.finals.finals_plan import final_trials
 
     begun, splits = outlook.begun, outlook.prepared.splits
     ended = [record for record in begun.records if record.result] if begun else []

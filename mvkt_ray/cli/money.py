@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from mvkt_ray.cli.console import duration
 
 if TYPE_CHECKING:
-    from mvkt_ray.search.prices import PriceList, Spent
+    from mvkt_ray.search.spending.prices import PriceList, Spent
 
 _SECONDS_PER_HOUR = 3600.0
 

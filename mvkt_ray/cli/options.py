@@ -13,7 +13,7 @@ from mvkt_ray.errors import ConfigError
 
 if TYPE_CHECKING:
     from mvkt_ray.config.schema import StudyConfig
-    from mvkt_ray.search.budget import Limits
+    from mvkt_ray.search.spending.budget import Limits
 
 Json = Annotated[
     bool,
@@ -137,7 +137,7 @@ def read_limits(max_gpu_hours: float | None, max_cost: float | None) -> "Limits"
     Raises:
         ConfigError: A limit is not above 0.
     """
-    from mvkt_ray.search.budget import Limits
+    from mvkt_ray.search.spending.budget import Limits
 
     for flag, value in (("--max-gpu-hours", max_gpu_hours), ("--max-cost", max_cost)):
         if value is not None and not (value > 0 and math.isfinite(value)):

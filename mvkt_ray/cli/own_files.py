@@ -19,7 +19,7 @@ from mvkt_ray.cli.logs import logs_beside
 from mvkt_ray.errors import StoreError
 
 if TYPE_CHECKING:
-    from mvkt_ray.search.study_folder import StudyFolder
+    from mvkt_ray.search.ledger.study_folder import StudyFolder
     from mvkt_ray.storage.location import Location
 
 

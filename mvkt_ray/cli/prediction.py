@@ -8,9 +8,9 @@ from mvkt_ray.cli.money import money
 
 if TYPE_CHECKING:
     from mvkt_ray.config.schema import StudyConfig
-    from mvkt_ray.search.forecast import Forecast
-    from mvkt_ray.search.place import Place
-    from mvkt_ray.search.study_folder import StudyFolder
+    from mvkt_ray.search.ledger.study_folder import StudyFolder
+    from mvkt_ray.search.runner import Place
+    from mvkt_ray.search.spending.forecast import Forecast
 
 NO_BASIS = (
     "nothing: no trial of this study has ended. Give a study that ran with such data, networks and "
@@ -39,8 +39,8 @@ def predict(
         ArtifactError: The other study is not there.
     """
     from mvkt_ray.records import TrialState
-    from mvkt_ray.search.forecast import forecast
-    from mvkt_ray.search.study_folder import StudyFolder
+    from mvkt_ray.search.ledger.study_folder import StudyFolder
+    from mvkt_ray.search.spending.forecast import forecast
     from mvkt_ray.storage.location import Location
 
     other = None if like is None else _look(StudyFolder(Location.parse(like)))

@@ -9,9 +9,9 @@ from mvkt_ray.cli.console import byte_size, facts, grid, heading, number_ranges
 
 if TYPE_CHECKING:
     from mvkt_ray.config.schema import StudyConfig
-    from mvkt_ray.search.space import SearchSpace
+    from mvkt_ray.search.choosing.space import SearchSpace
+    from mvkt_ray.search.ledger.study_folder import StudyFolder
     from mvkt_ray.search.stages import Prepared
-    from mvkt_ray.search.study_folder import StudyFolder
     from mvkt_ray.storage.location import Location
 
 
@@ -84,7 +84,7 @@ def check_before_start(
         DataError: There are no such recordings.
     """
     from mvkt_ray.data.recording import LEADS
-    from mvkt_ray.search.space import SearchSpace
+    from mvkt_ray.search.choosing.space import SearchSpace
     from mvkt_ray.storage.artifacts import MANIFEST_NAME, read_manifest
 
     shards = _find_shards(folder, data)

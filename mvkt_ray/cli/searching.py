@@ -17,10 +17,10 @@ from mvkt_ray.cli.verb_report import answer_with_report
 
 if TYPE_CHECKING:
     from mvkt_ray.config.schema import StudyConfig
-    from mvkt_ray.search.budget import Limits
-    from mvkt_ray.search.place import Dealer
+    from mvkt_ray.search.ledger.study_folder import StudyFolder
+    from mvkt_ray.search.runner import Dealer
+    from mvkt_ray.search.spending.budget import Limits
     from mvkt_ray.search.study import Study
-    from mvkt_ray.search.study_folder import StudyFolder
     from mvkt_ray.storage.location import Location
 
 
@@ -151,7 +151,7 @@ def _why_stopped(study: "Study", folder: "StudyFolder") -> str:
 
 
 def _folder(request: SearchRequest) -> "StudyFolder":
-    from mvkt_ray.search.study_folder import StudyFolder
+    from mvkt_ray.search.ledger.study_folder import StudyFolder
     from mvkt_ray.storage.location import Location
 
     return StudyFolder(Location.parse(request.out))

@@ -9,8 +9,8 @@ from mvkt_ray.cli.money import spent_text
 from mvkt_ray.records import Arm, Condition, Trial, TrialState
 
 if TYPE_CHECKING:
-    from mvkt_ray.search.prices import PriceList, Spent
-    from mvkt_ray.search.trial_record import TrialRecord
+    from mvkt_ray.search.ledger.trial_record import TrialRecord
+    from mvkt_ray.search.spending.prices import PriceList, Spent
 
 _PROBLEMS = (TrialState.FAILED, TrialState.DIVERGED)
 

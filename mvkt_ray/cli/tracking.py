@@ -9,9 +9,9 @@ import typer
 
 if TYPE_CHECKING:
     from mvkt_ray.config.schema import StudyConfig
-    from mvkt_ray.search.place import Dealer
+    from mvkt_ray.search.ledger.study_folder import StudyFolder
+    from mvkt_ray.search.runner import Dealer
     from mvkt_ray.search.study import Study
-    from mvkt_ray.search.study_folder import StudyFolder
 
 
 @contextlib.contextmanager

@@ -28,7 +28,7 @@ def demo_verb(
     """
     from mvkt_ray.cli.searching import SearchRequest, search
     from mvkt_ray.config.study_file import read_study
-    from mvkt_ray.search.budget import NO_LIMITS
+    from mvkt_ray.search.spending.budget import NO_LIMITS
 
     output = Output.open(as_json=as_json, quiet=quiet)
     check_address(address, in_process=in_process)

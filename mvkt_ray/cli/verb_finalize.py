@@ -75,8 +75,8 @@ def finalize_verb(
     """
     from mvkt_ray.cli.finalizing import finalize, show_outlook
     from mvkt_ray.config.study_file import read_study
-    from mvkt_ray.search.finals_outlook import FinalsRequest, finals_config
-    from mvkt_ray.search.study_folder import StudyFolder
+    from mvkt_ray.search.finals.finals_outlook import FinalsRequest, finals_config
+    from mvkt_ray.search.ledger.study_folder import StudyFolder
     from mvkt_ray.storage.location import Location
 
     output = Output.open(as_json=as_json, quiet=quiet)

@@ -21,7 +21,7 @@ from mvkt_ray.cli.options import Json
 from mvkt_ray.errors import ConfigError
 
 if TYPE_CHECKING:
-    from mvkt_ray.search.study_folder import StudyFolder
+    from mvkt_ray.search.ledger.study_folder import StudyFolder
     from mvkt_ray.storage.artifacts import Manifest
     from mvkt_ray.storage.location import Location
 
@@ -54,7 +54,7 @@ def inspect_verb(
     With --draw, one recording of the shards is drawn instead as the usual 12-lead sheet:
     25 mm/s, 10 mm/mV, small squares of 40 ms and 0.1 mV.
     """
-    from mvkt_ray.search.study_folder import StudyFolder
+    from mvkt_ray.search.ledger.study_folder import StudyFolder
     from mvkt_ray.storage.artifacts import read_manifest
     from mvkt_ray.storage.location import Location
 

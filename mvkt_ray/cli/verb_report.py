@@ -6,7 +6,7 @@ from mvkt_ray.cli.console import Output
 from mvkt_ray.cli.options import Json, Quiet, StudyDir
 
 if TYPE_CHECKING:
-    from mvkt_ray.search.study_folder import StudyFolder
+    from mvkt_ray.search.ledger.study_folder import StudyFolder
 
 
 def report_verb(
@@ -19,7 +19,7 @@ def report_verb(
     Works while the search runs, and after it, on the validation split alone; after `mvkt finalize`
     on the test split that it has opened. It never opens the test split itself.
     """
-    from mvkt_ray.search.study_folder import StudyFolder
+    from mvkt_ray.search.ledger.study_folder import StudyFolder
     from mvkt_ray.storage.location import Location
 
     output = Output.open(as_json=as_json, quiet=quiet)

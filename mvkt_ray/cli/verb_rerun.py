@@ -24,8 +24,8 @@ def rerun_verb(
     Nothing in the study is changed. Exits with 0 when every number is equal, with 1 when one
     differs: on other hardware or library versions the last digits may.
     """
+    from mvkt_ray.search.ledger.study_folder import StudyFolder
     from mvkt_ray.search.pipeline import rerun_trial
-    from mvkt_ray.search.study_folder import StudyFolder
     from mvkt_ray.storage.location import Location
 
     output = Output.open(as_json=as_json, quiet=quiet)

@@ -131,7 +131,7 @@ def search_verb(
 
 
 def _study_of(out: str, *, resume: bool) -> "StudyConfig":
-    from mvkt_ray.search.study_folder import StudyFolder
+    from mvkt_ray.search.ledger.study_folder import StudyFolder
     from mvkt_ray.storage.location import Location
 
     if not resume:

@@ -30,9 +30,9 @@ def status_verb(
 
     Only reads; works while the search runs, and after it.
     """
-    from mvkt_ray.search.ledger_places import copy_ledger
+    from mvkt_ray.search.ledger.ledger_access import copy_ledger
+    from mvkt_ray.search.ledger.study_folder import StudyFolder
     from mvkt_ray.search.pipeline import open_study
-    from mvkt_ray.search.study_folder import StudyFolder
     from mvkt_ray.storage.location import Location
 
     output = Output.open(as_json=as_json)

@@ -206,7 +206,7 @@ class FinalsConfig:
         "plain_kd",
     )
     """The chosen configuration with the teacher taken away, in part or whole; see
-    `search/finals_plan.py`. With `n_configurations: 0` the defaults of the space instead."""
+    `search/finals/finals_plan.py`. With `n_configurations: 0` the defaults of the space instead."""
     contenders: Mapping[str, ContenderConfig] = field(default_factory=dict[str, ContenderConfig])
     answer: str = "chosen"
     """The contender by which leads are ranked."""

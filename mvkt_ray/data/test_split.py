@@ -1,7 +1,7 @@
 """The test split, which only the examination of a study's finals may open.
 
-`[tool.importlinter]` lets one module import this one: `mvkt_ray.search.examine`. Everything that
-trains, chooses or reports gets `open_training_splits`, which counts the test split and no more.
+`[tool.importlinter]` lets one module import this one: `mvkt_ray.search.finals.examine`. Everything
+that trains, chooses or reports gets `open_training_splits`, which only counts the test split.
 
 Reads: the small columns of a shard set.
 """

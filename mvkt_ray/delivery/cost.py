@@ -6,9 +6,9 @@ from typing import Any
 
 from mvkt_ray.delivery.material import ReportMaterial
 from mvkt_ray.records import Trial, TrialResult, TrialState
-from mvkt_ray.search.prices import PriceList
-from mvkt_ray.search.spending import Spending, teacher_usage
-from mvkt_ray.search.trial_record import TrialRecord
+from mvkt_ray.search.ledger.trial_record import TrialRecord
+from mvkt_ray.search.spending.breakdown import Spending, teacher_usage
+from mvkt_ray.search.spending.prices import PriceList
 
 _SPENT_IN_VAIN = (TrialState.FAILED, TrialState.DIVERGED)
 

@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from mvkt_ray.search.finals_results import FinalsResults, Key
+from mvkt_ray.search.finals.finals_results import FinalsResults, Key
 from mvkt_ray.statistics.resampling import (
     AurocJackknife,
     AurocResamples,

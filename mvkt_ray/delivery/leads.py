@@ -19,10 +19,10 @@ from mvkt_ray.delivery.selection import Selections
 from mvkt_ray.delivery.split_scores import describe_test, describe_validation
 from mvkt_ray.delivery.study_summary import stopped_at
 from mvkt_ray.records import Condition
-from mvkt_ray.search.finals_plan import CHOSEN, Contender
-from mvkt_ray.search.finals_results import Key
+from mvkt_ray.search.finals.finals_plan import CHOSEN, Contender
+from mvkt_ray.search.finals.finals_results import Key
+from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.search.ranking import LeadRank
-from mvkt_ray.search.trial_record import TrialRecord
 from mvkt_ray.statistics.best_set import BestSet, best_set
 from mvkt_ray.statistics.gains import Difference
 

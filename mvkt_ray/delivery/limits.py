@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mvkt_ray.delivery.plain import enumerate_names
-from mvkt_ray.search.finals_plan import CHOSEN
+from mvkt_ray.search.finals.finals_plan import CHOSEN
 
 Report = Mapping[str, Any]
 

@@ -11,16 +11,16 @@ from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.data.shards import Shards, open_shards
 from mvkt_ray.errors import ArtifactError, DataError
 from mvkt_ray.records import Arm
-from mvkt_ray.search.finals_ledger import FinalsLedger
-from mvkt_ray.search.finals_results import FinalsResults, openings_of, read_finals
-from mvkt_ray.search.ledger_places import reading
-from mvkt_ray.search.openings import Opening
+from mvkt_ray.search.choosing.racing import Look
+from mvkt_ray.search.choosing.space import SearchSpace
+from mvkt_ray.search.finals.finals_ledger import FinalsLedger
+from mvkt_ray.search.finals.finals_results import FinalsResults, openings_of, read_finals
+from mvkt_ray.search.finals.openings import Opening
+from mvkt_ray.search.ledger.ledger_access import reading
+from mvkt_ray.search.ledger.study_folder import StudyFolder
+from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.search.pipeline import open_study
-from mvkt_ray.search.racing import Look
 from mvkt_ray.search.ranking import LeadRank, rank_leads
-from mvkt_ray.search.space import SearchSpace
-from mvkt_ray.search.study_folder import StudyFolder
-from mvkt_ray.search.trial_record import TrialRecord
 from mvkt_ray.storage.artifacts import Manifest, read_manifest
 from mvkt_ray.storage.location import Location
 from mvkt_ray.training.checkpoint import EpochRecord

@@ -21,8 +21,8 @@ from mvkt_ray.delivery.plain import number
 from mvkt_ray.delivery.selection import Selections
 from mvkt_ray.delivery.split_scores import MIN_POSITIVES, describe_test
 from mvkt_ray.records import TrialState
-from mvkt_ray.search.finals_plan import CHOSEN
-from mvkt_ray.search.finals_results import FinalsResults
+from mvkt_ray.search.finals.finals_plan import CHOSEN
+from mvkt_ray.search.finals.finals_results import FinalsResults
 from mvkt_ray.storage.artifacts import Manifest
 
 BASIS = (

@@ -23,7 +23,7 @@ from mvkt_ray.delivery.ranked import describe_finals, describe_search
 from mvkt_ray.delivery.selection import Selections
 from mvkt_ray.delivery.study_summary import describe_race, describe_study
 from mvkt_ray.delivery.tables import write_tables
-from mvkt_ray.search.study_folder import StudyFolder
+from mvkt_ray.search.ledger.study_folder import StudyFolder
 
 SCHEMA_VERSION = 2
 METRIC = "macro_auroc"

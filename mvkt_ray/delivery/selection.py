@@ -12,7 +12,7 @@ from mvkt_ray.delivery.evidence import LEVEL, SEED
 from mvkt_ray.delivery.material import ReportMaterial
 from mvkt_ray.delivery.plain import ends, number
 from mvkt_ray.errors import DataError
-from mvkt_ray.search.trial_record import TrialRecord
+from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.statistics.resampling import draw_patients
 from mvkt_ray.statistics.selection import SelectionEstimate, corrected_best
 from mvkt_ray.training.predictions_file import StoredPredictions

@@ -10,9 +10,9 @@ from optuna.distributions import CategoricalDistribution
 
 from mvkt_ray.delivery.material import ReportMaterial
 from mvkt_ray.records import TrialState
-from mvkt_ray.search.racing import ERROR_RATE
-from mvkt_ray.search.space import SearchSpace
-from mvkt_ray.search.trial_record import TrialRecord
+from mvkt_ray.search.choosing.racing import ERROR_RATE
+from mvkt_ray.search.choosing.space import SearchSpace
+from mvkt_ray.search.ledger.trial_record import TrialRecord
 
 MIN_TRIALS = 10
 """Fewer complete trials say nothing of what mattered."""

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mvkt_ray.delivery.material import ReportMaterial
-from mvkt_ray.search.prices import PriceList
-from mvkt_ray.search.trial_record import TrialRecord
+from mvkt_ray.search.ledger.trial_record import TrialRecord
+from mvkt_ray.search.spending.prices import PriceList
 
 Report = Mapping[str, Any]
 Rows = Iterator[dict[str, Any]]

@@ -28,12 +28,12 @@ from mvkt_ray.on_ray.node_kinds import NodeKinds, kinds_now
 from mvkt_ray.on_ray.plan import Concurrency, check_plan
 from mvkt_ray.on_ray.unwrap import unwrapped
 from mvkt_ray.records import EpochMetrics, NodeKind, Usage
-from mvkt_ray.search.metering import Meter
+from mvkt_ray.search.spending.metering import Meter
 from mvkt_ray.storage.location import Location
 
 if TYPE_CHECKING:
     from mvkt_ray.on_ray.worker import RunTrial, TrainTeacher
-    from mvkt_ray.search.place import Dealer
+    from mvkt_ray.search.runner import Dealer
     from mvkt_ray.training.student import TrialInputs
     from mvkt_ray.training.teacher import TeacherJob
 

@@ -15,8 +15,8 @@ from ray.util.metrics import Counter, Gauge
 
 from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.records import TrialState
-from mvkt_ray.search.prices import SECONDS_PER_HOUR, PriceList, Spent
-from mvkt_ray.search.trial_record import TrialRecord
+from mvkt_ray.search.ledger.trial_record import TrialRecord
+from mvkt_ray.search.spending.prices import SECONDS_PER_HOUR, PriceList, Spent
 
 _SECONDS_BETWEEN_LOOKS = 1.0
 """Looking at all records costs more than a report; nobody scrapes more often."""

@@ -45,7 +45,7 @@ from mvkt_ray.on_ray.worker import (
     tune_one_worker_trial,
 )
 from mvkt_ray.records import NOTHING_USED, Decision, EpochMetrics, Trial, TrialResult, Usage
-from mvkt_ray.search.metering import Meter
+from mvkt_ray.search.spending.metering import Meter
 from mvkt_ray.storage.location import Location
 from mvkt_ray.training.student import TrialInputs, failed_result
 

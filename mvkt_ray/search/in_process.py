@@ -20,8 +20,8 @@ from mvkt_ray.records import (
     TrialResult,
     Usage,
 )
-from mvkt_ray.search.metering import Meter
-from mvkt_ray.search.place import Dealer
+from mvkt_ray.search.runner import Dealer
+from mvkt_ray.search.spending.metering import Meter
 from mvkt_ray.storage.location import Location
 from mvkt_ray.training.student import TrialInputs, failed_result, run_trial
 from mvkt_ray.training.teacher import TeacherJob, train_teacher

@@ -18,13 +18,15 @@ from mvkt_ray.data.sources import open_source
 from mvkt_ray.distill.knowledge import open_knowledge
 from mvkt_ray.errors import ConfigError, DataError, StoreError
 from mvkt_ray.records import EpochMetrics, TrialResult
-from mvkt_ray.search.budget import NO_LIMITS, Budget, Limits
-from mvkt_ray.search.ledger_places import driving, reading
-from mvkt_ray.search.place import Dealer, Place
-from mvkt_ray.search.prices import PriceList
+from mvkt_ray.search.choosing.space import SearchSpace
+from mvkt_ray.search.choosing.validation_noise import ValidationNoise
+from mvkt_ray.search.ledger.ledger_access import driving, reading
+from mvkt_ray.search.ledger.study_folder import StudyFolder
+from mvkt_ray.search.runner import Dealer, Place
 from mvkt_ray.search.same_study import refuse_other_config
-from mvkt_ray.search.space import SearchSpace
-from mvkt_ray.search.spending import teacher_usage
+from mvkt_ray.search.spending.breakdown import teacher_usage
+from mvkt_ray.search.spending.budget import NO_LIMITS, Budget, Limits
+from mvkt_ray.search.spending.prices import PriceList
 from mvkt_ray.search.stages import (
     Prepared,
     cache_knowledge,
@@ -34,8 +36,6 @@ from mvkt_ray.search.stages import (
     teacher_job,
 )
 from mvkt_ray.search.study import Study
-from mvkt_ray.search.study_folder import StudyFolder
-from mvkt_ray.search.validation_noise import ValidationNoise
 from mvkt_ray.storage.artifacts import MANIFEST_NAME, claim_output, read_manifest, recipe_of
 from mvkt_ray.storage.location import Location
 from mvkt_ray.training.student import TrialInputs, run_trial

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mvkt_ray.records import Arm, Condition, TrialState
+from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.search.study import Study
-from mvkt_ray.search.trial_record import TrialRecord
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -24,16 +24,16 @@ from mvkt_ray.records import (
     TrialState,
     Usage,
 )
-from mvkt_ray.search.budget import Account, Budget
-from mvkt_ray.search.ledger import Ledger
-from mvkt_ray.search.ledger_shipping import Shipment
-from mvkt_ray.search.prices import PriceList, Spent
-from mvkt_ray.search.proposing import propose
-from mvkt_ray.search.pruning import Pruning
-from mvkt_ray.search.racing import NOTE, Look, Noise, Race, read_looks
+from mvkt_ray.search.choosing.proposing import propose
+from mvkt_ray.search.choosing.pruning import Pruning
+from mvkt_ray.search.choosing.racing import NOTE, Look, Noise, Race, read_looks
+from mvkt_ray.search.choosing.space import SearchSpace
+from mvkt_ray.search.ledger.ledger import Ledger
+from mvkt_ray.search.ledger.ledger_shipping import Shipment
+from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.search.same_study import check_same_study, plain_config
-from mvkt_ray.search.space import SearchSpace
-from mvkt_ray.search.trial_record import TrialRecord
+from mvkt_ray.search.spending.budget import Account, Budget
+from mvkt_ray.search.spending.prices import PriceList, Spent
 
 
 class Study:

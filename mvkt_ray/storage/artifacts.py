@@ -372,7 +372,7 @@ def publish(
         counts=counts or {},
         details=details or {},
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        command=command_line(),
     )
     if location.is_local:
         (made / MANIFEST_NAME).write_bytes(manifest.to_json())
@@ -401,6 +401,11 @@ def _put(location: Location, manifest: Manifest, built: Path | None) -> Manifest
     (location / MANIFEST_NAME).write_bytes(manifest.to_json())
     partial_location(location).delete_tree()
     return manifest
+
+
+def command_line() -> str:
+    """Return how this process was called, as a shell would take it."""
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
 def discard_partial(location: Location) -> None:

@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialResult, Usage
-from mvkt_ray.search.prices import PriceList, Spent
+from mvkt_ray.search.ledger.trial_record import TrialRecord
+from mvkt_ray.search.spending.prices import PriceList, Spent
 from mvkt_ray.search.study import Study
-from mvkt_ray.search.trial_record import TrialRecord
 from mvkt_ray.tracking.tracker import TrackedStudy, Tracker
 
 CLOSE_TIMEOUT_S = 60.0

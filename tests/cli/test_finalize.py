@@ -19,8 +19,8 @@ from mvkt_ray.cli.study_state import look_at
 from mvkt_ray.config.resources import CostConfig
 from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState
 from mvkt_ray.search import in_process
-from mvkt_ray.search.prices import PriceList, Spent
-from mvkt_ray.search.trial_record import TrialRecord
+from mvkt_ray.search.ledger.trial_record import TrialRecord
+from mvkt_ray.search.spending.prices import PriceList, Spent
 
 N_TRAININGS = 4
 PREFIX = "Interrupted; the state is kept. Go on with: mvkt "
@@ -47,9 +47,13 @@ def finals_file(study_dir: Path, tmp_path: Path) -> Path:
 KILL_POINTS = {
     # After the checkpoint of the first epoch of the third training.
     "in a training": ("mvkt_ray.training.fit", "_train_epoch", 2 * 2 + 1),
-    "between the opening and the first prediction": ("mvkt_ray.search.finalize", "examine_all", 0),
+    "between the opening and the first prediction": (
+        "mvkt_ray.search.finals.run_finals",
+        "examine_all",
+        0,
+    ),
     # The teacher and one student have been examined.
-    "between two predictions": ("mvkt_ray.search.examine", "examine", 2),
+    "between two predictions": ("mvkt_ray.search.finals.examine", "examine", 2),
 }
 PROGRAM = """
     import importlib, signal, sys

@@ -22,8 +22,8 @@ from mvkt_ray.records import (
     TrialState,
     Usage,
 )
-from mvkt_ray.search.prices import PriceList, Spent
-from mvkt_ray.search.trial_record import TrialRecord
+from mvkt_ray.search.ledger.trial_record import TrialRecord
+from mvkt_ray.search.spending.prices import PriceList, Spent
 
 N_EPOCHS = 6
 

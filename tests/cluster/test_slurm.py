@@ -13,9 +13,9 @@ from rendering import rendered
 
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.records import TrialState
-from mvkt_ray.search.ledger import Ledger
-from mvkt_ray.search.study_folder import StudyFolder
-from mvkt_ray.search.trial_record import TrialRecord
+from mvkt_ray.search.ledger.ledger import Ledger
+from mvkt_ray.search.ledger.study_folder import StudyFolder
+from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.storage.location import Location
 
 N_TRIALS = 24

@@ -26,10 +26,10 @@ from mvkt_ray.data.sources.synthetic import Synthetic
 from mvkt_ray.data.splits import open_training_splits
 from mvkt_ray.data.views import fit_view
 from mvkt_ray.distill.knowledge import write_knowledge
-from mvkt_ray.search.budget import Budget
+from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.in_process import InProcess
-from mvkt_ray.search.place import Place
-from mvkt_ray.search.space import SearchSpace
+from mvkt_ray.search.runner import Place
+from mvkt_ray.search.spending.budget import Budget
 from mvkt_ray.search.study import Study
 from mvkt_ray.training.student import TrialInputs
 from mvkt_ray.training.teacher import TeacherJob, open_teacher, train_teacher

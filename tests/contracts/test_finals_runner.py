@@ -12,16 +12,16 @@ from mvkt_ray.config.schema import FinalsConfig
 from mvkt_ray.data.shards import open_shards
 from mvkt_ray.data.splits import open_training_splits
 from mvkt_ray.records import Arm, Trial, TrialResult, TrialState
-from mvkt_ray.search.examine import Examination, examine_all
-from mvkt_ray.search.finals import Finals
-from mvkt_ray.search.finals_ledger import FinalsLedger
-from mvkt_ray.search.finals_plan import plan_finals
+from mvkt_ray.search.choosing.space import SearchSpace
+from mvkt_ray.search.finals.examine import Examination, examine_all
+from mvkt_ray.search.finals.finals import Finals
+from mvkt_ray.search.finals.finals_ledger import FinalsLedger
+from mvkt_ray.search.finals.finals_plan import plan_finals
+from mvkt_ray.search.finals.openings import Opening
 from mvkt_ray.search.in_process import InProcess
-from mvkt_ray.search.openings import Opening
-from mvkt_ray.search.place import Place
-from mvkt_ray.search.space import SearchSpace
-from mvkt_ray.search.study_folder import FinalsFolder
-from mvkt_ray.search.trial_record import TrialRecord
+from mvkt_ray.search.ledger.study_folder import FinalsFolder
+from mvkt_ray.search.ledger.trial_record import TrialRecord
+from mvkt_ray.search.runner import Place
 from mvkt_ray.storage.location import Location
 from mvkt_ray.training.predictions_file import read_predictions
 

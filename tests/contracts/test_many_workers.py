@@ -9,9 +9,9 @@ import pytest
 from mvkt_ray.config.resources import ResourcesConfig, WorkersConfig
 from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.records import EpochMetrics, TrialState
+from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.in_process import InProcess
-from mvkt_ray.search.place import Place
-from mvkt_ray.search.space import SearchSpace
+from mvkt_ray.search.runner import Place
 from mvkt_ray.search.study import Study
 from mvkt_ray.storage.location import Location
 

@@ -9,10 +9,10 @@ import pytest
 from mvkt_ray.config.resources import CostConfig, NodeTypeConfig, ResourcesConfig, WorkersConfig
 from mvkt_ray.errors import ClusterError, ConfigError
 from mvkt_ray.records import Arm, EpochMetrics, TrialState
-from mvkt_ray.search.budget import Budget, Limits
 from mvkt_ray.search.in_process import InProcess
-from mvkt_ray.search.place import Place
-from mvkt_ray.search.prices import PriceList
+from mvkt_ray.search.runner import Place
+from mvkt_ray.search.spending.budget import Budget, Limits
+from mvkt_ray.search.spending.prices import PriceList
 from mvkt_ray.search.study import Study
 from mvkt_ray.storage.location import Location
 from mvkt_ray.training.teacher import open_teacher

@@ -11,7 +11,7 @@ from mvkt_ray.config.schema import FoldsConfig
 from mvkt_ray.data.shards import Shards
 from mvkt_ray.data.test_split import open_test_split
 from mvkt_ray.errors import DataError
-from mvkt_ray.search.openings import Opening
+from mvkt_ray.search.finals.openings import Opening
 
 Make = Callable[..., Any]
 FOLDS = FoldsConfig(train=(1, 2), val=(3,), test=(4,))

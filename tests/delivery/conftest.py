@@ -13,8 +13,8 @@ from mvkt_ray.data.ingest import ingest
 from mvkt_ray.data.shard_writer import IngestSettings
 from mvkt_ray.data.sources import open_source
 from mvkt_ray.delivery.report import build_report
-from mvkt_ray.search.finals_results import FinalsResults
-from mvkt_ray.search.study_folder import StudyFolder
+from mvkt_ray.search.finals.finals_results import FinalsResults
+from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.storage.location import Location
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from mvkt_ray.records import Condition
-from mvkt_ray.search.finals_plan import Contender
-from mvkt_ray.search.finals_results import Examined, FinalsResults
+from mvkt_ray.search.finals.finals_plan import Contender
+from mvkt_ray.search.finals.finals_results import Examined, FinalsResults
 
 CLASSES = ("CD", "HYP", "MI")
 

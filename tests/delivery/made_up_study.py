@@ -38,15 +38,15 @@ from mvkt_ray.records import (
     TrialState,
     Usage,
 )
-from mvkt_ray.search.finals import Finals
-from mvkt_ray.search.finals_ledger import FinalsLedger
-from mvkt_ray.search.finals_plan import plan_finals
-from mvkt_ray.search.finals_results import hash_of_all
-from mvkt_ray.search.openings import Opening
+from mvkt_ray.search.choosing.space import SearchSpace
+from mvkt_ray.search.finals.finals import Finals
+from mvkt_ray.search.finals.finals_ledger import FinalsLedger
+from mvkt_ray.search.finals.finals_plan import plan_finals
+from mvkt_ray.search.finals.finals_results import hash_of_all
+from mvkt_ray.search.finals.openings import Opening
+from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.same_study import plain_config
-from mvkt_ray.search.space import SearchSpace
 from mvkt_ray.search.study import Study
-from mvkt_ray.search.study_folder import StudyFolder
 from mvkt_ray.statistics.scores import auroc_per_class
 from mvkt_ray.storage.artifacts import partial_location, publish
 from mvkt_ray.storage.location import Location

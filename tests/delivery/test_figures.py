@@ -26,9 +26,9 @@ from mvkt_ray.delivery.figures.roc import draw_roc, roc_on_grid
 from mvkt_ray.delivery.figures.slices import draw_slices
 from mvkt_ray.delivery.material import ReportMaterial, gather_material
 from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState
-from mvkt_ray.search.finals_results import FinalsResults
-from mvkt_ray.search.study_folder import StudyFolder
-from mvkt_ray.search.trial_record import TrialRecord
+from mvkt_ray.search.finals.finals_results import FinalsResults
+from mvkt_ray.search.ledger.study_folder import StudyFolder
+from mvkt_ray.search.ledger.trial_record import TrialRecord
 
 GRID = np.linspace(0.0, 1.0, 101) ** 1.5
 

@@ -17,7 +17,7 @@ from mvkt_ray.delivery.material import gather_material
 from mvkt_ray.delivery.page import render_page, write_page
 from mvkt_ray.delivery.report import describe
 from mvkt_ray.delivery.wording import interval, p_value, score, setting, signed, with_code
-from mvkt_ray.search.study_folder import StudyFolder
+from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.storage.location import Location
 
 SECTIONS = [

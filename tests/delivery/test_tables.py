@@ -10,7 +10,7 @@ import pytest
 from mvkt_ray.delivery.material import gather_material
 from mvkt_ray.delivery.report import describe
 from mvkt_ray.delivery.tables import TABLES, write_tables
-from mvkt_ray.search.study_folder import StudyFolder
+from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.storage.location import Location
 
 Rows = list[dict[str, str]]

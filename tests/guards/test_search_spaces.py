@@ -10,9 +10,9 @@ from mvkt_ray.config.study_file import read_study
 from mvkt_ray.data.recording import LEADS
 from mvkt_ray.models import NETWORKS
 from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState
-from mvkt_ray.search.finals_plan import plan_finals
-from mvkt_ray.search.space import SearchSpace
-from mvkt_ray.search.trial_record import TrialRecord
+from mvkt_ray.search.choosing.space import SearchSpace
+from mvkt_ray.search.finals.finals_plan import plan_finals
+from mvkt_ray.search.ledger.trial_record import TrialRecord
 
 FOLDER = Path(__file__).parents[2] / "search_spaces"
 FILES = sorted(FOLDER.glob("*.yaml"))

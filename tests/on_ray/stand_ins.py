@@ -21,7 +21,7 @@ from mvkt_ray.data.tasks import Task
 from mvkt_ray.data.views import View
 from mvkt_ray.errors import DataError
 from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialResult, TrialState
-from mvkt_ray.search.space import SearchSpace
+from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.study import Study
 from mvkt_ray.training.student import TrialInputs
 

@@ -15,7 +15,7 @@ import stand_ins
 from stand_ins import EPOCHS, open_study, plan, trained
 
 from mvkt_ray.records import TrialState
-from mvkt_ray.search.ledger import Ledger
+from mvkt_ray.search.ledger.ledger import Ledger
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 

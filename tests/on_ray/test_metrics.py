@@ -14,9 +14,9 @@ from mvkt_ray.config.schema import ParameterConfig, SearchConfig, StudyConfig
 from mvkt_ray.on_ray.driver import OnRay
 from mvkt_ray.on_ray.metrics import measuring
 from mvkt_ray.records import EpochMetrics, NodeKind, Reservation, TrialResult, TrialState, Usage
-from mvkt_ray.search.budget import Budget
-from mvkt_ray.search.prices import PriceList
-from mvkt_ray.search.space import SearchSpace
+from mvkt_ray.search.choosing.space import SearchSpace
+from mvkt_ray.search.spending.budget import Budget
+from mvkt_ray.search.spending.prices import PriceList
 from mvkt_ray.search.study import Study
 
 pytestmark = pytest.mark.ray

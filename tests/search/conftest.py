@@ -11,7 +11,7 @@ import pytest
 from mvkt_ray.config.recipes import StudentConfig
 from mvkt_ray.config.schema import ParameterConfig, PrunerConfig, Scalar, SearchConfig, StudyConfig
 from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialResult, TrialState
-from mvkt_ray.search.space import SearchSpace
+from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.study import Study
 
 LEADS = ("I", "II", "V1", "V5")

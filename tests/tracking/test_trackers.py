@@ -25,7 +25,7 @@ from mvkt_ray.records import (
     TrialResult,
     TrialState,
 )
-from mvkt_ray.search.space import SearchSpace
+from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.study import Study
 from mvkt_ray.tracking import tracked
 from mvkt_ray.tracking.open import open_trackers

@@ -18,10 +18,10 @@ from mvkt_ray.cli import app
 from mvkt_ray.config.study_file import study_from_mapping, write_study
 from mvkt_ray.records import EpochMetrics, TrialState
 from mvkt_ray.search.in_process import InProcess
-from mvkt_ray.search.lease import Lease, LeaseTimes
+from mvkt_ray.search.ledger.lease import Lease, LeaseTimes
+from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.pipeline import open_study, run_search
 from mvkt_ray.search.study import Study
-from mvkt_ray.search.study_folder import StudyFolder
 from mvkt_ray.storage.location import Location
 from tests.object_store import S3Server
 

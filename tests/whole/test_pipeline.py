@@ -13,9 +13,9 @@ from mvkt_ray.delivery.report import write_report
 from mvkt_ray.errors import ArtifactError, ConfigError, StaleArtifactError
 from mvkt_ray.records import EpochMetrics, TrialState
 from mvkt_ray.search.in_process import InProcess
+from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.pipeline import open_study, rerun_trial, run_search
 from mvkt_ray.search.study import Study
-from mvkt_ray.search.study_folder import StudyFolder
 from mvkt_ray.storage.location import Location
 
 TINY = {

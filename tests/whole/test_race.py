@@ -4,11 +4,11 @@ from pathlib import Path
 
 from mvkt_ray.config.study_file import study_from_mapping
 from mvkt_ray.records import Arm, EpochMetrics
+from mvkt_ray.search.choosing.validation_noise import ValidationNoise
 from mvkt_ray.search.in_process import InProcess
+from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.pipeline import open_study, run_search
 from mvkt_ray.search.study import Study
-from mvkt_ray.search.study_folder import StudyFolder
-from mvkt_ray.search.validation_noise import ValidationNoise
 from mvkt_ray.storage.location import Location
 
 LEADS = ("I", "V2")

@@ -16,12 +16,12 @@ from mvkt_ray.config.recipes import Hyperparameters
 from mvkt_ray.config.study_file import study_from_mapping, write_study
 from mvkt_ray.data.recording import LEADS
 from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState
-from mvkt_ray.search.finals_plan import Contender
-from mvkt_ray.search.finals_results import Examined, FinalsResults, read_finals
-from mvkt_ray.search.space import SearchSpace
+from mvkt_ray.search.choosing.space import SearchSpace
+from mvkt_ray.search.finals.finals_plan import Contender
+from mvkt_ray.search.finals.finals_results import Examined, FinalsResults, read_finals
+from mvkt_ray.search.ledger.study_folder import StudyFolder
+from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.search.study import Study
-from mvkt_ray.search.study_folder import StudyFolder
-from mvkt_ray.search.trial_record import TrialRecord
 from mvkt_ray.storage.location import Location
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"

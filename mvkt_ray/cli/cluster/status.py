@@ -101,8 +101,8 @@ def _study_state(out: str | None) -> "tuple[dict[str, Any], RenderableType] | No
     from mvkt_ray.cli.live_table import condition_table
     from mvkt_ray.cli.study_state import look_at, state_as_value
     from mvkt_ray.errors import MvktError
+    from mvkt_ray.search.ledger.study_folder import StudyFolder
     from mvkt_ray.search.pipeline import open_study
-    from mvkt_ray.search.study_folder import StudyFolder
     from mvkt_ray.storage.location import Location
 
     if out is None:

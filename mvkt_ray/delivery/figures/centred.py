@@ -2,7 +2,7 @@
 
 What a lead shows shifts every value of its trials; without taking that off, each figure would show
 which leads a sampler happened to try a value on. The sampler learns from the same differences
-(`search/proposing.py`).
+(`search/choosing/proposing.py`).
 """
 
 import statistics
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from mvkt_ray.config.schema import Scalar
 from mvkt_ray.records import Arm, TrialState
-from mvkt_ray.search.trial_record import TrialRecord
+from mvkt_ray.search.ledger.trial_record import TrialRecord
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

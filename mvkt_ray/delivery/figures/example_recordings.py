@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mvkt_ray.search.finals_results import FinalsResults
+from mvkt_ray.search.finals.finals_results import FinalsResults
 from mvkt_ray.statistics.decisions import decide, f1_thresholds
 
 N_MOST = 4

@@ -19,7 +19,7 @@ from mvkt_ray.delivery.figures.drawing import (
     to_svg,
 )
 from mvkt_ray.records import Arm, TrialState
-from mvkt_ray.search.trial_record import TrialRecord
+from mvkt_ray.search.ledger.trial_record import TrialRecord
 
 _N_COLUMNS = 4
 _PANEL_HEIGHT = 165.0

@@ -1,0 +1,185 @@
+"""The examination: what finished students and the teacher say of the test split.
+
+The only module that may import `data.test_split`. Each student, and the teacher, is one item of a
+place's map; its predictions are a file, written aside and renamed, so that a killed examination
+goes on with those that are missing.
+
+Reads: shards, weights, an opening that stands in the ledger.
+Writes: `test.arrow` in each training's folder, and two files of the teacher's.
+"""
+
+import contextlib
+import hashlib
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import safetensors.torch
+import torch
+
+from mvkt_ray.config.recipes import Hyperparameters
+from mvkt_ray.data.loader import EvalLoader
+from mvkt_ray.data.shards import Shards, open_shards
+from mvkt_ray.data.splits import Split, open_training_splits
+from mvkt_ray.data.test_split import open_test_split
+from mvkt_ray.data.views import View
+from mvkt_ray.errors import ArtifactError
+from mvkt_ray.models import Network, build_network
+from mvkt_ray.records import Trial
+from mvkt_ray.search.finals.finals_results import hash_of_all
+from mvkt_ray.search.finals.openings import Opening
+from mvkt_ray.search.ledger.study_folder import FinalsFolder
+from mvkt_ray.search.runner import Place
+from mvkt_ray.storage.location import Location
+from mvkt_ray.training.optimizers import runs_in_bf16
+from mvkt_ray.training.predictions_file import read_predictions, with_tags
+from mvkt_ray.training.process import EVALUATION_BATCH_SIZE, current_device
+from mvkt_ray.training.ranks import Ranks
+from mvkt_ray.training.student import TrialInputs
+from mvkt_ray.training.teacher import WEIGHTS_FILE, open_teacher
+from mvkt_ray.training.trial_files import TrialFolder, predictions_to_arrow
+from mvkt_ray.training.validation import predict
+
+OPENING, WEIGHTS = "opening", "weights"
+"""Keys of a file's metadata: the seal of its opening, and the hash of the weights that spoke."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Examination:
+    """What is the same for all that are examined; small, and picklable."""
+
+    inputs: TrialInputs
+    """Of the trainings; `trials` is where their files are."""
+    folder: str
+    """Of the finals."""
+    opening: Opening
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Marks:
+    """That one student, or the teacher, was examined."""
+
+    number: int | None
+    """Of the training; None: the teacher."""
+    sha256: str
+    """Over the recordings' ids and the probabilities of their classes."""
+
+
+def examine_all(
+    examination: Examination,
+    trials: Sequence[Trial],
+    place: Place,
+    on_progress: Callable[[int, int], None],
+) -> str:
+    """Examine finished students and the teacher wherever a place runs them.
+
+    Args:
+        examination: What on.
+        trials: Trainings that are complete.
+        place: Where work runs.
+        on_progress: Called with how many are done, of how many.
+
+    Returns:
+        One hash over all predictions.
+    """
+    items: list[Trial | None] = [None, *trials]
+    hashes: dict[int | None, str] = {}
+    on_progress(0, len(items))
+    for marks in place.map(partial(examine, examination), items):
+        hashes[marks.number] = marks.sha256
+        on_progress(len(hashes), len(items))
+    return hash_of_all(hashes)
+
+
+def examine(examination: Examination, trial: Trial | None) -> Marks:
+    """Examine one student, or the teacher, unless its predictions are there already.
+
+    Raises:
+        ArtifactError: Weights are missing or do not fit.
+        DataError: The test split stays closed; see `open_test_split`.
+    """
+    inputs, opening = examination.inputs, examination.opening
+    shards = open_shards(inputs.shards)
+    test = open_test_split(shards, inputs.task, inputs.folds, inputs.min_likelihood, opening)
+    folder = FinalsFolder(Location(examination.folder))
+    if trial is not None:
+        network, weights = _student(inputs, trial)
+        view = inputs.view.with_leads(trial.condition.leads)
+        sha256 = _examine_on(test, folder.test(trial.number), network, weights, view, examination)
+        return Marks(number=trial.number, sha256=sha256)
+    network, weights, view = _teacher(inputs, shards)
+    splits = open_training_splits(shards, inputs.task, inputs.folds, inputs.min_likelihood)
+    _examine_on(splits.val, folder.teacher_validation, network, weights, view, examination)
+    sha256 = _examine_on(test, folder.teacher_test, network, weights, view, examination)
+    return Marks(number=None, sha256=sha256)
+
+
+def _student(inputs: TrialInputs, trial: Trial) -> tuple[Network, str]:
+    files = TrialFolder.of(inputs.trials, trial.number)
+    hyperparameters = Hyperparameters(**dict(trial.hyperparameters))  # type: ignore[arg-type]
+    network = build_network(
+        hyperparameters.student,
+        len(trial.condition.leads),
+        len(inputs.task.classes),
+        dropout=hyperparameters.dropout,
+    )
+    content = files.student.read_bytes()
+    try:
+        network.load_state_dict(safetensors.torch.load(content))
+    except (RuntimeError, safetensors.SafetensorError) as error:
+        raise ArtifactError(
+            f"{files.student} does not hold the weights of a {hyperparameters.student} of "
+            f"{trial.condition.name} ({str(error).splitlines()[0]}). Remove the folder "
+            f"{files.location} and finalize again: the training is repeated."
+        ) from None
+    return network, hashlib.sha256(content).hexdigest()
+
+
+def _teacher(inputs: TrialInputs, shards: Shards) -> tuple[Network, str, View]:
+    if inputs.teacher is None:
+        raise ArtifactError("the study names no teacher. Run `mvkt search --resume` first.")
+    teacher = open_teacher(inputs.teacher, shards=shards, task=inputs.task)
+    weights = teacher.manifest.files[WEIGHTS_FILE].sha256
+    return teacher.network, weights, teacher.view
+
+
+def _examine_on(
+    split: Split,
+    location: Location,
+    network: Network,
+    weights: str,
+    view: View,
+    examination: Examination,
+) -> str:
+    """Write the predictions on a split, if they are not there, and return their hash."""
+    tags = {OPENING: examination.opening.seal, WEIGHTS: weights}
+    if location.exists():
+        known = read_predictions(location)
+        if {key: known.tags.get(key) for key in tags} == tags:
+            return known.sha256
+    device = current_device()
+    bf16 = runs_in_bf16(examination.inputs.precision, device)
+    windows = EvalLoader(
+        open_shards(examination.inputs.shards),
+        split,
+        view,
+        batch_size=EVALUATION_BATCH_SIZE,
+        device=device,
+    )
+    with _one_thread():
+        predictions = predict(
+            network.to(device), windows, split.labels, device=device, bf16=bf16, ranks=Ranks()
+        )
+    location.write_bytes(with_tags(predictions_to_arrow(split, predictions), tags))
+    return read_predictions(location).sha256
+
+
+@contextlib.contextmanager
+def _one_thread() -> Generator[None]:
+    """Sum in the same order everywhere: a Ray task has one core, this process may have more."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

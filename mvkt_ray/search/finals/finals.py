@@ -1,0 +1,209 @@
+"""Finals: the trainings of a plan, dealt to runners as a study deals trials, and never pruned.
+
+Their ledger is another study of Optuna in the database of the search, `NAME.finals-01`, so that
+the search's own is not disturbed. As with a study, everything is in it before it is answered, and
+a driver may die between any two calls.
+
+A training that fails stays open in the ledger, with the reason: the next `mvkt finalize` tries it
+again. One that diverges would diverge again, and has ended.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
+
+from mvkt_ray.config.schema import StudyConfig
+from mvkt_ray.records import (
+    NOTHING_USED,
+    Condition,
+    Decision,
+    EpochMetrics,
+    Trial,
+    TrialResult,
+    TrialState,
+    Usage,
+)
+from mvkt_ray.search.choosing.space import SearchSpace
+from mvkt_ray.search.finals.finals_ledger import FinalsLedger
+from mvkt_ray.search.finals.finals_plan import Contender, final_trials
+from mvkt_ray.search.ledger.trial_record import TrialRecord
+from mvkt_ray.search.spending.budget import Account, Budget
+from mvkt_ray.search.spending.prices import PriceList, Spent
+
+
+class Finals:
+    """Deals the trainings of a plan in their order, and keeps their ledger."""
+
+    def __init__(
+        self,
+        config: StudyConfig,
+        space: SearchSpace,
+        ledger: FinalsLedger,
+        budget: Budget | None = None,
+    ) -> None:
+        """Take over a ledger in which the plan stands.
+
+        Args:
+            config: The study.
+            space: Its search space.
+            ledger: Of finals that have begun.
+            budget: What may be spent, and what was spent before; by default no limit.
+        """
+        self.config = config
+        self.ledger = ledger
+        self._space = space
+        self._account = Account(ledger, budget or Budget(PriceList(config.resources.cost)))
+        self._trials = final_trials(ledger.plan)
+        self._failed: dict[int, TrialResult] = {}
+        self._n_lost: dict[int, int] = {}
+        self._to_run_again = deque(
+            record.number for record in ledger.records if record.result is None
+        )
+
+    @property
+    def number(self) -> int:
+        """Of these finals, from 1."""
+        return self.ledger.number
+
+    @property
+    def plan(self) -> tuple[Contender, ...]:
+        """What is compared."""
+        return self.ledger.plan
+
+    @property
+    def n_trials(self) -> int:
+        """How many trainings there are in all."""
+        return len(self._trials)
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """What the study compares, in its order."""
+        return tuple(dict.fromkeys(contender.condition for contender in self.plan))
+
+    @property
+    def planned(self) -> tuple[Trial, ...]:
+        """Every training, by number."""
+        return self._trials
+
+    @property
+    def answer(self) -> str:
+        """Name of the contender by which leads are ranked."""
+        return self.config.finals.answer
+
+    @property
+    def prices(self) -> PriceList:
+        """Of nodes, as the study knows them."""
+        return self._account.budget.prices
+
+    @property
+    def spent(self) -> Spent:
+        """What was spent so far, counting what runs and what was spent before the finals."""
+        return self._account.budget.spent
+
+    @property
+    def stopped_by(self) -> str:
+        """Which limit of the budget keeps trainings from running; empty where none does."""
+        return "" if self.is_trained else self._account.budget.reached
+
+    def trials(self) -> tuple[TrialRecord, ...]:
+        """Return the records of the trainings that were dealt, by number; from memory."""
+        return tuple(self._as_ended(record) for record in self.ledger.records)
+
+    def problems(self) -> list[TrialRecord]:
+        """Return those that failed since this was opened, and those that diverged."""
+        states = (TrialState.FAILED, TrialState.DIVERGED)
+        return [record for record in self.trials() if record.state in states]
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether every training has ended, well or not."""
+        records = self.trials()
+        return len(records) == self.n_trials and all(r.state.is_finished for r in records)
+
+    def take_up(self) -> list[Trial]:
+        """Return the trainings that a dead driver left running, to be run again.
+
+        Those not taken up here are the first that `next_trial` gives.
+        """
+        trials = [self._trials[number] for number in self._to_run_again]
+        self._to_run_again.clear()
+        return trials
+
+    def next_trial(self) -> Trial | None:
+        """Return the next training to run; None when there is none left to start, or to spend."""
+        if self._account.budget.reached:
+            return None
+        if self._to_run_again:
+            return self._trials[self._to_run_again.popleft()]
+        number = len(self.ledger.records)
+        if number >= self.n_trials:
+            return None
+        trial = self._trials[number]
+        record = self.ledger.add(
+            trial,
+            drawn=self._space.part_in_space(trial.hyperparameters),
+            distributions=self._space.distributions,
+            conditions=self.conditions,
+        )
+        assert record.trial == trial
+        return trial
+
+    def report(self, number: int, metrics: EpochMetrics, usage: Usage = NOTHING_USED) -> Decision:
+        """Write down what a training reached; it always goes on."""
+        record = self.ledger.records[number]
+        if not record.state.is_finished:
+            self._account.book(number, usage, is_over=False)
+            if metrics.epoch not in record.values:
+                self.ledger.write_value(number, metrics.epoch, metrics.macro_auroc)
+        return Decision.CONTINUE
+
+    def finish(self, result: TrialResult, usage: Usage = NOTHING_USED) -> None:
+        """Write down how a training ended; the same may be told again.
+
+        One that lost its worker is given out again, as often as the study allows each time.
+        """
+        number = result.number
+        ended = self.ledger.records[number].state.is_finished or number in self._failed
+        if ended or number in self._to_run_again:
+            return
+        self._account.book(number, usage, is_over=True)
+        if result.state is not TrialState.FAILED:
+            self.ledger.write_result(number, result)
+            return
+        self.ledger.write_failure(number, result.reason)
+        self._n_lost[number] = self._n_lost.get(number, 0) + 1
+        if result.retriable and self._n_lost[number] <= self.config.search.max_retries:
+            self._to_run_again.append(number)
+        else:
+            self._failed[number] = result
+
+    def give_up_failed(self) -> None:
+        """End in the ledger, too, what failed since this was opened; it is not tried again."""
+        for number, result in self._failed.items():
+            self.ledger.write_result(number, result)
+        self._failed.clear()
+
+    def close(self) -> None:
+        """Close the ledger."""
+        self.ledger.close()
+
+    def _as_ended(self, record: TrialRecord) -> TrialRecord:
+        result = self._failed.get(record.number)
+        return record if result is None else replace(record, state=result.state, result=result)
+
+
+def name_of(record: TrialRecord | Trial) -> str:
+    """Write `student_alone of V1, seed 2`."""
+    trial = record.trial if isinstance(record, TrialRecord) else record
+    return f"{trial.contender} of {trial.condition.name}, seed {trial.repetition}"
+
+
+def listed(records: Sequence[TrialRecord], most: int = 5) -> str:
+    """Name some trainings and why they ended."""
+    shown = [
+        f"training {record.number} ({name_of(record)}) {record.state.value}: "
+        f"{record.result.reason if record.result else ''}".rstrip(": ")
+        for record in records[:most]
+    ]
+    more = len(records) - most
+    return "; ".join(shown) + (f"; and {more} more" if more > 0 else "")

@@ -1,0 +1,254 @@
+"""What `mvkt finalize` would do now: begin finals, go on with some, or refuse, with the reason.
+
+Reads: the study's folder and its ledgers. Writes nothing.
+"""
+
+import contextlib
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from mvkt_ray.config.schema import StudyConfig
+from mvkt_ray.errors import ArtifactError, ConfigError, StaleArtifactError
+from mvkt_ray.records import TrialState
+from mvkt_ray.search.choosing.space import SearchSpace
+from mvkt_ray.search.finals.finals_ledger import FinalsLedger
+from mvkt_ray.search.finals.finals_plan import Contender, plan_finals
+from mvkt_ray.search.finals.finals_results import openings_of
+from mvkt_ray.search.finals.openings import Opening
+from mvkt_ray.search.ledger.ledger import Ledger
+from mvkt_ray.search.ledger.ledger_access import LedgerPlace, reading
+from mvkt_ray.search.ledger.study_folder import StudyFolder
+from mvkt_ray.search.ledger.trial_record import TrialRecord
+from mvkt_ray.search.same_study import (
+    check_same_study,
+    flattened,
+    plain_config,
+    refuse_other_config,
+)
+from mvkt_ray.search.spending.budget import NO_LIMITS, Limits
+from mvkt_ray.search.stages import Prepared, prepare
+from mvkt_ray.storage.artifacts import read_manifest
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FinalsRequest:
+    """What is asked of finals beside their configuration."""
+
+    again: str | None = None
+    """Why the test split is to be opened again."""
+    start_over: bool = False
+    """Leave behind unopened finals that were begun with another configuration."""
+    without_failed: bool = False
+    """Examine without the trainings that failed."""
+    now: bool = False
+    """Choose although the search has not ended."""
+    limits: Limits = NO_LIMITS
+    """What the study may spend in all, with its teacher and its search."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FinalsOutlook:
+    """What would be done."""
+
+    config: StudyConfig
+    prepared: Prepared
+    space: SearchSpace
+    plan: tuple[Contender, ...]
+    facts: Mapping[str, Any]
+    openings: tuple[Opening, ...]
+    """Of the test split, so far."""
+    begun: FinalsLedger | None
+    """Finals to go on with; None: new ones begin."""
+    abandoned: FinalsLedger | None
+    """Unopened finals that new ones take the place of."""
+    number: int
+    """Of the finals that are gone on with, or begin."""
+    reason: str
+    """Why the test split is to be opened again; empty the first time."""
+
+
+def finals_config(folder: StudyFolder, config: StudyConfig | None) -> StudyConfig:
+    """Return the study of a folder, with finals and resources as another file of it has them.
+
+    Raises:
+        ArtifactError: There is no study.
+        StaleArtifactError: The file describes another study.
+    """
+    folder.expect_study()
+    own = folder.read_config()
+    if config is None:
+        return own
+    try:
+        refuse_other_config(config, own)
+    except StaleArtifactError as error:
+        raise StaleArtifactError(
+            f"{error} For other finals, copy {folder.study_file} and change `finals:` in the copy."
+        ) from None
+    return config
+
+
+@contextlib.contextmanager
+def finals_outlook(
+    folder: StudyFolder,
+    config: StudyConfig,
+    request: FinalsRequest,
+    place: LedgerPlace | None = None,
+) -> Generator[FinalsOutlook]:
+    """Look at a study and decide; the ledgers are closed in the end.
+
+    Args:
+        folder: Of the study.
+        config: The study, with the finals that are asked for.
+        request: What else is asked.
+        place: Where the driver writes the ledger; None: it is only looked at.
+
+    Raises:
+        ArtifactError: There is no study, its search has not ended, or the test split was opened.
+        ConfigError: The finals cannot be planned.
+        StaleArtifactError: Finals were begun with another configuration, or data were changed.
+    """
+    with contextlib.ExitStack() as stack:
+        place = place or LedgerPlace(stack.enter_context(reading(folder)))
+        search = Ledger.open(place.url, config.name)
+        stack.callback(search.close)
+        notes, records = search.notes(), search.records
+        if "config" not in notes:
+            raise ArtifactError(f"{folder.root}: the search has not begun. Start it again.")
+        if not request.now:
+            _refuse_unfinished(folder, config, records)
+        shards, teacher = (folder.read_inputs()[kind] for kind in ("shards", "teacher"))
+        if shards is None or teacher is None:
+            raise ArtifactError(
+                f"{folder.inputs_file} names no shards or no teacher: the search did not come so "
+                "far. Run `mvkt search --resume` first."
+            )
+        prepared = prepare(config, shards)
+        inputs = {
+            "shards": prepared.shards.fingerprint,
+            "teacher": read_manifest(teacher, "teacher").fingerprint,
+        }
+        check_same_study(notes, config, inputs)
+        space = SearchSpace.from_config(config, notes["leads"])
+        plan = plan_finals(config.finals, space, records)
+        if not plan:
+            raise ConfigError(
+                "finals compare nothing: n_configurations is 0 and there are neither baselines "
+                "nor contenders. Set `finals` in the study file."
+            )
+        ledgers = FinalsLedger.read_all(place.url, config.name, place.shipment)
+        for ledger in ledgers:
+            stack.callback(ledger.close)
+        facts = {"finals": plain_config(config)["finals"], "inputs": inputs}
+        begun, abandoned, reason = _decide(ledgers, plan, facts, request)
+        yield FinalsOutlook(
+            config=config,
+            prepared=prepared,
+            space=space,
+            plan=plan,
+            facts=facts,
+            openings=openings_of(ledgers),
+            begun=begun,
+            abandoned=abandoned,
+            number=begun.number if begun else len(ledgers) + 1,
+            reason=reason,
+        )
+
+
+def _refuse_unfinished(
+    folder: StudyFolder, config: StudyConfig, records: Sequence[TrialRecord]
+) -> None:
+    n_running = sum(record.state is TrialState.RUNNING for record in records)
+    n_missing = config.search.n_trials - len(records)
+    if not n_running and n_missing <= 0:
+        return
+    what: list[str] = []
+    if n_running:
+        what.append(f"{n_running} of its trials are running or were interrupted")
+    if n_missing > 0:
+        what.append(f"{n_missing} of {config.search.n_trials} have not begun")
+    raise ArtifactError(
+        f"the search in {folder.root} has not ended: {' and '.join(what)}. What is chosen now is "
+        f"not what it would choose. Go on with it: mvkt search --resume --out {folder.root}; or "
+        "choose among what there is by --now."
+    )
+
+
+def _decide(
+    ledgers: Sequence[FinalsLedger],
+    plan: Sequence[Contender],
+    facts: Mapping[str, Any],
+    request: FinalsRequest,
+) -> tuple[FinalsLedger | None, FinalsLedger | None, str]:
+    """Return the finals to go on with, those to leave behind, and the reason to open again."""
+    openings = openings_of(ledgers)
+    if request.again is not None and not request.again.strip():
+        raise ConfigError('--again "" gives no reason: say why the test split is opened again.')
+    if request.again is not None and not openings:
+        raise ConfigError(
+            f"--again {request.again!r}: the test split has not been opened yet, so it is not "
+            "opened again. Leave --again out."
+        )
+    newest = ledgers[-1] if ledgers else None
+    if newest is None or newest.left_behind:
+        return None, None, request.again or (newest.reason if newest else "")
+    opening = newest.opening
+    if opening is not None and opening.completed_at is not None:
+        if request.again is None:
+            raise ArtifactError(_already_opened(opening, len(openings)))
+        return None, None, request.again
+    differing = _differences(newest, plan, facts)
+    if not differing:
+        return newest, None, request.again or newest.reason
+    if opening is not None:
+        raise StaleArtifactError(
+            f"the test split was opened for finals {newest.number} at {opening.describe()}, and "
+            f"their examination is not over; what is asked for now differs: {differing}. End that "
+            "examination first, with the line that began it."
+        )
+    if request.start_over:
+        return None, newest, request.again or newest.reason
+    raise StaleArtifactError(
+        f"finals {newest.number} were begun with another configuration: {differing}. Go on with "
+        "them as they were begun, or leave them behind, unopened, by --start-over."
+    )
+
+
+def _already_opened(opening: Opening, n_openings: int) -> str:
+    times = "once" if n_openings == 1 else f"{n_openings} times"
+    return (
+        f"the test split has been opened {times}, the last time at {opening.describe()}, for "
+        f"{opening.n_recordings} recordings, and its results are there: `mvkt report` shows them. "
+        "Every further look at it makes them worth less. If there is a reason, give it: --again "
+        '"reason"; it stands in the ledger and in the report.'
+    )
+
+
+def _differences(begun: FinalsLedger, plan: Sequence[Contender], facts: Mapping[str, Any]) -> str:
+    """Say what differs between finals that were begun and those that are asked for."""
+    was, now = flattened(begun.facts), flattened(facts)
+    keys = [
+        f"{key} (was {was.get(key)!r}, is {now.get(key)!r})"
+        for key in sorted(was.keys() | now.keys())
+        if was.get(key) != now.get(key)
+    ]
+    return "; ".join((keys or _plan_differences(begun.plan, plan))[:5])
+
+
+def _plan_differences(was: Sequence[Contender], now: Sequence[Contender]) -> list[str]:
+    """Compare plans of one configuration: the search has gone on, so that others are chosen."""
+
+    def by_name(plan: Sequence[Contender]) -> dict[str, dict[str, Any]]:
+        return {f"{each.name} of {each.condition.name}": flattened(asdict(each)) for each in plan}
+
+    old, new = by_name(was), by_name(now)
+    found: list[str] = []
+    for name in [*old, *(name for name in new if name not in old)]:
+        if name not in old or name not in new:
+            found.append(f"{name} ({'is new' if name in new else 'is gone'})")
+            continue
+        keys = [key for key in new[name] if old[name].get(key) != new[name][key]]
+        if "chosen_trial" in keys:
+            keys = ["chosen_trial"]
+        found += [f"{name}: {k} (was {old[name].get(k)!r}, is {new[name][k]!r})" for k in keys[:2]]
+    return found

@@ -1,0 +1,182 @@
+"""Which trainings the finals are: per condition what the search chose, beside its baselines.
+
+A plan is a pure function of the study's configuration and its ledger, so that an interrupted
+`mvkt finalize` finds the same trainings again.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from mvkt_ray.config.schema import ContenderConfig, FinalsConfig, Scalar
+from mvkt_ray.errors import ConfigError
+from mvkt_ray.records import Arm, Condition, Trial
+from mvkt_ray.search.choosing.conditions import read_conditions
+from mvkt_ray.search.choosing.parameters import check_hyperparameters, read_value, require_name
+from mvkt_ray.search.choosing.space import SearchSpace
+from mvkt_ray.search.ledger.trial_record import TrialRecord
+
+CHOSEN = "chosen"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Contender:
+    """One configuration of one condition, trained with several seeds."""
+
+    name: str
+    """`chosen`, `chosen_2`, `student_alone`, ... or a name of `finals.contenders`."""
+    condition: Condition
+    hyperparameters: Mapping[str, Scalar]
+    n_seeds: int
+    chosen_trial: int | None
+    """The search trial that the configuration was taken from; None: it was given."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values, for the ledger."""
+        return asdict(self) | {"condition": self.condition.name}
+
+
+def plan_finals(
+    config: FinalsConfig, space: SearchSpace, records: Sequence[TrialRecord]
+) -> tuple[Contender, ...]:
+    """Choose by validation only, and set beside each choice what it is compared with.
+
+    Args:
+        config: What is asked for.
+        space: The study's, for its defaults, its conditions and its plain distillation.
+        records: All trials of the search.
+
+    Returns:
+        Condition by condition, in the study's order.
+
+    Raises:
+        ConfigError: A condition has no complete search trial, or a contender is not valid.
+    """
+    _check_answer(config)
+    leads_of = {
+        name: read_conditions(contender.leads, space.leads) if contender.leads else space.conditions
+        for name, contender in config.contenders.items()
+    }
+    plan: list[Contender] = []
+    for condition in space.conditions:
+        best = _best_trials(config, records, condition)
+        base = dict(best[0].trial.hyperparameters) if best else dict(space.defaults)
+        number = best[0].number if best else None
+
+        def add(
+            name: str,
+            own: Mapping[str, Scalar],
+            base: Mapping[str, Scalar] = base,
+            number: int | None = number,
+            n_seeds: int | None = None,
+            condition: Condition = condition,
+        ) -> None:
+            values = {**base, **own}
+            check_hyperparameters(values, f"finals: {name} of {condition.name}")
+            plan.append(
+                Contender(
+                    name=name,
+                    condition=condition,
+                    hyperparameters=values,
+                    n_seeds=n_seeds or config.n_seeds,
+                    chosen_trial=number,
+                )
+            )
+
+        for rank, record in enumerate(best, start=1):
+            name = CHOSEN if rank == 1 else f"{CHOSEN}_{rank}"
+            add(name, {}, record.trial.hyperparameters, record.number)
+        for name in config.baselines:
+            add(name, _without_teacher(name, space))
+        for name, contender in config.contenders.items():
+            if condition in leads_of[name]:
+                own = _read_set(name, contender)
+                if contender.base == "chosen":
+                    add(name, own, n_seeds=contender.n_seeds)
+                else:
+                    add(name, own, space.defaults, None, contender.n_seeds)
+    return tuple(plan)
+
+
+def final_trials(plan: Sequence[Contender]) -> tuple[Trial, ...]:
+    """Return every training of a plan, numbered: all first seeds before any second one."""
+    n_rounds = max((contender.n_seeds for contender in plan), default=0)
+    pairs = [
+        (repetition, contender)
+        for repetition in range(n_rounds)
+        for contender in plan
+        if repetition < contender.n_seeds
+    ]
+    return tuple(
+        Trial(
+            number=number,
+            condition=contender.condition,
+            arm=Arm.FINAL,
+            hyperparameters=dict(contender.hyperparameters),
+            repetition=repetition,
+            contender=contender.name,
+        )
+        for number, (repetition, contender) in enumerate(pairs)
+    )
+
+
+def _without_teacher(name: str, space: SearchSpace) -> Mapping[str, Scalar]:
+    match name:
+        case "student_alone":
+            return {"kd_weight": 0.0, "clt_weight": 0.0}
+        case "mkd_only":
+            return {"clt_weight": 0.0}
+        case "clt_only":
+            return {"kd_weight": 0.0}
+        case _:
+            return space.plain_kd
+
+
+def _best_trials(
+    config: FinalsConfig, records: Sequence[TrialRecord], condition: Condition
+) -> list[TrialRecord]:
+    """Of equal trials the first: a later one must be better to be chosen."""
+    complete = [
+        record
+        for record in records
+        if record.trial.arm is Arm.SEARCH
+        and record.trial.condition == condition
+        and record.macro_auroc is not None
+    ]
+    complete.sort(key=lambda record: (-(record.macro_auroc or 0.0), record.number))
+    if len(complete) < min(1, config.n_configurations):
+        raise ConfigError(
+            f"lead {condition.name} has no complete trial to choose from: {len(complete)} of its "
+            "trials came to their end. Go on with the search (`mvkt search --resume` with more "
+            "--max-trials), or leave the lead out of search.leads in a new study."
+        )
+    return complete[: config.n_configurations]
+
+
+def _check_answer(config: FinalsConfig) -> None:
+    chosen = [CHOSEN, *(f"{CHOSEN}_{rank}" for rank in range(2, config.n_configurations + 1))]
+    names = [*chosen[: config.n_configurations], *config.baselines, *config.contenders]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ConfigError(
+            f"finals.contenders: the name {twice[0]!r} is taken by what the finals compare anyway. "
+            "Give it another name."
+        )
+    if config.answer not in names:
+        raise ConfigError(
+            f"finals.answer is {config.answer!r}, but the finals compare {', '.join(names)}. Name "
+            "one of these: leads are ranked by it."
+        )
+    contender = config.contenders.get(config.answer)
+    if contender is not None and contender.leads:
+        raise ConfigError(
+            f"finals.answer is {config.answer!r}, which is trained for some leads only. Leave its "
+            "`leads` out, or name another contender."
+        )
+
+
+def _read_set(name: str, contender: ContenderConfig) -> dict[str, Scalar]:
+    where = f"finals.contenders.{name}.set"
+    for key in contender.set:
+        require_name(where, key)
+    return {key: read_value(key, value, f"{where}.{key}") for key, value in contender.set.items()}

@@ -1,0 +1,179 @@
+"""What finals came to: every prediction of every student, on the validation and the test split.
+
+Reads: the ledger of completed finals, and the Arrow files of their trainings. Nothing here opens
+the test split: what is read was written by the examination.
+"""
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mvkt_ray.errors import StaleArtifactError
+from mvkt_ray.records import TrialState
+from mvkt_ray.search.finals.finals_ledger import FinalsLedger
+from mvkt_ray.search.finals.finals_plan import Contender
+from mvkt_ray.search.finals.openings import Opening
+from mvkt_ray.search.ledger.ledger_access import reading
+from mvkt_ray.search.ledger.study_folder import FinalsFolder, StudyFolder
+from mvkt_ray.search.ledger.trial_record import TrialRecord
+from mvkt_ray.storage.artifacts import fingerprint_of
+from mvkt_ray.storage.location import Location
+from mvkt_ray.training.predictions_file import StoredPredictions, read_predictions
+from mvkt_ray.training.trial_files import TrialFolder
+
+Key = tuple[str, str]
+"""Name of a contender, and of its condition."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Examined:
+    """All that was said of one split.
+
+    Shapes: N recordings, C classes, R seeds of a contender.
+    """
+
+    record_ids_N: NDArray[Any]
+    patient_ids_N: NDArray[Any]
+    labels_NC: NDArray[np.float32]
+    scores: Mapping[Key, NDArray[np.float32]]
+    """By contender and condition: float32 `[R, N, C]`, probabilities, seed by seed. A contender of
+    which no training was completed is not there."""
+    seeds: Mapping[Key, tuple[int, ...]]
+    """Which repetition each row of `scores` is; equal repetitions of contenders are pairs."""
+    teacher_NC: NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class FinalsResults:
+    """Finals whose examination is over."""
+
+    number: int
+    plan: tuple[Contender, ...]
+    records: tuple[TrialRecord, ...]
+    openings: tuple[Opening, ...]
+    """All of the study so far, in their order; the last completed one is of these finals."""
+    classes: tuple[str, ...]
+    answer: str
+    """Name of the contender by which leads are ranked."""
+    refit: bool
+    """Trained on the training and validation splits: scores on validation are then on recordings
+    that the students have seen."""
+    test: Examined
+    validation: Examined
+
+
+def read_finals(folder: StudyFolder) -> FinalsResults | None:
+    """Return the newest finals whose examination is over; None before there are any.
+
+    Raises:
+        ArtifactError: A file is missing or cannot be read.
+        StaleArtifactError: Predictions are of other recordings than those beside them, or were
+            changed since the examination.
+    """
+    if not folder.study_file.exists():
+        return None
+    name = folder.read_config().name
+    with contextlib.ExitStack() as stack:
+        ledgers = FinalsLedger.read_all(stack.enter_context(reading(folder)), name)
+        for ledger in ledgers:
+            stack.callback(ledger.close)
+        openings = openings_of(ledgers)
+        completed = [each for each in ledgers if each.opening and each.opening.completed_at]
+        if not completed:
+            return None
+        return _read(folder.final(completed[-1].number), completed[-1], openings)
+
+
+def openings_of(ledgers: Sequence[FinalsLedger]) -> tuple[Opening, ...]:
+    """Return every opening of the test split, in their order."""
+    return tuple(ledger.opening for ledger in ledgers if ledger.opening is not None)
+
+
+def hash_of_all(hashes: Mapping[int | None, str]) -> str:
+    """Return one hash over the predictions on the test split, by training; None is the teacher."""
+    return fingerprint_of({str(number): sha256 for number, sha256 in hashes.items()})
+
+
+def _read(
+    folder: FinalsFolder, ledger: FinalsLedger, openings: tuple[Opening, ...]
+) -> FinalsResults:
+    complete = [record for record in ledger.records if record.state is TrialState.COMPLETE]
+    teacher = read_predictions(folder.teacher_test)
+    _expect_unchanged(folder, ledger, complete, teacher)
+    finals = ledger.facts["finals"]
+    return FinalsResults(
+        number=ledger.number,
+        plan=ledger.plan,
+        records=tuple(ledger.records),
+        openings=openings,
+        classes=teacher.classes,
+        answer=finals["answer"],
+        refit=finals["refit"],
+        test=_gather(
+            [(record, folder.test(record.number)) for record in complete], folder.teacher_test
+        ),
+        validation=_gather(
+            [
+                (record, TrialFolder.of(folder.trials, record.number).validation)
+                for record in complete
+            ],
+            folder.teacher_validation,
+        ),
+    )
+
+
+def _expect_unchanged(
+    folder: FinalsFolder,
+    ledger: FinalsLedger,
+    complete: Sequence[TrialRecord],
+    teacher: StoredPredictions,
+) -> None:
+    hashes: dict[int | None, str] = {None: teacher.sha256}
+    for record in complete:
+        hashes[record.number] = read_predictions(folder.test(record.number)).sha256
+    assert ledger.opening is not None
+    if hash_of_all(hashes) != ledger.opening.predictions:
+        raise StaleArtifactError(
+            f"the predictions in {folder.root} are not those of which the ledger has the hash: "
+            "they were changed after the examination. Restore the folder from a copy."
+        )
+
+
+def _gather(files: Sequence[tuple[TrialRecord, Location]], of_teacher: Location) -> Examined:
+    """Stack the predictions of a split; all must be of the same recordings in the same order."""
+    teacher = read_predictions(of_teacher)
+    by_key: dict[Key, list[tuple[int, NDArray[np.float32]]]] = {}
+    for record, location in files:
+        found = read_predictions(location)
+        _expect_same_recordings(found, teacher, location, of_teacher)
+        key = (record.trial.contender, record.condition)
+        by_key.setdefault(key, []).append((record.trial.repetition, found.probabilities_NC))
+    ordered = {key: sorted(rows, key=lambda row: row[0]) for key, rows in by_key.items()}
+    return Examined(
+        record_ids_N=teacher.record_ids_N,
+        patient_ids_N=teacher.patient_ids_N,
+        labels_NC=teacher.labels_NC,
+        scores={key: np.stack([values for _, values in rows]) for key, rows in ordered.items()},
+        seeds={key: tuple(seed for seed, _ in rows) for key, rows in ordered.items()},
+        teacher_NC=teacher.probabilities_NC,
+    )
+
+
+def _expect_same_recordings(
+    found: StoredPredictions, teacher: StoredPredictions, location: Location, of_teacher: Location
+) -> None:
+    same = (
+        np.array_equal(found.record_ids_N, teacher.record_ids_N)
+        and np.array_equal(found.labels_NC, teacher.labels_NC)
+        and found.classes == teacher.classes
+    )
+    if not same:
+        raise StaleArtifactError(
+            f"{location} is of {len(found.record_ids_N)} recordings that are not those of "
+            f"{of_teacher}, or not in their order, or have other labels. The files were changed "
+            "after the examination; restore them from a copy."
+        )

@@ -1,0 +1,313 @@
+"""The ledger of a study: Optuna's RDB storage, and the records that were read from it.
+
+Only the driver writes, so records are read once, when the ledger is opened, and every change is
+written through. What a trial is stands in the transaction that creates it; its result is one
+attribute, written before the state, so that a kill in between is mended when it is opened again.
+
+Reads and writes: an RDB, `ledger.db` beside the study by default, which optuna-dashboard opens.
+Where the study is on an object store, the RDB is a file of the driver's own, and what is written is
+shipped (`ledger_shipping`) before the method that wrote it returns.
+"""
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import optuna
+import sqlalchemy.exc
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.exceptions import StorageInternalError
+from optuna.study import StudyDirection
+
+from mvkt_ray.config.schema import Scalar
+from mvkt_ray.errors import ArtifactError, ConfigError
+from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState, Usage
+from mvkt_ray.search.ledger.ledger_rows import (
+    LEAD,
+    OPTUNA_STATES,
+    optuna_values,
+    read_record,
+    without_nan,
+)
+from mvkt_ray.search.ledger.ledger_shipping import Shipment, connect
+from mvkt_ray.search.ledger.trial_record import TrialRecord
+from mvkt_ray.storage.location import Location
+
+_SQLITE = "sqlite:///"
+_MISSING = object()
+_LOCK_TIMEOUT_S = 60
+"""A dashboard or `mvkt status` may be reading; SQLite then makes the writer wait."""
+
+
+class Ledger:
+    """One study in an RDB, with its records by trial number."""
+
+    def __init__(
+        self,
+        storage: optuna.storages.RDBStorage,
+        study_id: int,
+        shipment: Shipment | None = None,
+    ) -> None:
+        self._storage = storage
+        self._study_id = study_id
+        self._shipment = shipment
+        self._trial_ids: dict[int, int] = {}
+        self.records: list[TrialRecord] = []
+        """By number, without gaps."""
+
+    @classmethod
+    def create(cls, url: str, name: str, shipment: Shipment | None = None) -> "Ledger":
+        """Make an empty one; a shipped one is on the store from its first note or trial on."""
+        path = Path(url.removeprefix(_SQLITE))
+        if url.startswith(_SQLITE) and shipment is None and not path.exists():
+            # Aside: somebody who looks at a database without all its tables would make some, too.
+            with Location.parse(path).writing_aside() as aside:
+                _close_storage(_open_storage(f"{_SQLITE}{aside}", shipped=False))
+        storage = _open_storage(url, shipped=shipment is not None)
+        return cls(storage, storage.create_new_study([StudyDirection.MAXIMIZE], name), shipment)
+
+    @classmethod
+    def find(cls, url: str, name: str, shipment: Shipment | None = None) -> "Ledger | None":
+        """Read the records of one that exists; where there is none, nothing is created.
+
+        Args:
+            url: Of SQLAlchemy.
+            name: Of the study.
+            shipment: Where what is written goes, too, before it counts.
+
+        Raises:
+            ArtifactError: It cannot be read, or holds what mvkt-ray did not write.
+        """
+        if url.startswith(_SQLITE) and not Path(url.removeprefix(_SQLITE)).exists():
+            return None
+        storage = _open_storage(url, shipped=shipment is not None)
+        try:
+            ledger = cls(storage, storage.get_study_id_from_name(name), shipment)
+            frozen_trials = storage.get_all_trials(ledger._study_id, deepcopy=False)
+        except KeyError:
+            _close_storage(storage)
+            return None
+        except (sqlalchemy.exc.SQLAlchemyError, StorageInternalError) as error:
+            _close_storage(storage)
+            raise _unreadable(url, error) from None
+        strange = [trial.number for trial in frozen_trials if "arm" not in trial.user_attrs]
+        if strange:
+            _close_storage(storage)
+            raise ArtifactError(
+                f"{url}: trial {strange[0]} of study {name!r} was not written by mvkt-ray. Remove "
+                "it, or start another study."
+            )
+        ledger.records.extend(read_record(frozen) for frozen in frozen_trials)
+        return ledger
+
+    @classmethod
+    def open(cls, url: str, name: str) -> "Ledger":
+        """Read the records of one that must exist.
+
+        Raises:
+            ArtifactError: As `find`, and when it is not there.
+        """
+        ledger = cls.find(url, name)
+        if ledger is None:
+            raise ArtifactError(
+                f"{url} holds no study {name!r}. Check the folder; a study has a ledger from its "
+                "first trial on."
+            )
+        return ledger
+
+    def close(self) -> None:
+        """Close the connections to the database."""
+        _close_storage(self._storage)
+
+    def as_one(self, *, at_once: bool = True) -> AbstractContextManager[None]:
+        """What is written in the block is shipped together, with one request.
+
+        Args:
+            at_once: When the block ends; else at most some seconds later. A ledger that is not
+                shipped has written everything at once.
+
+        Raises:
+            StoreError: When the block ends: the object store refuses, or did not answer for long.
+            ArtifactError: Likewise: another driver has taken the study over.
+        """
+        if self._shipment is None:
+            return contextlib.nullcontext()
+        return self._shipment.writing(at_once=at_once)
+
+    def notes(self) -> dict[str, Any]:
+        """Return what is noted of the study as a whole."""
+        return self._storage.get_study_user_attrs(self._study_id)
+
+    def note(self, notes: Mapping[str, object]) -> None:
+        """Note what is new of the study as a whole, in this order; plain JSON values."""
+        known = self.notes()
+        new = {key: value for key, value in notes.items() if known.get(key, _MISSING) != value}
+        if not new:
+            return
+        with self.as_one():
+            for key, value in new.items():
+                self._storage.set_study_user_attr(self._study_id, key, value)
+
+    def add(
+        self,
+        *,
+        condition: Condition,
+        arm: Arm,
+        hyperparameters: Mapping[str, Scalar],
+        drawn: Mapping[str, Scalar],
+        distributions: Mapping[str, BaseDistribution],
+        conditions: Sequence[Condition],
+        repetition: int = 0,
+        contender: str = "",
+    ) -> TrialRecord:
+        """Create a running trial, in one transaction."""
+        leads = CategoricalDistribution([each.name for each in conditions])
+        frozen = optuna.trial.create_trial(
+            state=optuna.trial.TrialState.RUNNING,
+            params={**drawn, LEAD: condition.name},
+            distributions={**{name: distributions[name] for name in drawn}, LEAD: leads},
+            user_attrs={
+                "condition": condition.name,
+                "arm": arm.value,
+                "hyperparameters": dict(hyperparameters),
+                "repetition": repetition,
+                "contender": contender,
+            },
+        )
+        number = len(self.records)
+        with self.as_one():
+            self._trial_ids[number] = self._storage.create_new_trial(self._study_id, frozen)
+        trial = Trial(
+            number=number,
+            condition=condition,
+            arm=arm,
+            hyperparameters=dict(hyperparameters),
+            repetition=repetition,
+            contender=contender,
+        )
+        record = TrialRecord(
+            trial=trial,
+            drawn=dict(drawn),
+            state=TrialState.RUNNING,
+            started_at=frozen.datetime_start,
+        )
+        self.records.append(record)
+        return record
+
+    def write_value(self, number: int, epoch: int, macro_auroc: float) -> None:
+        """Write down what a trial reported after an epoch.
+
+        Shipped with what comes next: a value that is lost with its driver is reported again, by the
+        trial that goes on from its checkpoint. What was decided on it is shipped at once.
+        """
+        with self.as_one(at_once=False):
+            self._storage.set_trial_intermediate_value(self._trial_id(number), epoch, macro_auroc)
+        record = self.records[number]
+        self.records[number] = replace(record, values={**record.values, epoch: macro_auroc})
+
+    def write_decision(
+        self, number: int, epoch: int, *, prune: bool, memory: Mapping[str, float]
+    ) -> None:
+        """Write down what the pruner decided after an epoch, and what it has to remember."""
+        changed = replace(
+            self.records[number],
+            decided_epoch=epoch,
+            pruned_at=epoch if prune else None,
+            pruner_memory=dict(memory),
+        )
+        self._write_attribute(
+            number,
+            "pruner",
+            {
+                "decided_epoch": epoch,
+                "pruned_at": changed.pruned_at,
+                "memory": {key: without_nan(value) for key, value in memory.items()},
+            },
+        )
+        self.records[number] = changed
+
+    def write_usage(self, number: int, usage: Usage) -> None:
+        """Write down what a trial has used so far, over all its attempts; shipped as a value is."""
+        with self.as_one(at_once=False):
+            self._storage.set_trial_user_attr(self._trial_id(number), "usage", usage.to_json())
+        self.records[number] = replace(self.records[number], usage=usage)
+
+    def write_failure(self, number: int, reason: str) -> None:
+        """Write down that an attempt was lost; the trial goes on being a running one."""
+        failures = (*self.records[number].failures, reason)
+        self._write_attribute(number, "failures", list(failures))
+        self.records[number] = replace(self.records[number], failures=failures)
+
+    def write_result(self, number: int, result: TrialResult) -> None:
+        """Write down how a trial ended."""
+        with self.as_one():
+            self._write_attribute(number, "result", without_nan(asdict(result)))
+            self.records[number] = replace(self.records[number], result=result)
+            self._write_end(number)
+
+    def mend(self) -> None:
+        """End the trials whose result was written when the driver died, and whose state was not."""
+        ended = [r.number for r in self.records if r.result is not None and r.ended_at is None]
+        if ended:
+            with self.as_one():
+                for number in ended:
+                    self._write_end(number)
+
+    def _write_end(self, number: int) -> None:
+        record = self.records[number]
+        assert record.result is not None
+        self._storage.set_trial_state_values(
+            self._trial_id(number),
+            OPTUNA_STATES[record.result.state],
+            optuna_values(record),
+        )
+        self.records[number] = replace(record, state=record.result.state, ended_at=datetime.now())
+
+    def _trial_id(self, number: int) -> int:
+        """Look up the key of a trial in the database, for those that are written to."""
+        if number not in self._trial_ids:
+            self._trial_ids[number] = self._storage.get_trial_id_from_study_id_trial_number(
+                self._study_id, number
+            )
+        return self._trial_ids[number]
+
+    def _write_attribute(self, number: int, key: str, value: object) -> None:
+        with self.as_one():
+            self._storage.set_trial_user_attr(self._trial_id(number), key, value)
+
+
+def _open_storage(url: str, *, shipped: bool) -> optuna.storages.RDBStorage:
+    # Optuna announces studies and slow fallbacks, in the middle of a live table.
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    options: dict[str, Any] = {}
+    if shipped:
+        path = Path(url.removeprefix(_SQLITE))
+        options = {"creator": lambda: connect(path)}
+    elif url.startswith(_SQLITE):
+        options = {"connect_args": {"timeout": _LOCK_TIMEOUT_S}}
+    try:
+        return optuna.storages.RDBStorage(url, engine_kwargs=options)
+    except (ImportError, sqlalchemy.exc.NoSuchModuleError) as error:
+        raise ConfigError(
+            f"the ledger {url} needs a database driver that is not installed ({error}). Install "
+            "it, for example psycopg2-binary for postgresql, or use the default ledger."
+        ) from None
+    except (sqlalchemy.exc.SQLAlchemyError, StorageInternalError, RuntimeError) as error:
+        raise _unreadable(url, error) from None
+
+
+def _close_storage(storage: optuna.storages.RDBStorage) -> None:
+    storage.remove_session()
+    storage.engine.dispose()
+
+
+def _unreadable(url: str, error: Exception) -> ArtifactError:
+    text = " ".join(str(error).split())[:200]
+    return ArtifactError(
+        f"the ledger {url} cannot be read: {text}. If it was damaged, restore it from a copy; "
+        "trials cannot be told without it."
+    )

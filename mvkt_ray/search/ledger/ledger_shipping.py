@@ -1,0 +1,281 @@
+"""Ships what is committed to a ledger to an object store, before anything is answered by it.
+
+The driver works on a SQLite database on its own machine, in WAL mode, whose log is never moved into
+the database but here: so every transaction is a run of bytes at the log's end, and shipping it is
+one PUT. `shipped_ledger` says what lies where and how it is read.
+
+Reads: the database's log. Writes: objects under `STUDY/ledger/`.
+"""
+
+import contextlib
+import logging
+import re
+import secrets
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from mvkt_ray.errors import ArtifactError, StoreError, StoreUnreachableError
+from mvkt_ray.search.ledger.shipped_ledger import (
+    FRAME_HEADER_BYTES,
+    HEAD,
+    SNAPSHOT,
+    WAL_HEADER_BYTES,
+    Head,
+    piece_name,
+    read_head,
+)
+from mvkt_ray.storage.location import Location
+
+Answer = TypeVar("Answer")
+
+LOCK_TIMEOUT_S = 2
+"""SQLite makes a writer wait so long for others."""
+
+_GENERATION = re.compile(r"\d{6}-[0-9a-f]{8}")
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ShippingTimes:
+    """How long shipping may take, in seconds, and how much a generation may hold."""
+
+    late_s: float = 4.0
+    """What may be late is shipped after this time at the latest, give or take a second."""
+    patience_s: float = 60.0
+    """A store that does not answer is asked again so long; then the search stops."""
+    first_pause_s: float = 0.5
+    """Before the second try; each further pause is twice as long."""
+    generation_bytes: int = 4 << 20
+    """Of log, after which a new generation begins. Where the database is larger, its size counts:
+    so no more is written for snapshots than for what they hold."""
+
+
+class Shipment:
+    """The log of one database, on its way to a store; for one driver, from its start to its end.
+
+    All writes to the database happen inside `writing`. What is written at once is on the store when
+    the outermost block ends; or the block raises, and then nothing may be answered, now or later.
+    """
+
+    def __init__(
+        self,
+        root: Location,
+        database: Path,
+        restored_from: Head | None,
+        *,
+        may_write: Callable[[], None] = lambda: None,
+        times: ShippingTimes | None = None,
+    ) -> None:
+        """Take over a database; nothing is written to the store before the first transaction.
+
+        Args:
+            root: Folder of the ledger's objects.
+            database: On this machine, restored or not there yet.
+            restored_from: What it was restored from.
+            may_write: Raises when another driver may have taken the study over.
+            times: How patient to be.
+        """
+        self._root = root
+        self._database = database
+        self._head = restored_from
+        self._token = secrets.token_hex(4)
+        self._may_write = may_write
+        self._times = times or ShippingTimes()
+        self._lock = threading.RLock()
+        self._depth = 0
+        self._is_due = False
+        self._waits_since: float | None = None
+        self._must_begin = False
+        """The log was moved into the database, and the generation that follows is not whole."""
+        self._shipped_bytes = 0
+        self._piece = b""
+        """A piece whose PUT was tried: it is tried again as it is, for a PUT that seems to have
+        failed may still arrive, and must not replace a longer one."""
+        self._failure: StoreError | None = None
+        # Open to the end: SQLite would move the log into the database with the last connection. It
+        # counts from its first read on.
+        self._keeper = connect(database, isolation_level=None)
+        self._keeper.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        self._closing = threading.Event()
+        self._late = threading.Thread(target=self._ship_late, name="ledger-shipping", daemon=True)
+        self._late.start()
+
+    @contextlib.contextmanager
+    def writing(self, *, at_once: bool = True) -> Generator[None]:
+        """Transactions in the block are shipped together, when the outermost block has ended.
+
+        Args:
+            at_once: Before the block ends; else with what comes next, or some seconds later.
+
+        Raises:
+            StoreError: The store refuses, or did not answer for too long.
+            ArtifactError: Another driver has taken the study over.
+        """
+        with self._lock:
+            self._depth += 1
+            try:
+                yield
+                self._is_due |= at_once
+            finally:
+                self._depth -= 1
+            if self._depth:
+                return
+            if self._is_due:
+                self._ship()
+            elif self._waits_since is None:
+                self._waits_since = time.monotonic()
+
+    def close(self) -> None:
+        """Ship what may have been late, unless shipping has failed before.
+
+        Raises:
+            StoreError: The store refuses, or did not answer for too long.
+            ArtifactError: Another driver has taken the study over.
+        """
+        try:
+            with self._lock:
+                if self._failure is None:
+                    self._ship()
+        finally:
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Ship nothing more; may be called again."""
+        self._closing.set()
+        self._late.join()
+        self._keeper.close()
+
+    def _ship_late(self) -> None:
+        while not self._closing.wait(min(1.0, self._times.late_s)):
+            with self._lock:
+                since = self._waits_since
+                if since is None or time.monotonic() - since < self._times.late_s - 1.0:
+                    continue
+                # The driver hears of it when it writes next.
+                with contextlib.suppress(StoreError, ArtifactError):
+                    self._ship()
+
+    def _ship(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        if not self._must_begin and not committed(self._log, self._shipped_bytes):
+            return
+        try:
+            self._patiently(self._may_write)
+            if self._must_begin or self._head is None or self._head.token != self._token:
+                self._begin_generation()
+            else:
+                self._ship_pieces(self._head)
+        except StoreError as error:
+            self._failure = type(error)(
+                f"{error} The search has stopped, and nothing that it answered is lost. Go on with "
+                "it by the same line with --resume."
+            )
+            raise self._failure from None
+        self._is_due, self._waits_since = False, None
+
+    def _ship_pieces(self, head: Head) -> None:
+        while piece := self._piece or committed(self._log, self._shipped_bytes):
+            self._piece = piece
+            place = self._root / head.generation / piece_name(self._shipped_bytes)
+            self._put(place, piece)
+            self._shipped_bytes += len(piece)
+            self._piece = b""
+        if self._shipped_bytes > max(self._times.generation_bytes, head.snapshot_bytes):
+            self._begin_generation()
+
+    def _begin_generation(self) -> None:
+        """Move the log into the database, ship it as one file, and let the head name it."""
+        self._must_begin = True
+        is_busy, *_ = self._keeper.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        assert not is_busy, "a connection reads the ledger while it is written"
+        before = self._head
+        snapshot = self._database.read_bytes()
+        number = 1 if before is None else before.number + 1
+        head = Head.of(snapshot, number=number, token=self._token)
+        self._put(self._root / head.generation / SNAPSHOT, snapshot)
+        self._expect_own_head(before)
+        self._put(self._root / HEAD, head.to_json())
+        self._head, self._shipped_bytes, self._must_begin = head, 0, False
+        self._remove_other_generations(head)
+
+    def _expect_own_head(self, before: Head | None) -> None:
+        found = self._patiently(lambda: read_head(self._root))
+        if found != before:
+            raise ArtifactError(
+                f"the ledger {self._root} was changed by another driver while this one wrote it. "
+                "This one stops, and nothing of the other is lost. See that one search runs at a "
+                "time."
+            )
+
+    def _remove_other_generations(self, head: Head) -> None:
+        """Remove what nobody reads any more, that of drivers which died included."""
+        try:
+            for name in self._root.names():
+                if _GENERATION.fullmatch(name) and name != head.generation:
+                    (self._root / name).delete_tree()
+        except StoreError as error:
+            _LOG.warning("old generations of the ledger stay in %s: %s", self._root, error)
+
+    def _put(self, place: Location, content: bytes) -> None:
+        self._patiently(lambda: place.write_bytes(content))
+
+    def _patiently(self, ask: Callable[[], Answer]) -> Answer:
+        """Ask a store again while it does not answer, with pauses that grow."""
+        started, pause_s = time.monotonic(), self._times.first_pause_s
+        while True:
+            try:
+                return ask()
+            except StoreUnreachableError as error:
+                if time.monotonic() + pause_s - started > self._times.patience_s:
+                    raise
+                _LOG.warning("the ledger is shipped again in %.1f s: %s", pause_s, error)
+            time.sleep(pause_s)
+            pause_s *= 2
+
+    @property
+    def _log(self) -> Path:
+        return self._database.with_name(f"{self._database.name}-wal")
+
+
+def connect(database: Path, *, isolation_level: Any = "") -> sqlite3.Connection:
+    """Open a database that is shipped: its log stays where it is, and is not waited for.
+
+    What is durable is on the store; the file here is thrown away with its driver.
+
+    Args:
+        database: On this machine.
+        isolation_level: As of `sqlite3.connect`; None for statements outside of transactions.
+    """
+    connection = sqlite3.connect(
+        database, timeout=LOCK_TIMEOUT_S, isolation_level=isolation_level, check_same_thread=False
+    )
+    for setting in ("journal_mode=WAL", "wal_autocheckpoint=0", "synchronous=OFF"):
+        connection.execute(f"PRAGMA {setting}").close()
+    return connection
+
+
+def committed(log: Path, start: int) -> bytes:
+    """Return what a write-ahead log holds from a byte on, as far as transactions have ended."""
+    if not log.exists():
+        return b""
+    with log.open("rb") as file:
+        header = file.read(WAL_HEADER_BYTES)
+        file.seek(start)
+        content = file.read()
+    if len(header) < WAL_HEADER_BYTES:
+        return b""
+    frame_bytes = FRAME_HEADER_BYTES + int.from_bytes(header[8:12], "big")
+    end = 0
+    position = WAL_HEADER_BYTES if start == 0 else 0
+    while position + frame_bytes <= len(content):
+        n_pages_after_commit = int.from_bytes(content[position + 4 : position + 8], "big")
+        position += frame_bytes
+        if n_pages_after_commit:
+            end = position
+    return content[:end]

@@ -1,0 +1,165 @@
+"""What a study may spend, and what it has spent, counting what runs.
+
+Trials report once per epoch, and are told to stop in the answer: a limit is passed by at most an
+epoch of each running trial. Those that were stopped keep their checkpoints and go on when the study
+is started again with more to spend.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from mvkt_ray.config.resources import CostConfig, ResourcesConfig, WorkersConfig
+from mvkt_ray.errors import ConfigError
+from mvkt_ray.records import NodeKind, Usage
+from mvkt_ray.search.ledger.trial_record import TrialRecord
+from mvkt_ray.search.spending.prices import SECONDS_PER_HOUR, PriceList, Spent
+
+WRITE_EVERY_S = 60.0
+"""Seconds of workers after which what a running trial has used is written down again. A driver's
+death loses less than that; a write for each report would double the writes of the ledger."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """What may be spent in all, over all starts of a study; None: no limit."""
+
+    gpu_hours: float | None = None
+    money: float | None = None
+
+    def check(self, resources: ResourcesConfig) -> None:
+        """Refuse limits that can never be reached, or not be known.
+
+        Raises:
+            ConfigError: Names the flag and what is missing.
+        """
+        gpus = (resources.trial.gpus_per_worker, resources.teacher.gpus_per_worker)
+        if self.gpu_hours is not None and not any(gpus):
+            raise ConfigError(
+                f"--max-gpu-hours {self.gpu_hours:g} would never be reached: neither trials nor "
+                "the teacher reserve a GPU (resources.trial.gpus_per_worker is 0). Leave it out, "
+                "or limit the search by --time-budget, --max-trials or --max-cost."
+            )
+        if self.money is not None and not resources.cost.node_types:
+            raise ConfigError(
+                f"--max-cost {self.money:g} needs prices, and the study names none. Give "
+                "resources.cost.node_types in the study file, or a file of prices by --prices: "
+                "for each type of node its price_per_hour, cpus, gpus and accelerator_type."
+            )
+
+    def check_nodes(self, nodes: Iterable[NodeKind], resources: ResourcesConfig) -> None:
+        """Refuse a limit of money where a worker may run on a node that has no price.
+
+        Raises:
+            ConfigError: Names the nodes, and the types that have prices.
+        """
+        if self.money is None:
+            return
+        needed = (resources.trial, resources.teacher)
+        usable = {node for node in nodes if any(_holds(node, each) for each in needed)}
+        unpriced = PriceList(resources.cost).unpriced(usable)
+        if unpriced:
+            raise ConfigError(
+                f"--max-cost {self.money:g} cannot be kept: there is no price for "
+                f"{', '.join(sorted(map(str, unpriced)))}. Prices are known for "
+                f"{', '.join(resources.cost.node_types)}. Name the node's group, or give its "
+                "cpus, gpus and accelerator_type, in resources.cost.node_types or in the file of "
+                "--prices."
+            )
+
+
+NO_LIMITS = Limits()
+
+
+class Budget:
+    """Limits, and what counts against them."""
+
+    def __init__(
+        self,
+        prices: PriceList | None = None,
+        limits: Limits = NO_LIMITS,
+        *,
+        before: Spent | None = None,
+    ) -> None:
+        """Begin to count.
+
+        Args:
+            prices: Of nodes.
+            limits: What may be spent.
+            before: What was spent on other things than the trials: the teacher.
+        """
+        self.prices = prices or PriceList(CostConfig())
+        self.limits = limits
+        self.spent = before or Spent()
+        """By the trials and before them."""
+        self._by_trial: dict[int, Spent] = {}
+
+    def book(self, number: int, usage: Usage) -> None:
+        """Count what a trial has used in all, in place of what it had."""
+        now = self.prices.spent(usage.reservations)
+        self.spent += now - self._by_trial.get(number, Spent())
+        self._by_trial[number] = now
+
+    @property
+    def reached(self) -> str:
+        """Which limit is reached, in words; empty while none is."""
+        limits, spent = self.limits, self.spent
+        gpu_hours = spent.gpu_s / SECONDS_PER_HOUR
+        if limits.gpu_hours is not None and gpu_hours >= limits.gpu_hours:
+            return f"{gpu_hours:.3g} GPU hours of {limits.gpu_hours:g} (--max-gpu-hours) are spent"
+        if limits.money is None:
+            return ""
+        currency = self.prices.currency
+        if spent.money >= limits.money:
+            return f"{spent.money:.4g} {currency} of {limits.money:g} (--max-cost) are spent"
+        if spent.unpriced_s > 0:
+            return (
+                f"{spent.money:.4g} {currency} are spent, and {spent.unpriced_s:.0f} s on nodes "
+                f"that have no price, so that --max-cost {limits.money:g} cannot be kept"
+            )
+        return ""
+
+
+class UsageLedger(Protocol):
+    """Where usage is written down."""
+
+    @property
+    def records(self) -> list[TrialRecord]:
+        """The records of all trials, by number."""
+        ...
+
+    def write_usage(self, number: int, usage: Usage) -> None:
+        """Write down what a trial has used over all attempts."""
+        ...
+
+
+class Account:
+    """Books what attempts of trials have used, in a ledger and against a budget."""
+
+    def __init__(self, ledger: UsageLedger, budget: Budget) -> None:
+        """Count what the ledger holds."""
+        self.budget = budget
+        self._ledger = ledger
+        self._before: dict[int, Usage] = {}
+        for record in ledger.records:
+            budget.book(record.number, record.usage)
+
+    def book(self, number: int, attempt: Usage, *, is_over: bool) -> None:
+        """Count what the attempt that is running has used since it began.
+
+        Args:
+            number: Of the trial.
+            attempt: All of the attempt; what it told before is not counted again.
+            is_over: It is written down at once, and the next attempt begins at nothing.
+        """
+        written = self._ledger.records[number].usage
+        usage = self._before.setdefault(number, written).plus(attempt)
+        self.budget.book(number, usage)
+        if usage != written and (is_over or usage.worker_s - written.worker_s >= WRITE_EVERY_S):
+            self._ledger.write_usage(number, usage)
+        if is_over:
+            del self._before[number]
+
+
+def _holds(node: NodeKind, workers: WorkersConfig) -> bool:
+    return node.cpus >= workers.cpus_per_worker and node.gpus >= workers.gpus_per_worker

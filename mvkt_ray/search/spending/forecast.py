@@ -1,0 +1,116 @@
+"""What a search will cost, from trials that have ended, and what that rests on.
+
+A trial is taken to last as long as those of the basis did on average, those that were pruned
+included, epoch by epoch; failures are left out. It is as good as the basis is alike: the same data,
+networks and kinds of nodes.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from mvkt_ray.config.resources import WorkersConfig
+from mvkt_ray.config.schema import StudyConfig
+from mvkt_ray.records import NodeKind, TrialState
+from mvkt_ray.search.ledger.trial_record import TrialRecord
+from mvkt_ray.search.spending.prices import SECONDS_PER_HOUR, PriceList
+
+_TELLING = (TrialState.COMPLETE, TrialState.PRUNED)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Forecast:
+    """What is still to be run."""
+
+    basis: str
+    n_trials: int
+    """That have not ended."""
+    full_trial_s: float
+    """Wall seconds of a trial that is not pruned."""
+    share: float
+    """Of the epochs of all trials, those that are trained."""
+    worker_hours: float
+    gpu_hours: float
+    money: float | None
+    """None where a node that may be used has no price; where prices differ, at the highest."""
+    currency: str
+    wall_s: float
+    n_at_once: int
+    """Trials side by side, as many as the nodes hold now."""
+
+
+def forecast(
+    config: StudyConfig,
+    *,
+    n_ended: int,
+    basis: Sequence[TrialRecord],
+    basis_epochs: int,
+    basis_name: str,
+    nodes: Sequence[NodeKind],
+    one_at_a_time: bool,
+) -> Forecast | None:
+    """Predict what is left of a study; None where the basis has no trial that tells anything.
+
+    Args:
+        config: The study.
+        n_ended: Trials of it that have ended.
+        basis: Records of trials that are alike.
+        basis_epochs: Epochs of a trial of the basis that was not pruned.
+        basis_name: What the basis is, in words.
+        nodes: Those that there are now.
+        one_at_a_time: Whether trials never run side by side.
+    """
+    used = [(r.result, r.usage.worker_s) for r in basis if r.result is not None]
+    telling = [
+        (result.epochs, seconds or result.wall_s)
+        for result, seconds in used
+        if result.state in _TELLING and result.epochs
+    ]
+    if not telling:
+        return None
+    n_epochs = sum(epochs for epochs, _ in telling)
+    epoch_s = sum(seconds for _, seconds in telling) / n_epochs
+    share = n_epochs / (len(telling) * basis_epochs)
+    workers, prices = config.resources.trial, PriceList(config.resources.cost)
+    n_trials = max(0, config.search.n_trials - n_ended)
+    worker_s = n_trials * share * config.student.epochs * epoch_s
+    n_at_once = 1 if one_at_a_time else _n_at_once(nodes, workers)
+    most = config.resources.max_concurrent_trials or n_at_once
+    n_at_once = max(1, min(n_at_once, most, max(1, n_trials)))
+    full_trial_s = config.student.epochs * epoch_s / workers.min_workers
+    rounds = math.ceil(n_trials / n_at_once)
+    price = _price(nodes, workers, prices)
+    return Forecast(
+        basis=f"{len(telling)} trials of {basis_name}",
+        n_trials=n_trials,
+        full_trial_s=full_trial_s,
+        share=share,
+        worker_hours=worker_s / SECONDS_PER_HOUR,
+        gpu_hours=worker_s * workers.gpus_per_worker / SECONDS_PER_HOUR,
+        money=None if price is None else price * worker_s / SECONDS_PER_HOUR,
+        currency=prices.currency,
+        wall_s=rounds * share * full_trial_s,
+        n_at_once=n_at_once,
+    )
+
+
+def _n_at_once(nodes: Iterable[NodeKind], workers: WorkersConfig) -> int:
+    return sum(_n_workers(node, workers) for node in nodes) // workers.min_workers
+
+
+def _n_workers(node: NodeKind, workers: WorkersConfig) -> int:
+    n = math.floor(node.cpus / workers.cpus_per_worker + 1e-9)
+    if workers.gpus_per_worker:
+        n = min(n, math.floor(node.gpus / workers.gpus_per_worker + 1e-9))
+    return n
+
+
+def _price(nodes: Iterable[NodeKind], workers: WorkersConfig, prices: PriceList) -> float | None:
+    """Return the highest price of a worker's hour; None where one is not known."""
+    found = [
+        prices.per_worker_hour(node, workers.cpus_per_worker, workers.gpus_per_worker)
+        for node in nodes
+        if _n_workers(node, workers) > 0
+    ]
+    known = [price for price in found if price is not None]
+    return max(known) if known and len(known) == len(found) else None
