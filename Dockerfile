@@ -25,7 +25,7 @@ RUN apt-get update \
 RUN useradd --uid 1000 --create-home --shell /bin/bash ray \
     && install --directory --owner=ray --group=ray --mode=700 /home/ray/.ray
 # The launcher looks for HOME in the image. User installs are where its head gets the cloud's SDK. What begins with RAY_ is
-# what mvkt_ray/on_ray/environment.py sets for a Ray of its own: workers read it where they start.
+# what mvkt_ray/on_ray/connecting/environment.py sets for a Ray of its own: workers read it where they start.
 ENV HOME=/home/ray \
     PATH=/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin:/home/ray/.local/bin \
     PYTHONUNBUFFERED=1 \

@@ -25,7 +25,7 @@ from typing import Any
 from mvkt_ray.config.recipes import StudentConfig
 from mvkt_ray.config.schema import ParameterConfig, PrunerConfig, SearchConfig, StudyConfig
 from mvkt_ray.data.recording import LEADS
-from mvkt_ray.on_ray.environment import environment
+from mvkt_ray.on_ray.connecting.environment import environment
 from mvkt_ray.records import EpochMetrics, Trial, TrialResult, TrialState
 from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.ledger.ledger_shipping import Shipment

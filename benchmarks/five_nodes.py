@@ -30,7 +30,7 @@ import yaml
 from ray._private import state
 from ray.cluster_utils import Cluster
 
-from mvkt_ray.on_ray.environment import environment, own_directory, own_token
+from mvkt_ray.on_ray.connecting.environment import environment, own_directory, own_token
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.pipeline import open_study
 from mvkt_ray.storage.location import Location

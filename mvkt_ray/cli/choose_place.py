@@ -39,7 +39,7 @@ def open_place(
         yield InProcess()
         return
     if address is not None:
-        from mvkt_ray.on_ray.address import admitted
+        from mvkt_ray.on_ray.connecting.address import admitted
 
         # Refused before anything is written, and before what takes seconds is imported.
         with admitted(address):

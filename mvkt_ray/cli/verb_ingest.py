@@ -128,7 +128,7 @@ def ingest_verb(
             progress.update(state.n_recordings_done, state.n_recordings, note)
 
         manifest = ingest(
-            chosen, out, settings, resume=resume, place_map=place.map, on_progress=show
+            chosen, out, settings, resume=resume, map_function=place.map, on_progress=show
         )
         elapsed_s = time.monotonic() - started
     output.answer(_as_value(out, manifest), _tables(out, manifest, elapsed_s))

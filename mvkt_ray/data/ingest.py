@@ -16,7 +16,7 @@ from functools import partial
 from mvkt_ray.data.ingest_finish import finish_ingest
 from mvkt_ray.data.ingest_plan import list_jobs, plan_ingest
 from mvkt_ray.data.ingest_shard import ShardSummary, build_shard
-from mvkt_ray.data.place_map import PlaceMap, in_process_map
+from mvkt_ray.data.mapping import MapFunction, in_process_map
 from mvkt_ray.data.shard_writer import IngestSettings
 from mvkt_ray.data.sources.source import Source
 from mvkt_ray.errors import DataError
@@ -41,7 +41,7 @@ def ingest(
     settings: IngestSettings | None = None,
     *,
     resume: bool = False,
-    place_map: PlaceMap = in_process_map,
+    map_function: MapFunction = in_process_map,
     on_progress: Callable[[IngestProgress], None] | None = None,
 ) -> Manifest:
     """Make a shard set of all recordings of a source.
@@ -51,7 +51,7 @@ def ingest(
         out: Folder to make.
         settings: Rate, leads, and what is refused.
         resume: Go on with what a killed ingest left; shards that are built already are kept.
-        place_map: Where the jobs run; this process by default.
+        map_function: Where the jobs run; this process by default.
         on_progress: Called after every shard.
 
     Returns:
@@ -78,7 +78,7 @@ def ingest(
         jobs = list_jobs(plan)
         summaries: list[ShardSummary] = []
         n_done = n_quarantined = 0
-        for summary in place_map(partial(build_shard, plan), jobs):
+        for summary in map_function(partial(build_shard, plan), jobs):
             summaries.append(summary)
             n_quarantined += len(summary.quarantine)
             n_done += summary.n_rows + len(summary.quarantine)
@@ -92,4 +92,4 @@ def ingest(
                         n_quarantined=n_quarantined,
                     )
                 )
-        return finish_ingest(plan, summaries, place_map)
+        return finish_ingest(plan, summaries, map_function)

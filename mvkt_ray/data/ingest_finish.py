@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from mvkt_ray.data.folds import make_folds
 from mvkt_ray.data.ingest_plan import IngestPlan
 from mvkt_ray.data.ingest_shard import ShardSummary
-from mvkt_ray.data.place_map import PlaceMap
+from mvkt_ray.data.mapping import MapFunction
 from mvkt_ray.data.shard_file import (
     PARTS_NAME,
     AnyShardFile,
@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 
 
 def finish_ingest(
-    plan: IngestPlan, summaries: Sequence[ShardSummary], place_map: PlaceMap
+    plan: IngestPlan, summaries: Sequence[ShardSummary], map_function: MapFunction
 ) -> Manifest:
     """Make folds where the source has none, write quarantine and manifest, and publish.
 
@@ -75,7 +75,7 @@ def finish_ingest(
         totals = dataclasses.replace(totals, folds=folds, shared_patients=())
         parts = np.split(folds, np.cumsum(list(rows.values()))[:-1])
         items = [(name, written[name], part) for name, part in zip(rows, parts, strict=True)]
-        written |= dict(place_map(partial(write_folds, plan), items))
+        written |= dict(map_function(partial(write_folds, plan), items))
     if totals.shared_patients:
         logger.warning(
             "%d patients are in several folds of %s, for example %s: splits cut from these folds "

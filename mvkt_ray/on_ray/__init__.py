@@ -1,1 +1,4 @@
-"""The only Ray code: connecting, tasks, the Tune run over trials, the Train run over ranks."""
+"""The only Ray code: the runner that is a cluster, its Tune run over trials, its Train runs.
+
+What needs no Ray belongs below: in `search`, `training`, or `cluster_files`.
+"""

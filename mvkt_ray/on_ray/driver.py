@@ -17,15 +17,15 @@ import ray
 from ray.exceptions import RayError
 
 from mvkt_ray.config.resources import ResourcesConfig, WorkersConfig
+from mvkt_ray.data.mapping import run_item
 from mvkt_ray.errors import WorkerLostError
-from mvkt_ray.on_ray.address import CLIENT
-from mvkt_ray.on_ray.capacity import ClusterResources
-from mvkt_ray.on_ray.cluster import check_nodes, connected, own_ray_runs
-from mvkt_ray.on_ray.growth import Growth, read_growth
-from mvkt_ray.on_ray.items import run_item
+from mvkt_ray.on_ray.capacity.concurrency import Concurrency, check_plan
+from mvkt_ray.on_ray.capacity.growth import Growth, read_growth
+from mvkt_ray.on_ray.capacity.node_kinds import NodeKinds, kinds_now
+from mvkt_ray.on_ray.capacity.nodes import ClusterResources
+from mvkt_ray.on_ray.connecting.address import CLIENT
+from mvkt_ray.on_ray.connecting.cluster import check_nodes, connected, own_ray_runs
 from mvkt_ray.on_ray.mailbox import open_mailbox, serve
-from mvkt_ray.on_ray.node_kinds import NodeKinds, kinds_now
-from mvkt_ray.on_ray.plan import Concurrency, check_plan
 from mvkt_ray.on_ray.unwrap import unwrapped
 from mvkt_ray.records import EpochMetrics, NodeKind, Usage
 from mvkt_ray.search.spending.metering import Meter
@@ -197,7 +197,7 @@ class OnRay:
                 folders, or Ray went down.
         """
         from mvkt_ray.on_ray.far import run_trials_there
-        from mvkt_ray.on_ray.metrics import measuring
+        from mvkt_ray.on_ray.prometheus import measuring
         from mvkt_ray.on_ray.tuner import TrialsRun, run_trials
         from mvkt_ray.training.student import run_trial
 

@@ -11,10 +11,10 @@ from typing import Any
 import ray
 
 from mvkt_ray.config.resources import ResourcesConfig, WorkersConfig
-from mvkt_ray.on_ray.environment import QUIET, WORKERS, environment, quiet_ray
+from mvkt_ray.on_ray.capacity.concurrency import Concurrency
+from mvkt_ray.on_ray.connecting.environment import QUIET, WORKERS, environment, quiet_ray
 from mvkt_ray.on_ray.mailbox import ask, on_this_node, open_mailbox, serve
 from mvkt_ray.on_ray.many_workers import train_teacher_on_ranks
-from mvkt_ray.on_ray.plan import Concurrency
 from mvkt_ray.on_ray.tuner import TrialsRun, run_trials
 from mvkt_ray.on_ray.unwrap import unwrapped
 from mvkt_ray.on_ray.worker import RunTrial, TrainTeacher

@@ -22,9 +22,9 @@ from torch.distributed import DistError
 
 from mvkt_ray.config.resources import WorkersConfig
 from mvkt_ray.errors import MvktError, WorkerLostError
-from mvkt_ray.on_ray.environment import WORKERS, environment
+from mvkt_ray.on_ray.capacity.reservations import of_worker
+from mvkt_ray.on_ray.connecting.environment import WORKERS, environment
 from mvkt_ray.on_ray.mailbox import ask, open_mailbox, serve
-from mvkt_ray.on_ray.reservations import of_worker
 from mvkt_ray.on_ray.unwrap import lost, unwrapped, with_note
 from mvkt_ray.on_ray.worker import (
     NODES,

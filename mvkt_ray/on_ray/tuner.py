@@ -28,13 +28,15 @@ from ray.tune.search import Searcher
 
 from mvkt_ray.config.resources import ResourcesConfig
 from mvkt_ray.errors import ClusterError
-from mvkt_ray.on_ray.environment import environment
+from mvkt_ray.on_ray.capacity.concurrency import Concurrency
+from mvkt_ray.on_ray.capacity.node_kinds import NodeKinds
+from mvkt_ray.on_ray.capacity.reservations import of_driver, of_worker
+from mvkt_ray.on_ray.connecting.environment import environment
 from mvkt_ray.on_ray.many_workers import tune_many_worker_trial
-from mvkt_ray.on_ray.memory_kills import memory_kills_are_deaths
-from mvkt_ray.on_ray.node_kinds import NodeKinds
-from mvkt_ray.on_ray.plan import Concurrency
-from mvkt_ray.on_ray.reservations import of_driver, of_worker
-from mvkt_ray.on_ray.starting_trials import starting_trials_keep_their_process
+from mvkt_ray.on_ray.tune_corrections import (
+    memory_kills_are_deaths,
+    starting_trials_keep_their_process,
+)
 from mvkt_ray.on_ray.unwrap import unwrapped
 from mvkt_ray.on_ray.worker import (
     NODES,

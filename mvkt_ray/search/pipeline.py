@@ -260,7 +260,7 @@ def _provide_shards(
             folder.shards,
             settings,
             resume=resume,
-            place_map=place.map,
+            map_function=place.map,
             on_progress=on_progress,
         )
     return folder.shards

@@ -8,7 +8,7 @@ from mvkt_ray.cluster_files.places import PLACES
 from mvkt_ray.cluster_files.read_back import ClusterFile, read_cluster_file
 from mvkt_ray.cluster_files.render import RenderRequest, render
 from mvkt_ray.config.study_file import read_study
-from mvkt_ray.on_ray.launcher_files import validate_launcher_file
+from mvkt_ray.on_ray.launcher_check import validate_launcher_file
 
 ROOT = Path(__file__).parents[2]
 STUDIES = sorted((ROOT / "search_spaces").glob("*.yaml"))

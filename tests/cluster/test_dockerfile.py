@@ -10,7 +10,7 @@ import pytest
 import yaml
 from rendering import ROOT, rendered
 
-from mvkt_ray.on_ray.environment import WORKERS
+from mvkt_ray.on_ray.connecting.environment import WORKERS
 
 TEXT = (ROOT / "Dockerfile").read_text()
 HADOLINT = Path(sys.executable).parent / "hadolint"

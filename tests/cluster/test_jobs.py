@@ -289,7 +289,7 @@ def errors(log: Path) -> str:
 
 def send_program(cluster: Cluster, job: str, entrypoint: str) -> None:
     """Send a job that is no search, as `submit` does."""
-    from mvkt_ray.on_ray.jobs import JobRequest, open_jobs
+    from mvkt_ray.on_ray.jobs.jobs_api import JobRequest, open_jobs
 
     folder = cluster.machine.folder / "empty"
     folder.mkdir()

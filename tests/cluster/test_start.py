@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from mvkt_ray.cli import app
-from mvkt_ray.on_ray.local_nodes import local_nodes
-from mvkt_ray.on_ray.node_request import NodeRequest
+from mvkt_ray.on_ray.own_nodes.local_nodes import local_nodes
+from mvkt_ray.on_ray.own_nodes.node_request import NodeRequest
 from tests.ports import free_ports
 
 

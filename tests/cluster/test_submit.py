@@ -9,7 +9,7 @@ import pytest
 from mvkt_ray.cli.cluster.submit import TASK_FILE, _fill, _slug, _variables
 from mvkt_ray.config.study_file import read_study
 from mvkt_ray.errors import ConfigError
-from mvkt_ray.on_ray.jobs import JOB_ID
+from mvkt_ray.on_ray.jobs.jobs_api import JOB_ID
 
 SPACES = Path(__file__).parents[2] / "search_spaces"
 

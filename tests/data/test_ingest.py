@@ -51,7 +51,7 @@ def synthetic(n_recordings: int = 30) -> Any:
 
 def test_the_same_input_gives_the_same_bytes_in_any_order_of_jobs(tmp_path: Path) -> None:
     one = ingest(synthetic(), str(tmp_path / "one"), SMALL_SHARDS)
-    two = ingest(synthetic(), str(tmp_path / "two"), SMALL_SHARDS, place_map=shuffled_map)
+    two = ingest(synthetic(), str(tmp_path / "two"), SMALL_SHARDS, map_function=shuffled_map)
     assert hashes(tmp_path / "one") == hashes(tmp_path / "two")
     assert one.fingerprint == two.fingerprint
     assert len(one.files) == 5 + 2
@@ -68,7 +68,7 @@ def test_what_is_there_already_is_not_made_again(tmp_path: Path) -> None:
     def no_map(function: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
         raise AssertionError("a job was started")
 
-    ingest(synthetic(), str(tmp_path / "s"), SMALL_SHARDS, place_map=no_map)
+    ingest(synthetic(), str(tmp_path / "s"), SMALL_SHARDS, map_function=no_map)
     assert (tmp_path / "s" / "manifest.json").stat().st_mtime_ns == written_at
     with pytest.raises(ArtifactError, match="another configuration or other inputs"):
         ingest(synthetic(31), str(tmp_path / "s"), SMALL_SHARDS)
@@ -168,7 +168,7 @@ def test_resume_keeps_the_shards_that_are_built(
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        ingest(source, str(tmp_path / "s"), SMALL_SHARDS, place_map=interrupted_map)
+        ingest(source, str(tmp_path / "s"), SMALL_SHARDS, map_function=interrupted_map)
     with pytest.raises(ArtifactError, match="--resume"):
         ingest(source, str(tmp_path / "s"), SMALL_SHARDS)
     shard = tmp_path / "s.partial" / "recordings" / "shard-00001.arrow"
@@ -190,7 +190,7 @@ def test_resume_with_other_settings_builds_anew(
     with pytest.raises(KeyboardInterrupt):
         ingest(
             list_source(recordings), str(tmp_path / "s"), IngestSettings(rows_per_shard=2),
-            place_map=interrupted_map,
+            map_function=interrupted_map,
         )  # fmt: skip
     ingest(list_source(recordings), str(tmp_path / "s"), SMALL_SHARDS, resume=True)
     ingest(list_source(recordings), str(tmp_path / "fresh"), SMALL_SHARDS)

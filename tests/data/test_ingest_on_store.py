@@ -47,7 +47,7 @@ def test_shards_in_a_store_are_those_of_a_disk(
 ) -> None:
     out = bucket / "deep" / "shards"
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as another:
-        ingest(synthetic(), out, SMALL_SHARDS, place_map=another.map)
+        ingest(synthetic(), out, SMALL_SHARDS, map_function=another.map)
     ingest(synthetic(), str(tmp_path / "disk"), SMALL_SHARDS)
     assert hashes(out) == hashes(tmp_path / "disk")
     assert verify_artifact(out) == read_manifest(out, "shards")
@@ -143,7 +143,7 @@ def test_resume_keeps_what_is_built_and_removes_what_is_not_wanted(
 
     out = bucket / "shards"
     with pytest.raises(KeyboardInterrupt):
-        ingest(source(20), out, SMALL_SHARDS, place_map=interrupted_map)
+        ingest(source(20), out, SMALL_SHARDS, map_function=interrupted_map)
     with pytest.raises(ArtifactError, match="--resume"):
         ingest(source(20), out, SMALL_SHARDS)
     s3_server.forget_requests()
@@ -154,7 +154,7 @@ def test_resume_keeps_what_is_built_and_removes_what_is_not_wanted(
     verify_artifact(out)
 
     with pytest.raises(KeyboardInterrupt):
-        ingest(source(20), bucket / "more", SMALL_SHARDS, place_map=interrupted_map)
+        ingest(source(20), bucket / "more", SMALL_SHARDS, map_function=interrupted_map)
     ingest(source(7), bucket / "more", SMALL_SHARDS, resume=True)
     assert (bucket / "more" / "recordings").names() == ["shard-00000.arrow"]
     verify_artifact(bucket / "more")

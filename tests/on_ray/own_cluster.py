@@ -8,7 +8,7 @@ import psutil
 from ray._private.node import Node
 from ray.cluster_utils import Cluster
 
-from mvkt_ray.on_ray.environment import WORKERS, environment, own_directory, own_token
+from mvkt_ray.on_ray.connecting.environment import WORKERS, environment, own_directory, own_token
 from tests.ports import free_port
 
 SMALL: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 100_000_000}

@@ -10,8 +10,8 @@ from ray._private import worker as ray_worker
 from stand_ins import EPOCHS, make_inputs, open_study, plan, trained
 
 from mvkt_ray.errors import ClusterError
+from mvkt_ray.on_ray.connecting.environment import environment
 from mvkt_ray.on_ray.driver import OnRay
-from mvkt_ray.on_ray.environment import environment
 from mvkt_ray.records import TrialState
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]

@@ -84,7 +84,7 @@ def test_shards_teacher_and_trials_go_through_the_store_alone(
             Synthetic(n_recordings=60, duration_s=4.0, noise=0.2),
             bucket / "shards",
             IngestSettings(sampling_rate_hz=50, rows_per_shard=30),
-            place_map=place.map,
+            map_function=place.map,
         )
         shards = open_shards(bucket / "shards")
         task = next(iter(shards.tasks.values()))

@@ -37,7 +37,7 @@ def check_verb(
     from mvkt_ray.cluster_files.needs import least_needs
     from mvkt_ray.cluster_files.read_back import read_cluster_file
     from mvkt_ray.config.study_file import read_study
-    from mvkt_ray.on_ray.launcher_files import validate_launcher_file
+    from mvkt_ray.on_ray.launcher_check import validate_launcher_file
 
     output = Output.open(as_json=as_json)
     config = None if study is None else read_study(study)

@@ -12,7 +12,7 @@ from mvkt_ray.cli.console import Output, duration
 from mvkt_ray.cli.failures import EXIT_FAILED, EXIT_INTERRUPTED
 
 if TYPE_CHECKING:
-    from mvkt_ray.on_ray.jobs import Job, Jobs
+    from mvkt_ray.on_ray.jobs.jobs_api import Job, Jobs
 
 NOT_FOUND_BY_SHELL = 127
 
@@ -26,7 +26,7 @@ def follow(
         typer.Exit: With the job's exit code when it is one of ours, 1 when it failed otherwise or
             was stopped, 130 after Ctrl-C.
     """
-    from mvkt_ray.on_ray.job_logs import JobLog
+    from mvkt_ray.on_ray.jobs.job_logs import JobLog
 
     log = JobLog(jobs, job_id, show, say_aside, from_line=from_line)
     try:

@@ -24,8 +24,8 @@ def logs_verb(
 
     Exits as the job did when it was followed to its end.
     """
-    from mvkt_ray.on_ray.job_logs import JobLog
-    from mvkt_ray.on_ray.jobs import open_jobs
+    from mvkt_ray.on_ray.jobs.job_logs import JobLog
+    from mvkt_ray.on_ray.jobs.jobs_api import open_jobs
 
     with open_jobs(address, token_file) as jobs:
         if follow_log:

@@ -15,7 +15,7 @@ from mvkt_ray.cli.options import Json, Quiet, parse_pairs
 from mvkt_ray.errors import ConfigError
 
 if TYPE_CHECKING:
-    from mvkt_ray.on_ray.local_nodes import LocalNode
+    from mvkt_ray.on_ray.own_nodes.local_nodes import LocalNode
 
 
 def start_verb(
@@ -63,8 +63,8 @@ def start_verb(
     Example: mvkt cluster start --head
     """
     from mvkt_ray.cli.cluster.start_report import node_as_value, node_lines
-    from mvkt_ray.on_ray.local_nodes import start_node
-    from mvkt_ray.on_ray.node_request import NodeRequest, check_ports, own_ip
+    from mvkt_ray.on_ray.own_nodes.local_nodes import start_node
+    from mvkt_ray.on_ray.own_nodes.node_request import NodeRequest, check_ports, own_ip
 
     output = Output.open(as_json=as_json, quiet=quiet)
     if head == (join is not None):
@@ -99,7 +99,12 @@ def start_verb(
 
 
 def _token(given: Path | None, *, is_head: bool) -> Path:
-    from mvkt_ray.on_ray.tokens import TOKEN_HINT, default_token_file, find_token, make_token
+    from mvkt_ray.on_ray.connecting.tokens import (
+        TOKEN_HINT,
+        default_token_file,
+        find_token,
+        make_token,
+    )
 
     if is_head:
         wanted = given or find_token(None) or default_token_file()
@@ -118,9 +123,9 @@ def _token(given: Path | None, *, is_head: bool) -> Path:
 
 
 def _check_cluster(join: str, token: Path) -> None:
-    from mvkt_ray.on_ray.address import check_head
-    from mvkt_ray.on_ray.tokens import using_token
-    from mvkt_ray.on_ray.versions import check_head_versions
+    from mvkt_ray.on_ray.connecting.address import check_head
+    from mvkt_ray.on_ray.connecting.tokens import using_token
+    from mvkt_ray.on_ray.own_nodes.versions import check_head_versions
 
     with using_token(token):
         check_head(join, f"--join {join}")
@@ -147,7 +152,7 @@ def _numbers(pairs: Sequence[str]) -> dict[str, float]:
 
 
 def _stay(output: Output, node: "LocalNode") -> None:
-    from mvkt_ray.on_ray.local_nodes import stop_node, wait_for_end
+    from mvkt_ray.on_ray.own_nodes.local_nodes import stop_node, wait_for_end
 
     try:
         ended = wait_for_end(node)

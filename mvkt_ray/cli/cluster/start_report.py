@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from mvkt_ray import __version__
 
 if TYPE_CHECKING:
-    from mvkt_ray.on_ray.local_nodes import LocalNode
-    from mvkt_ray.on_ray.node_request import NodeRequest
+    from mvkt_ray.on_ray.own_nodes.local_nodes import LocalNode
+    from mvkt_ray.on_ray.own_nodes.node_request import NodeRequest
 
 
 def node_as_value(request: "NodeRequest", node: "LocalNode") -> dict[str, Any]:

@@ -15,8 +15,8 @@ from mvkt_ray.cli.options import Json
 
 if TYPE_CHECKING:
     from mvkt_ray.cli.study_state import StudyState
-    from mvkt_ray.on_ray.cluster_view import ClusterView
-    from mvkt_ray.on_ray.jobs import Job, Jobs
+    from mvkt_ray.on_ray.jobs.cluster_view import ClusterView
+    from mvkt_ray.on_ray.jobs.jobs_api import Job, Jobs
 
 JOBS_SHOWN = 20
 
@@ -33,8 +33,8 @@ def status_verb(
 
     Example: mvkt cluster status --address http://HEAD:8265
     """
-    from mvkt_ray.on_ray.cluster_view import look_at_cluster
-    from mvkt_ray.on_ray.jobs import open_jobs
+    from mvkt_ray.on_ray.jobs.cluster_view import look_at_cluster
+    from mvkt_ray.on_ray.jobs.jobs_api import open_jobs
 
     output = Output.open(as_json=as_json)
     with open_jobs(address, token_file) as jobs:

@@ -42,7 +42,7 @@ def stop_verb(
 
 def _stop_job(output: Output, job_id: str, address: str, token_file: Path | None) -> None:
     from mvkt_ray.cli.cluster.follow import how_it_ended
-    from mvkt_ray.on_ray.jobs import open_jobs, wait_until_it_ended
+    from mvkt_ray.on_ray.jobs.jobs_api import open_jobs, wait_until_it_ended
 
     with open_jobs(address, token_file) as jobs:
         was_running = jobs.stop(job_id)
@@ -54,7 +54,7 @@ def _stop_job(output: Output, job_id: str, address: str, token_file: Path | None
 
 
 def _stop_nodes(output: Output) -> None:
-    from mvkt_ray.on_ray.local_nodes import local_nodes, stop_node
+    from mvkt_ray.on_ray.own_nodes.local_nodes import local_nodes, stop_node
 
     stopped: dict[str, int] = {}
     # Nodes first: they say goodbye to their head.

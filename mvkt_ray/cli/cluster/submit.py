@@ -50,7 +50,7 @@ def submit_verb(
     Example: mvkt cluster submit STUDY.yaml --address http://HEAD:8265 --data URI --out URI
     """
     from mvkt_ray.config.study_file import read_study
-    from mvkt_ray.on_ray.jobs import JobRequest, open_jobs
+    from mvkt_ray.on_ray.jobs.jobs_api import JobRequest, open_jobs
 
     output = Output.open()
     line = read_search_line(context.args)

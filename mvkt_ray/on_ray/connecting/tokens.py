@@ -14,7 +14,7 @@ from pathlib import Path
 from ray._raylet import AuthenticationTokenLoader  # pyright: ignore[reportAttributeAccessIssue]
 
 from mvkt_ray.errors import ClusterError, ConfigError
-from mvkt_ray.on_ray.environment import environment, read_token_again
+from mvkt_ray.on_ray.connecting.environment import environment, read_token_again
 
 MODE, PATH, VALUE = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_TOKEN"
 

@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mvkt_ray.on_ray.job_logs import JobLog
+from mvkt_ray.on_ray.jobs.job_logs import JobLog
 
 TEXT = st.text(alphabet="ab\n\r\u2028 ", max_size=60)
 

@@ -21,10 +21,10 @@ from ray.dashboard.utils import to_google_style
 
 from mvkt_ray import __version__
 from mvkt_ray.errors import ClusterError
-from mvkt_ray.on_ray import tokens
-from mvkt_ray.on_ray.cluster_view import growth_problems
-from mvkt_ray.on_ray.dashboard_client import dashboard_url
-from mvkt_ray.on_ray.jobs import open_jobs
+from mvkt_ray.on_ray.connecting import tokens
+from mvkt_ray.on_ray.jobs.cluster_view import growth_problems
+from mvkt_ray.on_ray.jobs.dashboard_client import dashboard_url
+from mvkt_ray.on_ray.jobs.jobs_api import open_jobs
 from tests.ports import free_port
 
 

@@ -17,7 +17,7 @@ from ray.core.generated.gcs_service_pb2 import (
 from ray.core.generated.gcs_service_pb2_grpc import NodeInfoGcsServiceStub
 
 from mvkt_ray.errors import ClusterError
-from mvkt_ray.on_ray.tokens import TOKEN_HINT, current_token, find_token, using_token
+from mvkt_ray.on_ray.connecting.tokens import TOKEN_HINT, current_token, find_token, using_token
 
 AUTO = "auto"
 CLIENT = "ray://"

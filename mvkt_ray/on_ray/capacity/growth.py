@@ -15,7 +15,7 @@ import ray
 from ray.exceptions import GetTimeoutError
 
 from mvkt_ray.config.resources import CostConfig, WorkersConfig
-from mvkt_ray.on_ray.capacity import ACCELERATOR, ClusterResources, NodeResources, models
+from mvkt_ray.on_ray.capacity.nodes import ACCELERATOR, ClusterResources, NodeResources, models
 
 HEAD = "node:__internal_head__"
 """A resource that the head node alone has one of."""

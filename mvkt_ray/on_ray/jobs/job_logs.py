@@ -15,7 +15,7 @@ import aiohttp
 from ray.dashboard.modules.job.pydantic_models import JobDetails
 
 from mvkt_ray.errors import ClusterError
-from mvkt_ray.on_ray.jobs import Job, Jobs
+from mvkt_ray.on_ray.jobs.jobs_api import Job, Jobs
 
 QUIET_S = 10.0
 """After so long without a line the cluster is asked whether it is still there."""

@@ -9,8 +9,8 @@ from fractions import Fraction
 
 from mvkt_ray.config.resources import IngestResourcesConfig, ResourcesConfig, WorkersConfig
 from mvkt_ray.errors import ClusterError
-from mvkt_ray.on_ray.capacity import ClusterResources
-from mvkt_ray.on_ray.growth import Growth
+from mvkt_ray.on_ray.capacity.growth import Growth
+from mvkt_ray.on_ray.capacity.nodes import ClusterResources
 
 LOOK_AGAIN_S = 1.0
 """How old what is known of the nodes may be."""

@@ -10,7 +10,7 @@ from ray._raylet import GcsClient  # pyright: ignore[reportAttributeAccessIssue]
 
 from mvkt_ray import __version__
 from mvkt_ray.errors import ClusterError
-from mvkt_ray.on_ray.local_nodes import VERSION_LABEL
+from mvkt_ray.on_ray.own_nodes.local_nodes import VERSION_LABEL
 
 ANSWERS_WITHIN_S = 10.0
 

@@ -21,8 +21,8 @@ from ray.core.generated.gcs_service_pb2_grpc import (
 )
 
 from mvkt_ray.errors import ClusterError, MvktError
-from mvkt_ray.on_ray import tokens
-from mvkt_ray.on_ray.address import admitted, check_head, find_cluster, split_address
+from mvkt_ray.on_ray.connecting import tokens
+from mvkt_ray.on_ray.connecting.address import admitted, check_head, find_cluster, split_address
 from tests.ports import free_port
 
 TOKEN = "0123456789abcdef" * 4
@@ -197,7 +197,7 @@ def test_a_token_file_that_holds_none(content: bytes | None, tmp_path: Path) -> 
 
 
 def test_a_listener_that_never_answers_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mvkt_ray.on_ray.address.REACHABLE_WITHIN_S", 0.2)
+    monkeypatch.setattr("mvkt_ray.on_ray.connecting.address.REACHABLE_WITHIN_S", 0.2)
     with socket.create_server(("127.0.0.1", free_port())) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
         with pytest.raises(ClusterError, match="is not the head"):

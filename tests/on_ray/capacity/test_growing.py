@@ -14,8 +14,8 @@ from stand_ins import make_inputs, open_study, plan
 
 from mvkt_ray.config.resources import IngestResourcesConfig, ResourcesConfig, WorkersConfig
 from mvkt_ray.errors import ClusterError
+from mvkt_ray.on_ray.capacity.reservations import SAFE_LABEL, of_driver
 from mvkt_ray.on_ray.driver import OnRay
-from mvkt_ray.on_ray.reservations import SAFE_LABEL, of_driver
 from mvkt_ray.records import TrialState
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]

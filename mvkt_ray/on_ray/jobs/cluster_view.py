@@ -4,8 +4,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from mvkt_ray.on_ray.cluster import MOST_CLOCK_SKEW_S
-from mvkt_ray.on_ray.jobs import Jobs
+from mvkt_ray.on_ray.connecting.cluster import MOST_CLOCK_SKEW_S
+from mvkt_ray.on_ray.jobs.jobs_api import Jobs
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,18 +16,18 @@ from ray.exceptions import AuthenticationError
 
 from mvkt_ray import __version__
 from mvkt_ray.errors import ClusterError
-from mvkt_ray.on_ray.address import refusal
-from mvkt_ray.on_ray.dashboard_client import (
+from mvkt_ray.on_ray.connecting.address import refusal
+from mvkt_ray.on_ray.connecting.environment import environment, quiet_ray
+from mvkt_ray.on_ray.connecting.tokens import current_token, find_token, using_token
+from mvkt_ray.on_ray.jobs.dashboard_client import (
     ANSWERS_WITHIN_S,
     DashboardClient,
     dashboard_url,
     reach_dashboard,
     shortly,
 )
-from mvkt_ray.on_ray.environment import environment, quiet_ray
-from mvkt_ray.on_ray.local_nodes import VERSION_LABEL
-from mvkt_ray.on_ray.tokens import current_token, find_token, using_token
-from mvkt_ray.on_ray.versions import check_same
+from mvkt_ray.on_ray.own_nodes.local_nodes import VERSION_LABEL
+from mvkt_ray.on_ray.own_nodes.versions import check_same
 
 JOB_ID = r"[A-Za-z0-9_.-]+"
 """It is a part of a path."""

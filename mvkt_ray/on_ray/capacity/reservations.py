@@ -3,8 +3,8 @@
 from typing import Any
 
 from mvkt_ray.config.resources import WorkersConfig
-from mvkt_ray.on_ray.capacity import ACCELERATOR, ClusterResources
-from mvkt_ray.on_ray.growth import HEAD
+from mvkt_ray.on_ray.capacity.growth import HEAD
+from mvkt_ray.on_ray.capacity.nodes import ACCELERATOR, ClusterResources
 
 SAFE_LABEL = "mvkt-ray/safe"
 """Nodes with this label, set to `true`, stay until the end of a study, as the head node does."""

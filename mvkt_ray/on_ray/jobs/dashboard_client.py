@@ -8,8 +8,8 @@ from ray.exceptions import AuthenticationError
 from ray.job_submission import JobSubmissionClient
 
 from mvkt_ray.errors import ClusterError
-from mvkt_ray.on_ray.address import REACHABLE_WITHIN_S, refusal, split_address
-from mvkt_ray.on_ray.tokens import current_token
+from mvkt_ray.on_ray.connecting.address import REACHABLE_WITHIN_S, refusal, split_address
+from mvkt_ray.on_ray.connecting.tokens import current_token
 
 DASHBOARD_PORT = 8265
 

@@ -24,10 +24,10 @@ import psutil
 
 from mvkt_ray import __version__
 from mvkt_ray.errors import ClusterError
-from mvkt_ray.on_ray.environment import LONGEST_DIRECTORY, WORKERS
-from mvkt_ray.on_ray.node_request import NodeRequest
-from mvkt_ray.on_ray.reservations import SAFE_LABEL
-from mvkt_ray.on_ray.tokens import MODE, PATH, VALUE
+from mvkt_ray.on_ray.capacity.reservations import SAFE_LABEL
+from mvkt_ray.on_ray.connecting.environment import LONGEST_DIRECTORY, WORKERS
+from mvkt_ray.on_ray.connecting.tokens import MODE, PATH, VALUE
+from mvkt_ray.on_ray.own_nodes.node_request import NodeRequest
 
 PREFIX = "mvkt-node-"
 MARK = "MVKT_RAY_NODE"

@@ -13,9 +13,9 @@ from ray.exceptions import NodeDiedError, RayError, TaskUnschedulableError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from mvkt_ray.errors import ClusterError
-from mvkt_ray.on_ray.address import admitted
-from mvkt_ray.on_ray.capacity import ClusterResources, NodeResources
-from mvkt_ray.on_ray.environment import (
+from mvkt_ray.on_ray.capacity.nodes import ClusterResources, NodeResources
+from mvkt_ray.on_ray.connecting.address import admitted
+from mvkt_ray.on_ray.connecting.environment import (
     QUIET,
     WORKERS,
     environment,

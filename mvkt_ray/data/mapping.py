@@ -1,4 +1,4 @@
-"""Where functions run over items: in this process, or wherever a place runs them."""
+"""Functions over items: in this process, or wherever a runner maps them; no torch, no Ray."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol, TypeVar
@@ -7,7 +7,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-class PlaceMap(Protocol):
+class MapFunction(Protocol):
     """Runs a function over items somewhere, and yields the results in any order."""
 
     def __call__(self, function: Callable[[T], R], items: Sequence[T], /) -> Iterable[R]:
@@ -18,3 +18,8 @@ class PlaceMap(Protocol):
 def in_process_map(function: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
     """Run the jobs here, one after the other."""
     return map(function, items)
+
+
+def run_item(function: Callable[[T], R], item: T) -> R:
+    """Apply the function of a map to one item; what runs in the worker processes of a map."""
+    return function(item)

@@ -12,7 +12,7 @@ from mvkt_ray.config.recipes import StudentConfig
 from mvkt_ray.config.resources import CostConfig, NodeTypeConfig
 from mvkt_ray.config.schema import ParameterConfig, SearchConfig, StudyConfig
 from mvkt_ray.on_ray.driver import OnRay
-from mvkt_ray.on_ray.metrics import measuring
+from mvkt_ray.on_ray.prometheus import measuring
 from mvkt_ray.records import EpochMetrics, NodeKind, Reservation, TrialResult, TrialState, Usage
 from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.spending.budget import Budget
