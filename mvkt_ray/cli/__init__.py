@@ -8,19 +8,19 @@ import typer
 from mvkt_ray import __version__
 from mvkt_ray.cli.cluster import cluster_app
 from mvkt_ray.cli.failures import MvktGroup
-from mvkt_ray.cli.verb_cache import cache_verb
-from mvkt_ray.cli.verb_demo import demo_verb
-from mvkt_ray.cli.verb_doctor import doctor_verb
-from mvkt_ray.cli.verb_download import download_verb
-from mvkt_ray.cli.verb_finalize import finalize_verb
-from mvkt_ray.cli.verb_ingest import ingest_verb
-from mvkt_ray.cli.verb_inspect import inspect_verb
-from mvkt_ray.cli.verb_report import report_verb
-from mvkt_ray.cli.verb_rerun import rerun_verb
-from mvkt_ray.cli.verb_search import search_verb
-from mvkt_ray.cli.verb_status import status_verb
-from mvkt_ray.cli.verb_train_teacher import train_teacher_verb
-from mvkt_ray.cli.verb_verify import verify_verb
+from mvkt_ray.cli.verbs.cache import cache_verb
+from mvkt_ray.cli.verbs.demo import demo_verb
+from mvkt_ray.cli.verbs.doctor import doctor_verb
+from mvkt_ray.cli.verbs.download import download_verb
+from mvkt_ray.cli.verbs.finalize import finalize_verb
+from mvkt_ray.cli.verbs.ingest import ingest_verb
+from mvkt_ray.cli.verbs.inspect import inspect_verb
+from mvkt_ray.cli.verbs.report import report_verb
+from mvkt_ray.cli.verbs.rerun import rerun_verb
+from mvkt_ray.cli.verbs.search import search_verb
+from mvkt_ray.cli.verbs.status import status_verb
+from mvkt_ray.cli.verbs.train_teacher import train_teacher_verb
+from mvkt_ray.cli.verbs.verify import verify_verb
 
 VERBS: dict[str, Callable[..., None]] = {
     "demo": demo_verb,

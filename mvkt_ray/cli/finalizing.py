@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 from rich.console import RenderableType
 from rich.text import Text
 
-from mvkt_ray.cli.choose_place import open_place
-from mvkt_ray.cli.console import Output, duration, facts, grid, heading, score
-from mvkt_ray.cli.live_table import watch
-from mvkt_ray.cli.logs import logging_to
+from mvkt_ray.cli.choose_runner import open_place
+from mvkt_ray.cli.display.console import Output, duration, facts, grid, heading, score
+from mvkt_ray.cli.display.live_table import watch
+from mvkt_ray.cli.log_files import logging_to
 from mvkt_ray.cli.own_files import expect_writable, own_files
 
 if TYPE_CHECKING:

@@ -117,6 +117,17 @@ def check_address(address: str | None, *, in_process: bool) -> None:
         )
 
 
+def read_study_with_folds(study: Path, folds: str | None) -> "StudyConfig":
+    """Read a study file; `folds`, as `1-7/8/9`, replaces its folds."""
+    from mvkt_ray.config.study_file import parse_folds, read_study
+
+    config = read_study(study)
+    if folds is None:
+        return config
+    data = dataclasses.replace(config.data, folds=parse_folds(folds))
+    return dataclasses.replace(config, data=data)
+
+
 def with_prices(config: "StudyConfig", prices: Path | None) -> "StudyConfig":
     """Return a study with the prices of a file, if one was given.
 

@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mvkt_ray.cli.console import Output
-from mvkt_ray.cli.logs import logs_beside
+from mvkt_ray.cli.display.console import Output
+from mvkt_ray.cli.log_files import logs_beside
 from mvkt_ray.errors import StoreError
 
 if TYPE_CHECKING:

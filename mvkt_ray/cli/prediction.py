@@ -3,8 +3,8 @@
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from mvkt_ray.cli.console import duration
-from mvkt_ray.cli.money import money
+from mvkt_ray.cli.display.console import duration
+from mvkt_ray.cli.display.money import money
 
 if TYPE_CHECKING:
     from mvkt_ray.config.schema import StudyConfig

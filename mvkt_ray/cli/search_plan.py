@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
 
-from mvkt_ray.cli.console import byte_size, facts, grid, heading, number_ranges
+from mvkt_ray.cli.display.console import byte_size, facts, grid, heading, number_ranges
 
 if TYPE_CHECKING:
     from mvkt_ray.config.schema import StudyConfig

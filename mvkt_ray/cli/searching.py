@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mvkt_ray.cli.choose_place import open_place
-from mvkt_ray.cli.console import Output, duration
+from mvkt_ray.cli.choose_runner import open_place
+from mvkt_ray.cli.display.console import Output, duration
+from mvkt_ray.cli.display.live_table import watch
+from mvkt_ray.cli.display.report_summary import answer_with_report
 from mvkt_ray.cli.failures import EXIT_FAILED
-from mvkt_ray.cli.live_table import watch
-from mvkt_ray.cli.logs import logging_to
+from mvkt_ray.cli.log_files import logging_to
 from mvkt_ray.cli.own_files import expect_writable, own_files
-from mvkt_ray.cli.verb_report import answer_with_report
 
 if TYPE_CHECKING:
     from mvkt_ray.config.schema import StudyConfig
@@ -49,7 +49,7 @@ def search(output: Output, config: "StudyConfig", request: SearchRequest) -> Non
         typer.Exit: With 1 when trials were asked for and none was completed.
     """
     from mvkt_ray.cli.search_plan import check_before_start
-    from mvkt_ray.cli.tracking import tracking
+    from mvkt_ray.cli.trackers import tracking
 
     started = time.monotonic()
     folder = _folder(request)

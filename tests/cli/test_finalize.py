@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from mvkt_ray.cli.study_state import look_at
+from mvkt_ray.cli.display.study_state import look_at
 from mvkt_ray.config.resources import CostConfig
 from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState
 from mvkt_ray.search import in_process

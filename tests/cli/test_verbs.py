@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mvkt_ray.cli.verb_demo import find_quickstart
+from mvkt_ray.cli.verbs.demo import find_quickstart
 from mvkt_ray.config.study_file import read_study
 
 WriteStudy = Callable[[Mapping[str, Any]], Path]

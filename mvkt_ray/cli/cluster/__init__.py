@@ -5,10 +5,10 @@ from collections.abc import Callable
 import typer
 
 from mvkt_ray.cli.cluster.check import check_verb
+from mvkt_ray.cli.cluster.cluster_status import status_verb
 from mvkt_ray.cli.cluster.logs import logs_verb
 from mvkt_ray.cli.cluster.render import render_verb
 from mvkt_ray.cli.cluster.start import start_verb
-from mvkt_ray.cli.cluster.status import status_verb
 from mvkt_ray.cli.cluster.stop import stop_verb
 from mvkt_ray.cli.cluster.submit import submit_verb
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mvkt_ray.cli.console import Output, grid
+from mvkt_ray.cli.display.console import Output, grid
 from mvkt_ray.cli.options import Json
 
 if TYPE_CHECKING:

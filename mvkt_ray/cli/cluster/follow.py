@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 from rich.text import Text
 
-from mvkt_ray.cli.console import Output, duration
+from mvkt_ray.cli.display.console import Output, duration
 from mvkt_ray.cli.failures import EXIT_FAILED, EXIT_INTERRUPTED
 
 if TYPE_CHECKING:

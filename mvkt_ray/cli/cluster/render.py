@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from mvkt_ray.cli.console import Output, grid
+from mvkt_ray.cli.display.console import Output, grid
 from mvkt_ray.cli.options import parse_pairs
 from mvkt_ray.errors import ArtifactError, ConfigError
 

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.main import get_command
 
-from mvkt_ray.cli.verb_search import search_verb
+from mvkt_ray.cli.verbs.search import search_verb
 from mvkt_ray.errors import ConfigError
 
 STUDY_FILE = "study.yaml"

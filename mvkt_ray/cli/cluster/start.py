@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mvkt_ray.cli.cluster.options import TokenFile
-from mvkt_ray.cli.console import Output, facts, heading
+from mvkt_ray.cli.cluster.cluster_options import TokenFile
+from mvkt_ray.cli.display.console import Output, facts, heading
 from mvkt_ray.cli.failures import EXIT_FAILED
 from mvkt_ray.cli.options import Json, Quiet, parse_pairs
 from mvkt_ray.errors import ConfigError

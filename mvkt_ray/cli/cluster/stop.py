@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from mvkt_ray.cli.cluster.options import TokenFile
-from mvkt_ray.cli.console import Output
+from mvkt_ray.cli.cluster.cluster_options import TokenFile
+from mvkt_ray.cli.display.console import Output
 from mvkt_ray.cli.options import Json, Quiet
 from mvkt_ray.errors import ConfigError
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mvkt_ray.cli.cluster.cluster_options import ClusterUrl, TokenFile
 from mvkt_ray.cli.cluster.follow import follow
-from mvkt_ray.cli.cluster.options import ClusterUrl, TokenFile
 from mvkt_ray.cli.cluster.search_line import STUDY_FILE, read_search_line
-from mvkt_ray.cli.console import Output
+from mvkt_ray.cli.display.console import Output
 from mvkt_ray.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ import json
 import pytest
 from rich.console import Console
 
-from mvkt_ray.cli.console import (
+from mvkt_ray.cli.display.console import (
     Output,
     byte_size,
     duration,

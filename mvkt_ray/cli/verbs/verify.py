@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from mvkt_ray.cli.console import Output, byte_size, facts
+from mvkt_ray.cli.display.console import Output, byte_size, facts
 from mvkt_ray.cli.options import Json, Quiet
 
 

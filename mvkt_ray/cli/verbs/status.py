@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 from rich.console import RenderableType
 
-from mvkt_ray.cli.console import Output, duration, facts, grid, score
-from mvkt_ray.cli.live_table import condition_table
+from mvkt_ray.cli.display.console import Output, duration, facts, grid, score
+from mvkt_ray.cli.display.live_table import condition_table
+from mvkt_ray.cli.display.study_state import StudyState, look_at, state_as_value
 from mvkt_ray.cli.options import Json, StudyDir
-from mvkt_ray.cli.study_state import StudyState, look_at, state_as_value
 
 PROBLEMS_SHOWN = 10
 

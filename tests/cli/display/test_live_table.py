@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 import pytest
 from rich.console import Console
 
-from mvkt_ray.cli.console import Output
-from mvkt_ray.cli.live_table import LiveTable, PlainLines, condition_table, watch
-from mvkt_ray.cli.study_state import look_at, state_as_value
+from mvkt_ray.cli.display.console import Output
+from mvkt_ray.cli.display.live_table import LiveTable, PlainLines, condition_table, watch
+from mvkt_ray.cli.display.study_state import look_at, state_as_value
 from mvkt_ray.config.resources import CostConfig, NodeTypeConfig
 from mvkt_ray.records import (
     Arm,

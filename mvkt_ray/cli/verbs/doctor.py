@@ -12,7 +12,7 @@ import typer
 from rich.text import Text
 
 from mvkt_ray import __version__
-from mvkt_ray.cli.console import Output, byte_size, duration, grid
+from mvkt_ray.cli.display.console import Output, byte_size, duration, grid
 from mvkt_ray.cli.failures import EXIT_FAILED
 from mvkt_ray.cli.options import Address, Json, Quiet
 from mvkt_ray.errors import MvktError
@@ -74,7 +74,7 @@ def _machine() -> dict[str, str]:
 
 
 def _try_ray(output: Output, address: str | None) -> str:
-    from mvkt_ray.cli.choose_place import open_place
+    from mvkt_ray.cli.choose_runner import open_place
 
     started = time.monotonic()
     with open_place(output, address=address, in_process=False) as place:

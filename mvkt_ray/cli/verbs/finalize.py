@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mvkt_ray.cli.console import Output
+from mvkt_ray.cli.display.console import Output
 from mvkt_ray.cli.options import (
     Address,
     InProcess,

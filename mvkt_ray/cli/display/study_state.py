@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from mvkt_ray.cli.money import spent_text
+from mvkt_ray.cli.display.money import spent_text
 from mvkt_ray.records import Arm, Condition, Trial, TrialState
 
 if TYPE_CHECKING:

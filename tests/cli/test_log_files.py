@@ -5,7 +5,7 @@ import sys
 import warnings
 from pathlib import Path
 
-from mvkt_ray.cli.logs import logging_to, logs_beside, native_stderr_to
+from mvkt_ray.cli.log_files import logging_to, logs_beside, native_stderr_to
 
 
 def test_logs_and_warnings_go_to_the_file_and_nothing_is_left_behind(tmp_path: Path) -> None:
@@ -35,7 +35,7 @@ def test_logs_of_an_artifact_are_beside_it(tmp_path: Path) -> None:
 PROGRAM = """
 import os, sys
 from pathlib import Path
-from mvkt_ray.cli.logs import native_stderr_to
+from mvkt_ray.cli.log_files import native_stderr_to
 os.write(2, b"before\\n")
 with native_stderr_to(Path(sys.argv[1]) if len(sys.argv) > 1 else None):
     os.write(2, b"native\\n")

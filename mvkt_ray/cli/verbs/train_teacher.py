@@ -1,16 +1,23 @@
 """`mvkt train-teacher`: train the model that sees all leads, by itself."""
 
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mvkt_ray.cli.console import Output, byte_size, duration, facts, grid, score
-from mvkt_ray.cli.options import Address, Folds, InProcess, Json, Quiet, Resume, check_address
+from mvkt_ray.cli.display.console import Output, byte_size, duration, facts, grid, score
+from mvkt_ray.cli.options import (
+    Address,
+    Folds,
+    InProcess,
+    Json,
+    Quiet,
+    Resume,
+    check_address,
+    read_study_with_folds,
+)
 
 if TYPE_CHECKING:
-    from mvkt_ray.config.schema import StudyConfig
     from mvkt_ray.storage.artifacts import Manifest
     from mvkt_ray.storage.location import Location
 
@@ -32,9 +39,9 @@ def train_teacher_verb(
 
     Example: mvkt train-teacher search_spaces/best_single_lead.yaml --data shards --out teacher
     """
-    from mvkt_ray.cli.choose_place import open_place
-    from mvkt_ray.cli.live_table import watch
-    from mvkt_ray.cli.logs import logging_to
+    from mvkt_ray.cli.choose_runner import open_place
+    from mvkt_ray.cli.display.live_table import watch
+    from mvkt_ray.cli.log_files import logging_to
     from mvkt_ray.cli.own_files import own_logs
     from mvkt_ray.search.stages import prepare, teacher_job
     from mvkt_ray.storage.artifacts import claim_output, holding, read_manifest, recipe_of
@@ -72,17 +79,6 @@ def train_teacher_verb(
         place.train_teacher(job, location, view.stage_epoch)
         view.stage_finished("teacher", what, reused=False)
     _answer(output, location, read_manifest(location, KIND))
-
-
-def read_study_with_folds(study: Path, folds: str | None) -> "StudyConfig":
-    """Read a study file; `folds`, as `1-7/8/9`, replaces its folds."""
-    from mvkt_ray.config.study_file import parse_folds, read_study
-
-    config = read_study(study)
-    if folds is None:
-        return config
-    data = dataclasses.replace(config.data, folds=parse_folds(folds))
-    return dataclasses.replace(config, data=data)
 
 
 def _answer(output: Output, out: "Location", manifest: "Manifest") -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from mvkt_ray.cli.console import Output
+from mvkt_ray.cli.display.console import Output
 from mvkt_ray.cli.options import Address, InProcess, Json, Quiet, Resume, check_address
 from mvkt_ray.errors import ArtifactError
 
@@ -45,7 +45,7 @@ def find_quickstart() -> Path:
     Raises:
         ArtifactError: It is in neither place.
     """
-    package = Path(__file__).parents[1]
+    package = Path(__file__).parents[2]
     candidates = [root / "search_spaces" / QUICKSTART for root in (package, package.parent)]
     for path in candidates:
         if path.exists():

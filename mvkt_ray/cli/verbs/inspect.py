@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import RenderableType
 
-from mvkt_ray.cli.console import (
+from mvkt_ray.cli.display.console import (
     Output,
     byte_size,
     duration,

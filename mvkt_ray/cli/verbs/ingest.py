@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mvkt_ray.cli.console import Output, byte_size, duration, facts, grid, number_ranges
+from mvkt_ray.cli.display.console import Output, byte_size, duration, facts, grid, number_ranges
+from mvkt_ray.cli.display.progress import StepProgress
 from mvkt_ray.cli.options import (
     Address,
     InProcess,
@@ -15,7 +16,6 @@ from mvkt_ray.cli.options import (
     check_address,
     parse_pairs,
 )
-from mvkt_ray.cli.progress import StepProgress
 
 if TYPE_CHECKING:
     from mvkt_ray.storage.artifacts import Manifest
@@ -93,8 +93,8 @@ def ingest_verb(
     """
     import time
 
-    from mvkt_ray.cli.choose_place import open_place
-    from mvkt_ray.cli.logs import logging_to
+    from mvkt_ray.cli.choose_runner import open_place
+    from mvkt_ray.cli.log_files import logging_to
     from mvkt_ray.cli.own_files import own_logs
     from mvkt_ray.data.ingest import IngestProgress, ingest
     from mvkt_ray.data.recording import LEADS

@@ -5,8 +5,8 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mvkt_ray.cli.console import Output
-from mvkt_ray.cli.logs import native_stderr_to
+from mvkt_ray.cli.display.console import Output
+from mvkt_ray.cli.log_files import native_stderr_to
 
 if TYPE_CHECKING:
     from mvkt_ray.search.runner import Place

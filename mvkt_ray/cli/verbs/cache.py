@@ -5,10 +5,9 @@ from typing import Annotated
 
 import typer
 
-from mvkt_ray.cli.console import Output, byte_size, facts
-from mvkt_ray.cli.options import Folds, Json, Quiet, Resume
-from mvkt_ray.cli.progress import StepProgress
-from mvkt_ray.cli.verb_train_teacher import read_study_with_folds
+from mvkt_ray.cli.display.console import Output, byte_size, facts
+from mvkt_ray.cli.display.progress import StepProgress
+from mvkt_ray.cli.options import Folds, Json, Quiet, Resume, read_study_with_folds
 
 
 def cache_verb(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mvkt_ray.cli.console import Output, grid
+from mvkt_ray.cli.display.console import Output, grid
 from mvkt_ray.cli.failures import EXIT_FAILED
 from mvkt_ray.cli.options import Json, Quiet, StudyDir
 

@@ -3,8 +3,8 @@ import io
 import pytest
 from rich.console import Console
 
-from mvkt_ray.cli.console import Output
-from mvkt_ray.cli.progress import StepProgress, rate_and_left
+from mvkt_ray.cli.display.console import Output
+from mvkt_ray.cli.display.progress import StepProgress, rate_and_left
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,15 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from mvkt_ray.cli.console import Output, duration, grid, score
-from mvkt_ray.cli.progress import SECONDS_BETWEEN_LINES, StepProgress, rate_and_left
-from mvkt_ray.cli.study_state import ConditionRow, StudyState, TrialLine, WatchedStudy, look_at
+from mvkt_ray.cli.display.console import Output, duration, grid, score
+from mvkt_ray.cli.display.progress import SECONDS_BETWEEN_LINES, StepProgress, rate_and_left
+from mvkt_ray.cli.display.study_state import (
+    ConditionRow,
+    StudyState,
+    TrialLine,
+    WatchedStudy,
+    look_at,
+)
 
 if TYPE_CHECKING:
     from mvkt_ray.records import EpochMetrics

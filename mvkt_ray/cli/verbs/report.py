@@ -1,12 +1,8 @@
 """`mvkt report`: which leads are best, how sure that is, and what the teacher bought."""
 
-from typing import TYPE_CHECKING, Any
-
-from mvkt_ray.cli.console import Output
+from mvkt_ray.cli.display.console import Output
+from mvkt_ray.cli.display.report_summary import answer_with_report
 from mvkt_ray.cli.options import Json, Quiet, StudyDir
-
-if TYPE_CHECKING:
-    from mvkt_ray.search.ledger.study_folder import StudyFolder
 
 
 def report_verb(
@@ -24,15 +20,3 @@ def report_verb(
 
     output = Output.open(as_json=as_json, quiet=quiet)
     answer_with_report(output, StudyFolder(Location.parse(study_dir)))
-
-
-def answer_with_report(output: Output, folder: "StudyFolder") -> dict[str, Any]:
-    """Write the report of a study and show it."""
-    from mvkt_ray.cli.report_summary import summarize
-    from mvkt_ray.delivery.report import write_report
-
-    folder.expect_study()
-    with output.waiting("making the report"):
-        report = write_report(folder)
-    output.answer(report, summarize(report, str(folder.report_page)))
-    return report
