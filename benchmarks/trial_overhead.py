@@ -29,7 +29,7 @@ from torch.nn import functional
 
 from mvkt_ray.config.recipes import Hyperparameters, StudentConfig, TeacherConfig
 from mvkt_ray.config.schema import FoldsConfig, ViewConfig
-from mvkt_ray.data.ingest import ingest
+from mvkt_ray.data.ingest.run_ingest import ingest
 from mvkt_ray.data.loader import EvalLoader, TrainLoader
 from mvkt_ray.data.shards import Shards, open_shards
 from mvkt_ray.data.sources.synthetic import Synthetic

@@ -14,8 +14,8 @@ from mvkt_ray.cluster_files.node_groups import (
     gpu_places,
     whole,
 )
-from mvkt_ray.cluster_files.plan import plan_groups
 from mvkt_ray.cluster_files.settings import Value
+from mvkt_ray.cluster_files.sizing import plan_groups
 from mvkt_ray.errors import ConfigError
 
 HEAD = "head"

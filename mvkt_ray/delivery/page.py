@@ -10,9 +10,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from mvkt_ray.delivery.facts.material import ReportMaterial
 from mvkt_ray.delivery.figures.gallery import Gallery, make_gallery
 from mvkt_ray.delivery.heat_map import make_heat_map
-from mvkt_ray.delivery.material import ReportMaterial
 from mvkt_ray.delivery.wording import FILTERS
 from mvkt_ray.storage.location import Location
 
@@ -46,7 +46,7 @@ def write_page(report: Mapping[str, Any], material: ReportMaterial, location: Lo
 def render_page(report: Mapping[str, Any], gallery: Gallery) -> str:
     """Return the page; a section without data says why in one line."""
     environment = Environment(
-        loader=PackageLoader("mvkt_ray.delivery", "page"),
+        loader=PackageLoader("mvkt_ray.delivery", "page_templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from mvkt_ray.delivery.material import ReportMaterial
+from mvkt_ray.delivery.facts.material import ReportMaterial
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.search.spending.prices import PriceList
 

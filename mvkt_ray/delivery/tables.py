@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mvkt_ray.delivery.material import ReportMaterial
+from mvkt_ray.delivery.facts.material import ReportMaterial
 from mvkt_ray.delivery.table_rows import (
     class_rows,
     contender_rows,

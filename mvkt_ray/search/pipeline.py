@@ -11,9 +11,9 @@ from typing import Protocol
 
 from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.config.study_file import write_study
-from mvkt_ray.data.ingest import IngestProgress, ingest
+from mvkt_ray.data.ingest.run_ingest import IngestProgress, ingest
+from mvkt_ray.data.ingest.shard_writer import IngestSettings
 from mvkt_ray.data.recording import LEADS
-from mvkt_ray.data.shard_writer import IngestSettings
 from mvkt_ray.data.sources import open_source
 from mvkt_ray.distill.knowledge import open_knowledge
 from mvkt_ray.errors import ConfigError, DataError, StoreError

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mvkt_ray.data import ingest as ingest_module
+from mvkt_ray.data.ingest import run_ingest as ingest_module
 from mvkt_ray.search import in_process, stages
 
 N_TRIALS = 4

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mvkt_ray.cluster_files.places import PLACES
+from mvkt_ray.cluster_files.platforms import PLACES
 from mvkt_ray.cluster_files.read_back import ClusterFile, read_cluster_file
-from mvkt_ray.cluster_files.render import RenderRequest, render
+from mvkt_ray.cluster_files.rendering import RenderRequest, render
 from mvkt_ray.config.study_file import read_study
 from mvkt_ray.on_ray.launcher_check import validate_launcher_file
 

@@ -10,8 +10,8 @@ from rendering import PAPER, SETTINGS, read_text, rendered, study_text
 from typer.testing import CliRunner
 
 from mvkt_ray.cli import app
-from mvkt_ray.cluster_files.fit import check_fit
-from mvkt_ray.cluster_files.places import PLACES
+from mvkt_ray.cluster_files.cluster_fit import check_fit
+from mvkt_ray.cluster_files.platforms import PLACES
 from mvkt_ray.config.study_file import read_study
 from mvkt_ray.errors import ClusterError, ConfigError
 

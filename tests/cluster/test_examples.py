@@ -8,7 +8,7 @@ from rendering import PAPER, ROOT
 from typer.testing import CliRunner
 
 from mvkt_ray.cli import app
-from mvkt_ray.cluster_files.places import PLACES
+from mvkt_ray.cluster_files.platforms import PLACES
 
 EXAMPLES = sorted((ROOT / "cluster").glob("*/*example.*"))
 

@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from rendering import PAPER, ROOT, SETTINGS, STUDIES, read_text, rendered, study_text
 
-from mvkt_ray.cluster_files.fit import check_fit
+from mvkt_ray.cluster_files.cluster_fit import check_fit
 from mvkt_ray.cluster_files.instances import read_instances
 from mvkt_ray.cluster_files.needs import Need, needs_of
 from mvkt_ray.cluster_files.node_groups import NodeGroup
-from mvkt_ray.cluster_files.places import PLACES
+from mvkt_ray.cluster_files.platforms import PLACES
 from mvkt_ray.config.study_file import read_prices, read_study
 from mvkt_ray.errors import ClusterError, ConfigError
 
@@ -301,7 +301,7 @@ def test_kubernetes_must_be_told_which_nodes_have_the_gpu(tmp_path: Path) -> Non
 
 
 def test_an_own_table_of_machines_is_used(tmp_path: Path) -> None:
-    from mvkt_ray.cluster_files.render import RenderRequest, render
+    from mvkt_ray.cluster_files.rendering import RenderRequest, render
 
     header = (ROOT / "cluster" / "instances.csv").read_text().splitlines()[3]
     table = tmp_path / "ours.csv"

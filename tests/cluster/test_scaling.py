@@ -19,7 +19,7 @@ from ray.core.generated.common_pb2 import (
 from rendering import STUDIES, rendered, study_text
 
 from mvkt_ray.cluster_files.needs import Need, needs_of
-from mvkt_ray.cluster_files.places import PLACES
+from mvkt_ray.cluster_files.platforms import PLACES
 from mvkt_ray.config.study_file import read_study
 
 PLACES_THAT_GROW = [name for name, place in PLACES.items() if place.machines != "nodes"]

@@ -181,7 +181,7 @@ def test_what_may_be_asked_for_is_in_the_manifest(place: str) -> None:
 
 
 def test_every_template_is_rendered_by_some_place() -> None:
-    from mvkt_ray.cluster_files.places import PLACES
+    from mvkt_ray.cluster_files.platforms import PLACES
 
     templates = {str(p.relative_to(ROOT / "cluster")) for p in (ROOT / "cluster").rglob("*.j2")}
     used = {place.template for place in PLACES.values()}

@@ -19,8 +19,8 @@ from mvkt_ray.config.schema import (
     StudyConfig,
     ViewConfig,
 )
-from mvkt_ray.data.ingest import ingest
-from mvkt_ray.data.shard_writer import IngestSettings
+from mvkt_ray.data.ingest.run_ingest import ingest
+from mvkt_ray.data.ingest.shard_writer import IngestSettings
 from mvkt_ray.data.shards import open_shards
 from mvkt_ray.data.sources.synthetic import Synthetic
 from mvkt_ray.data.splits import open_training_splits

@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from mvkt_ray.data.ingest import ingest
+from mvkt_ray.data.ingest.run_ingest import ingest
+from mvkt_ray.data.ingest.shard_writer import IngestSettings
 from mvkt_ray.data.recording import LEADS, Recording, RecordingRef
-from mvkt_ray.data.shard_writer import IngestSettings
 from mvkt_ray.data.shards import Shards, open_shards
 from mvkt_ray.data.sources import open_source
 from mvkt_ray.data.sources.wfdb_record import wfdb  # there its warnings on import are silenced

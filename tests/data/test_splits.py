@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mvkt_ray.config.schema import FoldsConfig
-from mvkt_ray.data.ingest import ingest
+from mvkt_ray.data.ingest.run_ingest import ingest
 from mvkt_ray.data.recording import LEADS
 from mvkt_ray.data.shards import Shards, open_shards
 from mvkt_ray.data.sources import ptbxl

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from mvkt_ray.data.ingest import ingest
-from mvkt_ray.data.shard_writer import IngestSettings
+from mvkt_ray.data.ingest.run_ingest import ingest
+from mvkt_ray.data.ingest.shard_writer import IngestSettings
 from mvkt_ray.data.sources import open_source
-from mvkt_ray.delivery.report import build_report
+from mvkt_ray.delivery.write_report import build_report
 from mvkt_ray.search.finals.finals_results import FinalsResults
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.storage.location import Location

@@ -24,9 +24,9 @@ from mvkt_ray.config.schema import (
     StudyConfig,
 )
 from mvkt_ray.config.study_file import write_study
+from mvkt_ray.data.held_out import open_test_split
 from mvkt_ray.data.shards import open_shards
 from mvkt_ray.data.splits import Split, open_training_splits
-from mvkt_ray.data.test_split import open_test_split
 from mvkt_ray.data.views import fit_view
 from mvkt_ray.records import (
     Arm,

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import brier_score_loss, f1_score, roc_auc_score, roc_curve
 
 from mvkt_ray.data.recording import LEADS, Recording
+from mvkt_ray.delivery.facts.material import ReportMaterial, gather_material
 from mvkt_ray.delivery.figures.centred import centred_trials, step_of
 from mvkt_ray.delivery.figures.compared import Comparison, Model
 from mvkt_ray.delivery.figures.drawing import ALONE_LOOK, CHOSEN_LOOK, STEPS, Colour, thin
@@ -24,7 +25,6 @@ from mvkt_ray.delivery.figures.ranked_leads import draw_ranked_leads
 from mvkt_ray.delivery.figures.reliability import calibration_scores, equal_bins
 from mvkt_ray.delivery.figures.roc import draw_roc, roc_on_grid
 from mvkt_ray.delivery.figures.slices import draw_slices
-from mvkt_ray.delivery.material import ReportMaterial, gather_material
 from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState
 from mvkt_ray.search.finals.finals_results import FinalsResults
 from mvkt_ray.search.ledger.study_folder import StudyFolder

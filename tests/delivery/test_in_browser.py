@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from mvkt_ray.delivery.report import write_report
+from mvkt_ray.delivery.write_report import write_report
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")

@@ -11,12 +11,12 @@ import pytest
 from markupsafe import Markup
 from matplotlib.colors import to_rgb
 
+from mvkt_ray.delivery.facts.material import gather_material
 from mvkt_ray.delivery.figures.gallery import Gallery
 from mvkt_ray.delivery.heat_map import make_heat_map
-from mvkt_ray.delivery.material import gather_material
 from mvkt_ray.delivery.page import render_page, write_page
-from mvkt_ray.delivery.report import describe
 from mvkt_ray.delivery.wording import interval, p_value, score, setting, signed, with_code
+from mvkt_ray.delivery.write_report import describe
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.storage.location import Location
 

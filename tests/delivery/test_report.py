@@ -13,7 +13,7 @@ from made_up_study import made_up_config
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 from mvkt_ray.config.schema import ContenderConfig, FinalsConfig, SearchConfig
-from mvkt_ray.delivery.report import build_report, report_schema, write_report
+from mvkt_ray.delivery.write_report import build_report, report_schema, write_report
 from mvkt_ray.errors import ArtifactError, StaleArtifactError
 from mvkt_ray.search.finals.finals_results import read_finals
 from mvkt_ray.search.ledger.study_folder import StudyFolder

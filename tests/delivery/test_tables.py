@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from mvkt_ray.delivery.material import gather_material
-from mvkt_ray.delivery.report import describe
+from mvkt_ray.delivery.facts.material import gather_material
 from mvkt_ray.delivery.tables import TABLES, write_tables
+from mvkt_ray.delivery.write_report import describe
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.storage.location import Location
 

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from mvkt_ray.config.recipes import Hyperparameters
 from mvkt_ray.config.schema import FoldsConfig, ViewConfig
-from mvkt_ray.data.ingest import ingest
+from mvkt_ray.data.ingest.run_ingest import ingest
+from mvkt_ray.data.ingest.shard_writer import IngestSettings
 from mvkt_ray.data.loader import GridLoader, TrainLoader
-from mvkt_ray.data.shard_writer import IngestSettings
 from mvkt_ray.data.shards import Shards, open_shards
 from mvkt_ray.data.sources.synthetic import Synthetic
 from mvkt_ray.data.splits import Split, open_training_splits

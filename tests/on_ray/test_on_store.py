@@ -11,8 +11,8 @@ from ray.cluster_utils import Cluster
 from mvkt_ray.config.recipes import Hyperparameters, StudentConfig, TeacherConfig
 from mvkt_ray.config.resources import ResourcesConfig
 from mvkt_ray.config.schema import FoldsConfig, StudyConfig, ViewConfig
-from mvkt_ray.data.ingest import ingest
-from mvkt_ray.data.shard_writer import IngestSettings
+from mvkt_ray.data.ingest.run_ingest import ingest
+from mvkt_ray.data.ingest.shard_writer import IngestSettings
 from mvkt_ray.data.shards import open_shards
 from mvkt_ray.data.sources.synthetic import Synthetic
 from mvkt_ray.data.splits import open_training_splits

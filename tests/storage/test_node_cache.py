@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mvkt_ray.data.ingest import ingest
+from mvkt_ray.data.ingest.run_ingest import ingest
+from mvkt_ray.data.ingest.shard_writer import IngestSettings
 from mvkt_ray.data.shard_file import PARTS_NAME, read_parts
-from mvkt_ray.data.shard_writer import IngestSettings
 from mvkt_ray.data.shards import open_shards
 from mvkt_ray.data.sources.synthetic import Synthetic
 from mvkt_ray.errors import ArtifactError, ConfigError

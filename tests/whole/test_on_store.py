@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from mvkt_ray.cli import app
 from mvkt_ray.config.study_file import study_from_mapping, write_study
-from mvkt_ray.delivery.report import report_schema
+from mvkt_ray.delivery.write_report import report_schema
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.pipeline import open_study
 from mvkt_ray.storage.location import Location

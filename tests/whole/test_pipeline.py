@@ -9,7 +9,7 @@ import pytest
 
 from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.config.study_file import study_from_mapping
-from mvkt_ray.delivery.report import write_report
+from mvkt_ray.delivery.write_report import write_report
 from mvkt_ray.errors import ArtifactError, ConfigError, StaleArtifactError
 from mvkt_ray.records import EpochMetrics, TrialState
 from mvkt_ray.search.in_process import InProcess

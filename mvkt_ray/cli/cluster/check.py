@@ -33,7 +33,7 @@ def check_verb(
 
     Nothing is started, and no cloud is asked. Exit code 2 when the study does not fit.
     """
-    from mvkt_ray.cluster_files.fit import check_fit
+    from mvkt_ray.cluster_files.cluster_fit import check_fit
     from mvkt_ray.cluster_files.needs import least_needs
     from mvkt_ray.cluster_files.read_back import read_cluster_file
     from mvkt_ray.config.study_file import read_study

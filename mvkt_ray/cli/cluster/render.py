@@ -42,7 +42,7 @@ def render_verb(
 
     Example: mvkt cluster render kuberay-job --study S.yaml --set image=IMAGE --set out=s3://B/runs
     """
-    from mvkt_ray.cluster_files.render import RenderRequest, render
+    from mvkt_ray.cluster_files.rendering import RenderRequest, render
     from mvkt_ray.config.study_file import read_study
 
     if list_keys:
@@ -69,7 +69,7 @@ def render_verb(
 
 
 def _list_keys(place: str) -> None:
-    from mvkt_ray.cluster_files.places import find_place
+    from mvkt_ray.cluster_files.platforms import find_place
 
     found = find_place(place)
     table = grid(["key", "default", "meaning"])

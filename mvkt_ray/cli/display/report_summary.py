@@ -23,7 +23,7 @@ Report = Mapping[str, Any]
 
 def answer_with_report(output: Output, folder: "StudyFolder") -> dict[str, Any]:
     """Write the report of a study and show it."""
-    from mvkt_ray.delivery.report import write_report
+    from mvkt_ray.delivery.write_report import write_report
 
     folder.expect_study()
     with output.waiting("making the report"):

@@ -96,9 +96,9 @@ def ingest_verb(
     from mvkt_ray.cli.choose_runner import open_place
     from mvkt_ray.cli.log_files import logging_to
     from mvkt_ray.cli.own_files import own_logs
-    from mvkt_ray.data.ingest import IngestProgress, ingest
+    from mvkt_ray.data.ingest.run_ingest import IngestProgress, ingest
+    from mvkt_ray.data.ingest.shard_writer import IngestSettings
     from mvkt_ray.data.recording import LEADS
-    from mvkt_ray.data.shard_writer import IngestSettings
     from mvkt_ray.data.sources import open_source
 
     output = Output.open(as_json=as_json, quiet=quiet)

@@ -11,6 +11,7 @@ import numpy as np
 
 from mvkt_ray.data.recording import Recording
 from mvkt_ray.data.shards import Shards
+from mvkt_ray.delivery.facts.material import ReportMaterial
 from mvkt_ray.delivery.figures.centred import centred_trials
 from mvkt_ray.delivery.figures.compared import Comparison, Model
 from mvkt_ray.delivery.figures.cost_bars import draw_cost
@@ -30,7 +31,6 @@ from mvkt_ray.delivery.figures.reliability import (
 from mvkt_ray.delivery.figures.roc import draw_roc
 from mvkt_ray.delivery.figures.slices import draw_slices
 from mvkt_ray.delivery.figures.two_dials import draw_two_dials
-from mvkt_ray.delivery.material import ReportMaterial
 from mvkt_ray.errors import DataError
 
 _N_WINNERS = 2

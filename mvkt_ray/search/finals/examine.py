@@ -18,10 +18,10 @@ import safetensors.torch
 import torch
 
 from mvkt_ray.config.recipes import Hyperparameters
+from mvkt_ray.data.held_out import open_test_split
 from mvkt_ray.data.loader import EvalLoader
 from mvkt_ray.data.shards import Shards, open_shards
 from mvkt_ray.data.splits import Split, open_training_splits
-from mvkt_ray.data.test_split import open_test_split
 from mvkt_ray.data.views import View
 from mvkt_ray.errors import ArtifactError
 from mvkt_ray.models import Network, build_network

@@ -14,13 +14,13 @@ import pyarrow as pa
 import pytest
 
 from mvkt_ray.config.study_file import study_from_mapping
-from mvkt_ray.data.ingest import ingest
+from mvkt_ray.data.held_out import open_test_split
+from mvkt_ray.data.ingest.run_ingest import ingest
+from mvkt_ray.data.ingest.shard_writer import IngestSettings
 from mvkt_ray.data.loader import EvalLoader, GridLoader, TrainLoader
-from mvkt_ray.data.shard_writer import IngestSettings
 from mvkt_ray.data.shards import Shards, open_shards
 from mvkt_ray.data.sources.synthetic import Synthetic
-from mvkt_ray.data.test_split import open_test_split
-from mvkt_ray.delivery.report import build_report
+from mvkt_ray.delivery.write_report import build_report
 from mvkt_ray.distill.knowledge import open_knowledge
 from mvkt_ray.errors import TrialError
 from mvkt_ray.records import Trial
@@ -56,7 +56,7 @@ STUDY: dict[str, Any] = {
     "finals": {"n_seeds": 1, "baselines": ["student_alone"]},
 }
 CONFIG = study_from_mapping(STUDY, "closed")
-OPENS_IT = "mvkt_ray.data.test_split"
+OPENS_IT = "mvkt_ray.data.held_out"
 
 
 class Nobody:
@@ -145,7 +145,7 @@ def test_only_the_examination_imports_what_opens_it_and_nothing_that_trains_come
         for path in source.rglob("*.py")
         if "open_test_split" in path.read_text(encoding="utf-8")
     }
-    assert naming == {"data/test_split.py", "search/finals/examine.py"}
+    assert naming == {"data/held_out.py", "search/finals/examine.py"}
 
 
 def test_the_import_contract_of_the_project_says_so_and_notices_a_breach(tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_the_import_contract_of_the_project_says_so_and_notices_a_breach(tmp_pat
     text = student.read_text()
     assert text.count(line) == 1
     student.write_text(
-        text.replace(line, f"from mvkt_ray.data.test_split import open_test_split\n{line}")
+        text.replace(line, f"from mvkt_ray.data.held_out import open_test_split\n{line}")
     )
     done = subprocess.run(
         [str(lint), "--no-cache"],

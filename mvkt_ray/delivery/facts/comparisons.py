@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mvkt_ray.delivery.evidence import LEVEL, TEACHER, Evidence, Resampled
+from mvkt_ray.delivery.facts.evidence import LEVEL, TEACHER, Evidence, Resampled
 from mvkt_ray.delivery.plain import ends, number
 from mvkt_ray.search.finals.finals_results import Key
 from mvkt_ray.statistics.gains import Difference, correct_together, paired_differences

@@ -5,8 +5,8 @@ from importlib import metadata
 from typing import Any
 
 from mvkt_ray import __version__
-from mvkt_ray.delivery.evidence import SEED
-from mvkt_ray.delivery.material import ReportMaterial
+from mvkt_ray.delivery.facts.evidence import SEED
+from mvkt_ray.delivery.facts.material import ReportMaterial
 from mvkt_ray.storage.artifacts import Manifest, read_manifest
 
 PACKAGES = ("torch", "ray", "optuna", "numpy", "scipy", "pyarrow", "scikit-learn")

@@ -12,16 +12,16 @@ from importlib.resources import files
 from typing import Any
 
 from mvkt_ray import __version__
-from mvkt_ray.delivery.answer import sentences_after_finals, sentences_before_finals
-from mvkt_ray.delivery.cost import describe_cost
-from mvkt_ray.delivery.data_card import describe_data
-from mvkt_ray.delivery.limits import describe_limits
-from mvkt_ray.delivery.material import ReportMaterial, gather_material
+from mvkt_ray.delivery.facts.answer import sentences_after_finals, sentences_before_finals
+from mvkt_ray.delivery.facts.chosen import Selections
+from mvkt_ray.delivery.facts.cost import describe_cost
+from mvkt_ray.delivery.facts.data_card import describe_data
+from mvkt_ray.delivery.facts.limits import describe_limits
+from mvkt_ray.delivery.facts.material import ReportMaterial, gather_material
+from mvkt_ray.delivery.facts.provenance import describe_provenance
+from mvkt_ray.delivery.facts.ranked import describe_finals, describe_search
+from mvkt_ray.delivery.facts.study_summary import describe_race, describe_study
 from mvkt_ray.delivery.page import write_page
-from mvkt_ray.delivery.provenance import describe_provenance
-from mvkt_ray.delivery.ranked import describe_finals, describe_search
-from mvkt_ray.delivery.selection import Selections
-from mvkt_ray.delivery.study_summary import describe_race, describe_study
 from mvkt_ray.delivery.tables import write_tables
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from mvkt_ray.delivery.material import ReportMaterial
+from mvkt_ray.delivery.facts.material import ReportMaterial
 from mvkt_ray.records import Trial, TrialResult, TrialState
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.search.spending.breakdown import Spending, teacher_usage

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mvkt_ray.delivery.answer import sentences_after_finals, sentences_before_finals
+from mvkt_ray.delivery.facts.answer import sentences_after_finals, sentences_before_finals
 
 LEADS = ("V6", "V5", "aVR", "II", "I")
 

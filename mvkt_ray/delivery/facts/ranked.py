@@ -2,24 +2,24 @@
 
 from typing import Any
 
-from mvkt_ray.delivery.comparisons import (
+from mvkt_ray.delivery.facts.chosen import Selections
+from mvkt_ray.delivery.facts.comparisons import (
     describe_difference,
     gains_of_answer,
     gap_closed,
     lead_against_lead,
     mean_gains,
 )
-from mvkt_ray.delivery.evidence import LEVEL, N_RESAMPLES, SEED, TEACHER, Evidence
-from mvkt_ray.delivery.leads import (
+from mvkt_ray.delivery.facts.evidence import LEVEL, N_RESAMPLES, SEED, TEACHER, Evidence
+from mvkt_ray.delivery.facts.leads import (
     Ranking,
     first_gain,
     leads_after_finals,
     leads_before_finals,
 )
-from mvkt_ray.delivery.material import ReportMaterial
+from mvkt_ray.delivery.facts.material import ReportMaterial
+from mvkt_ray.delivery.facts.split_scores import MIN_POSITIVES, describe_test
 from mvkt_ray.delivery.plain import number
-from mvkt_ray.delivery.selection import Selections
-from mvkt_ray.delivery.split_scores import MIN_POSITIVES, describe_test
 from mvkt_ray.records import TrialState
 from mvkt_ray.search.finals.finals_plan import CHOSEN
 from mvkt_ray.search.finals.finals_results import FinalsResults

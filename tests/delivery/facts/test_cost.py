@@ -6,7 +6,7 @@ import pytest
 from made_up_study import made_up_config
 
 from mvkt_ray.config.resources import CostConfig, NodeTypeConfig, ResourcesConfig
-from mvkt_ray.delivery.report import build_report
+from mvkt_ray.delivery.write_report import build_report
 from mvkt_ray.records import NodeKind, Reservation, Usage
 
 

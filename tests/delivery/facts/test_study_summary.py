@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mvkt_ray.config.schema import ParameterConfig, SearchConfig, StudyConfig
-from mvkt_ray.delivery.study_summary import describe_race, describe_study, stopped_at
+from mvkt_ray.delivery.facts.study_summary import describe_race, describe_study, stopped_at
 from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState
 from mvkt_ray.search.choosing.racing import Look, Stop
 from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 
 if TYPE_CHECKING:
-    from mvkt_ray.delivery.material import ReportMaterial
+    from mvkt_ray.delivery.facts.material import ReportMaterial
 
 CONFIG = StudyConfig(
     name="made-up",

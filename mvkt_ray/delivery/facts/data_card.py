@@ -15,7 +15,7 @@ from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.data.shards import Shards
 from mvkt_ray.data.splits import open_training_splits
 from mvkt_ray.data.tasks import Task
-from mvkt_ray.delivery.material import ReportMaterial
+from mvkt_ray.delivery.facts.material import ReportMaterial
 
 AGE_PERCENTILES = (5, 50, 95)
 

@@ -8,12 +8,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from mvkt_ray.cluster_files.fit import check_fit
+from mvkt_ray.cluster_files.cluster_fit import check_fit
 from mvkt_ray.cluster_files.machines import own_groups, pod_groups, rented_groups
 from mvkt_ray.cluster_files.needs import Need, needs_of
 from mvkt_ray.cluster_files.node_groups import NodeGroup
 from mvkt_ray.cluster_files.node_selectors import node_selectors
-from mvkt_ray.cluster_files.places import ClusterPlace, find_place
+from mvkt_ray.cluster_files.platforms import ClusterPlace, find_place
 from mvkt_ray.cluster_files.settings import Value, read_settings
 from mvkt_ray.cluster_files.templates import fill, templates_folder
 from mvkt_ray.config.schema import StudyConfig

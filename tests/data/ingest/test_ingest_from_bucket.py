@@ -6,8 +6,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from mvkt_ray.data.ingest import ingest
-from mvkt_ray.data.shard_writer import IngestSettings
+from mvkt_ray.data.ingest.run_ingest import ingest
+from mvkt_ray.data.ingest.shard_writer import IngestSettings
 from mvkt_ray.data.sources import open_source
 from mvkt_ray.errors import StoreError
 from mvkt_ray.storage.artifacts import Manifest

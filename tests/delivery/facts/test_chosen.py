@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from mvkt_ray.delivery.material import gather_material
-from mvkt_ray.delivery.selection import Selections
+from mvkt_ray.delivery.facts.chosen import Selections
+from mvkt_ray.delivery.facts.material import gather_material
 from mvkt_ray.errors import DataError
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.training.trial_files import TrialFolder

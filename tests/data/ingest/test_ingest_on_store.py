@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 import numpy as np
 import pytest
 
-from mvkt_ray.data.ingest import ingest
+from mvkt_ray.data.ingest.run_ingest import ingest
+from mvkt_ray.data.ingest.shard_writer import IngestSettings
 from mvkt_ray.data.shard_file import PARTS_NAME, measure_parts, read_parts
-from mvkt_ray.data.shard_writer import IngestSettings
 from mvkt_ray.data.shards import open_shards
 from mvkt_ray.data.sources import open_source
 from mvkt_ray.errors import ArtifactError, StoreError
@@ -178,8 +178,8 @@ def test_finished_shards_in_a_bucket_that_may_only_be_read_are_used(
 
 KILLED_AT_EACH_PUT = """
 import os, signal, sys
-from mvkt_ray.data.ingest import ingest
-from mvkt_ray.data.shard_writer import IngestSettings
+from mvkt_ray.data.ingest.run_ingest import ingest
+from mvkt_ray.data.ingest.shard_writer import IngestSettings
 from mvkt_ray.data.sources.synthetic import Synthetic
 from mvkt_ray.storage.location import Location
 

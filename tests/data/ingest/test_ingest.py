@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 
 from mvkt_ray.data.folds import hash_ids, patients_in_several_folds
-from mvkt_ray.data.ingest import IngestProgress, ingest
-from mvkt_ray.data.ingest_plan import list_jobs, plan_ingest
-from mvkt_ray.data.ingest_shard import build_shard
+from mvkt_ray.data.ingest.ingest_plan import list_jobs, plan_ingest
+from mvkt_ray.data.ingest.ingest_shard import build_shard
+from mvkt_ray.data.ingest.run_ingest import IngestProgress, ingest
+from mvkt_ray.data.ingest.shard_writer import IngestSettings, resample
 from mvkt_ray.data.recording import Recording
-from mvkt_ray.data.shard_writer import IngestSettings, resample
 from mvkt_ray.data.shards import Shards, open_shards
 from mvkt_ray.data.sources import open_source
 from mvkt_ray.errors import ArtifactError, ConfigError, DataError, RecordingError
@@ -103,8 +103,8 @@ def test_a_recording_more_in_the_source_is_another_shard_set(
 KILLED_AT_EACH_RENAME = """
 import os, signal, sys
 from mvkt_ray.storage.artifacts import read_manifest
-from mvkt_ray.data.ingest import ingest
-from mvkt_ray.data.shard_writer import IngestSettings
+from mvkt_ray.data.ingest.run_ingest import ingest
+from mvkt_ray.data.ingest.shard_writer import IngestSettings
 from mvkt_ray.data.sources import open_source
 
 out = sys.argv[1]

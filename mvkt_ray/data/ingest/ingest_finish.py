@@ -19,8 +19,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mvkt_ray.data.folds import make_folds
-from mvkt_ray.data.ingest_plan import IngestPlan
-from mvkt_ray.data.ingest_shard import ShardSummary
+from mvkt_ray.data.ingest.ingest_plan import IngestPlan
+from mvkt_ray.data.ingest.ingest_shard import ShardSummary
+from mvkt_ray.data.ingest.shard_totals import ShardTotals, add_up, rarest_codes
+from mvkt_ray.data.ingest.shard_writer import WrittenShard, with_folds, write_shard
 from mvkt_ray.data.mapping import MapFunction
 from mvkt_ray.data.shard_file import (
     PARTS_NAME,
@@ -30,8 +32,6 @@ from mvkt_ray.data.shard_file import (
     parts_table,
     provide,
 )
-from mvkt_ray.data.shard_totals import ShardTotals, add_up, rarest_codes
-from mvkt_ray.data.shard_writer import WrittenShard, with_folds, write_shard
 from mvkt_ray.data.shards import KIND, QUARANTINE_NAME, QUARANTINE_SCHEMA, shard_name
 from mvkt_ray.errors import DataError
 from mvkt_ray.storage.artifacts import FileEntry, Manifest, publish

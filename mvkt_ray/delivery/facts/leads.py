@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mvkt_ray.delivery.comparisons import ALONE, describe_difference, gap_closed
-from mvkt_ray.delivery.evidence import LEVEL, Evidence
-from mvkt_ray.delivery.material import ReportMaterial
+from mvkt_ray.delivery.facts.chosen import Selections
+from mvkt_ray.delivery.facts.comparisons import ALONE, describe_difference, gap_closed
+from mvkt_ray.delivery.facts.evidence import LEVEL, Evidence
+from mvkt_ray.delivery.facts.material import ReportMaterial
+from mvkt_ray.delivery.facts.split_scores import describe_test, describe_validation
+from mvkt_ray.delivery.facts.study_summary import stopped_at
 from mvkt_ray.delivery.plain import number
-from mvkt_ray.delivery.selection import Selections
-from mvkt_ray.delivery.split_scores import describe_test, describe_validation
-from mvkt_ray.delivery.study_summary import stopped_at
 from mvkt_ray.records import Condition
 from mvkt_ray.search.finals.finals_plan import CHOSEN, Contender
 from mvkt_ray.search.finals.finals_results import Key

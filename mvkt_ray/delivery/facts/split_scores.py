@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mvkt_ray.delivery.evidence import LEVEL, TEACHER, Evidence, Resampled
+from mvkt_ray.delivery.facts.evidence import LEVEL, TEACHER, Evidence, Resampled
+from mvkt_ray.delivery.facts.task_metrics import Both, f1_and_thresholds, task_scores
 from mvkt_ray.delivery.plain import ends, number
-from mvkt_ray.delivery.task_metrics import Both, f1_and_thresholds, task_scores
 from mvkt_ray.search.finals.finals_results import Examined, Key
 from mvkt_ray.statistics.intervals import bca_interval, percentile_interval
 from mvkt_ray.statistics.scores import auroc_per_class, average_precision_per_class, macro_mean

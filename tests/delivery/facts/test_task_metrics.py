@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mvkt_ray.delivery.task_metrics import Both, f1_and_thresholds, task_scores
+from mvkt_ray.delivery.facts.task_metrics import Both, f1_and_thresholds, task_scores
 from mvkt_ray.statistics.challenge_weights import cinc26_weights
 from mvkt_ray.statistics.decisions import (
     challenge_metric,

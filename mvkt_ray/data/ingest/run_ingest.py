@@ -13,11 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from mvkt_ray.data.ingest_finish import finish_ingest
-from mvkt_ray.data.ingest_plan import list_jobs, plan_ingest
-from mvkt_ray.data.ingest_shard import ShardSummary, build_shard
+from mvkt_ray.data.ingest.ingest_finish import finish_ingest
+from mvkt_ray.data.ingest.ingest_plan import list_jobs, plan_ingest
+from mvkt_ray.data.ingest.ingest_shard import ShardSummary, build_shard
+from mvkt_ray.data.ingest.shard_writer import IngestSettings
 from mvkt_ray.data.mapping import MapFunction, in_process_map
-from mvkt_ray.data.shard_writer import IngestSettings
 from mvkt_ray.data.sources.source import Source
 from mvkt_ray.errors import DataError
 from mvkt_ray.storage.artifacts import Manifest, claim_output, holding

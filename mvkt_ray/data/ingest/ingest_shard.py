@@ -9,10 +9,15 @@ import json
 from collections import Counter
 from dataclasses import dataclass
 
-from mvkt_ray.data.ingest_plan import IngestPlan, ShardJob, references_file, summary_file
-from mvkt_ray.data.reading import read_recordings
+from mvkt_ray.data.ingest.ingest_plan import IngestPlan, ShardJob, references_file, summary_file
+from mvkt_ray.data.ingest.reading import read_recordings
+from mvkt_ray.data.ingest.shard_writer import (
+    WrittenShard,
+    record_batch,
+    row_of_recording,
+    write_shard,
+)
 from mvkt_ray.data.recording import RecordingRef
-from mvkt_ray.data.shard_writer import WrittenShard, record_batch, row_of_recording, write_shard
 from mvkt_ray.data.shards import shard_name
 from mvkt_ray.errors import DataError, RecordingError
 from mvkt_ray.storage.location import Location

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import pytest
 
-from mvkt_ray.data.reading import read_recordings
+from mvkt_ray.data.ingest.reading import read_recordings
 from mvkt_ray.data.recording import Recording, RecordingRef
 from mvkt_ray.data.sources import Source, open_source
 from mvkt_ray.data.tasks import Task

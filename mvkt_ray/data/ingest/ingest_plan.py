@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from mvkt_ray.data.folds import hash_ids
-from mvkt_ray.data.shard_writer import IngestSettings
+from mvkt_ray.data.ingest.shard_writer import IngestSettings
 from mvkt_ray.data.shards import KIND, shard_name
 from mvkt_ray.data.sources.source import Source
 from mvkt_ray.errors import DataError

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from mvkt_ray.delivery.comparisons import (
+from mvkt_ray.delivery.facts.comparisons import (
     gains_of_answer,
     gap_closed,
     lead_against_lead,
     mean_gains,
 )
-from mvkt_ray.delivery.evidence import Evidence
-from mvkt_ray.delivery.leads import Ranking
-from mvkt_ray.delivery.split_scores import describe_test, describe_validation
+from mvkt_ray.delivery.facts.evidence import Evidence
+from mvkt_ray.delivery.facts.leads import Ranking
+from mvkt_ray.delivery.facts.split_scores import describe_test, describe_validation
 from mvkt_ray.statistics.gains import holm
 
 if TYPE_CHECKING:

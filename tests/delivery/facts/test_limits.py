@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mvkt_ray.delivery.limits import describe_limits
+from mvkt_ray.delivery.facts.limits import describe_limits
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import numpy as np
 import optuna
 from optuna.distributions import CategoricalDistribution
 
-from mvkt_ray.delivery.material import ReportMaterial
+from mvkt_ray.delivery.facts.material import ReportMaterial
 from mvkt_ray.records import TrialState
 from mvkt_ray.search.choosing.racing import ERROR_RATE
 from mvkt_ray.search.choosing.space import SearchSpace

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from mvkt_ray.delivery.evidence import LEVEL, SEED
-from mvkt_ray.delivery.material import ReportMaterial
+from mvkt_ray.delivery.facts.evidence import LEVEL, SEED
+from mvkt_ray.delivery.facts.material import ReportMaterial
 from mvkt_ray.delivery.plain import ends, number
 from mvkt_ray.errors import DataError
 from mvkt_ray.search.ledger.trial_record import TrialRecord
