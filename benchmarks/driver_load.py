@@ -3,7 +3,7 @@
     python -m benchmarks.driver_load [--records 100 1000 10000] [--store]
 
 A study is filled with made-up trials, then the driver's own calls are timed: `report` (an epoch),
-`finish` (an end), `next_trial` (a proposal by TPE), opening it again, and the size of its ledger.
+`finish` (an end), `ask` (a proposal by TPE), opening it again, and the size of its ledger.
 With --store the ledger is shipped to moto's S3 server, which runs in a process of its own; requests
 per call are counted. Everything a search does in the driver's one thread is in these calls, so
 their sum is what limits how many trials one driver can serve.
@@ -126,7 +126,7 @@ def train(study: Study, trial: Trial, report: Times, finish: Times) -> None:
         wall_s=60.0,
         node="node/00000000",
     )
-    finish.call(study.finish, result)
+    finish.call(study.tell, result)
 
 
 def fill(folder: Path, n_records: int) -> None:
@@ -134,11 +134,11 @@ def fill(folder: Path, n_records: int) -> None:
     study, _ = open_study(
         folder, study_config(sampler="random", n_trials=n_records), resume=False, root=None
     )
-    while (trial := study.next_trial()) is not None:
+    while (trial := study.ask()) is not None:
         if trial.number % 10 == 0:
             train(study, trial, Times(), Times())
         else:
-            study.finish(
+            study.tell(
                 TrialResult(
                     number=trial.number,
                     state=TrialState.PRUNED,

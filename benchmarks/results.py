@@ -57,9 +57,9 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--folds")
     parser.add_argument("--searched", type=Path)
     parser.add_argument("--tried", type=Path)
-    place = parser.add_mutually_exclusive_group()
-    place.add_argument("--in-process", action="store_true")
-    place.add_argument("--address")
+    runner = parser.add_mutually_exclusive_group()
+    runner.add_argument("--in-process", action="store_true")
+    runner.add_argument("--address")
     words = sys.argv[1:] if words is None else list(words)
     arguments = parser.parse_args(words)
     try:
@@ -93,15 +93,15 @@ def make_finals(folder: StudyFolder, arguments: argparse.Namespace) -> FinalsRes
         StageError: A command ended otherwise than well.
     """
     out = str(arguments.out)
-    place = ["--in-process"] if arguments.in_process else []
-    place += ["--address", arguments.address] if arguments.address else []
-    search = ["search", str(arguments.study), "--out", out, *place]
+    runner = ["--in-process"] if arguments.in_process else []
+    runner += ["--address", arguments.address] if arguments.address else []
+    search = ["search", str(arguments.study), "--out", out, *runner]
     search += ["--data", arguments.data] if arguments.data else []
     search += ["--folds", arguments.folds] if arguments.folds else []
     if folder.root.exists() and folder.root.names():
         search.append("--resume")
     mvkt(search)
-    mvkt(["finalize", out, *place])
+    mvkt(["finalize", out, *runner])
     finals = read_finals(folder)
     assert finals is not None
     return finals

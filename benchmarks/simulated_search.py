@@ -35,7 +35,7 @@ HEIGHTS: Mapping[str, Mapping[str, float]] = {
     "real": REAL_LEADS,
     "two close": REAL_LEADS | {"V5": 0.870},
     "three close": REAL_LEADS | {"V5": 0.8705, "aVR": 0.869},
-    "all close": {lead: 0.872 - 0.0001 * place for place, lead in enumerate(REAL_LEADS)},
+    "all close": {lead: 0.872 - 0.0001 * position for position, lead in enumerate(REAL_LEADS)},
     "two alone": {"V6": 0.872, "V5": 0.8719},
 }
 """The leads as seen, and harder cases: the first two or three within 0.003, or all but equal."""
@@ -99,8 +99,8 @@ class World:
             SPACE.items(), self.bottoms[lead], strict=True
         ):
             value = max(float(hyperparameters[name]), low)
-            place = math.log(value / low) / math.log(high / low)
-            loss += cost * (place - bottom) ** 2
+            position = math.log(value / low) / math.log(high / low)
+            loss += cost * (position - bottom) ** 2
         return float(self.heights[lead] - self.steepness * loss)
 
     def validate(self, number: int, lead: str, hyperparameters: Mapping[str, Scalar]) -> float:
@@ -177,8 +177,8 @@ def search_and_finals(
     )
     space = SearchSpace.from_config(config, LEADS)
     study = Study(config, space, _MemoryLedger(), deadline_s=None, noise=world.noise)
-    while (trial := study.next_trial()) is not None:
-        study.finish(_train(world, trial))
+    while (trial := study.ask()) is not None:
+        study.tell(_train(world, trial))
     return _outcome(world, study.looks, study.trials())
 
 

@@ -41,14 +41,16 @@ def make_ptbxl(folder: Path) -> None:
 
 def make_cpsc2018(folder: Path) -> None:
     for number in (1, 2, 3):
-        place = folder / "training" / "cpsc_2018" / "g1"
-        write_record(place, f"A000{number}", HEADER_LEADS, "#Age: 51\n#Sex: Female\n#Dx: AF\n")
+        subfolder = folder / "training" / "cpsc_2018" / "g1"
+        write_record(subfolder, f"A000{number}", HEADER_LEADS, "#Age: 51\n#Sex: Female\n#Dx: AF\n")
 
 
 def make_cinc2021(folder: Path) -> None:
     for number in (1, 2, 3):
-        place = folder / "training" / "georgia" / "g1"
-        write_record(place, f"E0000{number}", HEADER_LEADS, "# Age: 51\n# Sex: F\n# Dx: 164889003,")
+        subfolder = folder / "training" / "georgia" / "g1"
+        write_record(
+            subfolder, f"E0000{number}", HEADER_LEADS, "# Age: 51\n# Sex: F\n# Dx: 164889003,"
+        )
 
 
 def make_wfdb(folder: Path) -> None:

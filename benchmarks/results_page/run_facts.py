@@ -42,7 +42,9 @@ class RunFacts:
 def gather_facts(folder: StudyFolder, finals: FinalsResults) -> RunFacts:
     """Read the facts of a study and its finals; of the test split only how many it has."""
     config = read_study(folder.study_file.local_path)
-    inputs = {kind: place for kind, place in folder.read_inputs().items() if place is not None}
+    inputs = {
+        kind: location for kind, location in folder.read_inputs().items() if location is not None
+    }
     shards = open_shards(inputs["shards"])
     task = shards.task(config.data.task)
     splits = open_training_splits(shards, task, config.data.folds, config.data.min_likelihood)
@@ -62,6 +64,8 @@ def gather_facts(folder: StudyFolder, finals: FinalsResults) -> RunFacts:
         n_cores=os.cpu_count() or 1,
         versions={"python": platform.python_version()}
         | {name: importlib.metadata.version(name) for name in PACKAGES},
-        fingerprints={kind: read_manifest(place).fingerprint for kind, place in inputs.items()},
+        fingerprints={
+            kind: read_manifest(location).fingerprint for kind, location in inputs.items()
+        },
         openings=finals.openings,
     )

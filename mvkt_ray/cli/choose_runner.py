@@ -9,19 +9,19 @@ from mvkt_ray.cli.display.console import Output
 from mvkt_ray.cli.log_files import native_stderr_to
 
 if TYPE_CHECKING:
-    from mvkt_ray.search.runner import Place
+    from mvkt_ray.search.runner import Runner
 
 
 @contextlib.contextmanager
-def open_place(
+def open_runner(
     output: Output,
     *,
     address: str | None,
     in_process: bool,
     work: Path | None = None,
     logs: Path | None = None,
-) -> Generator["Place"]:
-    """Open a place and close it in the end.
+) -> Generator["Runner"]:
+    """Open a runner and close it in the end.
 
     Args:
         output: Told when Ray starts, which takes seconds.
@@ -48,6 +48,6 @@ def open_place(
 
     with native_stderr_to(logs):
         with output.waiting(f"connecting to Ray at {address}" if address else "starting Ray"):
-            place = OnRay.connect(address, work=work)
-        with contextlib.closing(place):
-            yield place
+            runner = OnRay.connect(address, work=work)
+        with contextlib.closing(runner):
+            yield runner

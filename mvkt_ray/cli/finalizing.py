@@ -1,4 +1,4 @@
-"""Runs finals for the verb `finalize`: place, logs, live table, and a short answer."""
+"""Runs finals for the verb `finalize`: runner, logs, live table, and a short answer."""
 
 import time
 from typing import TYPE_CHECKING, Any
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import RenderableType
 from rich.text import Text
 
-from mvkt_ray.cli.choose_runner import open_place
+from mvkt_ray.cli.choose_runner import open_runner
 from mvkt_ray.cli.display.console import Output, duration, facts, grid, heading, score
 from mvkt_ray.cli.display.live_table import watch
 from mvkt_ray.cli.log_files import logging_to
@@ -40,22 +40,22 @@ def finalize(
     with (
         own_files(output, folder) as own,
         logging_to(own.logs) as log,
-        open_place(
+        open_runner(
             output,
             address=address,
             in_process=in_process,
             work=own.ray,
             logs=own.logs,
-        ) as place,
+        ) as runner,
         watch(
             output,
             name=f"{config.name}, finals",
-            where=place.describe(),
+            where=runner.describe(),
             n_epochs=config.student.epochs,
             teacher_epochs=config.teacher.epochs,
         ) as view,
     ):
-        results = run_finals(folder, place, view, config=config, request=request)
+        results = run_finals(folder, runner, view, config=config, request=request)
         log_note = own.note_of(log)
     output.say(f"done in {duration(time.monotonic() - started)}{log_note}")
     value = results_as_value(config.name, results)
@@ -114,10 +114,10 @@ def show_outlook(
 
     with (
         finals_outlook(folder, config, request) as outlook,
-        open_place(output, address=address, in_process=in_process) as place,
+        open_runner(output, address=address, in_process=in_process) as runner,
     ):
-        place.check(config.resources)
-        value = _outlook_as_value(outlook, place.describe())
+        runner.check(config.resources)
+        value = _outlook_as_value(outlook, runner.describe())
     output.answer(value, _outlook_tables(value))
 
 

@@ -9,7 +9,7 @@ from mvkt_ray.cli.display.money import money
 if TYPE_CHECKING:
     from mvkt_ray.config.schema import StudyConfig
     from mvkt_ray.search.ledger.study_folder import StudyFolder
-    from mvkt_ray.search.runner import Place
+    from mvkt_ray.search.runner import Runner
     from mvkt_ray.search.spending.forecast import Forecast
 
 NO_BASIS = (
@@ -21,7 +21,7 @@ NO_BASIS = (
 def predict(
     config: "StudyConfig",
     folder: "StudyFolder",
-    place: "Place",
+    runner: "Runner",
     *,
     like: str | None,
     in_process: bool,
@@ -31,7 +31,7 @@ def predict(
     Args:
         config: The study.
         folder: Where it is, or will be.
-        place: Where it will run.
+        runner: Where it will run.
         like: Folder of another study.
         in_process: Trials run one after the other.
 
@@ -57,7 +57,7 @@ def predict(
         basis=basis[1],
         basis_epochs=basis[0].student.epochs,
         basis_name="this study" if is_own else f"{like}",
-        nodes=place.node_kinds(),
+        nodes=runner.node_kinds(),
         one_at_a_time=in_process,
     )
 

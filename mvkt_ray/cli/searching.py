@@ -1,4 +1,4 @@
-"""Runs a search for the verbs `search` and `demo`: place, logs, live table, and the answer."""
+"""Runs a search for the verbs `search` and `demo`: runner, logs, live table, and the answer."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mvkt_ray.cli.choose_runner import open_place
+from mvkt_ray.cli.choose_runner import open_runner
 from mvkt_ray.cli.display.console import Output, duration
 from mvkt_ray.cli.display.live_table import watch
 from mvkt_ray.cli.display.report_summary import answer_with_report
@@ -18,7 +18,7 @@ from mvkt_ray.cli.own_files import expect_writable, own_files
 if TYPE_CHECKING:
     from mvkt_ray.config.schema import StudyConfig
     from mvkt_ray.search.ledger.study_folder import StudyFolder
-    from mvkt_ray.search.runner import Dealer
+    from mvkt_ray.search.runner import AskTell
     from mvkt_ray.search.spending.budget import Limits
     from mvkt_ray.search.study import Study
     from mvkt_ray.storage.location import Location
@@ -74,7 +74,7 @@ def _run(
     request: SearchRequest,
     folder: "StudyFolder",
     started: float,
-    follow: "Callable[[Study], Dealer]",
+    follow: "Callable[[Study], AskTell]",
 ) -> "Study":
     from mvkt_ray.cli.prediction import predict, prediction_text
     from mvkt_ray.search.pipeline import run_search
@@ -82,17 +82,17 @@ def _run(
     with (
         own_files(output, folder) as own,
         logging_to(own.logs) as log,
-        open_place(
+        open_runner(
             output,
             address=request.address,
             in_process=request.in_process,
             work=own.ray,
             logs=own.logs,
-        ) as place,
+        ) as runner,
         watch(
             output,
             name=config.name,
-            where=place.describe(),
+            where=runner.describe(),
             n_epochs=config.student.epochs,
             teacher_epochs=config.teacher.epochs,
         ) as view,
@@ -100,13 +100,13 @@ def _run(
         left_s = None
         if request.time_budget_s is not None:
             left_s = request.time_budget_s - (time.monotonic() - started)
-        outlook = predict(config, folder, place, like=request.like, in_process=request.in_process)
+        outlook = predict(config, folder, runner, like=request.like, in_process=request.in_process)
         if outlook is not None:
             output.say(f"predicted: {prediction_text(outlook)}")
         study = run_search(
             config,
             folder,
-            place,
+            runner,
             view,
             data=_location(request.data),
             teacher=_location(request.teacher),
@@ -131,11 +131,11 @@ def show_plan(output: Output, config: "StudyConfig", request: SearchRequest) -> 
     plan = plan_search(
         config, folder, data=_location(request.data), teacher=_location(request.teacher)
     )
-    with open_place(output, address=request.address, in_process=request.in_process) as place:
-        place.check(config.resources)
-        request.limits.check_nodes(place.node_kinds(), config.resources)
-        where = place.describe()
-        outlook = predict(config, folder, place, like=request.like, in_process=request.in_process)
+    with open_runner(output, address=request.address, in_process=request.in_process) as runner:
+        runner.check(config.resources)
+        request.limits.check_nodes(runner.node_kinds(), config.resources)
+        where = runner.describe()
+        outlook = predict(config, folder, runner, like=request.like, in_process=request.in_process)
     value = plan_as_value(config, where, plan) | {"prediction": prediction_as_value(outlook)}
     output.answer(value, plan_tables(config, where, plan, prediction_text(outlook)))
 

@@ -10,14 +10,14 @@ import typer
 if TYPE_CHECKING:
     from mvkt_ray.config.schema import StudyConfig
     from mvkt_ray.search.ledger.study_folder import StudyFolder
-    from mvkt_ray.search.runner import Dealer
+    from mvkt_ray.search.runner import AskTell
     from mvkt_ray.search.study import Study
 
 
 @contextlib.contextmanager
 def tracking(
     texts: Sequence[str], config: "StudyConfig", folder: "StudyFolder"
-) -> Generator["Callable[[Study], Dealer]"]:
+) -> Generator["Callable[[Study], AskTell]"]:
     """Let trackers follow the study that is run in the block, and keep its files in the end.
 
     Args:

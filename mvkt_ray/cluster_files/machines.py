@@ -26,29 +26,31 @@ HEAD_MEMORY_GIB = 16.0
 
 
 def rented_groups(
-    needs: Sequence[Need], table_file: Path, settings: Mapping[str, Value], place: str
+    needs: Sequence[Need], table_file: Path, settings: Mapping[str, Value], platform: str
 ) -> list[NodeGroup]:
     """Choose machines of a cloud; the head is the first group.
 
     Raises:
         ConfigError: A machine that `settings` name is not in the table, or none is large enough.
     """
-    table = read_instances(table_file, place)
+    table = read_instances(table_file, platform)
     offers = list(table.values())
     for key, has_gpus in (("cpu_instance", False), ("gpu_instance", True)):
         if name := str(settings[key]):
-            chosen = _instance(table, key, name, place)
+            chosen = _instance(table, key, name, platform)
             if bool(chosen.gpus) != has_gpus:
                 raise ConfigError(
                     f"--set {key}={name!r} has {chosen.gpus:g} GPUs; give a machine "
                     f"{'with' if has_gpus else 'without'} GPUs."
                 )
             offers = [offer for offer in offers if bool(offer.gpus) != has_gpus] + [chosen]
-    workers = plan_groups(needs, offers, place)
-    return [_head(table, str(settings["head_instance"]), place), *_limited(workers, settings)]
+    workers = plan_groups(needs, offers, platform)
+    return [_head(table, str(settings["head_instance"]), platform), *_limited(workers, settings)]
 
 
-def pod_groups(needs: Sequence[Need], settings: Mapping[str, Value], place: str) -> list[NodeGroup]:
+def pod_groups(
+    needs: Sequence[Need], settings: Mapping[str, Value], platform: str
+) -> list[NodeGroup]:
     """Cut pods to the study; the head is the first group.
 
     Raises:
@@ -57,7 +59,7 @@ def pod_groups(needs: Sequence[Need], settings: Mapping[str, Value], place: str)
     head = NodeGroup(
         name=HEAD, cpus=0, is_head=True, memory_gib=HEAD_MEMORY_GIB, machine_cpus=HEAD_CPUS
     )
-    workers = plan_groups(needs, _pods(needs, settings), place)
+    workers = plan_groups(needs, _pods(needs, settings), platform)
     return [head, *_limited(workers, settings)]
 
 
@@ -112,18 +114,20 @@ def _limited(groups: Sequence[NodeGroup], settings: Mapping[str, Value]) -> list
     return found
 
 
-def _instance(table: Mapping[str, InstanceType], key: str, name: str, place: str) -> InstanceType:
+def _instance(
+    table: Mapping[str, InstanceType], key: str, name: str, platform: str
+) -> InstanceType:
     if name not in table:
         raise ConfigError(
-            f"--set {key}={name!r} is not in the table of machines; for {place} there is "
+            f"--set {key}={name!r} is not in the table of machines; for {platform} there is "
             f"{', '.join(table) or 'none'}. Choose one, or give another table with --instances."
         )
     return table[name]
 
 
-def _head(table: Mapping[str, InstanceType], name: str, place: str) -> NodeGroup:
+def _head(table: Mapping[str, InstanceType], name: str, platform: str) -> NodeGroup:
     if name:
-        chosen = _instance(table, "head_instance", name, place)
+        chosen = _instance(table, "head_instance", name, platform)
     else:
         enough = [
             offer
@@ -132,7 +136,7 @@ def _head(table: Mapping[str, InstanceType], name: str, place: str) -> NodeGroup
         ]
         if not enough:
             raise ConfigError(
-                f"The table of machines has none for the head on {place}: it needs {HEAD_CPUS:g} "
+                f"No machine of the table can be the head on {platform}: it needs {HEAD_CPUS:g} "
                 f"CPUs and {HEAD_MEMORY_GIB:g} GiB. Add one, or name one by --set head_instance."
             )
         chosen = min(enough, key=lambda offer: (offer.price_per_hour or 0, offer.cpus))

@@ -1,4 +1,4 @@
-"""The places that a cluster file can be rendered for: one row each.
+"""The platforms that a cluster file can be rendered for: one row each.
 
 A row names the template in `cluster/`, the keys of `--set`, and where machines come from.
 """
@@ -15,8 +15,8 @@ Machines = Literal["instances", "pods", "nodes"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ClusterPlace:
-    """A place, and what must be known to render its file."""
+class Platform:
+    """A platform, and what must be known to render its file."""
 
     template: str
     what: str
@@ -84,8 +84,8 @@ _MACHINE = (
     Setting("gpu", "Ray's name of the GPUs, for example A100", ""),
 )
 
-PLACES: Mapping[str, ClusterPlace] = {
-    "aws": ClusterPlace(
+PLATFORMS: Mapping[str, Platform] = {
+    "aws": Platform(
         template="aws/cluster.yaml.j2",
         what="Ray's cluster launcher on EC2",
         machines="instances",
@@ -98,7 +98,7 @@ PLACES: Mapping[str, ClusterPlace] = {
             Setting("vm_image", "AMI with Docker and NVIDIA's driver; empty: Ray's own choice", ""),
         ),
     ),
-    "gcp": ClusterPlace(
+    "gcp": Platform(
         template="gcp/cluster.yaml.j2",
         what="Ray's cluster launcher on Compute Engine",
         machines="instances",
@@ -118,7 +118,7 @@ PLACES: Mapping[str, ClusterPlace] = {
             ),
         ),
     ),
-    "azure": ClusterPlace(
+    "azure": Platform(
         template="azure/cluster.yaml.j2",
         what="Ray's cluster launcher on Azure",
         machines="instances",
@@ -137,7 +137,7 @@ PLACES: Mapping[str, ClusterPlace] = {
             ),
         ),
     ),
-    "on-premise": ClusterPlace(
+    "on-premise": Platform(
         template="on-premise/cluster.yaml.j2",
         what="Ray's cluster launcher on machines reached by SSH",
         machines="nodes",
@@ -154,7 +154,7 @@ PLACES: Mapping[str, ClusterPlace] = {
             Setting("token_file", "Ray's token on the machine that launches", "~/.ray/auth_token"),
         ),
     ),
-    "kuberay-job": ClusterPlace(
+    "kuberay-job": Platform(
         template="kubernetes/rayjob.yaml.j2",
         what="KubeRay: one search as a job with a cluster of its own",
         machines="pods",
@@ -163,13 +163,13 @@ PLACES: Mapping[str, ClusterPlace] = {
             Setting("retries", "how often a failed job is started again", "2", "count"),
         ),
     ),
-    "kuberay-cluster": ClusterPlace(
+    "kuberay-cluster": Platform(
         template="kubernetes/raycluster.yaml.j2",
         what="KubeRay: a cluster that stays, for mvkt cluster submit",
         machines="pods",
         settings=_KUBERAY,
     ),
-    "slurm": ClusterPlace(
+    "slurm": Platform(
         template="slurm/search.sbatch.j2",
         what="Slurm: a search as a job that comes back until it is done",
         machines="nodes",
@@ -198,12 +198,14 @@ PLACES: Mapping[str, ClusterPlace] = {
 """By the name that `mvkt cluster render` takes."""
 
 
-def find_place(name: str) -> ClusterPlace:
-    """Return the row of a place.
+def find_platform(name: str) -> Platform:
+    """Return the row of a platform.
 
     Raises:
         ConfigError: There is none of this name.
     """
-    if name not in PLACES:
-        raise ConfigError(f"PLACE {name!r}: there is no such place; there is {', '.join(PLACES)}.")
-    return PLACES[name]
+    if name not in PLATFORMS:
+        raise ConfigError(
+            f"PLATFORM {name!r}: there is no such platform; there is {', '.join(PLATFORMS)}."
+        )
+    return PLATFORMS[name]

@@ -29,7 +29,7 @@ class ClusterFile:
 
 
 def read_cluster_file(path: Path, validate_launcher: ValidateLauncher) -> ClusterFile:
-    """Recognise a file, check what can be checked without the place itself, list its groups.
+    """Recognise a file, check what can be checked without the platform itself, list its groups.
 
     Raises:
         ConfigError: It cannot be read, is none of the known kinds, is wrong, or holds a key.

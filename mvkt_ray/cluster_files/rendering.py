@@ -1,4 +1,4 @@
-"""Fill the template of a place from what a study needs."""
+"""Fill the template of a platform from what a study needs."""
 
 import re
 import shlex
@@ -13,7 +13,7 @@ from mvkt_ray.cluster_files.machines import own_groups, pod_groups, rented_group
 from mvkt_ray.cluster_files.needs import Need, needs_of
 from mvkt_ray.cluster_files.node_groups import NodeGroup
 from mvkt_ray.cluster_files.node_selectors import node_selectors
-from mvkt_ray.cluster_files.platforms import ClusterPlace, find_place
+from mvkt_ray.cluster_files.platforms import Platform, find_platform
 from mvkt_ray.cluster_files.settings import Value, read_settings
 from mvkt_ray.cluster_files.templates import fill, templates_folder
 from mvkt_ray.config.schema import StudyConfig
@@ -25,7 +25,7 @@ from mvkt_ray.errors import ConfigError
 class RenderRequest:
     """What is to be rendered."""
 
-    place: str
+    platform: str
     study_file: Path
     given: Mapping[str, str]
     """Of `--set`."""
@@ -37,19 +37,19 @@ def render(study: StudyConfig, request: RenderRequest) -> str:
     """Write the file of a cluster that gives what a study needs.
 
     Raises:
-        ConfigError: The place, a key or a value is wrong, or no machine holds what is asked for.
+        ConfigError: The platform, a key or a value is wrong, or no machine holds what is asked for.
         ClusterError: What the keys set is too small for the study.
     """
-    place = find_place(request.place)
+    platform = find_platform(request.platform)
     defaults = {"name": re.sub(r"[^a-z0-9-]", "-", study.name.lower()).strip("-")[:40]}
-    settings = read_settings(request.place, place.settings, {**defaults, **request.given})
-    _check_storage(study, request.place, place, settings)
+    settings = read_settings(request.platform, platform.settings, {**defaults, **request.given})
+    _check_storage(study, request.platform, platform, settings)
     needs = needs_of(study)
-    head, *workers = _groups(needs, request, place, settings)
-    check_fit(study.resources, [head, *workers], f"mvkt cluster render {request.place}")
+    head, *workers = _groups(needs, request, platform, settings)
+    check_fit(study.resources, [head, *workers], f"mvkt cluster render {request.platform}")
     selectors = (
         {group.name: node_selectors(group, settings) for group in workers}
-        if place.machines == "pods"
+        if platform.machines == "pods"
         else {}
     )
     values: dict[str, Any] = {
@@ -66,7 +66,7 @@ def render(study: StudyConfig, request: RenderRequest) -> str:
         "mvkt_version": version("mvkt-ray"),
         "ray_version": version("ray"),
     }
-    return fill(place.template, values)
+    return fill(platform.template, values)
 
 
 def _study_text(study: StudyConfig, file: Path) -> str:
@@ -83,11 +83,11 @@ def _command(request: RenderRequest) -> str:
         [] if request.instances is None else [f"--instances {shlex.quote(str(request.instances))}"]
     )
     study = shlex.quote(str(request.study_file))
-    return " ".join(["mvkt cluster render", request.place, f"--study {study}", *table, *pairs])
+    return " ".join(["mvkt cluster render", request.platform, f"--study {study}", *table, *pairs])
 
 
 def _check_storage(
-    study: StudyConfig, name: str, place: ClusterPlace, settings: Mapping[str, Value]
+    study: StudyConfig, name: str, platform: Platform, settings: Mapping[str, Value]
 ) -> None:
     data, out = str(settings["data"]), str(settings["out"])
     if not data and study.data.source != "synthetic":
@@ -95,7 +95,7 @@ def _check_storage(
             f"{name} cannot be rendered without: --set data=... (the study reads "
             f"{study.data.source} recordings, and every node must see them)."
         )
-    scheme = place.store_scheme
+    scheme = platform.store_scheme
     for key, uri in (("data", data), ("out", out)):
         if not uri:
             continue
@@ -104,7 +104,7 @@ def _check_storage(
                 f"--set {key}={uri!r}: nodes on {name} share an object store, not a disk: give a "
                 f"URI that starts with {scheme}."
             )
-        if place.machines == "pods":
+        if platform.machines == "pods":
             _check_pod_path(key, uri, str(settings["pvc"]))
 
 
@@ -120,12 +120,12 @@ def _check_pod_path(key: str, uri: str, pvc: str) -> None:
 def _groups(
     needs: Sequence[Need],
     request: RenderRequest,
-    place: ClusterPlace,
+    platform: Platform,
     settings: Mapping[str, Value],
 ) -> list[NodeGroup]:
-    if place.machines == "instances":
+    if platform.machines == "instances":
         table = request.instances or templates_folder() / "instances.csv"
-        return rented_groups(needs, table, settings, request.place)
-    if place.machines == "pods":
-        return pod_groups(needs, settings, request.place)
+        return rented_groups(needs, table, settings, request.platform)
+    if platform.machines == "pods":
+        return pod_groups(needs, settings, request.platform)
     return own_groups(settings)

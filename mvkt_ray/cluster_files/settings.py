@@ -17,7 +17,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One key of a place."""
+    """One key of a platform."""
 
     name: str
     help: str
@@ -27,7 +27,7 @@ class Setting:
 
 
 def read_settings(
-    place: str, settings: Sequence[Setting], given: Mapping[str, str]
+    platform: str, settings: Sequence[Setting], given: Mapping[str, str]
 ) -> dict[str, Value]:
     """Check all keys and values, and add the defaults.
 
@@ -39,12 +39,12 @@ def read_settings(
         if key not in names:
             close = difflib.get_close_matches(key, names, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"there is: {', '.join(names)}."
-            raise ConfigError(f"--set {key}: {place} has no such key; {hint}")
+            raise ConfigError(f"--set {key}: {platform} has no such key; {hint}")
     missing = [setting for setting in settings if setting.default is None]
     missing = [setting for setting in missing if not given.get(setting.name, "").strip()]
     if missing:
         wanted = "; ".join(f"--set {setting.name}=... ({setting.help})" for setting in missing)
-        raise ConfigError(f"{place} cannot be rendered without: {wanted}.")
+        raise ConfigError(f"{platform} cannot be rendered without: {wanted}.")
     return {
         setting.name: _read(setting, given.get(setting.name, setting.default or ""))
         for setting in settings

@@ -23,7 +23,7 @@ def plan_groups(
     Args:
         needs: of the study.
         offers: machines that may be used; those with GPUs are for needs with GPUs only.
-        origin: the place, for messages.
+        origin: the platform, for messages.
 
     Raises:
         ConfigError: No machine holds a single worker of a need, or none has its GPU.

@@ -49,9 +49,9 @@ def draw_ecg_sheet(recording: Recording, path: str | Path, *, dpi: int = 254) ->
     height_mm = _GRID_MM[1] + _HEADER_MM + _FOOTER_MM
     figure = Figure((width_mm / _MM_PER_INCH, height_mm / _MM_PER_INCH), dpi, facecolor="white")
     canvas = FigureCanvasAgg(figure)
-    place = (_MARGIN_MM / width_mm, _FOOTER_MM / height_mm,
+    rectangle = (_MARGIN_MM / width_mm, _FOOTER_MM / height_mm,
              _GRID_MM[0] / width_mm, _GRID_MM[1] / height_mm)  # fmt: skip
-    axes = figure.add_axes(place, xlim=(0, _GRID_MM[0]), ylim=(0, _GRID_MM[1]))
+    axes = figure.add_axes(rectangle, xlim=(0, _GRID_MM[0]), ylim=(0, _GRID_MM[1]))
     axes.set_axis_off()
     _draw_grid(axes)
     for row, leads in enumerate(_ROWS):

@@ -81,35 +81,37 @@ class CropReader:
         signal_BLS = np.empty((len(example), len(self._values), self._crop), dtype=np.int16)
         shard = self._shard[example]
         for index in np.unique(shard):
-            place = np.flatnonzero(shard == index)
-            short = np.zeros(len(place), dtype=bool)
+            position = np.flatnonzero(shard == index)
+            short = np.zeros(len(position), dtype=bool)
             if self._any_short:
-                short = self.n_samples[example[place]] < self._crop
+                short = self.n_samples[example[position]] < self._crop
             if not short.all():
-                self._read_windows(signal_BLS, index, place[~short], example, start)
+                self._read_windows(signal_BLS, index, position[~short], example, start)
             if short.any():
-                self._read_tiled(signal_BLS, index, place[short], example)
+                self._read_tiled(signal_BLS, index, position[short], example)
         return signal_BLS
 
     def _read_windows(
         self,
         signal_BLS: np.ndarray,
         shard: int,
-        place: np.ndarray,
+        position: np.ndarray,
         example: np.ndarray,
         start: np.ndarray,
     ) -> None:
-        chosen, offset = example[place], start[place]
+        chosen, offset = example[position], start[position]
         for lead, windows in enumerate(self._windows):
-            signal_BLS[place, lead] = windows[shard][self._begins[lead][chosen] + offset]
+            signal_BLS[position, lead] = windows[shard][self._begins[lead][chosen] + offset]
 
     def _read_tiled(
-        self, signal_BLS: np.ndarray, shard: int, place: np.ndarray, example: np.ndarray
+        self, signal_BLS: np.ndarray, shard: int, position: np.ndarray, example: np.ndarray
     ) -> None:
-        chosen = example[place]
+        chosen = example[position]
         repeated = np.arange(self._crop) % self.n_samples[chosen][:, None]
         for lead, values in enumerate(self._values):
-            signal_BLS[place, lead] = values[shard][self._begins[lead][chosen][:, None] + repeated]
+            signal_BLS[position, lead] = values[shard][
+                self._begins[lead][chosen][:, None] + repeated
+            ]
 
     def read(self, example: np.ndarray, start: np.ndarray) -> torch.Tensor:
         """Return float32 `[B, L, S]` on the device, scaled by the view."""
@@ -163,7 +165,7 @@ class TrainLoader:
         self.examples_per_step = min(batch_size, len(split))
         """Over all ranks."""
         self._part = slice(
-            *(self.examples_per_step * place // world_size for place in (rank, rank + 1))
+            *(self.examples_per_step * position // world_size for position in (rank, rank + 1))
         )
         self.steps_per_epoch = len(split) // self.examples_per_step
 

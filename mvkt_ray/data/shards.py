@@ -322,18 +322,18 @@ def open_shards(location: str | Path | Location, *, leads: Sequence[str] | None 
         ArtifactError: It is no finished shard set, or a file changed its size.
         DataError: It lacks a lead.
     """
-    place = Location.parse(location)
-    manifest = read_manifest(place, KIND)
-    problems = find_damage(place, manifest, hashes=False)
+    root = Location.parse(location)
+    manifest = read_manifest(root, KIND)
+    problems = find_damage(root, manifest, hashes=False)
     if problems:
         raise ArtifactError(
-            f"{place} was changed after it was published: {'; '.join(problems[:5])}. Make the "
+            f"{root} was changed after it was published: {'; '.join(problems[:5])}. Make the "
             f"shards again: {manifest.command or 'mvkt ingest'}"
         )
     there = tuple(manifest.details["leads"])
     check_leads(leads or (), there)
     wanted = there if leads is None else tuple(lead for lead in LEADS if lead in leads)
     parts: Mapping[str, Parts] = {}
-    if not place.is_local and PARTS_NAME in manifest.files:
-        parts = open_file(place, manifest, PARTS_NAME, read_parts)
-    return Shards(place, manifest, wanted, parts)
+    if not root.is_local and PARTS_NAME in manifest.files:
+        parts = open_file(root, manifest, PARTS_NAME, read_parts)
+    return Shards(root, manifest, wanted, parts)

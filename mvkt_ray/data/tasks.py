@@ -95,11 +95,11 @@ class Task:
         if min_likelihood > 0 and likelihoods is None:
             raise ValueError("min_likelihood needs the likelihoods of the codes")
         for row, row_codes in enumerate(codes):
-            for place, code in enumerate(row_codes):
+            for position, code in enumerate(row_codes):
                 found = columns_of_code.get(code)
                 if found is None:
                     continue
-                if likelihoods is not None and likelihoods[row][place] < min_likelihood:
+                if likelihoods is not None and likelihoods[row][position] < min_likelihood:
                     continue
                 columns += found
                 rows += [row] * len(found)

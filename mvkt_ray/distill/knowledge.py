@@ -265,8 +265,8 @@ def open_knowledge(
         ArtifactError: Nothing finished is there.
         StaleArtifactError: It was made from something else, or has no crops and they are needed.
     """
-    place = Location.parse(location)
-    manifest = read_manifest(place, KIND)
+    root = Location.parse(location)
+    manifest = read_manifest(root, KIND)
     expected = {
         "shards": shards.fingerprint,
         "teacher": teacher,
@@ -275,16 +275,16 @@ def open_knowledge(
     }
     for kind, fingerprint in expected.items():
         if fingerprint is not None:
-            expect_input(f"The teacher's knowledge {place}", manifest, kind, fingerprint)
+            expect_input(f"The teacher's knowledge {root}", manifest, kind, fingerprint)
     is_per_recording = manifest.config.get("rows") == _RECORDINGS
     if is_per_recording and not per_recording:
         raise StaleArtifactError(
-            f"The teacher's knowledge {place} was made for `knowledge: record`: it is of whole "
+            f"The teacher's knowledge {root} was made for `knowledge: record`: it is of whole "
             "recordings and says nothing of single crops. Set student.knowledge to record, or "
             "compute it again with `mvkt cache` for `knowledge: cached`."
         )
-    crops = open_file(place, manifest, CROPS_FILE, _map_ipc)
-    recordings = open_file(place, manifest, RECORDINGS_FILE, _map_ipc)
+    crops = open_file(root, manifest, CROPS_FILE, _map_ipc)
+    recordings = open_file(root, manifest, RECORDINGS_FILE, _map_ipc)
     knowledge = Knowledge(
         manifest=manifest,
         logits_RC=_matrix(crops.column("logits")),

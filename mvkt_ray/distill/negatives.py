@@ -67,7 +67,7 @@ class NegativePools:
 
     group: Tensor
     """[N]: group of each recording."""
-    place: Tensor
+    position: Tensor
     """[N]: place of each recording within its group."""
     by_group: Tensor
     """[N]: the recordings, group after group."""
@@ -101,11 +101,11 @@ def negative_pools(
     size_G = torch.bincount(group_N, minlength=len(allowed_GG))
     start_G = size_G.cumsum(0) - size_G
     by_group_N = torch.argsort(group_N, stable=True)
-    place_N = torch.empty_like(by_group_N)
-    place_N[by_group_N] = torch.arange(len(group_N)) - start_G[group_N[by_group_N]]
+    position_N = torch.empty_like(by_group_N)
+    position_N[by_group_N] = torch.arange(len(group_N)) - start_G[group_N[by_group_N]]
     return NegativePools(
         group=group_N,
-        place=place_N,
+        position=position_N,
         by_group=by_group_N,
         start=start_G,
         size=size_G,
@@ -143,9 +143,9 @@ def draw_negatives(
     size_BG = pools.allowed[group_B] * pools.size
     end_BG = size_BG.cumsum(dim=1)
 
-    # The anchor's own place in its pool, beyond the end where it is not a member: stepped over.
+    # The anchor's own position in its pool, beyond the end where it is not a member: stepped over.
     is_member_B = pools.allowed[group_B, group_B]
-    own_B = (end_BG - size_BG).gather(1, group_B[:, None])[:, 0] + pools.place[example_B]
+    own_B = (end_BG - size_BG).gather(1, group_B[:, None])[:, 0] + pools.position[example_B]
     own_B = own_B.where(is_member_B, end_BG[:, -1])
     turn_BK = _walks(end_BG[:, -1] - is_member_B.long(), n_negatives, generator)
     turn_BK = turn_BK + (turn_BK >= own_B[:, None])

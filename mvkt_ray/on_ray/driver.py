@@ -1,4 +1,4 @@
-"""The place that is a Ray cluster, or a Ray instance of our own on this machine.
+"""The runner that is a Ray cluster, or a Ray instance of our own on this machine.
 
 Tune, Train and torch take seconds to import, so they are where they are needed: an ingest does
 without.
@@ -33,7 +33,7 @@ from mvkt_ray.storage.location import Location
 
 if TYPE_CHECKING:
     from mvkt_ray.on_ray.worker import RunTrial, TrainTeacher
-    from mvkt_ray.search.runner import Dealer
+    from mvkt_ray.search.runner import AskTell
     from mvkt_ray.training.student import TrialInputs
     from mvkt_ray.training.teacher import TeacherJob
 
@@ -188,7 +188,7 @@ class OnRay:
             )
 
     def run_trials(
-        self, dealer: "Dealer", inputs: "TrialInputs", on_change: Callable[[], None]
+        self, study: "AskTell", inputs: "TrialInputs", on_change: Callable[[], None]
     ) -> None:
         """Run what is dealt until nothing more is dealt and all trials have ended.
 
@@ -201,15 +201,14 @@ class OnRay:
         from mvkt_ray.on_ray.tuner import TrialsRun, run_trials
         from mvkt_ray.training.student import run_trial
 
-        self.check(dealer.config.resources)
+        self.check(study.config.resources)
         trials = Location.parse(inputs.trials)
         if trials.is_local:
             trials.make_directory()
         self._expect_shared(inputs.shards, inputs.teacher, inputs.knowledge, trials)
         run = TrialsRun(
-            study=dealer,
+            study=study,
             inputs=inputs,
-            resources=self._resources,
             concurrency=Concurrency(
                 max_concurrent_trials=self._resources.max_concurrent_trials, growth=self._growth
             ),
@@ -222,17 +221,17 @@ class OnRay:
             # A process that is not on a node of the cluster has nobody to export its metrics.
             run_trials_there(run)
             return
-        with measuring(dealer, on_change) as changed:
+        with measuring(study, on_change) as changed:
             run_trials(dataclasses.replace(run, on_change=changed))
 
     @property
     def _is_far(self) -> bool:
         return self._address is not None and self._address.startswith(CLIENT)
 
-    def _expect_shared(self, *places: str | Location | None) -> None:
+    def _expect_shared(self, *read: str | Location | None) -> None:
         if self._address is None:
             return
-        locations = [Location.parse(place) for place in places if place is not None]
+        locations = [Location.parse(each) for each in read if each is not None]
         check_nodes(tuple(str(each) for each in locations))
 
     def _teach_alone(

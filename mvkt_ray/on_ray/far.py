@@ -10,7 +10,8 @@ from typing import Any
 
 import ray
 
-from mvkt_ray.config.resources import ResourcesConfig, WorkersConfig
+from mvkt_ray.config.resources import WorkersConfig
+from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.on_ray.capacity.concurrency import Concurrency
 from mvkt_ray.on_ray.connecting.environment import QUIET, WORKERS, environment, quiet_ray
 from mvkt_ray.on_ray.mailbox import ask, on_this_node, open_mailbox, serve
@@ -24,23 +25,24 @@ from mvkt_ray.training.student import TrialInputs
 from mvkt_ray.training.teacher import TeacherJob
 
 
-class StudyByMail:
-    """A study in another process."""
+class RemoteStudy:
+    """Forwards ask, report and tell through a mailbox to the process that has the study."""
 
-    def __init__(self, mailbox: Any) -> None:
+    def __init__(self, mailbox: Any, config: StudyConfig) -> None:
         self._mailbox = mailbox
+        self.config = config
 
-    def next_trial(self) -> Trial | None:
+    def ask(self) -> Trial | None:
         """Return a trial to run, None when there is none now."""
-        return ask(self._mailbox, ("next_trial",))
+        return ask(self._mailbox, ("ask",))
 
     def report(self, number: int, metrics: EpochMetrics, usage: Usage) -> Decision:
         """Decide whether a trial goes on."""
         return ask(self._mailbox, ("report", number, metrics, usage))
 
-    def finish(self, result: TrialResult, usage: Usage) -> None:
+    def tell(self, result: TrialResult, usage: Usage) -> None:
         """Write down how a trial ended."""
-        ask(self._mailbox, ("finish", result, usage))
+        ask(self._mailbox, ("tell", result, usage))
 
 
 def run_trials_there(run: TrialsRun) -> None:
@@ -49,9 +51,9 @@ def run_trials_there(run: TrialsRun) -> None:
     def reply(question: tuple[Any, ...]) -> Any:
         name, *arguments = question
         answers = {
-            "next_trial": run.study.next_trial,
+            "ask": run.study.ask,
             "report": run.study.report,
-            "finish": run.study.finish,
+            "tell": run.study.tell,
         }
         answer = answers[name](*arguments)
         run.on_change()
@@ -59,7 +61,7 @@ def run_trials_there(run: TrialsRun) -> None:
 
     _drive(
         _run_trials,
-        (run.inputs, run.resources, run.concurrency, str(run.storage), run.run_trial),
+        (run.study.config, run.inputs, run.concurrency, str(run.storage), run.run_trial),
         reply,
     )
 
@@ -96,16 +98,15 @@ def _drive(function: Callable[..., Any], arguments: tuple[Any, ...], reply: Any)
 
 def _run_trials(
     mailbox: Any,
+    config: StudyConfig,
     inputs: TrialInputs,
-    resources: ResourcesConfig,
     concurrency: Concurrency,
     storage: str,
     run_trial: RunTrial,
 ) -> None:
     run = TrialsRun(
-        study=StudyByMail(mailbox),
+        study=RemoteStudy(mailbox, config),
         inputs=inputs,
-        resources=resources,
         concurrency=concurrency,
         storage=Location(storage),
         run_trial=run_trial,

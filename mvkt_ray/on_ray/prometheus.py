@@ -86,17 +86,17 @@ class StudyMetrics:
 
 
 @contextlib.contextmanager
-def measuring(dealer: object, on_change: Callable[[], None]) -> Generator[Callable[[], None]]:
+def measuring(study: object, on_change: Callable[[], None]) -> Generator[Callable[[], None]]:
     """Measure a study while its trials run in the block; yield what is called at each change.
 
     Args:
-        dealer: Whoever deals the trials; one that tells nothing of them is not measured.
+        study: Whoever deals the trials; one that tells nothing of them is not measured.
         on_change: Is called at each change, too.
     """
-    if not isinstance(dealer, Measured):
+    if not isinstance(study, Measured):
         yield on_change
         return
-    metrics = StudyMetrics(dealer)
+    metrics = StudyMetrics(study)
     metrics.look()
     last = time.monotonic()
 

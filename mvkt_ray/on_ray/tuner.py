@@ -19,7 +19,7 @@ from collections.abc import Callable, Generator
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import ray
 from ray import cloudpickle, tune
@@ -47,6 +47,7 @@ from mvkt_ray.on_ray.worker import (
     tune_one_worker_trial,
 )
 from mvkt_ray.records import NOTHING_USED, Decision, EpochMetrics, Trial, TrialResult, Usage
+from mvkt_ray.search.runner import AskTell
 from mvkt_ray.search.spending.metering import Meter
 from mvkt_ray.storage.location import Location
 from mvkt_ray.training.student import TrialInputs, failed_result
@@ -58,29 +59,12 @@ start one after the other, and an autoscaler sees that one only."""
 _OBITUARISTS = ("ray.tune.tune", "ray.tune.analysis.experiment_analysis")
 
 
-class Conversation(Protocol):
-    """What a Tune run says to a study: the study itself, or somebody who passes it on."""
-
-    def next_trial(self) -> Trial | None:
-        """Return a trial to run, None when there is none now."""
-        ...
-
-    def report(self, number: int, metrics: EpochMetrics, usage: Usage) -> Decision:
-        """Decide whether a trial goes on."""
-        ...
-
-    def finish(self, result: TrialResult, usage: Usage) -> None:
-        """Write down how a trial ended."""
-        ...
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrialsRun:
     """What a Tune run is to do."""
 
-    study: Conversation
+    study: AskTell
     inputs: TrialInputs
-    resources: ResourcesConfig
     concurrency: Concurrency
     storage: Location
     """Folder for Ray's own files, which all nodes see."""
@@ -89,6 +73,11 @@ class TrialsRun:
     still_alive: Callable[[], bool] = lambda: True
     """Whether the Ray that this process has started is."""
 
+    @property
+    def resources(self) -> ResourcesConfig:
+        """What the teacher and each trial reserve."""
+        return self.study.config.resources
+
 
 def run_trials(run: TrialsRun) -> None:
     """Run what the study deals until it deals nothing more and all trials have ended.
@@ -96,8 +85,8 @@ def run_trials(run: TrialsRun) -> None:
     Raises:
         ClusterError: Ray itself went down.
     """
-    dealer = _Dealer(run)
-    scheduler = _LedgerScheduler(dealer)
+    study = _StudyForTune(run)
+    scheduler = _StudyScheduler(study)
     with (
         _tune_folder(run.storage) as folder,
         memory_kills_are_deaths(),
@@ -108,7 +97,7 @@ def run_trials(run: TrialsRun) -> None:
             _trainable(run, folder),
             tune_config=tune.TuneConfig(
                 num_samples=-1,
-                search_alg=_LedgerSearcher(dealer),
+                search_alg=_StudySearcher(study),
                 scheduler=scheduler,
                 reuse_actors=any(
                     kind.max_workers == 1
@@ -121,7 +110,7 @@ def run_trials(run: TrialsRun) -> None:
                 storage_path=str(folder.parent),
                 verbose=0,
                 failure_config=tune.FailureConfig(max_failures=0),
-                callbacks=[_Watch(dealer)],
+                callbacks=[_Watch(study)],
             ),
         )
         with environment({"TUNE_MAX_PENDING_TRIALS_PG": str(MOST_PENDING_TRIALS)}):
@@ -129,14 +118,14 @@ def run_trials(run: TrialsRun) -> None:
                 tuner.fit()
             except Exception as error:
                 # Tune wraps what our callbacks raise into texts.
-                raise dealer.failure or unwrapped(error) from error
+                raise study.failure or unwrapped(error) from error
             except BaseException:
                 # Tune cleans up after an Exception only.
                 scheduler.kill_trials()
                 raise
 
 
-class _Dealer:
+class _StudyForTune:
     """Between Tune, which knows trials by its ids, and the study, which knows their numbers."""
 
     def __init__(self, run: TrialsRun) -> None:
@@ -148,7 +137,7 @@ class _Dealer:
         self.failure: Exception | None = None
         """What the study, or whoever watches it, raised."""
 
-    def deal(self, trial_id: str) -> Trial | str | None:
+    def ask(self, trial_id: str) -> Trial | str | None:
         """Return a trial, None when there is none now, or `FINISHED`."""
         resources = self._run.resources
         running = [resources.of_trial(each.hyperparameters) for each in self._running.values()]
@@ -157,7 +146,7 @@ class _Dealer:
         trial = None
         if self._may_have_more:
             with self._noting_failure():
-                trial = self._run.study.next_trial()
+                trial = self._run.study.ask()
                 self._may_have_more = trial is not None
                 self._run.on_change()
         if trial is None:
@@ -171,14 +160,14 @@ class _Dealer:
         asked = self._run.resources.of_trial(self._running[trial_id].hyperparameters)
         self._meters[trial_id] = Meter(asked, self._kinds.of)
 
-    def hear(self, trial_id: str, result: dict[str, Any]) -> Decision | None:
+    def report(self, trial_id: str, result: dict[str, Any]) -> Decision | None:
         """Pass on what a trial reported; None when it was the last."""
         trial = self._running[trial_id]
         with self._noting_failure():
             meter, nodes = self._meters[trial_id], json.loads(result[NODES])
             if "result" in result:
                 ended = result_from_json(result["result"])
-                self._finish(ended, meter.end(nodes, ended.state))
+                self._tell(ended, meter.end(nodes, ended.state))
                 decision = None
             else:
                 metrics = EpochMetrics(**json.loads(result["metrics"]))
@@ -186,7 +175,7 @@ class _Dealer:
                 self._run.on_change()
         return decision
 
-    def lose(self, trial_id: str, error: BaseException, last: dict[str, Any]) -> None:
+    def tell_lost(self, trial_id: str, error: BaseException, last: dict[str, Any]) -> None:
         """Pass on that a trial's process ended without a result."""
         trial = self._running[trial_id]
         metrics = json.loads(last["metrics"]) if "metrics" in last else {"epoch": 0}
@@ -199,15 +188,15 @@ class _Dealer:
         )
         meter = self._meters.get(trial_id)
         with self._noting_failure():
-            self._finish(result, meter.lose() if meter else NOTHING_USED)
+            self._tell(result, meter.lose() if meter else NOTHING_USED)
 
     def forget(self, trial_id: str) -> None:
         """Note that Tune is done with a trial."""
         self._running.pop(trial_id, None)
         self._meters.pop(trial_id, None)
 
-    def _finish(self, result: TrialResult, usage: Usage) -> None:
-        self._run.study.finish(result, usage)
+    def _tell(self, result: TrialResult, usage: Usage) -> None:
+        self._run.study.tell(result, usage)
         self._may_have_more = True
         self._run.on_change()
 
@@ -234,15 +223,15 @@ class _Dealer:
         return {}
 
 
-class _LedgerSearcher(Searcher):
+class _StudySearcher(Searcher):
     """Asks the study for trials."""
 
-    def __init__(self, dealer: _Dealer) -> None:
+    def __init__(self, study: _StudyForTune) -> None:
         super().__init__()
-        self._dealer = dealer
+        self._study = study
 
     def suggest(self, trial_id: str) -> Any:
-        trial = self._dealer.deal(trial_id)
+        trial = self._study.ask(trial_id)
         if isinstance(trial, Trial):
             return {"number": trial.number, "trial": json.dumps(asdict(trial))}
         return trial
@@ -250,22 +239,22 @@ class _LedgerSearcher(Searcher):
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        self._dealer.forget(trial_id)
+        self._study.forget(trial_id)
 
     def save(self, checkpoint_path: str) -> None:
         Path(checkpoint_path).touch()
 
 
-class _LedgerScheduler(FIFOScheduler):
+class _StudyScheduler(FIFOScheduler):
     """Tells the study what trials report, before anybody else hears of it."""
 
-    def __init__(self, dealer: _Dealer) -> None:
+    def __init__(self, study: _StudyForTune) -> None:
         super().__init__()
-        self._dealer = dealer
+        self._study = study
         self._controller: Any = None
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        decision = self._dealer.hear(trial.trial_id, result)
+        decision = self._study.report(trial.trial_id, result)
         if decision is None:
             return self.STOP
         if decision is not Decision.CONTINUE:
@@ -276,7 +265,7 @@ class _LedgerScheduler(FIFOScheduler):
         return self.CONTINUE
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
-        self._dealer.lose(trial.trial_id, _error_of(trial), trial.last_result or {})
+        self._study.tell_lost(trial.trial_id, _error_of(trial), trial.last_result or {})
 
     def kill_trials(self) -> None:
         """End the processes of all trials at once, and give back what they reserve."""
@@ -292,14 +281,14 @@ class _LedgerScheduler(FIFOScheduler):
 class _Watch(tune.Callback):
     """Notes when trials start and, at every step of Tune's loop, whether Ray is still there."""
 
-    def __init__(self, dealer: _Dealer) -> None:
-        self._dealer = dealer
+    def __init__(self, study: _StudyForTune) -> None:
+        self._study = study
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._dealer.start(trial.trial_id)
+        self._study.start(trial.trial_id)
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        self._dealer.check_alive()
+        self._study.check_alive()
 
 
 def _trainable(run: TrialsRun, folder: Path) -> Any:

@@ -20,7 +20,7 @@ from mvkt_ray.records import (
     TrialResult,
     Usage,
 )
-from mvkt_ray.search.runner import Dealer
+from mvkt_ray.search.runner import AskTell
 from mvkt_ray.search.spending.metering import Meter
 from mvkt_ray.storage.location import Location
 from mvkt_ray.training.student import TrialInputs, failed_result, run_trial
@@ -36,7 +36,7 @@ _ONE_WORKER = ("this machine",)
 
 
 class InProcess:
-    """The place that is always there."""
+    """Runs everything in this process."""
 
     def __init__(self, *, n_threads: int = 1, run_trial: RunTrial = run_trial) -> None:
         """Choose how trials are run.
@@ -92,27 +92,27 @@ class InProcess:
         return meter.hear(_ONE_WORKER)
 
     def run_trials(
-        self, dealer: Dealer, inputs: TrialInputs, on_change: Callable[[], None]
+        self, study: AskTell, inputs: TrialInputs, on_change: Callable[[], None]
     ) -> None:
-        """Run every trial that is dealt, one at a time; see `Place`."""
+        """Run every trial that is dealt, one at a time; see `Runner`."""
         with self._threads():
-            while (trial := dealer.next_trial()) is not None:
+            while (trial := study.ask()) is not None:
                 on_change()
-                self._run(trial, dealer, inputs, on_change)
+                self._run(trial, study, inputs, on_change)
                 on_change()
 
     def close(self) -> None:
         """Nothing is held."""
 
     def _run(
-        self, trial: Trial, dealer: Dealer, inputs: TrialInputs, on_change: Callable[[], None]
+        self, trial: Trial, study: AskTell, inputs: TrialInputs, on_change: Callable[[], None]
     ) -> None:
         broken: list[Exception] = []
-        meter = self._meter(dealer.config.resources.trial)
+        meter = self._meter(study.config.resources.trial)
 
         def report(metrics: EpochMetrics) -> Decision:
             try:
-                decision = dealer.report(trial.number, metrics, meter.hear(_ONE_WORKER))
+                decision = study.report(trial.number, metrics, meter.hear(_ONE_WORKER))
                 on_change()
             except Exception as error:
                 broken.append(error)
@@ -134,7 +134,7 @@ class InProcess:
                 wall_s=time.perf_counter() - started,
                 cpu_s=time.process_time() - cpu_started,
             )
-        dealer.finish(result, meter.end(_ONE_WORKER, result.state))
+        study.tell(result, meter.end(_ONE_WORKER, result.state))
 
     def _meter(self, workers: WorkersConfig) -> Meter:
         [here] = self.node_kinds()

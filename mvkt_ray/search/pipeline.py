@@ -22,7 +22,7 @@ from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.choosing.validation_noise import ValidationNoise
 from mvkt_ray.search.ledger.ledger_access import driving, reading
 from mvkt_ray.search.ledger.study_folder import StudyFolder
-from mvkt_ray.search.runner import Dealer, Place
+from mvkt_ray.search.runner import AskTell, Runner
 from mvkt_ray.search.same_study import refuse_other_config
 from mvkt_ray.search.spending.breakdown import teacher_usage
 from mvkt_ray.search.spending.budget import NO_LIMITS, Budget, Limits
@@ -78,7 +78,7 @@ class Listener(StageListener, Protocol):
 def run_search(
     config: StudyConfig,
     folder: StudyFolder,
-    place: Place,
+    runner: Runner,
     listener: Listener,
     *,
     data: Location | None = None,
@@ -86,14 +86,14 @@ def run_search(
     resume: bool = False,
     deadline_s: float | None = None,
     limits: Limits = NO_LIMITS,
-    follow: Callable[[Study], Dealer] = lambda study: study,
+    follow: Callable[[Study], AskTell] = lambda study: study,
 ) -> Study:
     """Run every missing stage, then trials until the study has what it asked for.
 
     Args:
         config: The study.
         folder: Where it is, or will be.
-        place: Where work runs.
+        runner: Where work runs.
         listener: Told of every step.
         data: Shards, or the folder of the source; not needed to resume, nor by `synthetic`.
         teacher: A trained teacher to use instead of training one.
@@ -101,7 +101,7 @@ def run_search(
         deadline_s: Start no further trial after so many seconds.
         limits: What the study may spend in all, with its teacher, over all its starts. When a
             limit is reached, trials stop after their epoch: `Study.stopped_by` says which.
-        follow: Takes the study, and returns what runs it in the study's place and hears all that
+        follow: Takes the study, and returns what runs it in the study's runner and hears all that
             the study is told.
 
     Raises:
@@ -116,15 +116,15 @@ def run_search(
             refuse_other_config(config, folder.read_config())
         # The leads of the shards are not known yet; everything else of the space is checked here.
         SearchSpace.from_config(config, LEADS)
-        place.check(config.resources)
+        runner.check(config.resources)
         limits.check(config.resources)
-        limits.check_nodes(place.node_kinds(), config.resources)
+        limits.check_nodes(runner.node_kinds(), config.resources)
         if resume and folder.inputs_file.exists():
             known = folder.read_inputs()
             data = data or known["shards"]
             if teacher is None and known["teacher"] != folder.teacher:
                 teacher = known["teacher"]
-        location = _provide_shards(config, folder, place, listener, data, resume)
+        location = _provide_shards(config, folder, runner, listener, data, resume)
         prepared = prepare(config, location)
         space = SearchSpace.from_config(config, prepared.shards.leads)
         folder.root.make_directory()
@@ -133,7 +133,7 @@ def run_search(
         if not folder.inputs_file.exists():
             folder.write_inputs({"shards": location, "teacher": teacher, "knowledge": None})
 
-        teacher_location = _provide_teacher(config, folder, place, listener, prepared, teacher)
+        teacher_location = _provide_teacher(config, folder, runner, listener, prepared, teacher)
         knowledge = None
         if config.student.knowledge != "online":
             knowledge = folder.knowledge
@@ -162,7 +162,7 @@ def run_search(
         listener.study_opened(study)
         with timed_stage(folder, listener, "trials", f"{config.search.n_trials} trials"):
             inputs = trial_inputs(config, folder, prepared)
-            place.run_trials(follow(study), inputs, listener.study_changed)
+            runner.run_trials(follow(study), inputs, listener.study_changed)
         return study
 
 
@@ -234,7 +234,7 @@ def _budget(folder: StudyFolder, config: StudyConfig, limits: Limits = NO_LIMITS
 def _provide_shards(
     config: StudyConfig,
     folder: StudyFolder,
-    place: Place,
+    runner: Runner,
     listener: Listener,
     data: Location | None,
     resume: bool,
@@ -260,7 +260,7 @@ def _provide_shards(
             folder.shards,
             settings,
             resume=resume,
-            map_function=place.map,
+            map_function=runner.map,
             on_progress=on_progress,
         )
     return folder.shards
@@ -269,7 +269,7 @@ def _provide_shards(
 def _provide_teacher(
     config: StudyConfig,
     folder: StudyFolder,
-    place: Place,
+    runner: Runner,
     listener: Listener,
     prepared: Prepared,
     given: Location | None,
@@ -287,7 +287,7 @@ def _provide_teacher(
         return location
     what = f"{config.teacher.network} on {len(prepared.view.leads)} leads"
     with timed_stage(folder, listener, "teacher", what):
-        folder.write_teacher_usage(place.train_teacher(job, location, listener.stage_epoch))
+        folder.write_teacher_usage(runner.train_teacher(job, location, listener.stage_epoch))
     return location
 
 

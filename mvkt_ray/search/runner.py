@@ -1,4 +1,4 @@
-"""Where work runs: this process, or a Ray cluster. The one seam between a search and its runner."""
+"""The contract between a search and its runners: this process, or a Ray cluster."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -16,10 +16,11 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-class Dealer(Protocol):
-    """Whoever has trials to run and hears how they go: a study, or its finals.
+class AskTell(Protocol):
+    """Ask, report, tell: all that a runner says to a study, or to its finals.
 
-    Asked by one thread of the driver. Everything is in a ledger before it is answered.
+    Implemented by `Study` and `Finals`, and by those that forward it. Called from one thread of the
+    driver. Everything is in the ledger before a call returns.
     """
 
     @property
@@ -27,31 +28,31 @@ class Dealer(Protocol):
         """The study that the trials belong to."""
         ...
 
-    def next_trial(self) -> Trial | None:
-        """Return a trial to run, None when there is none now."""
+    def ask(self) -> Trial | None:
+        """Return a trial to run; None when there is none now."""
         ...
 
     def report(self, number: int, metrics: EpochMetrics, usage: Usage) -> Decision:
-        """Decide whether a trial goes on; `usage` is all that this attempt has used so far."""
+        """Return whether a trial goes on; `usage` is all that this attempt has used so far."""
         ...
 
-    def finish(self, result: TrialResult, usage: Usage) -> None:
-        """Write down how an attempt at a trial ended, and what it used."""
+    def tell(self, result: TrialResult, usage: Usage) -> None:
+        """Record how an attempt at a trial ended, and what it used."""
         ...
 
 
-class Place(Protocol):
-    """What a runner must do. The contract suite in tests/contracts runs against every one."""
+class Runner(Protocol):
+    """Runs trainings somewhere. The contract suite in tests/contracts runs against every one."""
 
     def describe(self) -> str:
         """Say where work runs, in one line for people."""
         ...
 
     def check(self, resources: ResourcesConfig) -> None:
-        """Refuse, before anything starts, a plan that can never fit.
+        """Refuse, before anything starts, resources that can never be had.
 
         Raises:
-            ConfigError: The plan asks for what this kind of place does not do.
+            ConfigError: They ask for what this kind of runner does not do.
             ClusterError: The cluster has less than one trial or the teacher needs.
         """
         ...
@@ -74,9 +75,9 @@ class Place(Protocol):
         ...
 
     def run_trials(
-        self, dealer: Dealer, inputs: "TrialInputs", on_change: Callable[[], None]
+        self, study: AskTell, inputs: "TrialInputs", on_change: Callable[[], None]
     ) -> None:
-        """Run what is dealt until nothing more is dealt and all trials have ended.
+        """Run the trials of a study until it has no more and all of them have ended.
 
         `on_change` is called after every report and every end. A trial that fails is recorded and
         the others go on. A KeyboardInterrupt passes through; trials that were running then stay
@@ -85,5 +86,5 @@ class Place(Protocol):
         ...
 
     def close(self) -> None:
-        """Give back what the place holds; called once, at the end."""
+        """Give back what the runner holds; called once, at the end."""
         ...

@@ -185,14 +185,14 @@ class Study:
     def take_up(self) -> list[Trial]:
         """Return the trials that a dead driver left running, to be run again by their numbers.
 
-        They go on from their checkpoints. Those not taken up here are the first that `next_trial`
+        They go on from their checkpoints. Those not taken up here are the first that `ask`
         gives.
         """
         trials = [self._ledger.records[number].trial for number in self._to_run_again]
         self._to_run_again.clear()
         return trials
 
-    def next_trial(self) -> Trial | None:
+    def ask(self) -> Trial | None:
         """Return the next trial to run; None when there is none left to start.
 
         A trial that lost its worker, and is to be run again, comes before new ones; more of those
@@ -235,10 +235,10 @@ class Study:
             return Decision.STOP
         return decision
 
-    def finish(self, result: TrialResult, usage: Usage = NOTHING_USED) -> None:
+    def tell(self, result: TrialResult, usage: Usage = NOTHING_USED) -> None:
         """Write down how a trial ended; the same may be told again.
 
-        A trial that failed for a reason worth another attempt is not ended: `next_trial` gives it
+        A trial that failed for a reason worth another attempt is not ended: `ask` gives it
         out again, as often as the study allows. One that was told to stop goes on being a running
         one, until the study is opened again.
 

@@ -185,9 +185,9 @@ def _holm_tails(
     claimed; all others are tested as the first one that is not claimed was.
     """
     n_claimed = int((np.asarray(p_holm) <= alpha).sum())
-    place = np.empty(len(p))
-    place[np.argsort(p, kind="stable")] = np.arange(len(p))
-    return alpha / (len(p) - np.minimum(place, min(n_claimed, len(p) - 1)))
+    rank = np.empty(len(p))
+    rank[np.argsort(p, kind="stable")] = np.arange(len(p))
+    return alpha / (len(p) - np.minimum(rank, min(n_claimed, len(p) - 1)))
 
 
 def _around(center: float, half: float) -> Interval:

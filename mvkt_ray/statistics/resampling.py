@@ -227,8 +227,8 @@ def check_scores(
             "give all of the same split, in the same order."
         )
     if np.isnan(scores).any():
-        place = tuple(int(i) for i in np.argwhere(np.isnan(scores))[0])
+        position = tuple(int(i) for i in np.argwhere(np.isnan(scores))[0])
         raise DataError(
-            f"the score at position {place} (of shape {scores.shape}) is NaN, so its contender "
+            f"the score at position {position} (of shape {scores.shape}) is NaN, so its contender "
             "cannot be ranked; leave the contender out, or predict again."
         )

@@ -113,17 +113,17 @@ def read_manifest(location: str | Path | Location, kind: str | None = None) -> M
     Raises:
         ArtifactError: Nothing finished is there, or it is of another kind or schema version.
     """
-    place = Location.parse(location)
-    path = place / MANIFEST_NAME
+    root = Location.parse(location)
+    path = root / MANIFEST_NAME
     if not path.exists():
-        partial = partial_location(place)
+        partial = partial_location(root)
         hint = (
             f"An unfinished one is at {partial}: run its command again with --resume."
             if partial.exists()
             else "Check the path, or run the command that makes it."
         )
         wanted = f"finished {kind}" if kind else "finished artifact"
-        raise ArtifactError(f"{place} has no {MANIFEST_NAME}, so it is no {wanted}. {hint}")
+        raise ArtifactError(f"{root} has no {MANIFEST_NAME}, so it is no {wanted}. {hint}")
     try:
         manifest = Manifest.from_json(path.read_bytes())
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -132,11 +132,11 @@ def read_manifest(location: str | Path | Location, kind: str | None = None) -> M
         ) from None
     if manifest.schema_version != SCHEMA_VERSION:
         raise ArtifactError(
-            f"{place} has schema version {manifest.schema_version}, this mvkt-ray reads "
+            f"{root} has schema version {manifest.schema_version}, this mvkt-ray reads "
             f"{SCHEMA_VERSION}. Make it again with this version."
         )
     if kind is not None and manifest.kind != kind:
-        raise ArtifactError(f"{place} is a {manifest.kind}, not a {kind}: give the other folder.")
+        raise ArtifactError(f"{root} is a {manifest.kind}, not a {kind}: give the other folder.")
     return manifest
 
 
@@ -148,8 +148,8 @@ def find_damage(location: str | Path | Location, manifest: Manifest, *, hashes: 
         manifest: Its manifest.
         hashes: Read every byte; else only compare sizes.
     """
-    place = Location.parse(location)
-    size_of = place.file_sizes()
+    root = Location.parse(location)
+    size_of = root.file_sizes()
 
     def check(item: tuple[str, FileEntry]) -> str | None:
         name, entry = item
@@ -157,7 +157,7 @@ def find_damage(location: str | Path | Location, manifest: Manifest, *, hashes: 
             return f"{name} is missing"
         if size_of[name] != entry.size_bytes:
             return f"{name} has {size_of[name]} bytes, the manifest says {entry.size_bytes}"
-        if hashes and (sha256 := (place / name).sha256()) != entry.sha256:
+        if hashes and (sha256 := (root / name).sha256()) != entry.sha256:
             return f"{name} has hash {sha256[:12]}, the manifest says {entry.sha256[:12]}"
         return None
 

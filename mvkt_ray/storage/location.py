@@ -1,4 +1,4 @@
-"""Places in file systems and object stores: the one way in which files are opened."""
+"""Locations in file systems and object stores: the one way in which files are opened."""
 
 import contextlib
 import hashlib
@@ -238,7 +238,7 @@ class Location:
 
     @contextlib.contextmanager
     def writing_aside(self) -> Generator[Path]:
-        """Give a local path to write to, put in this place when the block ends without an error."""
+        """Give a local path to write to; its file is moved here if the block ends without error."""
         if not self.is_local:
             with tempfile.TemporaryDirectory(prefix="mvkt-") as folder:
                 aside = Path(folder) / self.name
@@ -257,7 +257,7 @@ class Location:
             aside.unlink(missing_ok=True)
 
     def upload(self, path: Path) -> None:
-        """Copy a local file to this place; readers see all of it or none."""
+        """Copy a local file to this location; readers see all of it or none."""
         if self.is_local:
             with self.writing_aside() as aside:
                 shutil.copyfile(path, aside)

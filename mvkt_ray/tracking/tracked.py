@@ -37,9 +37,9 @@ class Trackers:
         self._thread.start()
         self._tell(lambda tracker: tracker.start_study(study))
 
-    def follow(self, study: Study) -> "TrackedDealer":
+    def follow(self, study: Study) -> "StudyWithTrackers":
         """Return the study, so that its reports are heard."""
-        return TrackedDealer(study, self._tell)
+        return StudyWithTrackers(study, self._tell)
 
     def close(self, files: Mapping[str, bytes]) -> list[str]:
         """Hand over the study's files, wait for what is still to be told, and return the notes."""
@@ -67,8 +67,8 @@ class Trackers:
                     _log.warning("tracker %s is switched off: %s", name, why)
 
 
-class TrackedDealer:
-    """A study that tells of its trials whatever it is told; see `Dealer`."""
+class StudyWithTrackers:
+    """A study that tells of its trials whatever it is told; see `AskTell`."""
 
     def __init__(self, study: Study, tell: Callable[[Event], None]) -> None:
         """Follow a study."""
@@ -93,9 +93,9 @@ class TrackedDealer:
         """Return the records of the study's trials."""
         return self._study.trials()
 
-    def next_trial(self) -> Trial | None:
+    def ask(self) -> Trial | None:
         """Ask the study, and tell of a trial that begins or goes on."""
-        trial = self._study.next_trial()
+        trial = self._study.ask()
         if trial is not None:
             self._tell(lambda tracker: tracker.start_trial(trial))
         return trial
@@ -111,10 +111,10 @@ class TrackedDealer:
             self._tell(lambda tracker: tracker.log_epoch(record.trial, metrics))
         return decision
 
-    def finish(self, result: TrialResult, usage: Usage) -> None:
+    def tell(self, result: TrialResult, usage: Usage) -> None:
         """Pass on how a trial ended, and tell of it when it has ended for good."""
         before = self._study.trials()[result.number]
-        self._study.finish(result, usage)
+        self._study.tell(result, usage)
         after = self._study.trials()[result.number]
         if after.state.is_finished and not before.state.is_finished:
             self._tell(lambda tracker: tracker.end_trial(after.trial, result))

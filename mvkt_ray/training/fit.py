@@ -196,13 +196,13 @@ def fit(
                 predictions=last,
             )
 
-        for place, record in enumerate(history, start=1):
+        for position, record in enumerate(history, start=1):
             epoch = record.metrics.epoch
             decision = _decision(record.metrics, report, ranks)
             if decision is Decision.STOP:
                 return end(TrialState.RUNNING, done, _reason(decision, done))
             if decision is Decision.PRUNE:
-                del history[place:]
+                del history[position:]
                 return end(TrialState.PRUNED, epoch, _reason(decision, epoch))
 
         predictions = None
@@ -289,10 +289,10 @@ def _gradients(module: nn.Module, lesson: Lesson, n_parts: int) -> Tensor:
     whole = sum(rows)
     unshared = module.no_sync if isinstance(module, DistributedDataParallel) else nullcontext
     sums = torch.zeros(len(TERMS), device=lesson.labels_BC.device)
-    for place, part in enumerate(parts, start=1):
+    for position, part in enumerate(parts, start=1):
         share = sum(rows_per_rank(len(part.labels_BC), part.labels_BC.device)) / whole
         # Ranks share their gradients once, with those of the last part.
-        with nullcontext() if place == len(parts) else unshared():
+        with nullcontext() if position == len(parts) else unshared():
             terms = module(
                 part.signal_BLS,
                 part.labels_BC,

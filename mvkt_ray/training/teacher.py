@@ -215,14 +215,14 @@ def open_teacher(
         ArtifactError: No finished teacher is there.
         StaleArtifactError: It was trained on other shards or for other classes.
     """
-    place = Location.parse(location)
-    manifest = read_manifest(place, KIND)
+    root = Location.parse(location)
+    manifest = read_manifest(root, KIND)
     if shards is not None:
-        expect_input(f"The teacher {place}", manifest, "shards", shards.fingerprint)
+        expect_input(f"The teacher {root}", manifest, "shards", shards.fingerprint)
     own_classes = tuple(manifest.details["classes"])
     if task is not None and own_classes != task.classes:
         raise StaleArtifactError(
-            f"The teacher {place} knows the classes {', '.join(own_classes)}, but is used for "
+            f"The teacher {root} knows the classes {', '.join(own_classes)}, but is used for "
             f"{', '.join(task.classes)}. Set data.task to the teacher's, or train a teacher "
             "for this task."
         )
@@ -233,7 +233,7 @@ def open_teacher(
         len(own_classes),
         dropout=manifest.config["teacher"]["dropout"],
     )
-    content = open_file(place, manifest, WEIGHTS_FILE, Path.read_bytes)
+    content = open_file(root, manifest, WEIGHTS_FILE, Path.read_bytes)
     network.load_state_dict(safetensors.torch.load(content))
     return Teacher(network=network.eval(), view=view, classes=own_classes, manifest=manifest)
 

@@ -202,7 +202,7 @@ MISTAKES: dict[str, tuple[tuple[Any, ...], tuple[str, ...]]] = {
     "fewer than none": (("--top-k", -1), ("--top-k must be at least 0, got -1",)),
     "nothing to rank by": (("--top-k", 0), ("finals.answer is 'chosen'",)),
     "again before once": (("--again", "because"), ("has not been opened yet",)),
-    "two places": (("--address", "auto"), ("--in-process and --address 'auto'",)),
+    "two runners": (("--address", "auto"), ("--in-process and --address 'auto'",)),
 }
 
 

@@ -33,7 +33,7 @@ class Stop:
         return self.function(*args, **options)
 
 
-PLACES = {
+MOMENTS = {
     "while shards are built": (ingest_module, "build_shard", 0, signal.SIGTERM),
     "when the teacher reports": (in_process, "train_teacher", 0, signal.SIGINT),
     "while knowledge is computed": (stages, "write_knowledge", 0, signal.SIGTERM),
@@ -42,15 +42,15 @@ PLACES = {
 }
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("moment", MOMENTS)
 def test_the_printed_line_goes_on_to_the_same_trials(
     mvkt: Any,
     study_file: Callable[[Mapping[str, Any]], Path],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    place: str,
+    moment: str,
 ) -> None:
-    owner, name, after, number = PLACES[place]
+    owner, name, after, number = MOMENTS[moment]
     out = tmp_path / "a study"
     study = study_file({"data": {"source_options": {"n_recordings": 100, "duration_s": 3}}})
     line = ("search", study, "--out", out, "--in-process", "--max-trials", N_TRIALS)

@@ -45,7 +45,7 @@ def wait_until(condition: Callable[[], object], process: subprocess.Popen[bytes]
 
 
 @pytest.mark.parametrize(
-    ("number", "place"),
+    ("number", "runner"),
     [
         pytest.param(signal.SIGINT, ["--in-process"], id="in-process"),
         pytest.param(signal.SIGTERM, [], id="on Ray", marks=pytest.mark.ray),
@@ -58,15 +58,15 @@ def test_a_search_in_the_background_stops_cleanly_when_it_is_told_to(
     home: Path,
     tmp_path: Path,
     number: signal.Signals,
-    place: list[str],
+    runner: list[str],
 ) -> None:
     out, output = tmp_path / "study", tmp_path / "output.txt"
     line = ["search", home / "tiny.yaml", "--data", shards, "--out", out]
-    line += ["--teacher", study_dir / "teacher", "--max-trials", 5000, *place]
+    line += ["--teacher", study_dir / "teacher", "--max-trials", 5000, *runner]
     with started(sys.executable, "-m", "mvkt_ray", *line, output=output) as process:
         wait_until(lambda: "trial 0" in output.read_text(), process)
         rays = psutil.Process(process.pid).children(recursive=True)
-        assert bool(rays) == (place == [])
+        assert bool(rays) == (runner == [])
         process.send_signal(number)
         assert process.wait(WITHIN_S) == 130, output.read_text()
     _, alive = psutil.wait_procs(rays, timeout=WITHIN_S)

@@ -57,7 +57,7 @@ NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port={n2_port}
 PartitionName=test Nodes=n1,n2 Default=YES MaxTime=INFINITE State=UP
 """
 
-# Slurm never opens the file of a GPU itself; a number comes from its name, or from its place.
+# Slurm never opens the file of a GPU itself; a number comes from its name, or from its platform.
 GRES = "NodeName=n[1-2] Name=gpu Type=a100 File=/dev/null\n"
 
 

@@ -1,10 +1,10 @@
-"""What a person would say for each place, and the whole way from a study to node groups."""
+"""What a person would say for each platform, and the whole way from a study to node groups."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mvkt_ray.cluster_files.platforms import PLACES
+from mvkt_ray.cluster_files.platforms import PLATFORMS
 from mvkt_ray.cluster_files.read_back import ClusterFile, read_cluster_file
 from mvkt_ray.cluster_files.rendering import RenderRequest, render
 from mvkt_ray.config.study_file import read_study
@@ -55,13 +55,15 @@ SETTINGS: Mapping[str, Mapping[str, str]] = {
         "gpus_per_node": "2",
     },
 }
-"""The keys that must be given, for each place."""
+"""The keys that must be given, for each platform."""
 
 
-def rendered(place: str, study_file: Path = PAPER, **more: str) -> str:
-    """Render a place for a study file."""
-    assert set(SETTINGS) == set(PLACES)
-    request = RenderRequest(place=place, study_file=study_file, given={**SETTINGS[place], **more})
+def rendered(platform: str, study_file: Path = PAPER, **more: str) -> str:
+    """Render a platform for a study file."""
+    assert set(SETTINGS) == set(PLATFORMS)
+    request = RenderRequest(
+        platform=platform, study_file=study_file, given={**SETTINGS[platform], **more}
+    )
     return render(read_study(study_file), request)
 
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from mvkt_ray.cli import app
 from mvkt_ray.cluster_files.cluster_fit import check_fit
-from mvkt_ray.cluster_files.platforms import PLACES
+from mvkt_ray.cluster_files.platforms import PLATFORMS
 from mvkt_ray.config.study_file import read_study
 from mvkt_ray.errors import ClusterError, ConfigError
 
@@ -45,11 +45,13 @@ def spec_of(document: Any) -> Any:
     return document["spec"].get("rayClusterSpec", document["spec"])
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_what_was_rendered_is_found_valid_and_fitting(place: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_what_was_rendered_is_found_valid_and_fitting(platform: str, tmp_path: Path) -> None:
     file = tmp_path / "cluster.yaml"
-    pairs = [arg for key, value in SETTINGS[place].items() for arg in ("--set", f"{key}={value}")]
-    code, said = mvkt("cluster", "render", place, "--study", PAPER, *pairs, "--out", file)
+    pairs = [
+        arg for key, value in SETTINGS[platform].items() for arg in ("--set", f"{key}={value}")
+    ]
+    code, said = mvkt("cluster", "render", platform, "--study", PAPER, *pairs, "--out", file)
     assert code == 0, said
     code, said = mvkt("cluster", "check", file, "--study", PAPER)
     assert code == 0, said
@@ -88,15 +90,15 @@ def test_a_wrong_line_writes_nothing(args: list[Any], words: list[str], tmp_path
     assert not file.exists()
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_the_keys_of_a_place_are_told(place: str) -> None:
-    code, said = mvkt("cluster", "render", place, "--keys")
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_the_keys_of_a_place_are_told(platform: str) -> None:
+    code, said = mvkt("cluster", "render", platform, "--keys")
     assert code == 0
-    for setting in PLACES[place].settings:
+    for setting in PLATFORMS[platform].settings:
         assert setting.name in said
 
 
-@pytest.mark.parametrize("place", ["gcp", "kuberay-job"])
+@pytest.mark.parametrize("platform", ["gcp", "kuberay-job"])
 @pytest.mark.parametrize(
     ("line", "what"),
     [
@@ -111,9 +113,9 @@ def test_the_keys_of_a_place_are_told(place: str) -> None:
     ],
 )
 def test_a_key_in_a_file_is_refused_without_being_repeated(
-    place: str, line: str, what: str, tmp_path: Path
+    platform: str, line: str, what: str, tmp_path: Path
 ) -> None:
-    text = rendered(place) + f"# {line}\n"
+    text = rendered(platform) + f"# {line}\n"
     with pytest.raises(ConfigError, match=what) as refused:
         read_text(text, tmp_path)
     assert f"line {text.count(chr(10))}" in str(refused.value)
@@ -139,7 +141,7 @@ def put(value: Any, *path: str) -> Callable[[Any], None]:
 
 
 @pytest.mark.parametrize(
-    ("place", "edit", "words"),
+    ("platform", "edit", "words"),
     [
         ("aws", put(1, "max_worker"), ["max_worker", "launcher"]),
         ("aws", put("many", "max_workers"), ["max_workers", "many"]),
@@ -154,9 +156,9 @@ def put(value: Any, *path: str) -> Callable[[Any], None]:
     ],
 )
 def test_a_wrong_launcher_file_is_refused_as_ray_would(
-    place: str, edit: Callable[[Any], None], words: list[str], tmp_path: Path
+    platform: str, edit: Callable[[Any], None], words: list[str], tmp_path: Path
 ) -> None:
-    text = edited(rendered(place), edit)
+    text = edited(rendered(platform), edit)
     with pytest.raises(ConfigError) as refused:
         read_text(text, tmp_path)
     for word in words:
@@ -179,7 +181,7 @@ def in_gpu_container(edit: Callable[[Any], None]) -> Callable[[Any], None]:
     return in_gpu_pod(lambda pod: edit(pod["containers"][0]))
 
 
-@pytest.mark.parametrize("place", KUBERAY)
+@pytest.mark.parametrize("platform", KUBERAY)
 @pytest.mark.parametrize(
     ("edit", "words"),
     [
@@ -203,10 +205,10 @@ def in_gpu_container(edit: Callable[[Any], None]) -> Callable[[Any], None]:
     ],
 )
 def test_a_wrong_manifest_is_refused_as_the_operator_would(
-    place: str, edit: Callable[[Any], None], words: list[str], tmp_path: Path
+    platform: str, edit: Callable[[Any], None], words: list[str], tmp_path: Path
 ) -> None:
     with pytest.raises(ConfigError) as refused:
-        read_text(edited(rendered(place), edit), tmp_path)
+        read_text(edited(rendered(platform), edit), tmp_path)
     for word in words:
         assert word in str(refused.value)
 

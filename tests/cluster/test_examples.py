@@ -8,7 +8,7 @@ from rendering import PAPER, ROOT
 from typer.testing import CliRunner
 
 from mvkt_ray.cli import app
-from mvkt_ray.cluster_files.platforms import PLACES
+from mvkt_ray.cluster_files.platforms import PLATFORMS
 
 EXAMPLES = sorted((ROOT / "cluster").glob("*/*example.*"))
 
@@ -35,4 +35,4 @@ def test_an_example_fits_its_study(file: Path) -> None:
 
 
 def test_every_place_has_an_example() -> None:
-    assert {line_of(file.read_text())[2] for file in EXAMPLES} == set(PLACES)
+    assert {line_of(file.read_text())[2] for file in EXAMPLES} == set(PLATFORMS)

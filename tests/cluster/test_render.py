@@ -1,4 +1,4 @@
-"""A rendered cluster gives what the study asks for, at every place, whatever the study asks."""
+"""A rendered cluster gives what the study asks for, at every platform, whatever the study asks."""
 
 import math
 from collections.abc import Sequence
@@ -15,12 +15,12 @@ from mvkt_ray.cluster_files.cluster_fit import check_fit
 from mvkt_ray.cluster_files.instances import read_instances
 from mvkt_ray.cluster_files.needs import Need, needs_of
 from mvkt_ray.cluster_files.node_groups import NodeGroup
-from mvkt_ray.cluster_files.platforms import PLACES
+from mvkt_ray.cluster_files.platforms import PLATFORMS
 from mvkt_ray.config.study_file import read_prices, read_study
 from mvkt_ray.errors import ClusterError, ConfigError
 
 CLOUDS = ["aws", "gcp", "azure"]
-GROWING = [place for place, row in PLACES.items() if row.machines != "nodes"]
+GROWING = [platform for platform, row in PLATFORMS.items() if row.machines != "nodes"]
 """Places whose size follows from the study."""
 
 
@@ -45,14 +45,14 @@ def holds_at_once(groups: Sequence[NodeGroup], need: Need) -> bool:
 
 
 @pytest.mark.parametrize("study_file", STUDIES, ids=lambda path: path.stem)
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("platform", PLATFORMS)
 def test_every_search_space_gets_a_cluster_that_holds_it(
-    place: str, study_file: Path, tmp_path: Path
+    platform: str, study_file: Path, tmp_path: Path
 ) -> None:
-    found = read_text(rendered(place, study_file), tmp_path)
+    found = read_text(rendered(platform, study_file), tmp_path)
     study = read_study(study_file)
     check_fit(study.resources, found.groups, "rendered")
-    if place in GROWING:
+    if platform in GROWING:
         assert all(holds_at_once(found.groups, need) for need in needs_of(study))
 
 
@@ -86,22 +86,22 @@ any_resources = st.fixed_dictionaries(
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(place=st.sampled_from(GROWING), resources=any_resources)
-@example(place="aws", resources={"ingest": {"node_labels": {"zone": "near-the-bucket"}}})
-@example(place="kuberay-job", resources={"ingest": {"node_labels": {"zone": "near-the-bucket"}}})
+@given(platform=st.sampled_from(GROWING), resources=any_resources)
+@example(platform="aws", resources={"ingest": {"node_labels": {"zone": "near-the-bucket"}}})
+@example(platform="kuberay-job", resources={"ingest": {"node_labels": {"zone": "near-the-bucket"}}})
 def test_a_rendered_cluster_always_holds_what_the_study_asks(
-    place: str, resources: dict[str, Any], tmp_path: Path
+    platform: str, resources: dict[str, Any], tmp_path: Path
 ) -> None:
     study_file = tmp_path / "study.yaml"
     study_file.write_text(study_text(**resources))
     needs = needs_of(read_study(study_file))
     # Pods are cut to whatever size is asked for; clouds have their list of machines.
-    if place in CLOUDS and not all(is_for_rent(place, need) for need in needs):
+    if platform in CLOUDS and not all(is_for_rent(platform, need) for need in needs):
         with pytest.raises(ConfigError, match=r"resources\.t"):
-            rendered(place, study_file)
+            rendered(platform, study_file)
         return
-    more = {"gpu_node_selector": "gpu=yes"} if place not in CLOUDS else {}
-    text = rendered(place, study_file, **more)
+    more = {"gpu_node_selector": "gpu=yes"} if platform not in CLOUDS else {}
+    text = rendered(platform, study_file, **more)
     groups = read_text(text, tmp_path).groups
     for need in needs:
         assert holds_at_once(groups, need), need
@@ -109,7 +109,7 @@ def test_a_rendered_cluster_always_holds_what_the_study_asks(
     assert head.cpus == head.gpus == 0, "trials must not land beside the driver"
 
 
-def is_for_rent(place: str, need: Need) -> bool:
+def is_for_rent(platform: str, need: Need) -> bool:
     """Whether any machine of the table holds one worker, read from the table itself."""
     wanted = need.workers
     return any(
@@ -118,28 +118,28 @@ def is_for_rent(place: str, need: Need) -> bool:
         and bool(machine.gpus) == bool(wanted.gpus_per_worker)
         and wanted.accelerator_type in (None, machine.accelerator_type)
         and (machine.memory_gib or 0) >= 5
-        for machine in read_instances(ROOT / "cluster" / "instances.csv", place).values()
+        for machine in read_instances(ROOT / "cluster" / "instances.csv", platform).values()
     )
 
 
-@pytest.mark.parametrize("place", GROWING)
+@pytest.mark.parametrize("platform", GROWING)
 def test_a_label_that_only_running_nodes_have_needs_a_node_that_is_kept(
-    place: str, tmp_path: Path
+    platform: str, tmp_path: Path
 ) -> None:
     study_file = tmp_path / "study.yaml"
     study_file.write_text(study_text(ingest={"node_labels": {"ray.io/node-group": "readers"}}))
     with pytest.raises(ClusterError, match=r"ray.io/node-group.*min_cpu_nodes=1"):
-        rendered(place, study_file)
-    groups = read_text(rendered(place, study_file, min_cpu_nodes="1"), tmp_path).groups
+        rendered(platform, study_file)
+    groups = read_text(rendered(platform, study_file, min_cpu_nodes="1"), tmp_path).groups
     assert [(group.name, group.min_nodes) for group in groups if not group.is_head] == [
         ("readers", 1)
     ]
 
 
-@pytest.mark.parametrize("place", CLOUDS)
-def test_the_cheapest_machine_that_fits_is_rented(place: str, tmp_path: Path) -> None:
-    groups = {group.name: group for group in read_text(rendered(place), tmp_path).groups}
-    machines = read_instances(ROOT / "cluster" / "instances.csv", place)
+@pytest.mark.parametrize("platform", CLOUDS)
+def test_the_cheapest_machine_that_fits_is_rented(platform: str, tmp_path: Path) -> None:
+    groups = {group.name: group for group in read_text(rendered(platform), tmp_path).groups}
+    machines = read_instances(ROOT / "cluster" / "instances.csv", platform)
     study = read_study(PAPER)
     prices = [
         machine.price_per_hour
@@ -163,10 +163,10 @@ def test_teacher_and_trials_on_different_gpus_get_two_groups(tmp_path: Path) -> 
     assert groups["gpu-teacher"].max_nodes * groups["gpu-teacher"].gpus >= 8
 
 
-@pytest.mark.parametrize("place", CLOUDS)
-def test_the_file_has_the_prices_that_a_search_takes(place: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("platform", CLOUDS)
+def test_the_file_has_the_prices_that_a_search_takes(platform: str, tmp_path: Path) -> None:
     file = tmp_path / "cluster.yaml"
-    file.write_text(rendered(place))
+    file.write_text(rendered(platform))
     priced = read_prices(file).node_types
     groups = read_text(file.read_text(), tmp_path).groups
     assert set(priced) == {group.name for group in groups}
@@ -175,10 +175,10 @@ def test_the_file_has_the_prices_that_a_search_takes(place: str, tmp_path: Path)
         assert priced[group.name].accelerator_type == group.accelerator_type
 
 
-@pytest.mark.parametrize("place", CLOUDS)
-def test_workers_are_spot_machines_unless_told_otherwise_and_the_head_never(place: str) -> None:
-    words = {"aws": "MarketType: spot", "gcp": "SPOT", "azure": "priority: Spot"}[place]
-    spot, on_demand = rendered(place), rendered(place, spot="no")
+@pytest.mark.parametrize("platform", CLOUDS)
+def test_workers_are_spot_machines_unless_told_otherwise_and_the_head_never(platform: str) -> None:
+    words = {"aws": "MarketType: spot", "gcp": "SPOT", "azure": "priority: Spot"}[platform]
+    spot, on_demand = rendered(platform), rendered(platform, spot="no")
     assert words in spot
     assert words not in on_demand
     head = yaml.safe_load(spot)["available_node_types"]["head"]
@@ -196,9 +196,9 @@ def test_workers_may_reach_the_bucket_and_rent_no_machines() -> None:
     assert accounts["gpu"][0]["email"] == SETTINGS["gcp"]["worker_account"]
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_the_token_is_asked_for_and_is_not_in_the_file(place: str) -> None:
-    text = rendered(place)
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_the_token_is_asked_for_and_is_not_in_the_file(platform: str) -> None:
+    text = rendered(platform)
     assert "RAY_AUTH_MODE=token" in text
     assert "auth_token" in text.lower() or "mode: token" in text
 
@@ -225,7 +225,7 @@ def test_a_study_that_stands_on_another_is_sent_whole(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "more", "words"),
+    ("platform", "more", "words"),
     [
         ("aws", {"regin": "x"}, ["regin", "did you mean 'region'"]),
         ("aws", {"image": ""}, ["--set image=", "Dockerfile"]),
@@ -256,10 +256,10 @@ def test_a_study_that_stands_on_another_is_sent_whole(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_rendered_is_said_in_one_paragraph(
-    place: str, more: dict[str, str], words: list[str]
+    platform: str, more: dict[str, str], words: list[str]
 ) -> None:
     with pytest.raises((ConfigError, ClusterError)) as refused:
-        rendered(place, PAPER, **more)
+        rendered(platform, PAPER, **more)
     for word in words:
         assert word in str(refused.value)
 
@@ -306,7 +306,9 @@ def test_an_own_table_of_machines_is_used(tmp_path: Path) -> None:
     header = (ROOT / "cluster" / "instances.csv").read_text().splitlines()[3]
     table = tmp_path / "ours.csv"
     table.write_text(f"{header}\naws,ours.cpu,64,256,0,,1.0\naws,ours.gpu,64,256,8,B200,9.0\n")
-    request = RenderRequest(place="aws", study_file=PAPER, given=SETTINGS["aws"], instances=table)
+    request = RenderRequest(
+        platform="aws", study_file=PAPER, given=SETTINGS["aws"], instances=table
+    )
     text = render(read_study(PAPER), request)
     assert "ours.gpu" in text
     assert f"--instances {table}" in text

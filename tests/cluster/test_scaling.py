@@ -19,10 +19,10 @@ from ray.core.generated.common_pb2 import (
 from rendering import STUDIES, rendered, study_text
 
 from mvkt_ray.cluster_files.needs import Need, needs_of
-from mvkt_ray.cluster_files.platforms import PLACES
+from mvkt_ray.cluster_files.platforms import PLATFORMS
 from mvkt_ray.config.study_file import read_study
 
-PLACES_THAT_GROW = [name for name, place in PLACES.items() if place.machines != "nodes"]
+PLATFORMS_THAT_GROW = [name for name, platform in PLATFORMS.items() if platform.machines != "nodes"]
 
 
 def autoscaling_config(text: str) -> AutoscalingConfig:
@@ -37,7 +37,7 @@ def autoscaling_config(text: str) -> AutoscalingConfig:
 
 
 def asked_of_autoscaler(text: str, need: Need) -> SchedulingReply:
-    """Let all workers of a need wait for a place, with no node there but the head."""
+    """Let all workers of a need wait for a platform, with no node there but the head."""
     workers = need.workers
     bundle = {"CPU": workers.cpus_per_worker}
     if need.is_on_gpus:
@@ -68,16 +68,16 @@ def started(reply: SchedulingReply) -> Mapping[str, int]:
 
 
 @pytest.mark.parametrize("study_file", STUDIES, ids=lambda path: path.stem)
-@pytest.mark.parametrize("place", PLACES_THAT_GROW)
-def test_nodes_for_all_work_of_a_study_are_started(place: str, study_file: Path) -> None:
-    text = rendered(place, study_file)
+@pytest.mark.parametrize("platform", PLATFORMS_THAT_GROW)
+def test_nodes_for_all_work_of_a_study_are_started(platform: str, study_file: Path) -> None:
+    text = rendered(platform, study_file)
     for need in needs_of(read_study(study_file)):
         counts = started(asked_of_autoscaler(text, need))
         assert set(counts) == {"gpu" if need.is_on_gpus else "cpu"}
 
 
-@pytest.mark.parametrize("place", PLACES_THAT_GROW)
-def test_types_and_labels_lead_to_their_groups(place: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("platform", PLATFORMS_THAT_GROW)
+def test_types_and_labels_lead_to_their_groups(platform: str, tmp_path: Path) -> None:
     study_file = tmp_path / "study.yaml"
     resources: dict[str, Any] = {
         "trial": {"gpus_per_worker": 0.25, "accelerator_type": "H100"},
@@ -86,20 +86,20 @@ def test_types_and_labels_lead_to_their_groups(place: str, tmp_path: Path) -> No
         "max_concurrent_trials": 20,
     }
     study_file.write_text(study_text(**resources))
-    more = {} if place in ("aws", "gcp", "azure") else {"gpu_node_selector": "gpu=yes"}
-    text = rendered(place, study_file, **more)
+    more = {} if platform in ("aws", "gcp", "azure") else {"gpu_node_selector": "gpu=yes"}
+    text = rendered(platform, study_file, **more)
     ingest, teacher, trial = needs_of(read_study(study_file))
     assert set(started(asked_of_autoscaler(text, ingest))) == {"cpu"}
     assert set(started(asked_of_autoscaler(text, teacher))) == {"gpu-teacher"}
     assert set(started(asked_of_autoscaler(text, trial))) == {"gpu-trial"}
 
 
-@pytest.mark.parametrize("place", PLACES_THAT_GROW)
-def test_a_label_of_rays_own_starts_no_node(place: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("platform", PLATFORMS_THAT_GROW)
+def test_a_label_of_rays_own_starts_no_node(platform: str, tmp_path: Path) -> None:
     """Why `fit` refuses it; when this fails, Ray has learned it and `fit` may allow it."""
     study_file = tmp_path / "study.yaml"
     study_file.write_text(study_text(ingest={"node_labels": {"ray.io/node-group": "readers"}}))
-    text = rendered(place, study_file, min_cpu_nodes="1").replace(
+    text = rendered(platform, study_file, min_cpu_nodes="1").replace(
         "min_workers: 1", "min_workers: 0"
     )
     ingest, _, _ = needs_of(read_study(study_file))

@@ -40,13 +40,13 @@ EVERYTHING = {
 
 
 @pytest.mark.parametrize("study_file", STUDIES, ids=lambda path: path.stem)
-@pytest.mark.parametrize("place", LAUNCHERS)
-def test_rays_launcher_accepts_the_file(place: str, study_file: Path) -> None:
-    validate_config(prepare_config(yaml.safe_load(rendered(place, study_file))))
+@pytest.mark.parametrize("platform", LAUNCHERS)
+def test_rays_launcher_accepts_the_file(platform: str, study_file: Path) -> None:
+    validate_config(prepare_config(yaml.safe_load(rendered(platform, study_file))))
 
 
-def node_configs(place: str) -> dict[str, Any]:
-    types = yaml.safe_load(rendered(place))["available_node_types"]
+def node_configs(platform: str) -> dict[str, Any]:
+    types = yaml.safe_load(rendered(platform))["available_node_types"]
     return {name: row["node_config"] for name, row in types.items()}
 
 
@@ -115,10 +115,10 @@ def test_the_strict_schema_sees_a_wrong_field_deep_inside(strict_schemas: dict[s
     assert any("'limit'" in problem for problem in problems)
 
 
-@pytest.mark.parametrize("place", KUBERAY)
-def test_kuberays_schema_accepts_the_file(place: str, strict_schemas: dict[str, Any]) -> None:
-    texts = [rendered(place, study_file) for study_file in STUDIES]
-    texts.append(rendered(place, PAPER, **EVERYTHING))
+@pytest.mark.parametrize("platform", KUBERAY)
+def test_kuberays_schema_accepts_the_file(platform: str, strict_schemas: dict[str, Any]) -> None:
+    texts = [rendered(platform, study_file) for study_file in STUDIES]
+    texts.append(rendered(platform, PAPER, **EVERYTHING))
     for text in texts:
         document = ray_document(text)
         problems = strict_schemas[document["kind"]].iter_errors(document)
@@ -126,11 +126,11 @@ def test_kuberays_schema_accepts_the_file(place: str, strict_schemas: dict[str, 
 
 
 @pytest.mark.parametrize("more", [{}, EVERYTHING], ids=["least", "everything"])
-@pytest.mark.parametrize("place", KUBERAY)
+@pytest.mark.parametrize("platform", KUBERAY)
 def test_rays_autoscaler_sees_the_groups_that_check_sees(
-    place: str, more: dict[str, str], tmp_path: Path
+    platform: str, more: dict[str, str], tmp_path: Path
 ) -> None:
-    text = rendered(place, PAPER, **more)
+    text = rendered(platform, PAPER, **more)
     document = ray_document(text)
     spec = document["spec"].get("rayClusterSpec", document["spec"])
     config = _derive_autoscaling_config_from_ray_cr(
@@ -157,9 +157,9 @@ def test_pods_may_take_an_identity_of_azure(strict_schemas: dict[str, Any]) -> N
         assert labels["azure.workload.identity/use"] == "true"
 
 
-@pytest.mark.parametrize("place", KUBERAY)
-def test_what_may_be_asked_for_is_in_the_manifest(place: str) -> None:
-    text = rendered(place, PAPER, **EVERYTHING)
+@pytest.mark.parametrize("platform", KUBERAY)
+def test_what_may_be_asked_for_is_in_the_manifest(platform: str) -> None:
+    text = rendered(platform, PAPER, **EVERYTHING)
     documents = list(yaml.safe_load_all(text))
     document = ray_document(text)
     assert document["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "hearts"
@@ -181,8 +181,8 @@ def test_what_may_be_asked_for_is_in_the_manifest(place: str) -> None:
 
 
 def test_every_template_is_rendered_by_some_place() -> None:
-    from mvkt_ray.cluster_files.platforms import PLACES
+    from mvkt_ray.cluster_files.platforms import PLATFORMS
 
     templates = {str(p.relative_to(ROOT / "cluster")) for p in (ROOT / "cluster").rglob("*.j2")}
-    used = {place.template for place in PLACES.values()}
+    used = {platform.template for platform in PLATFORMS.values()}
     assert {name for name in templates if not Path(name).name.startswith("_")} == used

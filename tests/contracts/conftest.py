@@ -1,4 +1,4 @@
-"""A tiny real study, and every place that can run it."""
+"""A tiny real study, and every runner that can run it."""
 
 import importlib
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ from mvkt_ray.data.views import fit_view
 from mvkt_ray.distill.knowledge import write_knowledge
 from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.in_process import InProcess
-from mvkt_ray.search.runner import Place
+from mvkt_ray.search.runner import Runner
 from mvkt_ray.search.spending.budget import Budget
 from mvkt_ray.search.study import Study
 from mvkt_ray.training.student import TrialInputs
@@ -58,7 +58,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class TinySearch:
-    """All that a place is given, for a study that trains in seconds."""
+    """All that a runner is given, for a study that trains in seconds."""
 
     job: TeacherJob
     inputs: TrialInputs
@@ -152,10 +152,10 @@ def tiny_search(tmp_path_factory: pytest.TempPathFactory) -> TinySearch:
 
 
 @pytest.fixture(scope="module", params=PLACES)
-def place(request: pytest.FixtureRequest) -> Iterator[Place]:
-    """Each place in turn; started once for all tests of the contract."""
+def runner(request: pytest.FixtureRequest) -> Iterator[Runner]:
+    """Each runner in turn; started once for all tests of the contract."""
     if request.param == "in_process":
-        made: Place = InProcess()
+        made: Runner = InProcess()
     else:
         made = importlib.import_module("mvkt_ray.on_ray.driver").OnRay.connect(n_cpus=2)
     with closing(made):

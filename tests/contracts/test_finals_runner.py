@@ -1,4 +1,4 @@
-"""What every place must do with finals: the same trainings, the same numbers on the test split."""
+"""What every runner must do with finals: the same trainings, the same numbers on the test split."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ from mvkt_ray.search.finals.openings import Opening
 from mvkt_ray.search.in_process import InProcess
 from mvkt_ray.search.ledger.study_folder import FinalsFolder
 from mvkt_ray.search.ledger.trial_record import TrialRecord
-from mvkt_ray.search.runner import Place
+from mvkt_ray.search.runner import Runner
 from mvkt_ray.storage.location import Location
 from mvkt_ray.training.predictions_file import read_predictions
 
@@ -126,7 +126,7 @@ def expected(
 
 
 def test_interrupted_finals_come_to_the_same_numbers_on_every_place(
-    place: Place,
+    runner: Runner,
     tiny_search: "TinySearch",
     tmp_path: Path,
     expected: tuple[str, dict[str, Any]],
@@ -139,17 +139,17 @@ def test_interrupted_finals_come_to_the_same_numbers_on_every_place(
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            place.run_trials(finals, inputs, interrupt_in_the_second)
+            runner.run_trials(finals, inputs, interrupt_in_the_second)
     with finals_in(tmp_path, tiny_search) as finals:
         # The driver commits a result before anybody may interrupt: one has ended, one was begun.
         assert [record.number for record in finals.trials() if record.result is None] == [1]
-        place.run_trials(finals, inputs, lambda: None)
+        runner.run_trials(finals, inputs, lambda: None)
         assert finals.is_trained
         progress: list[tuple[int, int]] = []
         hashed = examine_all(
             examination(tiny_search, tmp_path),
             [record.trial for record in finals.trials()],
-            place,
+            runner,
             lambda *done: progress.append(done),
         )
         assert progress == [(n, 5) for n in range(6)]

@@ -11,7 +11,7 @@ from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.records import EpochMetrics, TrialState
 from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.in_process import InProcess
-from mvkt_ray.search.runner import Place
+from mvkt_ray.search.runner import Runner
 from mvkt_ray.search.study import Study
 from mvkt_ray.storage.location import Location
 
@@ -38,14 +38,14 @@ def open_study(tiny_search: "TinySearch", folder: Path, workers: WorkersConfig) 
     )
 
 
-@pytest.mark.parametrize("place", ["on_ray"], indirect=True)
+@pytest.mark.parametrize("runner", ["on_ray"], indirect=True)
 def test_two_ranks_come_to_the_numbers_of_one_process(
-    place: Place, tiny_search: "TinySearch", tmp_path_factory: pytest.TempPathFactory
+    runner: Runner, tiny_search: "TinySearch", tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     alone, together = tmp_path_factory.mktemp("alone"), tmp_path_factory.mktemp("together")
     expected, study = open_study(tiny_search, alone, ONE), open_study(tiny_search, together, TWO)
     InProcess().run_trials(expected, tiny_search.inputs_in(alone), lambda: None)
-    place.run_trials(study, tiny_search.inputs_in(together), lambda: None)
+    runner.run_trials(study, tiny_search.inputs_in(together), lambda: None)
     for one, two in zip(expected.trials(), study.trials(), strict=True):
         assert two.trial == one.trial
         assert two.state is TrialState.COMPLETE
@@ -55,7 +55,7 @@ def test_two_ranks_come_to_the_numbers_of_one_process(
     InProcess().train_teacher(
         tiny_search.job, Location.parse(alone / "teacher"), teachers["alone"].append
     )
-    place.train_teacher(
+    runner.train_teacher(
         tiny_search.job, Location.parse(together / "teacher"), teachers["together"].append
     )
     for one, two in zip(teachers["alone"], teachers["together"], strict=True):

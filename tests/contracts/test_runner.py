@@ -1,4 +1,4 @@
-"""What every place that runs trials must do: the same study gives the same trials and numbers."""
+"""What every runner that runs trials must do: the same study gives the same trials and numbers."""
 
 import operator
 from pathlib import Path
@@ -10,7 +10,7 @@ from mvkt_ray.config.resources import CostConfig, NodeTypeConfig, ResourcesConfi
 from mvkt_ray.errors import ClusterError, ConfigError
 from mvkt_ray.records import Arm, EpochMetrics, TrialState
 from mvkt_ray.search.in_process import InProcess
-from mvkt_ray.search.runner import Place
+from mvkt_ray.search.runner import Runner
 from mvkt_ray.search.spending.budget import Budget, Limits
 from mvkt_ray.search.spending.prices import PriceList
 from mvkt_ray.search.study import Study
@@ -47,23 +47,23 @@ def expected(tiny_search: "TinySearch", tmp_path_factory: pytest.TempPathFactory
 
 class TestRunner:
     def test_a_study_comes_to_the_same_trials_and_numbers(
-        self, place: Place, tiny_search: "TinySearch", tmp_path: Path, expected: list[Any]
+        self, runner: Runner, tiny_search: "TinySearch", tmp_path: Path, expected: list[Any]
     ) -> None:
         study = tiny_search.open(tmp_path)
         seen: list[int] = []
-        place.run_trials(
+        runner.run_trials(
             study,
             tiny_search.inputs_in(tmp_path),
             lambda: seen.append(sum(record.result is not None for record in study.trials())),
         )
         assert outcome(study) == expected
-        assert study.next_trial() is None
+        assert study.ask() is None
         assert seen[-1] == len(expected)
         assert sorted(set(seen)) == list(range(len(expected) + 1))
         study.close()
 
     def test_an_interrupted_study_goes_on_to_the_same_trials_and_numbers(
-        self, place: Place, tiny_search: "TinySearch", tmp_path: Path, expected: list[Any]
+        self, runner: Runner, tiny_search: "TinySearch", tmp_path: Path, expected: list[Any]
     ) -> None:
         study = tiny_search.open(tmp_path)
 
@@ -74,23 +74,23 @@ class TestRunner:
 
         inputs = tiny_search.inputs_in(tmp_path)
         with pytest.raises(KeyboardInterrupt):
-            place.run_trials(study, inputs, interrupt_in_the_third_trial)
+            runner.run_trials(study, inputs, interrupt_in_the_third_trial)
         study.close()
         resumed = tiny_search.open(tmp_path, resume=True)
         assert [r.number for r in resumed.trials() if r.state is TrialState.RUNNING] == [2]
-        place.run_trials(resumed, inputs, lambda: None)
+        runner.run_trials(resumed, inputs, lambda: None)
         assert outcome(resumed) == expected
         resumed.close()
 
     def test_a_study_that_may_spend_no_more_stops_and_goes_on_to_the_same_trials_and_numbers(
-        self, place: Place, tiny_search: "TinySearch", tmp_path: Path, expected: list[Any]
+        self, runner: Runner, tiny_search: "TinySearch", tmp_path: Path, expected: list[Any]
     ) -> None:
-        [here] = set(place.node_kinds())
+        [here] = set(runner.node_kinds())
         node = NodeTypeConfig(price_per_hour=1.0, cpus=here.cpus, gpus=here.gpus)
         prices = PriceList(CostConfig(node_types={"here": node}))
         study = tiny_search.open(tmp_path, budget=Budget(prices, Limits(money=1e-12)))
         inputs = tiny_search.inputs_in(tmp_path)
-        place.run_trials(study, inputs, lambda: None)
+        runner.run_trials(study, inputs, lambda: None)
         # The first report is the first that costs: its trial keeps its checkpoint.
         [stopped] = study.trials()
         assert (stopped.state, stopped.last_epoch) == (TrialState.RUNNING, 1)
@@ -99,17 +99,17 @@ class TestRunner:
         assert study.spent.unpriced_s == 0
         study.close()
         resumed = tiny_search.open(tmp_path, resume=True)
-        place.run_trials(resumed, inputs, lambda: None)
+        runner.run_trials(resumed, inputs, lambda: None)
         assert outcome(resumed) == expected
         assert all(record.usage.worker_s > 0 for record in resumed.trials())
         resumed.close()
 
     def test_trials_that_cannot_run_are_recorded_with_the_reason_and_the_others_go_on(
-        self, place: Place, tiny_search: "TinySearch", tmp_path: Path
+        self, runner: Runner, tiny_search: "TinySearch", tmp_path: Path
     ) -> None:
         study = tiny_search.open(tmp_path)
         nowhere = str(tmp_path / "no_knowledge")
-        place.run_trials(study, tiny_search.inputs_in(tmp_path, knowledge=nowhere), lambda: None)
+        runner.run_trials(study, tiny_search.inputs_in(tmp_path, knowledge=nowhere), lambda: None)
         for record in study.trials():
             assert record.result is not None
             if record.trial.arm is Arm.STUDENT_ALONE:
@@ -123,12 +123,12 @@ class TestRunner:
         study.close()
 
     def test_a_teacher_is_published_and_its_epochs_are_told(
-        self, place: Place, tiny_search: "TinySearch", tmp_path: Path
+        self, runner: Runner, tiny_search: "TinySearch", tmp_path: Path
     ) -> None:
         seen: list[EpochMetrics] = []
         out = Location.parse(tmp_path / "teacher")
-        used = place.train_teacher(tiny_search.job, out, seen.append)
-        assert {each.node for each in used.reservations} == set(place.node_kinds())
+        used = runner.train_teacher(tiny_search.job, out, seen.append)
+        assert {each.node for each in used.reservations} == set(runner.node_kinds())
         assert used.worker_s > 0
         assert [metrics.epoch for metrics in seen] == [1, 2]
         assert tiny_search.inputs.teacher is not None
@@ -136,15 +136,15 @@ class TestRunner:
         assert again.fingerprint == before.fingerprint
         assert seen[-1].macro_auroc == again.macro_auroc
 
-    def test_map_gives_the_result_of_every_item(self, place: Place) -> None:
-        assert sorted(place.map(operator.neg, list(range(7)))) == list(range(-6, 1))
+    def test_map_gives_the_result_of_every_item(self, runner: Runner) -> None:
+        assert sorted(runner.map(operator.neg, list(range(7)))) == list(range(-6, 1))
 
-    def test_more_gpus_than_there_are_are_refused_by_name(self, place: Place) -> None:
+    def test_more_gpus_than_there_are_are_refused_by_name(self, runner: Runner) -> None:
         asked = ResourcesConfig(trial=WorkersConfig(gpus_per_worker=64))
         with pytest.raises((ConfigError, ClusterError), match=r"resources\.trial.*64"):
-            place.check(asked)
-        place.check(ResourcesConfig())
+            runner.check(asked)
+        runner.check(ResourcesConfig())
 
-    def test_a_place_says_where_it_is_in_one_line(self, place: Place) -> None:
-        assert place.describe()
-        assert "\n" not in place.describe()
+    def test_a_runner_says_where_it_is_in_one_line(self, runner: Runner) -> None:
+        assert runner.describe()
+        assert "\n" not in runner.describe()

@@ -55,19 +55,19 @@ def build(name: str, folder: Path) -> Source:
     return open_source(name, str(folder), options)
 
 
-def copy_to_store(folder: Path, place: Location) -> None:
+def copy_to_store(folder: Path, bucket: Location) -> None:
     for path in folder.rglob("*"):
         if path.is_file():
-            (place / str(path.relative_to(folder))).upload(path)
+            (bucket / str(path.relative_to(folder))).upload(path)
 
 
 def build_in_store(name: str, folder: Path, server: S3Server) -> Source:
     """Make the same dataset as `build`, in a bucket."""
     make, options = CASES[name]
     make(folder)
-    place = server.make_bucket("data") / "sets" / name
-    copy_to_store(folder, place)
-    return open_source(name, str(place), options)
+    bucket = server.make_bucket("data") / "sets" / name
+    copy_to_store(folder, bucket)
+    return open_source(name, str(bucket), options)
 
 
 @pytest.fixture(params=[*CASES, *(f"{name} in a bucket" for name in WITH_FILES)])
@@ -139,16 +139,16 @@ def test_listing_is_lazy_stable_and_repeatable(source: Source) -> None:
 
 @pytest.mark.parametrize("name", WITH_FILES)
 @pytest.mark.parametrize(
-    "place",
+    "path",
     ["nowhere", "empty", "a_file", "", "s3://nowhere/data", "s3://bucket/data", "ftp://a/b"],
 )
 def test_a_wrong_folder_is_one_paragraph_at_once(
-    tmp_path: Path, s3_server: S3Server, name: str, place: str
+    tmp_path: Path, s3_server: S3Server, name: str, path: str
 ) -> None:
     s3_server.make_bucket("bucket")
     (tmp_path / "empty").mkdir()
     (tmp_path / "a_file").write_text("")
-    location = place if "://" in place or not place else str(tmp_path / place)
+    location = path if "://" in path or not path else str(tmp_path / path)
     source = open_source(name, location, CASES[name][1])
     with pytest.raises(DataError) as caught:
         source.references(RATE_HZ)

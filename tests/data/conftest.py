@@ -96,8 +96,8 @@ def _write_tiny_ptbxl(folder: Path, n_recordings: int = 40, n_at_500_hz: int = 3
         recording = source.read(references[100][index])
         for rate_hz in (100, 500) if index < n_at_500_hz else (100,):
             signal_mv = source.read(references[rate_hz][index]).signal_mv
-            place = folder / f"records{rate_hz}" / "00000"
-            _write_record(place, names[rate_hz], signal_mv, rate_hz, leads=leads)
+            subfolder = folder / f"records{rate_hz}" / "00000"
+            _write_record(subfolder, names[rate_hz], signal_mv, rate_hz, leads=leads)
         patient = int(recording.patient_id.removeprefix("patient"))
         codes = dict.fromkeys(recording.codes, 100.0)
         if "AFIB" not in codes:

@@ -84,5 +84,5 @@ def test_a_tall_wave_goes_on_over_the_edge_of_the_grid(
     # From the edge of the grid, 20 mm above the lead's base, to 1 mm below the plateau at 25 mm.
     above = slice(round((HEADER_MM - 4) * DOTS_PER_MM), round((HEADER_MM - 0.5) * DOTS_PER_MM))
     for edge_mm in (25, 30):
-        place = round((LEFT_MM + 10 + edge_mm) * DOTS_PER_MM)
-        assert ink[above, place - 2 : place + 3].any(1).all()
+        position = round((LEFT_MM + 10 + edge_mm) * DOTS_PER_MM)
+        assert ink[above, position - 2 : position + 3].any(1).all()

@@ -106,11 +106,11 @@ def test_training_crops_are_the_right_stretch_of_the_right_recording(
     for batch in TrainLoader(shards, data, seen, batch_size=5, seed=1).epoch(3):
         assert batch.signal_BLS.shape == (5, 3, CROP)
         assert batch.signal_BLS.dtype == torch.float32
-        for place, example in enumerate(batch.example_B.tolist()):
-            start = int(batch.crop_B[place]) * GRID
+        for position, example in enumerate(batch.example_B.tolist()):
+            start = int(batch.crop_B[position]) * GRID
             crop = expected_crop(recordings[rows[example]], seen.leads, start)
-            np.testing.assert_allclose(batch.signal_BLS[place], crop, atol=2e-6)
-            assert batch.labels_BC[place].tolist() == data.labels[example].tolist()
+            np.testing.assert_allclose(batch.signal_BLS[position], crop, atol=2e-6)
+            assert batch.labels_BC[position].tolist() == data.labels[example].tolist()
 
 
 def test_an_epoch_shows_each_recording_once_and_epochs_differ(shards: Shards) -> None:
@@ -182,10 +182,10 @@ def test_every_window_of_every_recording_is_evaluated_exactly_once(
         for batch in batches:
             assert set(batch.example_B.tolist()) <= set(loader.examples.tolist())
             pairs = list(zip(batch.example_B.tolist(), batch.crop_B.tolist(), strict=True))
-            for place, (example, window) in enumerate(pairs):
+            for position, (example, window) in enumerate(pairs):
                 start = int(seen.window_starts(np.array(window), LENGTHS[rows[example]]))
                 crop = expected_crop(recordings[rows[example]], seen.leads, start)
-                np.testing.assert_allclose(batch.signal_BLS[place], crop, atol=2e-6)
+                np.testing.assert_allclose(batch.signal_BLS[position], crop, atol=2e-6)
             found += pairs
     assert found == [
         (example, window)

@@ -135,14 +135,14 @@ class Maker:
         url = self.folder.ledger_url
         study = Study.create_or_open(self.config, space, url, resume=False, inputs=inputs)
         n_trials = self.recipe.n_trials_run
-        while (trial := study.next_trial()) is not None:
+        while (trial := study.ask()) is not None:
             if n_trials is not None and trial.number >= n_trials:
                 break
             is_pruned = trial.arm is Arm.SEARCH and trial.number % 8 == 7
             result, history = self._train(trial, self.folder.trials, is_pruned=is_pruned)
             for record in history:
                 study.report(trial.number, record.metrics)
-            study.finish(result, held(result))
+            study.tell(result, held(result))
         study.close()
 
     def finals(self, number: int = 1, reason: str = "") -> None:
@@ -156,13 +156,13 @@ class Maker:
         )
         finals = Finals(self.config, study.space, ledger)
         files = self.folder.final(number)
-        while (trial := finals.next_trial()) is not None:
+        while (trial := finals.ask()) is not None:
             key = (trial.contender, trial.condition.name, trial.repetition)
             diverges = key in self.recipe.diverged
             result, history = self._train(trial, files.trials, diverges=diverges)
             for record in history:
                 finals.report(trial.number, record.metrics)
-            finals.finish(result, held(result))
+            finals.tell(result, held(result))
         self._examine(finals, number, reason)
         finals.close()
         study.close()

@@ -15,7 +15,7 @@ from mvkt_ray.data.recording import LEADS, Recording
 from mvkt_ray.delivery.facts.material import ReportMaterial, gather_material
 from mvkt_ray.delivery.figures.centred import centred_trials, step_of
 from mvkt_ray.delivery.figures.compared import Comparison, Model
-from mvkt_ray.delivery.figures.drawing import ALONE_LOOK, CHOSEN_LOOK, STEPS, Colour, thin
+from mvkt_ray.delivery.figures.drawing import ALONE_STYLE, CHOSEN_STYLE, STEPS, Colour, thin
 from mvkt_ray.delivery.figures.ecg_strips import draw_context, draw_strip
 from mvkt_ray.delivery.figures.example_recordings import N_MOST, find_examples
 from mvkt_ray.delivery.figures.gain_intervals import draw_gains
@@ -127,15 +127,15 @@ def test_roc_curves_are_those_of_scikit_learn(seed: int, n: int, n_levels: int) 
 
 
 def comparison_of(labels_NC: np.ndarray, *scores_RNC: np.ndarray) -> Comparison:
-    looks = (CHOSEN_LOOK, ALONE_LOOK)
+    styles = (CHOSEN_STYLE, ALONE_STYLE)
     return Comparison(
         condition="II",
         split="test",
         classes=tuple(f"class {c}" for c in range(labels_NC.shape[1])),
         labels_NC=labels_NC,
         models=tuple(
-            Model(look=look, scores_RNC=scores)
-            for look, scores in zip(looks, scores_RNC, strict=False)
+            Model(style=style, scores_RNC=scores)
+            for style, scores in zip(styles, scores_RNC, strict=False)
         ),
     )
 

@@ -159,7 +159,7 @@ def test_cells_without_a_number_stay_last(browser: Chrome, report_page: str) -> 
     show(browser, report_page)
     table = browser.find_element("css selector", "#diseases table.sortable")
     heads = table.find_elements("css selector", "thead th")
-    column = next(place for place, head in enumerate(heads) if head.text.startswith("MI"))
+    column = next(position for position, head in enumerate(heads) if head.text.startswith("MI"))
     # One number is taken away; it must not come first in either order.
     browser.execute_script(
         "arguments[0].tBodies[0].rows[1].cells[arguments[1]].dataset.sort = ''", table, column

@@ -151,11 +151,11 @@ def test_student_and_teacher_see_the_same_stretch_of_signal(made: Made) -> None:
     pairs = zip(
         loader_of(made, student_view).epoch(4), loader_of(made, made.view).epoch(4), strict=True
     )
-    place = made.view.leads.index("V2")
+    position = made.view.leads.index("V2")
     for batch, teacher_batch in pairs:
         assert torch.equal(batch.example_B, teacher_batch.example_B)
         assert torch.equal(batch.crop_B, teacher_batch.crop_B)
-        assert torch.equal(batch.signal_BLS[:, 0], teacher_batch.signal_BLS[:, place])
+        assert torch.equal(batch.signal_BLS[:, 0], teacher_batch.signal_BLS[:, position])
 
 
 def test_the_written_size_is_predicted_within_two_percent(made: Made) -> None:
@@ -238,20 +238,20 @@ def test_a_teacher_that_overflows_float16_is_refused(made: Made, tmp_path: Path)
 
 
 def test_knowledge_is_refused_with_all_that_it_was_not_made_from(made: Made) -> None:
-    place = str(made.folder / "knowledge")
+    location = str(made.folder / "knowledge")
     open_knowledge(
-        place,
+        location,
         shards=made.shards,
         teacher="the teacher",
         split=made.train,
         view=made.view.with_leads(("I",)),
     )
     with pytest.raises(StaleArtifactError, match="another teac"):
-        open_knowledge(place, shards=made.shards, teacher="another teacher")
+        open_knowledge(location, shards=made.shards, teacher="another teacher")
     with pytest.raises(StaleArtifactError, match="training split"):
-        open_knowledge(place, shards=made.shards, split=made.val)
+        open_knowledge(location, shards=made.shards, split=made.val)
     with pytest.raises(StaleArtifactError, match="view"):
-        open_knowledge(place, shards=made.shards, view=replace(made.view, mean_mv=1.0))
+        open_knowledge(location, shards=made.shards, view=replace(made.view, mean_mv=1.0))
 
 
 def means_in_a_loop(made: Made) -> tuple[Tensor, Tensor]:

@@ -59,5 +59,5 @@ def kill_node(cluster: Cluster, node: Node) -> None:
         with contextlib.suppress(psutil.NoSuchProcess):
             worker.kill()
     psutil.wait_procs(workers, timeout=60)
-    # Until then the head may still place work on it.
+    # Until then the head may still runner work on it.
     cluster.wait_for_nodes(timeout=120)

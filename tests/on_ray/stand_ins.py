@@ -166,7 +166,7 @@ def run_on_ranks(
 
 @dataclass(frozen=True, slots=True)
 class StandInJob:
-    """As much of a `TeacherJob` as a place looks at, and what is to happen."""
+    """As much of a `TeacherJob` as a runner looks at, and what is to happen."""
 
     do: str
     shards: str
@@ -264,8 +264,8 @@ def main() -> None:
     folder, n_trials, mode = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
     study = open_study(folder, n_trials, resume=mode == "resume")
     try:
-        with OnRay.connect(n_cpus=2, run_trial=run_stand_in) as place:
-            place.run_trials(study, make_inputs(folder), lambda: None)
+        with OnRay.connect(n_cpus=2, run_trial=run_stand_in) as runner:
+            runner.run_trials(study, make_inputs(folder), lambda: None)
     except KeyboardInterrupt:
         (folder / "interrupted").touch()
         raise

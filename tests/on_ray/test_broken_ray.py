@@ -33,9 +33,9 @@ def test_a_search_goes_on_after_the_memory_monitor_has_killed_a_trial(tmp_path: 
     study = open_study(tmp_path, 4)
     with (
         environment({"RAY_memory_usage_threshold": f"{threshold:.4f}"}),
-        OnRay.connect(n_cpus=1, run_trial=stand_ins.run_stand_in) as place,
+        OnRay.connect(n_cpus=1, run_trial=stand_ins.run_stand_in) as runner,
     ):
-        place.run_trials(study, make_inputs(tmp_path), lambda: None)
+        runner.run_trials(study, make_inputs(tmp_path), lambda: None)
 
     records = study.trials()
     assert [record.state for record in records] == [TrialState.COMPLETE] * 4
@@ -55,8 +55,8 @@ def test_when_ray_dies_the_search_says_so_and_can_be_taken_up(tmp_path: Path) ->
             raylet.process.kill()
 
     with (
-        OnRay.connect(n_cpus=1, run_trial=stand_ins.run_stand_in) as place,
+        OnRay.connect(n_cpus=1, run_trial=stand_ins.run_stand_in) as runner,
         pytest.raises(ClusterError, match="go on with --resume"),
     ):
-        place.run_trials(study, make_inputs(tmp_path), kill_raylet)
+        runner.run_trials(study, make_inputs(tmp_path), kill_raylet)
     assert [record.state for record in study.trials()] == [TrialState.RUNNING]

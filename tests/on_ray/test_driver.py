@@ -24,19 +24,19 @@ PAIR = WorkersConfig(workers=2)
 
 
 @pytest.fixture(scope="module")
-def place() -> Iterator[OnRay]:
+def runner() -> Iterator[OnRay]:
     with OnRay.connect(
         n_cpus=2,
         run_trial=stand_ins.run_stand_in,
         train_teacher=stand_ins.teach_stand_in,
-    ) as place:
-        yield place
+    ) as runner:
+        yield runner
     assert not ray.is_initialized()
 
 
-def run(place: OnRay, study: Study, folder: Path) -> None:
+def run(runner: OnRay, study: Study, folder: Path) -> None:
     changes: list[int] = []
-    place.run_trials(study, make_inputs(folder), lambda: changes.append(1))
+    runner.run_trials(study, make_inputs(folder), lambda: changes.append(1))
     assert changes
     assert all(record.state.is_finished for record in study.trials())
 
@@ -45,62 +45,62 @@ def job(do: str, folder: Path) -> Any:
     return stand_ins.StandInJob(do, str(folder))
 
 
-def test_describes_what_there_is(place: OnRay) -> None:
-    assert place.describe() == "on Ray on this machine: 1 node with 2 CPUs and 0 GPUs in all"
+def test_describes_what_there_is(runner: OnRay) -> None:
+    assert runner.describe() == "on Ray on this machine: 1 node with 2 CPUs and 0 GPUs in all"
 
 
-def test_a_second_connection_is_refused(place: OnRay) -> None:
+def test_a_second_connection_is_refused(runner: OnRay) -> None:
     with pytest.raises(ClusterError, match="connected to Ray already"):
         OnRay.connect()
 
 
-def test_a_map_gives_every_result_once(place: OnRay) -> None:
+def test_a_map_gives_every_result_once(runner: OnRay) -> None:
     scaled = functools.partial(int.__mul__, 3)
-    assert sorted(place.map(scaled, range(10))) == [3 * value for value in range(10)]
-    assert list(place.map(stand_ins.double, [])) == []
+    assert sorted(runner.map(scaled, range(10))) == [3 * value for value in range(10)]
+    assert list(runner.map(stand_ins.double, [])) == []
 
 
-def test_a_map_raises_our_errors_as_themselves(place: OnRay) -> None:
+def test_a_map_raises_our_errors_as_themselves(runner: OnRay) -> None:
     with pytest.raises(DataError, match="13 is not to be doubled") as raised:
-        list(place.map(stand_ins.double, [1, 13]))
+        list(runner.map(stand_ins.double, [1, 13]))
     assert not isinstance(raised.value, RayError)
 
 
-def test_a_map_keeps_the_remote_traceback_of_a_defect(place: OnRay) -> None:
+def test_a_map_keeps_the_remote_traceback_of_a_defect(runner: OnRay) -> None:
     with pytest.raises(KeyError) as raised:
-        list(place.map(stand_ins.halve_or_defect, [2]))
+        list(runner.map(stand_ins.halve_or_defect, [2]))
     assert "halve_or_defect" in "".join(raised.value.__notes__)
 
 
-def test_a_map_starts_an_item_again_whose_process_was_killed(place: OnRay, tmp_path: Path) -> None:
+def test_a_map_starts_an_item_again_whose_process_was_killed(runner: OnRay, tmp_path: Path) -> None:
     items = [str(tmp_path / name) for name in ("a", "b")]
-    assert sorted(place.map(stand_ins.die_the_first_time, items)) == items
+    assert sorted(runner.map(stand_ins.die_the_first_time, items)) == items
 
 
 def test_a_teacher_reports_its_epochs_and_survives_a_killed_process(
-    place: OnRay, tmp_path: Path
+    runner: OnRay, tmp_path: Path
 ) -> None:
-    place.check(ResourcesConfig())
+    runner.check(ResourcesConfig())
     epochs: list[int] = []
     out = Location.parse(tmp_path / "teacher")
 
     def on_epoch(metrics: EpochMetrics) -> None:
         epochs.append(metrics.epoch)
 
-    place.train_teacher(job("die once", tmp_path), out, on_epoch)
+    runner.train_teacher(job("die once", tmp_path), out, on_epoch)
     # The second attempt has no checkpoint here, so it begins again.
     assert epochs == [1, 2, 1, 2]
     with pytest.raises(DataError, match="the teacher's recordings are wrong"):
-        place.train_teacher(job("raise", tmp_path), out, on_epoch)
+        runner.train_teacher(job("raise", tmp_path), out, on_epoch)
 
 
 def test_whatever_befalls_trials_every_one_is_in_the_ledger(
-    place: OnRay, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    runner: OnRay, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     plan(tmp_path, 1, epoch=3, do="die")
     plan(tmp_path, 2, epoch=2, do="raise")
     study = open_study(tmp_path, 9, prune=True, max_concurrent=1)
-    run(place, study, tmp_path)
+    run(runner, study, tmp_path)
 
     records = study.trials()
     assert [record.number for record in records] == list(range(9))
@@ -136,7 +136,7 @@ def test_whatever_befalls_trials_every_one_is_in_the_ledger(
     assert printed.err == ""
 
 
-def test_two_trials_run_at_once_on_two_cpus(place: OnRay, tmp_path: Path) -> None:
+def test_two_trials_run_at_once_on_two_cpus(runner: OnRay, tmp_path: Path) -> None:
     for number in (0, 1):
         plan(tmp_path, number, epoch=2, do="wait")
     study = open_study(tmp_path, 4)
@@ -145,12 +145,12 @@ def test_two_trials_run_at_once_on_two_cpus(place: OnRay, tmp_path: Path) -> Non
         if all(len(trained(tmp_path, number)) == 1 for number in (0, 1)):
             (tmp_path / "go").touch()
 
-    place.run_trials(study, make_inputs(tmp_path), free_both_once_both_wait)
+    runner.run_trials(study, make_inputs(tmp_path), free_both_once_both_wait)
     assert [record.state for record in study.trials()] == [TrialState.COMPLETE] * 4
 
 
 def test_an_error_of_the_ledger_comes_back_as_itself(
-    place: OnRay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    runner: OnRay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     study = open_study(tmp_path, 1)
 
@@ -159,25 +159,25 @@ def test_an_error_of_the_ledger_comes_back_as_itself(
 
     monkeypatch.setattr(study, "report", full)
     with pytest.raises(OSError, match="no space left on device"):
-        place.run_trials(study, make_inputs(tmp_path), lambda: None)
+        runner.run_trials(study, make_inputs(tmp_path), lambda: None)
 
 
 def test_trials_of_more_workers_than_there_are_are_refused_before_anything_starts(
-    place: OnRay, tmp_path: Path
+    runner: OnRay, tmp_path: Path
 ) -> None:
     study = open_study(tmp_path, 1, trial=WorkersConfig(gpus_per_worker=1))
     with pytest.raises(ClusterError, match=r"resources\.trial asks for 1 workers"):
-        place.run_trials(study, make_inputs(tmp_path), lambda: None)
+        runner.run_trials(study, make_inputs(tmp_path), lambda: None)
     assert study.trials() == ()
 
 
 def test_a_trial_on_two_ranks_is_pruned_by_the_study_and_survives_a_killed_rank(
-    place: OnRay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    runner: OnRay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(place, "_run_trial", stand_ins.run_on_ranks)
+    monkeypatch.setattr(runner, "_run_trial", stand_ins.run_on_ranks)
     plan(tmp_path, 0, epoch=2, do="die")
     study = open_study(tmp_path, 2, leads=("I",), trial=PAIR, prune=True)
-    run(place, study, tmp_path)
+    run(runner, study, tmp_path)
 
     first, second = study.trials()
     assert first.state is TrialState.COMPLETE
@@ -188,25 +188,25 @@ def test_a_trial_on_two_ranks_is_pruned_by_the_study_and_survives_a_killed_rank(
 
 
 def test_a_teacher_on_two_ranks_reports_once_and_raises_our_errors(
-    place: OnRay, tmp_path: Path
+    runner: OnRay, tmp_path: Path
 ) -> None:
-    place.check(ResourcesConfig(teacher=PAIR))
+    runner.check(ResourcesConfig(teacher=PAIR))
     reports: list[EpochMetrics] = []
     out = Location.parse(tmp_path / "teacher")
     with pytest.raises(DataError, match="the teacher's recordings are wrong"):
-        place.train_teacher(job("raise", tmp_path), out, reports.append)
+        runner.train_teacher(job("raise", tmp_path), out, reports.append)
     assert [metrics.epoch for metrics in reports] == [1, 2]
     assert {metrics.n_examples for metrics in reports} == {2}
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_trial_that_is_lost_too_often_fails_with_its_reason(
-    place: OnRay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    runner: OnRay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert WorkerLostError.retriable
-    monkeypatch.setattr(place, "_run_trial", stand_ins.always_die)
+    monkeypatch.setattr(runner, "_run_trial", stand_ins.always_die)
     study = open_study(tmp_path, 1)
-    run(place, study, tmp_path)
+    run(runner, study, tmp_path)
     [record] = study.trials()
     assert record.state is TrialState.FAILED
     assert len(record.failures) == 2

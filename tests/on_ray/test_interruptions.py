@@ -102,7 +102,7 @@ def test_ctrl_c_stops_ray_and_leaves_running_trials_to_be_taken_up(tmp_path: Pat
     study = open_study(tmp_path, N_TRIALS, resume=True)
     assert [record.state for record in study.trials()] == [TrialState.RUNNING] * 2
     assert [set(record.values) for record in study.trials()] == [{1}, {1}]
-    first = study.next_trial()
+    first = study.ask()
     assert first is not None
     assert first.number == 0
 

@@ -39,13 +39,13 @@ class Deal:
         self._left = list(trials)
         self.results: dict[int, TrialResult] = {}
 
-    def next_trial(self) -> Trial | None:
+    def ask(self) -> Trial | None:
         return self._left.pop(0) if self._left else None
 
     def report(self, number: int, metrics: EpochMetrics, used: object) -> Decision:
         return Decision.CONTINUE
 
-    def finish(self, result: TrialResult, used: object) -> None:
+    def tell(self, result: TrialResult, used: object) -> None:
         self.results[result.number] = result
 
 
@@ -79,12 +79,12 @@ def test_shards_teacher_and_trials_go_through_the_store_alone(
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     bucket = s3_of_cluster.make_bucket("study")
     folds = FoldsConfig(train=(1, 2, 3, 4, 5, 6), val=(7, 8, 9), test=(10,))
-    with OnRay.connect(cluster.address) as place:
+    with OnRay.connect(cluster.address) as runner:
         ingest(
             Synthetic(n_recordings=60, duration_s=4.0, noise=0.2),
             bucket / "shards",
             IngestSettings(sampling_rate_hz=50, rows_per_shard=30),
-            map_function=place.map,
+            map_function=runner.map,
         )
         shards = open_shards(bucket / "shards")
         task = next(iter(shards.tasks.values()))
@@ -100,9 +100,9 @@ def test_shards_teacher_and_trials_go_through_the_store_alone(
             config=TeacherConfig(network="sepconv1d_tiny", epochs=1, batch_size=16),
             precision="float32",
         )
-        place.check(ResourcesConfig())
+        runner.check(ResourcesConfig())
         epochs: list[int] = []
-        place.train_teacher(job, bucket / "teacher", lambda metrics: epochs.append(metrics.epoch))
+        runner.train_teacher(job, bucket / "teacher", lambda metrics: epochs.append(metrics.epoch))
         assert epochs == [1]
         verify_artifact(bucket / "teacher")
         assert open_teacher(bucket / "teacher", shards=shards, task=task).view == view
@@ -121,12 +121,12 @@ def test_shards_teacher_and_trials_go_through_the_store_alone(
             precision="float32",
         )
         deal: Any = Deal(student_alone(0, "II"), student_alone(1, "V9"))
-        place.run_trials(deal, inputs, lambda: None)
+        runner.run_trials(deal, inputs, lambda: None)
         astray = replace(inputs, trials="s3://missing/trials")
         with pytest.raises(
             ClusterError, match=r"node .* cannot reach s3://missing.*no such bucket"
         ):
-            place.run_trials(deal, astray, lambda: None)
+            runner.run_trials(deal, astray, lambda: None)
 
     states = {number: result.state for number, result in deal.results.items()}
     assert states == {0: TrialState.COMPLETE, 1: TrialState.FAILED}

@@ -45,15 +45,15 @@ def scraped() -> dict[str, float]:
 def run_two_trials(study: Study) -> None:
     """One is completed, one fails, and a third runs."""
     for state, value in ((TrialState.COMPLETE, 0.81), (TrialState.FAILED, None)):
-        trial = study.next_trial()
+        trial = study.ask()
         assert trial is not None
         held = Reservation(node=NODE, cpus=1, gpus=0.5, worker_s=1800)
         usage = Usage(kept=(held,))
         for epoch in (1, 2, 3):
             study.report(trial.number, EpochMetrics(epoch=epoch, macro_auroc=0.8), usage)
         result = TrialResult(number=trial.number, state=state, macro_auroc=value, epochs=3)
-        study.finish(result, usage)
-    assert study.next_trial() is not None
+        study.tell(result, usage)
+    assert study.ask() is not None
 
 
 @pytest.mark.timeout(300)

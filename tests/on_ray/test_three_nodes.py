@@ -43,12 +43,12 @@ def connect(address: str | None) -> OnRay:
 def test_a_folder_that_the_nodes_do_not_see_is_refused_by_name(
     cluster: Cluster, tmp_path: Path
 ) -> None:
-    with connect(cluster.address) as place:
-        assert "3 nodes with 3 CPUs" in place.describe()
+    with connect(cluster.address) as runner:
+        assert "3 nodes with 3 CPUs" in runner.describe()
         study = open_study(tmp_path, 3)
         inputs = replace(make_inputs(tmp_path), shards=str(tmp_path / "elsewhere"))
         with pytest.raises(ClusterError, match=r"does not see .*elsewhere"):
-            place.run_trials(study, inputs, lambda: None)
+            runner.run_trials(study, inputs, lambda: None)
     assert study.trials() == ()
 
 
@@ -59,9 +59,9 @@ def test_driven_by_ray_client_the_study_stays_with_the_client(
     study = open_study(tmp_path, 5, prune=True)
     changes: list[int] = []
     address = f"ray://127.0.0.1:{client_port}"
-    with connect(address) as place:
-        assert sorted(place.map(abs, [-1, -2])) == [1, 2]
-        place.run_trials(study, make_inputs(tmp_path), lambda: changes.append(1))
+    with connect(address) as runner:
+        assert sorted(runner.map(abs, [-1, -2])) == [1, 2]
+        runner.run_trials(study, make_inputs(tmp_path), lambda: changes.append(1))
 
         epochs: list[int] = []
 
@@ -71,11 +71,11 @@ def test_driven_by_ray_client_the_study_stays_with_the_client(
         out = Location.parse(tmp_path / "teacher")
         job: Any = stand_ins.StandInJob("raise", str(tmp_path))
         with pytest.raises(DataError, match="the teacher's recordings are wrong"):
-            place.train_teacher(job, out, on_epoch)
+            runner.train_teacher(job, out, on_epoch)
         assert epochs == [1, 2]
-        place.check(ResourcesConfig(teacher=WorkersConfig(workers=2)))
+        runner.check(ResourcesConfig(teacher=WorkersConfig(workers=2)))
         with pytest.raises(DataError, match="the teacher's recordings are wrong"):
-            place.train_teacher(job, out, on_epoch)
+            runner.train_teacher(job, out, on_epoch)
         assert epochs == [1, 2, 1, 2]
 
     assert changes
@@ -102,8 +102,8 @@ def test_trials_run_on_every_node_and_outlive_one_that_vanishes(
         if any(record.failures for record in study.trials()):
             (tmp_path / "go").touch()
 
-    with connect(cluster.address) as place:
-        place.run_trials(study, make_inputs(tmp_path), remove_a_node_once_all_three_work)
+    with connect(cluster.address) as runner:
+        runner.run_trials(study, make_inputs(tmp_path), remove_a_node_once_all_three_work)
 
     records = study.trials()
     assert [record.state for record in records] == [TrialState.COMPLETE] * 7

@@ -102,11 +102,11 @@ class Lab:
             if study.report(trial.number, metrics) is Decision.PRUNE:
                 state = TrialState.PRUNED
                 break
-        study.finish(ended(trial, state, value, epoch))
+        study.tell(ended(trial, state, value, epoch))
 
     def run(self, study: Study, until: Callable[[], bool] = lambda: False) -> None:
         """Run the trials of a study, one after the other."""
-        while not until() and (trial := study.next_trial()) is not None:
+        while not until() and (trial := study.ask()) is not None:
             self.train(study, trial)
 
     def facts(self, study: Study) -> list[Any]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class FakeInputs:
-    """All that the place itself reads of its inputs."""
+    """All that the runner itself reads of its inputs."""
 
     def __init__(self, trials: Path) -> None:
         self.trials = str(trials)
@@ -41,8 +41,8 @@ def train(lab: "Lab", trial: Trial, _: TrialInputs, report: Report) -> TrialResu
 def test_every_trial_is_run_and_every_report_and_end_is_told(lab: "Lab") -> None:
     study = lab.open(lab.config())
     seen: list[int] = []
-    place = InProcess(run_trial=functools.partial(train, lab))
-    place.run_trials(
+    runner = InProcess(run_trial=functools.partial(train, lab))
+    runner.run_trials(
         study, inputs(lab), lambda: seen.append(sum(len(r.values) for r in study.trials()))
     )
     assert all(record.state.is_finished for record in study.trials())
@@ -120,13 +120,13 @@ def test_a_ledger_that_cannot_be_written_ends_the_search_and_is_no_fault_of_the_
 
 
 def test_a_plan_with_several_workers_or_missing_gpus_is_refused() -> None:
-    place = InProcess()
-    place.check(ResourcesConfig())
+    runner = InProcess()
+    runner.check(ResourcesConfig())
     with pytest.raises(ConfigError, match=r"resources.trial.workers is 2.*run on Ray"):
-        place.check(ResourcesConfig(trial=WorkersConfig(workers=2)))
+        runner.check(ResourcesConfig(trial=WorkersConfig(workers=2)))
     n_gpus = torch.cuda.device_count() + 1
     with pytest.raises(ConfigError, match=rf"resources.teacher.gpus_per_worker is {n_gpus}"):
-        place.check(ResourcesConfig(teacher=WorkersConfig(gpus_per_worker=n_gpus)))
+        runner.check(ResourcesConfig(teacher=WorkersConfig(gpus_per_worker=n_gpus)))
 
 
 def test_map_gives_every_result() -> None:

@@ -126,7 +126,7 @@ def run_three_at_a_time(lab: "Lab", study: Study, decided: dict[tuple[int, int],
     """Report an epoch of each of three trials in turn; a resumed one reports all its epochs."""
     running: dict[int, tuple[Trial, int]] = {}
     while True:
-        while len(running) < 3 and (trial := study.next_trial()) is not None:
+        while len(running) < 3 and (trial := study.ask()) is not None:
             running[trial.number] = (trial, 0)
         if not running:
             return
@@ -138,7 +138,7 @@ def run_three_at_a_time(lab: "Lab", study: Study, decided: dict[tuple[int, int],
             is_pruned = decision == "prune"
             if is_pruned or epoch + 1 == study.config.student.epochs:
                 state = TrialState.PRUNED if is_pruned else TrialState.COMPLETE
-                study.finish(
+                study.tell(
                     TrialResult(number=number, state=state, macro_auroc=value, epochs=epoch + 1)
                 )
                 del running[number]
@@ -155,7 +155,7 @@ DRIVER = """
 
     def die_in_the_middle() -> bool:
         if len(study.trials()) == 9:
-            trial = study.next_trial()
+            trial = study.ask()
             print("ready", flush=True)
             signal.pause()
         return False

@@ -9,10 +9,10 @@ if TYPE_CHECKING:
 
 def test_leads_are_ranked_by_their_best_complete_search_trial(lab: "Lab") -> None:
     study = lab.open(lab.config(leads=("V1", "I", "II", "V5"), n_trials=24, sampler="random"))
-    while (trial := study.next_trial()) is not None:
+    while (trial := study.ask()) is not None:
         if trial.condition.name == "V5" and trial.arm is Arm.SEARCH:
             diverged = TrialState.DIVERGED
-            study.finish(TrialResult(number=trial.number, state=diverged, macro_auroc=0.99))
+            study.tell(TrialResult(number=trial.number, state=diverged, macro_auroc=0.99))
         else:
             lab.train(study, trial)
     ranks = rank_leads(study)

@@ -70,12 +70,12 @@ def test_trials_are_dealt_evenly_whatever_becomes_of_them(
     n_trials = 2 * n_leads + n_search
     config = lab.config(leads=leads, n_trials=n_trials, sampler="random")
     study = lab.open(config, url="sqlite://")
-    while (trial := study.next_trial()) is not None:
+    while (trial := study.ask()) is not None:
         outcome = outcomes[trial.number % len(outcomes)]
         if outcome == "complete":
             lab.train(study, trial)
         elif outcome == "failed":
-            study.finish(TrialResult(number=trial.number, state=TrialState.FAILED, reason="x: y"))
+            study.tell(TrialResult(number=trial.number, state=TrialState.FAILED, reason="x: y"))
         counts = Counter({lead: 0 for lead in leads})
         counts.update(record.condition for record in study.trials())
         assert max(counts.values()) - min(counts.values()) <= 1
@@ -145,26 +145,26 @@ def test_a_study_is_extended_as_if_it_had_been_that_long_from_the_start(lab: "La
 
 def test_a_trial_that_lost_its_worker_is_run_again_by_its_number_then_given_up(lab: "Lab") -> None:
     study = lab.open(lab.config(max_retries=2))
-    trial = study.next_trial()
+    trial = study.ask()
     assert trial is not None
     for _ in range(2):
-        study.finish(lost_worker(trial.number))
-        study.finish(lost_worker(trial.number))  # told twice, counted once
-        assert study.next_trial() == trial
-    study.finish(lost_worker(trial.number))
+        study.tell(lost_worker(trial.number))
+        study.tell(lost_worker(trial.number))  # told twice, counted once
+        assert study.ask() == trial
+    study.tell(lost_worker(trial.number))
     record = study.trials()[trial.number]
     assert record.state is TrialState.FAILED
     assert record.failures == ("WorkerLostError: gone",) * 2
-    next_trial = study.next_trial()
+    next_trial = study.ask()
     assert next_trial is not None
     assert next_trial.number == 1
 
 
 def test_a_failure_that_would_come_again_is_not_retried(lab: "Lab") -> None:
     study = lab.open(lab.config())
-    trial = study.next_trial()
+    trial = study.ask()
     assert trial is not None
-    study.finish(TrialResult(number=trial.number, state=TrialState.DIVERGED, reason="loss is NaN"))
+    study.tell(TrialResult(number=trial.number, state=TrialState.DIVERGED, reason="loss is NaN"))
     record = lab.open(lab.config(), resume=True).trials()[trial.number]
     assert record.state is TrialState.DIVERGED
     assert record.result is not None
@@ -173,15 +173,15 @@ def test_a_failure_that_would_come_again_is_not_retried(lab: "Lab") -> None:
 
 def test_what_was_running_is_taken_up_once_with_its_own_hyperparameters(lab: "Lab") -> None:
     study = lab.open(lab.config())
-    running = [study.next_trial() for _ in range(3)]
+    running = [study.ask() for _ in range(3)]
     again = lab.open(lab.config(), resume=True)
     assert again.take_up() == running
     assert again.take_up() == []
-    fourth = again.next_trial()
+    fourth = again.ask()
     assert fourth is not None
     assert fourth.number == 3
     # A runner that does not ask gets them first from next_trial.
-    assert lab.open(lab.config(), resume=True).next_trial() == running[0]
+    assert lab.open(lab.config(), resume=True).ask() == running[0]
 
 
 def test_results_and_reports_told_twice_change_nothing(lab: "Lab") -> None:
@@ -190,7 +190,7 @@ def test_results_and_reports_told_twice_change_nothing(lab: "Lab") -> None:
     before = lab.facts(study)
     for record in study.trials():
         assert record.result is not None
-        study.finish(replace(record.result, macro_auroc=0.1, state=TrialState.COMPLETE))
+        study.tell(replace(record.result, macro_auroc=0.1, state=TrialState.COMPLETE))
         for epoch in record.values:
             is_end = record.state is TrialState.PRUNED and epoch == record.last_epoch
             expected = Decision.PRUNE if is_end else Decision.CONTINUE
@@ -201,10 +201,10 @@ def test_results_and_reports_told_twice_change_nothing(lab: "Lab") -> None:
 
 def test_no_new_trial_is_dealt_after_the_deadline_but_lost_ones_are_ended(lab: "Lab") -> None:
     study = lab.open(lab.config())
-    trial = study.next_trial()
+    trial = study.ask()
     late = lab.open(lab.config(), resume=True, deadline_s=0.0)
-    assert late.next_trial() == trial
-    assert late.next_trial() is None
+    assert late.ask() == trial
+    assert late.ask() is None
 
 
 def test_looking_at_a_study_does_not_change_it(lab: "Lab") -> None:

@@ -16,8 +16,8 @@ P_VALUES = st.lists(st.floats(0.0, 1.0), min_size=1, max_size=12)
 def holm_by_definition(p: list[float], alpha: float) -> list[bool]:
     """Reject from the smallest on while p <= alpha / (number not yet rejected)."""
     rejected = [False] * len(p)
-    for place, i in enumerate(sorted(range(len(p)), key=p.__getitem__)):
-        if p[i] > alpha / (len(p) - place):
+    for position, i in enumerate(sorted(range(len(p)), key=p.__getitem__)):
+        if p[i] > alpha / (len(p) - position):
             break
         rejected[i] = True
     return rejected

@@ -134,12 +134,12 @@ def test_order_of_recordings_does_not_matter_to_observed_or_jackknife() -> None:
 def test_jackknife_is_the_areas_without_each_patient() -> None:
     labels, scores, patients = split()
     jackknife = bootstrap_auroc(labels, scores, draw_patients(patients, 5)).jackknife()
-    for place, patient in enumerate(np.unique(patients)):
+    for position, patient in enumerate(np.unique(patients)):
         rest = patients != patient
         of_seeds = [auroc_per_class(labels[rest], scores[0, r][rest]) for r in range(4)]
         expected = np.mean(of_seeds, axis=0)
-        np.testing.assert_allclose(jackknife.values_PKC[place, 0], expected, atol=1e-12)
-        assert jackknife.macro_PK[place, 0] == pytest.approx(expected.mean())
+        np.testing.assert_allclose(jackknife.values_PKC[position, 0], expected, atol=1e-12)
+        assert jackknife.macro_PK[position, 0] == pytest.approx(expected.mean())
 
 
 def test_a_class_that_nobody_has_is_in_no_macro_mean_and_is_named() -> None:

@@ -49,9 +49,9 @@ def test_weightings_of_several_chunks_come_back_in_order() -> None:
     weights = rng.integers(0, 3, size=(2 * CHUNK + 3, 40)).astype(np.uint8)
     ours = weighted_auroc(positive, scores, weight_chunks(weights))
     assert len(ours) == len(weights)
-    for place in (0, CHUNK - 1, CHUNK, 2 * CHUNK + 2):
-        rows = np.repeat(np.arange(40), weights[place])
-        assert ours[place] == pytest.approx(area(positive[rows], scores[rows]), abs=1e-13)
+    for position in (0, CHUNK - 1, CHUNK, 2 * CHUNK + 2):
+        rows = np.repeat(np.arange(40), weights[position])
+        assert ours[position] == pytest.approx(area(positive[rows], scores[rows]), abs=1e-13)
 
 
 @settings(max_examples=30)

@@ -20,8 +20,8 @@ def test_relative_paths_become_absolute_and_uris_stay(
 
 
 def test_parts_are_joined_and_taken_apart() -> None:
-    place = Location("s3://bucket/studies") / "one"
-    assert (place.name, place.parent.uri, str(place)) == (
+    location = Location("s3://bucket/studies") / "one"
+    assert (location.name, location.parent.uri, str(location)) == (
         "one",
         "s3://bucket/studies",
         "s3://bucket/studies/one",
@@ -29,26 +29,26 @@ def test_parts_are_joined_and_taken_apart() -> None:
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
-    place = Location.parse(tmp_path) / "deep"
-    (place / "file.bin").write_bytes(b"ecg")
-    assert (place / "file.bin").read_bytes() == b"ecg"
-    assert (place / "file.bin").size_bytes() == 3
-    assert place.names() == ["file.bin"]
-    assert pickle.loads(pickle.dumps(place)) == place
+    location = Location.parse(tmp_path) / "deep"
+    (location / "file.bin").write_bytes(b"ecg")
+    assert (location / "file.bin").read_bytes() == b"ecg"
+    assert (location / "file.bin").size_bytes() == 3
+    assert location.names() == ["file.bin"]
+    assert pickle.loads(pickle.dumps(location)) == location
 
 
 def test_a_writer_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
-    place = Location.parse(tmp_path) / "weights"
-    place.write_bytes(b"old")
+    location = Location.parse(tmp_path) / "weights"
+    location.write_bytes(b"old")
 
     def write_half() -> None:
-        with place.writing_aside() as aside:
+        with location.writing_aside() as aside:
             aside.write_bytes(b"half")
             raise RuntimeError("killed")
 
     with pytest.raises(RuntimeError, match="killed"):
         write_half()
-    assert place.read_bytes() == b"old"
+    assert location.read_bytes() == b"old"
     assert [path.name for path in tmp_path.iterdir()] == ["weights"]
 
 
@@ -63,11 +63,11 @@ def test_a_remote_location_has_no_local_path() -> None:
 
 
 def test_a_missing_directory_lists_nothing_until_it_is_made(tmp_path: Path) -> None:
-    place = Location.parse(tmp_path) / "a" / "b"
-    assert place.names() == []
-    assert not place.exists()
-    place.make_directory()
-    assert place.exists()
+    location = Location.parse(tmp_path) / "a" / "b"
+    assert location.names() == []
+    assert not location.exists()
+    location.make_directory()
+    assert location.exists()
 
 
 def test_a_walk_goes_through_a_bucket_as_through_a_folder(
@@ -77,10 +77,10 @@ def test_a_walk_goes_through_a_bucket_as_through_a_folder(
     for name in ("b.mat", "a/2.hea", "a/10.hea", "a/deep/x", "c/y", "c/x", "c-/z", "c.d/z"):
         (Location.parse(tmp_path) / name).write_bytes(b"1")
         (bucket / "top" / name).write_bytes(b"1")
-    here = [(str(place), *names) for place, *names in Location.parse(tmp_path).walk()]
-    there = [(str(place), *names) for place, *names in (bucket / "top").walk()]
+    here = [(str(location), *names) for location, *names in Location.parse(tmp_path).walk()]
+    there = [(str(location), *names) for location, *names in (bucket / "top").walk()]
     assert [
-        (place.replace("s3://bucket/top", str(tmp_path)), *names) for place, *names in there
+        (location.replace("s3://bucket/top", str(tmp_path)), *names) for location, *names in there
     ] == here
     assert here[0] == (str(tmp_path), ["a", "c", "c-", "c.d"], ["b.mat"])
     assert len(here) == 6

@@ -27,10 +27,10 @@ def bucket(s3_server: S3Server) -> Location:
 def test_what_is_written_is_read_back_and_nothing_else_is_made(
     bucket: Location, s3_server: S3Server
 ) -> None:
-    place = bucket / "a folder" / "file %20 ü.bin"
-    place.write_bytes(b"ecg")
-    assert place.read_bytes() == b"ecg"
-    assert (place.exists(), place.is_file(), place.size_bytes()) == (True, True, 3)
+    location = bucket / "a folder" / "file %20 ü.bin"
+    location.write_bytes(b"ecg")
+    assert location.read_bytes() == b"ecg"
+    assert (location.exists(), location.is_file(), location.size_bytes()) == (True, True, 3)
     assert bucket.names() == ["a folder"]
     assert bucket.file_sizes() == {"a folder/file %20 ü.bin": 3}
     assert s3_server.keys("ecg") == ["a folder/file %20 ü.bin"]

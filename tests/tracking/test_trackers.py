@@ -29,7 +29,7 @@ from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.study import Study
 from mvkt_ray.tracking import tracked
 from mvkt_ray.tracking.open import open_trackers
-from mvkt_ray.tracking.tracked import TrackedDealer, Trackers
+from mvkt_ray.tracking.tracked import StudyWithTrackers, Trackers
 from mvkt_ray.tracking.tracker import TrackedStudy, Tracker
 
 EPOCHS = 3
@@ -52,22 +52,22 @@ def value_at(number: int, epoch: int) -> float:
     return 0.5 + 0.05 * number + 0.01 * epoch
 
 
-def report_epoch(dealer: TrackedDealer, trial: Trial, epoch: int) -> Decision:
+def report_epoch(study: StudyWithTrackers, trial: Trial, epoch: int) -> Decision:
     metrics = EpochMetrics(
         epoch=epoch,
         macro_auroc=value_at(trial.number, epoch),
         losses={"total": 1.0 / epoch, "kd": float("nan")},
         train_s=2.0,
     )
-    return dealer.report(trial.number, metrics, NOTHING_USED)
+    return study.report(trial.number, metrics, NOTHING_USED)
 
 
-def run(dealer: TrackedDealer) -> None:
+def run(study: StudyWithTrackers) -> None:
     """Trials one after the other; the last of the five fails."""
-    while (trial := dealer.next_trial()) is not None:
+    while (trial := study.ask()) is not None:
         last = 0
         for last in range(1, EPOCHS + 1):
-            if report_epoch(dealer, trial, last) is Decision.PRUNE:
+            if report_epoch(study, trial, last) is Decision.PRUNE:
                 break
         state = TrialState.COMPLETE if last == EPOCHS else TrialState.PRUNED
         reason = ""
@@ -77,7 +77,7 @@ def run(dealer: TrackedDealer) -> None:
         result = TrialResult(
             number=trial.number, state=state, reason=reason, macro_auroc=value, epochs=last
         )
-        dealer.finish(result, NOTHING_USED)
+        study.tell(result, NOTHING_USED)
 
 
 def track(texts: list[str], folder: Path) -> list[str]:
@@ -85,21 +85,21 @@ def track(texts: list[str], folder: Path) -> list[str]:
     about = TrackedStudy(name=CONFIG.name, where=str(folder), scratch=folder)
     study = open_study(folder)
     first = Trackers(open_trackers(texts), about)
-    dealer = first.follow(study)
+    followed = first.follow(study)
 
     class KilledError(Exception):
         pass
 
-    class Dying(TrackedDealer):
+    class Dying(StudyWithTrackers):
         def report(self, number: int, metrics: EpochMetrics, usage: Any) -> Decision:
             decision = super().report(number, metrics, usage)
             if (number, metrics.epoch) == (2, 2):
                 raise KilledError
             return decision
 
-    dealer.__class__ = Dying
+    followed.__class__ = Dying
     with pytest.raises(KilledError):
-        run(dealer)
+        run(followed)
     notes = first.close({})
     study.close()
     study = open_study(folder, resume=True)
@@ -316,18 +316,18 @@ def test_a_tracker_that_hangs_does_not_hold_the_search_up(
 
 def test_what_was_reported_before_a_restart_is_not_told_again(tmp_path: Path) -> None:
     study = open_study(tmp_path)
-    trial = study.next_trial()
+    trial = study.ask()
     assert trial is not None
     assert trial.arm is Arm.STUDENT_ALONE
     study.report(trial.number, EpochMetrics(epoch=1, macro_auroc=0.6))
     tracker = Fragile()
     trackers = Trackers({"x=y": tracker}, ABOUT)
-    dealer = trackers.follow(study)
+    followed = trackers.follow(study)
     for epoch in (1, 2, 2):
-        report_epoch(dealer, trial, epoch)
+        report_epoch(followed, trial, epoch)
     result = TrialResult(number=0, state=TrialState.COMPLETE, macro_auroc=0.6, epochs=2)
-    dealer.finish(result, NOTHING_USED)
-    dealer.finish(result, NOTHING_USED)
+    followed.tell(result, NOTHING_USED)
+    followed.tell(result, NOTHING_USED)
     trackers.close({})
     assert tracker.heard == ["start_study", "epoch 0 2", "end 0", "end_study"]
     study.close()

@@ -13,10 +13,10 @@ def test_a_recording_scores_its_highest_window_over_several_batches() -> None:
     assert torch.equal(scores, torch.tensor([[0.4, 0.95], [-torch.inf, -torch.inf], [0.5, 0.6]]))
 
 
-@pytest.mark.parametrize("place", [0, 1])
-def test_a_nan_window_is_not_hidden_by_the_others(place: int) -> None:
+@pytest.mark.parametrize("runner", [0, 1])
+def test_a_nan_window_is_not_hidden_by_the_others(runner: int) -> None:
     windows = torch.tensor([[0.5], [0.5]])
-    windows[place] = torch.nan
+    windows[runner] = torch.nan
     scores = torch.full((1, 1), -torch.inf)
     raise_to_windows(scores, windows, torch.tensor([0, 0]))
     assert scores.isnan().all()

@@ -37,11 +37,11 @@ def bucket(s3_server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     return s3_server.make_bucket("study")
 
 
-def copied(folder: Path, place: Location) -> str:
+def copied(folder: Path, runner: Location) -> str:
     """Put an artifact into a store as any tool would."""
     for name in Location.parse(folder).file_names():
-        (place / name).upload(folder / name)
-    return str(place)
+        (runner / name).upload(folder / name)
+    return str(runner)
 
 
 def dying_in_epoch(epoch: int, seen: list[EpochMetrics]) -> Report:
@@ -67,8 +67,8 @@ def test_a_teacher_goes_on_in_a_store_and_is_the_one_of_a_disk(
     assert len(s3_server.asked("PUT", "teacher.partial/.checkpoint.pt")) == 3
     assert bucket.names() == ["teacher"]
     ours, theirs = (
-        open_teacher(place, shards=tiny_study.shards, task=tiny_study.job.task)
-        for place in (out, str(tiny_study.folder / "teacher"))
+        open_teacher(runner, shards=tiny_study.shards, task=tiny_study.job.task)
+        for runner in (out, str(tiny_study.folder / "teacher"))
     )
     assert ours.macro_auroc == theirs.macro_auroc
     assert ours.fingerprint == theirs.fingerprint
@@ -118,11 +118,11 @@ def test_a_trial_that_fails_leaves_its_traceback_in_the_store(
         config = SimpleNamespace(resources=ResourcesConfig())
         dealt = False
 
-        def next_trial(self):
+        def ask(self):
             self.dealt, again = True, self.dealt
             return None if again else tiny_study.trial(lead="V9")
 
-        def finish(self, result: TrialResult, used: object) -> None:
+        def tell(self, result: TrialResult, used: object) -> None:
             self.result = result
 
     deal = Deal()

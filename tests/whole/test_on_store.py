@@ -46,7 +46,7 @@ OF_A_RUN = {"made_at", "cost", "provenance", "openings", "data_reason", "study_s
 
 
 @dataclass(frozen=True, kw_only=True)
-class Places:
+class Studies:
     """The same study twice."""
 
     local: StudyFolder
@@ -70,8 +70,8 @@ def run_everything(study: Path, out: str, data: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
-    folder = tmp_path_factory.mktemp("places")
+def studies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studies]:
+    folder = tmp_path_factory.mktemp("studies")
     study, scratch = folder / "tiny.yaml", folder / "scratch"
     study.write_text(write_study(study_from_mapping(STUDY, "tiny")))
     scratch.mkdir()
@@ -90,7 +90,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
             mvkt("ingest", "synthetic", "-", shards, "--rate", 50, *options, "--in-process")
         run_everything(study, f"{folder}/study", f"{folder}/shards")
         run_everything(study, f"{bucket}/runs/one", f"{bucket}/shards")
-        yield Places(
+        yield Studies(
             local=StudyFolder(Location.parse(folder / "study")),
             on_store=StudyFolder(bucket / "runs/one"),
             server=server,
@@ -106,18 +106,18 @@ def trials_of(folder: StudyFolder) -> list[Any]:
     return rows
 
 
-def test_every_trial_has_the_same_numbers(places: Places) -> None:
-    found = trials_of(places.on_store)
+def test_every_trial_has_the_same_numbers(studies: Studies) -> None:
+    found = trials_of(studies.on_store)
     assert len(found) == 4
-    assert found == trials_of(places.local)
+    assert found == trials_of(studies.local)
 
 
-def test_the_report_is_the_same_but_for_when_and_where(places: Places) -> None:
+def test_the_report_is_the_same_but_for_when_and_where(studies: Studies) -> None:
     ours, theirs = (
         {k: v for k, v in json.loads(f.report.read_bytes()).items() if k not in OF_A_RUN}
-        for f in (places.on_store, places.local)
+        for f in (studies.on_store, studies.local)
     )
-    for report, folder in ((ours, places.on_store), (theirs, places.local)):
+    for report, folder in ((ours, studies.on_store), (theirs, studies.local)):
         report["test_split"].pop("openings")
         shards = folder.read_inputs()["shards"]
         assert report["data"].pop("shards") == str(shards)
@@ -125,29 +125,29 @@ def test_the_report_is_the_same_but_for_when_and_where(places: Places) -> None:
     assert ours == theirs
 
 
-def test_all_files_of_a_study_are_there_and_none_stays_behind(places: Places) -> None:
+def test_all_files_of_a_study_are_there_and_none_stays_behind(studies: Studies) -> None:
     def names(folder: StudyFolder) -> set[str]:
         left_out = ("logs/", "ledger", "ray/")
         return {n for n in folder.root.file_names() if not n.startswith(left_out)}
 
-    assert names(places.on_store) == names(places.local)
-    assert places.on_store.root.names().count("logs") <= 1
-    assert list(places.scratch.glob("mvkt*")) == []
+    assert names(studies.on_store) == names(studies.local)
+    assert studies.on_store.root.names().count("logs") <= 1
+    assert list(studies.scratch.glob("mvkt*")) == []
     # A ledger, and no lease any more.
-    objects = places.on_store.shipped_ledger.names()
+    objects = studies.on_store.shipped_ledger.names()
     assert len(objects) == 2
     assert objects[1] == "head.json"
 
 
-def test_places_inside_the_study_are_noted_relative_to_it(places: Places) -> None:
-    inputs = json.loads(places.on_store.inputs_file.read_bytes())
+def test_inputs_inside_the_study_are_noted_relative_to_it(studies: Studies) -> None:
+    inputs = json.loads(studies.on_store.inputs_file.read_bytes())
     assert inputs["teacher"] == "teacher"
     assert inputs["knowledge"] == "knowledge"
 
 
-def test_readers_change_nothing(places: Places) -> None:
-    places.server.forget_requests()
-    out = str(places.on_store.root)
+def test_readers_change_nothing(studies: Studies) -> None:
+    studies.server.forget_requests()
+    out = str(studies.on_store.root)
     state = json.loads(mvkt("status", out, "--json"))
     assert state["n_finished"] == 4
     described = json.loads(mvkt("inspect", out, "--json"))
@@ -155,13 +155,13 @@ def test_readers_change_nothing(places: Places) -> None:
     again = json.loads(mvkt("rerun", out, 2, "--json"))
     assert again["equal"] is True
     for method in ("PUT", "POST", "DELETE"):
-        assert places.server.asked(method) == []
+        assert studies.server.asked(method) == []
 
 
 def test_the_ledger_can_be_copied_to_a_file_that_optuna_opens(
-    places: Places, tmp_path: Path
+    studies: Studies, tmp_path: Path
 ) -> None:
-    for folder in (places.local, places.on_store):
+    for folder in (studies.local, studies.on_store):
         file = tmp_path / f"{folder.root.name}.db"
         mvkt("status", folder.root, "--ledger-copy", file)
         found = optuna.load_study(study_name="tiny", storage=f"sqlite:///{file}")
@@ -171,9 +171,9 @@ def test_the_ledger_can_be_copied_to_a_file_that_optuna_opens(
     assert "is there already" in again.output
 
 
-def test_a_store_that_cannot_take_a_study_is_told_before_anything_starts(places: Places) -> None:
-    places.server.make_bucket("readonly", read_only=True)
-    study = str(places.local.study_file)
+def test_a_store_that_cannot_take_a_study_is_told_before_anything_starts(studies: Studies) -> None:
+    studies.server.make_bucket("readonly", read_only=True)
+    study = str(studies.local.study_file)
     for out, said in (
         ("s3://no-such-bucket/x", "there is no such bucket"),
         ("s3://readonly/x", "read-only"),
@@ -189,10 +189,10 @@ def test_a_store_that_cannot_take_a_study_is_told_before_anything_starts(places:
             assert done.exit_code == 2, done.output
 
 
-def test_a_finished_study_on_a_store_is_in_use_and_can_be_extended(places: Places) -> None:
-    out = str(places.on_store.root)
+def test_a_finished_study_on_a_store_is_in_use_and_can_be_extended(studies: Studies) -> None:
+    out = str(studies.on_store.root)
     done = CliRunner().invoke(app, ["search", "--out", out, "--in-process"])
     assert done.exit_code == 2
     mvkt("search", "--out", out, "--resume", "--max-trials", 5, "--in-process", "--quiet")
-    assert len(trials_of(places.on_store)) == 5
+    assert len(trials_of(studies.on_store)) == 5
     assert report_schema()["properties"]

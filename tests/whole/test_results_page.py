@@ -325,12 +325,12 @@ def test_the_optimum_is_read_from_the_ledger_of_a_search(tmp_path: Path) -> None
     study = Study.create_or_open(
         config, SearchSpace.from_config(config, LEADS), folder.ledger_url, resume=False, inputs={}
     )
-    while (trial := study.next_trial()) is not None:
+    while (trial := study.ask()) is not None:
         # The more distillation the better, and V2 the better lead.
         weight = float(trial.hyperparameters["kd_weight"])
         score = 0.7 + 0.1 * (trial.condition.name == "V2") + weight / 100
         state = TrialState.COMPLETE
-        study.finish(TrialResult(number=trial.number, state=state, macro_auroc=score))
+        study.tell(TrialResult(number=trial.number, state=state, macro_auroc=score))
     drawn = [r for r in study.trials() if r.trial.arm is Arm.SEARCH and r.condition == "V2"]
     study.close()
 

@@ -1,4 +1,4 @@
-"""`mvkt cluster`: files for places to run, machines of one's own, and studies sent to a cluster."""
+"""`mvkt cluster`: files for platforms, machines of one's own, and studies sent to a cluster."""
 
 from collections.abc import Callable
 

@@ -11,10 +11,10 @@ from mvkt_ray.errors import ArtifactError, ConfigError
 
 
 def render_verb(
-    place: Annotated[
+    platform: Annotated[
         str,
         typer.Argument(
-            metavar="PLACE",
+            metavar="PLATFORM",
             help="aws, gcp, azure, on-premise, kuberay-job, kuberay-cluster, slurm.",
         ),
     ],
@@ -24,7 +24,7 @@ def render_verb(
     ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="A key of the place; may be repeated."),
+        typer.Option("--set", metavar="KEY=VALUE", help="A key of the platform; may be repeated."),
     ] = None,
     instances: Annotated[
         Path | None,
@@ -35,7 +35,7 @@ def render_verb(
         typer.Option(metavar="FILE", help="Write there, to a new file; stdout by default."),
     ] = None,
     list_keys: Annotated[
-        bool, typer.Option("--keys", help="List the keys of the place, and write nothing.")
+        bool, typer.Option("--keys", help="List the keys of the platform, and write nothing.")
     ] = False,
 ) -> None:
     """Write a cluster's file for a study: machines, their number, and what each offers.
@@ -46,14 +46,14 @@ def render_verb(
     from mvkt_ray.config.study_file import read_study
 
     if list_keys:
-        _list_keys(place)
+        _list_keys(platform)
         return
     if study is None:
         raise ConfigError("--study is missing: give the study file that the cluster is for.")
     if out is not None and out.exists():
         raise ArtifactError(f"--out {out} exists. Remove it first, or give another name.")
     request = RenderRequest(
-        place=place,
+        platform=platform,
         study_file=study,
         given=parse_pairs("--set", settings or ()),
         instances=instances,
@@ -68,10 +68,10 @@ def render_verb(
     Output.open().say(f"wrote {out}; check it with: mvkt cluster check {out} --study {study}")
 
 
-def _list_keys(place: str) -> None:
-    from mvkt_ray.cluster_files.platforms import find_place
+def _list_keys(platform: str) -> None:
+    from mvkt_ray.cluster_files.platforms import find_platform
 
-    found = find_place(place)
+    found = find_platform(platform)
     table = grid(["key", "default", "meaning"])
     for setting in found.settings:
         default = "must be given" if setting.default is None else setting.default

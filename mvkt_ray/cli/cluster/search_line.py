@@ -14,7 +14,7 @@ from mvkt_ray.errors import ConfigError
 STUDY_FILE = "study.yaml"
 
 PLACES = ("data", "teacher", "out")
-"""Flags that name places which the cluster must see."""
+"""Flags that name locations which the cluster must see."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,7 +31,7 @@ def read_search_line(words: Sequence[str]) -> SearchLine:
     """Read the words after `mvkt search` as `mvkt search` does.
 
     Raises:
-        ConfigError: A place is named that only this machine knows, or a flag makes no sense there.
+        ConfigError: A location is known to this machine only, or a flag makes no sense there.
         typer.TyperException: A flag is unknown or incomplete.
     """
     app = typer.Typer(add_completion=False)
@@ -48,7 +48,7 @@ def read_search_line(words: Sequence[str]) -> SearchLine:
         if name == "in_process":
             raise ConfigError("--in-process makes no sense on a cluster: leave it out.")
         if name in PLACES:
-            _check_place(f"--{name}", str(given[name]))
+            _check_location(f"--{name}", str(given[name]))
         written += _words(parameter, given[name])
     study = given.get("study")
     return SearchLine(
@@ -66,11 +66,11 @@ def _words(parameter: Any, value: Any) -> list[str]:
     return [word for each in values for word in (flag, str(each))]
 
 
-def _check_place(flag: str, place: str) -> None:
-    if "://" in place or Path(place).is_absolute():
+def _check_location(flag: str, location: str) -> None:
+    if "://" in location or Path(location).is_absolute():
         return
     raise ConfigError(
-        f"{flag} {place!r} is relative to this folder, which the cluster does not know. Give a "
+        f"{flag} {location!r} is relative to this folder, which the cluster does not know. Give a "
         "URI such as s3://BUCKET/FOLDER, or the absolute path of a folder that every node of the "
         "cluster sees."
     )

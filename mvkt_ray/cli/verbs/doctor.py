@@ -74,9 +74,9 @@ def _machine() -> dict[str, str]:
 
 
 def _try_ray(output: Output, address: str | None) -> str:
-    from mvkt_ray.cli.choose_runner import open_place
+    from mvkt_ray.cli.choose_runner import open_runner
 
     started = time.monotonic()
-    with open_place(output, address=address, in_process=False) as place:
+    with open_runner(output, address=address, in_process=False) as runner:
         took = duration(time.monotonic() - started)
-        return f"{place.describe()}, up in {took}"
+        return f"{runner.describe()}, up in {took}"

@@ -93,7 +93,7 @@ def ingest_verb(
     """
     import time
 
-    from mvkt_ray.cli.choose_runner import open_place
+    from mvkt_ray.cli.choose_runner import open_runner
     from mvkt_ray.cli.log_files import logging_to
     from mvkt_ray.cli.own_files import own_logs
     from mvkt_ray.data.ingest.run_ingest import IngestProgress, ingest
@@ -118,7 +118,7 @@ def ingest_verb(
     with (
         own_logs(output, out) as logs,
         logging_to(logs),
-        open_place(output, address=address, in_process=in_process, logs=logs) as place,
+        open_runner(output, address=address, in_process=in_process, logs=logs) as runner,
         StepProgress(output, "ingest", "recordings") as progress,
     ):
         started = time.monotonic()
@@ -128,7 +128,7 @@ def ingest_verb(
             progress.update(state.n_recordings_done, state.n_recordings, note)
 
         manifest = ingest(
-            chosen, out, settings, resume=resume, map_function=place.map, on_progress=show
+            chosen, out, settings, resume=resume, map_function=runner.map, on_progress=show
         )
         elapsed_s = time.monotonic() - started
     output.answer(_as_value(out, manifest), _tables(out, manifest, elapsed_s))

@@ -39,7 +39,7 @@ def train_teacher_verb(
 
     Example: mvkt train-teacher search_spaces/best_single_lead.yaml --data shards --out teacher
     """
-    from mvkt_ray.cli.choose_runner import open_place
+    from mvkt_ray.cli.choose_runner import open_runner
     from mvkt_ray.cli.display.live_table import watch
     from mvkt_ray.cli.log_files import logging_to
     from mvkt_ray.cli.own_files import own_logs
@@ -65,18 +65,18 @@ def train_teacher_verb(
         holding(location),
         own_logs(output, out) as logs,
         logging_to(logs),
-        open_place(output, address=address, in_process=in_process, logs=logs) as place,
+        open_runner(output, address=address, in_process=in_process, logs=logs) as runner,
         watch(
             output,
             name=config.name,
-            where=place.describe(),
+            where=runner.describe(),
             n_epochs=config.student.epochs,
             teacher_epochs=config.teacher.epochs,
         ) as view,
     ):
-        place.check(config.resources)
+        runner.check(config.resources)
         view.stage_started("teacher", what)
-        place.train_teacher(job, location, view.stage_epoch)
+        runner.train_teacher(job, location, view.stage_epoch)
         view.stage_finished("teacher", what, reused=False)
     _answer(output, location, read_manifest(location, KIND))
 

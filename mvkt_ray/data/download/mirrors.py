@@ -69,17 +69,17 @@ class Mirror(Protocol):
     def __str__(self) -> str: ...
 
 
-def open_mirror(place: str, n_connections: int) -> Mirror:
+def open_mirror(source: str, n_connections: int) -> Mirror:
     """Return the copy at an `http://` or `https://` URL, a URI of an object store, or a path.
 
     Raises:
         ConfigError: It is none of these.
     """
-    if place.startswith(("http://", "https://")):
-        return HttpMirror(place, n_connections)
-    if not place:
+    if source.startswith(("http://", "https://")):
+        return HttpMirror(source, n_connections)
+    if not source:
         raise ConfigError("--from '' names no mirror; give a URL, a URI or a folder.")
-    return StoreMirror(Location.parse(place))
+    return StoreMirror(Location.parse(source))
 
 
 class HttpMirror:
@@ -214,11 +214,11 @@ class StoreMirror:
         """See `Mirror`."""
         yield Body(start, self._chunks(self._folder / name, start))
 
-    def _chunks(self, place: Location, start: int) -> Iterator[bytes]:
+    def _chunks(self, source: Location, start: int) -> Iterator[bytes]:
         try:
-            yield from place.chunks(start)
+            yield from source.chunks(start)
         except FileNotFoundError:
-            raise AbsentError(str(place)) from None
+            raise AbsentError(str(source)) from None
         except StoreUnreachableError as error:
             raise TransferError(str(error)) from None
 

@@ -51,7 +51,7 @@ def expect_room(folder: Path, sizes: Mapping[str, int]) -> None:
     needed = sum(sizes[name] for name in missing) - sum(
         part.stat().st_size for name in missing if (part := folder / (name + PART_SUFFIX)).exists()
     )
-    there = next(place for place in (folder, *folder.parents) if place.exists())
+    there = next(each for each in (folder, *folder.parents) if each.exists())
     free = shutil.disk_usage(there).free
     if needed > free:
         raise DataError(

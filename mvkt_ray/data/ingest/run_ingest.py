@@ -64,15 +64,15 @@ def ingest(
             there without `resume`.
         StoreError: The store of the output refuses.
     """
-    place = Location.parse(out)
-    with holding(place):
-        plan = plan_ingest(source, place, settings or IngestSettings())
-        finished = claim_output(place, plan.recipe, resume=resume)
+    location = Location.parse(out)
+    with holding(location):
+        plan = plan_ingest(source, location, settings or IngestSettings())
+        finished = claim_output(location, plan.recipe, resume=resume)
         if finished is not None:
             if plan.settings.strict and finished.counts["n_quarantined"]:
                 raise DataError(
-                    f"{place} has {finished.counts['n_quarantined']} recordings in quarantine, and "
-                    "strict allows none: see its quarantine.parquet, or leave out --strict."
+                    f"{location} has {finished.counts['n_quarantined']} recordings in quarantine, "
+                    "and strict allows none: see its quarantine.parquet, or leave out --strict."
                 )
             return finished
         jobs = list_jobs(plan)

@@ -233,5 +233,5 @@ def write_shard(batch: pa.RecordBatch, path: Location, settings: IngestSettings)
 
 def with_folds(batch: pa.RecordBatch, folds: np.ndarray) -> pa.RecordBatch:
     """Return the batch with other folds; the signals are the same buffers."""
-    place = batch.schema.get_field_index("fold")
-    return batch.set_column(place, batch.schema.field(place), pa.array(folds, pa.int16()))
+    position = batch.schema.get_field_index("fold")
+    return batch.set_column(position, batch.schema.field(position), pa.array(folds, pa.int16()))

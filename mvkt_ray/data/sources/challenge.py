@@ -113,10 +113,10 @@ def list_records(folder: Location) -> Iterator[str]:
 
     A signal without a header is listed too: reading it tells what is missing.
     """
-    for place, _, files in folder.walk():
+    for subfolder, _, files in folder.walk():
         names = {name[:-4] for name in files if name.endswith((".hea", ".mat"))}
         for name in sorted(names):
-            yield (place / name).uri
+            yield (subfolder / name).uri
 
 
 def read_challenge_record(ref: RecordingRef) -> Recording:

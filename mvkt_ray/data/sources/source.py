@@ -145,8 +145,8 @@ def open_text(table: Location) -> TextIO:
 class _ChunkReader(io.RawIOBase):
     """The chunks of a location, as a file."""
 
-    def __init__(self, place: Location) -> None:
-        self._chunks = place.chunks()
+    def __init__(self, location: Location) -> None:
+        self._chunks = location.chunks()
         self._left = memoryview(b"")
 
     def readable(self) -> bool:

@@ -24,8 +24,8 @@ def describe_data(material: ReportMaterial) -> tuple[dict[str, Any] | None, str 
     """Return the report's `data`, and, where there is none, the reason."""
     shards = material.shards()
     if shards is None:
-        place = material.shards_location or "of the study"
-        return None, f"The shards {place} are not there any more."
+        where = material.shards_location or "of the study"
+        return None, f"The shards {where} are not there any more."
     manifest, config = shards.manifest, material.config
     task = shards.task(config.data.task) if material.teacher is None else _task(material)
     splits = open_training_splits(shards, task, config.data.folds, config.data.min_likelihood)

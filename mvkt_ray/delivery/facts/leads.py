@@ -101,8 +101,8 @@ def leads_after_finals(
 def leads_before_finals(material: ReportMaterial, selections: Selections) -> list[dict[str, Any]]:
     """Return the report's `leads`, ranked on validation."""
     return [
-        _searched(material, selections, rank.condition.name, place)
-        for place, rank in enumerate(material.ranks, start=1)
+        _searched(material, selections, rank.condition.name, position)
+        for position, rank in enumerate(material.ranks, start=1)
     ]
 
 

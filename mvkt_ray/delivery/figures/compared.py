@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mvkt_ray.delivery.figures.drawing import Look
+from mvkt_ray.delivery.figures.drawing import Style
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Model:
     """What one model said of every recording of a split, once per seed."""
 
-    look: Look
+    style: Style
     scores_RNC: NDArray[np.floating]
     """Probabilities; a seed that is missing is left out, not NaN."""
 

@@ -59,7 +59,7 @@ STEPS = (Colour.STEP_1, Colour.STEP_2, Colour.STEP_3, Colour.STEP_4, Colour.STEP
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Look:
+class Style:
     """How the values of one model are drawn; never told apart by colour alone."""
 
     colour: Colour
@@ -68,10 +68,10 @@ class Look:
     name: str
 
 
-CHOSEN_LOOK = Look(colour=Colour.DISTILLED, marker="o", line="-", name="distilled")
-ALONE_LOOK = Look(colour=Colour.ALONE, marker="D", line=(0, (5, 1.6)), name="student alone")
-TEACHER_LOOK = Look(colour=Colour.TEACHER, marker="s", line=(0, (1.2, 1.4)), name="teacher")
-PLAIN_LOOK = Look(colour=Colour.PLAIN, marker="^", line=(0, (6, 1.5, 1, 1.5)), name="plain KD")
+CHOSEN_STYLE = Style(colour=Colour.DISTILLED, marker="o", line="-", name="distilled")
+ALONE_STYLE = Style(colour=Colour.ALONE, marker="D", line=(0, (5, 1.6)), name="student alone")
+TEACHER_STYLE = Style(colour=Colour.TEACHER, marker="s", line=(0, (1.2, 1.4)), name="teacher")
+PLAIN_STYLE = Style(colour=Colour.PLAIN, marker="^", line=(0, (6, 1.5, 1, 1.5)), name="plain KD")
 
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -176,7 +176,7 @@ def panels(
     sharex: bool = False,
     sharey: bool = False,
 ) -> list[Axes]:
-    """Return axes in reading order; places of the grid that are not needed stay empty."""
+    """Return axes in reading order; cells of the grid that are not needed stay empty."""
     n_rows, columns = grid_of(n_panels, n_columns)
     grid = figure.subplots(n_rows, columns, squeeze=False, sharex=sharex, sharey=sharey)
     axes = list(grid.flat)

@@ -15,7 +15,7 @@ from mvkt_ray.delivery.facts.material import ReportMaterial
 from mvkt_ray.delivery.figures.centred import centred_trials
 from mvkt_ray.delivery.figures.compared import Comparison, Model
 from mvkt_ray.delivery.figures.cost_bars import draw_cost
-from mvkt_ray.delivery.figures.drawing import ALONE_LOOK, CHOSEN_LOOK, TEACHER_LOOK, Look
+from mvkt_ray.delivery.figures.drawing import ALONE_STYLE, CHOSEN_STYLE, TEACHER_STYLE, Style
 from mvkt_ray.delivery.figures.ecg_strips import draw_context, draw_strip
 from mvkt_ray.delivery.figures.example_recordings import Example, Examples, find_examples
 from mvkt_ray.delivery.figures.gain_intervals import draw_gains
@@ -129,15 +129,15 @@ def _after_finals(condition: str, material: ReportMaterial) -> Comparison | None
     finals = material.finals
     assert finals is not None
     examined = finals.test
-    looks = {finals.answer: CHOSEN_LOOK, _ALONE: ALONE_LOOK}
+    styles = {finals.answer: CHOSEN_STYLE, _ALONE: ALONE_STYLE}
     models = [
-        Model(look=look, scores_RNC=examined.scores[name, condition])
-        for name, look in looks.items()
+        Model(style=style, scores_RNC=examined.scores[name, condition])
+        for name, style in styles.items()
         if (name, condition) in examined.scores
     ]
     if not models:
         return None
-    teacher = Model(look=TEACHER_LOOK, scores_RNC=examined.teacher_NC[None])
+    teacher = Model(style=TEACHER_STYLE, scores_RNC=examined.teacher_NC[None])
     return Comparison(
         condition=condition,
         split="test",
@@ -148,14 +148,14 @@ def _after_finals(condition: str, material: ReportMaterial) -> Comparison | None
 
 
 def _before_finals(lead: Mapping[str, Any], material: ReportMaterial) -> Comparison | None:
-    looks: dict[str, Look] = {_ALONE: ALONE_LOOK, "chosen": CHOSEN_LOOK}
+    styles: dict[str, Style] = {_ALONE: ALONE_STYLE, "chosen": CHOSEN_STYLE}
     models: list[Model] = []
     labels_NC, classes = None, ()
-    for name, look in looks.items():
+    for name, style in styles.items():
         number = (lead["contenders"].get(name) or {}).get("trial")
         found = None if number is None else material.validation_predictions(number)
         if found is not None:
-            models.append(Model(look=look, scores_RNC=found.probabilities_NC[None]))
+            models.append(Model(style=style, scores_RNC=found.probabilities_NC[None]))
             labels_NC, classes = found.labels_NC, found.classes
     if labels_NC is None:
         return None
@@ -184,22 +184,22 @@ def _examples(
         return examples, (), "The shards with the recordings are not there any more."
     try:
         drawn = tuple(
-            _draw_example(example, shards, winner, place)
-            for place, example in enumerate(examples.shown, start=1)
+            _draw_example(example, shards, winner, position)
+            for position, example in enumerate(examples.shown, start=1)
         )
     except DataError as error:
         return examples, (), str(error)
     return examples, drawn, ""
 
 
-def _draw_example(example: Example, shards: Shards, condition: str, place: int) -> DrawnExample:
+def _draw_example(example: Example, shards: Shards, condition: str, position: int) -> DrawnExample:
     recording = shards.recording(shards.row_of(example.record_id))
     leads = condition.split("+")
-    strips = [draw_strip(recording, lead, f"ecg-{place}-{lead.lower()}") for lead in leads]
+    strips = [draw_strip(recording, lead, f"ecg-{position}-{lead.lower()}") for lead in leads]
     return DrawnExample(
         example=example,
         strip="\n".join(strips),
-        context=draw_context(recording, leads[0], f"ecg-{place}-sheet"),
+        context=draw_context(recording, leads[0], f"ecg-{position}-sheet"),
         facts=_facts(recording),
     )
 

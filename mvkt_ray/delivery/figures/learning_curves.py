@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from mvkt_ray.delivery.figures.drawing import (
-    ALONE_LOOK,
+    ALONE_STYLE,
     WIDTH,
     Colour,
     drawing,
@@ -63,7 +63,7 @@ def _draw_panel(axes: Axes, records: Sequence[TrialRecord]) -> None:
             axes.plot(epoch, record.values[epoch], "x", color=Colour.OTHER, markersize=5)
     for record in records:
         if record.trial.arm is Arm.STUDENT_ALONE:
-            _draw_curve(axes, record, ALONE_LOOK.colour, 1.5, ALONE_LOOK.line, 1.0)
+            _draw_curve(axes, record, ALONE_STYLE.colour, 1.5, ALONE_STYLE.line, 1.0)
     if best is not None:
         _draw_curve(axes, best, Colour.DISTILLED, 2.2, "-", 1.0)
 
@@ -88,7 +88,7 @@ def _set_limits(axes: Axes, records: Sequence[TrialRecord]) -> None:
 def _legend() -> list[Line2D]:
     return [
         Line2D([], [], color=Colour.DISTILLED, linewidth=2.2, label="chosen trial"),
-        Line2D([], [], color=ALONE_LOOK.colour, linestyle=ALONE_LOOK.line, label="student alone"),
+        Line2D([], [], color=ALONE_STYLE.colour, linestyle=ALONE_STYLE.line, label="student alone"),
         Line2D([], [], color=Colour.MUTED, linewidth=0.9, label="other trials"),
         Line2D([], [], color=Colour.OTHER, marker="x", linestyle="none", label="cut by pruning"),
     ]

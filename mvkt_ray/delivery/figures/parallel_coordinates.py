@@ -72,8 +72,8 @@ def draw_parallel(trials: Sequence[CentredTrial]) -> str:
             heights = [scale.height(trial.drawn[scale.name]) for scale in scales]
             heights.append((trial.difference - low) / (high - low) if high > low else 0.5)
             axes.plot(range(len(heights)), heights, color=STEPS[step], linewidth=_WIDTHS[step])
-        for place, scale in enumerate(scales):
-            _draw_axis(axes, place, parameter_name(scale.name), scale.labels())
+        for position, scale in enumerate(scales):
+            _draw_axis(axes, position, parameter_name(scale.name), scale.labels())
         ends = [(0.0, signed(low)), (1.0, signed(high))]
         _draw_axis(axes, len(scales), "score minus\nlead's median", ends)
         axes.set(xlim=(-0.25, len(scales) + 0.45), ylim=(-0.04, 1.04))
@@ -87,14 +87,16 @@ def draw_parallel(trials: Sequence[CentredTrial]) -> str:
         return to_svg(figure, "parallel", "Parallel coordinates", description)
 
 
-def _draw_axis(axes: Axes, place: int, name: str, labels: Sequence[tuple[float, str]]) -> None:
-    axes.plot((place, place), (0, 1), color=Colour.INK, linewidth=1.1)
-    axes.text(place, 1.06, name.replace(" ", "\n", 1) if "\n" not in name else name,
+def _draw_axis(axes: Axes, position: int, name: str, labels: Sequence[tuple[float, str]]) -> None:
+    axes.plot((position, position), (0, 1), color=Colour.INK, linewidth=1.1)
+    axes.text(position, 1.06, name.replace(" ", "\n", 1) if "\n" not in name else name,
               ha="center", va="bottom", fontsize=11, fontweight="bold")  # fmt: skip
     for height, text in labels:
-        axes.plot((place - 0.03, place + 0.03), (height, height), color=Colour.INK, linewidth=1.1)
+        axes.plot(
+            (position - 0.03, position + 0.03), (height, height), color=Colour.INK, linewidth=1.1
+        )
         axes.text(
-            place + 0.05, height, text, va="center", fontsize=10.5,
+            position + 0.05, height, text, va="center", fontsize=10.5,
             bbox={"facecolor": Colour.PAPER, "alpha": 0.8, "edgecolor": "none", "pad": 1.0},
         )  # fmt: skip
 

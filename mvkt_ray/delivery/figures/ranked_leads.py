@@ -12,9 +12,9 @@ from matplotlib.lines import Line2D
 from matplotlib.typing import LineStyleType
 
 from mvkt_ray.delivery.figures.drawing import (
-    ALONE_LOOK,
-    CHOSEN_LOOK,
-    TEACHER_LOOK,
+    ALONE_STYLE,
+    CHOSEN_STYLE,
+    TEACHER_STYLE,
     WIDTH,
     Colour,
     drawing,
@@ -80,49 +80,51 @@ def _row(lead: Mapping[str, Any], on_test: bool) -> _Row | None:
 
 
 def _draw_row(axes: Axes, y: int, row: _Row) -> None:
-    look = CHOSEN_LOOK
+    style = CHOSEN_STYLE
     if row.is_best:
         axes.axhspan(y - 0.46, y + 0.46, color=Colour.BAND, linewidth=0, zorder=0.4)
     if row.interval is not None:
-        axes.plot(row.interval, (y, y), color=look.colour, linewidth=2.6 if row.is_best else 1.4)
+        axes.plot(row.interval, (y, y), color=style.colour, linewidth=2.6 if row.is_best else 1.4)
     if row.alone is not None:
         axes.plot(
-            row.alone, y, ALONE_LOOK.marker, markersize=5.5, color=ALONE_LOOK.colour,
+            row.alone, y, ALONE_STYLE.marker, markersize=5.5, color=ALONE_STYLE.colour,
             markerfacecolor=Colour.PAPER, markeredgewidth=1.3,
         )  # fmt: skip
     if row.naive is not None:
-        axes.plot(row.naive, y, "x", markersize=6, color=look.colour, markeredgewidth=1.3)
-    face = look.colour if row.is_best else Colour.PAPER
-    axes.plot(row.score, y, look.marker, markersize=8, color=look.colour, markerfacecolor=face)
+        axes.plot(row.naive, y, "x", markersize=6, color=style.colour, markeredgewidth=1.3)
+    face = style.colour if row.is_best else Colour.PAPER
+    axes.plot(row.score, y, style.marker, markersize=8, color=style.colour, markerfacecolor=face)
 
 
 def _draw_teacher(axes: Axes, teacher: Mapping[str, Any]) -> None:
     if teacher.get("ci") is not None:
         axes.axvspan(*teacher["ci"], color=Colour.FAINT, linewidth=0, zorder=0.5)
-    axes.axvline(teacher["macro_auroc"], color=Colour.TEACHER, linestyle=TEACHER_LOOK.line)
+    axes.axvline(teacher["macro_auroc"], color=Colour.TEACHER, linestyle=TEACHER_STYLE.line)
 
 
 def _legend(rows: Sequence[_Row], has_teacher: bool) -> list[Line2D]:
-    look = CHOSEN_LOOK
+    style = CHOSEN_STYLE
     with_interval = any(row.interval is not None for row in rows)
     label = "distilled student" + (", 95 % interval" if with_interval else "")
     line: LineStyleType = "-" if with_interval else "none"
     known = any(row.is_best for row in rows)
     handles: list[Line2D] = []
     if known:
-        handles.append(_handle(look.marker, line, look.colour, look.colour, f"{label}; best set"))
+        handles.append(
+            _handle(style.marker, line, style.colour, style.colour, f"{label}; best set")
+        )
         label = "other leads"
     if not known or not all(row.is_best for row in rows):
-        handles.append(_handle(look.marker, line, look.colour, Colour.PAPER, label))
+        handles.append(_handle(style.marker, line, style.colour, Colour.PAPER, label))
     if any(row.naive is not None for row in rows):
-        handles.append(_handle("x", "none", look.colour, look.colour, "uncorrected best trial"))
+        handles.append(_handle("x", "none", style.colour, style.colour, "uncorrected best trial"))
     if any(row.alone is not None for row in rows):
-        colour = ALONE_LOOK.colour
+        colour = ALONE_STYLE.colour
         handles.append(
-            _handle(ALONE_LOOK.marker, "none", colour, Colour.PAPER, ALONE_LOOK.name, 5.5)
+            _handle(ALONE_STYLE.marker, "none", colour, Colour.PAPER, ALONE_STYLE.name, 5.5)
         )
     if has_teacher:
-        line = TEACHER_LOOK.line
+        line = TEACHER_STYLE.line
         handles.append(
             Line2D([], [], color=Colour.TEACHER, linestyle=line, label="teacher, all leads")
         )

@@ -48,7 +48,7 @@ def calibration_scores(comparison: Comparison) -> list[CalibrationScores]:
             scores_RN = model.scores_RNC[:, :, column]
             rows.append(
                 CalibrationScores(
-                    model=model.look.name,
+                    model=model.style.name,
                     class_name=class_name,
                     expected_calibration_error=float(
                         np.mean([_calibration_error(labels_N, s) for s in scores_RN])
@@ -93,10 +93,10 @@ def _draw_panel(axes: Axes, comparison: Comparison, column: int) -> None:
         scores_RN = model.scores_RNC[:, :, column]
         labels_RN = np.broadcast_to(comparison.labels_NC[:, column], scores_RN.shape)
         predicted, observed, _ = equal_bins(labels_RN.ravel(), scores_RN.ravel())
-        look = model.look
+        style = model.style
         axes.plot(
-            predicted, observed, color=look.colour, linestyle=look.line, marker=look.marker,
-            markersize=5, linewidth=1.4, label=look.name,
+            predicted, observed, color=style.colour, linestyle=style.line, marker=style.marker,
+            markersize=5, linewidth=1.4, label=style.name,
         )  # fmt: skip
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
     axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])

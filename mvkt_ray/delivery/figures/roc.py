@@ -50,7 +50,7 @@ def draw_roc(comparison: Comparison, name: str) -> str:
         description = (
             f"Sensitivity against 1 - specificity on the {comparison.split} split, one panel for "
             f"each of {len(shown)} diseases, for "
-            f"{', '.join(model.look.name for model in comparison.models)}."
+            f"{', '.join(model.style.name for model in comparison.models)}."
         )
         return to_svg(figure, name, title, description)
 
@@ -64,20 +64,24 @@ def _draw_panel(axes: Axes, comparison: Comparison, column: int) -> None:
             [roc_on_grid(positive_N, scores_NC[:, column]) for scores_NC in model.scores_RNC]
         )
         areas = [area_under(positive_N, scores_NC[:, column]) for scores_NC in model.scores_RNC]
-        look = model.look
+        style = model.style
         if len(curves_RG) > 1:
             axes.fill_between(
-                _GRID, curves_RG.min(axis=0), curves_RG.max(axis=0), color=look.colour, alpha=0.18,
+                _GRID, curves_RG.min(axis=0), curves_RG.max(axis=0), color=style.colour, alpha=0.18,
                 linewidth=0,
             )  # fmt: skip
         axes.plot(
-            _GRID, curves_RG.mean(axis=0), color=look.colour, linestyle=look.line, label=look.name
+            _GRID,
+            curves_RG.mean(axis=0),
+            color=style.colour,
+            linestyle=style.line,
+            label=style.name,
         )
         notes.append((model, float(np.mean(areas))))
-    for place, (model, area) in enumerate(reversed(notes)):
+    for line, (model, area) in enumerate(reversed(notes)):
         axes.text(
-            0.98, 0.05 + 0.085 * place, f"{model.look.name} {area:.3f}", ha="right", fontsize=11,
-            color=model.look.colour, transform=axes.transAxes,
+            0.98, 0.05 + 0.085 * line, f"{model.style.name} {area:.3f}", ha="right", fontsize=11,
+            color=model.style.colour, transform=axes.transAxes,
         )  # fmt: skip
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
     axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])

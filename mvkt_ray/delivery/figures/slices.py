@@ -66,16 +66,16 @@ def draw_slice(axes: Axes, trials: Sequence[CentredTrial], name: str) -> None:
         axes.set_xlim(-0.5, len(choices) - 0.5)
         axes.grid(axis="x", visible=False)
         values = {
-            trial.number: choices.index(str(trial.drawn[name])) + _spread(place)
-            for place, trial in enumerate(having)
+            trial.number: choices.index(str(trial.drawn[name])) + _spread(position)
+            for position, trial in enumerate(having)
         }
-        for place, choice in enumerate(choices):
+        for position, choice in enumerate(choices):
             own = [
                 t.difference for t in having if str(t.drawn[name]) == choice and not t.was_pruned
             ]
             if own:
                 middle = float(np.median(own))
-                axes.plot((place - 0.3, place + 0.3), (middle, middle), color=Colour.INK)
+                axes.plot((position - 0.3, position + 0.3), (middle, middle), color=Colour.INK)
     for pruned in (True, False):
         of_kind = [trial for trial in having if trial.was_pruned is pruned]
         axes.plot(
@@ -133,6 +133,6 @@ def _draw_trend(axes: Axes, trials: Sequence[CentredTrial], values: dict[int, fl
     axes.plot(x, middles, color=Colour.INK, linewidth=1.8)
 
 
-def _spread(place: int) -> float:
+def _spread(position: int) -> float:
     """Return a shift that keeps points of one choice apart, the same in every drawing."""
-    return ((place * 0.618034) % 1.0 - 0.5) * 0.5
+    return ((position * 0.618034) % 1.0 - 0.5) * 0.5

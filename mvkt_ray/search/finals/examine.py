@@ -1,7 +1,7 @@
 """The examination: what finished students and the teacher say of the test split.
 
 The only module that may import `data.test_split`. Each student, and the teacher, is one item of a
-place's map; its predictions are a file, written aside and renamed, so that a killed examination
+runner's map; its predictions are a file, written aside and renamed, so that a killed examination
 goes on with those that are missing.
 
 Reads: shards, weights, an opening that stands in the ledger.
@@ -29,7 +29,7 @@ from mvkt_ray.records import Trial
 from mvkt_ray.search.finals.finals_results import hash_of_all
 from mvkt_ray.search.finals.openings import Opening
 from mvkt_ray.search.ledger.study_folder import FinalsFolder
-from mvkt_ray.search.runner import Place
+from mvkt_ray.search.runner import Runner
 from mvkt_ray.storage.location import Location
 from mvkt_ray.training.optimizers import runs_in_bf16
 from mvkt_ray.training.predictions_file import read_predictions, with_tags
@@ -68,15 +68,15 @@ class Marks:
 def examine_all(
     examination: Examination,
     trials: Sequence[Trial],
-    place: Place,
+    runner: Runner,
     on_progress: Callable[[int, int], None],
 ) -> str:
-    """Examine finished students and the teacher wherever a place runs them.
+    """Examine finished students and the teacher by the map of a runner.
 
     Args:
         examination: What on.
         trials: Trainings that are complete.
-        place: Where work runs.
+        runner: Where work runs.
         on_progress: Called with how many are done, of how many.
 
     Returns:
@@ -85,7 +85,7 @@ def examine_all(
     items: list[Trial | None] = [None, *trials]
     hashes: dict[int | None, str] = {}
     on_progress(0, len(items))
-    for marks in place.map(partial(examine, examination), items):
+    for marks in runner.map(partial(examine, examination), items):
         hashes[marks.number] = marks.sha256
         on_progress(len(hashes), len(items))
     return hash_of_all(hashes)

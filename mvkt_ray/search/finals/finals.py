@@ -123,13 +123,13 @@ class Finals:
     def take_up(self) -> list[Trial]:
         """Return the trainings that a dead driver left running, to be run again.
 
-        Those not taken up here are the first that `next_trial` gives.
+        Those not taken up here are the first that `ask` gives.
         """
         trials = [self._trials[number] for number in self._to_run_again]
         self._to_run_again.clear()
         return trials
 
-    def next_trial(self) -> Trial | None:
+    def ask(self) -> Trial | None:
         """Return the next training to run; None when there is none left to start, or to spend."""
         if self._account.budget.reached:
             return None
@@ -157,7 +157,7 @@ class Finals:
                 self.ledger.write_value(number, metrics.epoch, metrics.macro_auroc)
         return Decision.CONTINUE
 
-    def finish(self, result: TrialResult, usage: Usage = NOTHING_USED) -> None:
+    def tell(self, result: TrialResult, usage: Usage = NOTHING_USED) -> None:
         """Write down how a training ended; the same may be told again.
 
         One that lost its worker is given out again, as often as the study allows each time.

@@ -17,7 +17,7 @@ from mvkt_ray.search.finals.finals_plan import Contender, plan_finals
 from mvkt_ray.search.finals.finals_results import openings_of
 from mvkt_ray.search.finals.openings import Opening
 from mvkt_ray.search.ledger.ledger import Ledger
-from mvkt_ray.search.ledger.ledger_access import LedgerPlace, reading
+from mvkt_ray.search.ledger.ledger_access import LedgerAccess, reading
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.search.same_study import (
@@ -93,7 +93,7 @@ def finals_outlook(
     folder: StudyFolder,
     config: StudyConfig,
     request: FinalsRequest,
-    place: LedgerPlace | None = None,
+    access: LedgerAccess | None = None,
 ) -> Generator[FinalsOutlook]:
     """Look at a study and decide; the ledgers are closed in the end.
 
@@ -101,7 +101,7 @@ def finals_outlook(
         folder: Of the study.
         config: The study, with the finals that are asked for.
         request: What else is asked.
-        place: Where the driver writes the ledger; None: it is only looked at.
+        access: Where the driver writes the ledger; None: it is only looked at.
 
     Raises:
         ArtifactError: There is no study, its search has not ended, or the test split was opened.
@@ -109,8 +109,8 @@ def finals_outlook(
         StaleArtifactError: Finals were begun with another configuration, or data were changed.
     """
     with contextlib.ExitStack() as stack:
-        place = place or LedgerPlace(stack.enter_context(reading(folder)))
-        search = Ledger.open(place.url, config.name)
+        access = access or LedgerAccess(stack.enter_context(reading(folder)))
+        search = Ledger.open(access.url, config.name)
         stack.callback(search.close)
         notes, records = search.notes(), search.records
         if "config" not in notes:
@@ -136,7 +136,7 @@ def finals_outlook(
                 "finals compare nothing: n_configurations is 0 and there are neither baselines "
                 "nor contenders. Set `finals` in the study file."
             )
-        ledgers = FinalsLedger.read_all(place.url, config.name, place.shipment)
+        ledgers = FinalsLedger.read_all(access.url, config.name, access.shipment)
         for ledger in ledgers:
             stack.callback(ledger.close)
         facts = {"finals": plain_config(config)["finals"], "inputs": inputs}

@@ -22,7 +22,7 @@ from mvkt_ray.search.finals.finals_outlook import (
 from mvkt_ray.search.finals.finals_plan import Contender
 from mvkt_ray.search.finals.finals_results import FinalsResults, read_finals
 from mvkt_ray.search.finals.openings import Opening
-from mvkt_ray.search.ledger.ledger_access import LedgerPlace, driving
+from mvkt_ray.search.ledger.ledger_access import LedgerAccess, driving
 from mvkt_ray.search.ledger.study_folder import FinalsFolder, StudyFolder
 from mvkt_ray.search.pipeline import (
     StageListener,
@@ -31,7 +31,7 @@ from mvkt_ray.search.pipeline import (
     timed_stage,
     trial_inputs,
 )
-from mvkt_ray.search.runner import Place
+from mvkt_ray.search.runner import Runner
 from mvkt_ray.search.spending.breakdown import Spending, teacher_usage
 from mvkt_ray.search.spending.budget import Budget
 from mvkt_ray.search.spending.prices import PriceList
@@ -53,7 +53,7 @@ class FinalsListener(StageListener, Protocol):
 
 def run_finals(
     folder: StudyFolder,
-    place: Place,
+    runner: Runner,
     listener: FinalsListener,
     *,
     config: StudyConfig | None = None,
@@ -66,7 +66,7 @@ def run_finals(
 
     Args:
         folder: Of a study whose search has ended.
-        place: Where work runs.
+        runner: What trains and examines.
         listener: Told of every step.
         config: The study with other finals or resources; by default as in its folder.
         request: Whether to open again, to start over, and so on.
@@ -82,14 +82,14 @@ def run_finals(
     with driving(folder) as written:
         config = finals_config(folder, config)
         with finals_outlook(folder, config, request, written) as outlook:
-            place.check(config.resources)
+            runner.check(config.resources)
             request.limits.check(config.resources)
-            request.limits.check_nodes(place.node_kinds(), config.resources)
+            request.limits.check_nodes(runner.node_kinds(), config.resources)
             budget = _budget(folder, config, request)
             ledger = _begin(outlook, written)
             try:
                 finals = Finals(config, outlook.space, ledger, budget)
-                _train_and_examine(finals, outlook, folder, place, listener, request)
+                _train_and_examine(finals, outlook, folder, runner, listener, request)
             finally:
                 ledger.close()
         results = read_finals(folder)
@@ -109,7 +109,7 @@ def _budget(folder: StudyFolder, config: StudyConfig, request: FinalsRequest) ->
     return Budget(prices, request.limits, before=before.total)
 
 
-def _begin(outlook: FinalsOutlook, place: LedgerPlace) -> FinalsLedger:
+def _begin(outlook: FinalsOutlook, access: LedgerAccess) -> FinalsLedger:
     """Go on with the finals of an outlook, or begin them."""
     if outlook.begun is not None:
         outlook.begun.mend()
@@ -119,13 +119,13 @@ def _begin(outlook: FinalsOutlook, place: LedgerPlace) -> FinalsLedger:
     if outlook.abandoned is not None:
         outlook.abandoned.leave_behind()
     return FinalsLedger.create(
-        place.url,
+        access.url,
         outlook.config.name,
         outlook.number,
         plan=outlook.plan,
         facts=outlook.facts,
         reason=outlook.reason,
-        shipment=place.shipment,
+        shipment=access.shipment,
     )
 
 
@@ -133,7 +133,7 @@ def _train_and_examine(
     finals: Finals,
     outlook: FinalsOutlook,
     folder: StudyFolder,
-    place: Place,
+    runner: Runner,
     listener: FinalsListener,
     request: FinalsRequest,
 ) -> None:
@@ -144,7 +144,7 @@ def _train_and_examine(
     listener.study_opened(finals)
     if not finals.is_trained:
         with timed_stage(folder, listener, "finals", f"{finals.n_trials} trainings"):
-            place.run_trials(finals, inputs, listener.study_changed)
+            runner.run_trials(finals, inputs, listener.study_changed)
     if finals.stopped_by:
         n_ended = sum(record.state.is_finished for record in finals.trials())
         raise TrialError(
@@ -161,7 +161,7 @@ def _train_and_examine(
     examination = Examination(inputs=inputs, folder=str(files.root), opening=opening)
     what = f"{len(trials)} students and the teacher on {opening.n_recordings:,} test recordings"
     with timed_stage(folder, listener, "examination", what):
-        predictions = examine_all(examination, trials, place, listener.stage_progress)
+        predictions = examine_all(examination, trials, runner, listener.stage_progress)
     finals.ledger.write_opening(opening.complete(predictions))
 
 

@@ -27,7 +27,7 @@ _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class LedgerPlace:
+class LedgerAccess:
     """Where a driver writes its ledger."""
 
     url: str
@@ -37,7 +37,7 @@ class LedgerPlace:
 
 
 @contextlib.contextmanager
-def driving(folder: StudyFolder, times: LeaseTimes | None = None) -> Generator[LedgerPlace]:
+def driving(folder: StudyFolder, times: LeaseTimes | None = None) -> Generator[LedgerAccess]:
     """Be the only driver of a study, and have its ledger, as it is, to write to.
 
     Args:
@@ -50,7 +50,7 @@ def driving(folder: StudyFolder, times: LeaseTimes | None = None) -> Generator[L
     """
     if folder.root.is_local:
         with holding(folder.root):
-            yield LedgerPlace(folder.ledger_url)
+            yield LedgerAccess(folder.ledger_url)
         return
     with tempfile.TemporaryDirectory(prefix="mvkt-ledger-") as scratch:
         lease = Lease.take(folder.shipped_ledger, times)
@@ -61,7 +61,7 @@ def driving(folder: StudyFolder, times: LeaseTimes | None = None) -> Generator[L
                 folder.shipped_ledger, database, restored, may_write=lease.expect_held
             )
             try:
-                yield LedgerPlace(_url(database), shipment)
+                yield LedgerAccess(_url(database), shipment)
             except BaseException:
                 try:
                     shipment.close()

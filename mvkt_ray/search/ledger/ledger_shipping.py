@@ -182,8 +182,8 @@ class Shipment:
     def _ship_pieces(self, head: Head) -> None:
         while piece := self._piece or committed(self._log, self._shipped_bytes):
             self._piece = piece
-            place = self._root / head.generation / piece_name(self._shipped_bytes)
-            self._put(place, piece)
+            location = self._root / head.generation / piece_name(self._shipped_bytes)
+            self._put(location, piece)
             self._shipped_bytes += len(piece)
             self._piece = b""
         if self._shipped_bytes > max(self._times.generation_bytes, head.snapshot_bytes):
@@ -222,8 +222,8 @@ class Shipment:
         except StoreError as error:
             _LOG.warning("old generations of the ledger stay in %s: %s", self._root, error)
 
-    def _put(self, place: Location, content: bytes) -> None:
-        self._patiently(lambda: place.write_bytes(content))
+    def _put(self, location: Location, content: bytes) -> None:
+        self._patiently(lambda: location.write_bytes(content))
 
     def _patiently(self, ask: Callable[[], Answer]) -> Answer:
         """Ask a store again while it does not answer, with pauses that grow."""

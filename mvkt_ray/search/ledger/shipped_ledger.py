@@ -125,9 +125,9 @@ def _fetch(folder: Location, head: Head, database: Path) -> None:
         raise _damaged(folder / SNAPSHOT, "its content has another hash than head.json says")
     sizes = {name: size for name, size in folder.file_sizes().items() if name.startswith(PIECE)}
     last_start = _expect_no_gap(folder, sizes)
-    places = [folder / name for name in sorted(sizes)]
+    pieces = [folder / name for name in sorted(sizes)]
     with ThreadPoolExecutor(max_workers=_FETCHED_AT_ONCE) as pool:
-        log = b"".join(pool.map(Location.read_bytes, places))
+        log = b"".join(pool.map(Location.read_bytes, pieces))
     database.write_bytes(snapshot)
     database.with_name(f"{database.name}-shm").unlink(missing_ok=True)
     database.with_name(f"{database.name}-wal").write_bytes(log)

@@ -165,8 +165,8 @@ class StudyFolder:
         """Note where the inputs are; those inside the folder move with it."""
         own = f"{self.root}/"
         value = {
-            kind: None if place is None else str(place).removeprefix(own)
-            for kind, place in inputs.items()
+            kind: None if location is None else str(location).removeprefix(own)
+            for kind, location in inputs.items()
         }
         self.inputs_file.write_bytes((json.dumps(value, indent=2) + "\n").encode())
 

@@ -25,12 +25,12 @@ SMALL = IngestSettings(rows_per_shard=16)
 
 
 def store(server: S3Server, folder: Path, key: str = "set/1.0") -> Location:
-    place = server.make_bucket("physionet-open") / key
+    location = server.make_bucket("physionet-open") / key
     for path in folder.rglob("*"):
         if path.is_file():
-            (place / str(path.relative_to(folder))).upload(path)
+            (location / str(path.relative_to(folder))).upload(path)
     server.forget_requests()
-    return place
+    return location
 
 
 def run(name: str, location: object, out: Path, settings: IngestSettings = SMALL) -> Manifest:
@@ -57,15 +57,15 @@ def test_shards_from_a_bucket_are_those_from_a_folder(
     first, second, _ = sorted(folder.rglob("*.dat"))
     first.unlink()
     second.write_bytes(second.read_bytes()[:-2])
-    place = store(s3_server, folder)
+    location = store(s3_server, folder)
     settings = IngestSettings(rows_per_shard=2, n_folds=3)
     near = run(name, folder, tmp_path / "near", settings)
-    far = run(name, place, tmp_path / "far", settings)
+    far = run(name, location, tmp_path / "far", settings)
     assert near.details["quarantine"] == {"missing_file": 1, "truncated": 1}
     assert far.recipe == near.recipe
     expect_same(tmp_path / "near", tmp_path / "far")
     messages = pq.read_table(tmp_path / "far" / "quarantine.parquet")["message"].to_pylist()
-    assert all(f"{place}/" in message for message in messages)
+    assert all(f"{location}/" in message for message in messages)
 
 
 def test_real_ptbxl_costs_two_files_a_recording_and_one_table_a_listing(
@@ -73,9 +73,9 @@ def test_real_ptbxl_costs_two_files_a_recording_and_one_table_a_listing(
 ) -> None:
     n_recordings = 40
     copy_ptbxl(shared_data / "ptbxl", tmp_path / "set", n_recordings)
-    place = store(s3_server, tmp_path / "set")
+    location = store(s3_server, tmp_path / "set")
     near = run("ptbxl", tmp_path / "set", tmp_path / "near")
-    far = run("ptbxl", place, tmp_path / "far")
+    far = run("ptbxl", location, tmp_path / "far")
     assert near.counts["n_recordings"] > 0.9 * n_recordings
     assert far.recipe == near.recipe
     expect_same(tmp_path / "near", tmp_path / "far")
@@ -114,10 +114,10 @@ def test_real_recordings_of_the_challenge_are_the_same(
     s3_server: S3Server, shared_data: Path, tmp_path: Path, name: str, folder: str
 ) -> None:
     # The source of one database knows it by the name of its folder.
-    place = store(s3_server, shared_data / folder, "data/" + folder)
+    location = store(s3_server, shared_data / folder, "data/" + folder)
     settings = IngestSettings(rows_per_shard=4, n_folds=3)
     near = run(name, shared_data / folder, tmp_path / "near", settings)
-    far = run(name, place, tmp_path / "far", settings)
+    far = run(name, location, tmp_path / "far", settings)
     assert near.counts["n_recordings"] > 3
     assert far.recipe == near.recipe
     expect_same(tmp_path / "near", tmp_path / "far")
@@ -127,9 +127,9 @@ def test_a_store_that_closes_in_the_middle_stops_the_ingest_which_then_goes_on(
     s3_server: S3Server, tmp_path: Path
 ) -> None:
     make_ptbxl(tmp_path / "set")
-    place = store(s3_server, tmp_path / "set")
+    location = store(s3_server, tmp_path / "set")
     settings = IngestSettings(rows_per_shard=1)
-    source = open_source("ptbxl", str(place), {})
+    source = open_source("ptbxl", str(location), {})
 
     def close(state: object) -> None:
         s3_server.closed.add("physionet-open")
@@ -139,7 +139,7 @@ def test_a_store_that_closes_in_the_middle_stops_the_ingest_which_then_goes_on(
     assert not (tmp_path / "far").exists()
     s3_server.closed.clear()
     s3_server.forget_requests()
-    run("ptbxl", place, tmp_path / "far", settings)
+    run("ptbxl", location, tmp_path / "far", settings)
     run("ptbxl", tmp_path / "set", tmp_path / "near", settings)
     expect_same(tmp_path / "near", tmp_path / "far")
     # The shard that was there already was not built again.

@@ -32,8 +32,8 @@ def synthetic(n_recordings: int = 30) -> Any:
     return open_source("synthetic", "", {"n_recordings": n_recordings, "duration_s": 10.0})
 
 
-def hashes(place: Path | Location) -> dict[str, str]:
-    return {name: entry.sha256 for name, entry in read_manifest(place).files.items()}
+def hashes(location: Path | Location) -> dict[str, str]:
+    return {name: entry.sha256 for name, entry in read_manifest(location).files.items()}
 
 
 @pytest.fixture

@@ -156,8 +156,8 @@ def test_headers_of_every_form_are_read(tmp_path: Path, signal_line: str) -> Non
 @pytest.fixture
 def tree(tmp_path: Path, write_record: WriteRecord, synthetic_recording: Recording) -> Path:
     for name, record_id in [("georgia", "E2"), ("georgia", "E1"), ("ningbo", "JS9")]:
-        place = tmp_path / "training" / name / "g1"
-        write_record(place, record_id, synthetic_recording.signal_mv, 500, comments=["Dx: AF"])
+        subfolder = tmp_path / "training" / name / "g1"
+        write_record(subfolder, record_id, synthetic_recording.signal_mv, 500, comments=["Dx: AF"])
     return tmp_path
 
 

@@ -60,10 +60,10 @@ def test_the_challenge_layout_has_the_classes_of_the_readme(shared_data: Path) -
 
 @pytest.fixture
 def original(tmp_path: Path, synthetic_recording: Recording) -> Path:
-    for place, name in [("TrainingSet1", "A0001"), ("TrainingSet2", "A0002")]:
-        (tmp_path / place).mkdir()
+    for subfolder, name in [("TrainingSet1", "A0001"), ("TrainingSet2", "A0002")]:
+        (tmp_path / subfolder).mkdir()
         ecg = {"sex": "Female", "age": 61, "data": synthetic_recording.signal_mv.astype(np.float64)}
-        savemat(tmp_path / place / f"{name}.mat", {"ECG": ecg})
+        savemat(tmp_path / subfolder / f"{name}.mat", {"ECG": ecg})
     (tmp_path / "REFERENCE.csv").write_text(
         "Recording,First_label,Second_label,Third_label\nA0001,6,6,1\nA0002,9,,\nA0003,2,,\n"
     )
@@ -128,8 +128,10 @@ def test_the_challenge_layout_leaves_other_databases_alone(
     tmp_path: Path, write_record: WriteRecord, synthetic_recording: Recording
 ) -> None:
     for name in ("cpsc_2018", "cpsc_2018_extra"):
-        place = tmp_path / "training" / name / "g1"
-        write_record(place, f"of_{name}", synthetic_recording.signal_mv, 500, comments=["Dx: STE"])
+        subfolder = tmp_path / "training" / name / "g1"
+        write_record(
+            subfolder, f"of_{name}", synthetic_recording.signal_mv, 500, comments=["Dx: STE"]
+        )
     assert [r.record_id for r in read_all(tmp_path)] == ["of_cpsc_2018"]
     assert [r.record_id for r in read_all(tmp_path / "training")] == ["of_cpsc_2018"]
     assert read_all(tmp_path / "training" / "cpsc_2018")[0].codes == (CPSC_CLASSES["STE"],)

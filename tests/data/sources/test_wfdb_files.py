@@ -30,11 +30,11 @@ def test_a_record_of_several_segments_is_joined(s3_server: S3Server, tmp_path: P
     write_record(tmp_path, "s1", LEADS)
     write_record(tmp_path, "s2", LEADS)
     (tmp_path / "m.hea").write_text(f"m/2 12 100 {2 * N_SAMPLES}\ns1 {N_SAMPLES}\ns2 {N_SAMPLES}\n")
-    place = s3_server.make_bucket("data") / "records"
+    location = s3_server.make_bucket("data") / "records"
     for path in tmp_path.iterdir():
-        (place / path.name).upload(path)
+        (location / path.name).upload(path)
     s3_server.forget_requests()
-    signal_mv = read_wfdb(f"{place}/m").signal_mv
+    signal_mv = read_wfdb(f"{location}/m").signal_mv
     np.testing.assert_array_equal(signal_mv, read_wfdb(str(tmp_path / "m")).signal_mv)
     np.testing.assert_allclose(signal_mv, np.tile(SIGNAL_MV, 2), atol=1e-6)
     assert len(s3_server.asked("GET")) == 5
@@ -44,29 +44,29 @@ def test_a_record_of_several_segments_is_joined(s3_server: S3Server, tmp_path: P
 def test_a_header_cannot_name_files_of_this_machine(
     s3_server: S3Server, tmp_path: Path, name: str
 ) -> None:
-    place = s3_server.make_bucket("data")
-    (place / "records/r.hea").write_bytes(HEADER.replace("r.dat", name).encode())
+    location = s3_server.make_bucket("data")
+    (location / "records/r.hea").write_bytes(HEADER.replace("r.dat", name).encode())
     with pytest.raises(RecordingError, match="not below its folder"):
-        read_wfdb(f"{place}/records/r")
+        read_wfdb(f"{location}/records/r")
 
 
 def test_segments_that_name_each_other_end(s3_server: S3Server) -> None:
-    place = s3_server.make_bucket("data")
+    location = s3_server.make_bucket("data")
     for one, other in (("a", "b"), ("b", "a")):
-        (place / f"{one}.hea").write_bytes(f"{one}/1 12 100 300\n{other} 300\n".encode())
+        (location / f"{one}.hea").write_bytes(f"{one}/1 12 100 300\n{other} 300\n".encode())
     with pytest.raises(RecordingError):
-        read_wfdb(f"{place}/a")
+        read_wfdb(f"{location}/a")
 
 
 def test_what_was_brought_is_gone_afterwards(
     s3_server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_record(tmp_path / "record", "r", LEADS)
-    place = s3_server.make_bucket("data")
+    location = s3_server.make_bucket("data")
     for path in (tmp_path / "record").iterdir():
-        (place / path.name).upload(path)
+        (location / path.name).upload(path)
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     record: Any = wfdb.rdrecord(str(tmp_path / "record" / "r"))
-    assert read_wfdb(f"{place}/r").sampling_rate_hz == record.fs
+    assert read_wfdb(f"{location}/r").sampling_rate_hz == record.fs
     assert not list((tmp_path / "temporary").iterdir())

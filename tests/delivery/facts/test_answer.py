@@ -47,9 +47,9 @@ def report_of(
                 "leads": [lead],
                 "test": test,
                 "gain": gain,
-                "in_best_set": place < n_best,
+                "in_best_set": position < n_best,
             }
-            for place, lead in enumerate(LEADS[:n_leads])
+            for position, lead in enumerate(LEADS[:n_leads])
         ],
     }
 

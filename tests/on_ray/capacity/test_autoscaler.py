@@ -34,10 +34,10 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 def test_what_no_group_can_ever_give_is_refused_before_work_starts(
     cluster: Cluster, asked: WorkersConfig, text: str
 ) -> None:
-    with OnRay.connect(cluster.address) as place:
-        place.check(ResourcesConfig(trial=WorkersConfig(workers=2, gpus_per_worker=1)))
+    with OnRay.connect(cluster.address) as runner:
+        runner.check(ResourcesConfig(trial=WorkersConfig(workers=2, gpus_per_worker=1)))
         with pytest.raises(ClusterError, match=text) as refused:
-            place.check(ResourcesConfig(trial=asked))
+            runner.check(ResourcesConfig(trial=asked))
     assert "its autoscaler may add 1 readers with 1 CPUs and 0 GPUs, 2 trainers" in str(
         refused.value
     )

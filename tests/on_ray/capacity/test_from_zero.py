@@ -36,10 +36,10 @@ def test_trials_start_the_nodes_that_they_run_on(cluster: Cluster, tmp_path: Pat
         if all(len(stand_ins.trained(tmp_path, number)) == 2 for number in range(MOST_NODES)):
             (tmp_path / "go").touch()
 
-    with OnRay.connect(cluster.address, run_trial=stand_ins.run_stand_in) as place:
+    with OnRay.connect(cluster.address, run_trial=stand_ins.run_stand_in) as runner:
         assert [node["NodeID"] for node in ray.nodes()] == [cluster.head_node.node_id]
         assert ray.cluster_resources().get("CPU", 0) == 0
-        place.run_trials(study, make_inputs(tmp_path), go_on_when_all_are_there)
+        runner.run_trials(study, make_inputs(tmp_path), go_on_when_all_are_there)
         is_alive = {node["NodeID"]: node["Alive"] for node in ray.nodes()}
 
     records = study.trials()

@@ -31,13 +31,13 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def place(cluster: Cluster) -> Iterator[OnRay]:
-    with OnRay.connect(cluster.address, run_trial=stand_ins.run_stand_in) as place:
-        yield place
+def runner(cluster: Cluster) -> Iterator[OnRay]:
+    with OnRay.connect(cluster.address, run_trial=stand_ins.run_stand_in) as runner:
+        yield runner
 
 
 def test_a_node_that_comes_in_the_middle_gets_trials(
-    cluster: Cluster, place: OnRay, tmp_path: Path
+    cluster: Cluster, runner: OnRay, tmp_path: Path
 ) -> None:
     plan(tmp_path, 0, epoch=3, do="wait")
     study = open_study(tmp_path, 4)
@@ -46,11 +46,11 @@ def test_a_node_that_comes_in_the_middle_gets_trials(
     def add_a_node_and_wait_for_its_first_trial() -> None:
         if not added and len(stand_ins.trained(tmp_path, 0)) == 2:
             added.append(add_node(cluster))
-        # The only place of the first node is taken until then.
+        # The only slot of the first node is taken until then.
         if any(record.state is TrialState.COMPLETE for record in study.trials()):
             (tmp_path / "go").touch()
 
-    place.run_trials(study, make_inputs(tmp_path), add_a_node_and_wait_for_its_first_trial)
+    runner.run_trials(study, make_inputs(tmp_path), add_a_node_and_wait_for_its_first_trial)
 
     nodes = [record.result.node.split("/")[1] for record in study.trials() if record.result]
     [node] = added
@@ -66,7 +66,7 @@ class SeenThereError(Exception):
 
 
 def test_a_node_that_comes_gets_trials_although_they_end_faster_than_a_process_starts(
-    cluster: Cluster, place: OnRay, tmp_path: Path
+    cluster: Cluster, runner: OnRay, tmp_path: Path
 ) -> None:
     study = open_study(tmp_path, 2000)
     added: list[Any] = []
@@ -79,12 +79,12 @@ def test_a_node_that_comes_gets_trials_although_they_end_faster_than_a_process_s
             raise SeenThereError
 
     with pytest.raises(SeenThereError):
-        place.run_trials(study, make_inputs(tmp_path), add_a_node_and_look_for_it)
+        runner.run_trials(study, make_inputs(tmp_path), add_a_node_and_look_for_it)
     kill_node(cluster, added[0])
 
 
 def test_trials_for_a_type_of_gpu_share_the_gpus_of_that_type(
-    cluster: Cluster, place: OnRay, tmp_path: Path
+    cluster: Cluster, runner: OnRay, tmp_path: Path
 ) -> None:
     others = add_node(cluster, num_gpus=1, resources={"accelerator_type:T4": 1})
     wanted = add_node(cluster, **A10G)
@@ -96,7 +96,7 @@ def test_trials_for_a_type_of_gpu_share_the_gpus_of_that_type(
         if all(len(stand_ins.trained(tmp_path, number)) == 2 for number in range(2)):
             (tmp_path / "go").touch()
 
-    place.run_trials(study, make_inputs(tmp_path), go_on_when_both_are_there)
+    runner.run_trials(study, make_inputs(tmp_path), go_on_when_both_are_there)
 
     nodes = {record.result.node.split("/")[1] for record in study.trials() if record.result}
     assert wanted.node_id
@@ -105,33 +105,33 @@ def test_trials_for_a_type_of_gpu_share_the_gpus_of_that_type(
         kill_node(cluster, node)
 
 
-def test_a_type_of_gpu_that_no_node_has_is_refused_before_anything_starts(place: OnRay) -> None:
+def test_a_type_of_gpu_that_no_node_has_is_refused_before_anything_starts(runner: OnRay) -> None:
     asked = WorkersConfig(gpus_per_worker=1, accelerator_type="H100")
     with pytest.raises(ClusterError, match=r"resources\.trial asks .* 1 GPUs of type H100") as no:
-        place.check(ResourcesConfig(trial=asked))
+        runner.check(ResourcesConfig(trial=asked))
     assert "change accelerator_type" in str(no.value)
 
 
 def test_recordings_are_read_where_the_labels_say_and_not_on_gpu_nodes(
-    cluster: Cluster, place: OnRay
+    cluster: Cluster, runner: OnRay
 ) -> None:
     readers = add_node(cluster, num_cpus=2, labels={"pool": "readers"})
     trainers = add_node(cluster, num_cpus=2, **A10G)
     ingest = IngestResourcesConfig(cpus_per_task=0.5, node_labels={"pool": "readers"})
-    place.check(ResourcesConfig(ingest=ingest))
-    assert set(place.map(stand_ins.node_of, range(20))) == {readers.node_id}
+    runner.check(ResourcesConfig(ingest=ingest))
+    assert set(runner.map(stand_ins.node_of, range(20))) == {readers.node_id}
 
-    place.check(ResourcesConfig())
-    assert trainers.node_id not in set(place.map(stand_ins.node_of, range(3)))
+    runner.check(ResourcesConfig())
+    assert trainers.node_id not in set(runner.map(stand_ins.node_of, range(3)))
 
     with pytest.raises(ClusterError, match=r"resources\.ingest asks .* pool: writers"):
-        place.check(ResourcesConfig(ingest=IngestResourcesConfig(node_labels={"pool": "writers"})))
+        runner.check(ResourcesConfig(ingest=IngestResourcesConfig(node_labels={"pool": "writers"})))
     for node in (readers, trainers):
         kill_node(cluster, node)
 
 
 def test_who_drives_workers_sits_on_the_head_or_on_a_node_marked_safe(
-    cluster: Cluster, place: OnRay
+    cluster: Cluster, runner: OnRay
 ) -> None:
     spot = add_node(cluster, num_cpus=4)
     assert cluster.head_node

@@ -206,17 +206,17 @@ def test_who_looks_at_a_study_finds_why_a_lead_was_stopped(lab: "Lab") -> None:
 def test_a_look_waits_for_the_trials_that_still_run(lab: "Lab") -> None:
     study = raced(lab)
     lab.run(study, until=lambda: len(study.trials()) == N_BASELINES + 4 * FIRST_LOOK - 1)
-    slow = study.next_trial()
+    slow = study.ask()
     assert slow is not None
-    others = [study.next_trial() for _ in range(2)]
+    others = [study.ask() for _ in range(2)]
     assert study.looks == ()
     for trial in others:
         assert trial is not None
         lab.train(study, trial)
-    assert study.next_trial() is not None
+    assert study.ask() is not None
     assert study.looks == ()
     lab.train(study, slow)
-    assert study.next_trial() is not None
+    assert study.ask() is not None
     assert len(study.looks) == 1
     assert study.looks[0].n_compared == FIRST_LOOK
 

@@ -71,10 +71,10 @@ class Rig:
     def run(self, finals: Finals) -> list[Decision]:
         """Run every training to its last epoch."""
         said: list[Decision] = []
-        while (trial := finals.next_trial()) is not None:
+        while (trial := finals.ask()) is not None:
             for epoch in (1, 2):
                 said.append(finals.report(trial.number, metrics(trial, epoch)))
-            finals.finish(result(trial))
+            finals.tell(result(trial))
         return said
 
 
@@ -111,7 +111,7 @@ def test_every_training_of_the_plan_is_dealt_once_in_its_order_and_none_is_prune
     assert all(record.state is TrialState.COMPLETE for record in records)
     assert finals.is_trained
     assert finals.problems() == []
-    assert finals.next_trial() is None
+    assert finals.ask() is None
 
 
 def test_finals_that_may_spend_no_more_deal_nothing_and_go_on_with_more(rig: Rig) -> None:
@@ -120,14 +120,14 @@ def test_finals_that_may_spend_no_more_deal_nothing_and_go_on_with_more(rig: Rig
 
     held = Reservation(node=None, cpus=1, gpus=1, worker_s=1800)
     finals = rig.open(limited(1.0))
-    first = finals.next_trial()
+    first = finals.ask()
     assert first is not None
     assert finals.stopped_by == ""
-    finals.finish(result(first), Usage(kept=(held,)))
-    assert finals.next_trial() is None
+    finals.tell(result(first), Usage(kept=(held,)))
+    assert finals.ask() is None
     assert finals.stopped_by == "1 GPU hours of 1 (--max-gpu-hours) are spent"
     finals.close()
-    assert rig.open(limited(1.0)).next_trial() is None
+    assert rig.open(limited(1.0)).ask() is None
     more = rig.open(limited(9.0))
     rig.run(more)
     assert more.is_trained
@@ -150,12 +150,12 @@ def test_they_have_a_ledger_of_their_own_and_the_searchs_is_not_touched(rig: Rig
 
 def test_what_was_begun_is_read_back_and_the_plan_is_the_same(rig: Rig) -> None:
     finals = rig.open()
-    first = finals.next_trial()
+    first = finals.ask()
     assert first is not None
     finals.report(first.number, metrics(first, 1))
     again = rig.open()
     assert again.plan == rig.plan
-    assert again.next_trial() == first
+    assert again.ask() == first
     again.report(first.number, metrics(first, 1))
     assert dict(again.trials()[0].values) == {1: score(first, 1)}
     (ledger,) = FinalsLedger.read_all(rig.lab.url, "lab")
@@ -169,24 +169,24 @@ def test_a_training_that_lost_its_worker_is_dealt_again_and_then_fails_for_this_
     rig: Rig,
 ) -> None:
     finals = rig.open()
-    trial = finals.next_trial()
+    trial = finals.ask()
     assert trial is not None
     lost = result(trial, TrialState.FAILED, reason="worker lost", retriable=True)
     for _ in range(rig.config.search.max_retries):
-        finals.finish(lost)
-        assert finals.next_trial() == trial
-    finals.finish(lost)
-    assert finals.next_trial() != trial
+        finals.tell(lost)
+        assert finals.ask() == trial
+    finals.tell(lost)
+    assert finals.ask() != trial
     assert [record.number for record in finals.problems()] == [trial.number]
     assert not finals.is_trained
 
 
 def test_a_training_that_failed_is_tried_again_the_next_time(rig: Rig) -> None:
     finals = rig.open()
-    trial = finals.next_trial()
+    trial = finals.ask()
     assert trial is not None
-    finals.finish(result(trial, TrialState.FAILED, reason="disk full"))
-    finals.finish(result(trial, TrialState.FAILED, reason="told twice"))
+    finals.tell(result(trial, TrialState.FAILED, reason="disk full"))
+    finals.tell(result(trial, TrialState.FAILED, reason="told twice"))
     rig.run(finals)
     assert finals.is_trained
     (problem,) = finals.problems()
@@ -197,7 +197,7 @@ def test_a_training_that_failed_is_tried_again_the_next_time(rig: Rig) -> None:
     again = rig.open()
     assert not again.is_trained
     assert again.take_up() == [trial]
-    again.finish(result(trial))
+    again.tell(result(trial))
     assert again.is_trained
     assert again.problems() == []
     assert again.trials()[0].failures == ("disk full",)
@@ -205,11 +205,11 @@ def test_a_training_that_failed_is_tried_again_the_next_time(rig: Rig) -> None:
 
 def test_what_is_given_up_stays_failed_and_what_diverged_has_ended(rig: Rig) -> None:
     finals = rig.open()
-    failed, diverged = finals.next_trial(), finals.next_trial()
+    failed, diverged = finals.ask(), finals.ask()
     assert failed is not None
     assert diverged is not None
-    finals.finish(result(failed, TrialState.FAILED, reason="disk full"))
-    finals.finish(result(diverged, TrialState.DIVERGED, reason="epoch 1: the loss is not finite"))
+    finals.tell(result(failed, TrialState.FAILED, reason="disk full"))
+    finals.tell(result(diverged, TrialState.DIVERGED, reason="epoch 1: the loss is not finite"))
     rig.run(finals)
     assert [record.number for record in finals.problems()] == [0, 1]
     finals.give_up_failed()

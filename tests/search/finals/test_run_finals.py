@@ -101,10 +101,10 @@ def study(**finals: Any) -> StudyConfig:
     return study_from_mapping({**STUDY, "finals": {**STUDY["finals"], **finals}}, "tiny")
 
 
-def finalize(folder: StudyFolder, place: Any = None, **options: Any) -> FinalsResults:
+def finalize(folder: StudyFolder, runner: Any = None, **options: Any) -> FinalsResults:
     config = options.pop("config", None)
     request = FinalsRequest(**options)
-    return run_finals(folder, place or InProcess(), Diary(), config=config, request=request)
+    return run_finals(folder, runner or InProcess(), Diary(), config=config, request=request)
 
 
 def opening_of(folder: StudyFolder, number: int = 1) -> Opening | None:
@@ -192,8 +192,8 @@ def test_predictions_are_those_of_the_written_weights_on_the_test_recordings(
         weights = safetensors.torch.load((files / "student.safetensors").read_bytes())
         student.load_state_dict(weights)
         scores_RNC = results.test.scores[trial.contender, trial.condition.name]
-        for place in (0, len(results.test.record_ids_N) - 1):
-            row = shards.row_of(str(results.test.record_ids_N[place]))
+        for runner in (0, len(results.test.record_ids_N) - 1):
+            row = shards.row_of(str(results.test.record_ids_N[runner]))
             recording = shards.recording(row)
             (lead,) = trial.condition.leads
             signal = (recording.signal_mv[recording.leads.index(lead)] - view.mean_mv) / view.std_mv
@@ -201,7 +201,7 @@ def test_predictions_are_those_of_the_written_weights_on_the_test_recordings(
             with torch.no_grad():
                 logits, _ = student(torch.from_numpy(windows.astype(np.float32))[:, None])
             expected = torch.sigmoid(logits).amax(0).numpy()
-            assert scores_RNC[trial.repetition, place] == pytest.approx(expected, abs=1e-5)
+            assert scores_RNC[trial.repetition, runner] == pytest.approx(expected, abs=1e-5)
 
 
 def test_the_opening_stands_in_the_ledger_before_the_split_is_read(
@@ -470,7 +470,7 @@ def test_predictions_say_which_opening_and_which_weights_they_are_of(finished: P
     assert dict(found.tags) == {"opening": opening.seal, "weights": weights}
 
 
-def test_nothing_is_trained_or_opened_where_the_plan_does_not_fit_the_place(
+def test_nothing_is_trained_or_opened_where_the_plan_does_not_fit_the_runner(
     searched: Path, copied: Callable[[Path], StudyFolder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = copied(searched)

@@ -130,9 +130,9 @@ def test_of_two_that_take_a_study_at_the_same_moment_one_goes_on(
 ) -> None:
     put, rival = Location.write_bytes, elsewhere()
 
-    def overtaken(place: Location, content: bytes) -> None:
-        put(place, content)
-        put(place, rival.to_json())
+    def overtaken(runner: Location, content: bytes) -> None:
+        put(runner, content)
+        put(runner, rival.to_json())
 
     with monkeypatch.context() as patch:
         patch.setattr(Location, "write_bytes", overtaken)

@@ -41,15 +41,15 @@ class Store:
         self.after_put: Callable[[], None] = lambda: None
         put, delete_tree = Location.write_bytes, Location.delete_tree
 
-        def write_bytes(place: Location, content: bytes) -> None:
+        def write_bytes(runner: Location, content: bytes) -> None:
             self.before_put()
-            put(place, content)
-            self.changes.append((str(place).removeprefix(f"{self.root}/"), content))
+            put(runner, content)
+            self.changes.append((str(runner).removeprefix(f"{self.root}/"), content))
             self.after_put()
 
-        def delete(place: Location) -> None:
-            delete_tree(place)
-            self.changes.append((str(place).removeprefix(f"{self.root}/"), None))
+        def delete(runner: Location) -> None:
+            delete_tree(runner)
+            self.changes.append((str(runner).removeprefix(f"{self.root}/"), None))
 
         monkeypatch.setattr(Location, "write_bytes", write_bytes)
         monkeypatch.setattr(Location, "delete_tree", delete)
@@ -130,7 +130,7 @@ def uninterrupted(lab: "Lab", config: Any) -> list[Any]:
 
 def run_noting(lab: "Lab", study: Study, store: Store, note: Callable[[bool], None]) -> None:
     """Run a study; note after every call whether what it changed must be on the store by now."""
-    while (trial := study.next_trial()) is not None:
+    while (trial := study.ask()) is not None:
         note(True)
         value, epoch, state = 0.0, 0, TrialState.COMPLETE
         for epoch in range(1, study.config.student.epochs + 1):
@@ -142,7 +142,7 @@ def run_noting(lab: "Lab", study: Study, store: Store, note: Callable[[bool], No
             if is_pruned:
                 state = TrialState.PRUNED
                 break
-        study.finish(ended(trial, state, value, epoch))
+        study.tell(ended(trial, state, value, epoch))
         note(True)
 
 
@@ -192,11 +192,11 @@ def test_each_answer_costs_one_request(lab: "Lab", store: Store, machine: Machin
     assert puts(lambda: machine.drive(config)) == 2  # the first snapshot and the head
     study = lab.opened[-1]
     for _ in range(6):
-        earlier = study.next_trial()
+        earlier = study.ask()
         assert earlier is not None
         lab.train(study, earlier)
     n_before = len(store.puts)
-    trial = study.next_trial()
+    trial = study.ask()
     assert trial is not None
     assert len(store.puts) - n_before == 1
     epochs = [EpochMetrics(epoch=epoch, macro_auroc=0.5) for epoch in (1, 2)]
@@ -204,8 +204,8 @@ def test_each_answer_costs_one_request(lab: "Lab", store: Store, machine: Machin
     assert puts(lambda: study.report(trial.number, epochs[1])) == 1  # at a rung of the pruner
     assert puts(lambda: study.report(trial.number, epochs[1])) == 0  # told again
     result = ended(trial, TrialState.COMPLETE, 0.5, 2)
-    assert puts(lambda: study.finish(result)) == 1
-    assert puts(lambda: study.finish(result)) == 0
+    assert puts(lambda: study.tell(result)) == 1
+    assert puts(lambda: study.tell(result)) == 0
 
 
 @pytest.mark.parametrize("written", [False, True])
@@ -304,7 +304,7 @@ def test_what_a_displaced_driver_still_ships_is_in_nobodys_ledger(
     lab.run(displaced, until=lambda: len(store.puts) > 0)
     other = machine.drive(config, SMALL)
     expected = uninterrupted(lab, config)
-    trial = other.next_trial()
+    trial = other.ask()
     assert trial is not None
     # Both write now; the head names the other's generation alone.
     with pytest.raises((ArtifactError, StoreError), match="another driver"):
@@ -329,7 +329,7 @@ def test_a_driver_that_may_not_write_any_more_writes_and_answers_nothing(
     kept, n_puts = machine.read(store.root, config), len(store.puts)
     taken.append(True)
     with pytest.raises(ArtifactError, match="another driver"):
-        study.next_trial()
+        study.ask()
     assert len(store.puts) == n_puts
     assert machine.read(store.root, config) == kept
 
@@ -367,11 +367,11 @@ def test_a_store_that_stays_away_ends_the_search_and_nothing_is_lost(
 
     store.before_put = fail
     with pytest.raises(StoreUnreachableError, match=r"does not answer.*nothing.*lost.*--resume"):
-        study.next_trial()
+        study.ask()
     assert n_tries[0] > 2
     # It is not asked anew for every call that follows: whoever stops stops at once.
     with pytest.raises(StoreUnreachableError):
-        study.next_trial()
+        study.ask()
     n_then = n_tries[0]
     machine.shipments[-1].close()
     assert n_tries[0] == n_then
@@ -387,7 +387,7 @@ def test_a_piece_whose_request_was_broken_off_is_written_again_with_the_same_byt
 ) -> None:
     config = short(lab)
     study = machine.drive(config)
-    trial = study.next_trial()
+    trial = study.ask()
     assert trial is not None
 
     def interrupt() -> None:
@@ -395,10 +395,10 @@ def test_a_piece_whose_request_was_broken_off_is_written_again_with_the_same_byt
 
     store.after_put = interrupt
     with pytest.raises(KeyboardInterrupt):
-        study.finish(TrialResult(number=0, state=TrialState.DIVERGED, epochs=1))
+        study.tell(TrialResult(number=0, state=TrialState.DIVERGED, epochs=1))
     broken_off = store.changes[-1]
     store.after_put = lambda: None
-    assert study.next_trial() is not None
+    assert study.ask() is not None
     assert store.changes[-2] == broken_off
     found = machine.read(store.root, config)
     assert found is not None
@@ -410,7 +410,7 @@ def test_what_may_be_late_is_shipped_by_itself_and_when_the_driver_ends(
 ) -> None:
     config, arrived = short(lab), threading.Event()
     study = machine.drive(config, replace(NEVER_LATE, late_s=1.0))
-    trial = study.next_trial()
+    trial = study.ask()
     assert trial is not None
     store.after_put = arrived.set
     study.report(0, EpochMetrics(epoch=1, macro_auroc=0.5))
@@ -434,7 +434,7 @@ def test_a_driver_that_writes_nothing_changes_nothing(
     lab.run(machine.drive(config))
     n_changes = len(store.changes)
     again = machine.drive(config)
-    assert again.next_trial() is None
+    assert again.ask() is None
     machine.shipments[-1].close()
     assert len(store.changes) == n_changes
 
@@ -448,11 +448,11 @@ def test_a_reader_under_whose_hands_a_generation_ends_reads_the_next_one(
     n_heads = store.puts.count(HEAD)
     read, is_first = Location.file_sizes, [True]
 
-    def list_late(place: Location) -> dict[str, int]:
+    def list_late(runner: Location) -> dict[str, int]:
         if is_first[0]:
             is_first[0] = False
             lab.run(study)
-        return read(place)
+        return read(runner)
 
     monkeypatch.setattr(Location, "file_sizes", list_late)
     assert machine.read(store.root, config) == lab.facts(study)

@@ -46,7 +46,7 @@ def run_side_by_side(study: "Study", lab: "Lab", n_at_once: int) -> dict[int, De
     at: dict[int, int] = {}
     told: dict[int, Decision] = {}
     while True:
-        while len(at) < n_at_once and (trial := study.next_trial()) is not None:
+        while len(at) < n_at_once and (trial := study.ask()) is not None:
             at[trial.number] = 0
         if not at:
             return told
@@ -65,7 +65,7 @@ def run_side_by_side(study: "Study", lab: "Lab", n_at_once: int) -> dict[int, De
             if state is None and epoch == study.config.student.epochs:
                 state = TrialState.COMPLETE
             if state is not None:
-                study.finish(
+                study.tell(
                     TrialResult(number=number, state=state, macro_auroc=value, epochs=epoch), spent
                 )
                 del at[number]
@@ -85,7 +85,7 @@ def test_a_limit_is_passed_by_at_most_an_epoch_of_each_running_trial(
     spent = study.spent.money if limits.money else study.spent.gpu_s / 3600
     assert limit is not None
     assert limit <= spent <= limit + n_at_once * unit + 1e-9
-    assert study.next_trial() is None
+    assert study.ask() is None
     assert "are spent" in study.stopped_by
     stopped = [number for number, decision in told.items() if decision is Decision.STOP]
     running = [record for record in study.trials() if record.state is TrialState.RUNNING]
@@ -123,25 +123,25 @@ def test_what_was_spent_before_counts_over_restarts(lab: "Lab") -> None:
     study.close()
     again = lab.open(lab.config(), resume=True, budget=budget(limits))
     assert again.spent == spent
-    assert again.next_trial() is None
+    assert again.ask() is None
     assert again.stopped_by
     again.close()
     looked_at = lab.open(lab.config(), resume=True, budget=budget(Limits(money=1.5)))
     assert not looked_at.stopped_by
-    assert looked_at.next_trial() is not None
+    assert looked_at.ask() is not None
 
 
 def test_the_teacher_counts(lab: "Lab") -> None:
     study = lab.open(
         lab.config(), budget=budget(Limits(money=1.0), before=Spent(gpu_s=60, money=1.01))
     )
-    assert study.next_trial() is None
+    assert study.ask() is None
     assert study.stopped_by == "1.01 USD of 1 (--max-cost) are spent"
 
 
 def test_a_trial_in_its_last_epoch_ends_as_it_would_have(lab: "Lab") -> None:
     study = lab.open(lab.config(), budget=budget(Limits(gpu_hours=0.1)))
-    trial = study.next_trial()
+    trial = study.ask()
     assert trial is not None
     last = study.config.student.epochs
     for epoch in range(1, last):
@@ -162,7 +162,7 @@ def test_money_on_a_node_without_a_price_ends_a_search_that_must_not_pass_a_limi
     lab: "Lab",
 ) -> None:
     study = lab.open(lab.config(), budget=budget(Limits(money=1.0)))
-    trial = study.next_trial()
+    trial = study.ask()
     assert trial is not None
     elsewhere = used(30, NodeKind(group="new", cpus=2))
     metrics = EpochMetrics(epoch=1, macro_auroc=0.8)
@@ -172,17 +172,17 @@ def test_money_on_a_node_without_a_price_ends_a_search_that_must_not_pass_a_limi
 
 def test_attempts_add_up_and_a_loss_is_counted_once(lab: "Lab") -> None:
     study = lab.open(lab.config())
-    trial = study.next_trial()
+    trial = study.ask()
     assert trial is not None
     number, lost = trial.number, used(7).kept
     study.report(number, EpochMetrics(epoch=1, macro_auroc=0.8), used(10))
     failure = TrialResult(number=number, state=TrialState.FAILED, reason="gone", retriable=True)
     first = Usage(kept=used(10).kept, lost=lost)
-    study.finish(failure, first)
-    study.finish(failure, first)  # told twice
-    assert study.next_trial() == trial
+    study.tell(failure, first)
+    study.tell(failure, first)  # told twice
+    assert study.ask() == trial
     study.report(number, EpochMetrics(epoch=1, macro_auroc=0.8), used(3))
-    study.finish(TrialResult(number=number, state=TrialState.COMPLETE, macro_auroc=0.8), used(5))
+    study.tell(TrialResult(number=number, state=TrialState.COMPLETE, macro_auroc=0.8), used(5))
     expected = Usage(kept=used(15).kept, lost=lost)
     assert study.trials()[number].usage == expected
     assert study.spent.gpu_s == 22
@@ -192,7 +192,7 @@ def test_attempts_add_up_and_a_loss_is_counted_once(lab: "Lab") -> None:
 
 def test_a_driver_that_dies_forgets_less_than_a_minute_of_each_trial(lab: "Lab") -> None:
     study = lab.open(lab.config())
-    trial = study.next_trial()
+    trial = study.ask()
     assert trial is not None
     for epoch in range(1, 6):
         metrics = EpochMetrics(epoch=epoch, macro_auroc=0.8)
