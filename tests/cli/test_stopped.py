@@ -124,3 +124,32 @@ def test_a_signal_that_comes_twice_at_once_is_one_request() -> None:
         said, _ = process.communicate("\n")
         assert said == "stopped\n"
         assert process.returncode == 0
+
+
+LOST = """
+    import signal
+
+    from mvkt_ray.cli import stopping
+
+    class Connection:
+        def __del__(self):
+            signal.raise_signal(signal.SIGTERM)
+
+    with stopping.stopping_cleanly():
+        try:
+            Connection()
+            while True:
+                pass
+        except KeyboardInterrupt:
+            print("stopping", flush=True)
+"""
+
+
+def test_a_signal_is_obeyed_although_it_came_while_an_object_was_destroyed() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(LOST)],
+        capture_output=True,
+        text=True,
+        timeout=WITHIN_S,
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("stopping\n", "", 0)

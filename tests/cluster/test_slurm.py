@@ -128,7 +128,7 @@ def test_a_job_whose_time_is_up_comes_back_and_ends_the_search(
     wait_until(lambda: job.state == "PENDING" and slurm.is_idle())
     slurm.run("scontrol", "update", f"JobId={job.number}", "StartTime=now")
 
-    assert job.wait_until_it_ends() == "COMPLETED"
+    assert job.wait_until_it_ends() == "COMPLETED", job.log
     assert slurm.job(job.number)["Restarts"] == "1"
     assert slurm.job(job.number)["ExitCode"] == "0:0"
     records = job.trials()
