@@ -82,7 +82,7 @@ def tell(trainable: Any, decision: Decision) -> None:
 
 
 def told(config: dict[str, Any]) -> Decision:
-    """Read what `tell` said; without a word a trial goes on."""
+    """Return the decision that `tell` left; CONTINUE if there is none."""
     return config.get(TOLD, Decision.CONTINUE)
 
 

@@ -217,7 +217,7 @@ def expect_input(user: str, manifest: Manifest, kind: str, fingerprint: str) -> 
 
 
 def partial_location(location: Location) -> Location:
-    """Where an artifact is made before it is published; in a store, what is only needed until then.
+    """Return the staging folder of an artifact; on a store, for temporary files only.
 
     Raises:
         ArtifactError: The location is a whole bucket.

@@ -1,4 +1,4 @@
-"""A study whose reports trackers hear of, in a thread of their own.
+"""Notifies trackers of a study's trials and epochs, in a thread of their own.
 
 A tracker may be slow, or gone: the search waits for none of them and fails with none of them. One
 that raises is switched off, with a line in the log and a note at the end.
@@ -68,7 +68,7 @@ class Trackers:
 
 
 class StudyWithTrackers:
-    """A study that tells of its trials whatever it is told; see `AskTell`."""
+    """Forwards ask, report and tell to a study, and notifies the trackers."""
 
     def __init__(self, study: Study, tell: Callable[[Event], None]) -> None:
         """Follow a study."""

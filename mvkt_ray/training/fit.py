@@ -37,7 +37,7 @@ _ENDS = {Decision.PRUNE: TrialState.PRUNED, Decision.STOP: TrialState.RUNNING}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lesson:
-    """One batch, on the device, with what the teacher says of it where somebody asks."""
+    """One batch, on the device, with the teacher's outputs; None where they are not used."""
 
     signal_BLS: Tensor
     labels_BC: Tensor
