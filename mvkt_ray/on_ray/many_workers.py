@@ -13,9 +13,6 @@ import ray.train
 import ray.train.torch
 import torch.distributed as dist
 from ray import tune
-from ray.data._internal.cluster_autoscaler.default_autoscaling_coordinator import (
-    get_or_create_autoscaling_coordinator,
-)
 from ray.train import WorkerGroupError
 from ray.train.v2._internal.exceptions import RayTrainError, UserExceptionWithTraceback
 from torch.distributed import DistError
@@ -25,6 +22,7 @@ from mvkt_ray.errors import MvktError, WorkerLostError
 from mvkt_ray.on_ray.capacity.reservations import of_worker
 from mvkt_ray.on_ray.connecting.environment import WORKERS, environment
 from mvkt_ray.on_ray.mailbox import ask, open_mailbox, serve
+from mvkt_ray.on_ray.ray_corrections import forget_nodes_that_are_gone
 from mvkt_ray.on_ray.unwrap import lost, unwrapped, with_note
 from mvkt_ray.on_ray.worker import (
     NODES,
@@ -156,7 +154,7 @@ def run_ranks(
         if not may_go_on or n_answers <= furthest:
             raise why from error
         furthest = n_answers
-        _look_at_the_nodes_again()
+        forget_nodes_that_are_gone()
 
 
 def _run_once(
@@ -216,15 +214,6 @@ def _trainer(
             logging_config=ray.train.LoggingConfig(log_level="ERROR"),
         ),
     )
-
-
-def _look_at_the_nodes_again() -> None:
-    """Have Train forget nodes that are gone.
-
-    It looks at the nodes every 20 s, and waits a minute for places on one that went in between.
-    """
-    coordinator: Any = get_or_create_autoscaling_coordinator()
-    ray.get(coordinator.get_reserved_resources.remote("mvkt-ray", recompute=True))
 
 
 def _why(error: BaseException) -> BaseException:

@@ -33,7 +33,7 @@ from mvkt_ray.on_ray.capacity.node_kinds import NodeKinds
 from mvkt_ray.on_ray.capacity.reservations import of_driver, of_worker
 from mvkt_ray.on_ray.connecting.environment import environment
 from mvkt_ray.on_ray.many_workers import tune_many_worker_trial
-from mvkt_ray.on_ray.tune_corrections import (
+from mvkt_ray.on_ray.ray_corrections import (
     memory_kills_are_deaths,
     starting_trials_keep_their_process,
 )

@@ -20,10 +20,10 @@ from mvkt_ray.on_ray.connecting.environment import (
     WORKERS,
     environment,
     own_directory,
-    own_sigterm,
     own_token,
     quiet_ray,
 )
+from mvkt_ray.on_ray.ray_corrections import own_sigterm
 
 CLIENT_FLAKE = "Starting Ray client server failed"
 """The head forks a process for each client, and with gRPC's fork support on (its default) one in

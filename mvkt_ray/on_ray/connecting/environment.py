@@ -5,15 +5,12 @@ import logging
 import os
 import secrets
 import shutil
-import signal
 import tempfile
-import threading
 from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
 import filelock
-from ray._private import utils as ray_utils
 from ray._private import worker as ray_worker
 from ray._raylet import (
     AuthenticationTokenLoader,  # pyright: ignore[reportAttributeAccessIssue]
@@ -126,29 +123,6 @@ def quiet_ray() -> Generator[None]:
         ray_worker.print_worker_logs = prints
         logger.handlers[:] = handlers
         logger.propagate = propagate
-
-
-@contextlib.contextmanager
-def own_sigterm() -> Generator[None]:
-    """While Ray connects or disconnects, leave SIGTERM to the program where it handles it.
-
-    Ray sets two handlers: Python's exits without a clean end, and that of its C++ code aborts the
-    process after three seconds, whatever it is doing then. Disconnecting, it removes whichever
-    handler there is.
-    """
-    own = signal.getsignal(signal.SIGTERM)
-    if not callable(own) or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    original = ray_utils.set_sigterm_handler
-    ray_utils.set_sigterm_handler = lambda _: None
-    try:
-        yield
-    finally:
-        ray_utils.set_sigterm_handler = original
-        signal.signal(signal.SIGTERM, own)
-        # It came meanwhile, and the C++ handler has set the alarm.
-        signal.alarm(0)
 
 
 def _log_lines(data: Mapping[str, Any], *_: object) -> None:

@@ -14,7 +14,7 @@ from mvkt_ray.on_ray.capacity.concurrency import check_plan
 from mvkt_ray.on_ray.capacity.nodes import ClusterResources, NodeResources
 from mvkt_ray.on_ray.connecting.cluster import MOST_CLOCK_SKEW_S, _skew, connected
 from mvkt_ray.on_ray.connecting.environment import environment, own_directory, own_token
-from mvkt_ray.on_ray.tune_corrections import as_death, memory_kills_are_deaths
+from mvkt_ray.on_ray.ray_corrections import as_death, memory_kills_are_deaths
 from mvkt_ray.on_ray.unwrap import unwrapped
 
 
@@ -139,7 +139,7 @@ class Recorder:
 
 
 def test_tune_still_ends_a_search_when_the_memory_monitor_kills_a_trial() -> None:
-    # When this fails, Ray has mended it, and tune_corrections.py can lose it.
+    # When this fails, Ray has mended it, and ray_corrections.py can lose it.
     with pytest.raises(RuntimeError, match="unexpected exception"):
         Recorder().fail(OutOfMemoryError("the node is low on memory"))
 

@@ -1,20 +1,24 @@
-"""Every correction of a defect of Ray's that is made to Ray itself while a search runs.
+"""Every correction of a defect of Ray's, in Ray itself, with when it may go.
 
-Each says which defect it is and when it may go. They are narrow, and hold only while they are
-entered. With Ray 2.60:
+They are narrow, and hold only while they are entered. With Ray 2.60:
 
 - a trial killed by Ray's memory monitor ends the whole search: `memory_kills_are_deaths`;
 - a free process is given to a trial whose own process is starting, so that a node that has come
-  gets no trial: `starting_trials_keep_their_process`.
+  gets no trial: `starting_trials_keep_their_process`;
+- Train waits a minute for slots on a node that has gone: `forget_nodes_that_are_gone`;
+- connecting takes SIGTERM from the program: `own_sigterm`.
+
+The modules of Ray are imported where they are corrected: who connects need not load Tune and Train.
 """
 
 import contextlib
+import signal
+import threading
 from collections.abc import Generator
 from typing import Any
 
-from ray.air.execution._internal.actor_manager import RayActorManager
+import ray
 from ray.exceptions import NodeDiedError, OutOfMemoryError, RayActorError
-from ray.tune.execution.tune_controller import TuneController
 
 
 @contextlib.contextmanager
@@ -26,11 +30,11 @@ def memory_kills_are_deaths() -> Generator[None]:
     To Tune, a process that was killed is a process that died. A test fails when Ray mends this;
     then this may go.
     """
+    from ray.air.execution._internal.actor_manager import RayActorManager
+
     original = RayActorManager._actor_task_failed
 
-    def task_failed(
-        manager: RayActorManager, tracked_actor_task: Any, exception: Exception
-    ) -> None:
+    def task_failed(manager: Any, tracked_actor_task: Any, exception: Exception) -> None:
         original(manager, tracked_actor_task, as_death(exception))
 
     RayActorManager._actor_task_failed = task_failed  # type: ignore[method-assign]
@@ -58,9 +62,11 @@ def starting_trials_keep_their_process() -> Generator[None]:
     is not. `tests/on_ray/capacity/test_growing.py` shows the defect; this may go when it passes
     without.
     """
+    from ray.tune.execution.tune_controller import TuneController
+
     original = TuneController._maybe_reuse_cached_actor
 
-    def maybe_reuse(controller: TuneController, trial: Any) -> bool:
+    def maybe_reuse(controller: Any, trial: Any) -> bool:
         own = controller._trial_to_actor.get(trial)
         starting = controller._actor_manager._live_actors_to_ray_actors_resources
         if trial not in controller._resetting_trials and own is not None and own in starting:
@@ -72,3 +78,42 @@ def starting_trials_keep_their_process() -> Generator[None]:
         yield
     finally:
         TuneController._maybe_reuse_cached_actor = original  # type: ignore[method-assign]
+
+
+def forget_nodes_that_are_gone() -> None:
+    """Have Train look at the cluster's nodes now; called between two runs of elastic workers.
+
+    With Ray 2.60 it looks every 20 s, and waits a minute for slots on a node that went in between.
+    It may go when `tests/on_ray/test_elastic.py` is as quick without.
+    """
+    from ray.data._internal.cluster_autoscaler.default_autoscaling_coordinator import (
+        get_or_create_autoscaling_coordinator,
+    )
+
+    coordinator: Any = get_or_create_autoscaling_coordinator()
+    ray.get(coordinator.get_reserved_resources.remote("mvkt-ray", recompute=True))
+
+
+@contextlib.contextmanager
+def own_sigterm() -> Generator[None]:
+    """While Ray connects or disconnects, leave SIGTERM to the program where it handles it.
+
+    Ray sets two handlers: Python's exits without a clean end, and that of its C++ code aborts the
+    process after three seconds, whatever it is doing then. Disconnecting, it removes whichever
+    handler there is. It may go when `ray.init` takes an option to leave signals alone.
+    """
+    from ray._private import utils as ray_utils
+
+    own = signal.getsignal(signal.SIGTERM)
+    if not callable(own) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    original = ray_utils.set_sigterm_handler
+    ray_utils.set_sigterm_handler = lambda _: None
+    try:
+        yield
+    finally:
+        ray_utils.set_sigterm_handler = original
+        signal.signal(signal.SIGTERM, own)
+        # It came meanwhile, and the C++ handler has set the alarm.
+        signal.alarm(0)
