@@ -1,9 +1,11 @@
 """The facts of trials: what a trial is, what it reports, and how it ended."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
+
+from mvkt_ray.slots import Node
 
 
 class Arm(StrEnum):
@@ -114,27 +116,10 @@ class TrialResult:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class NodeKind:
-    """What a node says of itself; by it the node's price is found."""
-
-    group: str = ""
-    """The group of nodes that the cluster made it in; empty where there are no groups."""
-    cpus: float
-    gpus: float = 0.0
-    accelerator_type: str | None = None
-    """Ray's name of its GPUs."""
-
-    def __str__(self) -> str:
-        parts = [f"{self.cpus:g} CPUs", f"{self.gpus:g} GPUs"]
-        parts += [self.accelerator_type] if self.accelerator_type else []
-        return f"{self.group or 'a node'} ({', '.join(parts)})"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Reservation:
     """What the workers of a training held on nodes of one kind."""
 
-    node: NodeKind | None
+    node: Node | None
     """None: it is not known where the workers were."""
     cpus: float
     """Of each worker."""
@@ -171,7 +156,10 @@ class Usage:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
-        return asdict(self)
+        return {
+            "kept": [_reservation_as_value(each) for each in self.kept],
+            "lost": [_reservation_as_value(each) for each in self.lost],
+        }
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Usage":
@@ -184,6 +172,8 @@ class Usage:
 
 NOTHING_USED = Usage()
 
+_KIND = ("group", "cpus", "gpus", "accelerator_type")
+
 
 def _merged(reservations: Iterable[Reservation]) -> tuple[Reservation, ...]:
     """Add up those that are alike but for their seconds."""
@@ -194,7 +184,19 @@ def _merged(reservations: Iterable[Reservation]) -> tuple[Reservation, ...]:
     return tuple(replace(alike, worker_s=total) for alike, total in seconds.items())
 
 
+def _reservation_as_value(reservation: Reservation) -> dict[str, Any]:
+    """Write of the node what its price is found by, and nothing else."""
+    node = reservation.node
+    kind = None if node is None else {name: getattr(node, name) for name in _KIND}
+    return {
+        "node": kind,
+        "cpus": reservation.cpus,
+        "gpus": reservation.gpus,
+        "worker_s": reservation.worker_s,
+    }
+
+
 def _read_reservation(value: Mapping[str, Any]) -> Reservation:
     fields = dict(value)
-    fields["node"] = None if value["node"] is None else NodeKind(**value["node"])
+    fields["node"] = None if value["node"] is None else Node(**value["node"])
     return Reservation(**fields)

@@ -6,6 +6,7 @@ from mvkt_ray.cluster_files.needs import Need, least_needs
 from mvkt_ray.cluster_files.node_groups import RAYS_OWN, NodeGroup
 from mvkt_ray.config.resources import ResourcesConfig
 from mvkt_ray.errors import ClusterError
+from mvkt_ray.slots import models_in
 
 
 def check_fit(resources: ResourcesConfig, groups: Sequence[NodeGroup], origin: str) -> None:
@@ -26,14 +27,14 @@ def check_fit(resources: ResourcesConfig, groups: Sequence[NodeGroup], origin: s
 def _check_need(need: Need, groups: Sequence[NodeGroup], origin: str) -> None:
     asked = f"resources.{need.name} of the study asks for {need}"
     wanted = need.workers.accelerator_type
-    types = sorted({group.accelerator_type for group in groups if group.accelerator_type})
+    types = sorted({g.node.accelerator_type for g in groups if g.node.accelerator_type})
     if wanted is not None and wanted not in types:
         have = f"its GPUs are {', '.join(types)}" if types else "it names no GPU type"
         raise ClusterError(
             f"{origin}: {asked}, but no group has a GPU of type {wanted!r}; {have}. Give a group "
             f"machines with {wanted}, or change resources.{need.name}.accelerator_type."
         )
-    labelled = [group for group in groups if group.has_labels(need.labels)]
+    labelled = [group for group in groups if group.node.has_labels(need.labels)]
     if not labelled:
         raise ClusterError(
             f"{origin}: resources.{need.name}.node_labels asks for nodes with "
@@ -49,20 +50,21 @@ def _check_need(need: Need, groups: Sequence[NodeGroup], origin: str) -> None:
             f"pool: {labelled[0].name}, which is written into the cluster's file, or keep a node "
             "(--set min_cpu_nodes=1; min_workers or minReplicas in the file)."
         )
-    places = sum(group.places(need.workers) * group.max_nodes for group in labelled)
-    if places >= need.workers.min_workers:
+    n_slots = sum(group.node.slots(need.workers, need.labels) * group.max_nodes for group in groups)
+    if models_in(n_slots, need.workers) >= 1:
         return
     raise ClusterError(
-        f"{origin}: {asked}, but the cluster holds {places} such workers at its largest: "
+        f"{origin}: {asked}, but the cluster holds {n_slots} such workers at its largest: "
         f"{'; '.join(_describe(group) for group in groups)}. Give a group larger machines or more "
         f"nodes, or lower resources.{need.name} in the study file."
     )
 
 
 def _describe(group: NodeGroup) -> str:
-    gpu = f" {group.accelerator_type}" if group.accelerator_type else ""
-    memory = "" if group.memory_gib is None else f", {group.memory_gib:g} GiB"
+    node = group.node
+    gpu = f" {node.accelerator_type}" if node.accelerator_type else ""
+    memory = "" if node.memory_gib is None else f", {node.memory_gib:g} GiB"
     return (
-        f"{group.name} has up to {group.max_nodes} nodes with {group.cpus:g} CPUs and "
-        f"{group.gpus:g}{gpu} GPUs{memory}"
+        f"{group.name} has up to {group.max_nodes} nodes with {node.cpus:g} CPUs and "
+        f"{node.gpus:g}{gpu} GPUs{memory}"
     )

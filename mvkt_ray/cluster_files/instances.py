@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mvkt_ray.errors import ConfigError
+from mvkt_ray.slots import Node
 
 COLUMNS = ("cloud", "instance", "cpus", "memory_gib", "gpus", "accelerator_type", "usd_per_hour")
 
@@ -17,10 +18,8 @@ class InstanceType:
     """A machine; where there is no cloud, a pod or a node that the user describes."""
 
     name: str
-    cpus: float
-    memory_gib: float | None
-    gpus: float = 0.0
-    accelerator_type: str | None = None
+    node: Node
+    """What it offers as a node, of no group yet."""
     price_per_hour: float | None = None
 
 
@@ -51,10 +50,12 @@ def _instance(path: Path, row: dict[str, str]) -> InstanceType:
     try:
         return InstanceType(
             name=row["instance"],
-            cpus=float(row["cpus"]),
-            memory_gib=float(row["memory_gib"]),
-            gpus=float(row["gpus"]),
-            accelerator_type=row["accelerator_type"] or None,
+            node=Node(
+                cpus=float(row["cpus"]),
+                memory_gib=float(row["memory_gib"]),
+                gpus=float(row["gpus"]),
+                accelerator_type=row["accelerator_type"] or None,
+            ),
             price_per_hour=float(row["usd_per_hour"]) if row["usd_per_hour"] else None,
         )
     except (TypeError, ValueError) as error:

@@ -10,9 +10,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mvkt_ray.cluster_files.launcher_file import ACCELERATOR
 from mvkt_ray.cluster_files.node_groups import NodeGroup
 from mvkt_ray.errors import ConfigError
+from mvkt_ray.slots import Node, accelerator_in
 
 KINDS = ("RayJob", "RayCluster")
 
@@ -151,21 +151,22 @@ def _sized(
     gpus = _quantity(own.get("GPU", start.get("num-gpus", pod_gpus)), origin)
     _check_promise(origin, "CPUs", _quantity(cpus, origin), _quantity(pod_cpus or 0, origin))
     _check_promise(origin, "GPUs", gpus, pod_gpus)
-    types = [key.removeprefix(ACCELERATOR) for key in own if key.startswith(ACCELERATOR)]
     least, most = (1, 1) if is_head else (row.get("minReplicas", 0), row.get("maxReplicas", 0))
     if least > most:
         raise ConfigError(f"{origin}: minReplicas {least} is above maxReplicas {most}.")
     hosts = row.get("numOfHosts", 1)
     return NodeGroup(
-        name="head" if is_head else row["groupName"],
-        cpus=_quantity(cpus, origin),
-        gpus=gpus,
-        accelerator_type=types[0] if types else None,
-        memory_gib=_quantity(limits["memory"], origin),
+        node=Node(
+            group="head" if is_head else row["groupName"],
+            cpus=_quantity(cpus, origin),
+            gpus=gpus,
+            accelerator_type=accelerator_in(own),
+            memory_gib=_quantity(limits["memory"], origin),
+            labels=row.get("labels") or {},
+        ),
         min_nodes=least * hosts,
         max_nodes=most * hosts,
         is_head=is_head,
-        labels=row.get("labels") or {},
         machine_cpus=_quantity(pod_cpus or 0, origin),
     )
 

@@ -6,8 +6,7 @@ from typing import Any
 from mvkt_ray.cluster_files.instances import InstanceType
 from mvkt_ray.cluster_files.node_groups import NodeGroup
 from mvkt_ray.errors import ConfigError
-
-ACCELERATOR = "accelerator_type:"
+from mvkt_ray.slots import Node, accelerator_in
 
 LOCAL_TYPE = "local.cluster.node"
 """Ray's name of the one node type of machines that are there."""
@@ -71,22 +70,24 @@ def _group(
             f"{instance or 'its machine'} is not known here. Write resources: {{CPU: ..., GPU: "
             "...}, which is what the autoscaler counts with before a node is there."
         )
-    types = [key.removeprefix(ACCELERATOR) for key in resources if key.startswith(ACCELERATOR)]
-    named = machine is not None and "CPU" not in resources
-    own_type = machine.accelerator_type if machine else None
+    own = machine.node if machine else None
+    sized = own if own and "CPU" not in resources else None
+    node = Node(
+        group=name,
+        cpus=sized.cpus if sized else resources.get("CPU", 0),
+        gpus=sized.gpus if sized else resources.get("GPU", 0),
+        accelerator_type=accelerator_in(resources) or (own.accelerator_type if own else None),
+        memory_gib=own.memory_gib if own else None,
+        labels=row.get("labels") or {},
+    )
     return NodeGroup(
-        name=name,
-        cpus=machine.cpus if machine and named else resources.get("CPU", 0),
-        gpus=machine.gpus if machine and named else resources.get("GPU", 0),
-        accelerator_type=types[0] if types else own_type,
-        memory_gib=machine.memory_gib if machine else None,
+        node=node,
         min_nodes=1 if is_head else row.get("min_workers", 0),
         max_nodes=1 if is_head else min(total, row.get("max_workers", total)),
         is_head=is_head,
-        labels=row.get("labels") or {},
         instance=instance,
         price_per_hour=_price(prices, name, machine),
-        machine_cpus=machine.cpus if machine else None,
+        machine_cpus=own.cpus if own else None,
     )
 
 
@@ -110,11 +111,13 @@ def _local_groups(value: Mapping[str, Any], origin: str) -> list[NodeGroup]:
     ips = value["provider"].get("worker_ips") or []
     return [
         NodeGroup(
-            name=LOCAL_TYPE,
-            cpus=known["cpus"],
-            gpus=known.get("gpus", 0),
-            accelerator_type=known.get("accelerator_type"),
-            memory_gib=known.get("memory_gib"),
+            node=Node(
+                group=LOCAL_TYPE,
+                cpus=known["cpus"],
+                gpus=known.get("gpus", 0),
+                accelerator_type=known.get("accelerator_type"),
+                memory_gib=known.get("memory_gib"),
+            ),
             min_nodes=1 + len(ips),
             max_nodes=1 + len(ips),
             price_per_hour=known.get("price_per_hour"),

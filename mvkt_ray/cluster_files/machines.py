@@ -1,22 +1,17 @@
 """The groups of a cluster: from a cloud's list, as pods, or of machines that are there."""
 
-import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from mvkt_ray.cluster_files.instances import InstanceType, read_instances
 from mvkt_ray.cluster_files.needs import Need
-from mvkt_ray.cluster_files.node_groups import (
-    GIB_FOR_RAY,
-    GIB_PER_WORKER,
-    NodeGroup,
-    gpu_places,
-    whole,
-)
+from mvkt_ray.cluster_files.node_groups import NodeGroup
 from mvkt_ray.cluster_files.settings import Value
 from mvkt_ray.cluster_files.sizing import plan_groups
 from mvkt_ray.errors import ConfigError
+from mvkt_ray.slots import GIB_FOR_RAY, GIB_PER_WORKER, Node, gpu_slots
 
 HEAD = "head"
 
@@ -38,12 +33,12 @@ def rented_groups(
     for key, has_gpus in (("cpu_instance", False), ("gpu_instance", True)):
         if name := str(settings[key]):
             chosen = _instance(table, key, name, platform)
-            if bool(chosen.gpus) != has_gpus:
+            if bool(chosen.node.gpus) != has_gpus:
                 raise ConfigError(
-                    f"--set {key}={name!r} has {chosen.gpus:g} GPUs; give a machine "
+                    f"--set {key}={name!r} has {chosen.node.gpus:g} GPUs; give a machine "
                     f"{'with' if has_gpus else 'without'} GPUs."
                 )
-            offers = [offer for offer in offers if bool(offer.gpus) != has_gpus] + [chosen]
+            offers = [offer for offer in offers if bool(offer.node.gpus) != has_gpus] + [chosen]
     workers = plan_groups(needs, offers, platform)
     return [_head(table, str(settings["head_instance"]), platform), *_limited(workers, settings)]
 
@@ -57,7 +52,9 @@ def pod_groups(
         ConfigError: `settings` make the pods smaller than one worker.
     """
     head = NodeGroup(
-        name=HEAD, cpus=0, is_head=True, memory_gib=HEAD_MEMORY_GIB, machine_cpus=HEAD_CPUS
+        node=Node(group=HEAD, cpus=0, memory_gib=HEAD_MEMORY_GIB),
+        is_head=True,
+        machine_cpus=HEAD_CPUS,
     )
     workers = plan_groups(needs, _pods(needs, settings), platform)
     return [head, *_limited(workers, settings)]
@@ -74,17 +71,16 @@ def own_groups(settings: Mapping[str, Value]) -> list[NodeGroup]:
     )
     assert isinstance(cpus, int)
     assert isinstance(gpus, int)
-    head = NodeGroup(
-        name=HEAD,
+    node = Node(
+        group="node",
         cpus=cpus,
         gpus=gpus,
         accelerator_type=str(settings["gpu"]) or None,
         memory_gib=memory if isinstance(memory, int) else None,
-        is_head=True,
-        machine_cpus=cpus,
     )
+    head = NodeGroup(node=replace(node, group=HEAD), is_head=True, machine_cpus=cpus)
     n_workers = _n_beside_the_head(settings)
-    return [head, dataclasses.replace(head, name="node", is_head=False, max_nodes=n_workers)]
+    return [head, NodeGroup(node=node, max_nodes=n_workers, machine_cpus=cpus)]
 
 
 def _n_beside_the_head(settings: Mapping[str, Value]) -> int:
@@ -101,16 +97,16 @@ def _limited(groups: Sequence[NodeGroup], settings: Mapping[str, Value]) -> list
     limits = {True: settings["max_gpu_nodes"], False: settings["max_cpu_nodes"]}
     found: list[NodeGroup] = []
     for group in groups:
-        limit = limits[group.gpus > 0]
+        limit = limits[group.node.gpus > 0]
         most = limit if isinstance(limit, int) else group.max_nodes
         kept = settings["min_cpu_nodes"]
-        least = kept if isinstance(kept, int) and not group.gpus else 0
+        least = kept if isinstance(kept, int) and not group.node.gpus else 0
         if least > most and isinstance(limit, int):
             raise ConfigError(
                 f"--set min_cpu_nodes={least} is above max_cpu_nodes={most}: raise the one or "
                 "lower the other."
             )
-        found.append(dataclasses.replace(group, min_nodes=least, max_nodes=max(least, most)))
+        found.append(replace(group, min_nodes=least, max_nodes=max(least, most)))
     return found
 
 
@@ -132,22 +128,20 @@ def _head(table: Mapping[str, InstanceType], name: str, platform: str) -> NodeGr
         enough = [
             offer
             for offer in table.values()
-            if offer.cpus >= HEAD_CPUS and (offer.memory_gib or 0) >= HEAD_MEMORY_GIB
+            if offer.node.cpus >= HEAD_CPUS and (offer.node.memory_gib or 0) >= HEAD_MEMORY_GIB
         ]
         if not enough:
             raise ConfigError(
                 f"No machine of the table can be the head on {platform}: it needs {HEAD_CPUS:g} "
                 f"CPUs and {HEAD_MEMORY_GIB:g} GiB. Add one, or name one by --set head_instance."
             )
-        chosen = min(enough, key=lambda offer: (offer.price_per_hour or 0, offer.cpus))
+        chosen = min(enough, key=lambda offer: (offer.price_per_hour or 0, offer.node.cpus))
     return NodeGroup(
-        name=HEAD,
-        cpus=0,
+        node=Node(group=HEAD, cpus=0, memory_gib=chosen.node.memory_gib),
         is_head=True,
-        memory_gib=chosen.memory_gib,
         instance=chosen.name,
         price_per_hour=chosen.price_per_hour,
-        machine_cpus=chosen.cpus,
+        machine_cpus=chosen.node.cpus,
     )
 
 
@@ -157,8 +151,8 @@ def _pods(needs: Sequence[Need], settings: Mapping[str, Value]) -> list[Instance
     least = max(math.ceil(need.workers.cpus_per_worker) for need in on_cpus)
     wanted = settings["cpus_per_pod"]
     cpus = max(least, wanted if isinstance(wanted, int) else 0)
-    most = max(whole(cpus / need.workers.cpus_per_worker) for need in on_cpus)
-    offers = [InstanceType(name="", cpus=cpus, memory_gib=_memory_gib(most))]
+    most = max(Node(cpus=cpus).slots(need.workers) for need in on_cpus)
+    offers = [InstanceType(name="", node=Node(cpus=cpus, memory_gib=_memory_gib(most)))]
     on_gpus = [need for need in needs if need.is_on_gpus]
     types = {need.workers.accelerator_type for need in on_gpus}
     # A need that names no type runs on whatever GPUs the others ask for.
@@ -172,15 +166,14 @@ def _gpu_pod(needs: Sequence[Need], accelerator: str | None, wanted: Value) -> I
     """Give a pod as many CPUs and as much memory as keeps all its GPUs in use."""
     least = max(math.ceil(need.workers.gpus_per_worker) for need in needs)
     n_gpus = wanted if isinstance(wanted, int) else least
-    places = {need.name: max(1, gpu_places(n_gpus, need.workers.gpus_per_worker)) for need in needs}
-    cpus = max(math.ceil(places[need.name] * need.workers.cpus_per_worker) for need in needs)
-    return InstanceType(
-        name="",
-        cpus=cpus,
-        memory_gib=_memory_gib(max(places.values())),
+    slots = {need.name: max(1, gpu_slots(n_gpus, need.workers.gpus_per_worker)) for need in needs}
+    node = Node(
+        cpus=max(math.ceil(slots[need.name] * need.workers.cpus_per_worker) for need in needs),
+        memory_gib=_memory_gib(max(slots.values())),
         gpus=n_gpus,
         accelerator_type=accelerator,
     )
+    return InstanceType(name="", node=node)
 
 
 def _memory_gib(n_workers: int) -> float:

@@ -20,7 +20,7 @@ class Need:
     """Models, or tasks, of one kind."""
 
     name: str
-    """`ingest`, `teacher` or `trial`."""
+    """Its key below `resources` in a study file: `ingest`, `teacher`, `trial`, `students.NAME`."""
     workers: WorkersConfig
     at_once: int = 1
     """How many of them the cluster is made for."""
@@ -37,9 +37,9 @@ class Need:
         """Whether a worker needs a GPU or a part of one."""
         return self.workers.gpus_per_worker > 0
 
-    def nodes(self, places: int) -> int:
-        """Count the nodes that hold all workers, when each holds `places` of them."""
-        return math.ceil(self.n_workers / places)
+    def nodes(self, n_slots: int) -> int:
+        """Count the nodes that hold all workers, when each has `n_slots` for them."""
+        return math.ceil(self.n_workers / n_slots)
 
     def __str__(self) -> str:
         workers = self.workers
@@ -74,7 +74,7 @@ def least_needs(resources: ResourcesConfig) -> tuple[Need, Need, Need]:
     return (
         Need(
             name="ingest",
-            workers=WorkersConfig(cpus_per_worker=ingest.cpus_per_task),
+            workers=ingest.task,
             labels=ingest.node_labels,
         ),
         Need(name="teacher", workers=resources.teacher),

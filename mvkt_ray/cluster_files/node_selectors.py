@@ -13,21 +13,22 @@ def node_selectors(group: NodeGroup, settings: Mapping[str, Value]) -> list[tupl
     Raises:
         ConfigError: A label is not KEY=VALUE, or the group needs a GPU type that no label tells.
     """
+    accelerator_type = group.node.accelerator_type
     found = [_pair("spot_node_selector", text) for text in _texts(settings, "spot_node_selector")]
-    if not group.gpus:
+    if not group.node.gpus:
         return found
     tells_type = False
     for text in _texts(settings, "gpu_node_selector"):
         accelerator, colon, rest = text.partition(":")
-        if colon and accelerator != group.accelerator_type:
+        if colon and accelerator != accelerator_type:
             continue
         found.append(_pair("gpu_node_selector", rest if colon else text))
         tells_type = True
-    if group.accelerator_type and not tells_type:
+    if accelerator_type and not tells_type:
         raise ConfigError(
-            f"The study asks for GPUs of type {group.accelerator_type!r}, and Kubernetes must be "
+            f"The study asks for GPUs of type {accelerator_type!r}, and Kubernetes must be "
             "told which nodes have them: --set gpu_node_selector="
-            f"{group.accelerator_type}:KEY=VALUE with a label of yours, for example "
+            f"{accelerator_type}:KEY=VALUE with a label of yours, for example "
             "L4:cloud.google.com/gke-accelerator=nvidia-l4."
         )
     return found

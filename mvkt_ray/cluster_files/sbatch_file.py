@@ -7,6 +7,7 @@ import subprocess
 
 from mvkt_ray.cluster_files.node_groups import NodeGroup
 from mvkt_ray.errors import ConfigError
+from mvkt_ray.slots import Node
 
 _SHORT = {
     "-A": "account", "-c": "cpus-per-task", "-C": "constraint", "-D": "chdir", "-e": "error",
@@ -49,11 +50,13 @@ def sbatch_groups(text: str, origin: str) -> list[NodeGroup]:
     gpus, kind = _gpus(options, origin)
     return [
         NodeGroup(
-            name="node",
-            cpus=_count(options, "cpus-per-task", 1, origin) * tasks,
-            gpus=gpus,
-            accelerator_type=kind,
-            memory_gib=_memory_gib(options, origin),
+            node=Node(
+                group="node",
+                cpus=_count(options, "cpus-per-task", 1, origin) * tasks,
+                gpus=gpus,
+                accelerator_type=kind,
+                memory_gib=_memory_gib(options, origin),
+            ),
             min_nodes=n_nodes,
             max_nodes=n_nodes,
         )

@@ -5,11 +5,13 @@ where one kind of machine can hold it all, and has a group for each need where n
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from mvkt_ray.cluster_files.instances import InstanceType
 from mvkt_ray.cluster_files.needs import Need
-from mvkt_ray.cluster_files.node_groups import GROUP_LABEL, NodeGroup
+from mvkt_ray.cluster_files.node_groups import NodeGroup
 from mvkt_ray.errors import ConfigError
+from mvkt_ray.slots import GROUP_LABEL
 
 CPU_GROUP = "cpu"
 GPU_GROUP = "gpu"
@@ -29,9 +31,9 @@ def plan_groups(
         ConfigError: No machine holds a single worker of a need, or none has its GPU.
     """
     on_cpus = [need for need in needs if not need.is_on_gpus]
-    groups = [_group(_name_of(on_cpus), on_cpus, [o for o in offers if not o.gpus], origin)]
+    groups = [_group(_name_of(on_cpus), on_cpus, [o for o in offers if not o.node.gpus], origin)]
     on_gpus = [need for need in needs if need.is_on_gpus]
-    with_gpus = [offer for offer in offers if offer.gpus]
+    with_gpus = [offer for offer in offers if offer.node.gpus]
     if on_gpus and _fitting(on_gpus, with_gpus):
         groups.append(_group(GPU_GROUP, on_gpus, with_gpus, origin))
     else:
@@ -60,59 +62,39 @@ def _group(
 
 
 def _fitting(needs: Sequence[Need], offers: Sequence[InstanceType]) -> list[InstanceType]:
-    return [
-        offer
-        for offer in offers
-        if all(_one_node(offer).places(need.workers) >= 1 for need in needs)
-    ]
+    return [offer for offer in offers if all(offer.node.slots(need.workers) >= 1 for need in needs)]
 
 
 def _nodes_of(
     offer: InstanceType, name: str, needs: Sequence[Need], labels: Mapping[str, str]
 ) -> NodeGroup:
-    one = _one_node(offer)
-    n_nodes = max(need.nodes(one.places(need.workers)) for need in needs)
     return NodeGroup(
-        name=name,
-        cpus=offer.cpus,
-        gpus=offer.gpus,
-        accelerator_type=offer.accelerator_type,
-        memory_gib=offer.memory_gib,
-        max_nodes=n_nodes,
-        labels=labels,
+        node=replace(offer.node, group=name, labels=labels),
+        max_nodes=max(need.nodes(offer.node.slots(need.workers)) for need in needs),
         instance=offer.name,
         price_per_hour=offer.price_per_hour,
-        machine_cpus=offer.cpus,
-    )
-
-
-def _one_node(offer: InstanceType) -> NodeGroup:
-    return NodeGroup(
-        name=offer.name,
-        cpus=offer.cpus,
-        gpus=offer.gpus,
-        accelerator_type=offer.accelerator_type,
-        memory_gib=offer.memory_gib,
+        machine_cpus=offer.node.cpus,
     )
 
 
 def _cost(group: NodeGroup) -> tuple[float, float, float]:
     """Order groups by the price of all nodes, then by size; few large nodes before many small."""
     price = group.price_per_hour or 0.0
-    return (round(price * group.max_nodes, 3), group.max_nodes, group.cpus)
+    return (round(price * group.max_nodes, 3), group.max_nodes, group.node.cpus)
 
 
 def _why_not(needs: Sequence[Need], offers: Sequence[InstanceType], origin: str) -> str:
     need = next((need for need in needs if not _fitting([need], offers)), needs[0])
     wanted = need.workers.accelerator_type
-    types = sorted({offer.accelerator_type for offer in offers if offer.accelerator_type})
+    types = sorted({o.node.accelerator_type for o in offers if o.node.accelerator_type})
     if wanted is not None and wanted not in types:
         return (
             f"resources.{need.name}.accelerator_type is {wanted!r}, which no machine of {origin} "
             f"has; there are {', '.join(types) or 'no GPUs at all'}. Change accelerator_type, or "
             "give another table of machines with --instances."
         )
-    largest = max(offers, key=lambda offer: (offer.gpus, offer.cpus), default=None)
+    nodes = [offer.node for offer in offers]
+    largest = max(nodes, key=lambda node: (node.gpus, node.cpus), default=None)
     most = f"the largest has {largest.cpus:g} CPUs and {largest.gpus:g} GPUs" if largest else "none"
     return (
         f"resources.{need.name} asks for {need}, and no machine of {origin} holds one such worker "

@@ -88,6 +88,11 @@ class IngestResourcesConfig:
     def __post_init__(self) -> None:
         require_above_zero(self, "cpus_per_task")
 
+    @property
+    def task(self) -> WorkersConfig:
+        """A task, as a model with one worker."""
+        return WorkersConfig(cpus_per_worker=self.cpus_per_task)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NodeTypeConfig:

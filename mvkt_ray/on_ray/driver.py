@@ -16,19 +16,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import ray
 from ray.exceptions import RayError
 
-from mvkt_ray.config.resources import ResourcesConfig, WorkersConfig
+from mvkt_ray.config.resources import ResourcesConfig
 from mvkt_ray.data.mapping import run_item
 from mvkt_ray.errors import WorkerLostError
 from mvkt_ray.on_ray.capacity.concurrency import Concurrency, check_plan
 from mvkt_ray.on_ray.capacity.growth import Growth, read_growth
-from mvkt_ray.on_ray.capacity.node_kinds import NodeKinds, kinds_now
-from mvkt_ray.on_ray.capacity.nodes import ClusterResources
+from mvkt_ray.on_ray.capacity.nodes import ClusterResources, KnownNodes
 from mvkt_ray.on_ray.connecting.address import CLIENT
 from mvkt_ray.on_ray.connecting.cluster import check_nodes, connected, own_ray_runs
 from mvkt_ray.on_ray.mailbox import open_mailbox, serve
 from mvkt_ray.on_ray.unwrap import unwrapped
-from mvkt_ray.records import EpochMetrics, NodeKind, Usage
+from mvkt_ray.records import EpochMetrics, Usage
 from mvkt_ray.search.spending.metering import Meter
+from mvkt_ray.slots import Node
 from mvkt_ray.storage.location import Location
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ Result = TypeVar("Result")
 MAX_RETRIES = 3
 """How often an item of a map, or the teacher, that lost its process is started again."""
 
-ITEMS_PER_PLACE = 2
+ITEMS_PER_SLOT = 2
 """Items of a map that are given to Ray at once: one runs, one waits."""
 
 ITEMS_AHEAD = 64
@@ -125,9 +125,9 @@ class OnRay:
         check_plan(resources, ClusterResources.now(), growth)
         self._resources, self._growth = resources, growth
 
-    def node_kinds(self) -> tuple[NodeKind, ...]:
+    def node_kinds(self) -> tuple[Node, ...]:
         """Return the kinds of the cluster's nodes, one for each that is there now."""
-        return kinds_now()
+        return ClusterResources.now().nodes
 
     def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
         """Yield what `function` gives for each item, as results come.
@@ -143,9 +143,8 @@ class OnRay:
             label_selector=dict(asked.node_labels),
         )(run_item)
         shared = ray.put(function)
-        nodes = ClusterResources.now().with_labels(asked.node_labels)
-        n_places = nodes.holds(WorkersConfig(cpus_per_worker=asked.cpus_per_task))
-        at_once = n_places * ITEMS_PER_PLACE + (ITEMS_AHEAD if self._growth.groups else 1)
+        n_slots = ClusterResources.now().holds(asked.task, asked.node_labels)
+        at_once = n_slots * ITEMS_PER_SLOT + (ITEMS_AHEAD if self._growth.groups else 1)
         waiting = iter(items)
         running = [task.remote(shared, item) for item in islice(waiting, at_once)]
         try:
@@ -258,7 +257,7 @@ class OnRay:
     def _used(self, nodes: Sequence[str], seconds: float) -> Usage:
         """Say what the teacher has used: a worker on each of these nodes, for so long."""
         times = iter((0.0, seconds))
-        return Meter(self._resources.teacher, NodeKinds().of, lambda: next(times)).hear(nodes)
+        return Meter(self._resources.teacher, KnownNodes().of, lambda: next(times)).hear(nodes)
 
     def _teacher_function(self) -> "TrainTeacher":
         from mvkt_ray.training.teacher import train_teacher

@@ -29,7 +29,7 @@ from ray.tune.search import Searcher
 from mvkt_ray.config.resources import ResourcesConfig
 from mvkt_ray.errors import ClusterError
 from mvkt_ray.on_ray.capacity.concurrency import Concurrency
-from mvkt_ray.on_ray.capacity.node_kinds import NodeKinds
+from mvkt_ray.on_ray.capacity.nodes import KnownNodes
 from mvkt_ray.on_ray.capacity.reservations import of_driver, of_worker
 from mvkt_ray.on_ray.connecting.environment import environment
 from mvkt_ray.on_ray.many_workers import tune_many_worker_trial
@@ -131,7 +131,7 @@ class _StudyForTune:
     def __init__(self, run: TrialsRun) -> None:
         self._run = run
         self._running: dict[str, Trial] = {}
-        self._kinds = NodeKinds()
+        self._nodes = KnownNodes()
         self._meters: dict[str, Meter] = {}
         self._may_have_more = True
         self.failure: Exception | None = None
@@ -158,7 +158,7 @@ class _StudyForTune:
     def start(self, trial_id: str) -> None:
         """Note that a trial has its process: from now on it holds what it reserved."""
         asked = self._run.resources.of_trial(self._running[trial_id].hyperparameters)
-        self._meters[trial_id] = Meter(asked, self._kinds.of)
+        self._meters[trial_id] = Meter(asked, self._nodes.of)
 
     def report(self, trial_id: str, result: dict[str, Any]) -> Decision | None:
         """Pass on what a trial reported; None when it was the last."""

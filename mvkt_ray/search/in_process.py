@@ -15,13 +15,13 @@ from mvkt_ray.errors import ConfigError
 from mvkt_ray.records import (
     Decision,
     EpochMetrics,
-    NodeKind,
     Trial,
     TrialResult,
     Usage,
 )
 from mvkt_ray.search.runner import AskTell
 from mvkt_ray.search.spending.metering import Meter
+from mvkt_ray.slots import Node
 from mvkt_ray.storage.location import Location
 from mvkt_ray.training.student import TrialInputs, failed_result, run_trial
 from mvkt_ray.training.teacher import TeacherJob, train_teacher
@@ -74,9 +74,9 @@ class InProcess:
                     f"machine has {n_gpus} GPUs. Set it to {n_gpus} or less."
                 )
 
-    def node_kinds(self) -> tuple[NodeKind, ...]:
+    def node_kinds(self) -> tuple[Node, ...]:
         """Return this machine, as what it would say of itself."""
-        return (NodeKind(cpus=float(os.cpu_count() or 1), gpus=float(torch.cuda.device_count())),)
+        return (Node(cpus=float(os.cpu_count() or 1), gpus=float(torch.cuda.device_count())),)
 
     def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
         """Apply a function to each item, in order."""

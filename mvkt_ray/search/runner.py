@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from mvkt_ray.config.resources import ResourcesConfig
 from mvkt_ray.config.schema import StudyConfig
-from mvkt_ray.records import Decision, EpochMetrics, NodeKind, Trial, TrialResult, Usage
+from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialResult, Usage
+from mvkt_ray.slots import Node
 from mvkt_ray.storage.location import Location
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Runner(Protocol):
         """
         ...
 
-    def node_kinds(self) -> tuple[NodeKind, ...]:
+    def node_kinds(self) -> tuple[Node, ...]:
         """Return the kinds of nodes that there are now, one for each node."""
         ...
 

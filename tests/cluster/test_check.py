@@ -14,6 +14,7 @@ from mvkt_ray.cluster_files.cluster_fit import check_fit
 from mvkt_ray.cluster_files.platforms import PLATFORMS
 from mvkt_ray.config.study_file import read_study
 from mvkt_ray.errors import ClusterError, ConfigError
+from mvkt_ray.slots import Node
 
 KUBERAY = ["kuberay-job", "kuberay-cluster"]
 
@@ -59,7 +60,7 @@ def test_what_was_rendered_is_found_valid_and_fitting(platform: str, tmp_path: P
     code, said = mvkt("cluster", "check", file, "--study", PAPER, "--json")
     assert code == 0
     groups = yaml.safe_load(said)["node_groups"]
-    assert any(group["places_per_node"]["trial"] for group in groups)
+    assert any(group["slots_per_node"]["trial"] for group in groups)
 
 
 def test_a_file_that_is_there_is_kept(tmp_path: Path) -> None:
@@ -214,9 +215,11 @@ def test_a_wrong_manifest_is_refused_as_the_operator_would(
 
 
 def test_a_batch_script_is_read(tmp_path: Path) -> None:
-    (node,) = read_text(BATCH, tmp_path).groups
-    assert (node.cpus, node.gpus, node.accelerator_type, node.memory_gib) == (16, 4, "A100", 128)
-    assert node.min_nodes == node.max_nodes == 2
+    (group,) = read_text(BATCH, tmp_path).groups
+    assert group.node == Node(
+        group="node", cpus=16, gpus=4, accelerator_type="A100", memory_gib=128
+    )
+    assert group.min_nodes == group.max_nodes == 2
 
 
 @pytest.mark.parametrize(

@@ -28,18 +28,18 @@ def holds_at_once(groups: Sequence[NodeGroup], need: Need) -> bool:
     """Count by hand whether all workers of a need find a CPU and a GPU at the same time."""
     room = 0
     for group in groups:
-        if not group.has_labels(need.labels):
+        if not group.node.has_labels(need.labels):
             continue
         wanted = need.workers.accelerator_type
-        if wanted is not None and wanted != group.accelerator_type:
+        if wanted is not None and wanted != group.node.accelerator_type:
             continue
-        by_cpu = math.floor(group.cpus / need.workers.cpus_per_worker + 1e-9)
+        by_cpu = math.floor(group.node.cpus / need.workers.cpus_per_worker + 1e-9)
         gpus = need.workers.gpus_per_worker
         by_gpu = by_cpu
         if 0 < gpus < 1:
-            by_gpu = int(group.gpus) * math.floor(1 / gpus + 1e-9)
+            by_gpu = int(group.node.gpus) * math.floor(1 / gpus + 1e-9)
         elif gpus >= 1:
-            by_gpu = int(group.gpus // gpus)
+            by_gpu = int(group.node.gpus // gpus)
         room += min(by_cpu, by_gpu) * group.max_nodes
     return room >= need.n_workers
 
@@ -106,18 +106,18 @@ def test_a_rendered_cluster_always_holds_what_the_study_asks(
     for need in needs:
         assert holds_at_once(groups, need), need
     head = next(group for group in groups if group.is_head)
-    assert head.cpus == head.gpus == 0, "trials must not land beside the driver"
+    assert head.node.cpus == head.node.gpus == 0, "trials must not land beside the driver"
 
 
 def is_for_rent(platform: str, need: Need) -> bool:
     """Whether any machine of the table holds one worker, read from the table itself."""
     wanted = need.workers
     return any(
-        machine.cpus >= wanted.cpus_per_worker
-        and machine.gpus >= wanted.gpus_per_worker
-        and bool(machine.gpus) == bool(wanted.gpus_per_worker)
-        and wanted.accelerator_type in (None, machine.accelerator_type)
-        and (machine.memory_gib or 0) >= 5
+        machine.node.cpus >= wanted.cpus_per_worker
+        and machine.node.gpus >= wanted.gpus_per_worker
+        and bool(machine.node.gpus) == bool(wanted.gpus_per_worker)
+        and wanted.accelerator_type in (None, machine.node.accelerator_type)
+        and (machine.node.memory_gib or 0) >= 5
         for machine in read_instances(ROOT / "cluster" / "instances.csv", platform).values()
     )
 
@@ -144,7 +144,7 @@ def test_the_cheapest_machine_that_fits_is_rented(platform: str, tmp_path: Path)
     prices = [
         machine.price_per_hour
         for machine in machines.values()
-        if machine.gpus == 1 and machine.cpus >= study.resources.trial.cpus_per_worker
+        if machine.node.gpus == 1 and machine.node.cpus >= study.resources.trial.cpus_per_worker
     ]
     assert groups["gpu"].price_per_hour == min(price for price in prices if price)
 
@@ -158,9 +158,9 @@ def test_teacher_and_trials_on_different_gpus_get_two_groups(tmp_path: Path) -> 
         )
     )
     groups = {g.name: g for g in read_text(rendered("aws", study_file), tmp_path).groups}
-    assert groups["gpu-trial"].accelerator_type == "T4"
-    assert groups["gpu-teacher"].accelerator_type == "A100"
-    assert groups["gpu-teacher"].max_nodes * groups["gpu-teacher"].gpus >= 8
+    assert groups["gpu-trial"].node.accelerator_type == "T4"
+    assert groups["gpu-teacher"].node.accelerator_type == "A100"
+    assert groups["gpu-teacher"].max_nodes * groups["gpu-teacher"].node.gpus >= 8
 
 
 @pytest.mark.parametrize("platform", CLOUDS)
@@ -172,7 +172,7 @@ def test_the_file_has_the_prices_that_a_search_takes(platform: str, tmp_path: Pa
     assert set(priced) == {group.name for group in groups}
     for group in groups:
         assert priced[group.name].price_per_hour == group.price_per_hour
-        assert priced[group.name].accelerator_type == group.accelerator_type
+        assert priced[group.name].accelerator_type == group.node.accelerator_type
 
 
 @pytest.mark.parametrize("platform", CLOUDS)

@@ -139,8 +139,8 @@ def test_rays_autoscaler_sees_the_groups_that_check_sees(
     seen = config["available_node_types"]
     workers = [group for group in read_text(text, tmp_path).groups if not group.is_head]
     for group in workers:
-        assert seen[group.name]["resources"]["CPU"] == group.cpus
-        assert seen[group.name]["resources"].get("GPU", 0) == group.gpus
+        assert seen[group.name]["resources"]["CPU"] == group.node.cpus
+        assert seen[group.name]["resources"].get("GPU", 0) == group.node.gpus
         assert seen[group.name]["max_workers"] == group.max_nodes
     (head,) = [seen[name] for name in seen if name not in [group.name for group in workers]]
     assert head["resources"]["CPU"] == 0

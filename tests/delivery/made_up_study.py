@@ -31,7 +31,6 @@ from mvkt_ray.data.views import fit_view
 from mvkt_ray.records import (
     Arm,
     EpochMetrics,
-    NodeKind,
     Reservation,
     Trial,
     TrialResult,
@@ -47,6 +46,7 @@ from mvkt_ray.search.finals.openings import Opening
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.same_study import plain_config
 from mvkt_ray.search.study import Study
+from mvkt_ray.slots import Node
 from mvkt_ray.statistics.scores import auroc_per_class
 from mvkt_ray.storage.artifacts import partial_location, publish
 from mvkt_ray.storage.location import Location
@@ -101,7 +101,7 @@ def made_up_config(**changes: Any) -> StudyConfig:
     return replace(config, **changes)
 
 
-NODE = NodeKind(group="small", cpus=4)
+NODE = Node(group="small", cpus=4)
 
 
 def held(result: TrialResult) -> Usage:

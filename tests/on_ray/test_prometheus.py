@@ -13,15 +13,16 @@ from mvkt_ray.config.resources import CostConfig, NodeTypeConfig
 from mvkt_ray.config.schema import ParameterConfig, SearchConfig, StudyConfig
 from mvkt_ray.on_ray.driver import OnRay
 from mvkt_ray.on_ray.prometheus import measuring
-from mvkt_ray.records import EpochMetrics, NodeKind, Reservation, TrialResult, TrialState, Usage
+from mvkt_ray.records import EpochMetrics, Reservation, TrialResult, TrialState, Usage
 from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.spending.budget import Budget
 from mvkt_ray.search.spending.prices import PriceList
 from mvkt_ray.search.study import Study
+from mvkt_ray.slots import Node
 
 pytestmark = pytest.mark.ray
 
-NODE = NodeKind(group="gpu", cpus=4, gpus=1)
+NODE = Node(group="gpu", cpus=4, gpus=1)
 PRICES = CostConfig(
     currency="EUR", node_types={"gpu": NodeTypeConfig(price_per_hour=7.2, cpus=4, gpus=1)}
 )

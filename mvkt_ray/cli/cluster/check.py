@@ -59,17 +59,13 @@ def _as_value(group: "NodeGroup", needs: Sequence["Need"]) -> dict[str, Any]:
         "instance": group.instance,
         "min_nodes": group.min_nodes,
         "max_nodes": group.max_nodes,
-        "cpus": group.cpus,
-        "gpus": group.gpus,
-        "accelerator_type": group.accelerator_type,
-        "memory_gib": group.memory_gib,
+        "cpus": group.node.cpus,
+        "gpus": group.node.gpus,
+        "accelerator_type": group.node.accelerator_type,
+        "memory_gib": group.node.memory_gib,
         "price_per_hour": group.price_per_hour,
-        "places_per_node": {need.name: _places(group, need) for need in needs},
+        "slots_per_node": {n.name: group.node.slots(n.workers, n.labels) for n in needs},
     }
-
-
-def _places(group: "NodeGroup", need: "Need") -> int:
-    return group.places(need.workers) if group.has_labels(need.labels) else 0
 
 
 def _table(groups: Sequence["NodeGroup"], needs: Sequence["Need"]) -> "Table":
@@ -82,10 +78,10 @@ def _table(groups: Sequence["NodeGroup"], needs: Sequence["Need"]) -> "Table":
             group.name,
             group.instance or "-",
             "-".join(str(n) for n in sorted(nodes)),
-            f"{group.cpus:g}",
-            f"{group.gpus:g}",
-            "-" if group.memory_gib is None else f"{group.memory_gib:g}",
-            group.accelerator_type or "-",
-            *(str(_places(group, need)) for need in needs),
+            f"{group.node.cpus:g}",
+            f"{group.node.gpus:g}",
+            "-" if group.node.memory_gib is None else f"{group.node.memory_gib:g}",
+            group.node.accelerator_type or "-",
+            *(str(group.node.slots(need.workers, need.labels)) for need in needs),
         )
     return table

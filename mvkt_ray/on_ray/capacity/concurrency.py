@@ -11,6 +11,7 @@ from mvkt_ray.config.resources import IngestResourcesConfig, ResourcesConfig, Wo
 from mvkt_ray.errors import ClusterError
 from mvkt_ray.on_ray.capacity.growth import Growth
 from mvkt_ray.on_ray.capacity.nodes import ClusterResources
+from mvkt_ray.slots import models_on
 
 LOOK_AGAIN_S = 1.0
 """How old what is known of the nodes may be."""
@@ -61,10 +62,8 @@ def _there_is(cluster: ClusterResources, growth: Growth) -> str:
 
 
 def _check_ingest(ingest: IngestResourcesConfig, cluster: ClusterResources, growth: Growth) -> None:
-    task = WorkersConfig(cpus_per_worker=ingest.cpus_per_task)
     nodes = [*cluster.nodes, *(group.node for group in growth.groups)]
-    everything = ClusterResources(nodes=tuple(nodes))
-    if everything.with_labels(ingest.node_labels).holds(task) > 0:
+    if models_on(nodes, ingest.task, ingest.node_labels) > 0:
         return
     labels = "".join(f", {key}: {value}" for key, value in ingest.node_labels.items())
     raise ClusterError(
@@ -79,7 +78,7 @@ class Concurrency:
     """Whether one more trial may be dealt: asked before each, as nodes come and go.
 
     With an autoscaler there may be more trials than fit now, up to what fits when all nodes have
-    come: what waits for its place is what the autoscaler starts nodes for.
+    come: what waits for a slot is what the autoscaler starts nodes for.
     """
 
     max_concurrent_trials: int | None

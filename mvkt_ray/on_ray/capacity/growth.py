@@ -15,32 +15,31 @@ import ray
 from ray.exceptions import GetTimeoutError
 
 from mvkt_ray.config.resources import CostConfig, WorkersConfig
-from mvkt_ray.on_ray.capacity.nodes import ACCELERATOR, ClusterResources, NodeResources, models
+from mvkt_ray.on_ray.capacity.nodes import ClusterResources, read_node
+from mvkt_ray.slots import Node, models_in
 
 HEAD = "node:__internal_head__"
 """A resource that the head node alone has one of."""
-
-NODE_GROUP = "ray.io/node-group"
-"""Ray's label of the group of nodes that a node belongs to."""
 
 READ_TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class NodeGroup:
-    """Nodes of one kind, which come and go."""
+class NodesToCome:
+    """Nodes of one kind, of which an autoscaler may start more."""
 
     name: str
-    node: NodeResources
+    """Of their group."""
+    node: Node
     max_nodes: int | None
-    """None: nobody says."""
+    """None: it is not known how many."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Growth:
     """All groups of a cluster's autoscaler; none where there is no autoscaler."""
 
-    groups: tuple[NodeGroup, ...] = ()
+    groups: tuple[NodesToCome, ...] = ()
     max_nodes: int | None = None
     """Of all groups together, the head node left out."""
 
@@ -49,18 +48,18 @@ class Growth:
 
         None: at least one, and nobody says how many nodes may come.
         """
-        fitting = [group for group in self.groups if group.node.places(workers) > 0]
+        fitting = [group for group in self.groups if group.node.slots(workers) > 0]
         if any(group.max_nodes is None for group in fitting):
             return None
         left = self.max_nodes
-        places = 0
-        for group in sorted(fitting, key=lambda group: -group.node.places(workers)):
+        n_slots = 0
+        for group in sorted(fitting, key=lambda group: -group.node.slots(workers)):
             n_nodes = group.max_nodes or 0
             if left is not None:
                 n_nodes = min(n_nodes, left)
                 left -= n_nodes
-            places += n_nodes * group.node.places(workers)
-        return models(places, workers)
+            n_slots += n_nodes * group.node.slots(workers)
+        return models_in(n_slots, workers)
 
     def __str__(self) -> str:
         return ", ".join(
@@ -84,12 +83,16 @@ def read_growth(cost: CostConfig) -> Growth:
 
 
 def growth_of_autoscaler(config: dict[str, Any]) -> Growth:
-    """Read the groups of a cluster launcher's file."""
+    """Read the groups of a cluster launcher's file.
+
+    Ray labels a node with the name of its group when it runs, and its autoscaler starts none for
+    that label: nodes to come are without it.
+    """
     default = config.get("max_workers")
     groups = [
-        NodeGroup(
+        NodesToCome(
             name=name,
-            node=NodeResources.of(group.get("resources") or {}, labels=group.get("labels")),
+            node=read_node(group.get("resources") or {}, group.get("labels") or {}),
             max_nodes=group.get("max_workers", default),
         )
         for name, group in config["available_node_types"].items()
@@ -100,16 +103,17 @@ def growth_of_autoscaler(config: dict[str, Any]) -> Growth:
 
 def growth_of_study(cost: CostConfig) -> Growth:
     """Take the node types of the study for groups, if the cluster has a node of one of them."""
-    present = {node.labels.get(NODE_GROUP) for node in ClusterResources.now().nodes}
+    present = {node.group for node in ClusterResources.now().nodes}
     if not present & set(cost.node_types):
         return Growth()
     groups = [
-        NodeGroup(
+        NodesToCome(
             name=name,
-            node=NodeResources.of(
-                {"CPU": kind.cpus, "GPU": kind.gpus}
-                | ({ACCELERATOR + kind.accelerator_type: 1.0} if kind.accelerator_type else {}),
-                labels={NODE_GROUP: name},
+            node=Node(
+                group=name,
+                cpus=kind.cpus,
+                gpus=kind.gpus,
+                accelerator_type=kind.accelerator_type,
             ),
             max_nodes=None,
         )

@@ -1,86 +1,71 @@
-"""How many models of a kind the nodes of a cluster can train at the same time."""
+"""The nodes of a cluster, as Ray describes them, and what they hold together."""
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import ray
 
 from mvkt_ray.config.resources import WorkersConfig
-
-ACCELERATOR = "accelerator_type:"
-"""Ray's resource that a node has one of for the type of its GPUs."""
-
-_ROUNDING = 1e-9
+from mvkt_ray.slots import GROUP_LABEL, NO_LABELS, Node, accelerator_in, models_on
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class NodeResources:
-    """What one node offers."""
+class LivingNode:
+    """A node that is alive, and where it is."""
 
     node_id: str
+    """Ray's."""
     host: str
-    cpus: float
-    gpus: float
-    accelerator_type: str | None = None
-    """Ray's name of its GPUs."""
-    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    offer: Node
 
-    @classmethod
-    def of(
-        cls,
-        resources: Mapping[str, float],
-        *,
-        node_id: str = "",
-        host: str = "",
-        labels: Mapping[str, str] | None = None,
-    ) -> "NodeResources":
-        """Read what Ray says of a node."""
-        types = [name for name in resources if name.startswith(ACCELERATOR)]
-        return cls(
-            node_id=node_id,
-            host=host,
-            cpus=resources.get("CPU", 0.0),
-            gpus=resources.get("GPU", 0.0),
-            accelerator_type=types[0].removeprefix(ACCELERATOR) if types else None,
-            labels=labels or {},
+
+def living_nodes() -> tuple[LivingNode, ...]:
+    """Ask Ray for the nodes that are alive."""
+    return tuple(
+        LivingNode(
+            node_id=row["NodeID"],
+            host=row["NodeManagerHostname"],
+            offer=read_node(row["Resources"], row["Labels"]),
         )
+        for row in ray.nodes()
+        if row["Alive"]
+    )
 
-    def places(self, workers: WorkersConfig) -> int:
-        """Count the workers that fit; each is on one node, and a fraction on one GPU."""
-        if workers.accelerator_type not in (None, self.accelerator_type):
-            return 0
-        places = math.floor(self.cpus / workers.cpus_per_worker + _ROUNDING)
-        share = workers.gpus_per_worker
-        if share >= 1:
-            places = min(places, math.floor(self.gpus / share + _ROUNDING))
-        elif share > 0:
-            whole, part = divmod(self.gpus, 1)
-            on_gpus = int(whole) * math.floor(1 / share + _ROUNDING)
-            places = min(places, on_gpus + math.floor(part / share + _ROUNDING))
-        return places
+
+def read_node(resources: Mapping[str, float], labels: Mapping[str, str] = NO_LABELS) -> Node:
+    """Read what Ray says that a node offers; memory is left out, as no worker reserves any."""
+    return Node(
+        group=labels.get(GROUP_LABEL, ""),
+        cpus=resources.get("CPU", 0.0),
+        gpus=resources.get("GPU", 0.0),
+        accelerator_type=accelerator_in(resources),
+        labels=labels,
+    )
+
+
+class KnownNodes:
+    """What a cluster's nodes offer, by Ray's ids; nodes that have left stay known."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Node] = {}
+
+    def of(self, node_id: str) -> Node | None:
+        """Return what a node offers; None for one that was never seen alive."""
+        if node_id not in self._known:
+            self._known |= {node.node_id: node.offer for node in living_nodes()}
+        return self._known.get(node_id)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClusterResources:
     """What all living nodes offer."""
 
-    nodes: tuple[NodeResources, ...]
+    nodes: tuple[Node, ...]
 
     @classmethod
     def now(cls) -> "ClusterResources":
         """Ask Ray."""
-        found = [
-            NodeResources.of(
-                node["Resources"],
-                node_id=node["NodeID"],
-                host=node["NodeManagerHostname"],
-                labels=node["Labels"],
-            )
-            for node in ray.nodes()
-            if node["Alive"]
-        ]
-        return cls(nodes=tuple(found))
+        return cls(nodes=tuple(node.offer for node in living_nodes()))
 
     @property
     def cpus(self) -> float:
@@ -92,14 +77,14 @@ class ClusterResources:
         """Of all nodes together."""
         return sum(node.gpus for node in self.nodes)
 
-    def holds(self, workers: WorkersConfig) -> int:
-        """Count the models of this kind that can train at the same time; see `models`."""
-        return models(sum(node.places(workers) for node in self.nodes), workers)
+    def holds(self, workers: WorkersConfig, labels: Mapping[str, str] = NO_LABELS) -> int:
+        """Count the models of this kind that can train at the same time.
 
-    def with_labels(self, labels: Mapping[str, str]) -> "ClusterResources":
-        """Return the nodes that have all of these labels."""
-        nodes = [node for node in self.nodes if labels.items() <= node.labels.items()]
-        return ClusterResources(nodes=tuple(nodes))
+        Args:
+            workers: Of each model.
+            labels: Those that the nodes must have.
+        """
+        return models_on(self.nodes, workers, labels)
 
     def __str__(self) -> str:
         nodes = "1 node" if len(self.nodes) == 1 else f"{len(self.nodes)} nodes"
@@ -111,14 +96,3 @@ class ClusterResources:
         if largest is None or len(self.nodes) == 1:
             return text
         return f"{text}, the largest with {largest.cpus:g} CPUs and {largest.gpus:g} GPUs"
-
-
-def models(places: int, workers: WorkersConfig) -> int:
-    """Count the models that train at the same time on so many workers' places.
-
-    The workers of a model may be on several nodes. Elastic models take as many workers as they
-    may, first come, first served; the last of them takes what is left, if that is enough. The
-    process that drives the workers of a trial reserves no CPU and no GPU, so takes none from them.
-    """
-    full, left = divmod(places, workers.max_workers)
-    return full + (workers.is_elastic and left >= workers.min_workers)

@@ -4,7 +4,8 @@ from typing import Any
 
 from mvkt_ray.config.resources import WorkersConfig
 from mvkt_ray.on_ray.capacity.growth import HEAD
-from mvkt_ray.on_ray.capacity.nodes import ACCELERATOR, ClusterResources
+from mvkt_ray.on_ray.capacity.nodes import ClusterResources
+from mvkt_ray.slots import ACCELERATOR_RESOURCE
 
 SAFE_LABEL = "mvkt-ray/safe"
 """Nodes with this label, set to `true`, stay until the end of a study, as the head node does."""
@@ -19,7 +20,7 @@ def of_worker(workers: WorkersConfig) -> dict[str, float]:
     if workers.gpus_per_worker:
         reserved["GPU"] = workers.gpus_per_worker
     if workers.accelerator_type:
-        reserved[ACCELERATOR + workers.accelerator_type] = _A_LITTLE
+        reserved[ACCELERATOR_RESOURCE + workers.accelerator_type] = _A_LITTLE
     return reserved
 
 
@@ -34,6 +35,6 @@ def of_driver() -> dict[str, Any]:
     """
     bundle = {"CPU": 0.0, "memory": 1.0}
     selector = {SAFE_LABEL: "true"}
-    if ClusterResources.now().with_labels(selector).nodes:
+    if any(node.has_labels(selector) for node in ClusterResources.now().nodes):
         return {"bundles": [bundle], "bundle_label_selector": [selector]}
     return {"bundles": [bundle | {HEAD: _A_LITTLE}]}

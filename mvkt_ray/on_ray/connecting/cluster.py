@@ -13,7 +13,7 @@ from ray.exceptions import NodeDiedError, RayError, TaskUnschedulableError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from mvkt_ray.errors import ClusterError
-from mvkt_ray.on_ray.capacity.nodes import ClusterResources, NodeResources
+from mvkt_ray.on_ray.capacity.nodes import LivingNode, living_nodes
 from mvkt_ray.on_ray.connecting.address import admitted
 from mvkt_ray.on_ray.connecting.environment import (
     QUIET,
@@ -151,7 +151,7 @@ def check_nodes(paths: tuple[str, ...] = ()) -> None:
     """
     probe = _probe_function()
     remote = ray.remote(num_cpus=0)(probe)
-    nodes = ClusterResources.now().nodes
+    nodes = living_nodes()
     strategies = [NodeAffinitySchedulingStrategy(node.node_id, soft=False) for node in nodes]
     asked_at = time.time()
     answers = [
@@ -163,7 +163,7 @@ def check_nodes(paths: tuple[str, ...] = ()) -> None:
             f"Not every node of the cluster has answered within {PROBE_TIMEOUT_S:g} s. See "
             "`ray status`; remove the nodes that hang, or try again when they are up."
         )
-    found: list[tuple[NodeResources, dict[str, Any]]] = []
+    found: list[tuple[LivingNode, dict[str, Any]]] = []
     for node, answer in zip(nodes, answers, strict=True):
         # A node that has gone meanwhile, as spot nodes do, has nothing wrong with it.
         with contextlib.suppress(TaskUnschedulableError, NodeDiedError):

@@ -11,9 +11,10 @@ from typing import Protocol
 
 from mvkt_ray.config.resources import CostConfig, ResourcesConfig, WorkersConfig
 from mvkt_ray.errors import ConfigError
-from mvkt_ray.records import NodeKind, Usage
+from mvkt_ray.records import Usage
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.search.spending.prices import SECONDS_PER_HOUR, PriceList, Spent
+from mvkt_ray.slots import Node
 
 WRITE_EVERY_S = 60.0
 """Seconds of workers after which what a running trial has used is written down again. A driver's
@@ -47,7 +48,7 @@ class Limits:
                 "for each type of node its price_per_hour, cpus, gpus and accelerator_type."
             )
 
-    def check_nodes(self, nodes: Iterable[NodeKind], resources: ResourcesConfig) -> None:
+    def check_nodes(self, nodes: Iterable[Node], resources: ResourcesConfig) -> None:
         """Refuse a limit of money where a worker may run on a node that has no price.
 
         Raises:
@@ -161,5 +162,5 @@ class Account:
             del self._before[number]
 
 
-def _holds(node: NodeKind, workers: WorkersConfig) -> bool:
+def _holds(node: Node, workers: WorkersConfig) -> bool:
     return node.cpus >= workers.cpus_per_worker and node.gpus >= workers.gpus_per_worker

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 from mvkt_ray.config.resources import WorkersConfig
 from mvkt_ray.config.schema import StudyConfig
-from mvkt_ray.records import NodeKind, TrialState
+from mvkt_ray.records import TrialState
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.search.spending.prices import SECONDS_PER_HOUR, PriceList
+from mvkt_ray.slots import Node
 
 _TELLING = (TrialState.COMPLETE, TrialState.PRUNED)
 
@@ -46,7 +47,7 @@ def forecast(
     basis: Sequence[TrialRecord],
     basis_epochs: int,
     basis_name: str,
-    nodes: Sequence[NodeKind],
+    nodes: Sequence[Node],
     one_at_a_time: bool,
 ) -> Forecast | None:
     """Predict what is left of a study; None where the basis has no trial that tells anything.
@@ -94,18 +95,18 @@ def forecast(
     )
 
 
-def _n_at_once(nodes: Iterable[NodeKind], workers: WorkersConfig) -> int:
+def _n_at_once(nodes: Iterable[Node], workers: WorkersConfig) -> int:
     return sum(_n_workers(node, workers) for node in nodes) // workers.min_workers
 
 
-def _n_workers(node: NodeKind, workers: WorkersConfig) -> int:
+def _n_workers(node: Node, workers: WorkersConfig) -> int:
     n = math.floor(node.cpus / workers.cpus_per_worker + 1e-9)
     if workers.gpus_per_worker:
         n = min(n, math.floor(node.gpus / workers.gpus_per_worker + 1e-9))
     return n
 
 
-def _price(nodes: Iterable[NodeKind], workers: WorkersConfig, prices: PriceList) -> float | None:
+def _price(nodes: Iterable[Node], workers: WorkersConfig, prices: PriceList) -> float | None:
     """Return the highest price of a worker's hour; None where one is not known."""
     found = [
         prices.per_worker_hour(node, workers.cpus_per_worker, workers.gpus_per_worker)

@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable, Sequence
 
 from mvkt_ray.config.resources import WorkersConfig
-from mvkt_ray.records import NodeKind, Reservation, TrialState, Usage
+from mvkt_ray.records import Reservation, TrialState, Usage
+from mvkt_ray.slots import Node
 
 
 class Meter:
@@ -13,7 +14,7 @@ class Meter:
     def __init__(
         self,
         workers: WorkersConfig,
-        kind_of: Callable[[str], NodeKind | None],
+        kind_of: Callable[[str], Node | None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Begin to measure.

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mvkt_ray.config.resources import CostConfig, NodeTypeConfig
-from mvkt_ray.records import NodeKind, Reservation
+from mvkt_ray.records import Reservation
+from mvkt_ray.slots import Node
 
 SECONDS_PER_HOUR = 3600.0
 
@@ -52,7 +53,7 @@ class PriceList:
         """Whether nothing has a price."""
         return not self._types
 
-    def type_of(self, node: NodeKind | None) -> str | None:
+    def type_of(self, node: Node | None) -> str | None:
         """Return the name of a node's type, None where it is not known.
 
         By the name of the node's group; else by its shape, where it is that of one type alone.
@@ -64,7 +65,7 @@ class PriceList:
         alike = [name for name, each in self._types.items() if _has_shape(node, each)]
         return alike[0] if len(alike) == 1 else None
 
-    def per_worker_hour(self, node: NodeKind | None, cpus: float, gpus: float) -> float | None:
+    def per_worker_hour(self, node: Node | None, cpus: float, gpus: float) -> float | None:
         """Return what a worker costs in an hour; None where the node has no price."""
         name = self.type_of(node)
         if name is None:
@@ -86,12 +87,12 @@ class PriceList:
                 money += price * each.worker_s / SECONDS_PER_HOUR
         return Spent(gpu_s=gpu_s, money=money, unpriced_s=unpriced_s)
 
-    def unpriced(self, nodes: Iterable[NodeKind]) -> tuple[NodeKind, ...]:
+    def unpriced(self, nodes: Iterable[Node]) -> tuple[Node, ...]:
         """Return the kinds of nodes that have no price."""
         return tuple(node for node in nodes if self.type_of(node) is None)
 
 
-def _has_shape(node: NodeKind, node_type: NodeTypeConfig) -> bool:
+def _has_shape(node: Node, node_type: NodeTypeConfig) -> bool:
     return (
         node.cpus == node_type.cpus
         and node.gpus == node_type.gpus

@@ -15,7 +15,6 @@ from mvkt_ray.records import (
     Arm,
     Condition,
     EpochMetrics,
-    NodeKind,
     Reservation,
     Trial,
     TrialResult,
@@ -24,6 +23,7 @@ from mvkt_ray.records import (
 )
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.search.spending.prices import PriceList, Spent
+from mvkt_ray.slots import Node
 
 N_EPOCHS = 6
 
@@ -222,7 +222,7 @@ def test_what_is_spent_is_shown_of_each_trial_and_in_all_and_no_price_is_guessed
     assert look_at(study, N_EPOCHS).spent == ""
     node_type = NodeTypeConfig(price_per_hour=4.0, cpus=4, gpus=1)
     study.prices = PriceList(CostConfig(currency="EUR", node_types={"gpu": node_type}))
-    known = NodeKind(group="gpu", cpus=4, gpus=1)
+    known = Node(group="gpu", cpus=4, gpus=1)
     for number, node in ((0, known), (1, None), (5, known)):
         held = Reservation(node=node, cpus=1, gpus=0.5, worker_s=1800)
         study.records[number] = replace(study.records[number], usage=Usage(kept=(held,)))

@@ -7,7 +7,8 @@ from made_up_study import made_up_config
 
 from mvkt_ray.config.resources import CostConfig, NodeTypeConfig, ResourcesConfig
 from mvkt_ray.delivery.write_report import build_report
-from mvkt_ray.records import NodeKind, Reservation, Usage
+from mvkt_ray.records import Reservation, Usage
+from mvkt_ray.slots import Node
 
 
 def test_the_cost_counts_every_training(final_report: dict[str, Any]) -> None:
@@ -59,7 +60,7 @@ def test_money_is_told_by_what_it_was_for_and_what_has_no_price_apart(make_study
     folder = make_study(
         config=made_up_config(resources=ResourcesConfig(cost=prices)), diverged=diverged
     )
-    somewhere = Reservation(node=NodeKind(cpus=2), cpus=1, gpus=0, worker_s=25.0)
+    somewhere = Reservation(node=Node(cpus=2), cpus=1, gpus=0, worker_s=25.0)
     folder.write_teacher_usage(Usage(kept=(somewhere,)))
     cost = build_report(folder)["cost"]
     assert cost["money"] == {

@@ -11,20 +11,16 @@ from ray.exceptions import ActorUnavailableError, OutOfMemoryError, RayActorErro
 from mvkt_ray.config.resources import ResourcesConfig, WorkersConfig
 from mvkt_ray.errors import ClusterError, DataError, WorkerLostError
 from mvkt_ray.on_ray.capacity.concurrency import check_plan
-from mvkt_ray.on_ray.capacity.nodes import ClusterResources, NodeResources
+from mvkt_ray.on_ray.capacity.nodes import ClusterResources
 from mvkt_ray.on_ray.connecting.cluster import MOST_CLOCK_SKEW_S, _skew, connected
 from mvkt_ray.on_ray.connecting.environment import environment, own_directory, own_token
 from mvkt_ray.on_ray.ray_corrections import as_death, memory_kills_are_deaths
 from mvkt_ray.on_ray.unwrap import unwrapped
+from mvkt_ray.slots import Node
 
 
 def cluster_of(*nodes: tuple[float, float]) -> ClusterResources:
-    return ClusterResources(
-        nodes=tuple(
-            NodeResources(node_id=f"{index:08d}", host="host", cpus=cpus, gpus=gpus)
-            for index, (cpus, gpus) in enumerate(nodes)
-        )
-    )
+    return ClusterResources(nodes=tuple(Node(cpus=cpus, gpus=gpus) for cpus, gpus in nodes))
 
 
 @pytest.mark.parametrize(
@@ -41,7 +37,7 @@ def cluster_of(*nodes: tuple[float, float]) -> ClusterResources:
         ([(1, 0.3)], WorkersConfig(cpus_per_worker=0.1, gpus_per_worker=0.1), 3),
     ],
 )
-def test_a_cluster_holds_as_many_models_as_its_nodes_have_places(
+def test_a_cluster_holds_as_many_models_as_its_nodes_have_slots(
     nodes: list[tuple[float, float]], workers: WorkersConfig, n_models: int
 ) -> None:
     assert cluster_of(*nodes).holds(workers) == n_models

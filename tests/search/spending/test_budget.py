@@ -10,7 +10,6 @@ from mvkt_ray.errors import ConfigError
 from mvkt_ray.records import (
     Decision,
     EpochMetrics,
-    NodeKind,
     Reservation,
     TrialResult,
     TrialState,
@@ -18,19 +17,20 @@ from mvkt_ray.records import (
 )
 from mvkt_ray.search.spending.budget import WRITE_EVERY_S, Budget, Limits
 from mvkt_ray.search.spending.prices import PriceList, Spent
+from mvkt_ray.slots import Node
 
 if TYPE_CHECKING:
     from conftest import Lab
 
     from mvkt_ray.search.study import Study
 
-NODE = NodeKind(group="gpu", cpus=4, gpus=1)
+NODE = Node(group="gpu", cpus=4, gpus=1)
 COST = CostConfig(node_types={"gpu": NodeTypeConfig(price_per_hour=3.6, cpus=4, gpus=1)})
 EPOCH_S = 100.0
 """A worker holds the whole node, so that an epoch costs 0.1 USD and 100 GPU seconds."""
 
 
-def used(seconds: float, node: NodeKind | None = NODE) -> Usage:
+def used(seconds: float, node: Node | None = NODE) -> Usage:
     return Usage(kept=(Reservation(node=node, cpus=1, gpus=1, worker_s=seconds),))
 
 
@@ -164,7 +164,7 @@ def test_money_on_a_node_without_a_price_ends_a_search_that_must_not_pass_a_limi
     study = lab.open(lab.config(), budget=budget(Limits(money=1.0)))
     trial = study.ask()
     assert trial is not None
-    elsewhere = used(30, NodeKind(group="new", cpus=2))
+    elsewhere = used(30, Node(group="new", cpus=2))
     metrics = EpochMetrics(epoch=1, macro_auroc=0.8)
     assert study.report(trial.number, metrics, elsewhere) is Decision.STOP
     assert "30 s on nodes that have no price" in study.stopped_by
@@ -211,7 +211,7 @@ ON_CPUS = ResourcesConfig(cost=COST)
         (lambda: Limits(gpu_hours=2).check(ON_CPUS), "--max-gpu-hours 2 would never be reached"),
         (lambda: Limits(money=5).check(ResourcesConfig()), "--max-cost 5 needs prices"),
         (
-            lambda: Limits(money=5).check_nodes([NodeKind(cpus=2)], ON_CPUS),
+            lambda: Limits(money=5).check_nodes([Node(cpus=2)], ON_CPUS),
             r"no price for a node \(2 CPUs, 0 GPUs\). Prices are known for gpu",
         ),
     ],
@@ -223,7 +223,7 @@ def test_limits_that_cannot_be_kept_are_refused(refuse: Callable[[], None], said
 
 def test_limits_that_can_be_kept_are_not_refused() -> None:
     # A head on which nothing can run needs no price.
-    head = NodeKind(group="head", cpus=0)
+    head = Node(group="head", cpus=0)
     Limits(money=5, gpu_hours=2).check(GPU_TRIALS)
     Limits(money=5).check_nodes([head, NODE], GPU_TRIALS)
     Limits().check(ResourcesConfig())

@@ -12,7 +12,6 @@ from mvkt_ray.config.schema import SearchConfig, StudyConfig
 from mvkt_ray.records import (
     Arm,
     Condition,
-    NodeKind,
     Reservation,
     Trial,
     TrialResult,
@@ -21,9 +20,10 @@ from mvkt_ray.records import (
 )
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.search.spending.forecast import Forecast, forecast
+from mvkt_ray.slots import Node
 
-NODE = NodeKind(group="gpu", cpus=4, gpus=1)
-HEAD = NodeKind(group="head", cpus=0)
+NODE = Node(group="gpu", cpus=4, gpus=1)
+HEAD = Node(group="head", cpus=0)
 CONFIG = StudyConfig(
     name="f",
     student=StudentConfig(epochs=10),
@@ -46,7 +46,7 @@ def predict(
     basis: list[TrialRecord],
     *,
     config: StudyConfig = CONFIG,
-    nodes: tuple[NodeKind, ...] = (HEAD, NODE, NODE),
+    nodes: tuple[Node, ...] = (HEAD, NODE, NODE),
     n_ended: int = 0,
     one_at_a_time: bool = False,
 ) -> Forecast | None:
@@ -102,7 +102,7 @@ def test_without_a_trial_that_tells_anything_nothing_is_predicted(
 
 
 def test_a_node_without_a_price_leaves_the_money_open() -> None:
-    found = predict([record(10, 100)], nodes=(NODE, NodeKind(cpus=3, gpus=1)))
+    found = predict([record(10, 100)], nodes=(NODE, Node(cpus=3, gpus=1)))
     assert found is not None
     assert found.money is None
     assert found.gpu_hours > 0

@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mvkt_ray.config.resources import WorkersConfig
-from mvkt_ray.records import NodeKind, Reservation, TrialState, Usage
+from mvkt_ray.records import Reservation, TrialState, Usage
 from mvkt_ray.search.spending.metering import Meter
+from mvkt_ray.slots import Node
 
-KINDS = {"a": NodeKind(group="big", cpus=8, gpus=1), "b": NodeKind(cpus=4)}
+KINDS = {"a": Node(group="big", cpus=8, gpus=1), "b": Node(cpus=4)}
 
 
 class Clock:

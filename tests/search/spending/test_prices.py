@@ -7,19 +7,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mvkt_ray.config.resources import CostConfig, NodeTypeConfig
-from mvkt_ray.records import NodeKind, Reservation, Usage
+from mvkt_ray.records import Reservation, Usage
 from mvkt_ray.search.spending.prices import PriceList, Spent
+from mvkt_ray.slots import Node
 
 GPU_NODE = NodeTypeConfig(price_per_hour=4.0, cpus=16, gpus=4, accelerator_type="A10G")
 CPU_NODE = NodeTypeConfig(price_per_hour=0.8, cpus=8)
 PRICES = PriceList(CostConfig(currency="EUR", node_types={"gpu": GPU_NODE, "cpu": CPU_NODE}))
 
-ON_GPU = NodeKind(group="gpu", cpus=16, gpus=4, accelerator_type="A10G")
-ON_CPU = NodeKind(cpus=8)
-ELSEWHERE = NodeKind(group="spot", cpus=64)
+ON_GPU = Node(group="gpu", cpus=16, gpus=4, accelerator_type="A10G")
+ON_CPU = Node(cpus=8)
+ELSEWHERE = Node(group="spot", cpus=64)
 
 
-def held(node: NodeKind | None, *, cpus: float, gpus: float = 0.0, s: float = 3600) -> Reservation:
+def held(node: Node | None, *, cpus: float, gpus: float = 0.0, s: float = 3600) -> Reservation:
     return Reservation(node=node, cpus=cpus, gpus=gpus, worker_s=s)
 
 
@@ -48,23 +49,23 @@ def test_gpu_time_is_counted_on_nodes_without_a_price_too() -> None:
 @pytest.mark.parametrize(
     ("node", "name"),
     [
-        (NodeKind(group="gpu", cpus=99), "gpu"),  # what the cluster says comes first
-        (NodeKind(group="workers", cpus=8), "cpu"),
-        (NodeKind(cpus=16, gpus=4, accelerator_type="A10G"), "gpu"),
-        (NodeKind(cpus=16, gpus=4, accelerator_type="H100"), None),
-        (NodeKind(cpus=16, gpus=4), None),
-        (NodeKind(cpus=7), None),
+        (Node(group="gpu", cpus=99), "gpu"),  # what the cluster says comes first
+        (Node(group="workers", cpus=8), "cpu"),
+        (Node(cpus=16, gpus=4, accelerator_type="A10G"), "gpu"),
+        (Node(cpus=16, gpus=4, accelerator_type="H100"), None),
+        (Node(cpus=16, gpus=4), None),
+        (Node(cpus=7), None),
         (None, None),
     ],
 )
-def test_a_node_is_known_by_its_group_or_its_shape(node: NodeKind | None, name: str | None) -> None:
+def test_a_node_is_known_by_its_group_or_its_shape(node: Node | None, name: str | None) -> None:
     assert PRICES.type_of(node) == name
 
 
 def test_a_shape_that_two_types_have_tells_nothing() -> None:
     twins = PriceList(CostConfig(node_types={"on_demand": CPU_NODE, "spot": CPU_NODE}))
     assert twins.type_of(ON_CPU) is None
-    assert twins.type_of(NodeKind(group="spot", cpus=8)) == "spot"
+    assert twins.type_of(Node(group="spot", cpus=8)) == "spot"
 
 
 RESERVATIONS = st.builds(
