@@ -10,7 +10,7 @@ from mvkt_ray.slots import models_in
 
 
 def check_fit(resources: ResourcesConfig, groups: Sequence[NodeGroup], origin: str) -> None:
-    """Raise unless an ingest task, the teacher and a trial fit the cluster at its largest.
+    """Raise unless an ingest task, the teacher and any trial fit the cluster at its largest.
 
     Args:
         resources: of the study.

@@ -55,28 +55,29 @@ def _count(number: float, what: str) -> str:
 
 
 def needs_of(study: StudyConfig) -> tuple[Need, ...]:
-    """List what a study needs, for as many trials at once as it allows or as make sense."""
+    """List what a study needs, for as many trials at once as it allows or as make sense.
+
+    They may all be of one network: each that has workers of its own is a need for as many.
+    """
     resources = study.resources
     at_once = resources.max_concurrent_trials or TRIALS_AT_ONCE
     if study.search.n_trials and not resources.max_concurrent_trials:
         at_once = min(at_once, study.search.n_trials)
-    ingest, teacher, trial = least_needs(resources)
+    ingest, teacher, *trials = least_needs(resources)
     return (
         replace(ingest, at_once=INGEST_TASKS_AT_ONCE),
         teacher,
-        replace(trial, at_once=at_once),
+        *(replace(trial, at_once=at_once) for trial in trials),
     )
 
 
-def least_needs(resources: ResourcesConfig) -> tuple[Need, Need, Need]:
-    """List what a study needs at the least: one task, its teacher, one trial."""
+def least_needs(resources: ResourcesConfig) -> tuple[Need, ...]:
+    """List what a study needs at the least: one task, its teacher, one trial of each kind."""
     ingest = resources.ingest
+    models = resources.models()
+    teacher = Need(name="teacher", workers=models.pop("teacher"))
     return (
-        Need(
-            name="ingest",
-            workers=ingest.task,
-            labels=ingest.node_labels,
-        ),
-        Need(name="teacher", workers=resources.teacher),
-        Need(name="trial", workers=resources.trial),
+        Need(name="ingest", workers=ingest.task, labels=ingest.node_labels),
+        teacher,
+        *(Need(name=name, workers=workers) for name, workers in models.items()),
     )

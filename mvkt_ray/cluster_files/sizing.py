@@ -4,6 +4,7 @@ Ingest and whatever needs no GPU shares one group of CPU nodes; what needs GPUs 
 where one kind of machine can hold it all, and has a group for each need where none can.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -38,9 +39,15 @@ def plan_groups(
         groups.append(_group(GPU_GROUP, on_gpus, with_gpus, origin))
     else:
         groups.extend(
-            _group(f"{GPU_GROUP}-{need.name}", [need], with_gpus, origin) for need in on_gpus
+            _group(f"{GPU_GROUP}-{_as_label(need.name)}", [need], with_gpus, origin)
+            for need in on_gpus
         )
     return tuple(groups)
+
+
+def _as_label(name: str) -> str:
+    """Write a name as Kubernetes and clouds take it: in lower-case letters, digits and dashes."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower())
 
 
 def _name_of(on_cpus: Sequence[Need]) -> str:

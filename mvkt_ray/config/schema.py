@@ -15,7 +15,7 @@ from mvkt_ray.config.checks import (
     require_not_negative,
 )
 from mvkt_ray.config.recipes import Hyperparameters, StudentConfig, TeacherConfig
-from mvkt_ray.config.resources import ResourcesConfig
+from mvkt_ray.config.resources import ResourcesConfig, WorkersConfig
 
 Scalar = bool | int | float | str
 
@@ -265,10 +265,22 @@ class StudyConfig:
             "of a part of it there are fewer. Use crd, or more workers",
         )
 
+    def trial_workers(self) -> tuple[WorkersConfig, ...]:
+        """List the workers that trials of the search may ask for, by the networks they draw."""
+        networks = self._drawn("student")
+        if "plain_kd" in self.search.baselines and "student" in self.plain_kd:
+            networks |= {str(self.plain_kd["student"])}
+        asked = (self.resources.of_trial({"student": name}) for name in sorted(networks))
+        return tuple(dict.fromkeys(asked))
+
     def _values(self, name: str) -> set[str]:
-        """All that a hyper-parameter with named values may be in a trial."""
+        """All that a hyper-parameter with named values may be in a trial or a final."""
+        elsewhere = [self.plain_kd, *(each.set for each in self.finals.contenders.values())]
+        return self._drawn(name) | {str(where[name]) for where in elsewhere if name in where}
+
+    def _drawn(self, name: str) -> set[str]:
+        """All that the space may set a hyper-parameter with named values to."""
         default: str = getattr(Hyperparameters(), name)
         drawn = self.space.get(name, ParameterConfig(value=default))
-        elsewhere = [self.plain_kd, *(each.set for each in self.finals.contenders.values())]
-        named = [where[name] for where in elsewhere if name in where]
-        return {str(value) for value in [*(drawn.choices or (drawn.value,)), *named]}
+        undrawn = [default] if drawn.when else []
+        return {str(value) for value in [*(drawn.choices or (drawn.value,)), *undrawn]}

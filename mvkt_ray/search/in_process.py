@@ -21,7 +21,7 @@ from mvkt_ray.records import (
 )
 from mvkt_ray.search.runner import AskTell
 from mvkt_ray.search.spending.metering import Meter
-from mvkt_ray.slots import Node
+from mvkt_ray.slots import Node, gpu_slots
 from mvkt_ray.storage.location import Location
 from mvkt_ray.training.student import TrialInputs, failed_result, run_trial
 from mvkt_ray.training.teacher import TeacherJob, train_teacher
@@ -57,6 +57,9 @@ class InProcess:
     def check(self, resources: ResourcesConfig) -> None:
         """Refuse several workers for one model, and GPUs that are not there.
 
+        Fewer CPUs, or GPUs of another type, than the study asks for do not keep a process from
+        training.
+
         Raises:
             ConfigError: Names the key and what is possible here.
         """
@@ -68,7 +71,7 @@ class InProcess:
                     f"resources.{name}.workers is {asked.workers}, but one process is one worker. "
                     "Set it to 1, or run on Ray."
                 )
-            if asked.gpus_per_worker > n_gpus:
+            if asked.gpus_per_worker and not gpu_slots(n_gpus, asked.gpus_per_worker):
                 raise ConfigError(
                     f"resources.{name}.gpus_per_worker is {asked.gpus_per_worker:g}, but this "
                     f"machine has {n_gpus} GPUs. Set it to {n_gpus} or less."
@@ -108,7 +111,7 @@ class InProcess:
         self, trial: Trial, study: AskTell, inputs: TrialInputs, on_change: Callable[[], None]
     ) -> None:
         broken: list[Exception] = []
-        meter = self._meter(study.config.resources.trial)
+        meter = self._meter(study.config.resources.of_trial(trial.hyperparameters))
 
         def report(metrics: EpochMetrics) -> Decision:
             try:

@@ -258,6 +258,10 @@ def test_what_is_no_cluster_file_is_refused(text: str, tmp_path: Path) -> None:
             {"trial": {"gpus_per_worker": 1, "accelerator_type": "H100"}},
             ["resources.trial", "'H100'", "T4"],
         ),
+        (
+            {"students": {"xresnet1d18": {"cpus_per_worker": 9}}},
+            ["resources.students.xresnet1d18", "9 CPUs"],
+        ),
         ({"ingest": {"node_labels": {"disk": "fast"}}}, ["node_labels", "fast", "cpu, gpu"]),
     ],
 )

@@ -73,6 +73,7 @@ on_gpus = st.fixed_dictionaries(
 any_resources = st.fixed_dictionaries(
     {"trial": workers | on_gpus, "teacher": workers | on_gpus},
     optional={
+        "students": st.fixed_dictionaries({"xresnet1d18": workers | on_gpus}),
         "max_concurrent_trials": st.integers(1, 40),
         "ingest": st.sampled_from(
             [
@@ -97,7 +98,7 @@ def test_a_rendered_cluster_always_holds_what_the_study_asks(
     needs = needs_of(read_study(study_file))
     # Pods are cut to whatever size is asked for; clouds have their list of machines.
     if platform in CLOUDS and not all(is_for_rent(platform, need) for need in needs):
-        with pytest.raises(ConfigError, match=r"resources\.t"):
+        with pytest.raises(ConfigError, match=r"resources\.(trial|teacher|students\.)"):
             rendered(platform, study_file)
         return
     more = {"gpu_node_selector": "gpu=yes"} if platform not in CLOUDS else {}
@@ -161,6 +162,23 @@ def test_teacher_and_trials_on_different_gpus_get_two_groups(tmp_path: Path) -> 
     assert groups["gpu-trial"].node.accelerator_type == "T4"
     assert groups["gpu-teacher"].node.accelerator_type == "A100"
     assert groups["gpu-teacher"].max_nodes * groups["gpu-teacher"].node.gpus >= 8
+
+
+def test_a_network_with_workers_of_its_own_gets_nodes_for_them(tmp_path: Path) -> None:
+    study_file = tmp_path / "study.yaml"
+    large = {"gpus_per_worker": 2, "accelerator_type": "A100"}
+    study_file.write_text(
+        study_text(
+            trial={"gpus_per_worker": 0.25, "accelerator_type": "T4"},
+            students={"xresnet1d18": large},
+            max_concurrent_trials=3,
+        )
+    )
+    text = rendered("kuberay-job", study_file, gpu_node_selector="gpu=yes")
+    assert "students.xresnet1d18: 3 x 1 worker with 1 CPU and 2 A100 GPUs" in text
+    groups = {group.name: group for group in read_text(text, tmp_path).groups}
+    own = groups["gpu-students-xresnet1d18"]
+    assert (own.node.gpus, own.node.accelerator_type, own.max_nodes) == (2, "A100", 3)
 
 
 @pytest.mark.parametrize("platform", CLOUDS)

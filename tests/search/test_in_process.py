@@ -1,5 +1,6 @@
 import functools
 import operator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -127,6 +128,18 @@ def test_a_plan_with_several_workers_or_missing_gpus_is_refused() -> None:
     n_gpus = torch.cuda.device_count() + 1
     with pytest.raises(ConfigError, match=rf"resources.teacher.gpus_per_worker is {n_gpus}"):
         runner.check(ResourcesConfig(teacher=WorkersConfig(gpus_per_worker=n_gpus)))
+    students = {"xresnet1d18": WorkersConfig(gpus_per_worker=n_gpus)}
+    with pytest.raises(ConfigError, match=rf"students.xresnet1d18.gpus_per_worker is {n_gpus}"):
+        runner.check(ResourcesConfig(students=students))
+
+
+def test_a_trial_is_charged_for_the_workers_of_its_network(lab: "Lab") -> None:
+    students = {"xresnet1d18": WorkersConfig(cpus_per_worker=3)}
+    config = replace(lab.config(), resources=ResourcesConfig(students=students))
+    study = lab.open(config)
+    InProcess(run_trial=functools.partial(train, lab)).run_trials(study, inputs(lab), lambda: None)
+    held = [each for record in study.trials() for each in record.usage.reservations]
+    assert {each.cpus for each in held} == {3}
 
 
 def test_map_gives_every_result() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from mvkt_ray.config.resources import CostConfig, ResourcesConfig, WorkersConfig
+from mvkt_ray.config.resources import CostConfig, ResourcesConfig
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.records import Usage
 from mvkt_ray.search.ledger.trial_record import TrialRecord
@@ -34,12 +34,13 @@ class Limits:
         Raises:
             ConfigError: Names the flag and what is missing.
         """
-        gpus = (resources.trial.gpus_per_worker, resources.teacher.gpus_per_worker)
-        if self.gpu_hours is not None and not any(gpus):
+        models = resources.models()
+        if self.gpu_hours is not None and not any(m.gpus_per_worker for m in models.values()):
+            keys = ", ".join(f"resources.{name}" for name in models)
             raise ConfigError(
                 f"--max-gpu-hours {self.gpu_hours:g} would never be reached: neither trials nor "
-                "the teacher reserve a GPU (resources.trial.gpus_per_worker is 0). Leave it out, "
-                "or limit the search by --time-budget, --max-trials or --max-cost."
+                f"the teacher reserve a GPU (gpus_per_worker is 0 in {keys}). Leave it out, or "
+                "limit the search by --time-budget, --max-trials or --max-cost."
             )
         if self.money is not None and not resources.cost.node_types:
             raise ConfigError(
@@ -56,8 +57,8 @@ class Limits:
         """
         if self.money is None:
             return
-        needed = (resources.trial, resources.teacher)
-        usable = {node for node in nodes if any(_holds(node, each) for each in needed)}
+        needed = resources.models().values()
+        usable = {node for node in nodes if any(node.slots(each) > 0 for each in needed)}
         unpriced = PriceList(resources.cost).unpriced(usable)
         if unpriced:
             raise ConfigError(
@@ -160,7 +161,3 @@ class Account:
             self._ledger.write_usage(number, usage)
         if is_over:
             del self._before[number]
-
-
-def _holds(node: Node, workers: WorkersConfig) -> bool:
-    return node.cpus >= workers.cpus_per_worker and node.gpus >= workers.gpus_per_worker

@@ -3,10 +3,15 @@
 A trial is taken to last as long as those of the basis did on average, those that were pruned
 included, epoch by epoch; failures are left out. It is as good as the basis is alike: the same data,
 networks and kinds of nodes.
+
+Where networks have workers of their own (`resources.students`), nobody knows how often each will be
+drawn, so the forecast is the highest of theirs: the GPUs and the price of the network whose workers
+cost most, and as many trials at once, with as many workers each, as of the network that has the
+fewest.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mvkt_ray.config.resources import WorkersConfig
@@ -14,7 +19,7 @@ from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.records import TrialState
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.search.spending.prices import SECONDS_PER_HOUR, PriceList
-from mvkt_ray.slots import Node
+from mvkt_ray.slots import Node, models_on
 
 _TELLING = (TrialState.COMPLETE, TrialState.PRUNED)
 
@@ -32,6 +37,7 @@ class Forecast:
     """Of the epochs of all trials, those that are trained."""
     worker_hours: float
     gpu_hours: float
+    """Where networks differ, as of the one with most GPUs."""
     money: float | None
     """None where a node that may be used has no price; where prices differ, at the highest."""
     currency: str
@@ -72,22 +78,24 @@ def forecast(
     n_epochs = sum(epochs for epochs, _ in telling)
     epoch_s = sum(seconds for _, seconds in telling) / n_epochs
     share = n_epochs / (len(telling) * basis_epochs)
-    workers, prices = config.resources.trial, PriceList(config.resources.cost)
+    kinds, prices = config.trial_workers(), PriceList(config.resources.cost)
     n_trials = max(0, config.search.n_trials - n_ended)
     worker_s = n_trials * share * config.student.epochs * epoch_s
-    n_at_once = 1 if one_at_a_time else _n_at_once(nodes, workers)
-    most = config.resources.max_concurrent_trials or n_at_once
-    n_at_once = max(1, min(n_at_once, most, max(1, n_trials)))
-    full_trial_s = config.student.epochs * epoch_s / workers.min_workers
+    side_by_side = () if one_at_a_time else nodes
+    most = config.resources.max_concurrent_trials or n_trials
+    n_at_once = max(1, min(trials_at_once(config, side_by_side), most, n_trials))
+    n_workers = min(_n_workers(side_by_side, workers, n_at_once) for workers in kinds)
+    full_trial_s = config.student.epochs * epoch_s / n_workers
     rounds = math.ceil(n_trials / n_at_once)
-    price = _price(nodes, workers, prices)
+    gpus = max(workers.gpus_per_worker for workers in kinds)
+    price = _price(nodes, kinds, prices)
     return Forecast(
         basis=f"{len(telling)} trials of {basis_name}",
         n_trials=n_trials,
         full_trial_s=full_trial_s,
         share=share,
         worker_hours=worker_s / SECONDS_PER_HOUR,
-        gpu_hours=worker_s * workers.gpus_per_worker / SECONDS_PER_HOUR,
+        gpu_hours=worker_s * gpus / SECONDS_PER_HOUR,
         money=None if price is None else price * worker_s / SECONDS_PER_HOUR,
         currency=prices.currency,
         wall_s=rounds * share * full_trial_s,
@@ -95,23 +103,25 @@ def forecast(
     )
 
 
-def _n_at_once(nodes: Iterable[Node], workers: WorkersConfig) -> int:
-    return sum(_n_workers(node, workers) for node in nodes) // workers.min_workers
+def trials_at_once(config: StudyConfig, nodes: Sequence[Node]) -> int:
+    """Count the trials of a search that fit on nodes side by side, whatever networks they draw."""
+    return min(models_on(nodes, workers) for workers in config.trial_workers())
 
 
-def _n_workers(node: Node, workers: WorkersConfig) -> int:
-    n = math.floor(node.cpus / workers.cpus_per_worker + 1e-9)
-    if workers.gpus_per_worker:
-        n = min(n, math.floor(node.gpus / workers.gpus_per_worker + 1e-9))
-    return n
+def _n_workers(nodes: Sequence[Node], workers: WorkersConfig, n_at_once: int) -> int:
+    """Count the workers of a trial, of which elastic ones take what the others leave."""
+    share = sum(node.slots(workers) for node in nodes) // n_at_once
+    return max(workers.min_workers, min(workers.max_workers, share))
 
 
-def _price(nodes: Iterable[Node], workers: WorkersConfig, prices: PriceList) -> float | None:
+def _price(
+    nodes: Sequence[Node], kinds: Sequence[WorkersConfig], prices: PriceList
+) -> float | None:
     """Return the highest price of a worker's hour; None where one is not known."""
-    found = [
-        prices.per_worker_hour(node, workers.cpus_per_worker, workers.gpus_per_worker)
-        for node in nodes
-        if _n_workers(node, workers) > 0
-    ]
+    found: list[float | None] = []
+    for workers in kinds:
+        usable = [node for node in nodes if node.slots(workers) > 0]
+        asked = workers.cpus_per_worker, workers.gpus_per_worker
+        found += [prices.per_worker_hour(node, *asked) for node in usable] or [None]
     known = [price for price in found if price is not None]
-    return max(known) if known and len(known) == len(found) else None
+    return max(known) if len(known) == len(found) else None

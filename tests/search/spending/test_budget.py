@@ -1,6 +1,7 @@
 """Limits of a study: when nothing more is dealt, who is told to stop, and what a restart counts."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -203,6 +204,12 @@ def test_a_driver_that_dies_forgets_less_than_a_minute_of_each_trial(lab: "Lab")
 
 GPU_TRIALS = ResourcesConfig(trial=WorkersConfig(gpus_per_worker=1), cost=COST)
 ON_CPUS = ResourcesConfig(cost=COST)
+LARGE = WorkersConfig(cpus_per_worker=2)
+ON_T4 = WorkersConfig(gpus_per_worker=0.4, accelerator_type="T4")
+ON_T4_FOR_ONE_STUDENT = ResourcesConfig(
+    trial=LARGE, teacher=LARGE, students={"xresnet1d18": ON_T4}, cost=COST
+)
+ONLY_FOR_A_STUDENT = Node(cpus=1, gpus=1, accelerator_type="T4")
 
 
 @pytest.mark.parametrize(
@@ -213,6 +220,10 @@ ON_CPUS = ResourcesConfig(cost=COST)
         (
             lambda: Limits(money=5).check_nodes([Node(cpus=2)], ON_CPUS),
             r"no price for a node \(2 CPUs, 0 GPUs\). Prices are known for gpu",
+        ),
+        (
+            lambda: Limits(money=5).check_nodes([ONLY_FOR_A_STUDENT], ON_T4_FOR_ONE_STUDENT),
+            r"no price for a node \(1 CPUs, 1 GPUs, T4\)",
         ),
     ],
 )
@@ -225,6 +236,11 @@ def test_limits_that_can_be_kept_are_not_refused() -> None:
     # A head on which nothing can run needs no price.
     head = Node(group="head", cpus=0)
     Limits(money=5, gpu_hours=2).check(GPU_TRIALS)
+    Limits(gpu_hours=2).check(ResourcesConfig(students={"xresnet1d18": GPU_TRIALS.trial}))
     Limits(money=5).check_nodes([head, NODE], GPU_TRIALS)
     Limits().check(ResourcesConfig())
+    # Nothing of the study runs on GPUs of another type.
+    Limits(money=5).check_nodes(
+        [replace(ONLY_FOR_A_STUDENT, accelerator_type="A100")], ON_T4_FOR_ONE_STUDENT
+    )
     Limits().check_nodes([head], ResourcesConfig())

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mvkt_ray.config.recipes import StudentConfig
 from mvkt_ray.config.resources import CostConfig, NodeTypeConfig, ResourcesConfig, WorkersConfig
-from mvkt_ray.config.schema import SearchConfig, StudyConfig
+from mvkt_ray.config.schema import ParameterConfig, SearchConfig, StudyConfig
 from mvkt_ray.records import (
     Arm,
     Condition,
@@ -92,6 +92,46 @@ def test_no_more_run_at_once_than_the_study_allows() -> None:
     found = predict([record(10, 100)], config=replace(CONFIG, resources=resources))
     assert found is not None
     assert found.n_at_once == 3
+
+
+def studied(networks: tuple[str, ...], students: dict[str, WorkersConfig]) -> StudyConfig:
+    space = {"student": ParameterConfig(choices=networks)}
+    return replace(CONFIG, space=space, resources=replace(CONFIG.resources, students=students))
+
+
+def test_networks_with_workers_of_their_own_are_predicted_as_the_dearest_and_slowest_of_them() -> (
+    None
+):
+    large = WorkersConfig(cpus_per_worker=2, gpus_per_worker=1)
+    found = predict(
+        [record(10, 3600)],
+        config=studied(("xresnet1d18", "sepconv1d_tiny"), {"xresnet1d18": large}),
+    )
+    assert found is not None
+    # Two nodes hold two of the one and four of the other.
+    assert found.n_at_once == 2
+    assert found.worker_hours == pytest.approx(20)
+    assert found.gpu_hours == pytest.approx(20)
+    assert found.money == pytest.approx(20 * 2.0)
+    assert found.wall_s == pytest.approx(10 * 3600)
+
+
+def test_workers_that_no_trial_has_are_not_predicted() -> None:
+    large = WorkersConfig(gpus_per_worker=1)
+    basis = [record(10, 3600)]
+    alone = predict(basis, config=studied(("xresnet1d18",), {"xresnet1d18": large}))
+    assert alone == predict(
+        basis, config=replace(CONFIG, resources=replace(CONFIG.resources, trial=large))
+    )
+
+
+def test_an_elastic_trial_takes_the_workers_that_there_is_room_for() -> None:
+    resources = replace(CONFIG.resources, trial=WorkersConfig(workers=(1, 3)))
+    found = predict([record(10, 3600)], config=replace(CONFIG, resources=resources))
+    assert found is not None
+    # Of eight CPUs two trials take three workers each, and a third the two that are left.
+    assert found.n_at_once == 3
+    assert found.full_trial_s == pytest.approx(3600 / 2)
 
 
 @pytest.mark.parametrize("basis", [[], [record(9, 5, TrialState.FAILED)], [record(0, 5)]])

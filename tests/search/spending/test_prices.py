@@ -1,6 +1,7 @@
 """Money: shares of nodes by hand, what has no price, and sums that do not depend on their order."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -78,6 +79,24 @@ RESERVATIONS = st.builds(
 USAGES = st.builds(
     Usage, kept=st.lists(RESERVATIONS).map(tuple), lost=st.lists(RESERVATIONS).map(tuple)
 )
+
+
+def test_what_a_ledger_holds_of_a_node_is_read_and_stays_as_it_was() -> None:
+    node = {"group": "gpu", "cpus": 16.0, "gpus": 4.0, "accelerator_type": "A10G"}
+    lost = {"node": None, "cpus": 1.0, "gpus": 0.0, "worker_s": 2.0}
+    kept = {"node": node, "cpus": 1.0, "gpus": 0.5, "worker_s": 3.0}
+    written = {"kept": [kept], "lost": [lost]}
+    usage = Usage.from_json(written)
+    assert usage.kept == (held(ON_GPU, cpus=1, gpus=0.5, s=3),)
+    assert usage.to_json() == written
+
+
+def test_time_on_nodes_that_differ_only_in_labels_is_added_up() -> None:
+    one, other = (
+        Usage(kept=(held(replace(ON_CPU, labels={"ray.io/node-id": name}), cpus=1, s=5),))
+        for name in ("a", "b")
+    )
+    assert one.plus(other).kept == (held(ON_CPU, cpus=1, s=10),)
 
 
 @given(st.lists(USAGES, min_size=1, max_size=4))
