@@ -6,6 +6,7 @@ in its `__post_init__`, whose texts name the field, the value and what would be 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from mvkt_ray.config.checks import (
@@ -18,6 +19,11 @@ from mvkt_ray.config.recipes import Hyperparameters, StudentConfig, TeacherConfi
 from mvkt_ray.config.resources import ResourcesConfig, WorkersConfig
 
 Scalar = bool | int | float | str
+
+
+def names_task_file(task: str) -> bool:
+    """Whether a task is given as the path of a YAML file, and not by the name of a source's."""
+    return task.endswith((".yaml", ".yml"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,6 +69,11 @@ class DataConfig:
             0 <= self.min_likelihood <= 100,
             f"min_likelihood must be between 0 and 100, got {self.min_likelihood!r}",
         )
+
+    @property
+    def task_file(self) -> Path | None:
+        """The file of the user's own task; None where `task` is one of the source's."""
+        return Path(self.task) if names_task_file(self.task) else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

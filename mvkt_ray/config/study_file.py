@@ -100,6 +100,11 @@ def read_prices(path: str | Path) -> CostConfig:
     return prices
 
 
+def write_prices(prices: CostConfig) -> str:
+    """Write prices as YAML that `read_prices` reads back to equal ones."""
+    return _yaml(TypeAdapter(CostConfig).dump_python(prices, mode="json", exclude_none=True))
+
+
 def study_from_yaml(text: str, origin: str) -> StudyConfig:
     """Read what `write_study` wrote; `origin` stands in front of each message.
 
@@ -128,7 +133,10 @@ def parse_folds(text: str) -> FoldsConfig:
 
 def write_study(config: StudyConfig) -> str:
     """Write a study as YAML that `read_study` reads back to an equal one."""
-    value = TypeAdapter(StudyConfig).dump_python(config, mode="json", exclude_none=True)
+    return _yaml(TypeAdapter(StudyConfig).dump_python(config, mode="json", exclude_none=True))
+
+
+def _yaml(value: Any) -> str:
     return yaml.safe_dump(value, sort_keys=False, width=100)
 
 

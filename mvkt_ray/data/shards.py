@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from mvkt_ray.config.schema import names_task_file
 from mvkt_ray.data.recording import LEADS, Recording
 from mvkt_ray.data.shard_file import (
     PARTS_NAME,
@@ -145,7 +146,7 @@ class Shards:
         """
         if name in self.tasks:
             return self.tasks[name]
-        if name.endswith((".yaml", ".yml")):
+        if names_task_file(name):
             task = read_task(name)
             if problem := unknown_codes_message(task, self.manifest.details["codes"]):
                 raise ConfigError(problem)

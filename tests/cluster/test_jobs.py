@@ -226,6 +226,35 @@ def test_a_study_is_sent_left_alone_stopped_and_taken_up(cluster: Cluster, tmp_p
     ]
 
 
+def test_local_files_that_the_line_and_the_study_name_are_there_in_the_job(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    base = {
+        **STUDY,
+        "data": {**STUDY["data"], "task": "my task.yaml"},
+        "search": {"leads": ["II"], "n_trials": 1, "baselines": []},
+    }
+    Path("base.yaml").write_text(yaml.safe_dump(base))
+    Path("mine.yaml").write_text("base: base.yaml\nname: mine\n")
+    classes = {"infarction": ["IMI", "AMI"], "healthy": ["NORM"]}
+    Path("my task.yaml").write_text(yaml.safe_dump({"name": "mine", "classes": classes}))
+    node = {"price_per_hour": 7.0, "cpus": 1}
+    Path("prices of mine.yaml").write_text(
+        yaml.safe_dump({"currency": "CHF", "node_types": {"mine": node}})
+    )
+    out = tmp_path / "out"
+    line = ("cluster", "submit", "mine.yaml", "--address", cluster.url, "--out", out)
+    done = cluster.machine.run(*line, "--prices", "prices of mine.yaml")
+    assert re.search(r"^mine-\d{8}-\d{6} is done after", done.stdout, flags=re.MULTILINE)
+    report = json.loads((out / "report" / "report.json").read_text())
+    assert (report["task"], set(report["classes"])) == ("mine", set(classes))
+    assert yaml.safe_load((out / "study.yaml").read_text())["resources"]["cost"] == {
+        "currency": "CHF",
+        "node_types": {"mine": {**node, "gpus": 0.0}},
+    }
+
+
 def test_a_job_that_fails_gives_its_exit_code(cluster: Cluster, tmp_path: Path) -> None:
     study = tmp_path / "tiny.yaml"
     study.write_text(yaml.safe_dump(STUDY))
@@ -263,6 +292,11 @@ def test_wrong_input_is_refused_before_anything_is_sent(
     submit = ("submit", study, *at)
     assert "n_trails" in refused(*submit, "--out", "/shared/out")
     assert "relative to this folder" in refused(*submit, "--out", "out")
+    study.write_text(yaml.safe_dump(STUDY))
+    submit = (*submit, "--out", "/shared/out")
+    assert "no prices.yaml cannot be read" in refused(*submit, "--prices", "no prices.yaml")
+    assert "--like 'runs/0' is relative" in refused(*submit, "--like", "runs/0")
+    assert "--tracker 'mlflow=mlruns' is" in refused(*submit, "--tracker", "mlflow=mlruns")
     assert invoke(0, "status", *at).count("\n") == before.count("\n")
 
 

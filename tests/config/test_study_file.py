@@ -3,9 +3,19 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from mvkt_ray.config.resources import CostConfig, NodeTypeConfig
 from mvkt_ray.config.schema import FoldsConfig, StudyConfig
-from mvkt_ray.config.study_file import parse_folds, read_study, study_from_mapping, write_study
+from mvkt_ray.config.study_file import (
+    parse_folds,
+    read_prices,
+    read_study,
+    study_from_mapping,
+    write_prices,
+    write_study,
+)
 from mvkt_ray.errors import ConfigError
 
 
@@ -95,6 +105,30 @@ def test_a_written_study_is_read_back_equal(tmp_path: Path) -> None:
         "test",
     )
     assert read_study(write(tmp_path, write_study(study))) == study
+
+
+AMOUNTS = st.floats(0, 1e6, allow_subnormal=False)
+TEXTS = st.text(st.characters(codec="utf-8"), min_size=1)
+NODE_TYPES = st.builds(
+    NodeTypeConfig,
+    price_per_hour=AMOUNTS,
+    cpus=AMOUNTS.filter(bool),
+    gpus=AMOUNTS,
+    accelerator_type=st.none() | TEXTS,
+)
+
+
+@given(
+    prices=st.builds(
+        CostConfig, currency=TEXTS, node_types=st.dictionaries(TEXTS, NODE_TYPES, min_size=1)
+    )
+)
+def test_written_prices_are_read_back_equal(
+    prices: CostConfig, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    file = tmp_path_factory.mktemp("prices") / "prices.yaml"
+    file.write_text(write_prices(prices), encoding="utf-8")
+    assert read_prices(file) == prices
 
 
 def test_folds_are_written_as_ranges_and_lists() -> None:

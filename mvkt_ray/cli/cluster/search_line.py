@@ -1,9 +1,10 @@
 """The flags of `mvkt search` in a line that is to run somewhere else: read here, written anew."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import typer
 from typer.main import get_command
@@ -11,20 +12,36 @@ from typer.main import get_command
 from mvkt_ray.cli.verbs.search import search_verb
 from mvkt_ray.errors import ConfigError
 
-STUDY_FILE = "study.yaml"
+STUDY_FILE, PRICES_FILE = "study.yaml", "prices.yaml"
 
-PLACES = ("data", "teacher", "out")
-"""Flags that name locations which the cluster must see."""
+SHIPPED: Mapping[str, str] = {"study": STUDY_FILE, "prices": PRICES_FILE}
+"""Parameters that name a small local file, which travels with the job, and its name there."""
+
+LOCATIONS = ("out", "data", "teacher", "like")
+"""Parameters that name a location, which the cluster must see."""
+
+TRACKERS = ("tracker",)
+"""Parameters whose values are `KIND=TARGET`, where the target may be a folder or a file."""
+
+REFUSED = ("in_process",)
+"""Parameters that make no sense on a cluster."""
+
+PLAIN = (
+    *("address", "folds", "max_trials", "time_budget", "max_gpu_hours", "max_cost"),
+    *("resume", "dry_run", "as_json", "quiet"),
+)
+"""Parameters that name nothing of this machine, and are passed on as they are."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SearchLine:
-    """What is to be searched, and the words that say so elsewhere."""
+    """A search that is to run on a cluster: its local files, and its words there."""
 
     study: Path | None
+    prices: Path | None
     out: str
     words: tuple[str, ...]
-    """After `mvkt search`; the study file is called `study.yaml`."""
+    """After `mvkt search`; local files have the names of `SHIPPED`."""
 
 
 def read_search_line(words: Sequence[str]) -> SearchLine:
@@ -34,9 +51,7 @@ def read_search_line(words: Sequence[str]) -> SearchLine:
         ConfigError: A location is known to this machine only, or a flag makes no sense there.
         typer.TyperException: A flag is unknown or incomplete.
     """
-    app = typer.Typer(add_completion=False)
-    app.command()(search_verb)
-    command = get_command(app)
+    command = search_command()
     context = command.make_context("mvkt cluster submit", list(words))
     # As they were typed: a URI that is read as a path loses a slash.
     given, _, _ = command.make_parser(context).parse_args(list(words))
@@ -45,32 +60,74 @@ def read_search_line(words: Sequence[str]) -> SearchLine:
         name = str(parameter.name)
         if given.get(name) is None:
             continue
-        if name == "in_process":
-            raise ConfigError("--in-process makes no sense on a cluster: leave it out.")
-        if name in PLACES:
-            _check_location(f"--{name}", str(given[name]))
-        written += _words(parameter, given[name])
-    study = given.get("study")
+        if name in REFUSED:
+            raise ConfigError(f"{_flag(parameter)} makes no sense on a cluster: leave it out.")
+        if name in LOCATIONS:
+            _check_location(_flag(parameter), str(given[name]))
+        if name in TRACKERS:
+            for text in given[name]:
+                _check_tracker(_flag(parameter), str(text))
+        written += _words(parameter, SHIPPED.get(name, given[name]))
+    study, prices = given.get("study"), given.get("prices")
     return SearchLine(
-        study=None if study is None else Path(study), out=given["out"], words=tuple(written)
+        study=None if study is None else Path(study),
+        prices=None if prices is None else Path(prices),
+        out=given["out"],
+        words=tuple(written),
     )
+
+
+def search_command() -> Any:
+    """Return `mvkt search` as the parser has it, with `params` that have a `name` each."""
+    app = typer.Typer(add_completion=False)
+    app.command()(search_verb)
+    return get_command(app)
+
+
+def _flag(parameter: Any) -> str:
+    return max(parameter.opts, key=len)
 
 
 def _words(parameter: Any, value: Any) -> list[str]:
     if parameter.param_type_name == "argument":
-        return [STUDY_FILE]
-    flag = max(parameter.opts, key=len)
+        return [str(value)]
     if parameter.is_flag:
-        return [flag if value else parameter.secondary_opts[0]]
+        return [_flag(parameter) if value else parameter.secondary_opts[0]]
     values = value if isinstance(value, list | tuple) else [value]
-    return [word for each in values for word in (flag, str(each))]
+    return [word for each in values for word in (_flag(parameter), str(each))]
 
 
 def _check_location(flag: str, location: str) -> None:
-    if "://" in location or Path(location).is_absolute():
+    path = location.removeprefix("file://")
+    if "://" in path or Path(path).is_absolute():
         return
     raise ConfigError(
         f"{flag} {location!r} is relative to this folder, which the cluster does not know. Give a "
         "URI such as s3://BUCKET/FOLDER, or the absolute path of a folder that every node of the "
         "cluster sees."
     )
+
+
+def _check_tracker(flag: str, tracker: str) -> None:
+    kind, _, target = tracker.partition("=")
+    path = _tracked_path(kind, target)
+    if path is None or Path(path).is_absolute():
+        return
+    instead = "the URI of a server, or an absolute path" if kind == "mlflow" else "an absolute path"
+    raise ConfigError(
+        f"{flag} {tracker!r} is relative to this folder, which the cluster does not know. Give "
+        f"{instead} that every node of the cluster sees."
+    )
+
+
+def _tracked_path(kind: str, target: str) -> str | None:
+    """Return the file or folder to which a tracker writes; None where it is a server's."""
+    if kind == "tensorboard":
+        return target
+    if kind != "mlflow" or target == "databricks":
+        return None
+    uri = urlsplit(target)
+    if uri.scheme.startswith("sqlite"):
+        # SQLAlchemy's form: the path follows the third slash.
+        return uri.path[1:]
+    return uri.path if uri.scheme in ("", "file") else None

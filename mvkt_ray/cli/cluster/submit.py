@@ -1,28 +1,22 @@
 """`mvkt cluster submit`: a search that runs beside the head of a cluster, followed from here."""
 
-import dataclasses
 import os
 import re
 import shlex
-import shutil
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from mvkt_ray.cli.cluster.cluster_options import ClusterUrl, TokenFile
 from mvkt_ray.cli.cluster.follow import follow
-from mvkt_ray.cli.cluster.search_line import STUDY_FILE, read_search_line
+from mvkt_ray.cli.cluster.search_line import read_search_line
+from mvkt_ray.cli.cluster.shipped_files import read_shipped_files
 from mvkt_ray.cli.display.console import Output
 from mvkt_ray.errors import ConfigError
-
-if TYPE_CHECKING:
-    from mvkt_ray.config.schema import StudyConfig
-
-TASK_FILE = "task.yaml"
 
 
 def submit_verb(
@@ -46,10 +40,10 @@ def submit_verb(
 ) -> None:
     """Send a search to a cluster and follow it; takes the study and all flags of `mvkt search`.
 
-    Ctrl-C only detaches. The job's exit code becomes that of this command.
+    The study, its base, its task file and --prices travel with it; folders must be seen by every
+    node. Ctrl-C only detaches. The job's exit code becomes that of this command.
     Example: mvkt cluster submit STUDY.yaml --address http://HEAD:8265 --data URI --out URI
     """
-    from mvkt_ray.config.study_file import read_study
     from mvkt_ray.on_ray.jobs.jobs_api import JobRequest, open_jobs
 
     output = Output.open()
@@ -57,13 +51,12 @@ def submit_verb(
     variables = _variables(env or [])
     if requirements is not None and not requirements.is_file():
         raise ConfigError(f"--requirements {requirements} is no file. Give a list of packages.")
-    config = None if line.study is None else read_study(line.study)
-    name = config.name if config else line.out.rstrip("/").rsplit("/", 1)[-1]
+    files = read_shipped_files(line)
+    name = files.study.name if files.study else line.out.rstrip("/").rsplit("/", 1)[-1]
     words = ["mvkt", "search", *line.words, "--address", "auto"]
     with open_jobs(address, token_file) as jobs:
         with tempfile.TemporaryDirectory(prefix="mvkt-submit-") as folder:
-            if config is not None:
-                _fill(Path(folder), config)
+            files.write(Path(folder))
             request = JobRequest(
                 job_id=f"{_slug(name)}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}",
                 # In place of the shell, so that a stop reaches the search and nothing else.
@@ -78,27 +71,6 @@ def submit_verb(
         if follow_log:
             output.say("Ctrl-C detaches; the job goes on")
             follow(output, jobs, request.job_id, token_file)
-
-
-def _fill(folder: Path, config: "StudyConfig") -> None:
-    """Write what the job needs beside the package."""
-    from mvkt_ray.config.study_file import write_study
-
-    (folder / STUDY_FILE).write_text(write_study(_with_own_task(folder, config)))
-
-
-def _with_own_task(folder: Path, config: "StudyConfig") -> "StudyConfig":
-    task = Path(config.data.task)
-    if task.suffix not in (".yaml", ".yml"):
-        return config
-    try:
-        shutil.copyfile(task, folder / TASK_FILE)
-    except OSError as error:
-        raise ConfigError(
-            f"data.task: {config.data.task!r} cannot be read ({error.strerror}). Give the name of "
-            "a task, or the path of a YAML file from where you are."
-        ) from None
-    return dataclasses.replace(config, data=dataclasses.replace(config.data, task=TASK_FILE))
 
 
 def _variables(pairs: Sequence[str]) -> dict[str, str]:
