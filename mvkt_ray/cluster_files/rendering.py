@@ -1,5 +1,6 @@
 """Fill the template of a platform from what a study needs."""
 
+import dataclasses
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,9 @@ from mvkt_ray.cluster_files.templates import fill, templates_folder
 from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.config.study_file import read_mapping, write_study
 from mvkt_ray.errors import ConfigError
+
+POD_STUDY_FOLDER = "/etc/mvkt"
+"""Where a search on pods finds its study file."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,7 +60,7 @@ def render(study: StudyConfig, request: RenderRequest) -> str:
         **settings,
         "study": study,
         "study_file": request.study_file,
-        "study_yaml": _study_text(study, request.study_file),
+        **(_texts_for_pods(study, request.study_file) if platform.machines == "pods" else {}),
         "needs": needs,
         "head": head,
         "groups": workers,
@@ -69,11 +73,21 @@ def render(study: StudyConfig, request: RenderRequest) -> str:
     return fill(platform.template, values)
 
 
-def _study_text(study: StudyConfig, file: Path) -> str:
-    """Return the study as it was written, comments and all, or resolved where it has a base."""
-    if "base" in read_mapping(file):
-        return write_study(study)
-    return file.read_text(encoding="utf-8")
+def _texts_for_pods(study: StudyConfig, file: Path) -> dict[str, str]:
+    """Return the study and its task file, which pods see in a folder of their own.
+
+    The study is as it was written, comments and all, or resolved where it names another file.
+    """
+    if (task := study.data.task_file) is not None:
+        read_mapping(task, "data.task is the path of a YAML file from where you are.")
+        mounted = dataclasses.replace(study.data, task=f"{POD_STUDY_FOLDER}/task.yaml")
+        study = dataclasses.replace(study, data=mounted)
+    resolved = task is not None or "base" in read_mapping(file)
+    return {
+        "study_folder": POD_STUDY_FOLDER,
+        "study_yaml": write_study(study) if resolved else file.read_text(encoding="utf-8"),
+        "task_yaml": "" if task is None else task.read_text(encoding="utf-8"),
+    }
 
 
 def _command(request: RenderRequest) -> str:
@@ -95,24 +109,29 @@ def _check_storage(
             f"{name} cannot be rendered without: --set data=... (the study reads "
             f"{study.data.source} recordings, and every node must see them)."
         )
+    named = {f"--set data={data!r}": data, f"--set out={out!r}": out}
+    for option, value in study.data.source_options.items():
+        # A relative path is below the folder of the recordings.
+        if isinstance(value, str) and value.startswith("/"):
+            named[f"data.source_options.{option}: {value!r}"] = value
     scheme = platform.store_scheme
-    for key, uri in (("data", data), ("out", out)):
+    for where, uri in named.items():
         if not uri:
             continue
         if scheme and not uri.startswith(scheme):
             raise ConfigError(
-                f"--set {key}={uri!r}: nodes on {name} share an object store, not a disk: give a "
+                f"{where}: nodes on {name} share an object store, not a disk: give a "
                 f"URI that starts with {scheme}."
             )
         if platform.machines == "pods":
-            _check_pod_path(key, uri, str(settings["pvc"]))
+            _check_pod_path(where, uri, str(settings["pvc"]))
 
 
-def _check_pod_path(key: str, uri: str, pvc: str) -> None:
+def _check_pod_path(where: str, uri: str, pvc: str) -> None:
     if "://" in uri or (pvc and uri.startswith("/mnt/mvkt/")):
         return
     raise ConfigError(
-        f"--set {key}={uri!r}: pods see an object store (a URI such as s3://BUCKET/PATH), or a "
+        f"{where}: pods see an object store (a URI such as s3://BUCKET/PATH), or a "
         "shared volume: --set pvc=CLAIM and a path under /mnt/mvkt/."
     )
 

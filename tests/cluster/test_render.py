@@ -1,5 +1,6 @@
 """A rendered cluster gives what the study asks for, at every platform, whatever the study asks."""
 
+import contextlib
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -240,6 +241,58 @@ def test_a_study_that_stands_on_another_is_sent_whole(tmp_path: Path) -> None:
     (config_map,) = [doc for doc in documents if doc["kind"] == "ConfigMap"]
     (tmp_path / "sent.yaml").write_text(config_map["data"]["study.yaml"])
     assert read_study(tmp_path / "sent.yaml") == read_study(study_file)
+
+
+def test_a_task_file_is_sent_to_pods_beside_the_study(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    task = "  # indented, with a \ttab\n  name: 'it''s \"mine\"'\n  classes: {AF: [AFIB]}\n"
+    Path("my_task.yaml").write_text(task)
+    Path("study.yaml").write_text("name: mine\ndata: {task: my_task.yaml}\n")
+    job = list(yaml.safe_load_all(rendered("kuberay-job", Path("study.yaml"))))
+    (sent,) = [document["data"] for document in job if document["kind"] == "ConfigMap"]
+    assert set(sent) == {"study.yaml", "task.yaml"}
+    assert sent["task.yaml"] == task
+    (spec,) = [document["spec"] for document in job if document["kind"] == "RayJob"]
+    head = spec["rayClusterSpec"]["headGroupSpec"]["template"]["spec"]
+    (folder,) = [
+        mount["mountPath"]
+        for mount in head["containers"][0]["volumeMounts"]
+        if mount["name"] == "study-file"
+    ]
+    Path("sent.yaml").write_text(sent["study.yaml"])
+    assert read_study("sent.yaml").data.task == f"{folder}/task.yaml"
+    assert spec["entrypoint"].split()[2] == f"{folder}/study.yaml"
+
+
+@pytest.mark.parametrize(
+    ("platform", "labels", "words"),
+    [
+        ("kuberay-job", "/home/me/labels.csv", ["data.source_options.labels", "/mnt/mvkt"]),
+        ("aws", "/home/me/labels.csv", ["data.source_options.labels", "s3://"]),
+        ("kuberay-job", "labels/mine.csv", []),
+        ("slurm", "/shared/labels.csv", []),
+    ],
+)
+def test_a_table_of_labels_that_nodes_do_not_see_is_refused(
+    platform: str, labels: str, words: list[str], tmp_path: Path
+) -> None:
+    study_file = tmp_path / "study.yaml"
+    data = {"source": "wfdb", "task": "all", "source_options": {"labels": labels}}
+    study_file.write_text(yaml.safe_dump({"name": "mine", "data": data}))
+    with pytest.raises(ConfigError) if words else contextlib.nullcontext() as refused:
+        rendered(platform, study_file)
+    for word in words:
+        assert refused is not None
+        assert word in str(refused.value)
+
+
+def test_a_task_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    study_file = tmp_path / "study.yaml"
+    study_file.write_text("name: mine\ndata: {task: no_task.yaml}\n")
+    with pytest.raises(ConfigError, match=r"no_task\.yaml cannot be read .* data\.task"):
+        rendered("kuberay-job", study_file)
 
 
 @pytest.mark.parametrize(
