@@ -1,4 +1,7 @@
-"""The command line: one verb per stage. Verbs import what is heavy when they run."""
+"""The command line: one verb per stage. Verbs import what is heavy when they run.
+
+Computations are not here but in the rooms that verbs call, such as `search` and `delivery`.
+"""
 
 from collections.abc import Callable
 from typing import Annotated

@@ -1,1 +1,5 @@
-"""Recordings: reading them from sources, keeping them in shards, dealing them out to models."""
+"""Recordings: read from sources, kept in shards, split by patient, cut into views, and loaded.
+
+Networks are in `models`, scores of predictions in `statistics`; nothing here imports torch but the
+`loader`.
+"""

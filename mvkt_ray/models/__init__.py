@@ -1,6 +1,7 @@
 """Networks from signals to logits and embeddings: pure torch, one file per family.
 
-Adding a network is one builder of a backbone in a family file and one row of `NETWORKS`.
+Adding a network is one builder of a backbone in a family file and one row of `NETWORKS`. Losses are
+in `distill`, the epoch loop is in `training`.
 """
 
 from collections.abc import Callable, Mapping

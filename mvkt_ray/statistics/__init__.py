@@ -1,4 +1,6 @@
-"""What predictions are worth, and how sure of it one can be: numpy and scipy, no torch.
+"""Scores of predictions, and the uncertainty of scores: numpy and scipy, no torch.
+
+Predictions are made in `training`; the sentences about scores are written in `delivery`, not here.
 
 Import from the modules:
 

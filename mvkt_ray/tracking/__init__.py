@@ -1,1 +1,4 @@
-"""Experiment trackers that hear how a study goes; optional, off by default, never in its way."""
+"""Experiment trackers, which are sent a study's trials and epochs; optional, and off by default.
+
+The ledger, from which a study is resumed, is in `search`; metrics of a cluster are in `on_ray`.
+"""

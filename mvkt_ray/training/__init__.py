@@ -1,1 +1,4 @@
-"""Training: metrics, the epoch loop, the teacher and the students; pure torch, one rank or many."""
+"""Training of teachers and students: the epoch loop, metrics, checkpoints; torch, one rank or many.
+
+Losses are in `distill`, networks in `models`; the choice of hyper-parameters is in `search`.
+"""

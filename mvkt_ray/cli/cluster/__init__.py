@@ -1,4 +1,7 @@
-"""`mvkt cluster`: files for platforms, machines of one's own, and studies sent to a cluster."""
+"""`mvkt cluster`: verbs that write a cluster's file, start nodes, and send studies to a cluster.
+
+Cluster files are rendered in `cluster_files`; nodes and jobs are started in `on_ray`, not here.
+"""
 
 from collections.abc import Callable
 

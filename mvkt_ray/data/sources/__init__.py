@@ -1,6 +1,7 @@
-"""Where recordings come from: one file per dataset, and the table of them.
+"""Sources of recordings: one file per dataset, and the table of them.
 
 To add a dataset, write a frozen dataclass that offers what `Source` asks for, and add a row here.
+Datasets are downloaded in `download`, and recordings become shards in `ingest`, not here.
 """
 
 from collections.abc import Mapping
