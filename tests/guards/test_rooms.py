@@ -94,11 +94,13 @@ def test_every_file_that_a_document_names_is_there(document: str) -> None:
 def missing_paths(text: str, document: str) -> Iterator[str]:
     """Yield the paths in backticks that lead nowhere, each with its line.
 
-    A path counts from the project's root, from the package, or from the document's folder; a name
-    without a folder may be of that of the path before it in the same cell of a table.
+    A path counts from the project's root, from the package, or from the document's folder; in a
+    table also from the folder that its row is about, or from that of the path before it in a cell.
     """
-    bases = [ROOT, PACKAGE, (ROOT / document).parent]
     for number, line in enumerate(text.splitlines(), start=1):
+        row = re.match(r"\| `([\w/]+/)` \|", line)
+        about = [PACKAGE / row[1]] if row else []
+        bases = [*about, ROOT, PACKAGE, (ROOT / document).parent]
         for cell in line.split("|"):
             beside: list[Path] = []
             for path in paths(cell):
@@ -130,7 +132,9 @@ def paths(text: str) -> Iterator[str]:
         ("| `data/sources/`, `wfdb_folder.py` | `tests/guards/` |", []),
         ("`training/*.py`, `trials/00012/`, `--out`, `study.yaml`, `python -m mvkt_ray`", []),
         ("| `models/network.py`, `student.py` |", ["student.py"]),
-        ("| `training/` | `student.py` |", ["student.py"]),
+        ("| `models/network.py` | `student.py` |", ["student.py"]),
+        ("| `data/` | shards; `sources/`, `ingest/` and `splits.py` |", []),
+        ("| `data/` | shards; `figures/` |", ["figures/"]),
         ("`search/no_such.py` and `no_such_room/`", ["search/no_such.py", "no_such_room/"]),
     ],
 )
