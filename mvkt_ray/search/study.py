@@ -182,16 +182,6 @@ class Study:
         """Return the records of all trials, by number; from memory."""
         return tuple(self._ledger.records)
 
-    def take_up(self) -> list[Trial]:
-        """Return the trials that a dead driver left running, to be run again by their numbers.
-
-        They go on from their checkpoints. Those not taken up here are the first that `ask`
-        gives.
-        """
-        trials = [self._ledger.records[number].trial for number in self._to_run_again]
-        self._to_run_again.clear()
-        return trials
-
     def ask(self) -> Trial | None:
         """Return the next trial to run; None when there is none left to start.
 

@@ -171,17 +171,16 @@ def test_a_failure_that_would_come_again_is_not_retried(lab: "Lab") -> None:
     assert record.result.reason == "loss is NaN"
 
 
-def test_what_was_running_is_taken_up_once_with_its_own_hyperparameters(lab: "Lab") -> None:
+def test_what_was_running_is_given_out_first_once_each_with_its_own_hyperparameters(
+    lab: "Lab",
+) -> None:
     study = lab.open(lab.config())
     running = [study.ask() for _ in range(3)]
     again = lab.open(lab.config(), resume=True)
-    assert again.take_up() == running
-    assert again.take_up() == []
+    assert [again.ask() for _ in range(3)] == running
     fourth = again.ask()
     assert fourth is not None
     assert fourth.number == 3
-    # A runner that does not ask gets them first from next_trial.
-    assert lab.open(lab.config(), resume=True).ask() == running[0]
 
 
 def test_results_and_reports_told_twice_change_nothing(lab: "Lab") -> None:

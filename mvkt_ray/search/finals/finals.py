@@ -120,15 +120,6 @@ class Finals:
         records = self.trials()
         return len(records) == self.n_trials and all(r.state.is_finished for r in records)
 
-    def take_up(self) -> list[Trial]:
-        """Return the trainings that a dead driver left running, to be run again.
-
-        Those not taken up here are the first that `ask` gives.
-        """
-        trials = [self._trials[number] for number in self._to_run_again]
-        self._to_run_again.clear()
-        return trials
-
     def ask(self) -> Trial | None:
         """Return the next training to run; None when there is none left to start, or to spend."""
         if self._account.budget.reached:
