@@ -166,7 +166,7 @@ def measure(n_records: int, store: "Store | None") -> None:
         study, shipment = opening.call(lambda: open_study(folder, config, resume=True, root=root))
         study.config = replace(config, search=replace(config.search, sampler="tpe"))
         puts = 0 if store is None else store.n_puts()
-        while (trial := propose.call(study.next_trial)) is not None:
+        while (trial := propose.call(study.ask)) is not None:
             train(study, trial, report, finish)
         propose.wall_s.pop()
         propose.cpu_s.pop()

@@ -29,7 +29,9 @@ from results_page.run_tables import TRIED
 from results_page.writing import write_page
 
 from mvkt_ray.errors import ConfigError, MvktError
+from mvkt_ray.search.finals.finals_ledger import FinalsLedger
 from mvkt_ray.search.finals.finals_results import FinalsResults, read_finals
+from mvkt_ray.search.ledger.ledger_database import reading
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.storage.location import Location
 
@@ -65,7 +67,7 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         tried = read_tried(arguments.tried) if arguments.tried else []
         folder = StudyFolder(Location.parse(arguments.out))
-        finals = read_finals(folder) or make_finals(folder, arguments)
+        finals = finals_of(folder) or make_finals(folder, arguments)
         page = write_page(
             compare(finals),
             finals.plan,
@@ -102,9 +104,18 @@ def make_finals(folder: StudyFolder, arguments: argparse.Namespace) -> FinalsRes
         search.append("--resume")
     mvkt(search)
     mvkt(["finalize", out, *runner])
-    finals = read_finals(folder)
+    finals = finals_of(folder)
     assert finals is not None
     return finals
+
+
+def finals_of(folder: StudyFolder) -> FinalsResults | None:
+    """Read the finals of a study; None before they, or the study, are there."""
+    if not folder.study_file.exists():
+        return None
+    name = folder.read_config().name
+    with reading(folder) as database, FinalsLedger.open_all(database, name) as ledgers:
+        return read_finals(folder, ledgers)
 
 
 def mvkt(words: Sequence[str]) -> None:

@@ -188,26 +188,12 @@ class _MemoryLedger(Ledger):
     def __init__(self) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.records: list[TrialRecord] = []
-        self._notes: dict[str, Any] = {}
-
-    def notes(self) -> dict[str, Any]:
-        return self._notes
+        self.notes: Mapping[str, Any] = {}
 
     def note(self, notes: Mapping[str, object]) -> None:
-        self._notes |= notes
+        self.notes = {**self.notes, **notes}
 
-    def add(
-        self,
-        *,
-        condition: Condition,
-        arm: Arm,
-        hyperparameters: Mapping[str, Scalar],
-        drawn: Mapping[str, Scalar],
-        **_: Any,
-    ) -> TrialRecord:
-        trial = Trial(
-            number=len(self.records), condition=condition, arm=arm, hyperparameters=hyperparameters
-        )
+    def add(self, trial: Trial, *, drawn: Mapping[str, Scalar], **_: Any) -> TrialRecord:
         self.records.append(TrialRecord(trial=trial, drawn=drawn, state=TrialState.RUNNING))
         return self.records[-1]
 

@@ -31,32 +31,36 @@ def finalize(
     """Train, open the test split once, examine, and say what came out."""
     from mvkt_ray.search.finals.finals_outlook import finals_outlook
     from mvkt_ray.search.finals.run_finals import run_finals
+    from mvkt_ray.search.ledger.ledger_database import driving
 
     started = time.monotonic()
     expect_writable(folder)
-    with finals_outlook(folder, config, request):
-        # What is refused is refused before Ray starts, which takes seconds.
-        output.say(f"finals of {config.name} in {folder.root}")
     with (
-        own_files(output, folder) as own,
-        logging_to(own.logs) as log,
-        open_runner(
-            output,
-            address=address,
-            in_process=in_process,
-            work=own.ray,
-            logs=own.logs,
-        ) as runner,
-        watch(
-            output,
-            name=f"{config.name}, finals",
-            where=runner.describe(),
-            n_epochs=config.student.epochs,
-            teacher_epochs=config.teacher.epochs,
-        ) as view,
+        driving(folder, begins=False) as database,
+        finals_outlook(folder, config, request, database) as outlook,
     ):
-        results = run_finals(folder, runner, view, config=config, request=request)
-        log_note = own.note_of(log)
+        # What is refused was refused before Ray starts, which takes seconds.
+        output.say(f"finals of {config.name} in {folder.root}")
+        with (
+            own_files(output, folder) as own,
+            logging_to(own.logs) as log,
+            open_runner(
+                output,
+                address=address,
+                in_process=in_process,
+                work=own.ray,
+                logs=own.logs,
+            ) as runner,
+            watch(
+                output,
+                name=f"{config.name}, finals",
+                where=runner.describe(),
+                n_epochs=config.student.epochs,
+                teacher_epochs=config.teacher.epochs,
+            ) as view,
+        ):
+            results = run_finals(outlook, runner, view)
+            log_note = own.note_of(log)
     output.say(f"done in {duration(time.monotonic() - started)}{log_note}")
     value = results_as_value(config.name, results)
     output.answer(value, _result_tables(value, str(folder.root)))
@@ -111,9 +115,11 @@ def show_outlook(
 ) -> None:
     """Check everything that can be checked before finals, and say what they would do."""
     from mvkt_ray.search.finals.finals_outlook import finals_outlook
+    from mvkt_ray.search.ledger.ledger_database import reading
 
     with (
-        finals_outlook(folder, config, request) as outlook,
+        reading(folder) as database,
+        finals_outlook(folder, config, request, database) as outlook,
         open_runner(output, address=address, in_process=in_process) as runner,
     ):
         runner.check(config.resources)

@@ -20,7 +20,7 @@ from mvkt_ray.errors import ConfigError, DataError, StoreError
 from mvkt_ray.records import EpochMetrics, TrialResult
 from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.choosing.validation_noise import ValidationNoise
-from mvkt_ray.search.ledger.ledger_access import driving, reading
+from mvkt_ray.search.ledger.ledger_database import LedgerDatabase, driving, reading
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.runner import AskTell, Runner
 from mvkt_ray.search.same_study import refuse_other_config
@@ -185,16 +185,23 @@ def trial_inputs(config: StudyConfig, folder: StudyFolder, prepared: Prepared) -
     )
 
 
-def open_study(folder: StudyFolder) -> tuple[StudyConfig, Study]:
+def open_study(
+    folder: StudyFolder, database: LedgerDatabase | None = None
+) -> tuple[StudyConfig, Study]:
     """Open a study to look at it.
+
+    Args:
+        folder: Of the study.
+        database: Its ledgers, where the command reads more of them; by default they are opened, and
+            restored from a store, for this study alone.
 
     Raises:
         ArtifactError: There is none, or it has not come to its first trial yet.
     """
     folder.expect_study()
     config = folder.read_config()
-    with reading(folder) as url:
-        return config, Study.open(config, url, budget=_budget(folder, config))
+    with reading(folder) if database is None else contextlib.nullcontext(database) as ledgers:
+        return config, Study.open(config, ledgers, budget=_budget(folder, config))
 
 
 def rerun_trial(
@@ -206,6 +213,7 @@ def rerun_trial(
         ConfigError: There is no such trial, or it has not ended.
     """
     config, study = open_study(folder)
+    study.close()
     records = {record.trial.number: record for record in study.trials()}
     record = records.get(number)
     if record is None or record.result is None:

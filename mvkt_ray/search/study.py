@@ -11,7 +11,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 
 from mvkt_ray import __version__
-from mvkt_ray.config.schema import StudyConfig
+from mvkt_ray.config.schema import Scalar, StudyConfig
 from mvkt_ray.errors import ArtifactError
 from mvkt_ray.records import (
     NOTHING_USED,
@@ -29,6 +29,7 @@ from mvkt_ray.search.choosing.pruning import Pruning
 from mvkt_ray.search.choosing.racing import NOTE, Look, Noise, Race, read_looks
 from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.ledger.ledger import Ledger
+from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
 from mvkt_ray.search.ledger.ledger_shipping import Shipment
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.search.same_study import check_same_study, plain_config
@@ -62,7 +63,7 @@ class Study:
             space.conditions,
             [Arm(name) for name in config.search.baselines],
             noise,
-            read_looks(ledger.notes()),
+            read_looks(ledger.notes),
         )
         self._to_run_again: deque[int] = deque()
         for record in ledger.records:
@@ -102,11 +103,12 @@ class Study:
             ArtifactError: A study is there and `resume` is false, or the ledger cannot be read.
             StaleArtifactError: The study there has another configuration or other inputs.
         """
-        ledger = Ledger.find(ledger_url, config.name, shipment)
+        database = LedgerDatabase(ledger_url, shipment)
+        ledger = Ledger.find(database, config.name)
         if ledger is None:
-            ledger = Ledger.create(ledger_url, config.name, shipment)
+            ledger = Ledger.create(database, config.name)
         elif resume:
-            check_same_study(ledger.notes(), config, inputs)
+            check_same_study(ledger.notes, config, inputs)
             ledger.mend()
         else:
             ledger.close()
@@ -126,22 +128,24 @@ class Study:
         return cls(config, space, ledger, deadline_s=deadline_s, noise=noise, budget=budget)
 
     @classmethod
-    def open(cls, config: StudyConfig, ledger_url: str, *, budget: Budget | None = None) -> "Study":
+    def open(
+        cls, config: StudyConfig, database: LedgerDatabase, *, budget: Budget | None = None
+    ) -> "Study":
         """Open a study to look at it; another process may be running it.
 
         Args:
             config: The study.
-            ledger_url: Where the ledger is.
+            database: Where its ledger is.
             budget: What was spent before the trials; by default nothing.
 
         Raises:
             ArtifactError: It is not there, or has not begun.
         """
-        ledger = Ledger.open(ledger_url, config.name)
-        notes = ledger.notes()
-        if "config" not in notes:
-            raise ArtifactError(f"{ledger_url} holds a study that has not begun. Start it again.")
-        space = SearchSpace.from_config(config, notes["leads"])
+        ledger = Ledger.open(database, config.name)
+        if "config" not in ledger.notes:
+            ledger.close()
+            raise ArtifactError(f"{database.url} holds a study that has not begun. Start it again.")
+        space = SearchSpace.from_config(config, ledger.notes["leads"])
         return cls(config, space, ledger, deadline_s=None, budget=budget)
 
     @property
@@ -292,22 +296,29 @@ class Study:
             number=len(records),
             records=records,
         )
-        return self._ledger.add(
-            condition=condition,
-            arm=Arm.SEARCH,
-            hyperparameters=self.space.complete(drawn),
-            drawn=drawn,
-            distributions=self.space.distributions,
-            conditions=self.conditions,
-        )
+        return self._add(condition, Arm.SEARCH, self.space.complete(drawn), drawn)
 
     def _add_baseline(self, arm: Arm, condition: Condition) -> TrialRecord:
         hyperparameters = self.space.baseline(arm)
-        return self._ledger.add(
+        drawn = self.space.part_in_space(hyperparameters)
+        return self._add(condition, arm, hyperparameters, drawn)
+
+    def _add(
+        self,
+        condition: Condition,
+        arm: Arm,
+        hyperparameters: Mapping[str, Scalar],
+        drawn: Mapping[str, Scalar],
+    ) -> TrialRecord:
+        trial = Trial(
+            number=len(self._ledger.records),
             condition=condition,
             arm=arm,
             hyperparameters=hyperparameters,
-            drawn=self.space.part_in_space(hyperparameters),
+        )
+        return self._ledger.add(
+            trial,
+            drawn=drawn,
             distributions=self.space.distributions,
             conditions=self.conditions,
         )

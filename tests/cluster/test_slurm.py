@@ -14,6 +14,7 @@ from rendering import rendered
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.records import TrialState
 from mvkt_ray.search.ledger.ledger import Ledger
+from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.storage.location import Location
@@ -74,7 +75,7 @@ class Job:
         folder = StudyFolder(Location.parse(self.folder / "out"))
         if not folder.ledger.exists():
             return []
-        ledger = Ledger.find(folder.ledger_url, "tiny")
+        ledger = Ledger.find(LedgerDatabase(folder.ledger_url), "tiny")
         if ledger is None:
             return []
         try:

@@ -15,10 +15,11 @@ from mvkt_ray.records import Arm, Trial, TrialResult, TrialState
 from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.finals.examine import Examination, examine_all
 from mvkt_ray.search.finals.finals import Finals
-from mvkt_ray.search.finals.finals_ledger import FinalsLedger
+from mvkt_ray.search.finals.finals_ledger import FinalsLedger, ledger_name
 from mvkt_ray.search.finals.finals_plan import plan_finals
 from mvkt_ray.search.finals.openings import Opening
 from mvkt_ray.search.in_process import InProcess
+from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
 from mvkt_ray.search.ledger.study_folder import FinalsFolder
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.search.runner import Runner
@@ -49,13 +50,10 @@ def finals_in(folder: Path, tiny_search: "TinySearch") -> Iterator[Finals]:
         for number, condition in enumerate(space.conditions)
     ]
     records = [replace(record, result=complete(record.number)) for record in records]
-    url = f"sqlite:///{folder / 'ledger.db'}"
-    found = FinalsLedger.read_all(url, config.name)
+    database = LedgerDatabase(f"sqlite:///{folder / 'ledger.db'}")
     plan = plan_finals(config.finals, space, records)
-    ledger = (
-        found[0]
-        if found
-        else FinalsLedger.create(url, config.name, 1, plan=plan, facts={}, reason="")
+    ledger = FinalsLedger.find(database, ledger_name(config.name, 1)) or FinalsLedger.begin(
+        database, config.name, 1, plan=plan, facts={}, reason=""
     )
     finals = Finals(config, space, ledger)
     try:

@@ -43,6 +43,7 @@ from mvkt_ray.search.finals.finals_ledger import FinalsLedger
 from mvkt_ray.search.finals.finals_plan import plan_finals
 from mvkt_ray.search.finals.finals_results import hash_of_all
 from mvkt_ray.search.finals.openings import Opening
+from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.same_study import plain_config
 from mvkt_ray.search.study import Study
@@ -147,12 +148,12 @@ class Maker:
 
     def finals(self, number: int = 1, reason: str = "") -> None:
         """Train the finals and open the test split."""
-        url = self.folder.ledger_url
-        study = Study.open(self.config, url)
+        database = LedgerDatabase(self.folder.ledger_url)
+        study = Study.open(self.config, database)
         plan = plan_finals(self.config.finals, study.space, study.trials())
         facts = {"finals": plain_config(self.config)["finals"]}
-        ledger = FinalsLedger.create(
-            url, self.config.name, number, plan=plan, facts=facts, reason=reason
+        ledger = FinalsLedger.begin(
+            database, self.config.name, number, plan=plan, facts=facts, reason=reason
         )
         finals = Finals(self.config, study.space, ledger)
         files = self.folder.final(number)

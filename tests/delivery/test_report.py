@@ -13,9 +13,9 @@ from made_up_study import made_up_config
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 from mvkt_ray.config.schema import ContenderConfig, FinalsConfig, SearchConfig
+from mvkt_ray.delivery.facts.material import gather_material
 from mvkt_ray.delivery.write_report import build_report, report_schema, write_report
 from mvkt_ray.errors import ArtifactError, StaleArtifactError
-from mvkt_ray.search.finals.finals_results import read_finals
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.storage.location import Location
 from mvkt_ray.training.trial_files import TrialFolder
@@ -73,7 +73,7 @@ def test_the_same_folder_gives_the_same_report(
 def test_leads_are_ranked_by_what_their_answers_scored_on_the_test_split(
     final_study: StudyFolder, final_report: dict[str, Any]
 ) -> None:
-    finals = read_finals(final_study)
+    finals = gather_material(final_study).finals
     assert finals is not None
     labels = finals.test.labels_NC
     expected = {
@@ -91,7 +91,7 @@ def test_leads_are_ranked_by_what_their_answers_scored_on_the_test_split(
 def test_scores_by_class_are_those_of_scikit_learn_with_thresholds_from_validation(
     final_study: StudyFolder, final_report: dict[str, Any]
 ) -> None:
-    finals = read_finals(final_study)
+    finals = gather_material(final_study).finals
     assert finals is not None
     key, c = ("student_alone", "II"), 2
     truth, scores_RN = finals.test.labels_NC[:, c], finals.test.scores[key][:, :, c]

@@ -16,6 +16,7 @@ from stand_ins import EPOCHS, open_study, plan, trained
 
 from mvkt_ray.records import TrialState
 from mvkt_ray.search.ledger.ledger import Ledger
+from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
@@ -44,7 +45,7 @@ def both_are_in_their_second_epoch(folder: Path) -> Callable[[], bool]:
 
 
 def both_first_reports_are_written(folder: Path) -> bool:
-    records = Ledger.open(f"sqlite:///{folder}/ledger.db", "stand-in").records
+    records = Ledger.open(LedgerDatabase(f"sqlite:///{folder}/ledger.db"), "stand-in").records
     return [set(record.values) for record in records] == [{1}, {1}]
 
 

@@ -12,6 +12,7 @@ from mvkt_ray.config.recipes import StudentConfig
 from mvkt_ray.config.schema import ParameterConfig, PrunerConfig, Scalar, SearchConfig, StudyConfig
 from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialResult, TrialState
 from mvkt_ray.search.choosing.space import SearchSpace
+from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
 from mvkt_ray.search.study import Study
 
 LEADS = ("I", "II", "V1", "V5")
@@ -85,7 +86,7 @@ class Lab:
 
     def look(self) -> Study:
         """Open the study of this folder as `mvkt status` does."""
-        study = Study.open(self.config(), self.url)
+        study = Study.open(self.config(), LedgerDatabase(self.url))
         self.opened.append(study)
         return study
 

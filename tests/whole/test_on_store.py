@@ -1,10 +1,13 @@
 """A study on an object store is the study that it is in a folder, to the last digit."""
 
+import contextlib
 import json
 import tempfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import optuna
@@ -14,10 +17,12 @@ from typer.testing import CliRunner
 from mvkt_ray.cli import app
 from mvkt_ray.config.study_file import study_from_mapping, write_study
 from mvkt_ray.delivery.write_report import report_schema
+from mvkt_ray.on_ray.jobs.jobs_api import Job
+from mvkt_ray.search.ledger.shipped_ledger import read_head
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.pipeline import open_study
 from mvkt_ray.storage.location import Location
-from tests.object_store import S3Server, serve
+from tests.object_store import Request, S3Server, serve
 
 STUDY: dict[str, Any] = {
     "name": "tiny",
@@ -54,6 +59,8 @@ class Studies:
     server: S3Server
     scratch: Path
     """Where everything goes that a driver keeps on its machine."""
+    finalize: tuple[Request, ...]
+    """What `mvkt finalize` asked of the store."""
 
 
 def mvkt(*words: object) -> str:
@@ -63,10 +70,13 @@ def mvkt(*words: object) -> str:
     return done.stdout
 
 
-def run_everything(study: Path, out: str, data: str) -> None:
+def run_everything(study: Path, out: str, data: str, server: S3Server) -> tuple[Request, ...]:
     mvkt("search", study, "--data", data, "--out", out, "--in-process", "--quiet")
+    server.forget_requests()
     mvkt("finalize", out, "--in-process", "--quiet")
+    asked = tuple(server.requests)
     mvkt("report", out, "--quiet")
+    return asked
 
 
 @pytest.fixture(scope="module")
@@ -88,13 +98,14 @@ def studies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studies]:
         for parent in (folder, bucket):
             shards = f"{parent}/shards"
             mvkt("ingest", "synthetic", "-", shards, "--rate", 50, *options, "--in-process")
-        run_everything(study, f"{folder}/study", f"{folder}/shards")
-        run_everything(study, f"{bucket}/runs/one", f"{bucket}/shards")
+        run_everything(study, f"{folder}/study", f"{folder}/shards", server)
+        finalize = run_everything(study, f"{bucket}/runs/one", f"{bucket}/shards", server)
         yield Studies(
             local=StudyFolder(Location.parse(folder / "study")),
             on_store=StudyFolder(bucket / "runs/one"),
             server=server,
             scratch=scratch,
+            finalize=finalize,
         )
     servers.close()
 
@@ -156,6 +167,88 @@ def test_readers_change_nothing(studies: Studies) -> None:
     assert again["equal"] is True
     for method in ("PUT", "POST", "DELETE"):
         assert studies.server.asked(method) == []
+
+
+def ledger_fetches(requests: Iterable[Request]) -> Counter[str]:
+    """How often the snapshot, and each piece of the log that follows it, was fetched."""
+    keys = [request.key for request in requests if request.method == "GET"]
+    return Counter(key for key in keys if key.startswith("runs/one/ledger/0"))
+
+
+READERS: dict[str, tuple[str, ...]] = {
+    "status": ("status", "STUDY"),
+    "status with a copy": ("status", "STUDY", "--ledger-copy", "NEW_FILE"),
+    "report": ("report", "STUDY"),
+    "rerun": ("rerun", "STUDY", "1"),
+    "finalize --dry-run": (
+        *("finalize", "STUDY", "--in-process"),
+        *("--again", "to look", "--dry-run"),
+    ),
+    "cluster status": ("cluster", "status", "--address", "http://head:8265", "a-job"),
+}
+
+
+@pytest.mark.parametrize("command", READERS)
+def test_a_reader_fetches_each_piece_of_the_ledger_once_and_takes_no_lease(
+    studies: Studies, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, head = studies.on_store.root, read_head(studies.on_store.shipped_ledger)
+    assert head is not None
+    of_a_job = Job(
+        job_id="a-job",
+        state="RUNNING",
+        message="",
+        command="mvkt search",
+        exit_code=None,
+        started_at=None,
+        ended_at=None,
+        notes={"out": str(root)},
+    )
+    jobs = contextlib.nullcontext(SimpleNamespace(find=lambda _: of_a_job))
+    monkeypatch.setattr("mvkt_ray.on_ray.jobs.jobs_api.open_jobs", lambda *_: jobs)
+    stand_for = {"STUDY": str(root), "NEW_FILE": str(tmp_path / "copy.db")}
+    studies.server.forget_requests()
+    mvkt(*(stand_for.get(word, word) for word in READERS[command]))
+
+    asked = list(studies.server.requests)
+    folder = studies.on_store.shipped_ledger / head.generation
+    assert ledger_fetches(asked) == Counter(
+        {f"runs/one/ledger/{head.generation}/{name}": 1 for name in folder.names()}
+    )
+    writes = [r for r in asked if r.method != "GET" and r.method != "HEAD"]
+    assert not [request for request in writes if "/ledger/" in request.key]
+
+
+def test_inspect_describes_a_study_without_its_ledger(studies: Studies) -> None:
+    studies.server.forget_requests()
+    mvkt("inspect", studies.on_store.root)
+    assert ledger_fetches(studies.server.requests) == Counter()
+
+
+def test_finalize_fetches_each_piece_of_the_ledger_once(studies: Studies) -> None:
+    fetches = ledger_fetches(studies.finalize)
+    assert len(fetches) > 1
+    assert set(fetches.values()) == {1}
+
+
+def test_finals_that_are_refused_leave_the_ledger_as_it_is_and_no_lease(studies: Studies) -> None:
+    ledger = studies.on_store.shipped_ledger
+    before = {name: (ledger / name).sha256() for name in ledger.file_names()}
+    done = CliRunner().invoke(app, ["finalize", str(studies.on_store.root), "--in-process"])
+    assert done.exit_code == 2
+    assert "the test split has been opened once" in done.output
+    assert {name: (ledger / name).sha256() for name in ledger.file_names()} == before
+
+
+def test_finals_of_a_search_that_has_written_no_trial_are_refused_and_nothing_is_written(
+    studies: Studies,
+) -> None:
+    begun = StudyFolder(studies.on_store.root.parent / "begun")
+    begun.study_file.write_bytes(studies.local.study_file.read_bytes())
+    done = CliRunner().invoke(app, ["finalize", str(begun.root), "--in-process"])
+    assert done.exit_code == 2
+    assert "has not come to its first trial" in done.output
+    assert begun.root.file_names() == ["study.yaml"]
 
 
 def test_the_ledger_can_be_copied_to_a_file_that_optuna_opens(

@@ -15,10 +15,11 @@ from mvkt_ray.cli import app
 from mvkt_ray.config.recipes import Hyperparameters
 from mvkt_ray.config.study_file import study_from_mapping, write_study
 from mvkt_ray.data.recording import LEADS
+from mvkt_ray.delivery.facts.material import gather_material
 from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState
 from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.finals.finals_plan import Contender
-from mvkt_ray.search.finals.finals_results import Examined, FinalsResults, read_finals
+from mvkt_ray.search.finals.finals_results import Examined, FinalsResults
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.search.study import Study
@@ -85,7 +86,7 @@ def made(results: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, F
         # In this process, as each new one takes seconds to begin.
         patch.setattr(results, "mvkt", lambda own: app([*own, "--quiet"], standalone_mode=False))
         assert results.main(words) == 0
-    finals = read_finals(StudyFolder(Location.parse(root / "study")))
+    finals = gather_material(StudyFolder(Location.parse(root / "study"))).finals
     assert finals is not None
     return (root / "RESULTS.md").read_text(), finals, root
 

@@ -111,5 +111,6 @@ def _study_state(out: str | None) -> "tuple[dict[str, Any], RenderableType] | No
         config, study = open_study(StudyFolder(Location.parse(out)))
     except MvktError:
         return None
+    study.close()
     state: StudyState = look_at(study, config.student.epochs)
     return state_as_value(config.name, state), condition_table(state)

@@ -30,16 +30,19 @@ def status_verb(
 
     Only reads; works while the search runs, and after it.
     """
-    from mvkt_ray.search.ledger.ledger_access import copy_ledger
+    from mvkt_ray.search.ledger.ledger_database import reading
     from mvkt_ray.search.ledger.study_folder import StudyFolder
     from mvkt_ray.search.pipeline import open_study
     from mvkt_ray.storage.location import Location
 
     output = Output.open(as_json=as_json)
     folder = StudyFolder(Location.parse(study_dir))
-    config, study = open_study(folder)
-    if ledger_copy is not None:
-        copy_ledger(folder, ledger_copy)
+    folder.expect_study()
+    with reading(folder) as database:
+        config, study = open_study(folder, database)
+        study.close()
+        if ledger_copy is not None:
+            database.copy_to(ledger_copy)
     state = look_at(study, config.student.epochs)
     rows: dict[str, object] = {
         "study": f"{config.name} in {folder.root}",

@@ -16,7 +16,7 @@ from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.finals.finals_ledger import FinalsLedger
 from mvkt_ray.search.finals.finals_results import FinalsResults, openings_of, read_finals
 from mvkt_ray.search.finals.openings import Opening
-from mvkt_ray.search.ledger.ledger_access import reading
+from mvkt_ray.search.ledger.ledger_database import reading
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.search.pipeline import open_study
@@ -134,30 +134,22 @@ def gather_material(folder: StudyFolder) -> ReportMaterial:
         ArtifactError: There is no study, it has not come to its first trial, or a file is damaged.
         DataError: Results of finals do not fit together.
     """
-    config, study = open_study(folder)
-    try:
-        return ReportMaterial(
-            folder=folder,
-            config=config,
-            space=study.space,
-            records=study.trials(),
-            ranks=rank_leads(study),
-            looks=study.looks,
-            openings=_openings(folder, config),
-            finals=read_finals(folder),
-            teacher=_manifest(folder, "teacher"),
-            knowledge=_manifest(folder, "knowledge"),
-        )
-    finally:
-        study.close()
-
-
-def _openings(folder: StudyFolder, config: StudyConfig) -> tuple[Opening, ...]:
-    with contextlib.ExitStack() as stack:
-        ledgers = FinalsLedger.read_all(stack.enter_context(reading(folder)), config.name)
-        for ledger in ledgers:
-            stack.callback(ledger.close)
-        return openings_of(ledgers)
+    folder.expect_study()
+    with reading(folder) as database:
+        config, study = open_study(folder, database)
+        with contextlib.closing(study), FinalsLedger.open_all(database, config.name) as ledgers:
+            return ReportMaterial(
+                folder=folder,
+                config=config,
+                space=study.space,
+                records=study.trials(),
+                ranks=rank_leads(study),
+                looks=study.looks,
+                openings=openings_of(ledgers),
+                finals=read_finals(folder, ledgers),
+                teacher=_manifest(folder, "teacher"),
+                knowledge=_manifest(folder, "knowledge"),
+            )
 
 
 def _manifest(folder: StudyFolder, kind: str) -> Manifest | None:

@@ -130,13 +130,12 @@ class Finals:
         if number >= self.n_trials:
             return None
         trial = self._trials[number]
-        record = self.ledger.add(
+        self.ledger.add(
             trial,
             drawn=self._space.part_in_space(trial.hyperparameters),
             distributions=self._space.distributions,
             conditions=self.conditions,
         )
-        assert record.trial == trial
         return trial
 
     def report(self, number: int, metrics: EpochMetrics, usage: Usage = NOTHING_USED) -> Decision:

@@ -1,4 +1,6 @@
-"""What `mvkt finalize` would do now: begin finals, go on with some, or refuse, with the reason.
+"""What `mvkt finalize` does: begin finals, go on with some, or refuse, with the reason.
+
+Decided once per command: `--dry-run` shows the decision, `run_finals` carries it out.
 
 Reads: the study's folder and its ledgers. Writes nothing.
 """
@@ -17,7 +19,7 @@ from mvkt_ray.search.finals.finals_plan import Contender, plan_finals
 from mvkt_ray.search.finals.finals_results import openings_of
 from mvkt_ray.search.finals.openings import Opening
 from mvkt_ray.search.ledger.ledger import Ledger
-from mvkt_ray.search.ledger.ledger_access import LedgerAccess, reading
+from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.search.same_study import (
@@ -49,9 +51,14 @@ class FinalsRequest:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FinalsOutlook:
-    """What would be done."""
+    """What is to be done, with the ledgers open in which it will be written."""
 
+    folder: StudyFolder
+    database: LedgerDatabase
     config: StudyConfig
+    request: FinalsRequest
+    searched: tuple[TrialRecord, ...]
+    """All trials of the search, by number."""
     prepared: Prepared
     space: SearchSpace
     plan: tuple[Contender, ...]
@@ -93,7 +100,7 @@ def finals_outlook(
     folder: StudyFolder,
     config: StudyConfig,
     request: FinalsRequest,
-    access: LedgerAccess | None = None,
+    database: LedgerDatabase,
 ) -> Generator[FinalsOutlook]:
     """Look at a study and decide; the ledgers are closed in the end.
 
@@ -101,7 +108,7 @@ def finals_outlook(
         folder: Of the study.
         config: The study, with the finals that are asked for.
         request: What else is asked.
-        access: Where the driver writes the ledger; None: it is only looked at.
+        database: The study's ledgers, opened to be read, or by the driver that runs the finals.
 
     Raises:
         ArtifactError: There is no study, its search has not ended, or the test split was opened.
@@ -109,10 +116,8 @@ def finals_outlook(
         StaleArtifactError: Finals were begun with another configuration, or data were changed.
     """
     with contextlib.ExitStack() as stack:
-        access = access or LedgerAccess(stack.enter_context(reading(folder)))
-        search = Ledger.open(access.url, config.name)
-        stack.callback(search.close)
-        notes, records = search.notes(), search.records
+        search = stack.enter_context(contextlib.closing(Ledger.open(database, config.name)))
+        notes, records = search.notes, search.records
         if "config" not in notes:
             raise ArtifactError(f"{folder.root}: the search has not begun. Start it again.")
         if not request.now:
@@ -136,13 +141,15 @@ def finals_outlook(
                 "finals compare nothing: n_configurations is 0 and there are neither baselines "
                 "nor contenders. Set `finals` in the study file."
             )
-        ledgers = FinalsLedger.read_all(access.url, config.name, access.shipment)
-        for ledger in ledgers:
-            stack.callback(ledger.close)
+        ledgers = stack.enter_context(FinalsLedger.open_all(database, config.name))
         facts = {"finals": plain_config(config)["finals"], "inputs": inputs}
         begun, abandoned, reason = _decide(ledgers, plan, facts, request)
         yield FinalsOutlook(
+            folder=folder,
+            database=database,
             config=config,
+            request=request,
+            searched=tuple(records),
             prepared=prepared,
             space=space,
             plan=plan,

@@ -4,7 +4,6 @@ Reads: the ledger of completed finals, and the Arrow files of their trainings. N
 the test split: what is read was written by the examination.
 """
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +16,6 @@ from mvkt_ray.records import TrialState
 from mvkt_ray.search.finals.finals_ledger import FinalsLedger
 from mvkt_ray.search.finals.finals_plan import Contender
 from mvkt_ray.search.finals.openings import Opening
-from mvkt_ray.search.ledger.ledger_access import reading
 from mvkt_ray.search.ledger.study_folder import FinalsFolder, StudyFolder
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.storage.artifacts import fingerprint_of
@@ -66,26 +64,22 @@ class FinalsResults:
     validation: Examined
 
 
-def read_finals(folder: StudyFolder) -> FinalsResults | None:
+def read_finals(folder: StudyFolder, ledgers: Sequence[FinalsLedger]) -> FinalsResults | None:
     """Return the newest finals whose examination is over; None before there are any.
+
+    Args:
+        folder: Of the study.
+        ledgers: Of all its finals, by number.
 
     Raises:
         ArtifactError: A file is missing or cannot be read.
         StaleArtifactError: Predictions are of other recordings than those beside them, or were
             changed since the examination.
     """
-    if not folder.study_file.exists():
+    completed = [each for each in ledgers if each.opening and each.opening.completed_at]
+    if not completed:
         return None
-    name = folder.read_config().name
-    with contextlib.ExitStack() as stack:
-        ledgers = FinalsLedger.read_all(stack.enter_context(reading(folder)), name)
-        for ledger in ledgers:
-            stack.callback(ledger.close)
-        openings = openings_of(ledgers)
-        completed = [each for each in ledgers if each.opening and each.opening.completed_at]
-        if not completed:
-            return None
-        return _read(folder.final(completed[-1].number), completed[-1], openings)
+    return _read(folder.final(completed[-1].number), completed[-1], openings_of(ledgers))
 
 
 def openings_of(ledgers: Sequence[FinalsLedger]) -> tuple[Opening, ...]:

@@ -3,30 +3,23 @@
 Reads: a study's folder. Writes: its ledger, and `finals/01/` with every training's files.
 """
 
+import contextlib
 import dataclasses
 import json
 from typing import Protocol
 
-from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.errors import TrialError
 from mvkt_ray.records import Trial, TrialState
 from mvkt_ray.search.finals.examine import Examination, examine_all
 from mvkt_ray.search.finals.finals import Finals, listed
 from mvkt_ray.search.finals.finals_ledger import FinalsLedger
-from mvkt_ray.search.finals.finals_outlook import (
-    FinalsOutlook,
-    FinalsRequest,
-    finals_config,
-    finals_outlook,
-)
+from mvkt_ray.search.finals.finals_outlook import FinalsOutlook, FinalsRequest
 from mvkt_ray.search.finals.finals_plan import Contender
 from mvkt_ray.search.finals.finals_results import FinalsResults, read_finals
 from mvkt_ray.search.finals.openings import Opening
-from mvkt_ray.search.ledger.ledger_access import LedgerAccess, driving
-from mvkt_ray.search.ledger.study_folder import FinalsFolder, StudyFolder
+from mvkt_ray.search.ledger.study_folder import FinalsFolder
 from mvkt_ray.search.pipeline import (
     StageListener,
-    open_study,
     provide_knowledge,
     timed_stage,
     trial_inputs,
@@ -51,65 +44,48 @@ class FinalsListener(StageListener, Protocol):
         ...
 
 
-def run_finals(
-    folder: StudyFolder,
-    runner: Runner,
-    listener: FinalsListener,
-    *,
-    config: StudyConfig | None = None,
-    request: FinalsRequest | None = None,
-) -> FinalsResults:
+def run_finals(outlook: FinalsOutlook, runner: Runner, listener: FinalsListener) -> FinalsResults:
     """Train what the plan says, open the test split once, and examine everything on it.
 
     Whoever is killed at any instant is gone on with by the same call: trainings from their
     checkpoints, the examination with the predictions that are missing, under the same opening.
 
     Args:
-        folder: Of a study whose search has ended.
-        runner: What trains and examines.
+        outlook: What is to be done; its caller is the study's driver.
+        runner: Where work runs.
         listener: Told of every step.
-        config: The study with other finals or resources; by default as in its folder.
-        request: Whether to open again, to start over, and so on.
 
     Raises:
-        ArtifactError: There is no study, its search has not ended, or the test split was opened.
-        ConfigError: The finals cannot be planned.
-        StaleArtifactError: Finals were begun with another configuration, or data were changed.
+        ConfigError: The runner does not do what the configuration asks for, or a limit cannot be
+            kept.
         TrialError: A training failed, and was not to be left out; or a limit was reached.
         ClusterError: The plan does not fit the cluster.
     """
-    request = request or FinalsRequest()
-    with driving(folder) as written:
-        config = finals_config(folder, config)
-        with finals_outlook(folder, config, request, written) as outlook:
-            runner.check(config.resources)
-            request.limits.check(config.resources)
-            request.limits.check_nodes(runner.node_kinds(), config.resources)
-            budget = _budget(folder, config, request)
-            ledger = _begin(outlook, written)
-            try:
-                finals = Finals(config, outlook.space, ledger, budget)
-                _train_and_examine(finals, outlook, folder, runner, listener, request)
-            finally:
-                ledger.close()
-        results = read_finals(folder)
+    config, limits = outlook.config, outlook.request.limits
+    runner.check(config.resources)
+    limits.check(config.resources)
+    limits.check_nodes(runner.node_kinds(), config.resources)
+    budget = _budget(outlook)
+    with contextlib.closing(_begin(outlook)) as ledger:
+        finals = Finals(config, outlook.space, ledger, budget)
+        _train_and_examine(finals, outlook, runner, listener)
+    with FinalsLedger.open_all(outlook.database, config.name) as ledgers:
+        results = read_finals(outlook.folder, ledgers)
     assert results is not None
     return results
 
 
-def _budget(folder: StudyFolder, config: StudyConfig, request: FinalsRequest) -> Budget:
+def _budget(outlook: FinalsOutlook) -> Budget:
     """Return the limits, of which the search has used some."""
-    _, study = open_study(folder)
-    study.close()
     before = Spending.of(
-        prices := PriceList(config.resources.cost),
-        teacher=teacher_usage(folder, config),
-        trials=study.trials(),
+        prices := PriceList(outlook.config.resources.cost),
+        teacher=teacher_usage(outlook.folder, outlook.config),
+        trials=outlook.searched,
     )
-    return Budget(prices, request.limits, before=before.total)
+    return Budget(prices, outlook.request.limits, before=before.total)
 
 
-def _begin(outlook: FinalsOutlook, access: LedgerAccess) -> FinalsLedger:
+def _begin(outlook: FinalsOutlook) -> FinalsLedger:
     """Go on with the finals of an outlook, or begin them."""
     if outlook.begun is not None:
         outlook.begun.mend()
@@ -118,29 +94,24 @@ def _begin(outlook: FinalsOutlook, access: LedgerAccess) -> FinalsLedger:
         return outlook.begun
     if outlook.abandoned is not None:
         outlook.abandoned.leave_behind()
-    return FinalsLedger.create(
-        access.url,
+    return FinalsLedger.begin(
+        outlook.database,
         outlook.config.name,
         outlook.number,
         plan=outlook.plan,
         facts=outlook.facts,
         reason=outlook.reason,
-        shipment=access.shipment,
     )
 
 
 def _train_and_examine(
-    finals: Finals,
-    outlook: FinalsOutlook,
-    folder: StudyFolder,
-    runner: Runner,
-    listener: FinalsListener,
-    request: FinalsRequest,
+    finals: Finals, outlook: FinalsOutlook, runner: Runner, listener: FinalsListener
 ) -> None:
+    folder = outlook.folder
     files = folder.final(finals.number)
     files.root.make_directory()
     files.plan.write_bytes(_plan_for_people(finals, outlook.reason))
-    inputs = _inputs(outlook, folder, files, listener)
+    inputs = _inputs(outlook, files, listener)
     listener.study_opened(finals)
     if not finals.is_trained:
         with timed_stage(folder, listener, "finals", f"{finals.n_trials} trainings"):
@@ -153,7 +124,7 @@ def _train_and_examine(
             "limit, which goes on."
         )
     if finals.ledger.opening is None:
-        _settle_problems(finals, request)
+        _settle_problems(finals, outlook.request)
         finals.ledger.write_opening(_opening(outlook, finals))
     opening = finals.ledger.opening
     assert opening is not None
@@ -165,11 +136,9 @@ def _train_and_examine(
     finals.ledger.write_opening(opening.complete(predictions))
 
 
-def _inputs(
-    outlook: FinalsOutlook, folder: StudyFolder, files: FinalsFolder, listener: FinalsListener
-) -> TrialInputs:
+def _inputs(outlook: FinalsOutlook, files: FinalsFolder, listener: FinalsListener) -> TrialInputs:
     """Gather what every training is given; with `refit`, knowledge of both splits."""
-    config, prepared = outlook.config, outlook.prepared
+    folder, config, prepared = outlook.folder, outlook.config, outlook.prepared
     inputs = trial_inputs(config, folder, prepared).writing_to(str(files.trials))
     if not config.finals.refit:
         return inputs

@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import optuna
 import sqlalchemy.exc
@@ -25,7 +25,8 @@ from optuna.study import StudyDirection
 
 from mvkt_ray.config.schema import Scalar
 from mvkt_ray.errors import ArtifactError, ConfigError
-from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState, Usage
+from mvkt_ray.records import Condition, Trial, TrialResult, TrialState, Usage
+from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
 from mvkt_ray.search.ledger.ledger_rows import (
     LEAD,
     OPTUNA_STATES,
@@ -47,46 +48,45 @@ class Ledger:
     """One study in an RDB, with its records by trial number."""
 
     def __init__(
-        self,
-        storage: optuna.storages.RDBStorage,
-        study_id: int,
-        shipment: Shipment | None = None,
+        self, storage: optuna.storages.RDBStorage, name: str, shipment: Shipment | None = None
     ) -> None:
+        """Read the notes of a study that is in a database; use `create`, `find` or `open`."""
+        self.name = name
         self._storage = storage
-        self._study_id = study_id
+        self._study_id = storage.get_study_id_from_name(name)
         self._shipment = shipment
         self._trial_ids: dict[int, int] = {}
+        self.notes: Mapping[str, Any] = storage.get_study_user_attrs(self._study_id)
+        """What is noted of the study as a whole, by key: plain JSON values."""
         self.records: list[TrialRecord] = []
         """By number, without gaps."""
 
     @classmethod
-    def create(cls, url: str, name: str, shipment: Shipment | None = None) -> "Ledger":
+    def create(cls, database: LedgerDatabase, name: str) -> Self:
         """Make an empty one; a shipped one is on the store from its first note or trial on."""
+        url, shipment = database.url, database.shipment
         path = Path(url.removeprefix(_SQLITE))
         if url.startswith(_SQLITE) and shipment is None and not path.exists():
             # Aside: somebody who looks at a database without all its tables would make some, too.
             with Location.parse(path).writing_aside() as aside:
                 _close_storage(_open_storage(f"{_SQLITE}{aside}", shipped=False))
         storage = _open_storage(url, shipped=shipment is not None)
-        return cls(storage, storage.create_new_study([StudyDirection.MAXIMIZE], name), shipment)
+        storage.create_new_study([StudyDirection.MAXIMIZE], name)
+        return cls(storage, name, shipment)
 
     @classmethod
-    def find(cls, url: str, name: str, shipment: Shipment | None = None) -> "Ledger | None":
+    def find(cls, database: LedgerDatabase, name: str) -> Self | None:
         """Read the records of one that exists; where there is none, nothing is created.
-
-        Args:
-            url: Of SQLAlchemy.
-            name: Of the study.
-            shipment: Where what is written goes, too, before it counts.
 
         Raises:
             ArtifactError: It cannot be read, or holds what mvkt-ray did not write.
         """
+        url, shipment = database.url, database.shipment
         if url.startswith(_SQLITE) and not Path(url.removeprefix(_SQLITE)).exists():
             return None
         storage = _open_storage(url, shipped=shipment is not None)
         try:
-            ledger = cls(storage, storage.get_study_id_from_name(name), shipment)
+            ledger = cls(storage, name, shipment)
             frozen_trials = storage.get_all_trials(ledger._study_id, deepcopy=False)
         except KeyError:
             _close_storage(storage)
@@ -105,17 +105,17 @@ class Ledger:
         return ledger
 
     @classmethod
-    def open(cls, url: str, name: str) -> "Ledger":
+    def open(cls, database: LedgerDatabase, name: str) -> Self:
         """Read the records of one that must exist.
 
         Raises:
             ArtifactError: As `find`, and when it is not there.
         """
-        ledger = cls.find(url, name)
+        ledger = cls.find(database, name)
         if ledger is None:
             raise ArtifactError(
-                f"{url} holds no study {name!r}. Check the folder; a study has a ledger from its "
-                "first trial on."
+                f"{database.url} holds no study {name!r}. Check the folder; a study has a ledger "
+                "from its first trial on."
             )
         return ledger
 
@@ -138,57 +138,48 @@ class Ledger:
             return contextlib.nullcontext()
         return self._shipment.writing(at_once=at_once)
 
-    def notes(self) -> dict[str, Any]:
-        """Return what is noted of the study as a whole."""
-        return self._storage.get_study_user_attrs(self._study_id)
-
     def note(self, notes: Mapping[str, object]) -> None:
         """Note what is new of the study as a whole, in this order; plain JSON values."""
-        known = self.notes()
-        new = {key: value for key, value in notes.items() if known.get(key, _MISSING) != value}
+        new = {key: value for key, value in notes.items() if self.notes.get(key, _MISSING) != value}
         if not new:
             return
         with self.as_one():
             for key, value in new.items():
                 self._storage.set_study_user_attr(self._study_id, key, value)
+        self.notes = self._storage.get_study_user_attrs(self._study_id)
 
     def add(
         self,
+        trial: Trial,
         *,
-        condition: Condition,
-        arm: Arm,
-        hyperparameters: Mapping[str, Scalar],
         drawn: Mapping[str, Scalar],
         distributions: Mapping[str, BaseDistribution],
         conditions: Sequence[Condition],
-        repetition: int = 0,
-        contender: str = "",
     ) -> TrialRecord:
-        """Create a running trial, in one transaction."""
+        """Create a running trial, the next by number, in one transaction.
+
+        Args:
+            trial: What it trains.
+            drawn: Its hyper-parameters that a sampler drew, or could have drawn.
+            distributions: What they are drawn from.
+            conditions: All of the study.
+        """
+        assert trial.number == len(self.records)
         leads = CategoricalDistribution([each.name for each in conditions])
         frozen = optuna.trial.create_trial(
             state=optuna.trial.TrialState.RUNNING,
-            params={**drawn, LEAD: condition.name},
+            params={**drawn, LEAD: trial.condition.name},
             distributions={**{name: distributions[name] for name in drawn}, LEAD: leads},
             user_attrs={
-                "condition": condition.name,
-                "arm": arm.value,
-                "hyperparameters": dict(hyperparameters),
-                "repetition": repetition,
-                "contender": contender,
+                "condition": trial.condition.name,
+                "arm": trial.arm.value,
+                "hyperparameters": dict(trial.hyperparameters),
+                "repetition": trial.repetition,
+                "contender": trial.contender,
             },
         )
-        number = len(self.records)
         with self.as_one():
-            self._trial_ids[number] = self._storage.create_new_trial(self._study_id, frozen)
-        trial = Trial(
-            number=number,
-            condition=condition,
-            arm=arm,
-            hyperparameters=dict(hyperparameters),
-            repetition=repetition,
-            contender=contender,
-        )
+            self._trial_ids[trial.number] = self._storage.create_new_trial(self._study_id, frozen)
         record = TrialRecord(
             trial=trial,
             drawn=dict(drawn),

@@ -23,6 +23,7 @@ from mvkt_ray.search.finals.finals import Finals
 from mvkt_ray.search.finals.finals_ledger import FinalsLedger, ledger_name
 from mvkt_ray.search.finals.finals_plan import final_trials, plan_finals
 from mvkt_ray.search.ledger.ledger import Ledger
+from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.search.spending.budget import Budget, Limits
 from mvkt_ray.search.spending.prices import Spent
@@ -57,13 +58,13 @@ class Rig:
 
     def open(self, budget: Budget | None = None) -> Finals:
         """Begin the finals, or go on with them."""
-        found = FinalsLedger.read_all(self.lab.url, "lab")
-        if found:
-            ledger = found[0]
+        database = LedgerDatabase(self.lab.url)
+        ledger = FinalsLedger.find(database, ledger_name("lab", 1))
+        if ledger is not None and ledger.has_begun:
             ledger.mend()
         else:
-            ledger = FinalsLedger.create(
-                self.lab.url, "lab", 1, plan=self.plan, facts={"a": 1}, reason=""
+            ledger = FinalsLedger.begin(
+                database, "lab", 1, plan=self.plan, facts={"a": 1}, reason=""
             )
         self.opened.append(Finals(self.config, self.space, ledger, budget))
         return self.opened[-1]
@@ -158,11 +159,9 @@ def test_what_was_begun_is_read_back_and_the_plan_is_the_same(rig: Rig) -> None:
     assert again.ask() == first
     again.report(first.number, metrics(first, 1))
     assert dict(again.trials()[0].values) == {1: score(first, 1)}
-    (ledger,) = FinalsLedger.read_all(rig.lab.url, "lab")
-    assert (ledger.facts, ledger.reason, ledger.opening, ledger.left_behind) == (
-        {"a": 1}, "", None, None,
-    )  # fmt: skip
-    ledger.close()
+    with FinalsLedger.open_all(LedgerDatabase(rig.lab.url), "lab") as (ledger,):
+        assert (ledger.number, ledger.facts, ledger.reason) == (1, {"a": 1}, "")
+        assert (ledger.opening, ledger.left_behind) == (None, None)
 
 
 def test_a_training_that_lost_its_worker_is_dealt_again_and_then_fails_for_this_time(
@@ -259,7 +258,7 @@ def test_a_driver_killed_after_every_write_ends_with_the_same_trainings(
     records = rig.open().trials()
     assert tuple(record.trial for record in records) == final_trials(rig.plan)
     assert all(record.state is TrialState.COMPLETE for record in records)
-    theirs = Ledger.open(rig.lab.url, "lab.finals-01")
+    theirs = Ledger.open(LedgerDatabase(rig.lab.url), "lab.finals-01")
     assert [record.ended_at is not None for record in theirs.records] == [True] * 4
     theirs.close()
     for finals in rig.opened:

@@ -24,9 +24,11 @@ from mvkt_ray.delivery.write_report import build_report
 from mvkt_ray.distill.knowledge import open_knowledge
 from mvkt_ray.errors import TrialError
 from mvkt_ray.records import Trial
+from mvkt_ray.search.finals.finals_outlook import FinalsRequest, finals_outlook
 from mvkt_ray.search.finals.openings import Opening
 from mvkt_ray.search.finals.run_finals import run_finals
 from mvkt_ray.search.in_process import InProcess
+from mvkt_ray.search.ledger.ledger_database import driving
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.pipeline import run_search, trial_inputs
 from mvkt_ray.search.stages import prepare
@@ -78,8 +80,12 @@ def study_on(shards: Location, root: Path) -> StudyFolder:
     folder = StudyFolder(Location.parse(root))
     listener: Any = Nobody()
     run_search(CONFIG, folder, InProcess(), listener, data=shards).close()
-    with pytest.raises(TrialError, match="The test split stays closed"):
-        run_finals(folder, InProcess(run_trial=last_training_fails), listener)
+    with (
+        driving(folder) as database,
+        finals_outlook(folder, CONFIG, FinalsRequest(), database) as outlook,
+        pytest.raises(TrialError, match="The test split stays closed"),
+    ):
+        run_finals(outlook, InProcess(run_trial=last_training_fails), listener)
     return folder
 
 

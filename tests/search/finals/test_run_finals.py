@@ -1,8 +1,9 @@
 """From a finished search to one opening of the test split, with everything for real, if tiny."""
 
+import contextlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,11 +32,12 @@ from mvkt_ray.search.finals import examine as examine_module
 from mvkt_ray.search.finals import run_finals as finalize_module
 from mvkt_ray.search.finals.finals import Finals
 from mvkt_ray.search.finals.finals_ledger import FinalsLedger
-from mvkt_ray.search.finals.finals_outlook import FinalsRequest
+from mvkt_ray.search.finals.finals_outlook import FinalsRequest, finals_config, finals_outlook
 from mvkt_ray.search.finals.finals_results import FinalsResults, read_finals
 from mvkt_ray.search.finals.openings import Opening
 from mvkt_ray.search.finals.run_finals import run_finals
 from mvkt_ray.search.in_process import InProcess
+from mvkt_ray.search.ledger.ledger_database import driving, reading
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.pipeline import run_search
 from mvkt_ray.search.stages import prepare
@@ -102,16 +104,29 @@ def study(**finals: Any) -> StudyConfig:
 
 
 def finalize(folder: StudyFolder, runner: Any = None, **options: Any) -> FinalsResults:
-    config = options.pop("config", None)
+    config = finals_config(folder, options.pop("config", None))
     request = FinalsRequest(**options)
-    return run_finals(folder, runner or InProcess(), Diary(), config=config, request=request)
+    with (
+        driving(folder) as database,
+        finals_outlook(folder, config, request, database) as outlook,
+    ):
+        return run_finals(outlook, runner or InProcess(), Diary())
+
+
+@contextlib.contextmanager
+def finals_ledgers(folder: StudyFolder) -> Iterator[list[FinalsLedger]]:
+    with reading(folder) as database, FinalsLedger.open_all(database, "tiny") as ledgers:
+        yield ledgers
 
 
 def opening_of(folder: StudyFolder, number: int = 1) -> Opening | None:
-    ledgers = FinalsLedger.read_all(folder.ledger_url, "tiny")
-    for ledger in ledgers:
-        ledger.close()
-    return ledgers[number - 1].opening if len(ledgers) >= number else None
+    with finals_ledgers(folder) as ledgers:
+        return ledgers[number - 1].opening if len(ledgers) >= number else None
+
+
+def results_of(folder: StudyFolder) -> FinalsResults | None:
+    with finals_ledgers(folder) as ledgers:
+        return read_finals(folder, ledgers)
 
 
 def shards_of(folder: StudyFolder) -> Shards:
@@ -147,7 +162,7 @@ def test_what_was_chosen_is_trained_beside_its_baselines_and_examined_once(
     finished: Path,
 ) -> None:
     folder = StudyFolder(Location.parse(finished))
-    results = read_finals(folder)
+    results = results_of(folder)
     assert results is not None
     keys = [(name, lead) for lead in ("I", "V2") for name in ("chosen", "student_alone")]
     assert set(results.test.scores) == set(results.validation.scores) == set(keys)
@@ -180,7 +195,7 @@ def test_predictions_are_those_of_the_written_weights_on_the_test_recordings(
 ) -> None:
     """By hand: windows cut from the recording in mV, scaled, the highest probability of them."""
     folder = StudyFolder(Location.parse(finished))
-    results = read_finals(folder)
+    results = results_of(folder)
     assert results is not None
     config, shards = read_study(folder.study_file.local_path), shards_of(folder)
     view = prepare(config, folder.shards).view
@@ -232,7 +247,7 @@ def test_a_second_opening_is_refused_or_its_reason_is_kept(
         finalize(folder)
     with pytest.raises(ConfigError, match="gives no reason"):
         finalize(folder, again=" ")
-    first = read_finals(folder)
+    first = results_of(folder)
     results = finalize(folder, again="a reviewer asked", config=study(n_seeds=1, baselines=[]))
     assert first is not None
     assert (first.number, results.number) == (1, 2)
@@ -269,14 +284,14 @@ def test_an_examination_that_was_killed_goes_on_under_the_same_opening(
     begun = opening_of(folder)
     assert begun is not None
     assert begun.completed_at is None
-    assert read_finals(folder) is None
+    assert results_of(folder) is None
     kept = folder.final(1).test(0).local_path
     written = kept.stat().st_ino
     with pytest.raises(StaleArtifactError, match=r"examination is not over.*n_seeds"):
         finalize(folder, config=study(n_seeds=1), start_over=True)
 
     results = finalize(folder)
-    whole = read_finals(StudyFolder(Location.parse(finished)))
+    whole = results_of(StudyFolder(Location.parse(finished)))
     assert whole is not None
     assert kept.stat().st_ino == written
     (opening,) = results.openings
@@ -306,12 +321,10 @@ def test_unopened_finals_go_on_only_as_they_were_begun_or_are_left_behind(
     results = finalize(folder, config=study(n_seeds=1, baselines=[]), start_over=True)
     assert results.number == 2
     assert [opening.number for opening in results.openings] == [1]
-    first, second = FinalsLedger.read_all(folder.ledger_url, "tiny")
-    assert first.left_behind
-    assert first.opening is None
-    assert second.left_behind is None
-    first.close()
-    second.close()
+    with finals_ledgers(folder) as (first, second):
+        assert first.left_behind
+        assert first.opening is None
+        assert second.left_behind is None
 
 
 def test_finals_of_a_search_that_has_gone_on_say_which_choice_differs(
@@ -324,12 +337,11 @@ def test_finals_of_a_search_that_has_gone_on_say_which_choice_differs(
 
     with pytest.raises(KeyboardInterrupt):
         finalize(folder, InProcess(run_trial=never))
-    ledgers = FinalsLedger.read_all(folder.ledger_url, "tiny")
-    plan = [contender.to_json() for contender in ledgers[0].plan]
-    # As if another trial had been chosen when the finals were begun.
-    plan[0]["chosen_trial"] = 77
-    ledgers[0]._note({"plan": plan})  # pyright: ignore[reportPrivateUsage]
-    ledgers[0].close()
+    with finals_ledgers(folder) as (ledger,):
+        plan = [contender.to_json() for contender in ledger.plan]
+        # As if another trial had been chosen when the finals were begun.
+        plan[0]["chosen_trial"] = 77
+        ledger.note({"plan": plan})
     with pytest.raises(StaleArtifactError, match=r"chosen of I: chosen_trial \(was 77, is \d\)"):
         finalize(folder)
 
@@ -447,17 +459,17 @@ def test_results_that_were_changed_afterwards_are_not_believed(
     own = files.test(0).read_bytes()
     files.test(0).write_bytes(files.test(1).read_bytes())
     with pytest.raises(StaleArtifactError, match="not those of which the ledger has the hash"):
-        read_finals(folder)
+        results_of(folder)
     files.test(0).write_bytes(own)
-    assert read_finals(folder) is not None
+    assert results_of(folder) is not None
     files.test(0).write_bytes(own[:100])
     with pytest.raises(ArtifactError, match="cannot be read as predictions"):
-        read_finals(folder)
+        results_of(folder)
     validation = files.trials / "00000" / "validation.arrow"
     files.test(0).write_bytes(own)
     validation.write_bytes(own)
     with pytest.raises(StaleArtifactError, match="not those of"):
-        read_finals(folder)
+        results_of(folder)
 
 
 def test_predictions_say_which_opening_and_which_weights_they_are_of(finished: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from mvkt_ray.errors import ArtifactError, ConfigError
 from mvkt_ray.records import TrialState
 from mvkt_ray.search.ledger.ledger import Ledger
+from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
 
 if TYPE_CHECKING:
     from conftest import Lab
@@ -104,7 +105,7 @@ def test_who_looks_while_a_ledger_is_made_sees_nothing_or_all_of_it(tmp_path: Pa
         looker = threading.Thread(target=look, args=(path, is_made))
         looker.start()
         try:
-            Ledger.create(f"sqlite:///{path}", "lab").close()
+            Ledger.create(LedgerDatabase(f"sqlite:///{path}"), "lab").close()
         finally:
             is_made.set()
             looker.join()

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from mvkt_ray.errors import ArtifactError, StoreError, StoreUnreachableError
 from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialResult, TrialState
+from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
 from mvkt_ray.search.ledger.ledger_shipping import Shipment, ShippingTimes
 from mvkt_ray.search.ledger.shipped_ledger import HEAD, piece_name, read_head, restore
 from mvkt_ray.search.study import Study
@@ -92,7 +93,7 @@ class Machine:
         database = self.lab.folder / "read.db"
         if restore(root, database) is None:
             return None
-        study = Study.open(config, f"sqlite:///{database}")
+        study = Study.open(config, LedgerDatabase(f"sqlite:///{database}"))
         try:
             return self.lab.facts(study)
         finally:

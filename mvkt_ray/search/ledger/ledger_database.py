@@ -1,0 +1,127 @@
+"""The database of a study's ledgers: that of its search, and one of each round of its finals.
+
+Of a study in a folder it is a file there. Of a study on an object store it is a copy on this
+machine: restored once, when a command opens it, and what a driver writes is shipped to the store.
+
+Reads and writes: `ledger.db` of a local study; the objects under `ledger/` of one on a store.
+"""
+
+import contextlib
+import logging
+import sqlite3
+import tempfile
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mvkt_ray.errors import ArtifactError, MvktError
+from mvkt_ray.search.ledger.lease import Lease, LeaseTimes
+from mvkt_ray.search.ledger.ledger_shipping import Shipment
+from mvkt_ray.search.ledger.shipped_ledger import restore
+from mvkt_ray.search.ledger.study_folder import StudyFolder
+from mvkt_ray.storage.artifacts import holding
+from mvkt_ray.storage.location import Location
+
+_SQLITE = "sqlite:///"
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerDatabase:
+    """A database that is open to a command, for all that the command does with ledgers."""
+
+    url: str
+    """As SQLAlchemy opens it."""
+    shipment: Shipment | None = None
+    """Ships what is written to the object store, where alone it counts; None: it counts here."""
+
+    def copy_to(self, file: Path) -> None:
+        """Write all ledgers, as they are now, to a new file that optuna-dashboard opens.
+
+        Raises:
+            ArtifactError: The file is there already, or cannot be made.
+        """
+        if file.exists():
+            raise ArtifactError(f"{file} is there already. Give the name of a new file.")
+        try:
+            with (
+                Location.parse(file).writing_aside() as aside,
+                contextlib.closing(sqlite3.connect(self.url.removeprefix(_SQLITE))) as source,
+                contextlib.closing(sqlite3.connect(aside)) as target,
+            ):
+                source.backup(target)
+        except OSError as error:
+            raise ArtifactError(
+                f"{file} cannot be written ({error.strerror}). Give a file in a folder that you "
+                "may write to."
+            ) from None
+
+
+@contextlib.contextmanager
+def driving(
+    folder: StudyFolder, times: LeaseTimes | None = None, *, begins: bool = True
+) -> Generator[LedgerDatabase]:
+    """Be the only driver of a study in the block, and write its ledgers.
+
+    Args:
+        folder: Of the study.
+        times: Of the lease of a study on a store.
+        begins: The study need not be on the store yet.
+
+    Raises:
+        ArtifactError: Another driver has it, or the ledger is damaged or, unless the study may
+            begin, not there yet.
+        StoreError: The store refuses, or did not answer for too long.
+    """
+    if folder.root.is_local:
+        with holding(folder.root):
+            yield LedgerDatabase(folder.ledger_url)
+        return
+    with tempfile.TemporaryDirectory(prefix="mvkt-ledger-") as scratch:
+        lease = Lease.take(folder.shipped_ledger, times)
+        try:
+            database = Path(scratch) / "ledger.db"
+            restored = restore(folder.shipped_ledger, database)
+            if restored is None and not begins:
+                raise _no_ledger(folder)
+            shipment = Shipment(
+                folder.shipped_ledger, database, restored, may_write=lease.expect_held
+            )
+            try:
+                yield LedgerDatabase(f"{_SQLITE}{database}", shipment)
+            except BaseException:
+                try:
+                    shipment.close()
+                except MvktError as error:
+                    _LOG.warning("the last reports are not on the store: %s", error)
+                raise
+            shipment.close()
+        finally:
+            lease.give_back()
+
+
+@contextlib.contextmanager
+def reading(folder: StudyFolder) -> Generator[LedgerDatabase]:
+    """Read a study's ledgers in the block; another process may be writing them meanwhile.
+
+    Of a study on a store the block sees one moment; nothing is written there, the lease included.
+
+    Raises:
+        ArtifactError: A study on a store has not come to its first trial, or is damaged.
+        StoreError: The store refuses, or does not answer.
+    """
+    if folder.root.is_local:
+        yield LedgerDatabase(folder.ledger_url)
+        return
+    with tempfile.TemporaryDirectory(prefix="mvkt-ledger-") as scratch:
+        database = Path(scratch) / "ledger.db"
+        if restore(folder.shipped_ledger, database) is None:
+            raise _no_ledger(folder)
+        yield LedgerDatabase(f"{_SQLITE}{database}")
+
+
+def _no_ledger(folder: StudyFolder) -> ArtifactError:
+    return ArtifactError(
+        f"{folder.root} has no ledger yet: the study has not come to its first trial. Go on with "
+        f"it: mvkt search --resume --out {folder.root}"
+    )
