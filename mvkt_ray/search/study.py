@@ -7,7 +7,7 @@ had not.
 """
 
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Mapping
 
 from mvkt_ray import __version__
@@ -24,6 +24,7 @@ from mvkt_ray.records import (
     TrialState,
     Usage,
 )
+from mvkt_ray.search.base_study import BaseStudy
 from mvkt_ray.search.choosing.proposing import propose
 from mvkt_ray.search.choosing.pruning import Pruning
 from mvkt_ray.search.choosing.racing import NOTE, Look, Noise, Race, read_looks
@@ -33,11 +34,10 @@ from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
 from mvkt_ray.search.ledger.ledger_shipping import Shipment
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.search.same_study import check_same_study, plain_config
-from mvkt_ray.search.spending.budget import Account, Budget
-from mvkt_ray.search.spending.prices import PriceList, Spent
+from mvkt_ray.search.spending.budget import Budget
 
 
-class Study:
+class Study(BaseStudy):
     """Deals trials to conditions, decides on reports, and keeps the ledger."""
 
     def __init__(
@@ -51,10 +51,7 @@ class Study:
         budget: Budget | None = None,
     ) -> None:
         """Take over a ledger; use `create_or_open` or `open`."""
-        self.config = config
-        self.space = space
-        self._ledger = ledger
-        self._account = Account(ledger, budget or Budget(PriceList(config.resources.cost)))
+        super().__init__(config, space, ledger, budget)
         self._deadline = None if deadline_s is None else time.monotonic() + deadline_s
         self._pruning = Pruning(
             config.search.pruner, epochs=config.student.epochs, study_name=config.name
@@ -65,11 +62,8 @@ class Study:
             noise,
             read_looks(ledger.notes),
         )
-        self._to_run_again: deque[int] = deque()
         for record in ledger.records:
             self._pruning.enter(record)
-            if record.state is TrialState.RUNNING:
-                self._to_run_again.append(record.number)
 
     @classmethod
     def create_or_open(
@@ -166,45 +160,6 @@ class Study:
         """
         return self._race.looks
 
-    @property
-    def prices(self) -> PriceList:
-        """Of nodes, as the study knows them."""
-        return self._account.budget.prices
-
-    @property
-    def spent(self) -> Spent:
-        """What the study has cost so far, counting what runs and what was spent before trials."""
-        return self._account.budget.spent
-
-    @property
-    def stopped_by(self) -> str:
-        """Which limit of the budget keeps trials from running, in words; empty where none does."""
-        ended = sum(record.state.is_finished for record in self._ledger.records)
-        return self._account.budget.reached if ended < self.n_trials else ""
-
-    def trials(self) -> tuple[TrialRecord, ...]:
-        """Return the records of all trials, by number; from memory."""
-        return tuple(self._ledger.records)
-
-    def ask(self) -> Trial | None:
-        """Return the next trial to run; None when there is none left to start.
-
-        A trial that lost its worker, and is to be run again, comes before new ones; more of those
-        may come after a None, as long as trials are running. When the budget is spent there is
-        none of either.
-        """
-        if self._account.budget.reached:
-            return None
-        if self._to_run_again:
-            return self._ledger.records[self._to_run_again.popleft()].trial
-        is_late = self._deadline is not None and time.monotonic() >= self._deadline
-        if is_late or len(self._ledger.records) >= self.n_trials:
-            return None
-        with self._ledger.as_one():
-            record = self._deal()
-        self._pruning.enter(record)
-        return record.trial
-
     def report(self, number: int, metrics: EpochMetrics, usage: Usage = NOTHING_USED) -> Decision:
         """Write down what a trial reached, and decide whether it goes on.
 
@@ -253,10 +208,6 @@ class Study:
             elif result.state.is_finished:
                 self._ledger.write_result(number, result)
 
-    def close(self) -> None:
-        """Close the ledger."""
-        self._ledger.close()
-
     @staticmethod
     def stop_at(recorded: TrialResult) -> Callable[[EpochMetrics], Decision]:
         """Return a report function that ends a trial where its record says that it ended."""
@@ -266,6 +217,15 @@ class Study:
             return Decision.PRUNE if is_end else Decision.CONTINUE
 
         return report
+
+    def _add_next(self) -> TrialRecord | None:
+        is_late = self._deadline is not None and time.monotonic() >= self._deadline
+        if is_late or len(self._ledger.records) >= self.n_trials:
+            return None
+        with self._ledger.as_one():
+            record = self._deal()
+        self._pruning.enter(record)
+        return record
 
     def _decide(self, record: TrialRecord, metrics: EpochMetrics) -> None:
         """Write down what a trial reached after an epoch that is new, and what that means."""
@@ -296,14 +256,14 @@ class Study:
             number=len(records),
             records=records,
         )
-        return self._add(condition, Arm.SEARCH, self.space.complete(drawn), drawn)
+        return self._add_trial(condition, Arm.SEARCH, self.space.complete(drawn), drawn)
 
     def _add_baseline(self, arm: Arm, condition: Condition) -> TrialRecord:
         hyperparameters = self.space.baseline(arm)
         drawn = self.space.part_in_space(hyperparameters)
-        return self._add(condition, arm, hyperparameters, drawn)
+        return self._add_trial(condition, arm, hyperparameters, drawn)
 
-    def _add(
+    def _add_trial(
         self,
         condition: Condition,
         arm: Arm,
@@ -316,9 +276,4 @@ class Study:
             arm=arm,
             hyperparameters=hyperparameters,
         )
-        return self._ledger.add(
-            trial,
-            drawn=drawn,
-            distributions=self.space.distributions,
-            conditions=self.conditions,
-        )
+        return self._add(trial, drawn)

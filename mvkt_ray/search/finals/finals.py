@@ -8,7 +8,6 @@ A training that fails stays open in the ledger, with the reason: the next `mvkt 
 again. One that diverges would diverge again, and has ended.
 """
 
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -23,15 +22,15 @@ from mvkt_ray.records import (
     TrialState,
     Usage,
 )
+from mvkt_ray.search.base_study import BaseStudy
 from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.finals.finals_ledger import FinalsLedger
 from mvkt_ray.search.finals.finals_plan import Contender, final_trials
 from mvkt_ray.search.ledger.trial_record import TrialRecord
-from mvkt_ray.search.spending.budget import Account, Budget
-from mvkt_ray.search.spending.prices import PriceList, Spent
+from mvkt_ray.search.spending.budget import Budget
 
 
-class Finals:
+class Finals(BaseStudy):
     """Deals the trainings of a plan in their order, and keeps their ledger."""
 
     def __init__(
@@ -49,16 +48,11 @@ class Finals:
             ledger: Of finals that have begun.
             budget: What may be spent, and what was spent before; by default no limit.
         """
-        self.config = config
+        super().__init__(config, space, ledger, budget)
         self.ledger = ledger
-        self._space = space
-        self._account = Account(ledger, budget or Budget(PriceList(config.resources.cost)))
         self._trials = final_trials(ledger.plan)
         self._failed: dict[int, TrialResult] = {}
         self._n_lost: dict[int, int] = {}
-        self._to_run_again = deque(
-            record.number for record in ledger.records if record.result is None
-        )
 
     @property
     def number(self) -> int:
@@ -90,21 +84,6 @@ class Finals:
         """Name of the contender by which leads are ranked."""
         return self.config.finals.answer
 
-    @property
-    def prices(self) -> PriceList:
-        """Of nodes, as the study knows them."""
-        return self._account.budget.prices
-
-    @property
-    def spent(self) -> Spent:
-        """What was spent so far, counting what runs and what was spent before the finals."""
-        return self._account.budget.spent
-
-    @property
-    def stopped_by(self) -> str:
-        """Which limit of the budget keeps trainings from running; empty where none does."""
-        return "" if self.is_trained else self._account.budget.reached
-
     def trials(self) -> tuple[TrialRecord, ...]:
         """Return the records of the trainings that were dealt, by number; from memory."""
         return tuple(self._as_ended(record) for record in self.ledger.records)
@@ -119,24 +98,6 @@ class Finals:
         """Whether every training has ended, well or not."""
         records = self.trials()
         return len(records) == self.n_trials and all(r.state.is_finished for r in records)
-
-    def ask(self) -> Trial | None:
-        """Return the next training to run; None when there is none left to start, or to spend."""
-        if self._account.budget.reached:
-            return None
-        if self._to_run_again:
-            return self._trials[self._to_run_again.popleft()]
-        number = len(self.ledger.records)
-        if number >= self.n_trials:
-            return None
-        trial = self._trials[number]
-        self.ledger.add(
-            trial,
-            drawn=self._space.part_in_space(trial.hyperparameters),
-            distributions=self._space.distributions,
-            conditions=self.conditions,
-        )
-        return trial
 
     def report(self, number: int, metrics: EpochMetrics, usage: Usage = NOTHING_USED) -> Decision:
         """Write down what a training reached; it always goes on."""
@@ -173,9 +134,12 @@ class Finals:
             self.ledger.write_result(number, result)
         self._failed.clear()
 
-    def close(self) -> None:
-        """Close the ledger."""
-        self.ledger.close()
+    def _add_next(self) -> TrialRecord | None:
+        number = len(self.ledger.records)
+        if number >= self.n_trials:
+            return None
+        trial = self._trials[number]
+        return self._add(trial, self.space.part_in_space(trial.hyperparameters))
 
     def _as_ended(self, record: TrialRecord) -> TrialRecord:
         result = self._failed.get(record.number)

@@ -1,0 +1,96 @@
+"""What the study of a search and that of its finals share: trials in a ledger, within a budget."""
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Mapping
+
+from mvkt_ray.config.schema import Scalar, StudyConfig
+from mvkt_ray.records import Condition, Trial
+from mvkt_ray.search.choosing.space import SearchSpace
+from mvkt_ray.search.ledger.ledger import Ledger
+from mvkt_ray.search.ledger.trial_record import TrialRecord
+from mvkt_ray.search.spending.budget import Account, Budget
+from mvkt_ray.search.spending.prices import PriceList, Spent
+
+
+class BaseStudy(ABC):
+    """Gives out interrupted trials before new ones, and none when its budget is spent."""
+
+    def __init__(
+        self, config: StudyConfig, space: SearchSpace, ledger: Ledger, budget: Budget | None = None
+    ) -> None:
+        """Take over a ledger.
+
+        Args:
+            config: The study.
+            space: Its search space.
+            ledger: Mended, unless it is only read.
+            budget: What may be spent, and what was spent before; by default no limit.
+        """
+        self.config = config
+        self.space = space
+        self._ledger = ledger
+        self._account = Account(ledger, budget or Budget(PriceList(config.resources.cost)))
+        self._to_run_again = deque(
+            record.number for record in ledger.records if record.result is None
+        )
+
+    @property
+    @abstractmethod
+    def n_trials(self) -> int:
+        """How many trials there are to be in all."""
+
+    @property
+    @abstractmethod
+    def conditions(self) -> tuple[Condition, ...]:
+        """What the study compares, in its order."""
+
+    @property
+    def prices(self) -> PriceList:
+        """Of nodes, as the study knows them."""
+        return self._account.budget.prices
+
+    @property
+    def spent(self) -> Spent:
+        """What was spent so far, counting what runs and what was spent before these trials."""
+        return self._account.budget.spent
+
+    @property
+    def stopped_by(self) -> str:
+        """Which limit of the budget keeps trials from running, in words; empty where none does."""
+        n_ended = sum(record.state.is_finished for record in self.trials())
+        return self._account.budget.reached if n_ended < self.n_trials else ""
+
+    def trials(self) -> tuple[TrialRecord, ...]:
+        """Return the records of all trials so far, by number; from memory."""
+        return tuple(self._ledger.records)
+
+    def ask(self) -> Trial | None:
+        """Return the next trial to run; None when there is none left to start.
+
+        A trial that lost its worker or its driver, and is to be run again, comes before new ones;
+        more of those may come after a None, as long as trials are running. When the budget is spent
+        there is none of either.
+        """
+        if self._account.budget.reached:
+            return None
+        if self._to_run_again:
+            return self._ledger.records[self._to_run_again.popleft()].trial
+        record = self._add_next()
+        return None if record is None else record.trial
+
+    def close(self) -> None:
+        """Close the ledger."""
+        self._ledger.close()
+
+    @abstractmethod
+    def _add_next(self) -> TrialRecord | None:
+        """Add the next new trial to the ledger; None when there is none left."""
+
+    def _add(self, trial: Trial, drawn: Mapping[str, Scalar]) -> TrialRecord:
+        return self._ledger.add(
+            trial,
+            drawn=drawn,
+            distributions=self.space.distributions,
+            conditions=self.conditions,
+        )
