@@ -5,6 +5,7 @@ Reads and writes: studies of Optuna named `NAME.finals-01`, ... in the database 
 
 import contextlib
 from collections.abc import Generator, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -13,9 +14,11 @@ from mvkt_ray.search.finals.finals_plan import Contender
 from mvkt_ray.search.finals.openings import Code, Opening
 from mvkt_ray.search.ledger.ledger import Ledger
 from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
+from mvkt_ray.search.same_study import flattened
 from mvkt_ray.storage.artifacts import command_line
 
 _INFIX = ".finals-"
+_DIFFERENCES_SHOWN = 5
 
 
 def ledger_name(study: str, number: int) -> str:
@@ -123,6 +126,16 @@ class FinalsLedger(Ledger):
         value = self.notes.get("opening")
         return None if value is None else Opening.from_json(value)
 
+    def differences(self, plan: Sequence[Contender], facts: Mapping[str, Any]) -> str:
+        """Say what differs between these finals and those that are asked for; empty: nothing."""
+        was, now = flattened(self.facts), flattened(facts)
+        keys = [
+            f"{key} (was {was.get(key)!r}, is {now.get(key)!r})"
+            for key in sorted(was.keys() | now.keys())
+            if was.get(key) != now.get(key)
+        ]
+        return "; ".join((keys or _plan_differences(self.plan, plan))[:_DIFFERENCES_SHOWN])
+
     def write_opening(self, opening: Opening) -> None:
         """Write down that the test split is opened, or that the opening is over."""
         self.note({"opening": opening.to_json()})
@@ -141,3 +154,22 @@ def _read_contender(value: Mapping[str, Any]) -> Contender:
     fields = dict(value)
     fields["condition"] = Condition.from_name(value["condition"])
     return Contender(**fields)
+
+
+def _plan_differences(was: Sequence[Contender], now: Sequence[Contender]) -> list[str]:
+    """Compare plans of one configuration: the search has gone on, so that others are chosen."""
+
+    def by_name(plan: Sequence[Contender]) -> dict[str, dict[str, Any]]:
+        return {f"{each.name} of {each.condition.name}": flattened(asdict(each)) for each in plan}
+
+    old, new = by_name(was), by_name(now)
+    found: list[str] = []
+    for name in [*old, *(name for name in new if name not in old)]:
+        if name not in old or name not in new:
+            found.append(f"{name} ({'is new' if name in new else 'is gone'})")
+            continue
+        keys = [key for key in new[name] if old[name].get(key) != new[name][key]]
+        if "chosen_trial" in keys:
+            keys = ["chosen_trial"]
+        found += [f"{name}: {k} (was {old[name].get(k)!r}, is {new[name][k]!r})" for k in keys[:2]]
+    return found

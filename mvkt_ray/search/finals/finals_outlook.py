@@ -7,7 +7,7 @@ Reads: the study's folder and its ledgers. Writes nothing.
 
 import contextlib
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from mvkt_ray.config.schema import StudyConfig
@@ -24,7 +24,6 @@ from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.search.same_study import (
     check_same_study,
-    flattened,
     plain_config,
     refuse_other_config,
 )
@@ -204,7 +203,7 @@ def _decide(
         if request.again is None:
             raise ArtifactError(_already_opened(opening, len(openings)))
         return None, None, request.again
-    differing = _differences(newest, plan, facts)
+    differing = newest.differences(plan, facts)
     if not differing:
         return newest, None, request.again or newest.reason
     if opening is not None:
@@ -229,33 +228,3 @@ def _already_opened(opening: Opening, n_openings: int) -> str:
         "Every further look at it makes them worth less. If there is a reason, give it: --again "
         '"reason"; it stands in the ledger and in the report.'
     )
-
-
-def _differences(begun: FinalsLedger, plan: Sequence[Contender], facts: Mapping[str, Any]) -> str:
-    """Say what differs between finals that were begun and those that are asked for."""
-    was, now = flattened(begun.facts), flattened(facts)
-    keys = [
-        f"{key} (was {was.get(key)!r}, is {now.get(key)!r})"
-        for key in sorted(was.keys() | now.keys())
-        if was.get(key) != now.get(key)
-    ]
-    return "; ".join((keys or _plan_differences(begun.plan, plan))[:5])
-
-
-def _plan_differences(was: Sequence[Contender], now: Sequence[Contender]) -> list[str]:
-    """Compare plans of one configuration: the search has gone on, so that others are chosen."""
-
-    def by_name(plan: Sequence[Contender]) -> dict[str, dict[str, Any]]:
-        return {f"{each.name} of {each.condition.name}": flattened(asdict(each)) for each in plan}
-
-    old, new = by_name(was), by_name(now)
-    found: list[str] = []
-    for name in [*old, *(name for name in new if name not in old)]:
-        if name not in old or name not in new:
-            found.append(f"{name} ({'is new' if name in new else 'is gone'})")
-            continue
-        keys = [key for key in new[name] if old[name].get(key) != new[name][key]]
-        if "chosen_trial" in keys:
-            keys = ["chosen_trial"]
-        found += [f"{name}: {k} (was {old[name].get(k)!r}, is {new[name][k]!r})" for k in keys[:2]]
-    return found
