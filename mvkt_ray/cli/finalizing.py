@@ -8,8 +8,7 @@ from rich.text import Text
 
 from mvkt_ray.cli.choose_runner import open_runner
 from mvkt_ray.cli.display.console import Output, duration, facts, grid, heading, score
-from mvkt_ray.cli.display.live_table import watch
-from mvkt_ray.cli.log_files import logging_to
+from mvkt_ray.cli.driver_session import driver_session
 from mvkt_ray.cli.own_files import expect_writable, own_files
 
 if TYPE_CHECKING:
@@ -41,26 +40,16 @@ def finalize(
     ):
         # What is refused was refused before Ray starts, which takes seconds.
         output.say(f"finals of {config.name} in {folder.root}")
-        with (
-            own_files(output, folder) as own,
-            logging_to(own.logs) as log,
-            open_runner(
-                output,
-                address=address,
-                in_process=in_process,
-                work=own.ray,
-                logs=own.logs,
-            ) as runner,
-            watch(
-                output,
-                name=f"{config.name}, finals",
-                where=runner.describe(),
-                n_epochs=config.student.epochs,
-                teacher_epochs=config.teacher.epochs,
-            ) as view,
-        ):
-            results = run_finals(outlook, runner, view)
-            log_note = own.note_of(log)
+        with driver_session(
+            output,
+            own_files(output, folder),
+            config,
+            name=f"{config.name}, finals",
+            address=address,
+            in_process=in_process,
+        ) as session:
+            results = run_finals(outlook, session.runner, session.view)
+            log_note = session.log_note
     output.say(f"done in {duration(time.monotonic() - started)}{log_note}")
     value = results_as_value(config.name, results)
     output.answer(value, _result_tables(value, str(folder.root)))

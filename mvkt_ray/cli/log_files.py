@@ -17,12 +17,6 @@ NATIVE_LOG = "ray-native.log"
 _STDERR = 2
 
 
-def logs_beside(out: str | Path) -> Path:
-    """Return where the logs of an artifact go: beside it, for an artifact holds what it lists."""
-    path = Path(out).expanduser().absolute()
-    return path.with_name(f"{path.name}.logs")
-
-
 @contextlib.contextmanager
 def logging_to(folder: Path) -> Generator[Path]:
     """Append the logs of mvkt-ray, Ray and Optuna, and Python's warnings, to a file meanwhile.

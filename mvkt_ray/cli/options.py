@@ -117,11 +117,14 @@ def check_address(address: str | None, *, in_process: bool) -> None:
         )
 
 
-def read_study_with_folds(study: Path, folds: str | None) -> "StudyConfig":
-    """Read a study file; `folds`, as `1-7/8/9`, replaces its folds."""
-    from mvkt_ray.config.study_file import parse_folds, read_study
+def with_folds(config: "StudyConfig", folds: str | None) -> "StudyConfig":
+    """Return a study with other folds, as `1-7/8/9`, if they were given.
 
-    config = read_study(study)
+    Raises:
+        ConfigError: They cannot be read.
+    """
+    from mvkt_ray.config.study_file import parse_folds
+
     if folds is None:
         return config
     data = dataclasses.replace(config.data, folds=parse_folds(folds))

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mvkt_ray.cli.display.console import Output
-from mvkt_ray.cli.log_files import logs_beside
 from mvkt_ray.errors import StoreError
 
 if TYPE_CHECKING:
@@ -28,7 +27,8 @@ class OwnFiles:
     """Folders on this machine, made when something is written to them."""
 
     logs: Path
-    ray: Path
+    ray: Path | None
+    """None: in a temporary folder of Ray's."""
     kept_logs: "Location"
     """Where the logs are when the driver has ended."""
 
@@ -49,16 +49,14 @@ def own_files(output: Output, folder: "StudyFolder") -> Generator[OwnFiles]:
 
 
 @contextlib.contextmanager
-def own_logs(output: Output, out: str) -> Generator[Path]:
-    """Give a folder for the logs of an artifact's maker; they are kept beside the artifact."""
-    from mvkt_ray.storage.location import Location
-
-    location = Location.parse(out)
+def own_files_beside(output: Output, location: "Location") -> Generator[OwnFiles]:
+    """Give folders for the files of an artifact's driver; its logs are kept beside the artifact."""
+    kept_logs = location.parent / f"{location.name}.logs"
     if location.is_local:
-        yield logs_beside(out)
+        yield OwnFiles(logs=kept_logs.local_path, ray=None, kept_logs=kept_logs)
         return
-    with _scratch(output, location.parent / f"{location.name}.logs") as own:
-        yield own.logs
+    with _scratch(output, kept_logs) as own:
+        yield own
 
 
 @contextlib.contextmanager

@@ -21,9 +21,10 @@ from mvkt_ray.distill.knowledge import (
     write_knowledge,
 )
 from mvkt_ray.errors import ConfigError, StaleArtifactError
-from mvkt_ray.storage.artifacts import Manifest, recipe_of, verify_artifact
+from mvkt_ray.storage.artifacts import Manifest, claim_output, recipe_of, verify_artifact
 from mvkt_ray.storage.location import Location
-from mvkt_ray.training.teacher import Teacher, TeacherJob, open_teacher
+from mvkt_ray.training.teacher import KIND as TEACHER
+from mvkt_ray.training.teacher import Teacher, TeacherJob, open_teacher, teacher_config
 
 HASH_LIMIT_BYTES = 8 << 30
 """Shards up to this size are read whole before a study starts; larger ones are checked by size."""
@@ -102,6 +103,19 @@ def teacher_job(config: StudyConfig, prepared: Prepared) -> TeacherJob:
         precision=config.resources.precision,
         gradient_accumulation=config.resources.teacher.gradient_accumulation,
     )
+
+
+def find_teacher(
+    config: StudyConfig, prepared: Prepared, out: Location, *, resume: bool
+) -> Manifest | None:
+    """Return the manifest of the teacher of a study if it is finished at `out`, else None.
+
+    Raises:
+        ArtifactError: Something else is at `out`, or an unfinished teacher without `resume`.
+    """
+    inputs = {"shards": prepared.shards.fingerprint}
+    recipe = recipe_of(TEACHER, teacher_config(teacher_job(config, prepared)), inputs)
+    return claim_output(out, recipe, resume=resume)
 
 
 def open_fitting_teacher(location: Location, config: StudyConfig, prepared: Prepared) -> Teacher:

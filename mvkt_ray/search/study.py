@@ -98,18 +98,36 @@ class Study(BaseStudy):
             StaleArtifactError: The study there has another configuration or other inputs.
         """
         database = LedgerDatabase(ledger_url, shipment)
-        ledger = Ledger.find(database, config.name)
-        if ledger is None:
-            ledger = Ledger.create(database, config.name)
-        elif resume:
-            check_same_study(ledger.notes, config, inputs)
-            ledger.mend()
-        else:
-            ledger.close()
-            raise ArtifactError(
-                f"{ledger_url} is in use: it holds the study {config.name!r}. Go on with it by "
-                "--resume, or give another output folder."
-            )
+        ledger = find_ledger(database, config.name, resume=resume)
+        return cls.begin_or_resume(
+            config,
+            space,
+            ledger or Ledger.create(database, config.name),
+            inputs=inputs,
+            deadline_s=deadline_s,
+            noise=noise,
+            budget=budget,
+        )
+
+    @classmethod
+    def begin_or_resume(
+        cls,
+        config: StudyConfig,
+        space: SearchSpace,
+        ledger: Ledger,
+        *,
+        inputs: Mapping[str, str],
+        deadline_s: float | None = None,
+        noise: Noise | None = None,
+        budget: Budget | None = None,
+    ) -> "Study":
+        """Start the study of a ledger that is open, or go on with it; see `create_or_open`.
+
+        Raises:
+            StaleArtifactError: The study there has another configuration or other inputs.
+        """
+        check_same_study(ledger.notes, config, inputs)
+        ledger.mend()
         ledger.note(
             {
                 "leads": list(space.leads),
@@ -277,3 +295,24 @@ class Study(BaseStudy):
             hyperparameters=hyperparameters,
         )
         return self._add(trial, drawn)
+
+
+def find_ledger(database: LedgerDatabase, name: str, *, resume: bool) -> Ledger | None:
+    """Read the ledger of a study that is to be driven; None where there is none yet.
+
+    Args:
+        database: That it is in.
+        name: Of the study.
+        resume: Whether a study may be there.
+
+    Raises:
+        ArtifactError: One is there and `resume` is false, or the ledger cannot be read.
+    """
+    ledger = Ledger.find(database, name)
+    if ledger is not None and not resume:
+        ledger.close()
+        raise ArtifactError(
+            f"{database.url} is in use: it holds the study {name!r}. Go on with it by --resume, or "
+            "give another output folder."
+        )
+    return ledger

@@ -5,7 +5,10 @@ import sys
 import warnings
 from pathlib import Path
 
-from mvkt_ray.cli.log_files import logging_to, logs_beside, native_stderr_to
+from mvkt_ray.cli.display.console import Output
+from mvkt_ray.cli.log_files import logging_to, native_stderr_to
+from mvkt_ray.cli.own_files import own_files_beside
+from mvkt_ray.storage.location import Location
 
 
 def test_logs_and_warnings_go_to_the_file_and_nothing_is_left_behind(tmp_path: Path) -> None:
@@ -29,7 +32,9 @@ def test_no_folder_is_made_when_nothing_is_logged(tmp_path: Path) -> None:
 
 
 def test_logs_of_an_artifact_are_beside_it(tmp_path: Path) -> None:
-    assert logs_beside(tmp_path / "shards") == tmp_path / "shards.logs"
+    with own_files_beside(Output.open(), Location.parse(tmp_path / "shards")) as own:
+        assert own.logs == tmp_path / "shards.logs"
+    assert list(tmp_path.iterdir()) == []
 
 
 PROGRAM = """

@@ -13,10 +13,11 @@ from mvkt_ray.config.study_file import study_from_mapping
 from mvkt_ray.records import EpochMetrics, TrialState
 from mvkt_ray.search.in_process import InProcess
 from mvkt_ray.search.ledger.study_folder import StudyFolder
-from mvkt_ray.search.pipeline import open_study, run_search
+from mvkt_ray.search.pipeline import open_study
 from mvkt_ray.search.study import Study
 from mvkt_ray.storage.artifacts import read_manifest
 from mvkt_ray.storage.location import Location
+from tests.planned_search import plan_and_run
 
 TINY: dict[str, Any] = {
     "name": "tiny",
@@ -48,7 +49,7 @@ class Silent:
 def run(study: dict[str, Any], root: Path, **options: Any) -> StudyFolder:
     folder = StudyFolder(Location.parse(root))
     config = study_from_mapping(study, "tiny")
-    run_search(config, folder, InProcess(), Silent(), **options).close()
+    plan_and_run(config, folder, InProcess(), Silent(), **options).close()
     return folder
 
 

@@ -20,10 +20,11 @@ from mvkt_ray.records import EpochMetrics, TrialState
 from mvkt_ray.search.in_process import InProcess
 from mvkt_ray.search.ledger.lease import Lease, LeaseTimes
 from mvkt_ray.search.ledger.study_folder import StudyFolder
-from mvkt_ray.search.pipeline import open_study, run_search
+from mvkt_ray.search.pipeline import open_study
 from mvkt_ray.search.study import Study
 from mvkt_ray.storage.location import Location
 from tests.object_store import S3Server
+from tests.planned_search import plan_and_run
 
 STUDY: dict[str, Any] = {
     "name": "tiny",
@@ -133,7 +134,7 @@ def test_a_search_whose_machines_are_lost_one_after_the_other_ends_with_the_same
     cloud: Cloud,
 ) -> None:
     never_killed = StudyFolder(Location.parse(cloud.folder / "study"))
-    run_search(CONFIG, never_killed, InProcess(), Nobody()).close()
+    plan_and_run(CONFIG, never_killed, InProcess(), Nobody()).close()
 
     for part, n_puts in INSTANTS:
         already = cloud.n_puts(part)

@@ -289,3 +289,23 @@ def test_a_finished_study_on_a_store_is_in_use_and_can_be_extended(studies: Stud
     mvkt("search", "--out", out, "--resume", "--max-trials", 5, "--in-process", "--quiet")
     assert len(trials_of(studies.on_store)) == 5
     assert report_schema()["properties"]
+
+
+def test_a_search_restores_its_ledger_once(studies: Studies, tmp_path: Path) -> None:
+    out = str(studies.on_store.root)
+
+    def n_restored(*words: object) -> int:
+        studies.server.forget_requests()
+        mvkt(*words)
+        return sum(r.key.endswith("/snapshot.db") for r in studies.server.asked("GET"))
+
+    of_the_report = n_restored("report", out, "--quiet")
+    resumed = ("search", "--out", out, "--resume", "--in-process")
+    # A report is made at the end of a search.
+    assert n_restored(*resumed, "--quiet") - of_the_report == 1
+    assert n_restored(*resumed, "--dry-run") == 1
+    for method in ("PUT", "POST", "DELETE"):
+        assert studies.server.asked(method) == []
+    study, data = studies.local.study_file, studies.on_store.root.parent.parent / "shards"
+    new = ("search", study, "--data", data, "--out", tmp_path / "new", "--in-process")
+    assert n_restored(*new, "--like", out, "--dry-run") == 1

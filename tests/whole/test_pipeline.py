@@ -14,9 +14,11 @@ from mvkt_ray.errors import ArtifactError, ConfigError, StaleArtifactError
 from mvkt_ray.records import EpochMetrics, TrialState
 from mvkt_ray.search.in_process import InProcess
 from mvkt_ray.search.ledger.study_folder import StudyFolder
-from mvkt_ray.search.pipeline import open_study, rerun_trial, run_search
+from mvkt_ray.search.pipeline import open_study
+from mvkt_ray.search.rerun_trial import rerun_trial
 from mvkt_ray.search.study import Study
 from mvkt_ray.storage.location import Location
+from tests.planned_search import plan_and_run
 
 TINY = {
     "name": "tiny",
@@ -74,7 +76,7 @@ def tiny_study(**search: object) -> StudyConfig:
 
 def run(config: StudyConfig, root: Path, **options: Any) -> tuple[StudyFolder, Diary]:
     folder, diary = StudyFolder(Location.parse(root)), Diary()
-    study = run_search(config, folder, InProcess(), diary, **options)
+    study = plan_and_run(config, folder, InProcess(), diary, **options)
     study.close()
     return folder, diary
 
@@ -191,7 +193,7 @@ def test_a_study_is_not_resumed_with_another_space_or_teacher(
 
 
 def test_a_study_can_stop_after_its_time_and_go_on_later(tmp_path: Path) -> None:
-    folder, _ = run(tiny_study(), tmp_path / "study", deadline_s=0.0)
+    folder, _ = run(tiny_study(), tmp_path / "study", time_budget_s=0.0)
     assert numbers(folder) == []
     run(tiny_study(), tmp_path / "study", resume=True)
     assert len(numbers(folder)) == 6

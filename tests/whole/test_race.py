@@ -7,9 +7,10 @@ from mvkt_ray.records import Arm, EpochMetrics
 from mvkt_ray.search.choosing.validation_noise import ValidationNoise
 from mvkt_ray.search.in_process import InProcess
 from mvkt_ray.search.ledger.study_folder import StudyFolder
-from mvkt_ray.search.pipeline import open_study, run_search
+from mvkt_ray.search.pipeline import open_study
 from mvkt_ray.search.study import Study
 from mvkt_ray.storage.location import Location
+from tests.planned_search import plan_and_run
 
 LEADS = ("I", "V2")
 CONFIG = {
@@ -67,7 +68,7 @@ def test_a_raced_study_compares_its_leads_by_the_predictions_of_their_best_trial
 ) -> None:
     folder = StudyFolder(Location.parse(tmp_path / "study"))
     config = study_from_mapping(CONFIG, "raced")
-    run_search(config, folder, InProcess(), Silent()).close()
+    plan_and_run(config, folder, InProcess(), Silent()).close()
 
     _, study = open_study(folder)
     (look,) = study.looks

@@ -7,7 +7,7 @@ import typer
 
 from mvkt_ray.cli.display.console import Output, byte_size, facts
 from mvkt_ray.cli.display.progress import StepProgress
-from mvkt_ray.cli.options import Folds, Json, Quiet, Resume, read_study_with_folds
+from mvkt_ray.cli.options import Folds, Json, Quiet, Resume, with_folds
 
 
 def cache_verb(
@@ -27,6 +27,7 @@ def cache_verb(
     The size is predicted and printed before anything is written.
     Example: mvkt cache study.yaml --data shards --teacher teacher --out knowledge
     """
+    from mvkt_ray.config.study_file import read_study
     from mvkt_ray.search.stages import (
         cache_knowledge,
         open_fitting_teacher,
@@ -37,7 +38,7 @@ def cache_verb(
     from mvkt_ray.storage.location import Location
 
     output = Output.open(as_json=as_json, quiet=quiet)
-    config = read_study_with_folds(study, folds)
+    config = with_folds(read_study(study), folds)
     prepared = prepare(config, Location.parse(data))
     fitting = open_fitting_teacher(Location.parse(teacher), config, prepared)
     plan = plan_knowledge(prepared, fitting, per_recording=config.student.knowledge == "record")

@@ -26,17 +26,17 @@ def demo_verb(
 
     It is search_spaces/quickstart.yaml. No result on synthetic data says anything about ECGs.
     """
-    from mvkt_ray.cli.searching import SearchRequest, search
+    from mvkt_ray.cli.searching import search
     from mvkt_ray.config.study_file import read_study
-    from mvkt_ray.search.spending.budget import NO_LIMITS
+    from mvkt_ray.search.ledger.study_folder import StudyFolder
+    from mvkt_ray.search.search_plan import SearchRequest
+    from mvkt_ray.storage.location import Location
 
     output = Output.open(as_json=as_json, quiet=quiet)
     check_address(address, in_process=in_process)
     config = read_study(find_quickstart())
-    request = SearchRequest(
-        out=out, address=address, in_process=in_process, resume=resume, limits=NO_LIMITS
-    )
-    search(output, config, request)
+    request = SearchRequest(folder=StudyFolder(Location.parse(out)), resume=resume)
+    search(output, config, request, address=address, in_process=in_process)
 
 
 def find_quickstart() -> Path:

@@ -95,11 +95,12 @@ def ingest_verb(
 
     from mvkt_ray.cli.choose_runner import open_runner
     from mvkt_ray.cli.log_files import logging_to
-    from mvkt_ray.cli.own_files import own_logs
+    from mvkt_ray.cli.own_files import own_files_beside
     from mvkt_ray.data.ingest.run_ingest import IngestProgress, ingest
     from mvkt_ray.data.ingest.shard_writer import IngestSettings
     from mvkt_ray.data.recording import LEADS
     from mvkt_ray.data.sources import open_source
+    from mvkt_ray.storage.location import Location
 
     output = Output.open(as_json=as_json, quiet=quiet)
     check_address(address, in_process=in_process)
@@ -116,9 +117,9 @@ def ingest_verb(
         strict=strict,
     )
     with (
-        own_logs(output, out) as logs,
-        logging_to(logs),
-        open_runner(output, address=address, in_process=in_process, logs=logs) as runner,
+        own_files_beside(output, Location.parse(out)) as own,
+        logging_to(own.logs),
+        open_runner(output, address=address, in_process=in_process, logs=own.logs) as runner,
         StepProgress(output, "ingest", "recordings") as progress,
     ):
         started = time.monotonic()

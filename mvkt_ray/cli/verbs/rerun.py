@@ -25,7 +25,7 @@ def rerun_verb(
     differs: on other hardware or library versions the last digits may.
     """
     from mvkt_ray.search.ledger.study_folder import StudyFolder
-    from mvkt_ray.search.pipeline import rerun_trial
+    from mvkt_ray.search.rerun_trial import rerun_trial
     from mvkt_ray.storage.location import Location
 
     output = Output.open(as_json=as_json, quiet=quiet)

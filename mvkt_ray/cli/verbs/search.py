@@ -1,6 +1,7 @@
 """`mvkt search`: from recordings to a finished study, every missing stage by itself."""
 
 import dataclasses
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,12 +21,14 @@ from mvkt_ray.cli.options import (
     check_address,
     parse_time_budget,
     read_limits,
+    with_folds,
     with_prices,
 )
 from mvkt_ray.errors import ConfigError
 
 if TYPE_CHECKING:
     from mvkt_ray.config.schema import StudyConfig
+    from mvkt_ray.search.search_plan import SearchRequest
 
 
 def search_verb(
@@ -93,52 +96,51 @@ def search_verb(
     --max-cost, with exit code 0.
     Example: mvkt search search_spaces/best_single_lead.yaml --data data/ptb-xl --out study
     """
-    from mvkt_ray.cli.searching import SearchRequest, search, show_plan
-    from mvkt_ray.config.study_file import parse_folds, read_study
+    from mvkt_ray.cli.searching import search, show_plan
+    from mvkt_ray.config.study_file import read_study
+    from mvkt_ray.search.ledger.study_folder import StudyFolder
+    from mvkt_ray.search.search_plan import SearchRequest
+    from mvkt_ray.storage.location import Location
 
+    started = time.monotonic()
     output = Output.open(as_json=as_json, quiet=quiet)
     check_address(address, in_process=in_process)
-    budget_s = parse_time_budget(time_budget)
-    limits = read_limits(max_gpu_hours, max_cost)
-    study_config = _study_of(out, resume=resume) if study is None else read_study(study)
-    config = with_prices(study_config, prices)
-    if folds is not None:
-        config = dataclasses.replace(
-            config, data=dataclasses.replace(config.data, folds=parse_folds(folds))
-        )
+    request = SearchRequest(
+        folder=StudyFolder(Location.parse(out)),
+        data=None if data is None else Location.parse(data),
+        teacher=None if teacher is None else Location.parse(teacher),
+        resume=resume,
+        limits=read_limits(max_gpu_hours, max_cost),
+        similar=None if like is None else StudyFolder(Location.parse(like)),
+        time_budget_s=parse_time_budget(time_budget),
+        started=started,
+    )
+    config = read_study(study) if study is not None else _study_of(request)
+    config = with_folds(with_prices(config, prices), folds)
     if max_trials is not None:
         if max_trials < 1:
             raise ConfigError(f"--max-trials must be at least 1, got {max_trials}.")
         config = dataclasses.replace(
             config, search=dataclasses.replace(config.search, n_trials=max_trials)
         )
-    request = SearchRequest(
-        out=out,
-        data=data,
-        teacher=teacher,
-        address=address,
-        in_process=in_process,
-        resume=resume,
-        time_budget_s=budget_s,
-        limits=limits,
-        trackers=tuple(tracker or ()),
-        like=like,
-    )
     if dry_run:
-        show_plan(output, config, request)
+        show_plan(output, config, request, address=address, in_process=in_process)
     else:
-        search(output, config, request)
+        search(
+            output,
+            config,
+            request,
+            address=address,
+            in_process=in_process,
+            trackers=tuple(tracker or ()),
+        )
 
 
-def _study_of(out: str, *, resume: bool) -> "StudyConfig":
-    from mvkt_ray.search.ledger.study_folder import StudyFolder
-    from mvkt_ray.storage.location import Location
-
-    if not resume:
+def _study_of(request: "SearchRequest") -> "StudyConfig":
+    if not request.resume:
         raise ConfigError(
             "STUDY.yaml is missing: give a study file, such as those in search_spaces/. "
             "Only with --resume it is taken from the study's folder."
         )
-    folder = StudyFolder(Location.parse(out))
-    folder.expect_study()
-    return folder.read_config()
+    request.folder.expect_study()
+    return request.folder.read_config()

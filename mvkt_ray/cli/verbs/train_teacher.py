@@ -14,7 +14,7 @@ from mvkt_ray.cli.options import (
     Quiet,
     Resume,
     check_address,
-    read_study_with_folds,
+    with_folds,
 )
 
 if TYPE_CHECKING:
@@ -39,44 +39,35 @@ def train_teacher_verb(
 
     Example: mvkt train-teacher search_spaces/best_single_lead.yaml --data shards --out teacher
     """
-    from mvkt_ray.cli.choose_runner import open_runner
-    from mvkt_ray.cli.display.live_table import watch
-    from mvkt_ray.cli.log_files import logging_to
-    from mvkt_ray.cli.own_files import own_logs
-    from mvkt_ray.search.stages import prepare, teacher_job
-    from mvkt_ray.storage.artifacts import claim_output, holding, read_manifest, recipe_of
+    from mvkt_ray.cli.driver_session import driver_session
+    from mvkt_ray.cli.own_files import own_files_beside
+    from mvkt_ray.config.study_file import read_study
+    from mvkt_ray.search.stages import find_teacher, prepare, teacher_job
+    from mvkt_ray.storage.artifacts import holding, read_manifest
     from mvkt_ray.storage.location import Location
-    from mvkt_ray.training.teacher import KIND, teacher_config
+    from mvkt_ray.training.teacher import KIND
 
     output = Output.open(as_json=as_json, quiet=quiet)
     check_address(address, in_process=in_process)
-    config = read_study_with_folds(study, folds)
-    prepared = prepare(config, Location.parse(data))
-    job = teacher_job(config, prepared)
-    location = Location.parse(out)
-    recipe = recipe_of(KIND, teacher_config(job), {"shards": prepared.shards.fingerprint})
-    finished = claim_output(location, recipe, resume=resume)
+    config = with_folds(read_study(study), folds)
+    prepared, location = prepare(config, Location.parse(data)), Location.parse(out)
+    finished = find_teacher(config, prepared, location, resume=resume)
     if finished is not None:
         output.say(f"teacher: reused, {location}")
         _answer(output, location, finished)
         return
     what = f"{config.teacher.network} on {len(prepared.view.leads)} leads"
+    files = own_files_beside(output, location)
     with (
         holding(location),
-        own_logs(output, out) as logs,
-        logging_to(logs),
-        open_runner(output, address=address, in_process=in_process, logs=logs) as runner,
-        watch(
-            output,
-            name=config.name,
-            where=runner.describe(),
-            n_epochs=config.student.epochs,
-            teacher_epochs=config.teacher.epochs,
-        ) as view,
+        driver_session(
+            output, files, config, name=config.name, address=address, in_process=in_process
+        ) as session,
     ):
+        runner, view = session.runner, session.view
         runner.check(config.resources)
         view.stage_started("teacher", what)
-        runner.train_teacher(job, location, view.stage_epoch)
+        runner.train_teacher(teacher_job(config, prepared), location, view.stage_epoch)
         view.stage_finished("teacher", what, reused=False)
     _answer(output, location, read_manifest(location, KIND))
 

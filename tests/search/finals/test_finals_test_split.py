@@ -30,12 +30,13 @@ from mvkt_ray.search.finals.run_finals import run_finals
 from mvkt_ray.search.in_process import InProcess
 from mvkt_ray.search.ledger.ledger_database import driving
 from mvkt_ray.search.ledger.study_folder import StudyFolder
-from mvkt_ray.search.pipeline import run_search, trial_inputs
+from mvkt_ray.search.pipeline import trial_inputs
 from mvkt_ray.search.stages import prepare
 from mvkt_ray.storage.artifacts import publish
 from mvkt_ray.storage.location import Location
 from mvkt_ray.training.student import run_trial
 from mvkt_ray.training.teacher import open_teacher
+from tests.planned_search import plan_and_run
 
 STUDY: dict[str, Any] = {
     "name": "closed",
@@ -79,7 +80,7 @@ def study_on(shards: Location, root: Path) -> StudyFolder:
     """A search, and the trainings of its finals, on some shards."""
     folder = StudyFolder(Location.parse(root))
     listener: Any = Nobody()
-    run_search(CONFIG, folder, InProcess(), listener, data=shards).close()
+    plan_and_run(CONFIG, folder, InProcess(), listener, data=shards).close()
     with (
         driving(folder) as database,
         finals_outlook(folder, CONFIG, FinalsRequest(), database) as outlook,

@@ -39,13 +39,13 @@ from mvkt_ray.search.finals.run_finals import run_finals
 from mvkt_ray.search.in_process import InProcess
 from mvkt_ray.search.ledger.ledger_database import driving, reading
 from mvkt_ray.search.ledger.study_folder import StudyFolder
-from mvkt_ray.search.pipeline import run_search
 from mvkt_ray.search.stages import prepare
 from mvkt_ray.search.study import Study
 from mvkt_ray.storage.artifacts import read_manifest
 from mvkt_ray.storage.location import Location
 from mvkt_ray.training.predictions_file import read_predictions
 from mvkt_ray.training.student import run_trial
+from tests.planned_search import plan_and_run
 
 STUDY: dict[str, Any] = {
     "name": "tiny",
@@ -137,7 +137,7 @@ def shards_of(folder: StudyFolder) -> Shards:
 def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study whose search has ended; copied before anything is done to it."""
     root = tmp_path_factory.mktemp("searched") / "study"
-    run_search(study(), StudyFolder(Location.parse(root)), InProcess(), Diary()).close()
+    plan_and_run(study(), StudyFolder(Location.parse(root)), InProcess(), Diary()).close()
     return root
 
 

@@ -1,0 +1,80 @@
+"""A planned search that this process alone may run, with its ledger open.
+
+Reads: the study's folder and its ledger. Writes: the lock or the lease of the folder.
+"""
+
+import contextlib
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+
+from mvkt_ray.errors import ArtifactError
+from mvkt_ray.search.choosing.space import SearchSpace
+from mvkt_ray.search.choosing.validation_noise import ValidationNoise
+from mvkt_ray.search.ledger.ledger import Ledger
+from mvkt_ray.search.ledger.ledger_database import LedgerDatabase, driving
+from mvkt_ray.search.ledger.trial_record import TrialRecord
+from mvkt_ray.search.search_plan import SearchPlan, read_begun
+from mvkt_ray.search.spending.budget import Budget
+from mvkt_ray.search.study import Study, find_ledger
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OpenedSearch:
+    """A plan whose study no other process writes meanwhile."""
+
+    plan: SearchPlan
+    database: LedgerDatabase
+    ledger: Ledger | None
+    """As an earlier start left it; None: there is none yet."""
+
+    @property
+    def trials(self) -> tuple[TrialRecord, ...]:
+        """The trials of earlier starts."""
+        return () if self.ledger is None else tuple(self.ledger.records)
+
+    def begin_or_resume(
+        self, space: SearchSpace, *, inputs: Mapping[str, str], budget: Budget
+    ) -> Study:
+        """Start the study, or go on with it.
+
+        Args:
+            space: Its search space.
+            inputs: Fingerprints of what the trials are trained on, by kind.
+            budget: What may be spent, and what was spent before the trials.
+
+        Raises:
+            StaleArtifactError: The study in the ledger has another configuration or other inputs.
+        """
+        config = self.plan.config
+        return Study.begin_or_resume(
+            config,
+            space,
+            self.ledger or Ledger.create(self.database, config.name),
+            inputs=inputs,
+            deadline_s=self.plan.request.time_left_s,
+            noise=ValidationNoise(self.plan.folder.trials),
+            budget=budget,
+        )
+
+
+@contextlib.contextmanager
+def open_search(plan: SearchPlan) -> Generator[OpenedSearch]:
+    """Lock the folder of a plan, see that the plan still holds, and read the ledger, once.
+
+    Raises:
+        ArtifactError: Another process drives the study, or has begun or changed it since it was
+            planned; the ledger is damaged.
+        StoreError: The store refuses, or did not answer for too long.
+    """
+    with driving(plan.folder) as database:
+        if read_begun(plan.folder) != plan.begun:
+            raise ArtifactError(
+                f"{plan.folder.root} was changed by another search while this one was planned. "
+                "Start this one again: it then sees what is there."
+            )
+        ledger = find_ledger(database, plan.config.name, resume=plan.request.resume)
+        try:
+            yield OpenedSearch(plan=plan, database=database, ledger=ledger)
+        finally:
+            if ledger is not None:
+                ledger.close()

@@ -1,0 +1,95 @@
+"""The stages of a search as sentences for people: what each of them makes or reuses.
+
+Reads: whether knowledge is there. Writes nothing.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from mvkt_ray.config.schema import StudyConfig
+from mvkt_ray.distill.knowledge import knowledge_size_bytes
+from mvkt_ray.models import build_network
+from mvkt_ray.search.choosing.space import SearchSpace
+from mvkt_ray.search.ledger.study_folder import StudyFolder
+from mvkt_ray.search.stages import Prepared, count_crops
+from mvkt_ray.storage.artifacts import MANIFEST_NAME, Manifest
+from mvkt_ray.storage.location import Location
+
+StageName = Literal["shards", "teacher", "knowledge", "trials"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlannedStage:
+    """One stage of a search."""
+
+    name: StageName
+    action: Literal["make", "reuse", "skip"]
+    what: str
+    """What is made or reused, or why nothing is."""
+
+
+def ingest_stage(config: StudyConfig, data: Location | None) -> PlannedStage:
+    """Describe the ingest of recordings in the folder `data`, or of synthetic ones."""
+    source = config.data.source if data is None else f"{config.data.source} from {data}"
+    what = f"ingest {source} at {config.data.sampling_rate_hz} Hz"
+    return PlannedStage(name="shards", action="make", what=what)
+
+
+def shards_stage(prepared: Prepared) -> PlannedStage:
+    """Describe shards that are there by their splits."""
+    splits = prepared.splits
+    what = (
+        f"{prepared.location}: {len(splits.train.rows):,} recordings to train, "
+        f"{len(splits.val.rows):,} to validate, {splits.n_test:,} kept for the test"
+    )
+    return PlannedStage(name="shards", action="reuse", what=what)
+
+
+def teacher_stage(config: StudyConfig, location: Location, found: Manifest | None) -> PlannedStage:
+    """Describe the training of a teacher, or the one that was found at its location."""
+    if found is None:
+        what = f"train {config.teacher.network} for {config.teacher.epochs} epochs"
+        return PlannedStage(name="teacher", action="make", what=what)
+    what = f"{location}, validation macro AUROC {found.details['macro_auroc']:.3f}"
+    return PlannedStage(name="teacher", action="reuse", what=what)
+
+
+def knowledge_stage(
+    config: StudyConfig, folder: StudyFolder, prepared: Prepared | None
+) -> PlannedStage:
+    """Describe the teacher's knowledge; its size is known once the shards are prepared."""
+    if config.student.knowledge == "online":
+        what = "none: the teacher runs in the loop of every trial"
+        return PlannedStage(name="knowledge", action="skip", what=what)
+    if (folder.knowledge / MANIFEST_NAME).exists():
+        return PlannedStage(name="knowledge", action="reuse", what=str(folder.knowledge))
+    size = "; its size is known once the shards are there"
+    if prepared is not None:
+        size = f", about {_knowledge_bytes(config, prepared) / 1e6:,.1f} MB"
+    return PlannedStage(name="knowledge", action="make", what=f"compute{size}")
+
+
+def trials_stage(config: StudyConfig, space: SearchSpace) -> PlannedStage:
+    """Describe the trials by their number and length."""
+    n_trials = config.search.n_trials
+    what = (
+        f"{n_trials}, of which {min(n_baselines(config, space), n_trials)} are baselines, of up to "
+        f"{config.student.epochs} epochs"
+    )
+    return PlannedStage(name="trials", action="make", what=what)
+
+
+def n_baselines(config: StudyConfig, space: SearchSpace) -> int:
+    """Return how many trials are baselines: each of them once per condition."""
+    return len(config.search.baselines) * len(space.conditions)
+
+
+def _knowledge_bytes(config: StudyConfig, prepared: Prepared) -> int:
+    n_classes, n_recordings = len(prepared.task.classes), len(prepared.splits.train.rows)
+    network = build_network(config.teacher.network, len(prepared.view.leads), n_classes)
+    return knowledge_size_bytes(
+        n_recordings if config.student.knowledge == "record" else count_crops(prepared),
+        n_classes,
+        network.embedding_dim,
+        n_recordings=n_recordings,
+    )

@@ -1,0 +1,225 @@
+"""The plan of a search: what its stages do and reuse, checked once and before anything starts.
+
+`mvkt search --dry-run` prints a plan, and `pipeline` carries it out, stage by stage.
+
+Reads: the study's folder, its inputs, and the ledger of a similar study. Writes nothing.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from mvkt_ray.config.schema import StudyConfig
+from mvkt_ray.data.recording import LEADS
+from mvkt_ray.data.sources import Source, open_source
+from mvkt_ray.errors import ConfigError, DataError
+from mvkt_ray.search.choosing.space import SearchSpace
+from mvkt_ray.search.ledger.study_folder import StudyFolder
+from mvkt_ray.search.planned_stages import (
+    PlannedStage,
+    StageName,
+    ingest_stage,
+    knowledge_stage,
+    n_baselines,
+    shards_stage,
+    teacher_stage,
+    trials_stage,
+)
+from mvkt_ray.search.prediction import SimilarStudy, read_similar_study
+from mvkt_ray.search.same_study import refuse_other_config
+from mvkt_ray.search.spending.budget import NO_LIMITS, Limits
+from mvkt_ray.search.stages import (
+    Prepared,
+    find_teacher,
+    open_fitting_teacher,
+    prepare,
+)
+from mvkt_ray.storage.artifacts import MANIFEST_NAME, Manifest, read_manifest
+from mvkt_ray.storage.location import Location
+from mvkt_ray.training.teacher import KIND as TEACHER
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SearchRequest:
+    """What is asked of a search beside its configuration."""
+
+    folder: StudyFolder
+    """Where the study is, or will be."""
+    data: Location | None = None
+    """Shards, or the folder of the dataset; not needed to resume, nor by `synthetic`."""
+    teacher: Location | None = None
+    """A trained teacher to use instead of training one."""
+    resume: bool = False
+    """Go on with the study that is in the folder."""
+    limits: Limits = NO_LIMITS
+    """What the study may spend in all, with its teacher, over all its starts. When a limit is
+    reached, trials stop after their epoch: `Study.stopped_by` says which."""
+    similar: StudyFolder | None = None
+    """A study to predict time and cost from, while the own one has no complete trial."""
+    time_budget_s: float | None = None
+    """Start no further trial after so many seconds."""
+    started: float = field(default_factory=time.monotonic)
+    """Reading of `time.monotonic` from which the time budget counts."""
+
+    @property
+    def time_left_s(self) -> float | None:
+        """Seconds of the time budget that are left, below 0 when it is over; None: no budget."""
+        if self.time_budget_s is None:
+            return None
+        return self.time_budget_s - (time.monotonic() - self.started)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BegunSearch:
+    """What an earlier start has noted in the folder of a search."""
+
+    config: StudyConfig
+    inputs: Mapping[str, Location | None]
+    """Shards, teacher and knowledge by kind; empty until the shards are there."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SearchPlan:
+    """What a search does. Where its shards are not there yet, some is known after the ingest."""
+
+    config: StudyConfig
+    request: SearchRequest
+    begun: BegunSearch | None
+    """None: the search begins."""
+    similar: SimilarStudy | None
+    space: SearchSpace
+    shards: Location
+    """Where they are, or will be."""
+    source: Source | None
+    """What is ingested to `shards`; None: they are there."""
+    prepared: Prepared | None = None
+    """The shards as the study sees them; None until they are there."""
+    given_teacher: Location | None
+    teacher: Manifest | None = None
+    """Of the teacher that is used; None: one is trained."""
+    stages: tuple[PlannedStage, ...] = ()
+    """In the order in which they run."""
+
+    @property
+    def folder(self) -> StudyFolder:
+        """Where the study is, or will be."""
+        return self.request.folder
+
+    @property
+    def teacher_location(self) -> Location:
+        """Where the teacher is, or will be."""
+        return self.given_teacher or self.folder.teacher
+
+    @property
+    def n_baselines(self) -> int:
+        """How many trials are baselines."""
+        return n_baselines(self.config, self.space)
+
+    def stage(self, name: StageName) -> PlannedStage:
+        """Return a stage by its name."""
+        return next(stage for stage in self.stages if stage.name == name)
+
+
+def plan_search(config: StudyConfig, request: SearchRequest) -> SearchPlan:
+    """Check a search as far as its inputs exist, and say what each stage will do.
+
+    Raises:
+        ArtifactError: The folder holds something else, or a study without `resume`; an input is not
+            there, or is damaged.
+        ConfigError: The study does not fit the data; a limit can never be reached, or not be known.
+        DataError: There are no such recordings, or they cannot be split.
+        StaleArtifactError: The study in the folder, or the teacher, is of another configuration.
+    """
+    request.limits.check(config.resources)
+    folder = request.folder
+    folder.claim(resume=request.resume)
+    begun = read_begun(folder)
+    if begun is not None:
+        refuse_other_config(config, begun.config)
+    inputs: Mapping[str, Location | None] = {} if begun is None else begun.inputs
+    shards = request.data or inputs.get("shards") or folder.shards
+    has_shards = (shards / MANIFEST_NAME).exists()
+    teacher = request.teacher or inputs.get("teacher")
+    plan = SearchPlan(
+        config=config,
+        request=request,
+        begun=begun,
+        # Where there are no shards yet, the ingest makes them of these leads.
+        space=SearchSpace.from_config(config, _leads(shards) if has_shards else LEADS),
+        shards=shards if has_shards else folder.shards,
+        source=None if has_shards else _find_source(config, request.data),
+        given_teacher=None if teacher == folder.teacher else teacher,
+        similar=None if request.similar is None else read_similar_study(request.similar),
+    )
+    return with_shards(plan, prepare(config, shards)) if has_shards else _without_shards(plan)
+
+
+def with_shards(plan: SearchPlan, prepared: Prepared) -> SearchPlan:
+    """Complete a plan whose shards are there: check what is used with them.
+
+    Raises:
+        ConfigError: The space does not fit the leads of the shards.
+        ArtifactError: A teacher is not there, or its place is taken.
+        StaleArtifactError: The given teacher does not fit the study.
+    """
+    config, space = plan.config, plan.space
+    if space.leads != tuple(prepared.shards.leads):
+        space = SearchSpace.from_config(config, prepared.shards.leads)
+    if plan.given_teacher is not None:
+        teacher = open_fitting_teacher(plan.given_teacher, config, prepared).manifest
+    else:
+        teacher = find_teacher(config, prepared, plan.folder.teacher, resume=True)
+    plan = replace(plan, space=space, prepared=prepared, teacher=teacher)
+    return replace(plan, stages=(shards_stage(prepared), *_later_stages(plan)))
+
+
+def read_begun(folder: StudyFolder) -> BegunSearch | None:
+    """Read what an earlier start of a search has noted; None where none came so far.
+
+    Raises:
+        ConfigError: Its configuration was changed, and is no study any more.
+    """
+    if not folder.study_file.exists():
+        return None
+    inputs = folder.read_inputs() if folder.inputs_file.exists() else {}
+    return BegunSearch(config=folder.read_config(), inputs=inputs)
+
+
+def _leads(shards: Location) -> tuple[str, ...]:
+    return tuple(read_manifest(shards, "shards").details["leads"])
+
+
+def _find_source(config: StudyConfig, data: Location | None) -> Source:
+    """Open the source of the recordings, and see that it has any.
+
+    Raises:
+        ConfigError: Its folder was not given, or an option of it is wrong.
+        DataError: There are no recordings.
+    """
+    if data is None and config.data.source != "synthetic":
+        raise ConfigError(
+            f"--data is missing: the study reads {config.data.source}. Give the folder of the "
+            "dataset, or of shards that `mvkt ingest` made."
+        )
+    source = open_source(config.data.source, str(data or ""), config.data.source_options)
+    # The first recording shows that the folder is what it should be; counting all may take long.
+    if next(iter(source.references(config.data.sampling_rate_hz)), None) is None:
+        raise DataError(f"{data} holds no recordings of {config.data.source}: check the path.")
+    return source
+
+
+def _without_shards(plan: SearchPlan) -> SearchPlan:
+    """Complete a plan as far as that is possible before the ingest."""
+    location = plan.teacher_location
+    if plan.given_teacher is not None or (location / MANIFEST_NAME).exists():
+        plan = replace(plan, teacher=read_manifest(location, TEACHER))
+    shards = ingest_stage(plan.config, plan.request.data)
+    return replace(plan, stages=(shards, *_later_stages(plan)))
+
+
+def _later_stages(plan: SearchPlan) -> tuple[PlannedStage, ...]:
+    return (
+        teacher_stage(plan.config, plan.teacher_location, plan.teacher),
+        knowledge_stage(plan.config, plan.folder, plan.prepared),
+        trials_stage(plan.config, plan.space),
+    )
