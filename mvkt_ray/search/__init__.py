@@ -1,4 +1,4 @@
-"""A search: the study that is asked for trials, the runners' contract, and the stages around them.
+"""A search: its plan, the stages that carry it out, the study that is asked for trials, the runners.
 
 What a trial computes is in `training`; what only Ray does in `on_ray`; what is said of it in
 `delivery`.

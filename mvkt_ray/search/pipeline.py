@@ -53,6 +53,9 @@ def run_search(
         listener: Told of every step.
         follow: Takes the study, and returns what is run in its place and forwards to it.
 
+    Returns:
+        The study. Its trials can be read after the search is closed.
+
     Raises:
         ConfigError: The study does not fit the data, or the machine; a limit cannot be kept.
         DataError: The data or an artifact cannot be used.

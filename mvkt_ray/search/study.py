@@ -50,7 +50,7 @@ class Study(BaseStudy):
         noise: Noise | None = None,
         budget: Budget | None = None,
     ) -> None:
-        """Take over a ledger; use `create_or_open` or `open`."""
+        """Take over a ledger; use `create_or_open`, `begin_or_resume` or `open`."""
         super().__init__(config, space, ledger, budget)
         self._deadline = None if deadline_s is None else time.monotonic() + deadline_s
         self._pruning = Pruning(

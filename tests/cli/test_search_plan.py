@@ -184,3 +184,16 @@ def test_a_dry_run_refuses_what_the_search_would_refuse(
         assert mvkt(*line, "--dry-run").stderr == refused.stderr
     assert content_of(study_dir) == before
     assert not (tmp_path / "out").exists()
+
+
+def test_a_damaged_ledger_is_told_by_the_dry_run(
+    mvkt: Any, home: Path, shards: Path, study_dir: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "study"
+    shutil.copytree(study_dir, copy)
+    (copy / "ledger.db").write_bytes(b"no database")
+    resumed = ("search", "--out", copy, "--resume")
+    new = ("search", home / "tiny.yaml", "--data", shards, "--out", tmp_path / "new")
+    for line in (resumed, (*new, "--like", copy)):
+        done = mvkt(*line, "--in-process", "--dry-run")
+        done.expect_wrong_input(str(copy / "ledger.db"), "cannot be read")
