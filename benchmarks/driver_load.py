@@ -28,6 +28,7 @@ from mvkt_ray.data.recording import LEADS
 from mvkt_ray.on_ray.connecting.environment import environment
 from mvkt_ray.records import EpochMetrics, Trial, TrialResult, TrialState
 from mvkt_ray.search.choosing.space import SearchSpace
+from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
 from mvkt_ray.search.ledger.ledger_shipping import Shipment
 from mvkt_ray.search.study import Study
 from mvkt_ray.storage.location import Location
@@ -98,10 +99,9 @@ def open_study(
     study = Study.create_or_open(
         config,
         SearchSpace.from_config(config, LEADS),
-        f"sqlite:///{database}",
+        LedgerDatabase(f"sqlite:///{database}", shipment),
         resume=resume,
         inputs={"shards": "0" * 64},
-        shipment=shipment,
     )
     return study, shipment
 

@@ -31,7 +31,6 @@ from mvkt_ray.search.choosing.racing import NOTE, Look, Noise, Race, read_looks
 from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.ledger.ledger import Ledger
 from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
-from mvkt_ray.search.ledger.ledger_shipping import Shipment
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.search.same_study import check_same_study, plain_config
 from mvkt_ray.search.spending.budget import Budget
@@ -70,13 +69,12 @@ class Study(BaseStudy):
         cls,
         config: StudyConfig,
         space: SearchSpace,
-        ledger_url: str,
+        database: LedgerDatabase,
         *,
         resume: bool,
         inputs: Mapping[str, str],
         deadline_s: float | None = None,
         noise: Noise | None = None,
-        shipment: Shipment | None = None,
         budget: Budget | None = None,
     ) -> "Study":
         """Start a study, or go on with one.
@@ -85,19 +83,17 @@ class Study(BaseStudy):
             config: The study. To go on, it must be the one that was started, except for the number
                 of trials (more of them extend the study), of retries, and the resources.
             space: Its search space.
-            ledger_url: Where the ledger is; `sqlite:///...` or another URL of SQLAlchemy.
+            database: Where its ledger is, or will be.
             resume: Go on where a ledger exists.
             inputs: Fingerprints of what the trials are trained on, by kind.
             deadline_s: Deal no new trial after so many seconds.
             noise: How sure the scores of trials are; needed by a study that races its conditions.
-            shipment: Where what is written to the ledger goes, too, before anything is answered.
             budget: What may be spent, and what was spent before the trials; by default no limit.
 
         Raises:
             ArtifactError: A study is there and `resume` is false, or the ledger cannot be read.
             StaleArtifactError: The study there has another configuration or other inputs.
         """
-        database = LedgerDatabase(ledger_url, shipment)
         ledger = find_ledger(database, config.name, resume=resume)
         return cls.begin_or_resume(
             config,

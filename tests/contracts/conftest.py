@@ -28,6 +28,7 @@ from mvkt_ray.data.views import fit_view
 from mvkt_ray.distill.knowledge import write_knowledge
 from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.in_process import InProcess
+from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
 from mvkt_ray.search.runner import Runner
 from mvkt_ray.search.spending.budget import Budget
 from mvkt_ray.search.study import Study
@@ -94,7 +95,7 @@ class TinySearch:
         return Study.create_or_open(
             config,
             SearchSpace.from_config(config, self.leads),
-            f"sqlite:///{folder / 'ledger.db'}",
+            LedgerDatabase(f"sqlite:///{folder / 'ledger.db'}"),
             resume=resume,
             inputs={},
             budget=budget,

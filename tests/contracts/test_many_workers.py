@@ -11,6 +11,7 @@ from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.records import EpochMetrics, TrialState
 from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.in_process import InProcess
+from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
 from mvkt_ray.search.runner import Runner
 from mvkt_ray.search.study import Study
 from mvkt_ray.storage.location import Location
@@ -32,7 +33,7 @@ def open_study(tiny_search: "TinySearch", folder: Path, workers: WorkersConfig) 
     return Study.create_or_open(
         config,
         SearchSpace.from_config(config, tiny_search.leads),
-        f"sqlite:///{folder / 'ledger.db'}",
+        LedgerDatabase(f"sqlite:///{folder / 'ledger.db'}"),
         resume=False,
         inputs={},
     )

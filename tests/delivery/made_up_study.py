@@ -133,8 +133,8 @@ class Maker:
         """Run the search, as far as it came."""
         space = SearchSpace.from_config(self.config, LEADS)
         inputs = {"shards": self.shards.fingerprint}
-        url = self.folder.ledger_url
-        study = Study.create_or_open(self.config, space, url, resume=False, inputs=inputs)
+        database = LedgerDatabase(self.folder.ledger_url)
+        study = Study.create_or_open(self.config, space, database, resume=False, inputs=inputs)
         n_trials = self.recipe.n_trials_run
         while (trial := study.ask()) is not None:
             if n_trials is not None and trial.number >= n_trials:

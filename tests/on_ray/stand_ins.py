@@ -22,6 +22,7 @@ from mvkt_ray.data.views import View
 from mvkt_ray.errors import DataError
 from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialResult, TrialState
 from mvkt_ray.search.choosing.space import SearchSpace
+from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
 from mvkt_ray.search.study import Study
 from mvkt_ray.training.student import TrialInputs
 
@@ -58,7 +59,7 @@ def open_study(
     return Study.create_or_open(
         config,
         SearchSpace.from_config(config, LEADS),
-        f"sqlite:///{folder}/ledger.db",
+        LedgerDatabase(f"sqlite:///{folder}/ledger.db"),
         resume=resume,
         inputs={"shards": "none"},
     )

@@ -15,6 +15,7 @@ from mvkt_ray.on_ray.driver import OnRay
 from mvkt_ray.on_ray.prometheus import measuring
 from mvkt_ray.records import EpochMetrics, Reservation, TrialResult, TrialState, Usage
 from mvkt_ray.search.choosing.space import SearchSpace
+from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
 from mvkt_ray.search.spending.budget import Budget
 from mvkt_ray.search.spending.prices import PriceList
 from mvkt_ray.search.study import Study
@@ -69,7 +70,7 @@ def test_trials_scores_epochs_and_money_are_served_by_the_node(tmp_path: Path) -
         study = Study.create_or_open(
             config,
             SearchSpace.from_config(config, ("I", "II")),
-            f"sqlite:///{tmp_path / 'ledger.db'}",
+            LedgerDatabase(f"sqlite:///{tmp_path / 'ledger.db'}"),
             resume=False,
             inputs={},
             budget=Budget(PriceList(PRICES)),

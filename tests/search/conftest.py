@@ -76,7 +76,7 @@ class Lab:
         study = Study.create_or_open(
             config,
             SearchSpace.from_config(config, LEADS),
-            options.pop("url", self.url),
+            LedgerDatabase(options.pop("url", self.url), options.pop("shipment", None)),
             resume=resume,
             inputs=options.pop("inputs", {"shards": "s" * 64}),
             **options,

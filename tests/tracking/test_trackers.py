@@ -26,6 +26,7 @@ from mvkt_ray.records import (
     TrialState,
 )
 from mvkt_ray.search.choosing.space import SearchSpace
+from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
 from mvkt_ray.search.study import Study
 from mvkt_ray.tracking import tracked
 from mvkt_ray.tracking.open import open_trackers
@@ -45,7 +46,7 @@ CONFIG = StudyConfig(
 def open_study(folder: Path, *, resume: bool = False) -> Study:
     space = SearchSpace.from_config(CONFIG, ("I", "II"))
     url = f"sqlite:///{folder / 'ledger.db'}"
-    return Study.create_or_open(CONFIG, space, url, resume=resume, inputs={})
+    return Study.create_or_open(CONFIG, space, LedgerDatabase(url), resume=resume, inputs={})
 
 
 def value_at(number: int, epoch: int) -> float:

@@ -20,6 +20,7 @@ from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState
 from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.finals.finals_plan import Contender
 from mvkt_ray.search.finals.finals_results import Examined, FinalsResults
+from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.search.study import Study
@@ -324,7 +325,11 @@ def test_the_optimum_is_read_from_the_ledger_of_a_search(tmp_path: Path) -> None
     folder.root.make_directory()
     folder.study_file.write_bytes(write_study(config).encode())
     study = Study.create_or_open(
-        config, SearchSpace.from_config(config, LEADS), folder.ledger_url, resume=False, inputs={}
+        config,
+        SearchSpace.from_config(config, LEADS),
+        LedgerDatabase(folder.ledger_url),
+        resume=False,
+        inputs={},
     )
     while (trial := study.ask()) is not None:
         # The more distillation the better, and V2 the better lead.
