@@ -81,9 +81,9 @@ class Ledger:
         Raises:
             ArtifactError: It cannot be read, or holds what mvkt-ray did not write.
         """
-        url, shipment = database.url, database.shipment
-        if url.startswith(_SQLITE) and not Path(url.removeprefix(_SQLITE)).exists():
+        if database.is_empty:
             return None
+        url, shipment = database.url, database.shipment
         storage = _open_storage(url, shipped=shipment is not None)
         try:
             ledger = cls(storage, name, shipment)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from mvkt_ray.errors import ArtifactError, MvktError
 from mvkt_ray.search.ledger.lease import Lease, LeaseTimes
-from mvkt_ray.search.ledger.ledger_shipping import Shipment
+from mvkt_ray.search.ledger.ledger_shipping import Shipment, connect
 from mvkt_ray.search.ledger.shipped_ledger import restore
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.storage.artifacts import holding
@@ -34,6 +34,24 @@ class LedgerDatabase:
     """As SQLAlchemy opens it."""
     shipment: Shipment | None = None
     """Ships what is written to the object store, where alone it counts; None: it counts here."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no ledger was written to it yet; a database of a server is taken for written.
+
+        A shipment keeps its database open, so that there is a file before there is a table.
+        """
+        if not self.url.startswith(_SQLITE):
+            return False
+        path = Path(self.url.removeprefix(_SQLITE))
+        if self.shipment is None or not path.exists():
+            return not path.exists()
+        try:
+            with contextlib.closing(connect(path)) as connection:
+                return connection.execute("SELECT 1 FROM sqlite_master").fetchone() is None
+        except sqlite3.DatabaseError:
+            # Damaged: whoever opens it says so.
+            return False
 
     def copy_to(self, file: Path) -> None:
         """Write all ledgers, as they are now, to a new file that optuna-dashboard opens.

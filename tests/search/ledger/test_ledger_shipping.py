@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from mvkt_ray.errors import ArtifactError, StoreError, StoreUnreachableError
 from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialResult, TrialState
+from mvkt_ray.search.ledger.ledger import Ledger
 from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
 from mvkt_ray.search.ledger.ledger_shipping import Shipment, ShippingTimes
 from mvkt_ray.search.ledger.shipped_ledger import HEAD, piece_name, read_head, restore
@@ -438,6 +439,16 @@ def test_a_driver_that_writes_nothing_changes_nothing(
     assert again.ask() is None
     machine.shipments[-1].close()
     assert len(store.changes) == n_changes
+
+
+def test_a_driver_that_looks_for_a_ledger_and_begins_none_ships_nothing(
+    lab: "Lab", store: Store
+) -> None:
+    file = lab.folder / "disk.db"
+    shipment = Shipment(store.root, file, None, times=NEVER_LATE)
+    assert Ledger.find(LedgerDatabase(f"sqlite:///{file}", shipment), "lab") is None
+    shipment.close()
+    assert store.changes == []
 
 
 def test_a_reader_under_whose_hands_a_generation_ends_reads_the_next_one(
