@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from mvkt_ray.json_values import nan_if_none, without_nan
 from mvkt_ray.slots import Node
 
 
@@ -74,6 +75,23 @@ class Trial:
     contender: str = ""
     """What a final is compared as: `chosen`, `student_alone`, ...; empty in the search."""
 
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        leads = {"leads": list(self.condition.leads)}
+        return asdict(self) | {"condition": leads, "arm": self.arm.value}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Trial":
+        """Read what `to_json` wrote."""
+        fields: dict[str, Any] = {**value, "arm": Arm(value["arm"])}
+        fields["condition"] = Condition(leads=tuple(value["condition"]["leads"]))
+        return cls(**fields)
+
+
+def trial_folder_name(number: int) -> str:
+    """Name the folder of a trial's files: `00012`, so that a listing is in the trials' order."""
+    return f"{number:05d}"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EpochMetrics:
@@ -89,6 +107,17 @@ class EpochMetrics:
     validate_s: float = 0.0
     n_examples: int = 0
     """Training examples that were seen in the epoch, over all ranks."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values, with None in place of NaN."""
+        return without_nan(asdict(self))
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "EpochMetrics":
+        """Read what `to_json` wrote."""
+        fields: dict[str, Any] = {**value, "macro_auroc": nan_if_none(value["macro_auroc"])}
+        fields["losses"] = _with_nan(value["losses"])
+        return cls(**fields)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,6 +142,17 @@ class TrialResult:
     """Host that ended the trial."""
     retriable: bool = False
     """For a failed trial: whether its error's class is worth another attempt."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values, with None in place of NaN."""
+        return without_nan(asdict(self) | {"state": self.state.value})
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "TrialResult":
+        """Read what `to_json` wrote, in a file of a trial, in a ledger or in a message."""
+        fields: dict[str, Any] = {**value, "state": TrialState(value["state"])}
+        fields["per_class_auroc"] = _with_nan(value["per_class_auroc"])
+        return cls(**fields)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -173,6 +213,10 @@ class Usage:
 NOTHING_USED = Usage()
 
 _KIND = ("group", "cpus", "gpus", "accelerator_type")
+
+
+def _with_nan(values: Mapping[str, float | None]) -> dict[str, float]:
+    return {name: nan_if_none(value) for name, value in values.items()}
 
 
 def _merged(reservations: Iterable[Reservation]) -> tuple[Reservation, ...]:

@@ -6,7 +6,7 @@ It costs 13 to 24 s and some 2 GB each time it starts, so models with one worker
 import json
 import threading
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import ray.train
@@ -34,9 +34,8 @@ from mvkt_ray.on_ray.worker import (
     own_node_id,
     run_logged,
     told,
-    trial_from_json,
 )
-from mvkt_ray.records import Decision, EpochMetrics, TrialResult
+from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialResult
 from mvkt_ray.training.student import TrialInputs, failed_result
 from mvkt_ray.training.teacher import TeacherJob
 
@@ -64,7 +63,7 @@ def tune_many_worker_trial(
         workers: how many, and what each reserves.
         storage: folder for Ray Train's own files, which all nodes see.
     """
-    trial = trial_from_json(config["trial"])
+    trial = Trial.from_json(json.loads(config["trial"]))
     costs = Costs()
     results: list[TrialResult] = []
     nodes: list[str] = []
@@ -75,7 +74,7 @@ def tune_many_worker_trial(
             return None
         metrics, cpu_s, nodes[:] = said
         spent = costs.so_far() | {"cpu_s": cpu_s, NODES: json.dumps(nodes)}
-        tune.report({"metrics": json.dumps(asdict(metrics)), **spent})
+        tune.report({"metrics": json.dumps(metrics.to_json()), **spent})
         return told(config)
 
     arguments = {"trial": config["trial"], "inputs": inputs, "run_trial": run_trial}
@@ -86,7 +85,7 @@ def tune_many_worker_trial(
         # The result is what counts, whatever happened to a rank after it was sent.
         results.append(failed)
     tune.report(
-        {"result": json.dumps(asdict(results[0])), **costs.so_far(), NODES: json.dumps(nodes)}
+        {"result": json.dumps(results[0].to_json()), **costs.so_far(), NODES: json.dumps(nodes)}
     )
 
 
@@ -255,7 +254,7 @@ def _is_of_collective(cause: BaseException) -> bool:
 def _trial_rank(config: dict[str, Any]) -> None:
     clean_process()
     mailbox, inputs, run_trial = config["mailbox"], config["inputs"], config["run_trial"]
-    trial = trial_from_json(config["trial"])
+    trial = Trial.from_json(json.loads(config["trial"]))
     context = ray.train.get_context()
     costs, nodes = Costs(), _nodes_of_ranks()
 

@@ -16,7 +16,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Generator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from ray import cloudpickle, tune
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
-from mvkt_ray.config.resources import ResourcesConfig
+from mvkt_ray.config.resources import ResourcesConfig, WorkersConfig
 from mvkt_ray.errors import ClusterError
 from mvkt_ray.on_ray.capacity.concurrency import Concurrency
 from mvkt_ray.on_ray.capacity.nodes import KnownNodes
@@ -41,12 +41,18 @@ from mvkt_ray.on_ray.unwrap import unwrapped
 from mvkt_ray.on_ray.worker import (
     NODES,
     RunTrial,
-    result_from_json,
     tell,
-    trial_from_json,
     tune_one_worker_trial,
 )
-from mvkt_ray.records import NOTHING_USED, Decision, EpochMetrics, Trial, TrialResult, Usage
+from mvkt_ray.records import (
+    NOTHING_USED,
+    Decision,
+    EpochMetrics,
+    Trial,
+    TrialResult,
+    Usage,
+    trial_folder_name,
+)
 from mvkt_ray.search.runner import AskTell
 from mvkt_ray.search.spending.metering import Meter
 from mvkt_ray.storage.location import Location
@@ -166,11 +172,11 @@ class _StudyForTune:
         with self._noting_failure():
             meter, nodes = self._meters[trial_id], json.loads(result[NODES])
             if "result" in result:
-                ended = result_from_json(result["result"])
+                ended = TrialResult.from_json(json.loads(result["result"]))
                 self._tell(ended, meter.end(nodes, ended.state))
                 decision = None
             else:
-                metrics = EpochMetrics(**json.loads(result["metrics"]))
+                metrics = EpochMetrics.from_json(json.loads(result["metrics"]))
                 decision = self._run.study.report(trial.number, metrics, meter.hear(nodes))
                 self._run.on_change()
         return decision
@@ -233,7 +239,7 @@ class _StudySearcher(Searcher):
     def suggest(self, trial_id: str) -> Any:
         trial = self._study.ask(trial_id)
         if isinstance(trial, Trial):
-            return {"number": trial.number, "trial": json.dumps(asdict(trial))}
+            return {"number": trial.number, "trial": json.dumps(trial.to_json())}
         return trial
 
     def on_trial_complete(
@@ -313,7 +319,7 @@ def _tune_trial(
     resources: ResourcesConfig,
     storage: str,
 ) -> None:
-    workers = resources.of_trial(trial_from_json(config["trial"]).hyperparameters)
+    workers = _workers_of(config, resources)
     if workers.max_workers == 1:
         tune_one_worker_trial(config, inputs=inputs, run_trial=run_trial)
         return
@@ -325,14 +331,19 @@ def _tune_trial(
 def _reserved(
     config: dict[str, Any], *, resources: ResourcesConfig, driver: dict[str, Any]
 ) -> tune.PlacementGroupFactory:
-    workers = resources.of_trial(trial_from_json(config["trial"]).hyperparameters)
+    workers = _workers_of(config, resources)
     if workers.max_workers == 1:
         return tune.PlacementGroupFactory([of_worker(workers)])
     return tune.PlacementGroupFactory(**driver)
 
 
+def _workers_of(config: dict[str, Any], resources: ResourcesConfig) -> WorkersConfig:
+    trial = Trial.from_json(json.loads(config["trial"]))
+    return resources.of_trial(trial.hyperparameters)
+
+
 def _folder_name(trial: Any) -> str:
-    return f"{trial.config['number']:05d}-{trial.trial_id}"
+    return f"{trial_folder_name(trial.config['number'])}-{trial.trial_id}"
 
 
 def _error_of(trial: Any) -> BaseException:

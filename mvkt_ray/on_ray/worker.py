@@ -14,8 +14,8 @@ import random
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Generator, Mapping
-from dataclasses import asdict, replace
+from collections.abc import Callable, Generator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -26,13 +26,10 @@ from ray import tune
 
 from mvkt_ray.on_ray.mailbox import ask
 from mvkt_ray.records import (
-    Arm,
-    Condition,
     Decision,
     EpochMetrics,
     Trial,
     TrialResult,
-    TrialState,
 )
 from mvkt_ray.storage.location import Location
 from mvkt_ray.training.student import TrialInputs, failed_result
@@ -60,12 +57,12 @@ def tune_one_worker_trial(
         inputs: the same for all trials.
         run_trial: trains it.
     """
-    trial = trial_from_json(config["trial"])
+    trial = Trial.from_json(json.loads(config["trial"]))
     costs = Costs()
     here = {NODES: json.dumps([own_node_id()])}
 
     def report(metrics: EpochMetrics) -> Decision:
-        tune.report({"metrics": json.dumps(asdict(metrics)), **costs.so_far(), **here})
+        tune.report({"metrics": json.dumps(metrics.to_json()), **costs.so_far(), **here})
         return told(config)
 
     clean_process()
@@ -73,7 +70,7 @@ def tune_one_worker_trial(
         result = run_logged(trial, inputs, report, run_trial)
     except Exception as error:
         result = replace(failed_result(trial, error), node=own_node(), **costs.so_far())
-    tune.report({"result": json.dumps(asdict(result)), **costs.so_far(), **here})
+    tune.report({"result": json.dumps(result.to_json()), **costs.so_far(), **here})
 
 
 def tell(trainable: Any, decision: Decision) -> None:
@@ -195,21 +192,3 @@ def _appending_to(file: Location) -> Generator[TextIO]:
                 yield stream
         finally:
             file.upload(copy)
-
-
-def trial_from_json(text: str) -> Trial:
-    """Read what `json.dumps(asdict(trial))` wrote."""
-    value = json.loads(text)
-    return Trial(
-        **value
-        | {
-            "condition": Condition(leads=tuple(value["condition"]["leads"])),
-            "arm": Arm(value["arm"]),
-        }
-    )
-
-
-def result_from_json(text: str) -> TrialResult:
-    """Read what `json.dumps(asdict(result))` wrote."""
-    value: Mapping[str, Any] = json.loads(text)
-    return TrialResult(**{**value, "state": TrialState(value["state"])})

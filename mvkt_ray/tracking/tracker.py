@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from mvkt_ray.records import EpochMetrics, Trial, TrialResult
+from mvkt_ray.records import EpochMetrics, Trial, TrialResult, trial_folder_name
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,7 +46,8 @@ class Tracker(Protocol):
 
 def trial_name(trial: Trial) -> str:
     """Write `trial 00012 II search`."""
-    return f"trial {trial.number:05d} {trial.condition.name} {trial.contender or trial.arm.value}"
+    folder, name = trial_folder_name(trial.number), trial.contender or trial.arm.value
+    return f"trial {folder} {trial.condition.name} {name}"
 
 
 def trial_parameters(trial: Trial) -> dict[str, str | int | float | bool]:

@@ -5,7 +5,7 @@ Reads and writes: one file, of torch.save; `weights_only=True` executes nothing 
 
 import io
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -26,12 +26,15 @@ class EpochRecord:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        return asdict(self)
+        return {
+            "metrics": self.metrics.to_json(),
+            "per_class_auroc": dict(self.per_class_auroc),
+        }
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "EpochRecord":
         """Read what `to_json` wrote."""
-        metrics = EpochMetrics(**value["metrics"])
+        metrics = EpochMetrics.from_json(value["metrics"])
         return cls(metrics=metrics, per_class_auroc=dict(value["per_class_auroc"]))
 
 

@@ -104,7 +104,7 @@ class _Setting:
 
     @property
     def recipe(self) -> str:
-        return fingerprint_of([asdict(self.trial), self.facts])
+        return fingerprint_of([self.trial.to_json(), self.facts])
 
     def train_loader(self, view: View) -> TrainLoader:
         """Batches of a view; those of two views are of the same crops in the same order."""

@@ -286,7 +286,7 @@ def _publish(
                 "classes": list(job.task.classes),
                 "macro_auroc": last.metrics.macro_auroc,
                 "per_class_auroc": dict(last.per_class_auroc),
-                "epochs": [asdict(record.metrics) for record in outcome.history],
+                "epochs": [record.metrics.to_json() for record in outcome.history],
                 "wall_s": outcome.wall_s,
                 "cpu_s": outcome.cpu_s,
             },

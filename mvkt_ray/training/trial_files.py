@@ -6,7 +6,7 @@ Reads and writes, in `trials/00012/`: `checkpoint.pt` while the trial is unfinis
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from torch import nn
 
 from mvkt_ray.data.splits import Split
 from mvkt_ray.errors import ArtifactError
-from mvkt_ray.records import Trial, TrialResult, TrialState
+from mvkt_ray.records import Trial, TrialResult, trial_folder_name
 from mvkt_ray.storage.location import Location
 from mvkt_ray.training.checkpoint import EpochRecord
 from mvkt_ray.training.validation import Predictions
@@ -42,7 +42,7 @@ class TrialFolder:
     @classmethod
     def of(cls, trials: str | Location, number: int) -> "TrialFolder":
         """Return the folder of a trial by its number."""
-        return cls(Location.parse(trials) / f"{number:05d}")
+        return cls(Location.parse(trials) / trial_folder_name(number))
 
     @property
     def checkpoint(self) -> Location:
@@ -79,12 +79,11 @@ class TrialFolder:
         try:
             value = json.loads(content)
             found = value["recipe"]
-            fields = value["result"] | {"state": TrialState(value["result"]["state"])}
             stored = StoredResult(
-                result=TrialResult(**fields),
+                result=TrialResult.from_json(value["result"]),
                 history=tuple(EpochRecord.from_json(item) for item in value["history"]),
             )
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ArtifactError(
                 f"{self.result} cannot be read as the result of a trial ({error}). Remove it to "
                 "run the trial again."
@@ -116,8 +115,8 @@ class TrialFolder:
         value = {
             "schema_version": SCHEMA_VERSION,
             "recipe": recipe,
-            "trial": asdict(trial),
-            "result": asdict(result),
+            "trial": trial.to_json(),
+            "result": result.to_json(),
             "history": [record.to_json() for record in history],
             "made_from": facts,
         }

@@ -12,7 +12,7 @@ shipped (`ledger_shipping`) before the method that wrote it returns.
 import contextlib
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
@@ -25,6 +25,7 @@ from optuna.study import StudyDirection
 
 from mvkt_ray.config.schema import Scalar
 from mvkt_ray.errors import ArtifactError, ConfigError
+from mvkt_ray.json_values import without_nan
 from mvkt_ray.records import Condition, Trial, TrialResult, TrialState, Usage
 from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
 from mvkt_ray.search.ledger.ledger_rows import (
@@ -32,7 +33,6 @@ from mvkt_ray.search.ledger.ledger_rows import (
     OPTUNA_STATES,
     optuna_values,
     read_record,
-    without_nan,
 )
 from mvkt_ray.search.ledger.ledger_shipping import Shipment, connect
 from mvkt_ray.search.ledger.trial_record import TrialRecord
@@ -216,7 +216,7 @@ class Ledger:
             {
                 "decided_epoch": epoch,
                 "pruned_at": changed.pruned_at,
-                "memory": {key: without_nan(value) for key, value in memory.items()},
+                "memory": without_nan(memory),
             },
         )
         self.records[number] = changed
@@ -236,7 +236,7 @@ class Ledger:
     def write_result(self, number: int, result: TrialResult) -> None:
         """Write down how a trial ended."""
         with self.as_one():
-            self._write_attribute(number, "result", without_nan(asdict(result)))
+            self._write_attribute(number, "result", result.to_json())
             self.records[number] = replace(self.records[number], result=result)
             self._write_end(number)
 

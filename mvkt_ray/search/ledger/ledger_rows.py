@@ -1,12 +1,12 @@
 """How a trial stands in the tables of Optuna: states, values, and attributes as JSON."""
 
 import math
-from collections.abc import Mapping
-from typing import Any, cast
+from typing import cast
 
 import optuna
 
 from mvkt_ray.config.schema import Scalar
+from mvkt_ray.json_values import nan_if_none
 from mvkt_ray.records import NOTHING_USED, Arm, Condition, Trial, TrialResult, TrialState, Usage
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 
@@ -37,7 +37,7 @@ def optuna_values(record: TrialRecord) -> list[float] | None:
 def read_record(frozen: optuna.trial.FrozenTrial) -> TrialRecord:
     """Read a trial of Optuna that `Ledger` wrote."""
     attributes = frozen.user_attrs
-    result = _read_result(attributes["result"]) if "result" in attributes else None
+    result = TrialResult.from_json(attributes["result"]) if "result" in attributes else None
     pruner = attributes.get("pruner", {})
     hyperparameters = cast(dict[str, Scalar], attributes["hyperparameters"])
     trial = Trial(
@@ -58,27 +58,7 @@ def read_record(frozen: optuna.trial.FrozenTrial) -> TrialRecord:
         usage=Usage.from_json(attributes["usage"]) if "usage" in attributes else NOTHING_USED,
         decided_epoch=pruner.get("decided_epoch", 0),
         pruned_at=pruner.get("pruned_at"),
-        pruner_memory={k: _number(value) for k, value in pruner.get("memory", {}).items()},
+        pruner_memory={k: nan_if_none(value) for k, value in pruner.get("memory", {}).items()},
         started_at=frozen.datetime_start,
         ended_at=frozen.datetime_complete,
     )
-
-
-def _read_result(value: Mapping[str, Any]) -> TrialResult:
-    fields = dict(value)
-    fields["state"] = TrialState(value["state"])
-    fields["per_class_auroc"] = {k: _number(auroc) for k, auroc in value["per_class_auroc"].items()}
-    return TrialResult(**fields)
-
-
-def without_nan(value: Any) -> Any:
-    """Turn NaN, which JSON does not have and browsers refuse, into None."""
-    if isinstance(value, dict):
-        return {key: without_nan(item) for key, item in cast(dict[str, Any], value).items()}
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value
