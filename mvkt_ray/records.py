@@ -1,7 +1,7 @@
 """The facts of trials: what a trial is, what it reports, and how it ended."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 

@@ -14,6 +14,7 @@ from mvkt_ray.data.folds import patients_in_several_folds
 from mvkt_ray.data.shards import Shards
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.errors import DataError
+from mvkt_ray.phrasing import number_ranges
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -156,18 +157,7 @@ def _suggestion(there: list[int]) -> str:
     """Say folds as `--folds` takes them: the last for the test, the one before for validation."""
     if len(there) < 3:
         return "with other recordings: three folds at least are needed"
-    return f"{_ranges(there[:-2])}/{there[-2]}/{there[-1]}"
-
-
-def _ranges(numbers: Iterable[int]) -> str:
-    """Write `1-7` or `1-3,5`."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
-    return ",".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
+    return f"{number_ranges(there[:-2], ',')}/{there[-2]}/{there[-1]}"
 
 
 def _listed(folds: Iterable[int]) -> str:

@@ -1,15 +1,19 @@
 """How the report's page writes numbers and names: the same digits everywhere, a true minus sign."""
 
 import re
-from collections.abc import Sequence
 
 from markupsafe import Markup, escape
 
+from mvkt_ray.phrasing import NumberStyle, listing
+
 _MINUS = "\N{MINUS SIGN}"
-_TO = "\N{EN DASH}\N{WORD JOINER}"
-"""Between the ends of an interval; no line breaks after it."""
 _FIXED_SPACE = "\N{NO-BREAK SPACE}"
 _NOTHING = "\N{EM DASH}"
+
+# No line breaks after the dash between the ends of an interval.
+PAGE = NumberStyle(minus=_MINUS, nothing=_NOTHING, to="\N{EN DASH}\N{WORD JOINER}")
+
+_SMALLEST_P = 0.001
 
 _CONTENDERS = {
     "chosen": "distilled",
@@ -30,27 +34,10 @@ def parameter_name(name: str) -> str:
     return name.replace("_", " ")
 
 
-def score(value: float | None) -> str:
-    """Return a score with three digits; a dash where there is none."""
-    return _NOTHING if value is None else f"{value:.3f}".replace("-", _MINUS)
-
-
-def signed(value: float | None) -> str:
-    """Return a difference with its sign and three digits; one that rounds to zero has none."""
-    if value is None:
-        return _NOTHING
-    text = f"{value:+.3f}"
-    return "0.000" if text in ("+0.000", "-0.000") else text.replace("-", _MINUS)
-
-
-def interval(bounds: Sequence[float] | None) -> str:
-    """Return the ends of an interval of scores."""
-    return _NOTHING if bounds is None else f"{score(bounds[0])}{_TO}{score(bounds[1])}"
-
-
-def signed_interval(bounds: Sequence[float] | None) -> str:
-    """Return the ends of an interval of differences."""
-    return _NOTHING if bounds is None else f"{signed(bounds[0])} to {signed(bounds[1])}"
+score = PAGE.score
+signed = PAGE.signed
+interval = PAGE.interval
+signed_interval = PAGE.signed_interval
 
 
 def percent(value: float | None) -> str:
@@ -62,7 +49,7 @@ def p_value(value: float | None) -> str:
     """Return a p-value with three digits."""
     if value is None:
         return _NOTHING
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+    return f"< {_SMALLEST_P:g}" if value < _SMALLEST_P else PAGE.score(value)
 
 
 def count(value: int | None) -> str:
@@ -88,13 +75,6 @@ def setting(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.3g}"
     return "yes" if value is True else "no" if value is False else str(value)
-
-
-def listing(names: Sequence[str]) -> str:
-    """Return names as in a sentence: `V6, V5 and I`."""
-    if len(names) < 2:
-        return "".join(names)
-    return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def sentence(text: str) -> str:

@@ -1,5 +1,6 @@
 """Intervals from resamples: percentile, and bias-corrected and accelerated (BCa)."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,13 @@ class Interval:
     def covers(self, value: float) -> bool:
         """Whether a value is inside, the ends included."""
         return self.low <= value <= self.high
+
+
+def ends(interval: Interval | None) -> list[float] | None:
+    """Return both ends, as JSON takes them; None where one of them is not defined."""
+    if interval is None or not (math.isfinite(interval.low) and math.isfinite(interval.high)):
+        return None
+    return [float(interval.low), float(interval.high)]
 
 
 def percentile_interval(values_B: NDArray[Any], level: float = 0.95) -> Interval:

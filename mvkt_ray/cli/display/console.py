@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import math
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +11,16 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from mvkt_ray.json_values import without_nan
+from mvkt_ray.phrasing import NumberStyle
+from mvkt_ray.phrasing import number_ranges as number_ranges
+
 PLAIN_WIDTH = 160
 """Columns of a table that is written to a file or a pipe, which has no width of its own."""
+
+
+TERMINAL = NumberStyle(signs_zero=True)
+score = TERMINAL.score
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +91,6 @@ def _console(*, to_stderr: bool) -> Console:
     return console
 
 
-def without_nan(value: Any) -> Any:
-    """Replace NaN and infinities, which JSON does not know, by None."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {str(key): without_nan(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_nan(item) for item in value]
-    return value
-
-
 def heading(text: str) -> Text:
     """Make the line above a table; a title of the table itself would wrap at its width."""
     return Text(text, style="bold")
@@ -138,21 +134,3 @@ def byte_size(size_bytes: float) -> str:
             return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:.2f} TB"
-
-
-def score(value: float | None) -> str:
-    """Write an AUROC with three digits; a dash where there is none."""
-    if value is None or not math.isfinite(value):
-        return "-"
-    return f"{value:.3f}"
-
-
-def number_ranges(numbers: Iterable[int]) -> str:
-    """Write `1-7, 9`."""
-    parts: list[list[int]] = []
-    for number in sorted(numbers):
-        if parts and number == parts[-1][-1] + 1:
-            parts[-1].append(number)
-        else:
-            parts.append([number])
-    return ", ".join(f"{p[0]}-{p[-1]}" if len(p) > 1 else str(p[0]) for p in parts)

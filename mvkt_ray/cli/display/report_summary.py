@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import RenderableType
 from rich.text import Text
 
-from mvkt_ray.cli.display.console import Output, duration, facts, grid, heading, score
+from mvkt_ray.cli.display.console import TERMINAL, Output, duration, facts, grid, heading, score
 from mvkt_ray.cli.display.money import money
 
 if TYPE_CHECKING:
@@ -61,10 +61,10 @@ def _examined(report: Report) -> RenderableType:
             str(lead["rank"]),
             Text(lead["lead"], "bold"),
             Text(_macro(test), "bold green" if lead["in_best_set"] else ""),
-            _interval(test and test["ci"]),
-            "-" if to_best is None else f"{to_best['difference']:+.3f}",
-            "-" if gain is None else Text(_signed(gain), "bold" if gain["claimed"] else ""),
-            "-" if gain is None else _interval(gain["ci_corrected"], signed=True),
+            TERMINAL.interval(test and test["ci"]),
+            TERMINAL.signed(to_best and to_best["difference"]),
+            "-" if gain is None else _gain(gain),
+            TERMINAL.signed_interval(gain and gain["ci_corrected"]),
         )
     return table
 
@@ -155,12 +155,5 @@ def _macro(part: Mapping[str, Any] | None) -> str:
     return score(None if part is None else part["macro_auroc"])
 
 
-def _signed(gain: Mapping[str, Any]) -> str:
-    return f"{gain['difference']:+.3f}"
-
-
-def _interval(bounds: Sequence[float] | None, *, signed: bool = False) -> str:
-    if bounds is None:
-        return "-"
-    low, high = (f"{bound:+.3f}" if signed else f"{bound:.3f}" for bound in bounds)
-    return f"{low} to {high}"
+def _gain(gain: Mapping[str, Any]) -> Text:
+    return Text(TERMINAL.signed(gain["difference"]), "bold" if gain["claimed"] else "")

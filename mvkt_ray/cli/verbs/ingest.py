@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mvkt_ray.cli.display.console import Output, byte_size, duration, facts, grid, number_ranges
+from mvkt_ray.cli.display.console import Output, byte_size, duration, facts, grid
 from mvkt_ray.cli.display.progress import StepProgress
 from mvkt_ray.cli.options import (
     Address,
@@ -16,6 +16,7 @@ from mvkt_ray.cli.options import (
     check_address,
     parse_pairs,
 )
+from mvkt_ray.phrasing import number_ranges
 
 if TYPE_CHECKING:
     from mvkt_ray.storage.artifacts import Manifest

@@ -14,11 +14,11 @@ from mvkt_ray.cli.display.console import (
     facts,
     grid,
     heading,
-    number_ranges,
     score,
 )
 from mvkt_ray.cli.options import Json
 from mvkt_ray.errors import ConfigError
+from mvkt_ray.phrasing import number_ranges
 
 if TYPE_CHECKING:
     from mvkt_ray.search.ledger.study_folder import StudyFolder

@@ -7,7 +7,7 @@ claimed. After: the leads that may be the best, and whether the teacher's help i
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mvkt_ray.delivery.plain import enumerate_names, signed
+from mvkt_ray.phrasing import NumberStyle, listing, percent
 
 GROUPS = {
     "superdiagnostic": "diagnostic groups",
@@ -24,6 +24,8 @@ IN_WORDS = {
     "student_alone": "The teacher's help",
     "plain_kd": "This way of distilling, compared with plain distillation,",
 }
+
+_SAID = NumberStyle(nothing="not defined")
 
 LISTED = 6
 """Of more leads than these, the number is said."""
@@ -44,8 +46,8 @@ def sentences_before_finals(report: Mapping[str, Any]) -> list[str]:
     best = scored[0]
     found = [
         f"{f'So far ({so_far})' if is_running else 'In the search'} the highest mean AUROC over "
-        f"{_classes(report)} is {_score(best['validation']['macro_auroc'])}, of a model that sees "
-        f"{_lead(best)} alone.",
+        f"{_classes(report)} is {_SAID.score(best['validation']['macro_auroc'])}, of a model that "
+        f"sees {_lead(best)} alone.",
         "It was measured on the validation recordings, on which it was also chosen: the number is "
         f"optimistic{_corrected(report['selection'])}, and nothing is claimed of which lead is "
         "best or of what the teacher's help is worth.",
@@ -79,11 +81,14 @@ def _first_sentence(report: Mapping[str, Any], first: Mapping[str, Any]) -> str:
     if teacher is not None and teacher["test"] is not None:
         n_leads = len(teacher["leads"])
         sees = "the same lead" if n_leads == 1 else f"{n_leads} leads"
-        ceiling = f"; the teacher, which sees {sees}, has {_score(teacher['test']['macro_auroc'])}"
+        ceiling = (
+            f"; the teacher, which sees {sees}, has {_SAID.score(teacher['test']['macro_auroc'])}"
+        )
     return (
         f"On {split['n_recordings']} recordings of {split['n_patients']} patients kept apart until "
         f"the end, a model that sees {_lead(first)} alone detects {_classes(report)} with a mean "
-        f"AUROC of {_score(test['macro_auroc'])} (95 % interval {_interval(test['ci'])}{ceiling})."
+        f"AUROC of {_SAID.score(test['macro_auroc'])} ({_level(report)} interval "
+        f"{_SAID.interval(test['ci'])}{ceiling})."
     )
 
 
@@ -93,8 +98,8 @@ def _which_are_best(report: Mapping[str, Any], ranked: Sequence[Mapping[str, Any
         return f"{first} is the only lead that was examined, so nothing is said of others."
     if names == [first]:
         return (
-            f"With 95 % confidence {first} is the best of the {len(ranked)} leads that were "
-            "compared."
+            f"With {_level(report)} confidence {first} is the best of the {len(ranked)} leads that "
+            "were compared."
         )
     others = [name for name in names if name != first]
     if len(names) == len(ranked):
@@ -103,8 +108,8 @@ def _which_are_best(report: Mapping[str, Any], ranked: Sequence[Mapping[str, Any
             "single lead is named best."
         )
     return (
-        f"{_listed(others)} cannot be told apart from it (95 % confidence), so no single lead is "
-        "named best."
+        f"{_listed(others)} cannot be told apart from it ({_level(report)} confidence), so no "
+        "single lead is named best."
     )
 
 
@@ -113,13 +118,15 @@ def _what_the_teacher_bought(report: Mapping[str, Any], first: Mapping[str, Any]
     gain, mean = first["gain"], report["mean_gain"]
     if gain is not None:
         what = IN_WORDS.get(gain["over"], f"The answer, compared with `{gain['over']}`,")
-        said.append(f"{what} is worth {_difference(gain)} for {first['lead']}: {_verdict(gain)}.")
+        said.append(
+            f"{what} is worth {_difference(report, gain)} for {first['lead']}: {_verdict(gain)}."
+        )
     if mean is not None and mean["n_leads"] > 1:
         what = "it" if said and gain is not None and gain["over"] == mean["over"] else None
         subject = what or IN_WORDS.get(mean["over"], f"The answer, compared with `{mean['over']}`,")
         said.append(
-            f"{subject[0].upper()}{subject[1:]} is worth {_difference(mean)} on average over "
-            f"{mean['n_leads']} leads: {_verdict(mean)}."
+            f"{subject[0].upper()}{subject[1:]} is worth {_difference(report, mean)} on average "
+            f"over {mean['n_leads']} leads: {_verdict(mean)}."
         )
     return said
 
@@ -146,12 +153,17 @@ def _verdict(gain: Mapping[str, Any]) -> str:
     return "shown" if gain["difference"] > 0 else "shown to be a loss"
 
 
-def _difference(gain: Mapping[str, Any]) -> str:
+def _difference(report: Mapping[str, Any], gain: Mapping[str, Any]) -> str:
     corrected = gain["ci_corrected"]
+    difference = _SAID.signed(gain["difference"])
     if corrected is None:
-        return signed(gain["difference"])
-    low, high = (signed(end) for end in corrected)
-    return f"{signed(gain['difference'])} (corrected 95 % interval {low} to {high})"
+        return difference
+    interval = _SAID.signed_interval(corrected)
+    return f"{difference} (corrected {_level(report)} interval {interval})"
+
+
+def _level(report: Mapping[str, Any]) -> str:
+    return percent(report["statistics"]["level"])
 
 
 def _classes(report: Mapping[str, Any]) -> str:
@@ -165,11 +177,11 @@ def _classes(report: Mapping[str, Any]) -> str:
 
 def _lead(lead: Mapping[str, Any]) -> str:
     names = lead["leads"]
-    return f"lead{'s' if len(names) > 1 else ''} {enumerate_names(names)}"
+    return f"lead{'s' if len(names) > 1 else ''} {listing(names)}"
 
 
 def _listed(names: Sequence[str]) -> str:
-    return enumerate_names(list(names)) if len(names) <= LISTED else f"{len(names)} other leads"
+    return listing(names) if len(names) <= LISTED else f"{len(names)} other leads"
 
 
 def _corrected(selection: Mapping[str, Any] | None) -> str:
@@ -177,13 +189,5 @@ def _corrected(selection: Mapping[str, Any] | None) -> str:
         return ""
     return (
         f" (corrected for the choice among {selection['n_candidates']} trials: "
-        f"{_score(selection['corrected'])})"
+        f"{_SAID.score(selection['corrected'])})"
     )
-
-
-def _interval(bounds: Sequence[float] | None) -> str:
-    return "not defined" if bounds is None else f"{_score(bounds[0])} to {_score(bounds[1])}"
-
-
-def _score(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.3f}"

@@ -10,9 +10,10 @@ import numpy as np
 
 from mvkt_ray.delivery.facts.evidence import LEVEL, SEED
 from mvkt_ray.delivery.facts.material import ReportMaterial
-from mvkt_ray.delivery.plain import ends, number
 from mvkt_ray.errors import DataError
+from mvkt_ray.json_values import finite
 from mvkt_ray.search.ledger.trial_record import TrialRecord
+from mvkt_ray.statistics.intervals import ends
 from mvkt_ray.statistics.resampling import draw_patients
 from mvkt_ray.statistics.selection import SelectionEstimate, corrected_best
 from mvkt_ray.training.predictions_file import StoredPredictions
@@ -81,8 +82,8 @@ class Selections:
         return {
             "lead": record.condition,
             "trial": record.number,
-            "naive": number(estimate.naive),
-            "corrected": number(estimate.corrected),
+            "naive": finite(estimate.naive),
+            "corrected": finite(estimate.corrected),
             "ci": ends(estimate.interval),
             "n_candidates": n_candidates,
             "n_recordings": self.n_recordings,
@@ -103,7 +104,7 @@ class Selections:
             return {"corrected": None, "corrected_ci": None, "n_candidates": len(records)}
         _, estimate, n_candidates = found
         return {
-            "corrected": number(estimate.corrected),
+            "corrected": finite(estimate.corrected),
             "corrected_ci": ends(estimate.interval),
             "n_candidates": n_candidates,
         }

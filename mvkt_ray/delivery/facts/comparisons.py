@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mvkt_ray.delivery.facts.evidence import LEVEL, TEACHER, Evidence, Resampled
-from mvkt_ray.delivery.plain import ends, number
+from mvkt_ray.json_values import finite
 from mvkt_ray.search.finals.finals_results import Key
 from mvkt_ray.statistics.gains import Difference, correct_together, paired_differences
-from mvkt_ray.statistics.intervals import percentile_interval
+from mvkt_ray.statistics.intervals import ends, percentile_interval
 
 ALONE = "student_alone"
 """The contender without a teacher: gains are, first of all, over it."""
@@ -128,7 +128,7 @@ def gap_closed(evidence: Evidence, leads: Sequence[str]) -> dict[str, Any] | Non
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio_B = (values[0] - values[1]) / (values[2] - values[1])
     return {
-        "fraction": number((scores[0] - scores[1]) / gap.difference),
+        "fraction": finite((scores[0] - scores[1]) / gap.difference),
         "ci": ends(percentile_interval(ratio_B[np.isfinite(ratio_B)], LEVEL)),
         **told,
         "reason": None,

@@ -17,7 +17,7 @@ from mvkt_ray.delivery.facts.evidence import LEVEL, Evidence
 from mvkt_ray.delivery.facts.material import ReportMaterial
 from mvkt_ray.delivery.facts.split_scores import describe_test, describe_validation
 from mvkt_ray.delivery.facts.study_summary import stopped_at
-from mvkt_ray.delivery.plain import number
+from mvkt_ray.json_values import finite
 from mvkt_ray.records import Condition
 from mvkt_ray.search.finals.finals_plan import CHOSEN, Contender
 from mvkt_ray.search.finals.finals_results import Key
@@ -177,8 +177,8 @@ def _validation_of(record: TrialRecord) -> dict[str, Any] | None:
     if record.result is None:
         return None
     return {
-        "macro_auroc": number(record.result.macro_auroc),
-        "per_class": {k: number(auroc) for k, auroc in record.result.per_class_auroc.items()},
+        "macro_auroc": finite(record.result.macro_auroc),
+        "per_class": {k: finite(auroc) for k, auroc in record.result.per_class_auroc.items()},
         "n_seeds": 1,
     }
 
@@ -216,7 +216,7 @@ def _standing(ranking: Ranking | None, lead: str) -> dict[str, Any]:
 
 def _difference_to_best(best: BestSet, k: int) -> dict[str, Any]:
     def at(values_K: NDArray[np.float64]) -> float | None:
-        return number(values_K[k])
+        return finite(values_K[k])
 
     return {
         "difference": float(best.difference_K[k]),

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mvkt_ray.delivery.plain import enumerate_names
+from mvkt_ray.phrasing import listing
 from mvkt_ray.search.finals.finals_plan import CHOSEN
 
 Report = Mapping[str, Any]
@@ -118,7 +118,7 @@ def _choice(report: Report) -> list[str]:
     racing = report["racing"]
     if racing is not None and racing["stopped"]:
         said.append(
-            f"{enumerate_names(racing['stopped'])} stopped getting trials when clearly behind: "
+            f"{listing(racing['stopped'])} stopped getting trials when clearly behind: "
             f"the best lead is stopped so in at most {racing['error_rate']:.0%} of studies."
         )
     return said
@@ -136,7 +136,7 @@ def _search_went_on(report: Report) -> list[str]:
     if not changed:
         return []
     return [
-        f"The search went on after the finals: for {enumerate_names(changed)} it has found a "
+        f"The search went on after the finals: for {listing(changed)} it has found a "
         "configuration with a higher validation score, which was not examined."
     ]
 
@@ -164,7 +164,7 @@ def _failed_finals(report: Report) -> list[str]:
     unranked = [lead["lead"] for lead in report["leads"] if lead["in_best_set"] is None]
     if unranked:
         said.append(
-            f"{enumerate_names(unranked)} could not be ranked: too few of the trainings of the "
+            f"{listing(unranked)} could not be ranked: too few of the trainings of the "
             "answer were completed."
         )
     return said
@@ -177,7 +177,7 @@ def _classes(report: Report) -> list[str]:
     said: list[str] = []
     if test["left_out"]:
         said.append(
-            f"No test recording has {enumerate_names(test['left_out'])}, or every one has: it is "
+            f"No test recording has {listing(test['left_out'])}, or every one has: it is "
             "in no mean."
         )
     few = [
@@ -188,7 +188,7 @@ def _classes(report: Report) -> list[str]:
     if few:
         said.append(
             f"Fewer than {report['statistics']['min_positives']} test recordings have "
-            f"{enumerate_names(few)}: too few to judge a lead by, though the means count them as "
+            f"{listing(few)}: too few to judge a lead by, though the means count them as "
             "much as any other class."
         )
     return said

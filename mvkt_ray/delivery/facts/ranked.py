@@ -19,7 +19,7 @@ from mvkt_ray.delivery.facts.leads import (
 )
 from mvkt_ray.delivery.facts.material import ReportMaterial
 from mvkt_ray.delivery.facts.split_scores import MIN_POSITIVES, describe_test
-from mvkt_ray.delivery.plain import number
+from mvkt_ray.json_values import finite
 from mvkt_ray.records import TrialState
 from mvkt_ray.search.finals.finals_plan import CHOSEN
 from mvkt_ray.search.finals.finals_results import FinalsResults
@@ -141,9 +141,9 @@ def _teacher(material: ReportMaterial, evidence: Evidence | None) -> dict[str, A
         "leads": list(manifest.config["view"]["leads"]),
         "n_parameters": int(manifest.counts["n_parameters"]),
         "validation": {
-            "macro_auroc": number(details["macro_auroc"]),
+            "macro_auroc": finite(details["macro_auroc"]),
             "per_class": {
-                name: number(auroc) for name, auroc in details["per_class_auroc"].items()
+                name: finite(auroc) for name, auroc in details["per_class_auroc"].items()
             },
             "n_seeds": 1,
         },

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from mvkt_ray.delivery.facts.evidence import LEVEL, TEACHER, Evidence, Resampled
 from mvkt_ray.delivery.facts.task_metrics import Both, f1_and_thresholds, task_scores
-from mvkt_ray.delivery.plain import ends, number
+from mvkt_ray.json_values import finite
 from mvkt_ray.search.finals.finals_results import Examined, Key
-from mvkt_ray.statistics.intervals import bca_interval, percentile_interval
+from mvkt_ray.statistics.intervals import bca_interval, ends, percentile_interval
 from mvkt_ray.statistics.scores import auroc_per_class, average_precision_per_class, macro_mean
 
 MIN_POSITIVES = 10
@@ -55,9 +55,9 @@ def describe_test(evidence: Evidence, key: Key, task: str) -> dict[str, Any]:
             name: _describe_class(resampled, k, c, both.labels_NC, precision_C, f1_C, threshold_C)
             for c, name in enumerate(finals.classes)
         },
-        "macro_f1": number(macro_mean(f1_C).value),
+        "macro_f1": finite(macro_mean(f1_C).value),
         "f1_reason": None if both.chosen_by_RNC is not None else NO_THRESHOLDS,
-        "macro_average_precision": number(macro_mean(precision_C).value),
+        "macro_average_precision": finite(macro_mean(precision_C).value),
         "left_out": [finals.classes[c] for c in areas.left_out],
         "task_scores": task_scores(task, finals.classes, both),
     }
@@ -75,9 +75,9 @@ def describe_validation(evidence: Evidence, key: Key) -> dict[str, Any] | None:
     labels_NC = evidence.finals.validation.labels_NC
     auroc_C = np.mean([auroc_per_class(labels_NC, scores) for scores in scores_RNC], axis=0)
     return {
-        "macro_auroc": number(macro_mean(auroc_C).value),
+        "macro_auroc": finite(macro_mean(auroc_C).value),
         "per_class": {
-            name: number(auroc)
+            name: finite(auroc)
             for name, auroc in zip(evidence.finals.classes, auroc_C, strict=True)
         },
         "n_seeds": len(scores_RNC),
@@ -95,15 +95,15 @@ def _describe_class(
 ) -> dict[str, Any]:
     n_positive = int((labels_NC[:, c] > 0.5).sum())
     areas = resampled.areas
-    auroc = number(areas.observed_KC[k, c])
+    auroc = finite(areas.observed_KC[k, c])
     interval = None if auroc is None else percentile_interval(areas.values_BKC[:, k, c], LEVEL)
     return {
         "auroc": auroc,
         "ci": ends(interval),
         "n_positive": n_positive,
-        "average_precision": number(precision_C[c]),
-        "f1": number(f1_C[c]),
-        "threshold": number(threshold_C[c]),
+        "average_precision": finite(precision_C[c]),
+        "f1": finite(f1_C[c]),
+        "threshold": finite(threshold_C[c]),
         "too_few": n_positive < MIN_POSITIVES,
     }
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mvkt_ray.delivery.plain import number
+from mvkt_ray.json_values import finite
 from mvkt_ray.statistics.challenge_weights import NORMAL, cinc26_weights
 from mvkt_ray.statistics.decisions import (
     challenge_metric,
@@ -61,7 +61,7 @@ def task_scores(task: str, classes: Sequence[str], both: Both) -> dict[str, floa
         return None
     if task == "icbeb9":
         f_R, g_R = zip(*_each_seed(both, _icbeb), strict=True)
-        return {"f_beta_2": number(np.mean(f_R)), "g_beta_2": number(np.mean(g_R))}
+        return {"f_beta_2": finite(np.mean(f_R)), "g_beta_2": finite(np.mean(g_R))}
     if task == "cinc26":
         weights_CC = cinc26_weights(classes)
         normal = list(classes).index(NORMAL)
@@ -70,7 +70,7 @@ def task_scores(task: str, classes: Sequence[str], both: Both) -> dict[str, floa
             decisions_NC = decide(scores_NC, f1_thresholds(on_NC, by_NC))
             return challenge_metric(labels_NC, decisions_NC, weights_CC, normal)
 
-        return {"challenge_metric": number(np.mean(_each_seed(both, challenge)))}
+        return {"challenge_metric": finite(np.mean(_each_seed(both, challenge)))}
     return None
 
 

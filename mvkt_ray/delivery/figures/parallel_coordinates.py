@@ -16,7 +16,8 @@ from mvkt_ray.delivery.figures.centred import (
 )
 from mvkt_ray.delivery.figures.drawing import STEPS, WIDTH, Colour, drawing, thin, to_svg
 from mvkt_ray.delivery.figures.slices import is_number, spans_decades
-from mvkt_ray.delivery.wording import listing, parameter_name, signed
+from mvkt_ray.delivery.wording import parameter_name, signed
+from mvkt_ray.phrasing import listing
 
 _N_TRIALS = 300
 """More lines are a felt; the best are among those that are drawn."""

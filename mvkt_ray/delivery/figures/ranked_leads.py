@@ -20,6 +20,7 @@ from mvkt_ray.delivery.figures.drawing import (
     drawing,
     to_svg,
 )
+from mvkt_ray.delivery.wording import score
 
 _ROW_HEIGHT, _FRAME_HEIGHT = 30.0, 110.0
 
@@ -144,8 +145,8 @@ def _describe(rows: Sequence[_Row], split: str, teacher: Mapping[str, Any] | Non
     best, worst = rows[0], rows[-1]
     text = (
         f"Macro AUROC of {len(rows)} leads on the {split} split, the best first: from "
-        f"{best.lead} with {best.score:.3f} to {worst.lead} with {worst.score:.3f}."
+        f"{best.lead} with {score(best.score)} to {worst.lead} with {score(worst.score)}."
     )
     if teacher is not None:
-        text += f" The teacher that sees all leads has {teacher['macro_auroc']:.3f}."
+        text += f" The teacher that sees all leads has {score(teacher['macro_auroc'])}."
     return text

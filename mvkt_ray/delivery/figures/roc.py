@@ -19,6 +19,7 @@ from mvkt_ray.delivery.figures.drawing import (
     put_legend,
     to_svg,
 )
+from mvkt_ray.delivery.wording import score
 from mvkt_ray.statistics.scores import auroc_per_class
 
 _N_COLUMNS = 3
@@ -80,7 +81,7 @@ def _draw_panel(axes: Axes, comparison: Comparison, column: int) -> None:
         notes.append((model, float(np.mean(areas))))
     for line, (model, area) in enumerate(reversed(notes)):
         axes.text(
-            0.98, 0.05 + 0.085 * line, f"{model.style.name} {area:.3f}", ha="right", fontsize=11,
+            0.98, 0.05 + 0.085 * line, f"{model.style.name} {score(area)}", ha="right", fontsize=11,
             color=model.style.colour, transform=axes.transAxes,
         )  # fmt: skip
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")

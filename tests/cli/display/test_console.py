@@ -10,9 +10,7 @@ from mvkt_ray.cli.display.console import (
     duration,
     facts,
     grid,
-    number_ranges,
     score,
-    without_nan,
 )
 
 
@@ -51,16 +49,6 @@ def test_sizes_have_units(size_bytes: float, text: str) -> None:
 )
 def test_scores_have_three_digits(value: float | None, text: str) -> None:
     assert score(value) == text
-
-
-def test_numbers_in_a_row_are_written_as_ranges() -> None:
-    assert number_ranges([9, 1, 2, 3, 10, 5]) == "1-3, 5, 9-10"
-    assert number_ranges([]) == ""
-
-
-def test_json_has_no_nan() -> None:
-    value = {"a": float("nan"), "b": [1.5, float("inf")], 3: {"c": "text"}}
-    assert without_nan(value) == {"a": None, "b": [1.5, None], "3": {"c": "text"}}
 
 
 def test_with_json_only_the_answer_is_on_stdout() -> None:

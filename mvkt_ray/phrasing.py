@@ -1,0 +1,119 @@
+"""Parts of sentences that every room writes alike: names, numbers, and what an error says."""
+
+import difflib
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+_MOST_LETTERS = 300
+"""Of an error of another program: some answer with a whole page."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NumberStyle:
+    """How scores and differences of scores are written: three digits, whatever the medium."""
+
+    minus: str = "-"
+    nothing: str = "-"
+    """In place of a number that is not defined."""
+    to: str = " to "
+    """Between the ends of an interval of scores."""
+    signs_zero: bool = False
+    """Whether a difference that rounds to zero keeps its sign."""
+
+    def score(self, value: float | None) -> str:
+        """Write `0.871`."""
+        if value is None or not math.isfinite(value):
+            return self.nothing
+        return f"{value:.3f}".replace("-", self.minus)
+
+    def signed(self, value: float | None) -> str:
+        """Write `+0.004` or `-0.001`, and `0.000` without a sign unless `signs_zero`."""
+        if value is None or not math.isfinite(value):
+            return self.nothing
+        text = f"{value:+.3f}"
+        if float(text) == 0 and not self.signs_zero:
+            return text[1:]
+        return text.replace("-", self.minus)
+
+    def interval(self, bounds: Sequence[float] | None) -> str:
+        """Write the ends of an interval of scores."""
+        if bounds is None:
+            return self.nothing
+        return f"{self.score(bounds[0])}{self.to}{self.score(bounds[1])}"
+
+    def signed_interval(self, bounds: Sequence[float] | None) -> str:
+        """Write the ends of an interval of differences, with a word between the two signs."""
+        if bounds is None:
+            return self.nothing
+        return f"{self.signed(bounds[0])} to {self.signed(bounds[1])}"
+
+
+def percent(share: float) -> str:
+    """Write a share as `95 %` or `99.5 %`."""
+    return f"{100 * share:.4g} %"
+
+
+def listing(names: Sequence[str]) -> str:
+    """Write names as in a sentence: `V6`, `V6 and I`, `V6, V5 and I`."""
+    *others, last = names or ("",)
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def number_ranges(numbers: Iterable[int], separator: str = ", ") -> str:
+    """Write whole numbers as `1-7, 9`, in ascending order."""
+    parts: list[list[int]] = []
+    for number in sorted(numbers):
+        if parts and number == parts[-1][-1] + 1:
+            parts[-1].append(number)
+        else:
+            parts.append([number])
+    return separator.join(f"{p[0]}-{p[-1]}" if len(p) > 1 else str(p[0]) for p in parts)
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """Return the one of some names that is most like a misspelled one; None where none is.
+
+    Upper and lower case count as equal.
+    """
+    by_lower = {each.lower(): each for each in names}
+    close = difflib.get_close_matches(name.lower(), by_lower, n=1)
+    return by_lower[close[0]] if close else None
+
+
+def did_you_mean(name: str, names: Iterable[str], *, elsewhere: Iterable[str] = ()) -> str:
+    """End a sentence about an unknown name: with the nearest one there is, else with all.
+
+    Args:
+        name: What was given.
+        names: What could have been given.
+        elsewhere: Names `section.name` that are valid in other sections; looked through, by what is
+            behind the last dot, where none of `names` is near.
+
+    Returns:
+        `did you mean 'n_trials'?`, or `there is: n_trials, sampler.`
+    """
+    names = list(names)
+    near = nearest(name, names)
+    if near is None:
+        near = next((n for n in elsewhere if nearest(name, [n.rpartition(".")[2]])), None)
+    if near is not None:
+        return f"did you mean {near!r}?"
+    return f"there is: {', '.join(names)}." if names else "there is none."
+
+
+def one_line(error: BaseException, most: int = _MOST_LETTERS) -> str:
+    """Write what an error says on one line, cut where it is long; its class if it says nothing."""
+    return " ".join(str(error).split())[:most] or type(error).__name__
+
+
+def shortly(error: BaseException) -> str:
+    """Write what a person needs of an error of many lines, such as one with a traceback.
+
+    Its first line, and the last where the first only announces it; its class if it says nothing.
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    text = f"{lines[0]} {lines[-1]}" if lines[0].endswith(":") and len(lines) > 1 else lines[0]
+    return text[:_MOST_LETTERS]

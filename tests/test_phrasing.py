@@ -1,0 +1,148 @@
+import math
+import string
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mvkt_ray.errors import ConfigError
+from mvkt_ray.phrasing import (
+    NumberStyle,
+    did_you_mean,
+    listing,
+    nearest,
+    number_ranges,
+    one_line,
+    percent,
+    shortly,
+)
+
+plain = NumberStyle()
+page = NumberStyle(minus="\N{MINUS SIGN}", nothing="\N{EM DASH}", to="..")
+numbers = st.floats(-2, 2)
+words = st.text(string.ascii_letters, min_size=1, max_size=8)
+
+
+@settings(deadline=None)
+@given(numbers, numbers)
+def test_a_style_changes_signs_and_words_but_no_digit(low: float, high: float) -> None:
+    for mine, theirs in (
+        (plain.score(low), page.score(low)),
+        (plain.signed(low), page.signed(low)),
+        (plain.interval((low, high)), page.interval((low, high))),
+        (plain.signed_interval((low, high)), page.signed_interval((low, high))),
+    ):
+        assert theirs.replace("\N{MINUS SIGN}", "-").replace("..", " to ") == mine
+
+
+@settings(deadline=None)
+@given(numbers)
+def test_a_difference_reads_back_and_has_a_sign_unless_it_is_zero(value: float) -> None:
+    text = plain.signed(value)
+    assert float(text) == pytest.approx(value, abs=5.1e-4)
+    assert (text[0] in "+-") == (float(text) != 0)
+    assert NumberStyle(signs_zero=True).signed(value)[0] in "+-"
+
+
+@pytest.mark.parametrize("value", [None, math.nan, math.inf])
+def test_a_number_that_is_not_defined_is_said_to_be_so(value: float | None) -> None:
+    assert plain.score(value) == plain.signed(value) == "-"
+    assert page.score(value) == page.signed(value) == "\N{EM DASH}"
+    assert page.interval(None) == page.signed_interval(None) == "\N{EM DASH}"
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(0.95, "95 %"), (0.05, "5 %"), (0.999, "99.9 %"), (1.0, "100 %")]
+)
+def test_a_share_is_written_as_percent(share: float, text: str) -> None:
+    assert percent(share) == text
+
+
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [
+        ([], ""),
+        (["V6"], "V6"),
+        (("V6", "I"), "V6 and I"),
+        (["V6", "V5", "I"], "V6, V5 and I"),
+    ],
+)
+def test_names_are_listed_as_in_a_sentence(names: Sequence[str], text: str) -> None:
+    assert listing(names) == text
+
+
+@settings(deadline=None)
+@given(st.sets(st.integers(0, 60)))
+def test_ranges_name_exactly_the_numbers(numbers: set[int]) -> None:
+    named: set[int] = set()
+    for part in filter(None, number_ranges(numbers).split(", ")):
+        first, _, last = part.partition("-")
+        named |= set(range(int(first), int(last or first) + 1))
+    assert named == numbers
+
+
+def test_numbers_in_a_row_are_written_as_ranges() -> None:
+    assert number_ranges([9, 1, 2, 3, 10, 5]) == "1-3, 5, 9-10"
+    assert number_ranges([1, 2, 5], ",") == "1-2,5"
+
+
+@settings(deadline=None)
+@given(words, st.lists(words, unique_by=str.lower, max_size=5))
+def test_an_unknown_name_gets_the_nearest_one_or_all(name: str, names: list[str]) -> None:
+    sentence = did_you_mean(name, names)
+    near = nearest(name, names)
+    if near is None:
+        assert all(each in sentence for each in names)
+        assert sentence.startswith("there is")
+    else:
+        assert near in names
+        assert sentence == f"did you mean {near!r}?"
+
+
+@settings(deadline=None)
+@given(st.lists(words, min_size=1, unique_by=str.lower), st.randoms())
+def test_a_name_in_another_case_is_found(names: list[str], random: object) -> None:
+    meant = names[0]
+    assert nearest(meant.swapcase(), names) == meant
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("n_trails", "n_trials"), ("regin", "region"), ("minReplica", "minReplicas")],
+)
+def test_a_misspelled_name_is_found(name: str, meant: str) -> None:
+    assert nearest(name, ["epochs", meant, "zone"]) == meant
+
+
+def test_a_name_of_another_section_is_found_by_its_last_part() -> None:
+    sections = ["search.n_trials", "student.epochs"]
+    assert did_you_mean("n_trails", ["search", "name"], elsewhere=sections) == (
+        "did you mean 'search.n_trials'?"
+    )
+    assert did_you_mean("serach", ["search", "name"], elsewhere=["x.serach"]) == (
+        "did you mean 'search'?"
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (ConfigError("wrong. Mend it."), "wrong. Mend it."),
+        (ValueError("first\n  second\n"), "first"),
+        (ValueError("Traceback:\n  File x\nKeyError: 'a'"), "Traceback: KeyError: 'a'"),
+        (ValueError("nothing follows:"), "nothing follows:"),
+        (ValueError(""), "ValueError"),
+    ],
+)
+def test_of_an_error_of_many_lines_the_telling_ones_are_shown(error: Exception, text: str) -> None:
+    assert shortly(error) == text
+
+
+@settings(deadline=None)
+@given(st.text())
+def test_an_error_is_one_line_and_never_empty(text: str) -> None:
+    for said in (shortly(ValueError(text)), one_line(ValueError(text))):
+        assert said
+        assert len(said.splitlines()) == 1
+        assert len(said) <= 601
