@@ -76,30 +76,36 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
 
     Upper and lower case count as equal.
     """
-    by_lower = {each.lower(): each for each in names}
-    close = difflib.get_close_matches(name.lower(), by_lower, n=1)
-    return by_lower[close[0]] if close else None
+    return next(iter(_near(name, names)), None)
 
 
-def did_you_mean(name: str, names: Iterable[str], *, elsewhere: Iterable[str] = ()) -> str:
-    """End a sentence about an unknown name: with the nearest one there is, else with all.
+def did_you_mean(
+    name: str, names: Iterable[str], *, elsewhere: Iterable[str] = (), otherwise: str = ""
+) -> str:
+    """End a sentence about an unknown name: with the one or two nearest there are, else with all.
 
     Args:
         name: What was given.
         names: What could have been given.
         elsewhere: Names `section.name` that are valid in other sections; looked through, by what is
             behind the last dot, where none of `names` is near.
+        otherwise: What is said where none is near; by default all of `names`.
 
     Returns:
         `did you mean 'n_trials'?`, or `there is: n_trials, sampler.`
     """
     names = list(names)
-    near = nearest(name, names)
-    if near is None:
-        near = next((n for n in elsewhere if nearest(name, [n.rpartition(".")[2]])), None)
-    if near is not None:
-        return f"did you mean {near!r}?"
-    return f"there is: {', '.join(names)}." if names else "there is none."
+    near = _near(name, names) or [n for n in elsewhere if _near(name, [n.rpartition(".")[2]])][:1]
+    if near:
+        return f"did you mean {' or '.join(map(repr, near))}?"
+    return otherwise or (f"there is: {', '.join(names)}." if names else "there is none.")
+
+
+def _near(name: str, names: Iterable[str]) -> list[str]:
+    """Return the two most similar names at most, the best first."""
+    by_lower = {each.lower(): each for each in names}
+    close = difflib.get_close_matches(name.lower(), by_lower, n=2)
+    return [by_lower[each] for each in close]
 
 
 def one_line(error: BaseException, most: int = _MOST_LETTERS) -> str:

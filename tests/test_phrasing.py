@@ -97,7 +97,8 @@ def test_an_unknown_name_gets_the_nearest_one_or_all(name: str, names: list[str]
         assert sentence.startswith("there is")
     else:
         assert near in names
-        assert sentence == f"did you mean {near!r}?"
+        assert sentence.startswith(f"did you mean {near!r}")
+        assert sentence.endswith("?")
 
 
 @settings(deadline=None)

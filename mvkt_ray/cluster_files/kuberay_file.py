@@ -5,13 +5,13 @@ The operator refuses more than the schema of its resources can say; its rules ar
 without a word.
 """
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mvkt_ray.cluster_files.node_groups import NodeGroup
 from mvkt_ray.errors import ConfigError
+from mvkt_ray.phrasing import did_you_mean
 from mvkt_ray.slots import Node, accelerator_in
 
 KINDS = ("RayJob", "RayCluster")
@@ -84,9 +84,7 @@ def _check_keys(owner: Mapping[str, Any], known: Sequence[str], origin: str) -> 
     for key in owner:
         if key in known:
             continue
-        close = difflib.get_close_matches(key, known, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"there is: {', '.join(known)}."
-        raise ConfigError(f"{origin}: there is no key {key!r}; {hint}")
+        raise ConfigError(f"{origin}: there is no key {key!r}; {did_you_mean(key, known)}")
 
 
 def _check_token(spec: Mapping[str, Any], origin: str) -> None:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from mvkt_ray.cluster_files.settings import Setting
 from mvkt_ray.errors import ConfigError
+from mvkt_ray.phrasing import did_you_mean
 
 Machines = Literal["instances", "pods", "nodes"]
 """Rented from a cloud's list, pods cut to the study's size, or nodes that are there."""
@@ -205,7 +206,6 @@ def find_platform(name: str) -> Platform:
         ConfigError: There is none of this name.
     """
     if name not in PLATFORMS:
-        raise ConfigError(
-            f"PLATFORM {name!r}: there is no such platform; there is {', '.join(PLATFORMS)}."
-        )
+        hint = did_you_mean(name, PLATFORMS)
+        raise ConfigError(f"PLATFORM {name!r}: there is no such platform; {hint}")
     return PLATFORMS[name]

@@ -1,12 +1,12 @@
 """Slurm's batch scripts: their syntax, their options, and the nodes that they ask for."""
 
-import difflib
 import re
 import shutil
 import subprocess
 
 from mvkt_ray.cluster_files.node_groups import NodeGroup
 from mvkt_ray.errors import ConfigError
+from mvkt_ray.phrasing import did_you_mean
 from mvkt_ray.slots import Node
 
 _SHORT = {
@@ -95,8 +95,8 @@ def _option(line: str, origin: str) -> tuple[str, str]:
     name, _, value = first.partition("=")
     name = _SHORT.get(name, name.removeprefix("--"))
     if name not in _OPTIONS:
-        close = difflib.get_close_matches(name, _OPTIONS, n=1)
-        hint = f"did you mean --{close[0]}?" if close else "see `man sbatch`."
+        flags = [f"--{option}" for option in _OPTIONS]
+        hint = did_you_mean(f"--{name}", flags, otherwise="see `man sbatch`.")
         raise ConfigError(f"{origin}: sbatch has no option {first!r}; {hint}")
     return name, (value or rest).strip()
 

@@ -1,12 +1,12 @@
 """What `mvkt cluster render` is told by `--set key=value`, checked before anything else."""
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from mvkt_ray.errors import ConfigError
+from mvkt_ray.phrasing import did_you_mean
 
 Value = str | int | bool | list[str]
 
@@ -37,8 +37,7 @@ def read_settings(
     names = [setting.name for setting in settings]
     for key in given:
         if key not in names:
-            close = difflib.get_close_matches(key, names, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"there is: {', '.join(names)}."
+            hint = did_you_mean(key, names)
             raise ConfigError(f"--set {key}: {platform} has no such key; {hint}")
     missing = [setting for setting in settings if setting.default is None]
     missing = [setting for setting in missing if not given.get(setting.name, "").strip()]

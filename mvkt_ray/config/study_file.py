@@ -7,7 +7,6 @@ Writes: the resolved study beside a search.
 """
 
 import dataclasses
-import difflib
 import typing
 from collections.abc import Hashable, Mapping
 from pathlib import Path
@@ -20,6 +19,7 @@ from mvkt_ray.config.recipes import Hyperparameters
 from mvkt_ray.config.resources import CostConfig
 from mvkt_ray.config.schema import FoldsConfig, ParameterConfig, StudyConfig
 from mvkt_ray.errors import ConfigError
+from mvkt_ray.phrasing import did_you_mean
 
 YamlMapping = dict[str, Any]
 
@@ -223,12 +223,7 @@ def _explain(item: Any, value: Mapping[str, Any], owner: Any = StudyConfig) -> s
     if item["type"] == "unexpected_keyword_argument":
         known = _names_at(path[:-1], owner)
         nested = [f"{section}.{name}" for section in known for name in _names_at([section], owner)]
-        close = difflib.get_close_matches(path[-1], known, n=1) or [
-            name
-            for name in nested
-            if difflib.get_close_matches(path[-1], [name.rpartition(".")[2]], n=1)
-        ]
-        hint = f"did you mean {close[0]!r}?" if close else f"there is: {', '.join(known)}"
+        hint = did_you_mean(path[-1], known, elsewhere=nested)
         return f"{'.'.join(path)}: there is no such key; {hint}"
     got = item["input"]
     shown = "" if isinstance(got, Mapping) or "got" in message else f" (got {got!r})"

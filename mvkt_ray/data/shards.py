@@ -5,7 +5,6 @@ set. A student that sees one lead touches the pages of that lead only, and fetch
 store; every process of a node shares one copy of them.
 """
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,6 +26,7 @@ from mvkt_ray.data.shard_file import (
 )
 from mvkt_ray.data.tasks import Task, read_task, unknown_codes_message
 from mvkt_ray.errors import ArtifactError, ConfigError, DataError
+from mvkt_ray.phrasing import did_you_mean
 from mvkt_ray.storage.artifacts import Manifest, find_damage, open_file, read_manifest
 from mvkt_ray.storage.location import Location
 
@@ -151,12 +151,9 @@ class Shards:
             if problem := unknown_codes_message(task, self.manifest.details["codes"]):
                 raise ConfigError(problem)
             return task
-        near = difflib.get_close_matches(name, self.tasks, 1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
         raise ConfigError(
-            f"these shards have no task {name!r}; {hint}They have "
-            f"{', '.join(self.tasks) or 'none'}. Name one of them, or the path of a YAML file "
-            "that defines one."
+            f"these shards have no task {name!r}; {did_you_mean(name, self.tasks)} Name a task of "
+            "theirs, or the path of a YAML file that defines one."
         )
 
     def column(self, name: str) -> pa.ChunkedArray:
@@ -301,12 +298,9 @@ def check_leads(wanted: Sequence[str], there: Sequence[str]) -> None:
     """
     missing = [lead for lead in wanted if lead not in there]
     if missing:
-        lower = {lead.lower(): lead for lead in there}
-        near = lower.get(missing[0].lower())
-        hint = f" (did you mean {near!r}?)" if near else ""
         raise DataError(
-            f"these shards have no lead {', '.join(map(repr, missing))}{hint}; their leads are "
-            f"{', '.join(there)}. Choose among these, or ingest the lead."
+            f"these shards have no lead {', '.join(map(repr, missing))}; "
+            f"{did_you_mean(missing[0], there)} Choose among their leads, or ingest the lead."
         )
 
 

@@ -6,7 +6,6 @@ PTB-XL's form and rhythm codes nearly always carry 0, which means "unknown" ther
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,10 @@ import numpy as np
 
 from mvkt_ray.config.study_file import read_mapping
 from mvkt_ray.errors import ConfigError
+from mvkt_ray.phrasing import did_you_mean, nearest
+
+_KEYS = ("name", "classes")
+"""Of a user's task file."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,10 +126,9 @@ def read_task(path: str | Path) -> Task:
     shape = "a task file has `name: text` and `classes: {CLASS: [code, ...]}`"
     value = read_mapping(path, f"Give the name of a task that the data has, or a file: {shape}.")
     for key in value:
-        if key not in ("name", "classes"):
-            near = get_close_matches(str(key), ["name", "classes"], 1)
-            hint = f"; did you mean {near[0]!r}?" if near else "."
-            raise ConfigError(f"{path}: unknown key {key!r}: {shape}{hint}")
+        if key not in _KEYS:
+            hint = did_you_mean(str(key), _KEYS)
+            raise ConfigError(f"{path}: unknown key {key!r}: {shape}; {hint}")
     name, classes = value.get("name"), value.get("classes")
     if not isinstance(name, str) or not name:
         raise ConfigError(f"{path}: `name` is {name!r}; {shape}.")
@@ -167,8 +169,8 @@ def unknown_codes_message(task: Task, counts: Mapping[str, int]) -> str | None:
         return None
     parts: list[str] = []
     for code in unknown:
-        near = get_close_matches(code, [name for name, n in counts.items() if n], 1)
-        parts.append(f"{code!r} (nearest: {near[0]!r})" if near else repr(code))
+        near = nearest(code, (name for name, n in counts.items() if n))
+        parts.append(f"{code!r} (nearest: {near!r})" if near else repr(code))
     return (
         f"the task {task.name!r} names codes that no recording has: {', '.join(parts)}. Correct "
         "them in the task's file, or take them out; `mvkt inspect` lists the codes that occur."

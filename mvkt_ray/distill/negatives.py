@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 
 from mvkt_ray.errors import ConfigError
+from mvkt_ray.phrasing import did_you_mean
 
 NEGATIVE_RULES = ("disjoint", "first_label", "any", "authors")
 
@@ -184,6 +185,6 @@ def _walks(size_B: Tensor, n_steps: int, generator: torch.Generator) -> Tensor:
 
 def _unknown(rule: str) -> ConfigError:
     return ConfigError(
-        f"negatives is {rule!r}, which is no rule for negatives. Use one of: "
-        f"{', '.join(NEGATIVE_RULES)}."
+        f"negatives is {rule!r}, which is no rule for negatives; "
+        f"{did_you_mean(rule, NEGATIVE_RULES)}"
     )

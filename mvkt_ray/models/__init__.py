@@ -16,6 +16,7 @@ from mvkt_ray.models.resnet1d_wang import resnet1d_wang
 from mvkt_ray.models.small import sepconv1d
 from mvkt_ray.models.sync_batch_norm import sync_batch_norm
 from mvkt_ray.models.xresnet1d import thin_xresnet1d, wide_xresnet1d
+from mvkt_ray.phrasing import did_you_mean
 
 __all__ = [
     "NETWORKS",
@@ -60,7 +61,7 @@ def build_network(name: str, n_leads: int, n_classes: int, *, dropout: float = 0
     """
     if name not in NETWORKS:
         raise ConfigError(
-            f"There is no network {name!r}. Use one of: {', '.join(NETWORKS)}, or add a row to "
-            "NETWORKS in mvkt_ray/models/__init__.py."
+            f"There is no network {name!r}; {did_you_mean(name, NETWORKS)} Correct it, or "
+            "add a row to NETWORKS in mvkt_ray/models/__init__.py."
         )
     return Network(NETWORKS[name](n_leads), n_classes, dropout=dropout)

@@ -4,6 +4,7 @@ import importlib
 from collections.abc import Sequence
 
 from mvkt_ray.errors import ConfigError
+from mvkt_ray.phrasing import one_line
 from mvkt_ray.tracking.tracker import Tracker
 
 _TRACKERS = {
@@ -39,5 +40,5 @@ def _open(text: str) -> Tracker:
     try:
         return make(target)
     except Exception as error:
-        why = " ".join(str(error).split())[:700]
+        why = one_line(error, 700)
         raise ConfigError(f"--tracker {text!r}: {kind} refuses {target!r}: {why}") from None

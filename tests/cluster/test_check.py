@@ -226,7 +226,7 @@ def test_a_batch_script_is_read(tmp_path: Path) -> None:
     ("old", "new", "words"),
     [
         ("srun hostname", "if true; then", ["bash"]),
-        ("--nodes", "--node", ["did you mean --nodes"]),
+        ("--nodes", "--node", ["did you mean '--nodes'"]),
         ("--nodes=2", "--nodes=two", ["--nodes=two"]),
         ("1-12:00:00", "soon", ["--time=soon"]),
         ("gpu:a100:4", "four", ["--gres=four"]),

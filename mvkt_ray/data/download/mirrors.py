@@ -13,6 +13,7 @@ from requests.adapters import HTTPAdapter
 
 from mvkt_ray import __version__
 from mvkt_ray.errors import ConfigError, StoreError, StoreUnreachableError
+from mvkt_ray.phrasing import one_line
 from mvkt_ray.storage.location import Location
 
 _CHUNK_BYTES = 1 << 18
@@ -197,7 +198,7 @@ def _said(error: Exception) -> str:
     cause: BaseException = error
     while cause.__cause__ or cause.__context__:
         cause = cause.__cause__ or cause.__context__ or cause
-    return " ".join(str(cause).split())[:200] or type(cause).__name__
+    return one_line(cause)
 
 
 class StoreMirror:

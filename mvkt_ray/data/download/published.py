@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from mvkt_ray.data.sources.cinc2021 import DATABASES
 from mvkt_ray.errors import ConfigError
+from mvkt_ray.phrasing import did_you_mean
 
 _BUCKET = "https://physionet-open.s3.amazonaws.com"
 
@@ -101,7 +102,7 @@ def published_dataset(name: str) -> PublishedDataset:
     """
     if name not in PUBLISHED:
         raise ConfigError(
-            f"{name!r} cannot be downloaded; the datasets are {', '.join(PUBLISHED)}. Name one of "
-            "them; what you have already is read by mvkt ingest."
+            f"There is no dataset {name!r} to download; {did_you_mean(name, PUBLISHED)} What you "
+            "have already is read by mvkt ingest."
         )
     return PUBLISHED[name]

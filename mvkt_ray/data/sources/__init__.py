@@ -15,6 +15,7 @@ from mvkt_ray.data.sources.source_options import checked_options
 from mvkt_ray.data.sources.synthetic import Synthetic
 from mvkt_ray.data.sources.wfdb_folder import WfdbFolder
 from mvkt_ray.errors import ConfigError
+from mvkt_ray.phrasing import did_you_mean
 
 __all__ = ["SOURCES", "Source", "open_source"]
 
@@ -36,8 +37,6 @@ def open_source(name: str, location: str, options: Mapping[str, object]) -> Sour
         ConfigError: for an unknown name or option, or a value out of range.
     """
     if name not in SOURCES:
-        raise ConfigError(
-            f"there is no source {name!r}; the sources are {', '.join(SOURCES)}. Name one of them."
-        )
+        raise ConfigError(f"there is no source {name!r}; {did_you_mean(name, SOURCES)}")
     cls: Any = SOURCES[name]
     return cls(location=location, **checked_options(name, cls, options))

@@ -7,7 +7,6 @@ Reads: `training/<database>/g1/A0001.hea` and `.mat`.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import ClassVar
 
 from mvkt_ray.data.recording import Recording, RecordingRef
@@ -15,6 +14,7 @@ from mvkt_ray.data.sources.challenge import SNOMED_TASKS, list_records, read_cha
 from mvkt_ray.data.sources.source import find_folder
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.errors import ConfigError, DataError
+from mvkt_ray.phrasing import did_you_mean
 from mvkt_ray.storage.location import Location
 
 DATABASES = ("cpsc_2018", "cpsc_2018_extra", "st_petersburg_incart", "ptb", "ptb-xl", "georgia",
@@ -44,11 +44,9 @@ class Cinc2021:
         for option in ("only", "skip"):
             for name in getattr(self, option):
                 if name not in DATABASES:
-                    near = get_close_matches(name, DATABASES, 1)
-                    hint = f"did you mean {near[0]!r}? " if near else ""
                     raise ConfigError(
                         f"{option} of the source 'cinc2021' has {name!r}, which is no database of "
-                        f"the Challenge; {hint}They are: {', '.join(DATABASES)}."
+                        f"the Challenge; {did_you_mean(name, DATABASES)}"
                     )
 
     @property

@@ -3,10 +3,10 @@
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from difflib import get_close_matches
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from mvkt_ray.errors import ConfigError
+from mvkt_ray.phrasing import did_you_mean
 
 
 def checked_options(source: str, cls: type[Any], options: Mapping[str, object]) -> dict[str, Any]:
@@ -23,12 +23,9 @@ def checked_options(source: str, cls: type[Any], options: Mapping[str, object]) 
     arguments: dict[str, Any] = {}
     for name, value in options.items():
         if name not in valid:
-            near = get_close_matches(name, valid, 1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            listed = ", ".join(valid) if valid else "none"
             raise ConfigError(
-                f"the source {source!r} has no option {name!r} (got {value!r}); {hint}"
-                f"Its options are: {listed}."
+                f"the source {source!r} has no option {name!r} (got {value!r}); "
+                f"{did_you_mean(name, valid)}"
             )
         try:
             arguments[name] = _converted(value, hints[name])

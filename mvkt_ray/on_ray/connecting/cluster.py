@@ -24,6 +24,7 @@ from mvkt_ray.on_ray.connecting.environment import (
     quiet_ray,
 )
 from mvkt_ray.on_ray.ray_corrections import own_sigterm
+from mvkt_ray.phrasing import shortly
 
 CLIENT_FLAKE = "Starting Ray client server failed"
 """The head forks a process for each client, and with gRPC's fork support on (its default) one in
@@ -93,7 +94,7 @@ def _start(directory: Path, n_cpus: int | None) -> None:
         )
     except (RuntimeError, OSError, RayError, ValueError) as error:
         raise ClusterError(
-            f"Ray cannot start on this machine: {_shortly(error)}. Run with --in-process to do "
+            f"Ray cannot start on this machine: {shortly(error)}. Run with --in-process to do "
             "without Ray, or give the --address of a cluster."
         ) from error
 
@@ -113,19 +114,11 @@ def _attach(address: str) -> None:
                 ray.shutdown()
                 continue
             raise ClusterError(
-                f"--address {address}: {_shortly(error)} Check that the cluster runs and can be "
+                f"--address {address}: {shortly(error)} Check that the cluster runs and can be "
                 f"reached from here, with the same Python and ray=={ray.__version__}, and that "
                 "RAY_AUTH_TOKEN_PATH names its token if it asks for one. Without --address, mvkt "
                 "starts its own Ray on this machine."
             ) from error
-
-
-def _shortly(error: BaseException) -> str:
-    """Return what a person needs of an error of many lines: its first, or its last one too."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    if not lines:
-        return type(error).__name__
-    return f"{lines[0]} {lines[-1]}" if lines[0].endswith(":") else lines[0]
 
 
 def own_ray_runs() -> bool:

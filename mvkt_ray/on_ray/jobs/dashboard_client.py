@@ -10,6 +10,7 @@ from ray.job_submission import JobSubmissionClient
 from mvkt_ray.errors import ClusterError
 from mvkt_ray.on_ray.connecting.address import REACHABLE_WITHIN_S, refusal, split_address
 from mvkt_ray.on_ray.connecting.tokens import current_token
+from mvkt_ray.phrasing import shortly
 
 DASHBOARD_PORT = 8265
 
@@ -93,9 +94,3 @@ def reach_dashboard(url: str) -> DashboardClient:
             f"--address {url}: what answers there is no dashboard of Ray ({shortly(error)}). "
             f"Give http://HOST:{DASHBOARD_PORT} of the head, not the port where nodes join."
         ) from None
-
-
-def shortly(error: BaseException) -> str:
-    """Return the last line of what went wrong."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1][:300] if lines else type(error).__name__

@@ -16,6 +16,7 @@ from ray.dashboard.modules.job.pydantic_models import JobDetails
 
 from mvkt_ray.errors import ClusterError
 from mvkt_ray.on_ray.jobs.jobs_api import Job, Jobs
+from mvkt_ray.phrasing import shortly
 
 QUIET_S = 10.0
 """After so long without a line the cluster is asked whether it is still there."""
@@ -100,13 +101,13 @@ class JobLog:
                 if lost_at is None:
                     lost_at = time.monotonic()
                     self._say(
-                        f"lost the connection to {self._jobs.url} ({_shortly(error)}); the job "
+                        f"lost the connection to {self._jobs.url} ({shortly(error)}); the job "
                         "goes on, and is followed again as soon as that is possible"
                     )
                 elif time.monotonic() - lost_at > PATIENCE_S:
                     raise ClusterError(
                         f"The cluster at {self._jobs.url} has not answered for "
-                        f"{PATIENCE_S / 3600:g} hours ({_shortly(error)}). If it still runs, so "
+                        f"{PATIENCE_S / 3600:g} hours ({shortly(error)}). If it still runs, so "
                         "does the job: `mvkt cluster logs` follows it again."
                     ) from None
             await asyncio.sleep(self._pause_s)
@@ -172,10 +173,6 @@ class JobLog:
             if self._n_lines >= self._left_out:
                 self._show(line)
             self._n_lines += line.endswith("\n")
-
-
-def _shortly(error: BaseException) -> str:
-    return str(error) or type(error).__name__
 
 
 def _watched_socket(address: tuple[Any, ...]) -> socket.socket:

@@ -1,9 +1,8 @@
 """One row of a search space: from its text in the study file to a distribution of Optuna."""
 
-import difflib
 import math
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -13,6 +12,7 @@ from mvkt_ray.config.recipes import Hyperparameters
 from mvkt_ray.config.schema import ParameterConfig, Scalar
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.models import NETWORKS
+from mvkt_ray.phrasing import did_you_mean
 
 Distribution = FloatDistribution | IntDistribution | CategoricalDistribution
 
@@ -28,8 +28,8 @@ def require_name(where: str, name: str) -> None:
     """
     if name not in Hyperparameters.names():
         raise ConfigError(
-            f"{where}: there is no hyper-parameter {name!r}."
-            f"{_nearest(name, Hyperparameters.names())}"
+            f"{where}: there is no hyper-parameter {name!r}; "
+            f"{did_you_mean(name, Hyperparameters.names())}"
         )
 
 
@@ -44,7 +44,8 @@ def read_value(name: str, value: Scalar, where: str) -> Scalar:
     kind, names = _type_of(name)
     if kind is str:
         if names and value not in names:
-            raise ConfigError(f"{where}: {name} cannot be {value!r}.{_nearest(str(value), names)}")
+            hint = did_you_mean(str(value), names)
+            raise ConfigError(f"{where}: {name} cannot be {value!r}; {hint}")
         if not isinstance(value, str):
             raise ConfigError(f"{where}: {name} must be a text, got {value!r}.")
         return value
@@ -110,7 +111,7 @@ def check_hyperparameters(values: Mapping[str, Scalar], where: str) -> None:
     student = values["student"]
     if student not in NETWORKS:
         raise ConfigError(
-            f"{where}: there is no network {student!r}.{_nearest(str(student), tuple(NETWORKS))}"
+            f"{where}: there is no network {student!r}; {did_you_mean(str(student), NETWORKS)}"
         )
     try:
         replace(Hyperparameters(), **typing.cast(Mapping[str, Any], values))
@@ -177,8 +178,3 @@ def _check_steps(where: str, row: ParameterConfig) -> None:
 
 def _is_whole(number: float) -> bool:
     return math.isclose(number, round(number), rel_tol=0.0, abs_tol=_STEP_TOLERANCE)
-
-
-def _nearest(name: str, names: Sequence[str]) -> str:
-    close = [repr(each) for each in difflib.get_close_matches(name, names, n=2)]
-    return f" Did you mean {' or '.join(close)}?" if close else f" There is: {', '.join(names)}."

@@ -26,6 +26,7 @@ from optuna.study import StudyDirection
 from mvkt_ray.config.schema import Scalar
 from mvkt_ray.errors import ArtifactError, ConfigError
 from mvkt_ray.json_values import without_nan
+from mvkt_ray.phrasing import one_line
 from mvkt_ray.records import Condition, Trial, TrialResult, TrialState, Usage
 from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
 from mvkt_ray.search.ledger.ledger_rows import (
@@ -297,7 +298,7 @@ def _close_storage(storage: optuna.storages.RDBStorage) -> None:
 
 
 def _unreadable(url: str, error: Exception) -> ArtifactError:
-    text = " ".join(str(error).split())[:200]
+    text = one_line(error)
     return ArtifactError(
         f"the ledger {url} cannot be read: {text}. If it was damaged, restore it from a copy; "
         "trials cannot be told without it."
