@@ -12,7 +12,6 @@ from mvkt_ray.records import (
     Arm,
     Condition,
     EpochMetrics,
-    NodeKind,
     Reservation,
     Trial,
     TrialResult,
@@ -20,6 +19,7 @@ from mvkt_ray.records import (
     Usage,
     trial_folder_name,
 )
+from mvkt_ray.slots import Node
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 names = st.text(min_size=1, max_size=8)
@@ -66,7 +66,7 @@ usages = st.builds(
     kept=st.lists(
         st.builds(
             Reservation,
-            node=st.none() | st.builds(NodeKind, group=names, cpus=finite, gpus=finite),
+            node=st.none() | st.builds(Node, group=names, cpus=finite, gpus=finite),
             cpus=finite,
             gpus=finite,
             worker_s=finite,
