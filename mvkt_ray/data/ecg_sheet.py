@@ -1,7 +1,6 @@
 """Draws a recording as the usual 12-lead sheet: three rows of four leads, and a rhythm strip.
 
-25 mm/s and 10 mm/mV on a grid of 1 mm (40 ms by 0.1 mV), true to scale at the resolution that the
-PNG names.
+On a grid of 1 mm, true to scale (`SCALE`) at the resolution that the PNG names.
 
 Writes: one PNG file.
 """
@@ -19,23 +18,25 @@ from mvkt_ray.storage.location import Location
 
 MM_PER_S = 25.0
 MM_PER_MV = 10.0
+SMALL_SQUARE_MM = 1.0
+SCALE = f"{MM_PER_S:g} mm/s and {MM_PER_MV:g} mm/mV"
 _MM_PER_INCH = 25.4
-_ROWS = (("I", "aVR", "V1", "V4"), ("II", "aVL", "V2", "V5"), ("III", "aVF", "V3", "V6"))
+SHEET_ROWS = (("I", "aVR", "V1", "V4"), ("II", "aVL", "V2", "V5"), ("III", "aVF", "V3", "V6"))
 _RHYTHM_LEAD = "II"
-_COLUMN_S = 2.5
-_SHEET_S = _COLUMN_S * len(_ROWS[0])
+COLUMN_S = 2.5
+_SHEET_S = COLUMN_S * len(SHEET_ROWS[0])
 
 _PULSE_MM = 10.0
 """Room for the calibration pulse, left of the leads."""
 _ROW_MM = 35.0
-_GRID_MM = (_PULSE_MM + _SHEET_S * MM_PER_S + 5.0, _ROW_MM * (len(_ROWS) + 1))
+_GRID_MM = (_PULSE_MM + _SHEET_S * MM_PER_S + 5.0, _ROW_MM * (len(SHEET_ROWS) + 1))
 _MARGIN_MM, _HEADER_MM, _FOOTER_MM = 7.0, 17.0, 8.0
 _LABEL_ABOVE_MM = 11.5
 _SMALL_COLOUR, _LARGE_COLOUR, _INK = "#f8d9d7", "#eba9a4", "#15151c"
 
 
 def draw_ecg_sheet(recording: Recording, path: str | Path, *, dpi: int = 254) -> None:
-    """Draw the first 10 s of a recording; a shorter one ends where it ends.
+    """Draw as much of a recording's beginning as a sheet holds; a shorter one ends where it ends.
 
     Each lead is drawn about its median, as devices do by a high-pass: that moves no wave against
     another. A lead that the recording lacks is left blank, and said to be missing.
@@ -54,15 +55,15 @@ def draw_ecg_sheet(recording: Recording, path: str | Path, *, dpi: int = 254) ->
     axes = figure.add_axes(rectangle, xlim=(0, _GRID_MM[0]), ylim=(0, _GRID_MM[1]))
     axes.set_axis_off()
     _draw_grid(axes)
-    for row, leads in enumerate(_ROWS):
+    for row, leads in enumerate(SHEET_ROWS):
         base_mm = _base_of_row(row)
         _draw_pulse(axes, base_mm)
         for column, lead in enumerate(leads):
-            begin_s = column * _COLUMN_S
-            _draw_lead(axes, recording, lead, base_mm, begin_s, begin_s + _COLUMN_S)
+            begin_s = column * COLUMN_S
+            _draw_lead(axes, recording, lead, base_mm, begin_s, begin_s + COLUMN_S)
             if column:
                 _draw_border(axes, base_mm, begin_s)
-    base_mm = _base_of_row(len(_ROWS))
+    base_mm = _base_of_row(len(SHEET_ROWS))
     _draw_pulse(axes, base_mm)
     _draw_lead(axes, recording, _RHYTHM_LEAD, base_mm, 0.0, _SHEET_S)
     _write_texts(axes, recording)
@@ -77,7 +78,10 @@ def _base_of_row(row: int) -> float:
 
 def _draw_grid(axes: Axes) -> None:
     width, height = _GRID_MM
-    for step_mm, colour, line_width in ((1, _SMALL_COLOUR, 0.35), (5, _LARGE_COLOUR, 0.7)):
+    for step_mm, colour, line_width in (
+        (SMALL_SQUARE_MM, _SMALL_COLOUR, 0.35),
+        (5, _LARGE_COLOUR, 0.7),
+    ):
         across = [((0, y), (width, y)) for y in np.arange(0, height + 1, step_mm)]
         down = [((x, 0), (x, height)) for x in np.arange(0, width + 1, step_mm)]
         axes.add_collection(
@@ -135,7 +139,8 @@ def _write_texts(axes: Axes, recording: Recording) -> None:
     axes.text(width, height + 10.5, ", ".join(facts), fontsize=11, color=_INK, ha="right")
     axes.text(0, height + 3.5, _shortened(codes or "no codes", 150), fontsize=11, color=_INK)
     duration_s = recording.signal_mv.shape[1] / recording.sampling_rate_hz
-    scale = f"{MM_PER_S:g} mm/s   {MM_PER_MV:g} mm/mV   small square 40 ms x 0.1 mV"
+    square = f"{1000 * SMALL_SQUARE_MM / MM_PER_S:g} ms x {SMALL_SQUARE_MM / MM_PER_MV:g} mV"
+    scale = f"{MM_PER_S:g} mm/s   {MM_PER_MV:g} mm/mV   small square {square}"
     axes.text(0, -5.0, scale, fontsize=9, color=_INK)
     shown = (
         f"{min(duration_s, _SHEET_S):g} of {duration_s:g} s at {recording.sampling_rate_hz:g} Hz"

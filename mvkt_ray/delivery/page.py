@@ -10,10 +10,13 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from mvkt_ray.data.ecg_sheet import SCALE
+from mvkt_ray.delivery.facts.data_card import AGE_PERCENTILES
 from mvkt_ray.delivery.facts.material import ReportMaterial
 from mvkt_ray.delivery.figures.gallery import Gallery, make_gallery
 from mvkt_ray.delivery.heat_map import make_heat_map
 from mvkt_ray.delivery.wording import FILTERS
+from mvkt_ray.phrasing import percent
 from mvkt_ray.storage.location import Location
 
 _CONTENTS = (
@@ -56,6 +59,9 @@ def render_page(report: Mapping[str, Any], gallery: Gallery) -> str:
     made_at = datetime.fromisoformat(report["made_at"])
     return environment.get_template("index.html").render(
         report=report,
+        scale=SCALE,
+        age_percentiles=AGE_PERCENTILES,
+        level=percent(report["statistics"]["level"]),
         gallery=gallery,
         contents=_CONTENTS,
         contenders=_contenders(report),

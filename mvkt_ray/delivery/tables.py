@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mvkt_ray.delivery.facts.evidence import LEVEL
 from mvkt_ray.delivery.facts.material import ReportMaterial
 from mvkt_ray.delivery.table_rows import (
     class_rows,
@@ -23,6 +24,7 @@ from mvkt_ray.delivery.table_rows import (
     split_rows,
     trial_rows,
 )
+from mvkt_ray.phrasing import percent
 from mvkt_ray.storage.location import Location
 
 Row = Mapping[str, Any]
@@ -39,13 +41,15 @@ class Table:
     rows: Callable[[Mapping[str, Any], ReportMaterial], Iterable[Row]]
 
 
+_LEVEL = percent(LEVEL)
+
 _SPREAD = {
-    "ci_low": "low end of the 95 % interval: bootstrap over patients and seeds, percentiles",
+    "ci_low": f"low end of the {_LEVEL} interval: bootstrap over patients and seeds, percentiles",
     "ci_high": "its high end",
 }
 _DIFFERENCE = {
     "difference": "macro AUROC of the first minus that of the second, test split",
-    "ci_low": "low end of its 95 % interval, of this difference alone",
+    "ci_low": f"low end of its {_LEVEL} interval, of this difference alone",
     "ci_high": "its high end",
     "ci_corrected_low": "low end of the interval corrected over the family (Holm)",
     "ci_corrected_high": "its high end",
@@ -63,7 +67,7 @@ TABLES: tuple[Table, ...] = (
             "rank": "1 is the highest; on the test split after finals, on validation before",
             "lead": "lead, or lead set, that the student sees",
             "ranked_on": "test or validation",
-            "in_best_set": "whether it cannot be told from the best at 95 %",
+            "in_best_set": f"whether it cannot be told from the best at {_LEVEL}",
             "trial": "search trial that the configuration is from",
             "n_seeds": "trainings that the scores are means of",
             "n_parameters": "weights of the student",
@@ -72,16 +76,16 @@ TABLES: tuple[Table, ...] = (
             "n_candidates": "complete search trials that it was chosen among",
             "test_macro_auroc": "mean over classes and seeds, test split",
             **_SPREAD,
-            "ci_bca_low": "low end of the bias-corrected and accelerated 95 % interval",
+            "ci_bca_low": f"low end of the bias-corrected and accelerated {_LEVEL} interval",
             "ci_bca_high": "its high end",
             "seed_sd": "standard deviation over seeds",
             "difference_to_best": "to the best of the other leads",
-            "difference_to_best_low": "low end of its simultaneous 95 % interval",
+            "difference_to_best_low": f"low end of its simultaneous {_LEVEL} interval",
             "difference_to_best_high": "its high end",
             "test_macro_f1": "by thresholds chosen on validation",
             "test_macro_average_precision": "mean over classes and seeds",
             "gap_closed_fraction": "share of the distance from student alone to teacher",
-            "gap_closed_ci_low": "low end of its 95 % interval",
+            "gap_closed_ci_low": f"low end of its {_LEVEL} interval",
             "gap_closed_ci_high": "its high end",
         },
         rows=lead_rows,

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from mvkt_ray.cli.display.console import TERMINAL, Output, duration, facts, grid, heading, score
 from mvkt_ray.cli.display.money import money
+from mvkt_ray.phrasing import percent
 
 if TYPE_CHECKING:
     from mvkt_ray.search.ledger.study_folder import StudyFolder
@@ -51,8 +52,9 @@ def summarize(report: Report, page: str) -> list[RenderableType]:
 
 def _examined(report: Report) -> RenderableType:
     """Rank on the test split, with intervals and what the teacher bought."""
+    level = percent(report["statistics"]["level"])
     numbers = ["", "macro AUROC", "to the best", "gain"]
-    columns = ["", "lead", "macro AUROC", "95 % interval", "to the best", "gain", "corrected"]
+    columns = ["", "lead", "macro AUROC", f"{level} interval", "to the best", "gain", "corrected"]
     table = grid(["", *columns], right=numbers)
     for lead in report["leads"]:
         test, gain, to_best = lead["test"], lead["gain"], lead["difference_to_best"]
@@ -106,7 +108,8 @@ def _facts(report: Report, page: str) -> dict[str, object]:
     ended = ", ".join(f"{n} {state}" for state, n in cost["trials"].items() if n)
     rows: dict[str, object] = {}
     if report["best_set"]:
-        rows[MEMBER] = "cannot be told from the best (95 %, over all leads)"
+        level = percent(report["statistics"]["level"])
+        rows[MEMBER] = f"cannot be told from the best ({level}, over all leads)"
     if report["mean_gain"] is not None:
         over = report["mean_gain"]["over"].replace("_", " ")
         rows["gain"] = f"over {over}; bold where its corrected interval leaves out 0"

@@ -10,7 +10,7 @@ from optuna.distributions import CategoricalDistribution
 
 from mvkt_ray.delivery.facts.material import ReportMaterial
 from mvkt_ray.records import TrialState
-from mvkt_ray.search.choosing.racing import ERROR_RATE
+from mvkt_ray.search.choosing.racing import ERROR_RATE, trials_at_look
 from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 
@@ -18,13 +18,6 @@ MIN_TRIALS = 10
 """Fewer complete trials say nothing of what mattered."""
 MAX_TRIALS = 1000
 """A forest over more takes long and says the same: so many, evenly spaced, are used."""
-
-RACE_BASIS = (
-    "A lead stops getting trials when the best of its first 4, 8, 16, ... is worse than the "
-    "leader's by more than patients and trials explain. The best lead is stopped in at most this "
-    "share of studies; a lead that was stopped keeps its best student, its baselines and its place "
-    "in the finals."
-)
 
 
 def describe_study(material: ReportMaterial) -> dict[str, Any]:
@@ -58,7 +51,7 @@ def describe_race(material: ReportMaterial) -> dict[str, Any] | None:
         return None
     return {
         "error_rate": ERROR_RATE,
-        "basis": RACE_BASIS,
+        "basis": _race_basis(),
         "looks": [look.to_json() for look in material.looks],
         "stopped": [stop.condition for look in material.looks for stop in look.stopped],
     }
@@ -67,6 +60,16 @@ def describe_race(material: ReportMaterial) -> dict[str, Any] | None:
 def stopped_at(material: ReportMaterial) -> dict[str, int]:
     """Return the number of the first trial that was dealt without a lead, by stopped lead."""
     return {stop.condition: look.at_trial for look in material.looks for stop in look.stopped}
+
+
+def _race_basis() -> str:
+    n_trials = ", ".join(str(trials_at_look(number)) for number in (1, 2, 3))
+    return (
+        f"A lead stops getting trials when the best of its first {n_trials}, ... is worse than the "
+        "leader's by more than patients and trials explain. The best lead is stopped in at most "
+        "this share of studies; a lead that was stopped keeps its best student, its baselines and "
+        "its place in the finals."
+    )
 
 
 def _describe(space: SearchSpace, name: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """One lead of a recording on ECG paper, true to scale, and all leads as a small sheet.
 
-25 mm/s and 10 mm/mV like the sheet of `mvkt inspect` (`data/ecg_sheet.py`), as SVG in millimetres.
+At the scale of the sheet of `mvkt inspect` (`data/ecg_sheet.py`), as SVG in millimetres.
 """
 
 from html import escape
@@ -8,7 +8,7 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
-from mvkt_ray.data.ecg_sheet import MM_PER_MV, MM_PER_S
+from mvkt_ray.data.ecg_sheet import COLUMN_S, MM_PER_MV, MM_PER_S, SCALE, SHEET_ROWS
 from mvkt_ray.data.recording import Recording
 
 _ROW_S = 5.0
@@ -17,17 +17,15 @@ _PULSE_MM, _RIGHT_MM = 10.0, 5.0
 _HEAD_MM = 6.0
 """Room for a row's label."""
 _LEAST_MM, _MOST_MM = 10.0, 45.0
-"""Above and below the zero line; what goes beyond 4.5 mV is cut."""
+"""Above and below the zero line; what goes beyond is cut."""
 
-_SHEET = (("I", "aVR", "V1", "V4"), ("II", "aVL", "V2", "V5"), ("III", "aVF", "V3", "V6"))
-_COLUMN_S = 2.5
-_COLUMN_MM = _COLUMN_S * MM_PER_S
+_COLUMN_MM = COLUMN_S * MM_PER_S
 _MAX_RATE_HZ = 250.0
-"""A finer line cannot be told from this one at 25 mm/s."""
+"""A finer line cannot be told from this one at `MM_PER_S`."""
 
 
 def draw_strip(recording: Recording, lead: str, name: str) -> str:
-    """Draw the first 10 s of one lead in two rows of 5 s.
+    """Draw the beginning of one lead, in rows of `_ROW_S`.
 
     Args:
         recording: Has the lead, or an empty string is returned.
@@ -49,22 +47,25 @@ def draw_strip(recording: Recording, lead: str, name: str) -> str:
             _label(_PULSE_MM + 1.5, row * row_mm + 4.5, f"{lead}, from {begin_s:g} s"),
         ]
     title = f"Lead {lead} of recording {recording.record_id}"
-    description = f"{n_rows * _ROW_S:g} s at 25 mm/s and 10 mm/mV, in rows of {_ROW_S:g} s."
+    description = f"{n_rows * _ROW_S:g} s at {SCALE}, in rows of {_ROW_S:g} s."
     return _svg(name, "strip", width, height, title, description, parts)
 
 
 def draw_context(recording: Recording, lead: str, name: str) -> str:
-    """Draw 2.5 s of every lead as the usual sheet of three rows, the named lead marked."""
-    shown = [_shown_mv(recording, drawn, column) for leads in _SHEET
+    """Draw `COLUMN_S` of every lead as the usual sheet of three rows, the named lead marked."""
+    shown = [_shown_mv(recording, drawn, column) for leads in SHEET_ROWS
              for column, drawn in enumerate(leads) if drawn in recording.leads]  # fmt: skip
     above, row_mm = _room(np.concatenate(shown))
-    width, height = _PULSE_MM + len(_SHEET[0]) * _COLUMN_MM + _RIGHT_MM, row_mm * len(_SHEET)
+    width, height = (
+        _PULSE_MM + len(SHEET_ROWS[0]) * _COLUMN_MM + _RIGHT_MM,
+        row_mm * len(SHEET_ROWS),
+    )
     parts = [_paper(name, width, height)]
-    for row, leads in enumerate(_SHEET):
+    for row, leads in enumerate(SHEET_ROWS):
         base_mm = row * row_mm + above
         parts.append(_pulse(base_mm))
         for column, drawn in enumerate(leads):
-            begin_s, left_mm = column * _COLUMN_S, _PULSE_MM + column * _COLUMN_MM
+            begin_s, left_mm = column * COLUMN_S, _PULSE_MM + column * _COLUMN_MM
             if drawn == lead:
                 parts.append(
                     f'<rect class="ecg-marked" x="{left_mm:g}" y="{row * row_mm + 0.5:g}" '
@@ -72,13 +73,15 @@ def draw_context(recording: Recording, lead: str, name: str) -> str:
                 )
             text = drawn
             if drawn in recording.leads:
-                end_s = begin_s + _COLUMN_S
+                end_s = begin_s + COLUMN_S
                 parts.append(_trace(recording, drawn, begin_s, end_s, left_mm, base_mm))
             else:
                 text = f"{drawn} (missing)"
             parts.append(_label(left_mm + 1.5, row * row_mm + 4.5, text))
     title = f"All leads of recording {recording.record_id}"
-    description = "2.5 s of each lead, one column after the other, at the same ratio of scales."
+    description = (
+        f"{COLUMN_S:g} s of each lead, one column after the other, at the same ratio of scales."
+    )
     return _svg(name, "sheet", width, height, title, description, parts)
 
 
@@ -93,8 +96,8 @@ def _n_samples(recording: Recording, seconds: float) -> int:
 
 
 def _shown_mv(recording: Recording, lead: str, column: int) -> NDArray:
-    begin = _n_samples(recording, column * _COLUMN_S)
-    return _centred_mv(recording, lead)[begin : _n_samples(recording, (column + 1) * _COLUMN_S)]
+    begin = _n_samples(recording, column * COLUMN_S)
+    return _centred_mv(recording, lead)[begin : _n_samples(recording, (column + 1) * COLUMN_S)]
 
 
 def _room(shown_mv: NDArray) -> tuple[float, float]:

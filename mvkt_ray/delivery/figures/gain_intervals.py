@@ -18,6 +18,7 @@ from mvkt_ray.delivery.figures.drawing import (
     to_svg,
 )
 from mvkt_ray.delivery.wording import contender_name
+from mvkt_ray.phrasing import percent
 
 _ROW_HEIGHT, _FRAME_HEIGHT = 27.0, 125.0
 _N_MOST = 3
@@ -36,7 +37,7 @@ def draw_gains(report: Mapping[str, Any]) -> str:
             panels(figure, len(shown), _N_MOST, sharex=True, sharey=True), shown, strict=True
         ):
             _draw_panel(axes, leads, over, report)
-        figure.legend(handles=_legend(), loc="outside lower center", ncols=4)
+        figure.legend(handles=_legend(report), loc="outside lower center", ncols=4)
         return to_svg(figure, "gains", "What the teacher bought", _describe(leads, shown))
 
 
@@ -83,13 +84,14 @@ def _mean_gain(report: Mapping[str, Any], over: str) -> Mapping[str, Any] | None
     return next((mean for mean in report["mean_gains"] if mean["over"] == over), None)
 
 
-def _legend() -> list[Line2D | Patch]:
+def _legend(report: Mapping[str, Any]) -> list[Line2D | Patch]:
     style: dict[str, Any] = {"linestyle": "none", "marker": "o"}
+    level = percent(report["statistics"]["level"])
     blue, grey = Colour.DISTILLED, Colour.MUTED
     return [
         Line2D([], [], color=blue, label="gain claimed", **style),
         Line2D([], [], color=grey, markerfacecolor=Colour.PAPER, label="not claimed", **style),
-        Line2D([], [], color=Colour.INK, linewidth=3.2, label="95 % interval"),
+        Line2D([], [], color=Colour.INK, linewidth=3.2, label=f"{level} interval"),
         Line2D([], [], color=Colour.INK, linewidth=1.1, label="corrected for all comparisons"),
     ]
 

@@ -21,6 +21,7 @@ from mvkt_ray.delivery.figures.drawing import (
     to_svg,
 )
 from mvkt_ray.delivery.wording import score
+from mvkt_ray.phrasing import percent
 
 _ROW_HEIGHT, _FRAME_HEIGHT = 30.0, 110.0
 
@@ -58,7 +59,9 @@ def draw_ranked_leads(report: Mapping[str, Any]) -> str:
         split = "test" if on_test else "validation"
         axes.set_xlabel(f"macro AUROC on the {split} split")
         figure.legend(
-            handles=_legend(rows, teacher is not None), loc="outside lower center", ncols=4
+            handles=_legend(rows, teacher is not None, report["statistics"]["level"]),
+            loc="outside lower center",
+            ncols=4,
         )
         return to_svg(figure, "ranked-leads", "Ranked leads", _describe(rows, split, teacher))
 
@@ -103,10 +106,10 @@ def _draw_teacher(axes: Axes, teacher: Mapping[str, Any]) -> None:
     axes.axvline(teacher["macro_auroc"], color=Colour.TEACHER, linestyle=TEACHER_STYLE.line)
 
 
-def _legend(rows: Sequence[_Row], has_teacher: bool) -> list[Line2D]:
+def _legend(rows: Sequence[_Row], has_teacher: bool, level: float) -> list[Line2D]:
     style = CHOSEN_STYLE
     with_interval = any(row.interval is not None for row in rows)
-    label = "distilled student" + (", 95 % interval" if with_interval else "")
+    label = "distilled student" + (f", {percent(level)} interval" if with_interval else "")
     line: LineStyleType = "-" if with_interval else "none"
     known = any(row.is_best for row in rows)
     handles: list[Line2D] = []

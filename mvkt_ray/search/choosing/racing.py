@@ -1,8 +1,9 @@
 """Racing: conditions that are clearly worse stop getting trials.
 
-Conditions are compared at a few looks: when each that still runs has 3, 6, 12, ... search trials
-that have ended, by the best of exactly these. A condition stops when the best student of the
-leader is better than its own by more than chance explains, where chance is
+Conditions are compared at a few looks: the first when each that still runs has `FIRST_LOOK` search
+trials that have ended, every other one at twice as many, by the best of exactly these. A condition
+stops when the best student of the leader is better than its own by more than chance explains, where
+chance is
 
 - which patients the validation split happens to hold: from a paired bootstrap over patients of the
   two students' predictions, which all conditions share; and
@@ -158,7 +159,7 @@ class Race:
             What was found; None when it is not yet time, or when nothing is left to compare.
         """
         names = [condition.name for condition in self.running]
-        n_compared = FIRST_LOOK * 2 ** len(self.looks)
+        n_compared = trials_at_look(len(self.looks) + 1)
         first = _first_trials(records, names, n_compared)
         is_due = all(_have_ended(first[name], n_compared) for name in names)
         if len(names) < 2 or not is_due or not self._have_baselines(records, names):
@@ -202,6 +203,11 @@ class Race:
             running=tuple(name for name in names if name not in gone),
             stopped=tuple(stopped),
         )
+
+
+def trials_at_look(number: int) -> int:
+    """Return how many search trials of each condition are compared at a look, the first being 1."""
+    return FIRST_LOOK * 2 ** (number - 1)
 
 
 def read_looks(notes: Mapping[str, Any]) -> tuple[Look, ...]:
