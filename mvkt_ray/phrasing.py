@@ -50,7 +50,7 @@ class NumberStyle:
 
 
 def percent(share: float) -> str:
-    """Write a share as `95 %` or `99.5 %`."""
+    """Write a share as `90 %` or `99.5 %`."""
     return f"{100 * share:.4g} %"
 
 

@@ -28,8 +28,9 @@ GROUP_KEYS = (
 
 _SIZED_BY_RAY = ("num-cpus", "num-gpus", "memory", "resources")
 
-_NAME = re.compile(r"[a-z]([a-z0-9-]{0,45}[a-z0-9])?")
-"""Of a RayJob at most 47 letters, as the names of what it makes are longer."""
+_LONGEST_NAME = 47
+"""Letters of the name of a RayJob; the names of what it makes are longer."""
+_NAME = re.compile(rf"[a-z]([a-z0-9-]{{0,{_LONGEST_NAME - 2}}}[a-z0-9])?")
 
 _GIB = {"Ki": 2**-20, "Mi": 2**-10, "Gi": 1.0, "Ti": 2.0**10, "M": 1e6 / 2**30, "G": 1e9 / 2**30}
 
@@ -52,8 +53,8 @@ def kuberay_groups(document: Mapping[str, Any], origin: str) -> list[NodeGroup]:
     name = str((document.get("metadata") or {}).get("name", ""))
     if not _NAME.fullmatch(name):
         raise ConfigError(
-            f"{origin}: metadata.name {name!r} must be at most 47 lower-case letters, digits and "
-            "-, starting with a letter."
+            f"{origin}: metadata.name {name!r} must be at most {_LONGEST_NAME} lower-case letters, "
+            "digits and -, starting with a letter."
         )
     spec = _mapping(document, "spec", origin)
     where = "spec"

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from mvkt_ray.cluster_files.machines import HEAD_CPUS
 from mvkt_ray.cluster_files.settings import Setting
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.phrasing import did_you_mean
@@ -47,7 +48,7 @@ _CLOUD = (
     *_IMAGES,
     *_WORKERS,
     Setting("spot", "rent workers as spot machines", "yes", "flag"),
-    Setting("head_instance", "machine of the head; by default with 4 CPUs", ""),
+    Setting("head_instance", f"machine of the head; by default with {HEAD_CPUS:g} CPUs", ""),
     Setting("cpu_instance", "machine of the CPU nodes; by default the cheapest that fits", ""),
     Setting("gpu_instance", "machine of the GPU nodes; by default the cheapest that fits", ""),
     Setting("disk_gib", "disk of a node", "200", "count"),

@@ -15,7 +15,7 @@ from mvkt_ray.cluster_files.needs import Need, needs_of
 from mvkt_ray.cluster_files.node_groups import NodeGroup
 from mvkt_ray.cluster_files.node_selectors import node_selectors
 from mvkt_ray.cluster_files.platforms import Platform, find_platform
-from mvkt_ray.cluster_files.settings import Value, read_settings
+from mvkt_ray.cluster_files.settings import LONGEST_NAME, Value, read_settings
 from mvkt_ray.cluster_files.templates import fill, templates_folder
 from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.config.study_file import read_mapping, write_study
@@ -45,7 +45,7 @@ def render(study: StudyConfig, request: RenderRequest) -> str:
         ClusterError: What the keys set is too small for the study.
     """
     platform = find_platform(request.platform)
-    defaults = {"name": re.sub(r"[^a-z0-9-]", "-", study.name.lower()).strip("-")[:40]}
+    defaults = {"name": re.sub(r"[^a-z0-9-]", "-", study.name.lower()).strip("-")[:LONGEST_NAME]}
     settings = read_settings(request.platform, platform.settings, {**defaults, **request.given})
     _check_storage(study, request.platform, platform, settings)
     needs = needs_of(study)

@@ -10,7 +10,8 @@ from mvkt_ray.phrasing import did_you_mean
 
 Value = str | int | bool | list[str]
 
-_NAME = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
+LONGEST_NAME = 40
+_NAME = re.compile(rf"[a-z]([a-z0-9-]{{0,{LONGEST_NAME - 2}}}[a-z0-9])?")
 _PATH = re.compile(r"[\w./~+-]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -68,8 +69,8 @@ def _read(setting: Setting, text: str) -> Value:
         case "name":
             if not _NAME.fullmatch(text):
                 raise ConfigError(
-                    f"{wrong} must be at most 40 lower-case letters, digits and -, starting with "
-                    f"a letter: {setting.help}."
+                    f"{wrong} must be at most {LONGEST_NAME} lower-case letters, digits and -, "
+                    f"starting with a letter: {setting.help}."
                 )
             return text
         case "path" if not _PATH.fullmatch(text):

@@ -10,6 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from mvkt_ray.config.ports import CLIENT_PORT, DASHBOARD_PORT, HEAD_PORT
 from mvkt_ray.errors import ArtifactError
 
 
@@ -41,6 +42,11 @@ def fill(template: str, values: dict[str, Any]) -> str:
         # These are YAML and shell, not HTML: `quoted` is what makes a value safe in them.
         autoescape=False,
     )
+    environment.globals["ports"] = {
+        "head": HEAD_PORT,
+        "dashboard": DASHBOARD_PORT,
+        "client": CLIENT_PORT,
+    }
     environment.filters["quoted"] = _quoted
     environment.filters["shell"] = shlex.quote
     return environment.get_template(template).render(values)

@@ -25,7 +25,8 @@ class Hyperparameters:
     """Over all workers of the trial."""
     optimizer: Literal["adamw", "adam"] = "adamw"
     schedule: Literal["one_cycle", "steps", "constant"] = "one_cycle"
-    """`steps` is the authors': x0.1 at 40 % and 70 % of the epochs, after `warmup_epochs`."""
+    """`steps` is the authors': after `warmup_epochs` the rate falls twice, by the factor and at the
+    shares of the epochs in `training/optimizers.py`."""
     warmup_epochs: int = 0
     warmup_factor: float = 0.1
     """With `steps`: the rate of warm-up epoch e (from 0) is factor * (e + 1) * learning_rate."""

@@ -13,6 +13,8 @@ import matplotlib as mpl
 from matplotlib.colors import to_hex
 
 _N_LEGEND_STEPS = 6
+_BLACK_ABOVE = 0.179
+"""Relative luminance above which black letters stand out more than white ones."""
 _LOW_END, _HIGH_END = 0.0, 1.0
 
 
@@ -100,12 +102,12 @@ def _cell(
         interval=interval,
         too_few=False,
         background=to_hex(colour),
-        ink="#000" if _luminance(colour[:3]) > 0.179 else "#fff",
+        ink="#000" if _luminance(colour[:3]) > _BLACK_ABOVE else "#fff",
     )
 
 
 def _luminance(colour: Sequence[float]) -> float:
-    """Relative luminance of WCAG 2; above 0.179 black letters stand out more than white ones."""
+    """Return the relative luminance of WCAG 2, from 0 to 1."""
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 

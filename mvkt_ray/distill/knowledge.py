@@ -308,8 +308,8 @@ def _refuse_overflow(tensor: Tensor, name: str) -> None:
     if not bool(torch.isfinite(tensor.half()).all()):
         raise DataError(
             f"The teacher's {name} are not finite in float16 (up to {float(tensor.abs().max()):g}, "
-            "the largest float16 is 65504). Train the teacher again at a lower learning rate, or "
-            "set `knowledge: online`."
+            f"the largest float16 is {torch.finfo(torch.float16).max:.0f}). Train the teacher "
+            "again at a lower learning rate, or set `knowledge: online`."
         )
 
 

@@ -191,8 +191,8 @@ def check_writable(uri: str) -> None:
     if skew_s > _MAX_SKEW_S:
         raise StoreError(
             f"{uri}: this machine's clock and the store's are {skew_s / 60:.0f} minutes apart. "
-            "Stores refuse requests that are signed more than 15 minutes off. Set the clock, for "
-            "example by NTP, and start again."
+            f"Stores refuse requests that are signed more than {_MAX_SKEW_S / 60:.0f} minutes off. "
+            "Set the clock, for example by NTP, and start again."
         )
 
 

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from matplotlib.colors import to_rgb
 
 from mvkt_ray.delivery.facts.material import gather_material
-from mvkt_ray.delivery.figures.gallery import Gallery
+from mvkt_ray.delivery.figures.gallery import Gallery, make_gallery
 from mvkt_ray.delivery.heat_map import make_heat_map
 from mvkt_ray.delivery.page import render_page, write_page
 from mvkt_ray.delivery.wording import interval, p_value, score, setting, signed, with_code
@@ -79,6 +79,20 @@ def final_page(final_study: StudyFolder, tmp_path_factory: pytest.TempPathFactor
 @pytest.fixture(scope="module")
 def searched_page(searched_study: StudyFolder, tmp_path_factory: pytest.TempPathFactory) -> str:
     return page_of(searched_study, tmp_path_factory.mktemp("searched"))
+
+
+def test_the_page_takes_the_level_of_its_intervals_from_the_report(
+    final_study: StudyFolder,
+) -> None:
+    material = gather_material(final_study)
+    report = describe(material)
+    report |= {"statistics": report["statistics"] | {"level": 0.9}}
+    page = render_page(report, make_gallery(report, material))
+    # What stands before is the answer, which `describe` has written.
+    text = Reading(page).text.partition("How to read the numbers")[2]
+    assert text.count("90 % interval") >= 8
+    assert "95 % interval" not in text
+    assert "90 % interval" in page[page.index("<svg") :]
 
 
 @pytest.fixture(params=["final_page", "searched_page"])

@@ -37,6 +37,13 @@ def test_after_finals_leads_have_intervals_and_the_best_set_is_marked(
     assert "study/report/index.html" in text
 
 
+def test_the_level_of_intervals_is_that_of_the_report(final_report: dict[str, Any]) -> None:
+    report = final_report | {"statistics": final_report["statistics"] | {"level": 0.9}}
+    text = shown(report).replace(report["answer"]["sentence"], "")
+    assert "90 % interval" in text
+    assert "(90 %, over all leads)" in text
+
+
 def test_before_finals_nothing_is_marked_as_best(searched_report: dict[str, Any]) -> None:
     text = shown(searched_report)
     assert "nothing is claimed" in " ".join(text.split())

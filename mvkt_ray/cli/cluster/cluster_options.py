@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from mvkt_ray.config.ports import DASHBOARD_PORT
+
 TokenFile = Annotated[
     Path | None,
     typer.Option(
@@ -17,7 +19,9 @@ TokenFile = Annotated[
 ClusterUrl = Annotated[
     str,
     typer.Option(
-        "--address", metavar="URL", help="Dashboard of the cluster's head, http://HOST:8265."
+        "--address",
+        metavar="URL",
+        help=f"Dashboard of the cluster's head, http://HOST:{DASHBOARD_PORT}.",
     ),
 ]
 JobName = Annotated[str, typer.Argument(metavar="JOB", help="A name that `submit` has said.")]

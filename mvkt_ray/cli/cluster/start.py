@@ -12,10 +12,14 @@ from mvkt_ray.cli.cluster.cluster_options import TokenFile
 from mvkt_ray.cli.display.console import Output, facts, heading
 from mvkt_ray.cli.failures import EXIT_FAILED
 from mvkt_ray.cli.options import Json, Quiet, parse_pairs
+from mvkt_ray.config.ports import CLIENT_PORT, DASHBOARD_PORT, HEAD_PORT, NODE_PORTS, port_range
 from mvkt_ray.errors import ConfigError
 
 if TYPE_CHECKING:
     from mvkt_ray.on_ray.own_nodes.local_nodes import LocalNode
+
+_LOWEST_PORT, _HIGHEST_PORT = 1024, 65535
+"""Those below belong to the system."""
 
 
 def start_verb(
@@ -29,19 +33,21 @@ def start_verb(
         str | None,
         typer.Option(metavar="IP", help="Address by which other machines reach this one."),
     ] = None,
-    port: Annotated[int, typer.Option(help="Of the head, where nodes join.")] = 6379,
-    dashboard_port: Annotated[int, typer.Option(help="Of the head, for jobs (HTTP).")] = 8265,
+    port: Annotated[int, typer.Option(help="Of the head, where nodes join.")] = HEAD_PORT,
+    dashboard_port: Annotated[
+        int, typer.Option(help="Of the head, for jobs (HTTP).")
+    ] = DASHBOARD_PORT,
     dashboard_host: Annotated[
         str,
         typer.Option(metavar="IP", help="Interface of that port; 127.0.0.1: this machine only."),
     ] = "0.0.0.0",
-    client_port: Annotated[int, typer.Option(help="Of the head, for ray://.")] = 10001,
+    client_port: Annotated[int, typer.Option(help="Of the head, for ray://.")] = CLIENT_PORT,
     node_ports: Annotated[
         str,
         typer.Option(
             metavar="FIRST-LAST", help="Where nodes speak to each other: services and workers."
         ),
-    ] = "20000-20999",
+    ] = port_range(NODE_PORTS),
     cpus: Annotated[int | None, typer.Option(min=0, help="CPUs to offer; all by default.")] = None,
     gpus: Annotated[int | None, typer.Option(min=0, help="GPUs to offer; all by default.")] = None,
     label: Annotated[
@@ -135,10 +141,10 @@ def _check_cluster(join: str, token: Path) -> None:
 def _range(text: str) -> tuple[int, int]:
     match = re.fullmatch(r"(\d+)-(\d+)", text)
     first, last = (int(match[1]), int(match[2])) if match else (0, 0)
-    if not 1024 <= first < last < 65536:
+    if not _LOWEST_PORT <= first < last <= _HIGHEST_PORT:
         raise ConfigError(
-            f"--node-ports {text!r} is no range of ports: write FIRST-LAST within 1024-65535, for "
-            "example 20000-20999."
+            f"--node-ports {text!r} is no range of ports: write FIRST-LAST within "
+            f"{port_range((_LOWEST_PORT, _HIGHEST_PORT))}, for example {port_range(NODE_PORTS)}."
         )
     return first, last
 

@@ -8,6 +8,7 @@ import typer
 from mvkt_ray.cli.cluster.cluster_options import TokenFile
 from mvkt_ray.cli.display.console import Output
 from mvkt_ray.cli.options import Json, Quiet
+from mvkt_ray.config.ports import DASHBOARD_PORT
 from mvkt_ray.errors import ConfigError
 
 
@@ -17,7 +18,9 @@ def stop_verb(
     ] = None,
     address: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="Dashboard of the job's head, http://HOST:8265."),
+        typer.Option(
+            metavar="URL", help=f"Dashboard of the job's head, http://HOST:{DASHBOARD_PORT}."
+        ),
     ] = None,
     token_file: TokenFile = None,
     as_json: Json = False,

@@ -23,7 +23,7 @@ from mvkt_ray.storage.location import Location
 _INT16_MAX = np.iinfo(np.int16).max
 _LIST_MAX = np.iinfo(np.int32).max
 _MAX_FACTOR = 5000
-"""Rates are matched by whole factors up to this, that is within 1 in 25 million."""
+"""Rates are matched by whole factors up to this, that is within one part in its square."""
 _MAX_RATE_HZ = 32_000
 """No ECG is sampled faster; a rate above it is a slip of the keyboard that would fill the disk."""
 _MAX_RATIO = 1000
@@ -31,9 +31,10 @@ _MAX_RATIO = 1000
 _FILTER_PERIODS = 20
 _CUTOFF = 0.9
 _KAISER_BETA = 5.65
-"""A Kaiser low-pass that passes 0.8 of the lower Nyquist frequency, is 6 dB down at 0.9, and 60 dB
-down from 1 on, so that mains hum at 50 Hz does not get into signals of 100 Hz. PTB-XL's own 100 Hz
-files were made by such a filter (measured: 0.98 at 41 Hz, 0.64 at 44 Hz, 0.02 at 48.5 Hz)."""
+"""A Kaiser low-pass that passes 0.8 of the lower Nyquist frequency, is 6 dB down at `_CUTOFF`, and
+60 dB down from 1 on, so that mains hum at 50 Hz does not get into signals of 100 Hz. PTB-XL's own
+100 Hz files were made by such a filter (measured: 0.98 at 41 Hz, 0.64 at 44 Hz, 0.02 at 48.5 Hz).
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -27,6 +27,7 @@ _COLUMNS = ("ecg_id", "patient_id", "age", "sex", "scp_codes", "strat_fold", "fi
             "filename_hr")  # fmt: skip
 _STATEMENT_COLUMNS = ("diagnostic", "form", "rhythm", "diagnostic_class", "diagnostic_subclass")
 _SEX: dict[str, Literal["female", "male"]] = {"0": "male", "1": "female"}
+_RATES_HZ = (100, 500)
 _LAYOUT = f"{DATABASE}, {STATEMENTS}, records100/ and records500/, as PTB-XL's archive has them"
 
 
@@ -47,10 +48,10 @@ class PtbXl:
     those of 500 Hz. With 500, recordings wanted at 100 Hz are resampled from 500 Hz."""
 
     def __post_init__(self) -> None:
-        if self.read_rate_hz not in (None, 100, 500):
+        if self.read_rate_hz not in (None, *_RATES_HZ):
             raise ConfigError(
                 f"read_rate_hz of the source 'ptbxl' is {self.read_rate_hz!r}; PTB-XL has files of "
-                "100 and of 500 Hz. Give one of these, or leave it out."
+                f"{' and of '.join(map(str, _RATES_HZ))} Hz. Give one of these, or leave it out."
             )
 
     @property
@@ -61,7 +62,7 @@ class PtbXl:
     def references(self, sampling_rate_hz: int) -> Iterator[RecordingRef]:
         """List every row of the table, in its order."""
         folder = find_folder(self.location, _LAYOUT)
-        rate_hz = self.read_rate_hz or (100 if sampling_rate_hz == 100 else 500)
+        rate_hz = self.read_rate_hz or (_RATES_HZ[sampling_rate_hz != _RATES_HZ[0]])
         rows = read_rows(_table(folder, DATABASE), _COLUMNS, "PTB-XL's table")
         if not (folder / f"records{rate_hz}").is_directory():
             other = 600 - rate_hz

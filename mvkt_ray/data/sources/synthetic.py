@@ -96,6 +96,9 @@ severe it is (0 to 1) and its stage (1 acute, 0 old)."""
 
 _EXCLUDING = ({"CLBBB", "CRBBB"}, {"1AVB", "AFIB"})
 _NORMAL = "NORM"
+_LONGEST_S, _MOST_NOISE = 3600, 100
+_PATIENTS_PER_100 = 85
+
 _NORMAL_SHARE = 0.4
 _SECOND_SHARE = 0.25
 
@@ -119,7 +122,7 @@ class Synthetic:
     """Not used: there is no folder."""
     n_recordings: int = 600
     n_patients: int | None = None
-    """By default 85 for 100 recordings: the first patients then have two."""
+    """By default fewer than recordings (`_PATIENTS_PER_100`): the first patients then have two."""
     duration_s: float = 10.0
     seed: int = 0
     equal_leads: bool = False
@@ -132,9 +135,11 @@ class Synthetic:
         patients = self.n_patients
         valid = patients is None or 1 <= patients <= self.n_recordings
         self._require(valid, "n_patients", f"from 1 to n_recordings ({self.n_recordings})")
-        self._require(1 <= self.duration_s <= 3600, "duration_s", "from 1 to 3600 seconds")
+        self._require(
+            1 <= self.duration_s <= _LONGEST_S, "duration_s", f"from 1 to {_LONGEST_S} seconds"
+        )
         self._require(self.seed >= 0, "seed", "0 or above")
-        self._require(0 <= self.noise <= 100, "noise", "from 0 to 100")
+        self._require(0 <= self.noise <= _MOST_NOISE, "noise", f"from 0 to {_MOST_NOISE}")
 
     def _require(self, condition: bool, name: str, wanted: str) -> None:
         if not condition:
@@ -199,7 +204,7 @@ class Synthetic:
         }
 
     def _patient_number(self, index: int) -> int:
-        n_patients = self.n_patients or -(-self.n_recordings * 85 // 100)
+        n_patients = self.n_patients or -(-self.n_recordings * _PATIENTS_PER_100 // 100)
         return index % n_patients
 
 

@@ -21,7 +21,7 @@ from mvkt_ray.training.predictions_file import StoredPredictions
 MAX_RESAMPLES, MIN_RESAMPLES = 1000, 200
 SCORINGS = 1_000_000
 """Trials times resamples; of very many trials fewer resamples are taken. The estimate is their
-mean, which 200 tell to a fourteenth of the spread that the interval shows."""
+mean, which `MIN_RESAMPLES` tell to a fourteenth of the spread that the interval shows."""
 
 
 class Selections:

@@ -16,12 +16,12 @@ from ray.core.generated.gcs_service_pb2 import (
 )
 from ray.core.generated.gcs_service_pb2_grpc import NodeInfoGcsServiceStub
 
+from mvkt_ray.config.ports import CLIENT_PORT, HEAD_PORT
 from mvkt_ray.errors import ClusterError
 from mvkt_ray.on_ray.connecting.tokens import TOKEN_HINT, current_token, find_token, using_token
 
 AUTO = "auto"
 CLIENT = "ray://"
-CLIENT_PORT = 10001
 
 REACHABLE_WITHIN_S = 10.0
 """For the first packet to come back; a cluster on another continent answers in one."""
@@ -49,8 +49,9 @@ def admitted(address: str) -> Generator[str]:
     if address.startswith(("http://", "https://")):
         raise ClusterError(
             f"--address {address} is a dashboard, to which studies are sent: `mvkt cluster submit "
-            f"STUDY.yaml --address {address}`. To drive a search from here give HOST:6379 on a "
-            f"node of the cluster, or {CLIENT}HOST:{CLIENT_PORT} from outside."
+            f"STUDY.yaml --address {address}`. To drive a search from here give "
+            f"HOST:{HEAD_PORT} on a node of the cluster, or {CLIENT}HOST:{CLIENT_PORT} from "
+            "outside."
         )
     found = find_cluster() if address == AUTO else address
     named = f"--address {address}" if found == address else f"--address {address} ({found})"
@@ -77,8 +78,8 @@ def find_cluster() -> str:
     if found is None:
         raise ClusterError(
             f"--address auto: no Ray runs on this machine{reason}. Start one with `mvkt cluster "
-            "start --head`, join one with `mvkt cluster start --join HEAD:6379`, or give the "
-            "HOST:PORT of a head. Without --address, mvkt starts its own Ray on this machine."
+            f"start --head`, join one with `mvkt cluster start --join HEAD:{HEAD_PORT}`, or give "
+            "the HOST:PORT of a head. Without --address, mvkt starts its own Ray on this machine."
         )
     return found
 
@@ -105,7 +106,7 @@ def check_head(address: str, named: str) -> None:
         raise ClusterError(
             f"{named}: what listens at {host}, port {port} is not the head of a Ray cluster "
             f"({code.name}).{hint} `mvkt cluster start --head` says the address to give, by "
-            "default HOST:6379."
+            f"default HOST:{HEAD_PORT}."
         )
     if answer != ray.__version__:
         raise ClusterError(
@@ -133,8 +134,9 @@ def split_address(address: str, *, default_port: int | None = None) -> tuple[str
         host, port = bare, str(default_port)
     if not host or not port.isdigit() or not 0 < int(port) < 65536:
         raise ClusterError(
-            f"--address {address!r} is no address: write HOST:PORT, for example 10.0.0.5:6379, "
-            f"{CLIENT}HOST:{CLIENT_PORT} from outside the cluster, or auto on one of its nodes."
+            f"--address {address!r} is no address: write HOST:PORT, for example "
+            f"10.0.0.5:{HEAD_PORT}, {CLIENT}HOST:{CLIENT_PORT} from outside the cluster, or auto "
+            "on one of its nodes."
         )
     return host.strip("[]"), int(port)
 

@@ -7,12 +7,11 @@ import requests
 from ray.exceptions import AuthenticationError
 from ray.job_submission import JobSubmissionClient
 
+from mvkt_ray.config.ports import DASHBOARD_PORT
 from mvkt_ray.errors import ClusterError
 from mvkt_ray.on_ray.connecting.address import REACHABLE_WITHIN_S, refusal, split_address
 from mvkt_ray.on_ray.connecting.tokens import current_token
 from mvkt_ray.phrasing import shortly
-
-DASHBOARD_PORT = 8265
 
 ANSWERS_WITHIN_S = 30.0
 """For an answer over HTTP; the head may be busy."""

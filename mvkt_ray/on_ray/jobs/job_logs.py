@@ -30,7 +30,8 @@ PATIENCE_S = 12 * 3600.0
 """For a cluster that does not answer, by a clock that stands still while this machine sleeps."""
 
 KEEPALIVE = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
-"""Seconds, seconds and times: a connection that was forgotten on the way is noticed within 30 s."""
+"""Seconds, seconds and times: a connection that was forgotten on the way is noticed after the
+first, and as many of the second as the third says."""
 
 
 class JobLog:

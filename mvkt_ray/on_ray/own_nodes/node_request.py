@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ray._private import services
 
+from mvkt_ray.config.ports import CLIENT_PORT, DASHBOARD_PORT, HEAD_PORT, NODE_PORTS, port_range
 from mvkt_ray.errors import ClusterError
 
 N_SERVICES = 6
@@ -24,10 +25,10 @@ class NodeRequest:
     """First and last of the ports for services and workers of the node; both belong to it."""
     join: str | None = None
     """`host:port` of the head; None starts a head."""
-    port: int = 6379
-    dashboard_port: int = 8265
+    port: int = HEAD_PORT
+    dashboard_port: int = DASHBOARD_PORT
     dashboard_host: str = "0.0.0.0"
-    client_port: int = 10001
+    client_port: int = CLIENT_PORT
     cpus: int | None = None
     gpus: int | None = None
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -84,7 +85,7 @@ def check_ports(request: NodeRequest) -> None:
         raise ClusterError(
             f"--node-ports {first}-{last} are {last - first + 1} ports: a node needs {N_SERVICES} "
             f"for its services and at least {FEWEST_WORKER_PORTS} for workers, one for each "
-            "process. Write for example 20000-20999."
+            f"process. Write for example {port_range(NODE_PORTS)}."
         )
     taken = [
         f"{'--node-ports' if first <= port <= last else flag} {port}"

@@ -30,6 +30,7 @@ def report_of(
     mean: dict[str, Any] | None = None,
     opened: int = 1,
     synthetic: bool = False,
+    level: float = 0.95,
 ) -> dict[str, Any]:
     test = {"macro_auroc": 0.87, "ci": [0.851, 0.889], "left_out": []}
     return {
@@ -41,6 +42,7 @@ def report_of(
         "test_split": {"opened": opened, "n_recordings": 371, "n_patients": 360},
         "teacher": {"leads": list(range(12)), "test": {"macro_auroc": 0.92}},
         "mean_gain": mean,
+        "statistics": {"level": level},
         "leads": [
             {
                 "lead": lead,
@@ -112,6 +114,16 @@ def test_a_gain_that_is_not_shown_keeps_its_numbers() -> None:
 def test_what_weakens_the_answer_stands_in_it(parts: dict[str, Any], said: str) -> None:
     assert said in sentences_after_finals(report_of(**parts))[-1]
     assert said not in " ".join(sentences_after_finals(report_of()))
+
+
+@pytest.mark.parametrize("n_best", [1, 2])
+def test_every_sentence_has_the_level_of_the_report(n_best: int) -> None:
+    gain = gain_of(0.01, 0.005)
+    report = report_of(n_best, gain=gain, mean=gain | {"n_leads": 5}, level=0.9)
+    text = " ".join(sentences_after_finals(report))
+    # The interval of the score, the confidence, and the corrected intervals of the two gains.
+    assert text.count("90 %") == 4
+    assert "95" not in text
 
 
 def test_classes_that_no_recording_has_are_not_counted() -> None:

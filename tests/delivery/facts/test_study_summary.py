@@ -10,6 +10,7 @@ import pytest
 from mvkt_ray.config.schema import ParameterConfig, SearchConfig, StudyConfig
 from mvkt_ray.delivery.facts.study_summary import describe_race, describe_study, stopped_at
 from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState
+from mvkt_ray.search.choosing import racing
 from mvkt_ray.search.choosing.racing import Look, Stop
 from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.ledger.trial_record import TrialRecord
@@ -104,6 +105,21 @@ def test_the_race_says_which_lead_stopped_when_and_at_which_error_rate() -> None
     assert race["error_rate"] == 0.05
     assert race["looks"][0]["stopped"][0]["p"] == 0.0001
     assert stopped_at(material) == {"I": 12}
+
+
+@pytest.mark.parametrize(
+    ("first", "shown"), [(3, "first 3, 6, 12, ..."), (5, "first 5, 10, 20, ...")]
+)
+def test_the_sentence_on_races_has_the_looks_that_races_take(
+    monkeypatch: pytest.MonkeyPatch, first: int, shown: str
+) -> None:
+    monkeypatch.setattr(racing, "FIRST_LOOK", first)
+    race = describe_race(
+        material_of(24, replace(CONFIG, search=replace(CONFIG.search, conditions="race")))
+    )
+    assert race is not None
+    assert shown in race["basis"]
+    assert [racing.trials_at_look(number) for number in (1, 2, 3)] == [first, 2 * first, 4 * first]
 
 
 def test_where_leads_are_dealt_trials_evenly_there_is_no_race() -> None:
