@@ -111,9 +111,10 @@ def finals_outlook(
 
     Raises:
         ArtifactError: There is no study, its search has not ended, or the test split was opened.
-        ConfigError: The finals cannot be planned.
+        ConfigError: The finals cannot be planned, or a limit can never be reached.
         StaleArtifactError: Finals were begun with another configuration, or data were changed.
     """
+    request.limits.check(config.resources)
     with contextlib.ExitStack() as stack:
         search = stack.enter_context(contextlib.closing(Ledger.open(database, config.name)))
         notes, records = search.notes, search.records

@@ -61,10 +61,9 @@ def run_finals(outlook: FinalsOutlook, runner: Runner, listener: FinalsListener)
         TrialError: A training failed, and was not to be left out; or a limit was reached.
         ClusterError: The plan does not fit the cluster.
     """
-    config, limits = outlook.config, outlook.request.limits
+    config = outlook.config
     runner.check(config.resources)
-    limits.check(config.resources)
-    limits.check_nodes(runner.node_kinds(), config.resources)
+    outlook.request.limits.check_nodes(runner.node_kinds(), config.resources)
     budget = _budget(outlook)
     with contextlib.closing(_begin(outlook)) as ledger:
         finals = Finals(config, outlook.space, ledger, budget)
