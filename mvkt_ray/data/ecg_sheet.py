@@ -130,8 +130,7 @@ def _write_texts(axes: Axes, recording: Recording) -> None:
         code if likelihood in (0.0, 100.0) else f"{code} ({likelihood:g} %)"
         for code, likelihood in zip(recording.codes, recording.likelihoods, strict=True)
     )
-    age = "age unknown" if recording.age is None else f"{recording.age:.0f} years"
-    facts = [f"patient {recording.patient_id}", age, recording.sex or "sex unknown"]
+    facts = [f"patient {recording.patient_id}", recording.age_text, recording.sex_text]
     if recording.fold is not None:
         facts.append(f"fold {recording.fold}")
     title = f"{recording.source}  {recording.record_id}"

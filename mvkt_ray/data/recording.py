@@ -57,6 +57,16 @@ class Recording:
     likelihoods: tuple[float, ...] = ()
     """Per code, 0 to 100; 100.0 where the source gives none."""
 
+    @property
+    def age_text(self) -> str:
+        """The age in words."""
+        return "age unknown" if self.age is None else f"{self.age:.0f} years"
+
+    @property
+    def sex_text(self) -> str:
+        """The sex in words."""
+        return self.sex or "sex unknown"
+
     def __post_init__(self) -> None:
         assert self.signal_mv.dtype == np.float32, self.signal_mv.dtype
         assert self.signal_mv.ndim == 2

@@ -1,14 +1,28 @@
-"""Models and their predictions, as the ROC and reliability curves take them.
+"""Models and their predictions, and the figure of a panel per class that their curves are.
 
 Shapes: R seeds, N recordings of a split, C classes.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from mvkt_ray.delivery.figures.drawing import Style
+from mvkt_ray.delivery.figures.drawing import (
+    WIDTH,
+    Style,
+    drawing,
+    grid_of,
+    lowest_panels,
+    panels,
+    put_legend,
+    to_svg,
+)
+
+_N_COLUMNS = 3
+_PANEL_HEIGHT = 268.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -30,3 +44,44 @@ class Comparison:
     classes: tuple[str, ...]
     labels_NC: NDArray[np.floating]
     models: tuple[Model, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Texts:
+    """What is written on a figure and said of it."""
+
+    name: str
+    """Unique in the page."""
+    title: str
+    description: str
+    x: str
+    y: str
+
+
+def draw_classes(
+    comparison: Comparison,
+    shown: Sequence[int],
+    draw_panel: Callable[[Axes, Comparison, int], None],
+    texts: Texts,
+) -> str:
+    """Draw one panel for each of some classes; an empty string when there is nothing to draw.
+
+    Args:
+        comparison: The models.
+        shown: Numbers of the classes.
+        draw_panel: Draws a class, by its number.
+        texts: Of the figure.
+    """
+    if not shown or not comparison.models:
+        return ""
+    n_rows, _ = grid_of(len(shown), _N_COLUMNS)
+    with drawing(WIDTH, _PANEL_HEIGHT * n_rows + 50) as figure:
+        all_axes = panels(figure, len(shown), _N_COLUMNS, sharex=True, sharey=True)
+        for axes, column in zip(all_axes, shown, strict=True):
+            draw_panel(axes, comparison, column)
+        for axes in all_axes[::_N_COLUMNS]:
+            axes.set_ylabel(texts.y)
+        for axes in lowest_panels(all_axes, _N_COLUMNS):
+            axes.set_xlabel(texts.x)
+        put_legend(figure, all_axes, all_axes[0].get_legend_handles_labels()[0])
+        return to_svg(figure, texts.name, texts.title, texts.description)

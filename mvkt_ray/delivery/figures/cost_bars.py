@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from mvkt_ray.delivery.figures.drawing import WIDTH, Colour, drawing, to_svg
+from mvkt_ray.search.spending.prices import SECONDS_PER_HOUR
 
-_SECONDS_PER_HOUR = 3600.0
 _BAR = 0.62
 
 _ROWS = (
@@ -24,7 +24,7 @@ _ROWS = (
 def draw_cost(report: Mapping[str, Any]) -> str:
     """Draw hours of trials, useful and wasted, and hours that were not spent."""
     rows = [
-        (name, seconds / _SECONDS_PER_HOUR, colour, hatch)
+        (name, seconds / SECONDS_PER_HOUR, colour, hatch)
         for name, key, colour, hatch in _ROWS
         if (seconds := report["cost"][key]) is not None
     ]
@@ -55,5 +55,5 @@ def hours_text(hours: float) -> str:
     if hours == 0:
         return "0"
     if hours < 1:
-        return f"{hours * 60:.0f} min" if hours * 60 >= 1 else f"{hours * _SECONDS_PER_HOUR:.0f} s"
+        return f"{hours * 60:.0f} min" if hours * 60 >= 1 else f"{hours * SECONDS_PER_HOUR:.0f} s"
     return f"{hours:.1f} h"

@@ -205,6 +205,5 @@ def _draw_example(example: Example, shards: Shards, condition: str, position: in
 
 
 def _facts(recording: Recording) -> str:
-    age = "age unknown" if recording.age is None else f"{recording.age:.0f} years"
     codes = ", ".join(recording.codes) or "none"
-    return f"{age}, {recording.sex or 'sex unknown'}; codes of the source: {codes}"
+    return f"{recording.age_text}, {recording.sex_text}; codes of the source: {codes}"

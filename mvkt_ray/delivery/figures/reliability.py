@@ -11,20 +11,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from mvkt_ray.delivery.figures.compared import Comparison
-from mvkt_ray.delivery.figures.drawing import (
-    WIDTH,
-    Colour,
-    drawing,
-    grid_of,
-    lowest_panels,
-    panels,
-    put_legend,
-    to_svg,
-)
+from mvkt_ray.delivery.figures.compared import Comparison, Texts, draw_classes
+from mvkt_ray.delivery.figures.drawing import Colour
 
-_N_COLUMNS = 3
-_PANEL_HEIGHT = 268.0
 _N_BINS = 10
 
 
@@ -67,24 +56,16 @@ def draw_reliability(comparison: Comparison, name: str) -> str:
         for column in range(len(comparison.classes))
         if comparison.labels_NC[:, column].sum() > 0
     ]
-    if not shown or not comparison.models:
-        return ""
-    n_rows, _ = grid_of(len(shown), _N_COLUMNS)
-    with drawing(WIDTH, _PANEL_HEIGHT * n_rows + 50) as figure:
-        all_axes = panels(figure, len(shown), _N_COLUMNS, sharex=True, sharey=True)
-        for axes, column in zip(all_axes, shown, strict=True):
-            _draw_panel(axes, comparison, column)
-        for axes in all_axes[::_N_COLUMNS]:
-            axes.set_ylabel("share with the disease")
-        for axes in lowest_panels(all_axes, _N_COLUMNS):
-            axes.set_xlabel("predicted probability")
-        put_legend(figure, all_axes, all_axes[0].get_legend_handles_labels()[0])
-        description = (
-            f"Share of recordings with the disease against the predicted probability, in bins of "
-            f"equally many recordings of the {comparison.split} split; the diagonal is perfect."
-        )
-        title = f"Reliability curves, lead {comparison.condition}"
-        return to_svg(figure, name, title, description)
+    texts = Texts(
+        name=name,
+        title=f"Reliability curves, lead {comparison.condition}",
+        description="Share of recordings with the disease against the predicted probability, in "
+        f"bins of equally many recordings of the {comparison.split} split; the diagonal is "
+        "perfect.",
+        x="predicted probability",
+        y="share with the disease",
+    )
+    return draw_classes(comparison, shown, _draw_panel, texts)
 
 
 def _draw_panel(axes: Axes, comparison: Comparison, column: int) -> None:

@@ -8,22 +8,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from mvkt_ray.delivery.figures.compared import Comparison, Model
-from mvkt_ray.delivery.figures.drawing import (
-    WIDTH,
-    Colour,
-    drawing,
-    grid_of,
-    lowest_panels,
-    panels,
-    put_legend,
-    to_svg,
-)
+from mvkt_ray.delivery.figures.compared import Comparison, Model, Texts, draw_classes
+from mvkt_ray.delivery.figures.drawing import Colour
 from mvkt_ray.delivery.wording import score
 from mvkt_ray.statistics.scores import auroc_per_class
 
-_N_COLUMNS = 3
-_PANEL_HEIGHT = 268.0
 _GRID = np.linspace(0.0, 1.0, 101) ** 1.5
 """False positive rates; denser where curves are steep."""
 
@@ -35,25 +24,16 @@ def draw_roc(comparison: Comparison, name: str) -> str:
         for column in range(len(comparison.classes))
         if 0 < comparison.labels_NC[:, column].sum() < len(comparison.labels_NC)
     ]
-    if not shown or not comparison.models:
-        return ""
-    n_rows, _ = grid_of(len(shown), _N_COLUMNS)
-    with drawing(WIDTH, _PANEL_HEIGHT * n_rows + 50) as figure:
-        all_axes = panels(figure, len(shown), _N_COLUMNS, sharex=True, sharey=True)
-        for axes, column in zip(all_axes, shown, strict=True):
-            _draw_panel(axes, comparison, column)
-        for axes in all_axes[::_N_COLUMNS]:
-            axes.set_ylabel("sensitivity")
-        for axes in lowest_panels(all_axes, _N_COLUMNS):
-            axes.set_xlabel("1 \N{MINUS SIGN} specificity")
-        put_legend(figure, all_axes, all_axes[0].get_legend_handles_labels()[0])
-        title = f"ROC curves, lead {comparison.condition}"
-        description = (
-            f"Sensitivity against 1 - specificity on the {comparison.split} split, one panel for "
-            f"each of {len(shown)} diseases, for "
-            f"{', '.join(model.style.name for model in comparison.models)}."
-        )
-        return to_svg(figure, name, title, description)
+    texts = Texts(
+        name=name,
+        title=f"ROC curves, lead {comparison.condition}",
+        description=f"Sensitivity against 1 - specificity on the {comparison.split} split, one "
+        f"panel for each of {len(shown)} diseases, for "
+        f"{', '.join(model.style.name for model in comparison.models)}.",
+        x="1 \N{MINUS SIGN} specificity",
+        y="sensitivity",
+    )
+    return draw_classes(comparison, shown, _draw_panel, texts)
 
 
 def _draw_panel(axes: Axes, comparison: Comparison, column: int) -> None:

@@ -26,6 +26,8 @@ CLIENT = "ray://"
 REACHABLE_WITHIN_S = 10.0
 """For the first packet to come back; a cluster on another continent answers in one."""
 
+_WITHOUT_ADDRESS = "; without --address, mvkt starts its own Ray on this machine"
+
 
 @contextlib.contextmanager
 def admitted(address: str) -> Generator[str]:
@@ -42,7 +44,7 @@ def admitted(address: str) -> Generator[str]:
             version, or this machine is no node of it.
     """
     if address.startswith(CLIENT):
-        _check_listens(address, *split_address(address, default_port=CLIENT_PORT))
+        check_listens(address, *split_address(address, default_port=CLIENT_PORT))
         with using_token(None if current_token() else find_token(None)):
             yield address
         return
@@ -95,7 +97,7 @@ def check_head(address: str, named: str) -> None:
         ClusterError: One is not so.
     """
     host, port = split_address(address)
-    _check_listens(named, host, port)
+    check_listens(named, host, port)
     code, answer = _check_alive(host, port)
     if code is grpc.StatusCode.UNAUTHENTICATED:
         raise ClusterError(f"{named}: {refusal(current_token())}")
@@ -143,18 +145,28 @@ def split_address(address: str, *, default_port: int | None = None) -> tuple[str
 
 def _asks_for_token(address: str, named: str) -> bool:
     host, port = split_address(address)
-    _check_listens(named, host, port)
+    check_listens(named, host, port)
     return _check_alive(host, port)[0] is grpc.StatusCode.UNAUTHENTICATED
 
 
-def _check_listens(named: str, host: str, port: int) -> None:
+def check_listens(named: str, host: str, port: int, way_out: str = _WITHOUT_ADDRESS) -> None:
+    """Raise unless something listens at a port.
+
+    Args:
+        named: How the user knows the address, for the message.
+        host: Of the address.
+        port: Of the address.
+        way_out: What else the user may do, the end of the message.
+
+    Raises:
+        ClusterError: Nothing does.
+    """
     try:
         socket.create_connection((host, port), timeout=REACHABLE_WITHIN_S).close()
     except OSError as error:
         raise ClusterError(
             f"{named}: nothing answers at {host}, port {port} ({error}). Check the address, that "
-            "the cluster runs, and that no firewall is in between; without --address, mvkt starts "
-            "its own Ray on this machine."
+            f"the cluster runs, and that no firewall is in between{way_out}."
         ) from None
 
 

@@ -96,6 +96,13 @@ def own_token(directory: Path) -> Generator[None]:
     path.touch(mode=0o600)
     path.write_text(secrets.token_hex(32))
     values = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(path)}
+    with token_environment(values):
+        yield
+
+
+@contextlib.contextmanager
+def token_environment(values: Mapping[str, str]) -> Generator[None]:
+    """Set variables that say which token to show, and let Ray read them, here and afterwards."""
     try:
         with environment(values):
             read_token_again()

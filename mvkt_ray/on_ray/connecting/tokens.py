@@ -14,7 +14,7 @@ from pathlib import Path
 from ray._raylet import AuthenticationTokenLoader  # pyright: ignore[reportAttributeAccessIssue]
 
 from mvkt_ray.errors import ClusterError, ConfigError
-from mvkt_ray.on_ray.connecting.environment import environment, read_token_again
+from mvkt_ray.on_ray.connecting.environment import token_environment
 
 MODE, PATH, VALUE = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_TOKEN"
 
@@ -92,12 +92,8 @@ def using_token(path: Path | None) -> Generator[None]:
     else:
         yield
         return
-    try:
-        with environment(values):
-            read_token_again()
-            yield
-    finally:
-        read_token_again()
+    with token_environment(values):
+        yield
 
 
 def current_token() -> str | None:

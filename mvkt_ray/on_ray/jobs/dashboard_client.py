@@ -1,6 +1,5 @@
 """The way to a cluster over HTTP: the address of its dashboard, and the client that asks there."""
 
-import socket
 from typing import Any
 
 import requests
@@ -9,7 +8,12 @@ from ray.job_submission import JobSubmissionClient
 
 from mvkt_ray.config.ports import DASHBOARD_PORT
 from mvkt_ray.errors import ClusterError
-from mvkt_ray.on_ray.connecting.address import REACHABLE_WITHIN_S, refusal, split_address
+from mvkt_ray.on_ray.connecting.address import (
+    REACHABLE_WITHIN_S,
+    check_listens,
+    refusal,
+    split_address,
+)
 from mvkt_ray.on_ray.connecting.tokens import current_token
 from mvkt_ray.phrasing import shortly
 
@@ -70,14 +74,8 @@ def reach_dashboard(url: str) -> DashboardClient:
         ClusterError: Nothing answers, it is no dashboard of Ray, or it refuses our token.
     """
     host, port = split_address(url)
-    try:
-        socket.create_connection((host, port), timeout=REACHABLE_WITHIN_S).close()
-    except OSError as error:
-        raise ClusterError(
-            f"--address {url}: nothing answers at {host}, port {port} ({error}). Check the "
-            "address, that the cluster runs, and that no firewall is in between (`ssh -L "
-            f"{port}:localhost:{port} {host}` goes around one)."
-        ) from None
+    way_out = f" (`ssh -L {port}:localhost:{port} {host}` goes around one)"
+    check_listens(f"--address {url}", host, port, way_out)
     try:
         return DashboardClient(url)
     except AuthenticationError:
