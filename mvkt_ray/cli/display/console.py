@@ -13,7 +13,6 @@ from rich.text import Text
 
 from mvkt_ray.json_values import without_nan
 from mvkt_ray.phrasing import NumberStyle
-from mvkt_ray.phrasing import number_ranges as number_ranges
 
 PLAIN_WIDTH = 160
 """Columns of a table that is written to a file or a pipe, which has no width of its own."""

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
 
-from mvkt_ray.cli.display.console import duration, facts, grid, heading, number_ranges
+from mvkt_ray.cli.display.console import duration, facts, grid, heading
 from mvkt_ray.cli.display.money import money
+from mvkt_ray.phrasing import number_ranges
 
 if TYPE_CHECKING:
     from mvkt_ray.search.planned_stages import PlannedStage
