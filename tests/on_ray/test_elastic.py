@@ -32,7 +32,10 @@ def count_epochs(config: dict[str, Any]) -> None:
         epoch += 1
         if n_ranks == 1 or distributed.get_rank() == 0:
             goes_on[0] = ask(config["mailbox"], (epoch, n_ranks))
-            checkpoint.write_text(str(epoch))
+            # A rank may be ended at any instant, and the next one reads what it left.
+            aside = checkpoint.with_name("epoch.partial")
+            aside.write_text(str(epoch))
+            aside.replace(checkpoint)
         if n_ranks > 1:
             distributed.broadcast(goes_on, src=0)
 

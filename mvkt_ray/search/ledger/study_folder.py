@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.config.study_file import study_from_yaml
 from mvkt_ray.errors import ArtifactError
-from mvkt_ray.records import Usage
+from mvkt_ray.records import Usage, trial_folder_name
 from mvkt_ray.storage.location import Location
 
 _STAGES = ("shards", "stages.json")
@@ -217,7 +217,7 @@ class FinalsFolder:
 
     def test(self, number: int) -> Location:
         """Predictions of a trained student on the test split, beside those on validation."""
-        return self.trials / f"{number:05d}" / "test.arrow"
+        return self.trials / trial_folder_name(number) / "test.arrow"
 
     @property
     def plan(self) -> Location:
