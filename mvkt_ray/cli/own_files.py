@@ -2,7 +2,7 @@
 
 Writes: `logs/` and `ray/` of a study in a folder; `NAME.logs/` beside an artifact. What lies on an
 object store has a temporary folder meanwhile, from which the logs are copied to `TIME-HOST/` in the
-same place on the store at the end.
+same folder of the store at the end.
 """
 
 import contextlib

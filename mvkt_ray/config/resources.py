@@ -112,7 +112,7 @@ class NodeTypeConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CostConfig:
-    """What nodes cost; without it money is not told."""
+    """What nodes cost; without prices no cost is reported."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_EXTRA
 

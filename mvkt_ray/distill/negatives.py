@@ -69,7 +69,7 @@ class NegativePools:
     group: Tensor
     """[N]: group of each recording."""
     position: Tensor
-    """[N]: place of each recording within its group."""
+    """[N]: position of each recording within its group."""
     by_group: Tensor
     """[N]: the recordings, group after group."""
     start: Tensor

@@ -159,7 +159,7 @@ def with_shards(plan: SearchPlan, prepared: Prepared) -> SearchPlan:
 
     Raises:
         ConfigError: The space does not fit the leads of the shards.
-        ArtifactError: A teacher is not there, or its place is taken.
+        ArtifactError: A teacher is not there, or its folder is taken.
         StaleArtifactError: The given teacher does not fit the study.
     """
     config, space = plan.config, plan.space

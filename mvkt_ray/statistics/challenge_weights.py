@@ -36,5 +36,5 @@ def cinc26_weights(classes: Sequence[str]) -> NDArray[np.float64]:
             f"from its 26 in {odd}. Use the task cinc26, or another metric."
         )
     weights = np.array([row[1:] for row in rows], dtype=np.float64)
-    places = [columns.index(name) for name in classes]
-    return weights[np.ix_(places, places)]
+    indices = [columns.index(name) for name in classes]
+    return weights[np.ix_(indices, indices)]

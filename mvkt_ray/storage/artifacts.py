@@ -313,7 +313,7 @@ def holding(location: Location) -> Generator[None]:
     except OSError as error:
         raise ArtifactError(
             f"{location} cannot be made ({error.strerror}: {error.filename}). Give an output "
-            "folder in a place that you may write to."
+            "folder where you may write."
         ) from None
     try:
         yield

@@ -152,9 +152,9 @@ class Location:
         a store is asked for one directory at a time, a thousand names a request.
         """
         if self.is_local:
-            for place, folders, files in os.walk(self.uri):
+            for folder, folders, files in os.walk(self.uri):
                 folders.sort()
-                yield Location(place), folders, sorted(files)
+                yield Location(folder), folders, sorted(files)
             return
         listed = self._list(recursive=False)
         folders = sorted(info.base_name for info in listed if not info.is_file)

@@ -21,7 +21,7 @@ class TrackedStudy:
 
 
 class Tracker(Protocol):
-    """One place where experiments are tracked. Called by one thread; may raise anything."""
+    """One service that tracks experiments. Called by one thread; may raise anything."""
 
     def start_study(self, study: TrackedStudy) -> None:
         """Begin, or go on where the same study was tracked before."""

@@ -43,7 +43,7 @@ def find_quickstart() -> Path:
     """Find the demo's study: inside an installed package, or at the top of a checkout.
 
     Raises:
-        ArtifactError: It is in neither place.
+        ArtifactError: It is in neither.
     """
     package = Path(__file__).parents[2]
     candidates = [root / "search_spaces" / QUICKSTART for root in (package, package.parent)]

@@ -41,7 +41,7 @@ class IngestPlan:
     def config(self) -> dict[str, Any]:
         """What was asked for, as plain values.
 
-        `strict` and `out` do not change what comes out, nor does the place of the recordings: the
+        `strict` and `out` do not change what comes out, nor does the recordings' location: the
         same dataset in another folder gives the same shards.
         """
         source = dataclasses.asdict(self.source)  # pyright: ignore[reportArgumentType]

@@ -74,11 +74,11 @@ def lead_against_lead(
         return []
     resampled = evidence.over(evidence.ranking_seeds)
     at = [resampled.position(evidence.answer(lead)) for lead in leads]
-    places = [(i, j) for i in range(len(leads)) for j in range(i + 1, len(leads))]
-    differences = _differences(resampled, [(at[i], at[j]) for i, j in places])
+    pairs = [(i, j) for i in range(len(leads)) for j in range(i + 1, len(leads))]
+    differences = _differences(resampled, [(at[i], at[j]) for i, j in pairs])
     return [
         (leads[i], leads[j], difference)
-        for (i, j), difference in zip(places, differences, strict=True)
+        for (i, j), difference in zip(pairs, differences, strict=True)
     ]
 
 

@@ -129,7 +129,7 @@ class Finals(BaseStudy):
             self._failed[number] = result
 
     def give_up_failed(self) -> None:
-        """End in the ledger, too, what failed since this was opened; it is not tried again."""
+        """Make this run's failures final: end them in the ledger, so that none is tried again."""
         for number, result in self._failed.items():
             self.ledger.write_result(number, result)
         self._failed.clear()

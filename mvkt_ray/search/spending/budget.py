@@ -97,7 +97,7 @@ class Budget:
         self._by_trial: dict[int, Spent] = {}
 
     def book(self, number: int, usage: Usage) -> None:
-        """Count what a trial has used in all, in place of what it had."""
+        """Replace a trial's usage by its new total."""
         now = self.prices.spent(usage.reservations)
         self.spent += now - self._by_trial.get(number, Spent())
         self._by_trial[number] = now

@@ -43,7 +43,7 @@ class Meter:
         return self._used
 
     def end(self, nodes: Sequence[str], state: TrialState) -> Usage:
-        """Count what was held until the attempt ended, with a state that it told itself."""
+        """Record the end of an attempt that reported its own state."""
         self._nodes = nodes or self._nodes
         return self.lose() if state is TrialState.FAILED else self.hear(self._nodes)
 
