@@ -65,6 +65,7 @@ class OwnSlurm:
     """Runs Slurm's tools against it."""
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._environment = {
             **{k: v for k, v in os.environ.items() if not k.startswith(("SLURM_", "SBATCH_"))},
             "SLURM_CONF": str(folder / "slurm.conf"),
@@ -96,6 +97,10 @@ class OwnSlurm:
             states = self.run("sinfo", "--noheader", "--Node", "--format=%T").split()
             return states == ["idle"] * len(NODES)
         return False
+
+    def log(self) -> str:
+        """Return what its daemons have logged."""
+        return "\n".join(path.read_text() for path in sorted(self._folder.glob("*.log")))
 
     def end_jobs(self) -> None:
         """Cancel all jobs, and wait until their processes are gone."""

@@ -125,11 +125,12 @@ def test_a_job_whose_time_is_up_comes_back_and_ends_the_search(
     job.wait_for("queued again")
     begun = {record.number for record in job.trials() if record.state is TrialState.COMPLETE}
     assert 0 < len(begun) < N_TRIALS
-    # Slurm waits two minutes, in which whatever was started before comes to its end.
+    # Slurm waits two minutes, in which whatever was started before comes to its end. It counts in
+    # seconds: in the one in which it ended the first start it would start no second one.
     wait_until(lambda: job.state == "PENDING" and slurm.is_idle())
-    slurm.run("scontrol", "update", f"JobId={job.number}", "StartTime=now")
+    slurm.run("scontrol", "update", f"JobId={job.number}", "StartTime=now+3")
 
-    assert job.wait_until_it_ends() == "COMPLETED", job.log
+    assert job.wait_until_it_ends() == "COMPLETED", job.log + slurm.log()
     assert slurm.job(job.number)["Restarts"] == "1"
     assert slurm.job(job.number)["ExitCode"] == "0:0"
     records = job.trials()

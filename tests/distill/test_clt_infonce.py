@@ -75,6 +75,10 @@ def test_gradients_are_those_of_finite_differences(negatives: str):
     )
 
 
-def test_an_unknown_rule_is_answered_with_the_rules_there_are():
-    with pytest.raises(ConfigError, match=r"'disjiont'.*disjoint, first_label, any"):
-        clt_infonce(torch.eye(2), torch.eye(2), torch.eye(2), 1.0, "disjiont")
+@pytest.mark.parametrize(
+    ("rule", "answer"),
+    [("disjiont", "did you mean 'disjoint'"), ("xyz", "disjoint, first_label, any")],
+)
+def test_an_unknown_rule_is_answered_with_the_nearest_or_with_all(rule: str, answer: str) -> None:
+    with pytest.raises(ConfigError, match=f"'{rule}'.*{answer}"):
+        clt_infonce(torch.eye(2), torch.eye(2), torch.eye(2), 1.0, rule)
