@@ -80,8 +80,8 @@ def show_plan(
     with open_runner(output, address=address, in_process=in_process) as runner:
         check_runner(plan, runner)
         where, nodes = runner.describe(), runner.node_kinds()
-    outlook = predict(config, trials, plan.similar, nodes=nodes, one_at_a_time=in_process)
-    output.answer(plan_as_value(plan, where, outlook), plan_tables(plan, where, outlook))
+    forecast = predict(config, trials, plan.similar, nodes=nodes, one_at_a_time=in_process)
+    output.answer(plan_as_value(plan, where, forecast), plan_tables(plan, where, forecast))
 
 
 def _run(
@@ -104,11 +104,11 @@ def _run(
         ) as session,
     ):
         nodes = session.runner.node_kinds()
-        outlook = predict(
+        forecast = predict(
             config, opened.trials, plan.similar, nodes=nodes, one_at_a_time=in_process
         )
-        if outlook is not None:
-            output.say(f"predicted: {prediction_text(outlook)}")
+        if forecast is not None:
+            output.say(f"predicted: {prediction_text(forecast)}")
         study = run_search(opened, session.runner, session.view, follow=follow)
         log_note = session.log_note
     output.say(f"done in {duration(time.monotonic() - plan.request.started)}{log_note}")

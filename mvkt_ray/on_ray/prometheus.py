@@ -18,7 +18,7 @@ from mvkt_ray.records import TrialState
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.search.spending.prices import SECONDS_PER_HOUR, PriceList, Spent
 
-_SECONDS_BETWEEN_LOOKS = 1.0
+_SECONDS_BETWEEN_UPDATES = 1.0
 """Looking at all records costs more than a report; nobody scrapes more often."""
 
 
@@ -63,7 +63,7 @@ class StudyMetrics:
         # What an earlier start of the study has counted is not counted again.
         self._n_epochs = self._count_epochs()
 
-    def look(self) -> None:
+    def update(self) -> None:
         """Bring the metrics to what the study is now."""
         records, spent = self._study.trials(), self._study.spent
         states = CountOf(record.state for record in records)
@@ -97,18 +97,18 @@ def measuring(study: object, on_change: Callable[[], None]) -> Generator[Callabl
         yield on_change
         return
     metrics = StudyMetrics(study)
-    metrics.look()
+    metrics.update()
     last = time.monotonic()
 
     def changed() -> None:
         nonlocal last
         on_change()
         now = time.monotonic()
-        if now - last >= _SECONDS_BETWEEN_LOOKS:
+        if now - last >= _SECONDS_BETWEEN_UPDATES:
             last = now
-            metrics.look()
+            metrics.update()
 
     try:
         yield changed
     finally:
-        metrics.look()
+        metrics.update()

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from mvkt_ray.cli.display.study_state import look_at
+from mvkt_ray.cli.display.study_state import state_of
 from mvkt_ray.config.resources import CostConfig
 from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState
 from mvkt_ray.search import in_process
@@ -281,7 +281,7 @@ def test_the_table_of_finals_shows_means_over_seeds_and_what_is_planned_for_each
         ended(planned[3], 0.7),
         TrialRecord(trial=planned[4], drawn={}, state=TrialState.RUNNING),
     ]
-    state = look_at(FakeFinals(records, planned), n_epochs=5)
+    state = state_of(FakeFinals(records, planned), n_epochs=5)
     first, second = state.rows
     assert (first.n_planned, first.n_complete, first.best) == (3, 3, pytest.approx(0.75))
     assert (second.n_planned, second.best, second.student_alone) == (2, 0.9, None)

@@ -138,8 +138,7 @@ LOST = """
     with stopping.stopping_cleanly():
         try:
             Connection()
-            while True:
-                pass
+            signal.pause()
         except KeyboardInterrupt:
             print("stopping", flush=True)
 """

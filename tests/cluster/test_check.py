@@ -92,7 +92,7 @@ def test_a_wrong_line_writes_nothing(args: list[Any], words: list[str], tmp_path
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
-def test_the_keys_of_a_place_are_told(platform: str) -> None:
+def test_the_keys_of_a_platform_are_told(platform: str) -> None:
     code, said = mvkt("cluster", "render", platform, "--keys")
     assert code == 0
     for setting in PLATFORMS[platform].settings:

@@ -34,5 +34,5 @@ def test_an_example_fits_its_study(file: Path) -> None:
     assert "paper fits" in done.stdout
 
 
-def test_every_place_has_an_example() -> None:
+def test_every_platform_has_an_example() -> None:
     assert {line_of(file.read_text())[2] for file in EXAMPLES} == set(PLATFORMS)

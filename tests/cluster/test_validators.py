@@ -180,7 +180,7 @@ def test_what_may_be_asked_for_is_in_the_manifest(platform: str) -> None:
     assert gpu["serviceAccountName"] == account["metadata"]["name"]
 
 
-def test_every_template_is_rendered_by_some_place() -> None:
+def test_every_template_is_rendered_for_some_platform() -> None:
     from mvkt_ray.cluster_files.platforms import PLATFORMS
 
     templates = {str(p.relative_to(ROOT / "cluster")) for p in (ROOT / "cluster").rglob("*.j2")}

@@ -123,7 +123,7 @@ def expected(
         return hashed, outcome(finals, folder)
 
 
-def test_interrupted_finals_come_to_the_same_numbers_on_every_place(
+def test_interrupted_finals_come_to_the_same_numbers_with_every_runner(
     runner: Runner,
     tiny_search: "TinySearch",
     tmp_path: Path,

@@ -169,7 +169,7 @@ def test_one_patient_cannot_be_resampled() -> None:
         draw_patients(np.array(["a", "a"]))
 
 
-def test_a_nan_score_is_refused_with_its_place() -> None:
+def test_a_nan_score_is_refused_with_its_position() -> None:
     labels, scores, patients = split()
     scores[1, 2, 3, 0] = np.nan
     with pytest.raises(DataError, match=r"position \(1, 2, 3, 0\)"):

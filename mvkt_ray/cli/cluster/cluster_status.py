@@ -33,7 +33,7 @@ def status_verb(
 
     Example: mvkt cluster status --address http://HEAD:8265
     """
-    from mvkt_ray.on_ray.jobs.cluster_view import look_at_cluster
+    from mvkt_ray.on_ray.jobs.cluster_view import view_cluster
     from mvkt_ray.on_ray.jobs.jobs_api import open_jobs
 
     output = Output.open(as_json=as_json)
@@ -41,7 +41,7 @@ def status_verb(
         if job is not None:
             _answer_job(output, jobs.find(job))
             return
-        _answer_cluster(output, jobs, look_at_cluster(jobs))
+        _answer_cluster(output, jobs, view_cluster(jobs))
 
 
 def _answer_cluster(output: Output, jobs: "Jobs", view: "ClusterView") -> None:
@@ -99,7 +99,7 @@ def _answer_job(output: Output, job: "Job") -> None:
 def _study_state(out: str | None) -> "tuple[dict[str, Any], RenderableType] | None":
     """Look at the study of a job, when its folder can be read from here."""
     from mvkt_ray.cli.display.live_table import condition_table
-    from mvkt_ray.cli.display.study_state import look_at, state_as_value
+    from mvkt_ray.cli.display.study_state import state_as_value, state_of
     from mvkt_ray.errors import MvktError
     from mvkt_ray.search.ledger.study_folder import StudyFolder
     from mvkt_ray.search.pipeline import open_study
@@ -112,5 +112,5 @@ def _study_state(out: str | None) -> "tuple[dict[str, Any], RenderableType] | No
     except MvktError:
         return None
     study.close()
-    state: StudyState = look_at(study, config.student.epochs)
+    state: StudyState = state_of(study, config.student.epochs)
     return state_as_value(config.name, state), condition_table(state)

@@ -22,7 +22,7 @@ from mvkt_ray.cli.display.study_state import (
     StudyState,
     TrialLine,
     WatchedStudy,
-    look_at,
+    state_of,
 )
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _UNITS = {
     "examination": "models",
 }
 _LINES_AROUND_TABLE = 9
-_SECONDS_BETWEEN_LOOKS = 0.2
+_SECONDS_BETWEEN_UPDATES = 0.2
 """Reading the study's state costs more than drawing it; a person sees no difference."""
 
 
@@ -92,7 +92,7 @@ class PlainLines:
     def study_opened(self, study: WatchedStudy) -> None:
         """Remember what is finished already, so that each trial has one line."""
         self._study = study
-        state = look_at(study, self._n_epochs)
+        state = state_of(study, self._n_epochs)
         self._seen = {trial.number for trial in state.finished}
         if self._seen:
             self._output.say(f"trials: {len(self._seen)} of {state.n_trials} are done already")
@@ -101,7 +101,7 @@ class PlainLines:
         """Write a line for each trial that has ended since the last call."""
         if self._study is None:
             return
-        state = look_at(self._study, self._n_epochs)
+        state = state_of(self._study, self._n_epochs)
         self._n_at_once = max(self._n_at_once, state.n_running)
         for trial in state.finished:
             if trial.number not in self._seen:
@@ -132,7 +132,7 @@ class LiveTable:
         self._study: WatchedStudy | None = None
         self._state: StudyState | None = None
         self._n_at_once = 1
-        self._last_look = -1.0
+        self._updated_at_s = -1.0
         self._spinner = Spinner("dots")
         self._live = Live(
             get_renderable=self._render,
@@ -153,7 +153,7 @@ class LiveTable:
         trace: TracebackType | None,
     ) -> None:
         if self._study is not None and kind is None:
-            self._state = look_at(self._study, self._n_epochs)
+            self._state = state_of(self._study, self._n_epochs)
         self._live.stop()
 
     def stage_started(self, stage: str, what: str) -> None:
@@ -183,14 +183,14 @@ class LiveTable:
     def study_opened(self, study: WatchedStudy) -> None:
         """Show the study's table from now on."""
         self._study = study
-        self._state = look_at(study, self._n_epochs)
+        self._state = state_of(study, self._n_epochs)
 
     def study_changed(self) -> None:
         """Look at the study again."""
         now = self._clock()
-        if self._study is not None and now - self._last_look > _SECONDS_BETWEEN_LOOKS:
-            self._last_look = now
-            self._state = look_at(self._study, self._n_epochs)
+        if self._study is not None and now - self._updated_at_s > _SECONDS_BETWEEN_UPDATES:
+            self._updated_at_s = now
+            self._state = state_of(self._study, self._n_epochs)
             self._n_at_once = max(self._n_at_once, self._state.n_running)
 
     def _render(self) -> RenderableType:

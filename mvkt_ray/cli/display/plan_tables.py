@@ -20,7 +20,9 @@ NO_BASIS = (
 )
 
 
-def plan_tables(plan: "SearchPlan", where: str, outlook: "Forecast | None") -> list[RenderableType]:
+def plan_tables(
+    plan: "SearchPlan", where: str, forecast: "Forecast | None"
+) -> list[RenderableType]:
     """Draw a plan, where it would run, and what it is predicted to take."""
     data = plan.config.data
     rows: dict[str, object] = {
@@ -30,7 +32,7 @@ def plan_tables(plan: "SearchPlan", where: str, outlook: "Forecast | None") -> l
         f"{number_ranges(data.folds.val)}; test {number_ranges(data.folds.test)}",
         "leads": " ".join(condition.name for condition in plan.space.conditions),
         "where": where,
-        "predicted": NO_BASIS if outlook is None else prediction_text(outlook),
+        "predicted": NO_BASIS if forecast is None else prediction_text(forecast),
     }
     table = grid(["stage", "what would be done"])
     for stage in plan.stages:
@@ -38,7 +40,7 @@ def plan_tables(plan: "SearchPlan", where: str, outlook: "Forecast | None") -> l
     return [facts(rows), table, heading("Nothing has been written.")]
 
 
-def plan_as_value(plan: "SearchPlan", where: str, outlook: "Forecast | None") -> dict[str, Any]:
+def plan_as_value(plan: "SearchPlan", where: str, forecast: "Forecast | None") -> dict[str, Any]:
     """Return a plan as plain values, for JSON."""
     return {
         "study": plan.config.name,
@@ -47,21 +49,21 @@ def plan_as_value(plan: "SearchPlan", where: str, outlook: "Forecast | None") ->
         "conditions": [condition.name for condition in plan.space.conditions],
         "n_trials": plan.config.search.n_trials,
         "n_baselines": plan.n_baselines,
-        "prediction": None if outlook is None else asdict(outlook),
+        "prediction": None if forecast is None else asdict(forecast),
     }
 
 
-def prediction_text(outlook: "Forecast") -> str:
+def prediction_text(forecast: "Forecast") -> str:
     """Write a prediction in one line, with its basis."""
-    parts = [f"{outlook.worker_hours:.3g} worker hours"]
-    if outlook.gpu_hours:
-        parts.append(f"{outlook.gpu_hours:.3g} GPU hours")
-    if outlook.money is not None:
-        parts.append(money(outlook.money, outlook.currency))
+    parts = [f"{forecast.worker_hours:.3g} worker hours"]
+    if forecast.gpu_hours:
+        parts.append(f"{forecast.gpu_hours:.3g} GPU hours")
+    if forecast.money is not None:
+        parts.append(money(forecast.money, forecast.currency))
     return (
-        f"about {duration(outlook.wall_s)} with {outlook.n_at_once} trials at once; "
-        f"{', '.join(parts)}: {outlook.n_trials} trials of {duration(outlook.full_trial_s)}, of "
-        f"whose epochs {outlook.share:.0%} are trained. From {outlook.basis}; without ingest, "
+        f"about {duration(forecast.wall_s)} with {forecast.n_at_once} trials at once; "
+        f"{', '.join(parts)}: {forecast.n_trials} trials of {duration(forecast.full_trial_s)}, of "
+        f"whose epochs {forecast.share:.0%} are trained. From {forecast.basis}; without ingest, "
         "teacher and knowledge"
     )
 

@@ -140,10 +140,10 @@ class StudyState:
         return statistics.mean(times) * missing / max(1, n_at_once)
 
 
-def look_at(study: WatchedStudy, n_epochs: int) -> StudyState:
+def state_of(study: WatchedStudy, n_epochs: int) -> StudyState:
     """Read the state of a study, or of its finals, from the records that it holds in memory."""
     if isinstance(study, WatchedFinals):
-        return _look_at_finals(study, n_epochs)
+        return _state_of_finals(study, n_epochs)
     records = study.trials()
     names = [condition.name for condition in study.conditions]
     by_name: dict[str, list[TrialRecord]] = {name: [] for name in names}
@@ -181,7 +181,7 @@ def state_as_value(name: str, state: StudyState) -> dict[str, Any]:
     }
 
 
-def _look_at_finals(finals: WatchedFinals, n_epochs: int) -> StudyState:
+def _state_of_finals(finals: WatchedFinals, n_epochs: int) -> StudyState:
     records = finals.trials()
     rows: list[ConditionRow] = []
     for condition in finals.conditions:

@@ -8,7 +8,7 @@ from rich.console import RenderableType
 
 from mvkt_ray.cli.display.console import Output, duration, facts, grid, score
 from mvkt_ray.cli.display.live_table import condition_table
-from mvkt_ray.cli.display.study_state import StudyState, look_at, state_as_value
+from mvkt_ray.cli.display.study_state import StudyState, state_as_value, state_of
 from mvkt_ray.cli.options import Json, StudyDir
 
 PROBLEMS_SHOWN = 10
@@ -43,7 +43,7 @@ def status_verb(
         study.close()
         if ledger_copy is not None:
             database.copy_to(ledger_copy)
-    state = look_at(study, config.student.epochs)
+    state = state_of(study, config.student.epochs)
     rows: dict[str, object] = {
         "study": f"{config.name} in {folder.root}",
         "trials": f"{state.n_finished} of {state.n_trials} have ended, {state.n_running} running "

@@ -13,7 +13,7 @@ from mvkt_ray.on_ray.capacity.growth import Growth
 from mvkt_ray.on_ray.capacity.nodes import ClusterResources
 from mvkt_ray.slots import models_on
 
-LOOK_AGAIN_S = 1.0
+REFRESH_AFTER_S = 1.0
 """How old what is known of the nodes may be."""
 
 AHEAD = 8
@@ -84,7 +84,7 @@ class Concurrency:
     max_concurrent_trials: int | None
     growth: Growth
     _nodes: ClusterResources = field(default=ClusterResources(nodes=()), init=False)
-    _looked_at_s: float = field(default=-math.inf, init=False)
+    _refreshed_at_s: float = field(default=-math.inf, init=False)
 
     def has_room(self, running: Sequence[WorkersConfig]) -> bool:
         """Say whether a trial may come to those that were dealt and have not ended.
@@ -92,9 +92,9 @@ class Concurrency:
         Trials of different kinds take their shares of the cluster. The nodes are looked at once a
         second.
         """
-        if time.monotonic() - self._looked_at_s > LOOK_AGAIN_S:
+        if time.monotonic() - self._refreshed_at_s > REFRESH_AFTER_S:
             self._nodes = ClusterResources.now()
-            self._looked_at_s = time.monotonic()
+            self._refreshed_at_s = time.monotonic()
         most = self.max_concurrent_trials
         if most is not None and len(running) >= most:
             return False

@@ -29,7 +29,7 @@ class ClusterView:
     """Nodes that cannot be had and why, nodes that failed, clocks that differ."""
 
 
-def look_at_cluster(jobs: Jobs) -> ClusterView:
+def view_cluster(jobs: Jobs) -> ClusterView:
     """Ask the dashboard.
 
     Raises:

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from mvkt_ray.cli.display.console import Output
 from mvkt_ray.cli.display.live_table import LiveTable, PlainLines, condition_table, watch
-from mvkt_ray.cli.display.study_state import look_at, state_as_value
+from mvkt_ray.cli.display.study_state import state_as_value, state_of
 from mvkt_ray.config.resources import CostConfig, NodeTypeConfig
 from mvkt_ray.records import (
     Arm,
@@ -99,12 +99,14 @@ def output_to(file: io.StringIO, *, live: bool = False, width: int = 80) -> Outp
 
 def drawn(study: FakeStudy, width: int = 80, **options: int) -> str:
     file = io.StringIO()
-    output_to(file, width=width).answers.print(condition_table(look_at(study, N_EPOCHS), **options))
+    output_to(file, width=width).answers.print(
+        condition_table(state_of(study, N_EPOCHS), **options)
+    )
     return file.getvalue()
 
 
 def test_the_state_counts_each_trial_once(study: FakeStudy) -> None:
-    state = look_at(study, N_EPOCHS)
+    state = state_of(study, N_EPOCHS)
     first, second, third = state.rows
     assert (first.n_dealt, first.n_complete, first.best, first.student_alone) == (2, 2, 0.81, 0.70)
     assert (second.n_dealt, second.n_pruned, second.n_failed, second.best) == (4, 1, 1, None)
@@ -117,11 +119,11 @@ def test_the_state_counts_each_trial_once(study: FakeStudy) -> None:
 def test_time_left_is_the_mean_trial_for_each_missing_one_over_those_that_run_at_once(
     study: FakeStudy,
 ) -> None:
-    state = look_at(study, N_EPOCHS)
+    state = state_of(study, N_EPOCHS)
     mean_s = sum(trial.wall_s for trial in state.finished) / 5
     missing = state.n_trials - 5
     assert state.left_s(2) == pytest.approx(missing * mean_s / 2)
-    assert look_at(FakeStudy(leads=("I",), n_trials=4), N_EPOCHS).left_s(1) is None
+    assert state_of(FakeStudy(leads=("I",), n_trials=4), N_EPOCHS).left_s(1) is None
 
 
 def test_the_table_fits_80_columns_and_shows_all(study: FakeStudy) -> None:
@@ -140,7 +142,7 @@ def test_with_too_many_leads_the_running_and_the_best_are_shown(study: FakeStudy
 
 
 def test_the_state_as_json_has_every_trial_and_its_reason(study: FakeStudy) -> None:
-    value = state_as_value("s", look_at(study, N_EPOCHS))
+    value = state_as_value("s", state_of(study, N_EPOCHS))
     assert [trial["number"] for trial in value["trials"]] == [0, 1, 2, 3, 4]
     assert value["trials"][4]["reason"] == "loss is nan [x]"
     assert value["conditions"][1]["running"] == [{"trial": 5, "epoch": 3}]
@@ -219,14 +221,14 @@ def test_the_header_fits_narrow_terminals(study: FakeStudy) -> None:
 def test_what_is_spent_is_shown_of_each_trial_and_in_all_and_no_price_is_guessed(
     study: FakeStudy,
 ) -> None:
-    assert look_at(study, N_EPOCHS).spent == ""
+    assert state_of(study, N_EPOCHS).spent == ""
     node_type = NodeTypeConfig(price_per_hour=4.0, cpus=4, gpus=1)
     study.prices = PriceList(CostConfig(currency="EUR", node_types={"gpu": node_type}))
     known = Node(group="gpu", cpus=4, gpus=1)
     for number, node in ((0, known), (1, None), (5, known)):
         held = Reservation(node=node, cpus=1, gpus=0.5, worker_s=1800)
         study.records[number] = replace(study.records[number], usage=Usage(kept=(held,)))
-    state = look_at(study, N_EPOCHS)
+    state = state_of(study, N_EPOCHS)
     # The trial that runs (number 5) counts, too.
     assert state.spent == "0.75 GPU hours, 2.00 EUR, price unknown for 30 min 00 s of workers"
     assert [trial.money for trial in state.finished][:3] == [1.0, None, 0.0]
