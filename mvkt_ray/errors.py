@@ -12,6 +12,7 @@ MvktError
   |   + TrialDivergedError its loss or its predictions are not finite
   |   + WorkerLostError    its process or its node is gone (may be retried)
   + ClusterError           the Ray cluster cannot do what is asked
+  + MachineError           disk, memory, GPU or installation fail; nothing in the input is wrong
 
 A message is a finished text with three parts: what is wrong with which value, what would be right,
 and what to do. Each class also inherits the built-in error that it refines, and survives pickling.
@@ -84,3 +85,11 @@ class WorkerLostError(TrialError):
 
 class ClusterError(MvktError, RuntimeError):
     """The Ray cluster cannot do what is asked of it."""
+
+
+class MachineError(MvktError, RuntimeError):
+    """The machine fails under the work: a full disk, no memory, a GPU that is gone, other code.
+
+    Nothing in the input is wrong, and no trial is to blame: the command stops with exit code 1, and
+    what was in progress goes on with `--resume`.
+    """

@@ -15,7 +15,7 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from mvkt_ray.cli.stopping import stopping_cleanly
-from mvkt_ray.errors import MvktError, TrialError
+from mvkt_ray.errors import MachineError, MvktError, TrialError
 
 EXIT_FAILED = 1
 EXIT_WRONG_INPUT = 2
@@ -48,8 +48,8 @@ class MvktGroup(TyperGroup):
             raise
         except MvktError as error:
             _report_error(error, debug=debug)
-            # A teacher that diverges has failed; nothing in the input need be wrong.
-            failed = isinstance(error, TrialError)
+            # A teacher that diverges, or a disk that is full: nothing in the input need be wrong.
+            failed = isinstance(error, TrialError | MachineError)
             raise typer.Exit(EXIT_FAILED if failed else EXIT_WRONG_INPUT) from error
         except KeyboardInterrupt:
             _report_interruption(ctx.meta["mvkt.args"], debug=debug)

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from mvkt_ray.cli import app as real_app
 from mvkt_ray.cli.failures import MvktGroup, resume_line
-from mvkt_ray.errors import ClusterError, ConfigError, MvktError, TrialDivergedError
+from mvkt_ray.errors import ClusterError, ConfigError, MachineError, MvktError, TrialDivergedError
 
 runner = CliRunner()
 
@@ -51,6 +51,12 @@ def test_a_trial_that_cannot_go_on_is_a_failure_not_wrong_input() -> None:
     done = runner.invoke(app_that(raising(TrialDivergedError("The teacher diverged."))), ["search"])
     assert done.exit_code == 1
     assert done.stderr == "Error: The teacher diverged.\n"
+
+
+def test_a_machine_that_fails_is_no_wrong_input() -> None:
+    done = runner.invoke(app_that(raising(MachineError("The disk is full."))), ["search"])
+    assert done.exit_code == 1
+    assert done.stderr == "Error: The disk is full.\n"
 
 
 def test_a_defect_is_a_traceback_and_exit_code_1() -> None:
