@@ -5,16 +5,13 @@ Writes: `recordings/shard-*.arrow`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
-from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 import pyarrow as pa
-from scipy.signal import resample_poly
-from scipy.signal.windows import kaiser
 
 from mvkt_ray.data.recording import LEADS, Recording
+from mvkt_ray.data.sampling_rate import resample
 from mvkt_ray.data.shard_file import Parts, measure_parts
 from mvkt_ray.data.shards import MV_PER_BIT, shard_schema
 from mvkt_ray.errors import ConfigError, RecordingError
@@ -22,19 +19,10 @@ from mvkt_ray.storage.location import Location
 
 _INT16_MAX = np.iinfo(np.int16).max
 _LIST_MAX = np.iinfo(np.int32).max
-_MAX_FACTOR = 5000
-"""Rates are matched by whole factors up to this, that is within one part in its square."""
 _MAX_RATE_HZ = 32_000
 """No ECG is sampled faster; a rate above it is a slip of the keyboard that would fill the disk."""
 _MAX_RATIO = 1000
 """Of a recording's rate and the shards', either way: beyond it a header is wrong."""
-_FILTER_PERIODS = 20
-_CUTOFF = 0.9
-_KAISER_BETA = 5.65
-"""A Kaiser low-pass that passes 0.8 of the lower Nyquist frequency, is 6 dB down at `_CUTOFF`, and
-60 dB down from 1 on, so that mains hum at 50 Hz does not get into signals of 100 Hz. PTB-XL's own
-100 Hz files were made by such a filter (measured: 0.98 at 41 Hz, 0.64 at 44 Hz, 0.02 at 48.5 Hz).
-"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,39 +76,6 @@ class Row:
     """int16 `[n_leads, n_samples]`, a row for each of `leads`."""
     leads: tuple[str, ...]
     flat_leads: tuple[str, ...]
-
-
-def resample(signal_mv: np.ndarray, from_hz: float, to_hz: float) -> np.ndarray:
-    """Change the rate by a polyphase low-pass filter of linear phase; sample 0 stays at time 0.
-
-    Beyond its ends the signal is continued by the line through them: an offset makes no step.
-
-    Args:
-        signal_mv: `[n_leads, n_samples]`.
-        from_hz: Its rate.
-        to_hz: The rate wanted.
-
-    Returns:
-        float32 `[n_leads, ceil(n_samples * to_hz / from_hz)]`.
-    """
-    ratio = (Fraction(to_hz) / Fraction(from_hz)).limit_denominator(_MAX_FACTOR)
-    up, down = ratio.numerator, ratio.denominator
-    if up == down:
-        return signal_mv.astype(np.float32, copy=False)
-    doubles = signal_mv.astype(np.float64)
-    resampled = resample_poly(
-        doubles, up, down, axis=-1, window=_low_pass(max(up, down)), padtype="line"
-    )
-    return np.asarray(resampled, dtype=np.float32)
-
-
-@lru_cache(maxsize=16)
-def _low_pass(longest: int) -> np.ndarray:
-    """Design the filter for the rate that both rates divide."""
-    n_taps = 2 * _FILTER_PERIODS * longest + 1
-    window = kaiser(n_taps, _KAISER_BETA, sym=True)
-    ideal = np.sinc(_CUTOFF / longest * (np.arange(n_taps) - (n_taps - 1) / 2)) * window
-    return ideal / ideal.sum()
 
 
 def row_of_recording(recording: Recording, settings: IngestSettings) -> Row:
