@@ -15,7 +15,7 @@ from mvkt_ray.data.ingest.shard_writer import IngestSettings
 from mvkt_ray.data.recording import LEADS, Recording, RecordingRef
 from mvkt_ray.data.shards import Shards, open_shards
 from mvkt_ray.data.sources import open_source
-from mvkt_ray.data.sources.wfdb_record import wfdb  # there its warnings on import are silenced
+from mvkt_ray.data.sources.wfdb_formats import wfdb  # there its warnings on import are silenced
 from mvkt_ray.data.tasks import Task
 
 WriteRecord = Callable[..., Path]

@@ -135,7 +135,7 @@ E1.mat 12 500 {n} 05-May-2020 14:50:55
 
 @pytest.mark.parametrize(
     "signal_line",
-    ["16+24 1000/mV 16 0 0 0 0", "16x1+24 1000.0(0)/mv 16 0 0 -1 0"],
+    ["16+24 1000/mV 16 0 0 0 0", "16x1+24 1000.0(0)/mv 16 0 -1 0 0"],
 )
 def test_headers_of_every_form_are_read(tmp_path: Path, signal_line: str) -> None:
     folder = tmp_path / "training" / "georgia" / "g1"

@@ -8,7 +8,9 @@ import pytest
 
 from mvkt_ray.data.recording import LEADS
 from mvkt_ray.data.sources.wfdb_files import names_in_header
-from mvkt_ray.data.sources.wfdb_record import read_wfdb, wfdb
+from mvkt_ray.data.sources.wfdb_formats import wfdb
+from mvkt_ray.data.sources.wfdb_header import parse_header
+from mvkt_ray.data.sources.wfdb_record import read_wfdb
 from mvkt_ray.errors import RecordingError
 from tests.object_store import S3Server
 from tests.tiny_datasets import N_SAMPLES, SIGNAL_MV, write_record
@@ -17,13 +19,12 @@ HEADER = "r 12 100 300\n" + "".join(f"r.dat 16 1000/mV 16 0 0 0 0 {lead}\n" for 
 
 
 def test_every_file_of_a_header_is_named_once() -> None:
-    assert names_in_header(HEADER) == ([], ["r.dat"])
-    assert names_in_header("# a comment\n\nr 2 100 9\na.dat 16\nb.dat 16\n") == (
-        [],
-        ["a.dat", "b.dat"],
-    )
-    assert names_in_header("r/3 12 100 900\ns1 300\n~ 300\ns2 300\n") == (["s1", "s2"], [])
-    assert names_in_header("") == names_in_header("#\n") == ([], [])
+    def names(text: str) -> list[str]:
+        return names_in_header(parse_header(text.encode(), "r.hea"))
+
+    assert names(HEADER) == ["r.dat"]
+    assert names("# a comment\n\nr 3 100 9\na.dat 16\nb.dat 16\n~ 0\n") == ["a.dat", "b.dat"]
+    assert names("r/3 12 100 900\ns1 300\n~ 300\ns2 300\n") == ["s1", "s2"]
 
 
 def test_a_record_of_several_segments_is_joined(s3_server: S3Server, tmp_path: Path) -> None:
