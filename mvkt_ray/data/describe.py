@@ -1,5 +1,6 @@
 """Says in plain values what a shard set holds, for people and for `mvkt inspect --json`."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -8,13 +9,28 @@ from mvkt_ray.data.shards import Shards
 from mvkt_ray.data.tasks import codes_without_class
 
 
+def describe_assumptions(counts: Mapping[str, int]) -> str:
+    """Say what the files of recordings do not state and was assumed; empty where they state all.
+
+    Args:
+        counts: of the manifest of a shard set.
+    """
+    assumed = {
+        "no gain, taken as 200 units per mV or other unit": counts.get("n_with_assumed_gain"),
+        "no sampling rate, taken as 250 Hz": counts.get("n_with_assumed_rate"),
+    }
+    return "; ".join(f"{n:,} recordings state {what}" for what, n in assumed.items() if n)
+
+
 def describe_shards(shards: Shards) -> dict[str, Any]:
     """Return what `mvkt inspect` says of a shard set, as plain values.
 
-    Keys: `source recordings patients quarantined leads sampling_rate_hz lengths source_rates_hz
-    folds folds_made_at_ingest patients_in_several_folds tasks codes codes_without_class quarantine
-    shards size_bytes fingerprint`. `folds` counts recordings; each of `tasks` has `classes`
-    (recordings in all), `by_fold` and `without_label`; `quarantine` counts recordings by reason.
+    Keys: `source recordings patients quarantined with_assumed_gain with_assumed_rate leads
+    sampling_rate_hz lengths source_rates_hz folds folds_made_at_ingest patients_in_several_folds
+    tasks codes codes_without_class quarantine shards size_bytes fingerprint`. `folds` counts
+    recordings; each of `tasks` has `classes` (recordings in all), `by_fold` and `without_label`;
+    `quarantine` counts recordings by reason. The two that were assumed are None where the ingest
+    did not count them.
     """
     details, counts = shards.manifest.details, shards.manifest.counts
     folds = shards.folds()
@@ -36,6 +52,8 @@ def describe_shards(shards: Shards) -> dict[str, Any]:
         "recordings": shards.n_recordings,
         "patients": counts["n_patients"],
         "quarantined": counts["n_quarantined"],
+        "with_assumed_gain": counts.get("n_with_assumed_gain"),
+        "with_assumed_rate": counts.get("n_with_assumed_rate"),
         "leads": list(shards.leads),
         "sampling_rate_hz": shards.sampling_rate_hz,
         "lengths": details["lengths"],

@@ -48,6 +48,10 @@ class Recording:
     sampling_rate_hz: float
     leads: tuple[str, ...]
     """Canonical names, in the order of `LEADS`."""
+    uncalibrated_leads: tuple[str, ...] = ()
+    """Leads whose file does not say how many units are a mV, so that their size is a convention."""
+    rate_is_assumed: bool = False
+    """The file does not state the sampling rate, so that it is the format's default."""
     age: float | None = None
     """Years; 90.0 means "over 89" where the source says no more than that."""
     sex: Literal["female", "male"] | None = None

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class KeepOrNot(StrEnum):
-    """What happens to recordings with a flat or missing lead."""
+    """What happens to recordings with a flat or missing lead, or without calibration."""
 
     QUARANTINE = "quarantine"
     KEEP = "keep"
@@ -70,6 +70,13 @@ def ingest_verb(
     missing_leads: Annotated[
         KeepOrNot, typer.Option(help="What to do with recordings that lack a lead.")
     ] = KeepOrNot.QUARANTINE,
+    uncalibrated: Annotated[
+        KeepOrNot,
+        typer.Option(
+            help="What to do with recordings whose files state no gain or no sampling rate; kept "
+            "ones are taken to have 200 units per mV, 250 Hz."
+        ),
+    ] = KeepOrNot.KEEP,
     n_folds: Annotated[
         int, typer.Option(help="Patient-disjoint folds to make where the source has none.")
     ] = 10,
@@ -112,6 +119,7 @@ def ingest_verb(
         rows_per_shard=rows_per_shard,
         flat_leads=flat_leads.value,
         missing_leads=missing_leads.value,
+        uncalibrated=uncalibrated.value,
         n_folds=n_folds,
         seed=seed,
         compression=compression.value,
@@ -147,6 +155,8 @@ def _as_value(out: str, manifest: "Manifest") -> dict[str, Any]:
 
 
 def _tables(out: str, manifest: "Manifest", elapsed_s: float) -> list[Any]:
+    from mvkt_ray.data.describe import describe_assumptions
+
     counts, details = manifest.counts, manifest.details
     seen = counts["n_recordings"] + counts["n_quarantined"]
     folds = {int(fold): n for fold, n in details["folds"].items()}
@@ -158,8 +168,10 @@ def _tables(out: str, manifest: "Manifest", elapsed_s: float) -> list[Any]:
         "patients": f"{counts['n_patients']:,}",
         "folds": f"{number_ranges(folds)}{made}",
         "quarantined": f"{counts['n_quarantined']:,}",
-        "time": f"{duration(elapsed_s)}, {seen / max(elapsed_s, 1e-9):,.0f} recordings/s",
     }
+    if assumed := describe_assumptions(counts):
+        rows["assumed"] = assumed
+    rows["time"] = f"{duration(elapsed_s)}, {seen / max(elapsed_s, 1e-9):,.0f} recordings/s"
     tables = [facts(rows)]
     if counts["n_quarantined"]:
         table = grid(["in quarantine because", "recordings"], right=["recordings"])

@@ -98,7 +98,7 @@ def _draw(location: "Location", record_id: str, png: Path | None) -> Path:
 
 
 def _describe_shards(location: "Location", manifest: "Manifest") -> Answer:
-    from mvkt_ray.data.describe import describe_shards
+    from mvkt_ray.data.describe import describe_assumptions, describe_shards
     from mvkt_ray.data.shards import open_shards
 
     value = describe_shards(open_shards(location))
@@ -118,6 +118,8 @@ def _describe_shards(location: "Location", manifest: "Manifest") -> Answer:
         "fingerprint": value["fingerprint"],
         "made": f"{manifest.created_at} by {manifest.command}",
     }
+    if assumed := describe_assumptions(manifest.counts):
+        rows["assumed"] = assumed
     if value["patients_in_several_folds"]:
         rows["in several folds"] = (
             f"{value['patients_in_several_folds']:,} patients (a study refuses that)"

@@ -59,7 +59,7 @@ def finish_ingest(
         raise DataError(
             f"none of the {len(quarantine)} recordings of {plan.source.name!r} can be used; the "
             f"first, {first['record_id']!r}: {first['message']} ({first['reason']}). Repair the "
-            "source, or keep what is refused (flat_leads, missing_leads)."
+            "source, or keep what is refused (flat_leads, missing_leads, uncalibrated)."
         )
     files = _open_built(plan, written)
     # The columns that are not leads come together.
@@ -102,6 +102,8 @@ def finish_ingest(
             "n_patients": len(np.unique(totals.patients)),
             "n_quarantined": len(quarantine),
             "n_with_missing_lead": sum(summary.n_with_missing_lead for summary in summaries),
+            "n_with_assumed_gain": sum(summary.n_with_assumed_gain for summary in summaries),
+            "n_with_assumed_rate": sum(summary.n_with_assumed_rate for summary in summaries),
             "n_patients_in_several_folds": totals.n_shared_patients,
         },
         details=_details(plan, totals, summaries),

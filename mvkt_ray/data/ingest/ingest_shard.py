@@ -37,6 +37,8 @@ class ShardSummary:
     parts: dict[str, tuple[int, int, str]]
     """Begin, bytes and hash of each part of the shard."""
     n_with_missing_lead: int
+    n_with_assumed_gain: int
+    n_with_assumed_rate: int
     source_rates_hz: dict[str, int]
     """Recordings by the rate they had."""
     quarantine: list[dict[str, str]]
@@ -105,6 +107,8 @@ def _build(plan: IngestPlan, job: ShardJob, path: Location) -> ShardSummary:
             for name, piece in written.parts.items()
         },
         n_with_missing_lead=sum(len(row.leads) < len(plan.settings.leads) for row in rows),
+        n_with_assumed_gain=sum(row.has_assumed_gain for row in rows),
+        n_with_assumed_rate=sum(row.has_assumed_rate for row in rows),
         source_rates_hz=dict(sorted(rates.items())),
         quarantine=quarantine,
     )

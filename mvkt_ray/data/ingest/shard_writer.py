@@ -36,6 +36,9 @@ class IngestSettings:
     """Recordings with a lead of one value throughout; kept ones name it in `flat_leads`."""
     missing_leads: Literal["quarantine", "keep"] = "quarantine"
     """Recordings that lack a lead; kept ones have null there, and no split that needs it."""
+    uncalibrated: Literal["quarantine", "keep"] = "keep"
+    """Recordings whose file states no gain of a lead, or no sampling rate; kept ones are counted,
+    with the format's default for both."""
     n_folds: int = 10
     """Where the source has no folds."""
     seed: int = 0
@@ -76,20 +79,27 @@ class Row:
     """int16 `[n_leads, n_samples]`, a row for each of `leads`."""
     leads: tuple[str, ...]
     flat_leads: tuple[str, ...]
+    has_assumed_gain: bool
+    has_assumed_rate: bool
 
 
 def row_of_recording(recording: Recording, settings: IngestSettings) -> Row:
     """Check a recording and bring it to the rate and the scale of the shard set.
 
     Raises:
-        RecordingError: It cannot be used: `missing_lead`, `nan`, `flat_lead`, `amplitude`, `empty`,
-            `rate`.
+        RecordingError: It cannot be used: `missing_lead`, `uncalibrated`, `nan`, `flat_lead`,
+            `amplitude`, `empty`, `rate`.
     """
     name = f"recording {recording.record_id}"
     leads = tuple(lead for lead in settings.leads if lead in recording.leads)
     missing = [lead for lead in settings.leads if lead not in leads]
     if not leads or (missing and settings.missing_leads == "quarantine"):
         raise RecordingError(f"{name} lacks {', '.join(missing)}", "missing_lead")
+    assumed_gains = [lead for lead in leads if lead in recording.uncalibrated_leads]
+    if settings.uncalibrated == "quarantine" and (assumed_gains or recording.rate_is_assumed):
+        unstated = [f"no gain of {', '.join(assumed_gains)}"] if assumed_gains else []
+        unstated += ["no sampling rate"] if recording.rate_is_assumed else []
+        raise RecordingError(f"{name} states {' and '.join(unstated)}", "uncalibrated")
     signal_mv = recording.signal_mv[[recording.leads.index(lead) for lead in leads]]
     if signal_mv.shape[1] == 0:
         raise RecordingError(f"{name} has no samples", "empty")
@@ -115,7 +125,14 @@ def row_of_recording(recording: Recording, settings: IngestSettings) -> Row:
             f"{name} reaches {worst_mv:.1f} mV, 16 bits hold {_INT16_MAX * MV_PER_BIT:.3f} mV",
             "amplitude",
         )
-    return Row(recording=recording, signal=bits.astype(np.int16), leads=leads, flat_leads=flat)
+    return Row(
+        recording=recording,
+        signal=bits.astype(np.int16),
+        leads=leads,
+        flat_leads=flat,
+        has_assumed_gain=bool(assumed_gains),
+        has_assumed_rate=recording.rate_is_assumed,
+    )
 
 
 def record_batch(rows: Sequence[Row], settings: IngestSettings) -> pa.RecordBatch:

@@ -130,6 +130,8 @@ def read_challenge_record(ref: RecordingRef) -> Recording:
         signal_mv=signal.signal_mv,
         sampling_rate_hz=signal.sampling_rate_hz,
         leads=signal.leads,
+        uncalibrated_leads=signal.uncalibrated_leads,
+        rate_is_assumed=signal.rate_is_assumed,
         age=facts.age,
         sex=facts.sex,
         codes=facts.codes,

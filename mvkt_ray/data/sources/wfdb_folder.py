@@ -75,6 +75,8 @@ class WfdbFolder:
             signal_mv=signal.signal_mv,
             sampling_rate_hz=signal.sampling_rate_hz,
             leads=signal.leads,
+            uncalibrated_leads=signal.uncalibrated_leads,
+            rate_is_assumed=signal.rate_is_assumed,
             age=age_of(cast(str, facts["age"])),
             sex=sex_of(cast(str, facts["sex"])),
             fold=cast("int | None", facts["fold"]),
