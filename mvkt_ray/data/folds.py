@@ -10,10 +10,30 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from mvkt_ray.data.identity import patient_key
+
 
 def hash_ids(ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
     """Return uint64 `[n]`, the same for the same text on every machine."""
     return pd.util.hash_array(ids.to_numpy(zero_copy_only=False).astype(object), categorize=False)
+
+
+def hash_patients(ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
+    """Return uint64 `[n]`, the same for every spelling of a patient; see `patient_key`."""
+    return hash_ids(pa.array([patient_key(name) for name in ids.to_pylist()], pa.string()))
+
+
+def one_hash_each(hashes: np.ndarray, patients: np.ndarray) -> np.ndarray:
+    """Return uint64 `[n]`: the smallest of a patient's hashes, which is that of one spelling.
+
+    Args:
+        hashes: uint64 `[n]`, of the ids as they are written.
+        patients: uint64 `[n]`, the same for every spelling of a patient.
+    """
+    _, group = np.unique(patients, return_inverse=True)
+    smallest = np.full(group.max(initial=-1) + 1, np.iinfo(np.uint64).max, dtype=np.uint64)
+    np.minimum.at(smallest, group, hashes)
+    return smallest[group]
 
 
 def make_folds(patients: np.ndarray, strata: np.ndarray, n_folds: int, seed: int) -> np.ndarray:

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mvkt_ray.config.schema import names_task_file
+from mvkt_ray.data.identity import one_spelling, patient_key, record_key
 from mvkt_ray.data.recording import LEADS, Recording
 from mvkt_ray.data.shard_file import (
     PARTS_NAME,
@@ -167,8 +168,8 @@ class Shards:
         return self.column("record_id").to_numpy()
 
     def patient_ids(self) -> np.ndarray:
-        """Return `[n_recordings]` of str."""
-        return self.column("patient_id").to_numpy()
+        """Return `[n_recordings]` of str; a patient whose id is written in several ways has one."""
+        return one_spelling(self.column("patient_id").to_numpy(), patient_key)
 
     def folds(self) -> np.ndarray:
         """Return int16 `[n_recordings]`; -1 where the source gives a recording no fold."""
@@ -228,12 +229,12 @@ class Shards:
         Raises:
             DataError: No such recording, or it is in quarantine, with the reason.
         """
-        row = pc.index(self.column("record_id"), record_id).as_py()
-        if row >= 0:
+        row = _index_of(self.column("record_id"), record_id)
+        if row is not None:
             return row
         table = self.quarantine()
-        at = pc.index(table["record_id"], record_id).as_py()
-        if at >= 0:
+        at = _index_of(table["record_id"], record_id)
+        if at is not None:
             reason, message = table["reason"][at].as_py(), table["message"][at].as_py()
             raise DataError(f"recording {record_id!r} is in quarantine ({reason}): {message}")
         examples = self.record_ids()[:3]
@@ -269,6 +270,16 @@ class Shards:
         return open_file(self.location, self.manifest, QUARANTINE_NAME, pq.read_table)
 
 
+def _index_of(ids: pa.ChunkedArray, record_id: str) -> int | None:
+    """Return where an id is, or the one that is another spelling of it; None where neither is."""
+    at = pc.index(ids, record_id).as_py()
+    if at >= 0:
+        return at
+    key = record_key(record_id)
+    same = [at for at, name in enumerate(ids.to_pylist()) if record_key(name) == key]
+    return same[0] if len(same) == 1 else None
+
+
 _RECORDING_COLUMNS = ("record_id", "patient_id", "source", "fold", "age", "sex")
 
 
@@ -283,7 +294,7 @@ def labels_of(
     if min_likelihood > 0:
         counts = likelihoods.flatten().to_numpy() >= min_likelihood
         row, code = row[counts], code[counts]
-    of_code = [task.class_of_code.get(name, ()) for name in encoded.dictionary.to_pylist()]
+    of_code = [task.classes_of(name) for name in encoded.dictionary.to_pylist()]
     for column, name in enumerate(task.classes):
         belongs = np.array([name in classes for classes in of_code], dtype=bool)
         labels[row[belongs[code]], column] = 1.0

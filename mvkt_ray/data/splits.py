@@ -47,6 +47,8 @@ class TrainingSplits:
     """Recordings of the train and validation folds that have no label of the task: left out."""
     n_without_lead: int
     """Recordings of these folds that lack a lead: left out."""
+    n_in_no_split: int
+    """Recordings of the shard set whose fold no split names, or that have none."""
     n_test: int
     """Recordings that the test split has; which they are is not said here."""
 
@@ -66,7 +68,8 @@ def open_training_splits(
         DataError: A split is empty, or a patient is in two folds.
     """
     fold_of = shards.folds()
-    _refuse_shared_patients(shards, fold_of, folds)
+    patient_ids = shards.patient_ids()
+    _refuse_shared_patients(shards, patient_ids, fold_of, folds)
     labels = shards.labels(task, min_likelihood)
     has_label = labels.sum(1) > 0
     has_leads = shards.has_all_leads()
@@ -81,7 +84,7 @@ def open_training_splits(
             rows=rows,
             labels=labels[rows],
             record_ids=shards.column("record_id").take(rows).to_numpy(),
-            patient_ids=shards.column("patient_id").take(rows).to_numpy(),
+            patient_ids=patient_ids[rows],
             classes=task.classes,
         )
 
@@ -91,12 +94,14 @@ def open_training_splits(
         val=split("val", folds.val),
         n_without_label=int((seen & ~has_label).sum()),
         n_without_lead=int((seen & has_label & ~has_leads).sum()),
+        n_in_no_split=int((~seen & ~np.isin(fold_of, folds.test)).sum()),
         n_test=int((np.isin(fold_of, folds.test) & usable).sum()),
     )
 
 
-def _refuse_shared_patients(shards: Shards, fold_of: np.ndarray, folds: FoldsConfig) -> None:
-    patients = shards.patient_ids()
+def _refuse_shared_patients(
+    shards: Shards, patients: np.ndarray, fold_of: np.ndarray, folds: FoldsConfig
+) -> None:
     shared = patients_in_several_folds(patients, fold_of)
     if not len(shared):
         return
@@ -108,12 +113,14 @@ def _refuse_shared_patients(shards: Shards, fold_of: np.ndarray, folds: FoldsCon
     across = n_splits.index[n_splits > 1]
     patient = across[0] if len(across) else shared[0]
     where = used[used["patient"] == patient]
+    written = sorted(set(shards.column("patient_id").take(where.index.to_numpy()).to_pylist()))
+    spelled = f" (written {' and '.join(map(repr, written))})" if len(written) > 1 else ""
     names = " and ".join(dict.fromkeys(name for name in where["split"] if name))
     listed = _listed(sorted(where["fold"].unique()))
     leak = f"the splits {names} would share it" if len(across) else "folds must not share patients"
     others = f"; so are {len(shared) - 1} more patients" if len(shared) > 1 else ""
     raise DataError(
-        f"the patient {patient!r} is in the folds {listed}: {leak}{others}. A model must "
+        f"the patient {patient!r}{spelled} is in the folds {listed}: {leak}{others}. A model must "
         "not be judged on a patient that it has seen. Correct the folds of the source and ingest "
         "again, or take its folds away, so that ingest makes patient-disjoint ones."
     )

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from mvkt_ray.config.study_file import read_mapping
+from mvkt_ray.data.identity import code_key
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.phrasing import did_you_mean, nearest
 
@@ -74,6 +75,21 @@ class Task:
             class_of_code={code: tuple(names) for code, names in value["class_of_code"].items()},
         )
 
+    def classes_of(self, code: str) -> tuple[str, ...]:
+        """Return the classes of a code, also where it is spelled otherwise (see `code_key`)."""
+        found = self.class_of_code.get(code)
+        if found is not None:
+            return found
+        key = code_key(code)
+        return tuple(
+            dict.fromkeys(
+                name
+                for other, names in self.class_of_code.items()
+                if code_key(other) == key
+                for name in names
+            )
+        )
+
     def labels(
         self,
         codes: Sequence[Sequence[str]],
@@ -88,10 +104,7 @@ class Task:
             min_likelihood: codes below it do not count.
         """
         index_of_class = {name: index for index, name in enumerate(self.classes)}
-        columns_of_code = {
-            code: [index_of_class[name] for name in names]
-            for code, names in self.class_of_code.items()
-        }
+        columns_of: dict[str, list[int]] = {}
         labels = np.zeros((len(codes), len(self.classes)), dtype=np.float32)
         rows: list[int] = []
         columns: list[int] = []
@@ -99,9 +112,9 @@ class Task:
             raise ValueError("min_likelihood needs the likelihoods of the codes")
         for row, row_codes in enumerate(codes):
             for position, code in enumerate(row_codes):
-                found = columns_of_code.get(code)
-                if found is None:
-                    continue
+                if code not in columns_of:
+                    columns_of[code] = [index_of_class[name] for name in self.classes_of(code)]
+                found = columns_of[code]
                 if likelihoods is not None and likelihoods[row][position] < min_likelihood:
                     continue
                 columns += found
@@ -159,7 +172,8 @@ def read_task(path: str | Path) -> Task:
 
 def unknown_codes(task: Task, counts: Mapping[str, int]) -> tuple[str, ...]:
     """Return the codes that a task names and no recording has, in the task's order."""
-    return tuple(code for code in task.class_of_code if not counts.get(code))
+    there = {code_key(code) for code, n in counts.items() if n}
+    return tuple(code for code in task.class_of_code if code_key(code) not in there)
 
 
 def unknown_codes_message(task: Task, counts: Mapping[str, int]) -> str | None:
@@ -179,6 +193,6 @@ def unknown_codes_message(task: Task, counts: Mapping[str, int]) -> str | None:
 
 def codes_without_class(tasks: Iterable[Task], counts: Mapping[str, int]) -> dict[str, int]:
     """Return the codes that occur but that no task knows, most frequent first."""
-    known = {code for task in tasks for code in task.class_of_code}
-    left = {code: n for code, n in counts.items() if code not in known and n}
+    known = {code_key(code) for task in tasks for code in task.class_of_code}
+    left = {code: n for code, n in counts.items() if code_key(code) not in known and n}
     return dict(sorted(left.items(), key=lambda item: (-item[1], item[0])))

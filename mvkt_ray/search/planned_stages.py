@@ -42,6 +42,8 @@ def shards_stage(prepared: Prepared) -> PlannedStage:
         f"{prepared.location}: {len(splits.train.rows):,} recordings to train, "
         f"{len(splits.val.rows):,} to validate, {splits.n_test:,} kept for the test"
     )
+    if splits.n_in_no_split:
+        what += f"; {splits.n_in_no_split:,} are in a fold of no split, or in none"
     return PlannedStage(name="shards", action="reuse", what=what)
 
 

@@ -149,14 +149,17 @@ class Location:
         """Yield every directory from here down with its subdirectories and files, by name, sorted.
 
         Parents come before what is in them, as with `os.walk`, of which it is lazy in the same way:
-        a store is asked for one directory at a time, a thousand names a request.
+        a store is asked for one directory at a time, a thousand names a request. What is hidden, by
+        a dot in front of its name, is left out. Links to directories are entered, each real
+        directory once: by its own path where that is below this one.
+
+        Raises:
+            ArtifactError: A directory cannot be read.
         """
         if self.is_local:
-            for folder, folders, files in os.walk(self.uri):
-                folders.sort()
-                yield Location(folder), folders, sorted(files)
+            yield from _walk_local(self.uri)
             return
-        listed = self._list(recursive=False)
+        listed = [info for info in self._list(recursive=False) if info.base_name[:1] != "."]
         folders = sorted(info.base_name for info in listed if not info.is_file)
         yield self, folders, sorted(info.base_name for info in listed if info.is_file)
         for name in folders:
@@ -291,3 +294,31 @@ class Location:
         for chunk in self._chunks():
             digest.update(chunk)
         return digest.hexdigest()
+
+
+def _walk_local(top: str) -> Generator[tuple[Location, list[str], list[str]]]:
+    real_top = os.path.realpath(top)
+    seen = {real_top}
+
+    def is_new(path: str) -> bool:
+        real = os.path.realpath(path)
+        inside = real.startswith(f"{real_top}{os.sep}")
+        if inside and os.path.islink(path) and f"{os.sep}." not in real[len(real_top) :]:
+            return False  # The walk comes there by itself.
+        is_first = real not in seen
+        seen.add(real)
+        return is_first
+
+    for folder, folders, files in os.walk(top, followlinks=True, onerror=_refuse_unreadable):
+        shown = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = [name for name in shown if is_new(os.path.join(folder, name))]
+        yield Location(folder), folders, sorted(name for name in files if name[:1] != ".")
+
+
+def _refuse_unreadable(error: OSError) -> None:
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return
+    raise ArtifactError(
+        f"the folder {error.filename} cannot be read ({error.strerror}), so what is in it would be "
+        "left out. Make it readable, or take it away."
+    ) from error

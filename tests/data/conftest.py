@@ -15,6 +15,7 @@ from mvkt_ray.data.ingest.shard_writer import IngestSettings
 from mvkt_ray.data.recording import LEADS, Recording, RecordingRef
 from mvkt_ray.data.shards import Shards, open_shards
 from mvkt_ray.data.sources import open_source
+from mvkt_ray.data.sources.record_files import NotListed
 from mvkt_ray.data.sources.wfdb_formats import wfdb  # there its warnings on import are silenced
 from mvkt_ray.data.tasks import Task
 
@@ -151,6 +152,9 @@ class ListSource:
                 path=f"memory/{recording.record_id}",
                 metadata={"index": index},
             )
+
+    def not_listed(self, sampling_rate_hz: int) -> NotListed:
+        return NotListed()
 
     def read(self, ref: RecordingRef) -> Recording:
         return self.recordings[int(str(ref.metadata["index"]))]

@@ -47,7 +47,7 @@ def test_no_test_row_can_be_reached_through_the_splits(shards: Shards) -> None:
     reached = np.concatenate([splits.train.rows, splits.val.rows])
     assert not np.isin(shards.folds()[reached], FOLDS.test).any()
     assert {item.name for item in fields(TrainingSplits)} == {
-        "train", "val", "n_without_label", "n_without_lead", "n_test",
+        "train", "val", "n_without_label", "n_without_lead", "n_in_no_split", "n_test",
     }  # fmt: skip
 
 
@@ -86,9 +86,9 @@ def test_shards_without_folds_say_so(tmp_path: Path, ingested: Make, make_record
 @pytest.mark.parametrize(
     ("folds_of_patient", "message"),
     [
-        ((1, 3), r"'p0' is in the folds 1, 3: the splits train and val would share it"),
-        ((2, 4), r"'p0' is in the folds 2, 4: the splits train and test would share it"),
-        ((1, 2), r"'p0' is in the folds 1, 2: folds must not share patients"),
+        ((1, 3), r"'q1' is in the folds 1, 3: the splits train and val would share it"),
+        ((2, 4), r"'q1' is in the folds 2, 4: the splits train and test would share it"),
+        ((1, 2), r"'q1' is in the folds 1, 2: folds must not share patients"),
     ],
 )
 def test_a_patient_in_two_folds_is_refused(
@@ -96,7 +96,7 @@ def test_a_patient_in_two_folds_is_refused(
 ) -> None:
     recordings = [make_recording(number) for number in range(12)]
     recordings += [
-        make_recording(20 + fold, fold=fold, patient_id="p0") for fold in folds_of_patient
+        make_recording(20 + fold, fold=fold, patient_id="q1") for fold in folds_of_patient
     ]
     shards = ingested(tmp_path / "s", recordings)
     with pytest.raises(DataError, match=message):

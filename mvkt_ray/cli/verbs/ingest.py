@@ -4,6 +4,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.text import Text
 
 from mvkt_ray.cli.display.console import Output, byte_size, duration, facts, grid
 from mvkt_ray.cli.display.progress import StepProgress
@@ -149,6 +150,7 @@ def _as_value(out: str, manifest: "Manifest") -> dict[str, Any]:
         "out": out,
         "counts": dict(manifest.counts),
         "quarantine": dict(manifest.details["quarantine"]),
+        "remarks": list(manifest.details["remarks"]),
         "folds": dict(manifest.details["folds"]),
         "fingerprint": manifest.fingerprint,
     }
@@ -178,4 +180,5 @@ def _tables(out: str, manifest: "Manifest", elapsed_s: float) -> list[Any]:
         for reason, n in sorted(details["quarantine"].items(), key=lambda item: -item[1]):
             table.add_row(reason, f"{n:,}")
         tables.append(table)
+    tables += [Text(f"Note: {remark}") for remark in details["remarks"]]
     return tables

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import RenderableType
+from rich.text import Text
 
 from mvkt_ray.cli.display.console import (
     Output,
@@ -130,6 +131,7 @@ def _describe_shards(location: "Location", manifest: "Manifest") -> Answer:
         for reason, n in quarantine.items():
             table.add_row(reason, f"{n:,}")
         shown.append(table)
+    shown.extend(Text(f"Note: {remark}") for remark in value["remarks"])
     shown.extend(_task_tables(value["tasks"]))
     shown.extend(_codes_table(value))
     return value, shown

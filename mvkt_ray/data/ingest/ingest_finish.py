@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from mvkt_ray.data.folds import make_folds
 from mvkt_ray.data.ingest.ingest_plan import IngestPlan
+from mvkt_ray.data.ingest.ingest_remarks import remarks_on
 from mvkt_ray.data.ingest.ingest_shard import ShardSummary
 from mvkt_ray.data.ingest.shard_totals import ShardTotals, add_up, rarest_codes
 from mvkt_ray.data.ingest.shard_writer import WrittenShard, with_folds, write_shard
@@ -72,18 +73,13 @@ def finish_ingest(
             plan.settings.n_folds,
             plan.settings.seed,
         )
-        totals = dataclasses.replace(totals, folds=folds, shared_patients=())
+        totals = dataclasses.replace(totals, folds=folds, shared_patients=(), n_shared_patients=0)
         parts = np.split(folds, np.cumsum(list(rows.values()))[:-1])
         items = [(name, written[name], part) for name, part in zip(rows, parts, strict=True)]
         written |= dict(map_function(partial(write_folds, plan), items))
-    if totals.shared_patients:
-        logger.warning(
-            "%d patients are in several folds of %s, for example %s: splits cut from these folds "
-            "would share patients, and will be refused.",
-            totals.n_shared_patients,
-            plan.source.name,
-            totals.shared_patients[0],
-        )
+    remarks = remarks_on(plan, totals)
+    for remark in remarks:
+        logger.warning("%s", remark)
     parts = {name: shard.parts for name, shard in sorted(written.items())}
     _write_table(parts_table(parts), plan.files / PARTS_NAME)
     table = pa.Table.from_pylist(quarantine, QUARANTINE_SCHEMA)
@@ -105,8 +101,11 @@ def finish_ingest(
             "n_with_assumed_gain": sum(summary.n_with_assumed_gain for summary in summaries),
             "n_with_assumed_rate": sum(summary.n_with_assumed_rate for summary in summaries),
             "n_patients_in_several_folds": totals.n_shared_patients,
+            "n_patients_in_several_spellings": totals.n_patients_in_several_spellings,
+            "n_without_patient": totals.n_without_patient,
+            "n_not_listed": plan.not_listed.n_records,
         },
-        details=_details(plan, totals, summaries),
+        details=_details(plan, totals, summaries) | {"remarks": remarks},
     )
 
 
@@ -177,6 +176,8 @@ def _details(
         "folds_made_at_ingest": not plan.source.has_folds,
         "folds": {str(fold): int(n) for fold, n in zip(folds, counts, strict=True)},
         "examples_of_patients_in_several_folds": list(totals.shared_patients),
+        "examples_of_patients_in_several_spellings": list(totals.patients_in_several_spellings),
+        "examples_of_records_not_listed": list(plan.not_listed.examples),
         "tasks": {name: task.to_json() for name, task in plan.source.tasks().items()},
         "classes": totals.classes,
         "codes": _most_first(totals.codes),

@@ -6,7 +6,6 @@ Writes: each job's list of recordings, in `.work/` of the partial folder.
 
 import dataclasses
 import json
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -18,6 +17,7 @@ import pyarrow as pa
 from mvkt_ray.data.folds import hash_ids
 from mvkt_ray.data.ingest.shard_writer import IngestSettings
 from mvkt_ray.data.shards import KIND, shard_name
+from mvkt_ray.data.sources.record_files import NotListed
 from mvkt_ray.data.sources.source import Source
 from mvkt_ray.errors import DataError
 from mvkt_ray.storage.artifacts import files_location, fingerprint_of, partial_location, recipe_of
@@ -36,6 +36,8 @@ class IngestPlan:
     n_recordings: int
     listing: str
     """Hash of the references, in order: a recording more or less is another plan."""
+    not_listed: NotListed
+    """What lies in the source's folder besides."""
 
     @property
     def config(self) -> dict[str, Any]:
@@ -109,6 +111,7 @@ def plan_ingest(source: Source, out: Location, settings: IngestSettings) -> Inge
         settings=settings,
         n_recordings=sum(map(len, hashes)),
         listing=fingerprint_of(digests),
+        not_listed=source.not_listed(settings.sampling_rate_hz),
     )
 
 
@@ -133,16 +136,19 @@ def _digest(source: Source, chunk: list[dict[str, Any]]) -> str:
 
 
 def _refuse_repeated_ids(source: Source, settings: IngestSettings, suspects: np.ndarray) -> None:
-    counts: Counter[str] = Counter()
+    paths: dict[str, list[str]] = {}
     for chunk in _chunks(source, settings):
-        ids = pa.array([ref["record_id"] for ref in chunk])
-        counts.update(ids.filter(pa.array(np.isin(hash_ids(ids), suspects))).to_pylist())
-    twice = [name for name, n in counts.items() if n > 1]
+        is_suspect = np.isin(hash_ids(pa.array([ref["record_id"] for ref in chunk])), suspects)
+        for at in np.flatnonzero(is_suspect):
+            paths.setdefault(chunk[at]["record_id"], []).append(chunk[at]["path"])
+    twice = [name for name, found in paths.items() if len(found) > 1]
     if twice:
         others = f", and {len(twice) - 1} other ids repeatedly" if len(twice) > 1 else ""
+        found = paths[twice[0]]
         raise DataError(
-            f"the source {source.name!r} lists the recording {twice[0]!r} {counts[twice[0]]} times"
-            f"{others}; an id must name one recording. Remove the copies."
+            f"the source {source.name!r} lists the recording {twice[0]!r} {len(found)} times"
+            f"{others}: as {found[0]} and {found[1]}. An id must name one recording. Remove the "
+            "copies."
         )
 
 

@@ -12,7 +12,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mvkt_ray.data.folds import hash_ids, patients_in_several_folds
+from mvkt_ray.data.folds import (
+    hash_ids,
+    hash_patients,
+    one_hash_each,
+    patients_in_several_folds,
+)
+from mvkt_ray.data.identity import own_patient, patient_key, spellings
 from mvkt_ray.data.shard_file import AnyShardFile
 from mvkt_ray.data.shards import labels_of
 from mvkt_ray.data.tasks import Task
@@ -25,7 +31,7 @@ class ShardTotals:
     """Counts, and of each recording ten bytes."""
 
     patients: np.ndarray
-    """uint64 `[n_recordings]`, hashes."""
+    """uint64 `[n_recordings]`, hashes; one for all spellings of a patient."""
     folds: np.ndarray
     """int16 `[n_recordings]`, -1 where there is none."""
     codes: Counter[str]
@@ -37,22 +43,33 @@ class ShardTotals:
     shared_patients: tuple[str, ...]
     """A few of the patients that are in several folds."""
     n_shared_patients: int
+    patients_in_several_spellings: tuple[tuple[str, ...], ...]
+    """A few of the patients whose id is written in several ways."""
+    n_patients_in_several_spellings: int
+    n_without_patient: int
+    """Recordings whose source names no patient: each is taken for one of its own."""
 
 
 def add_up(files: Sequence[AnyShardFile], tasks: Mapping[str, Task]) -> ShardTotals:
     """Count over all shards."""
-    patients, folds = [], []
+    hashes, keys, folds = [], [], []
+    n_without_patient = 0
     codes, lengths = Counter[str](), Counter[int]()
     classes = {name: np.zeros(len(task.classes), dtype=np.int64) for name, task in tasks.items()}
     for file in files:
-        patients.append(hash_ids(file.column("patient_id")))
+        ids = file.column("patient_id")
+        hashes.append(hash_ids(ids))
+        keys.append(hash_patients(ids))
+        n_without_patient += _n_without_patient(ids, file.column("record_id"))
         folds.append(pc.fill_null(file.column("fold"), pa.scalar(-1, pa.int16())).to_numpy())
         codes.update(dict(_counts(file.column("codes").flatten())))
         lengths.update(dict(_counts(file.column("n_samples"))))
         for name, task in tasks.items():
             labels = labels_of(file.column("codes"), file.column("likelihoods"), task)
             classes[name] += labels.sum(0, dtype=np.int64)
-    all_patients, all_folds = np.concatenate(patients), np.concatenate(folds)
+    all_hashes, all_folds = np.concatenate(hashes), np.concatenate(folds)
+    all_patients = one_hash_each(all_hashes, np.concatenate(keys))
+    respelled = np.unique(all_patients[all_patients != all_hashes])
     shared = patients_in_several_folds(all_patients, all_folds)
     return ShardTotals(
         patients=all_patients,
@@ -65,6 +82,9 @@ def add_up(files: Sequence[AnyShardFile], tasks: Mapping[str, Task]) -> ShardTot
         lengths=lengths,
         shared_patients=_names_of(files, shared[:_N_EXAMPLES]),
         n_shared_patients=len(shared),
+        patients_in_several_spellings=_spellings_of(files, respelled[:_N_EXAMPLES]),
+        n_patients_in_several_spellings=len(respelled),
+        n_without_patient=n_without_patient,
     )
 
 
@@ -102,3 +122,17 @@ def _names_of(files: Sequence[AnyShardFile], hashes: np.ndarray) -> tuple[str, .
         ids = file.column("patient_id")
         names.update(ids.filter(pa.array(np.isin(hash_ids(ids), hashes))).to_pylist())
     return tuple(sorted(names))
+
+
+def _spellings_of(files: Sequence[AnyShardFile], hashes: np.ndarray) -> tuple[tuple[str, ...], ...]:
+    """Return all spellings of the patients of whom one has such a hash."""
+    keys = {patient_key(name) for name in _names_of(files, hashes)}
+    if not keys:
+        return ()
+    names = {name for file in files for name in file.column("patient_id").to_pylist()}
+    return tuple(spellings((name for name in names if patient_key(name) in keys), patient_key))
+
+
+def _n_without_patient(patients: pa.Array, records: pa.Array) -> int:
+    pairs = zip(patients.to_pylist(), records.to_pylist(), strict=True)
+    return sum(patient == own_patient(record) for patient, record in pairs)

@@ -4,7 +4,7 @@ Perez Alday et al., Physiological Measurement 41(12), 124003 (2020); Reyna et al
 Computing in Cardiology 48 (2021). Codes are SNOMED CT.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,7 +12,6 @@ from mvkt_ray.data.recording import Recording, RecordingRef
 from mvkt_ray.data.sources.source import CERTAIN, age_of, each_once, sex_of
 from mvkt_ray.data.sources.wfdb_record import read_wfdb
 from mvkt_ray.data.tasks import Task
-from mvkt_ray.storage.location import Location
 
 CPSC_CLASSES: dict[str, str] = {
     "Normal": "426783006",
@@ -26,6 +25,9 @@ CPSC_CLASSES: dict[str, str] = {
     "STE": "164931005",
 }
 """The nine classes of CPSC 2018, in the order of its numbers 1 to 9, and their SNOMED CT codes."""
+
+SUFFIXES = (".hea", ".mat")
+"""Of a record; a signal without a header is listed too, and reading it tells what is missing."""
 
 _CODE_OF_TEXT = {text.lower(): code for text, code in CPSC_CLASSES.items()}
 
@@ -104,19 +106,13 @@ def challenge_facts(comments: Sequence[str]) -> ChallengeFacts:
 
 
 def snomed_code(label: str) -> str:
-    """Return the SNOMED CT code of a text label of CPSC 2018; anything else as it is."""
-    return _CODE_OF_TEXT.get(label.strip().lower(), label.strip())
+    """Return the SNOMED CT code of a text label of CPSC 2018; anything else as it is.
 
-
-def list_records(folder: Location) -> Iterator[str]:
-    """Yield the records below a folder, as paths without extension, in sorted order.
-
-    A signal without a header is listed too: reading it tells what is missing.
+    Numbers that a spreadsheet wrote as `426783006.0` lose their `.0`.
     """
-    for subfolder, _, files in folder.walk():
-        names = {name[:-4] for name in files if name.endswith((".hea", ".mat"))}
-        for name in sorted(names):
-            yield (subfolder / name).uri
+    word = label.strip()
+    whole = word.removesuffix(".0")
+    return _CODE_OF_TEXT.get(word.lower(), whole if whole.isdigit() else word)
 
 
 def read_challenge_record(ref: RecordingRef) -> Recording:

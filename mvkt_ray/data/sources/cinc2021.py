@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from mvkt_ray.data.recording import Recording, RecordingRef
-from mvkt_ray.data.sources.challenge import SNOMED_TASKS, list_records, read_challenge_record
+from mvkt_ray.data.sources.challenge import SNOMED_TASKS, SUFFIXES, read_challenge_record
+from mvkt_ray.data.sources.record_files import NotListed, list_records
 from mvkt_ray.data.sources.source import find_folder
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.errors import ConfigError, DataError
@@ -73,6 +74,10 @@ class Cinc2021:
             )
         return _references({name: found[name] for name in chosen})
 
+    def not_listed(self, sampling_rate_hz: int) -> NotListed:
+        """It lists all records of its databases."""
+        return NotListed()
+
     def read(self, ref: RecordingRef) -> Recording:
         """Read one record, with age, sex and codes from its header."""
         return read_challenge_record(ref)
@@ -103,8 +108,8 @@ def databases_in(folder: Location) -> dict[str, Location]:
 
 
 def _references(databases: Mapping[str, Location]) -> Iterator[RecordingRef]:
-    for database, folder in databases.items():
-        for path in list_records(folder):
-            yield RecordingRef(
-                source=f"{Cinc2021.name}/{database}", record_id=path.rpartition("/")[2], path=path
-            )
+    for path in list_records(databases.values(), SUFFIXES):
+        database = next(name for name, folder in databases.items() if path.startswith(f"{folder}/"))
+        yield RecordingRef(
+            source=f"{Cinc2021.name}/{database}", record_id=path.rpartition("/")[2], path=path
+        )

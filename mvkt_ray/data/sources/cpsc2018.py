@@ -7,6 +7,7 @@ Challenge, `training/cpsc_2018/g1/A0001.hea` and `.mat`.
 """
 
 import io
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -14,23 +15,19 @@ from typing import ClassVar
 import numpy as np
 from scipy.io import loadmat
 
+from mvkt_ray.data.identity import record_key
 from mvkt_ray.data.recording import LEADS, Recording, RecordingRef
 from mvkt_ray.data.sources.challenge import (
     CPSC_CLASSES,
     SNOMED_TASKS,
-    list_records,
+    SUFFIXES,
     read_challenge_record,
 )
-from mvkt_ray.data.sources.source import (
-    CERTAIN,
-    age_of,
-    each_once,
-    find_folder,
-    read_rows,
-    sex_of,
-)
+from mvkt_ray.data.sources.record_files import NotListed, is_repeated, list_records
+from mvkt_ray.data.sources.source import CERTAIN, age_of, each_once, find_folder, sex_of
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.errors import DataError, RecordingError
+from mvkt_ray.storage.csv_table import open_table
 from mvkt_ray.storage.location import Location
 
 REFERENCE = "REFERENCE.csv"
@@ -61,26 +58,34 @@ class Cpsc2018:
         """List the records of the reference in its order, or of the Challenge's folders sorted."""
         folder = find_folder(self.location, _LAYOUT)
         files = _files_of_two_levels(folder)
-        tables = [folder / name for name in files if name.rpartition("/")[2] == REFERENCE]
+        tables = [folder / name for name in files if _is_reference(name)]
         if tables:
             return _original_references(folder, files, _labels_of(tables))
         for candidate in (folder / "training" / "cpsc_2018", folder / "cpsc_2018", folder):
-            if next(list_records(candidate), None) is not None:
+            if next(list_records([candidate], SUFFIXES), None) is not None:
                 return _challenge_references(candidate)
         raise DataError(
             f"{folder} is not CPSC 2018: it has neither {REFERENCE!r} (there or in a folder below) "
             f"nor WFDB headers; it should hold {_LAYOUT}. Give the folder that has these."
         )
 
+    def not_listed(self, sampling_rate_hz: int) -> NotListed:
+        """It lists all: a file that the reference leaves out has no labels."""
+        return NotListed()
+
     def read(self, ref: RecordingRef) -> Recording:
         """Read one record, from an ECG struct or with a header."""
-        if ref.path.endswith(".mat"):
+        if ref.path.lower().endswith(".mat"):
             return _read_struct(ref)
         return read_challenge_record(ref)
 
     def tasks(self) -> Mapping[str, Task]:
         """Return `icbeb9` and `cinc26`."""
         return SNOMED_TASKS
+
+
+def _is_reference(name: str) -> bool:
+    return name.rpartition("/")[2].lower() == REFERENCE.lower()
 
 
 def _files_of_two_levels(folder: Location) -> list[str]:
@@ -92,37 +97,69 @@ def _files_of_two_levels(folder: Location) -> list[str]:
     return files
 
 
-def _labels_of(tables: list[Location]) -> dict[str, str]:
-    """Join the references; a record that several of them list keeps its first row."""
-    labels: dict[str, str] = {}
-    for table in tables:
-        for row in read_rows(table, ("Recording", _LABEL_COLUMNS[0]), "CPSC 2018's reference"):
-            values = [row.get(column, "") for column in _LABEL_COLUMNS]
-            labels.setdefault(row["Recording"].strip(), ",".join(values))
-    return labels
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Labels:
+    """A row of a reference."""
+
+    record_id: str
+    labels: str
+    place: str
+
+
+def _labels_of(tables: list[Location]) -> dict[str, _Labels]:
+    """Join the references, by key of the record; a row may be there again, if it says the same.
+
+    Raises:
+        DataError: A row is wrong, or two rows say different things of one record.
+    """
+    found: dict[str, _Labels] = {}
+    for location in tables:
+        table = open_table(location, ("Recording", _LABEL_COLUMNS[0]), "CPSC 2018's reference")
+        for row in table.rows:
+            record_id = record_key(row.cells["Recording"])
+            if not record_id:
+                raise DataError(
+                    f"{table.where(row)}: 'Recording' is empty; give the name of a record."
+                )
+            labels = ",".join(row.cells.get(column, "") for column in _LABEL_COLUMNS)
+            mine = _Labels(record_id=record_id, labels=labels, place=table.where(row))
+            before = found.setdefault(record_id.casefold(), mine)
+            if before.labels != labels:
+                raise DataError(
+                    f"the recording {before.record_id!r} has the labels {before.labels!r} in "
+                    f"{before.place}, but {labels!r} in {mine.place}. Remove the row that is wrong."
+                )
+    return found
 
 
 def _original_references(
-    folder: Location, names: Sequence[str], labels: Mapping[str, str]
+    folder: Location, names: Sequence[str], labels: Mapping[str, _Labels]
 ) -> Iterator[RecordingRef]:
-    files = {
-        name.rpartition("/")[2].removesuffix(".mat"): folder / name
-        for name in sorted(names, key=lambda name: name.split("/"))
-        if name.endswith(".mat")
-    }
+    files: dict[str, Location] = {}
+    path_of: dict[str, str] = {}
+    for name in sorted(names, key=lambda name: name.split("/")):
+        stem, suffix = os.path.splitext(name)
+        key = stem.rpartition("/")[2].casefold()
+        is_record = suffix.lower() == ".mat"
+        if is_record and not is_repeated(path_of, key, (folder / stem).uri, suffix):
+            files[key] = folder / name
+    for key, row in labels.items():
+        path = files.get(key, folder / f"{row.record_id}.mat")
+        yield _reference(row.record_id, path, row.labels)
     # A file that the reference leaves out is listed too, without labels, so that none vanishes.
-    for record_id in [*labels, *(name for name in files if name not in labels)]:
-        path = files.get(record_id, folder / f"{record_id}.mat")
-        yield RecordingRef(
-            source=Cpsc2018.name,
-            record_id=record_id,
-            path=path.uri,
-            metadata={"labels": labels.get(record_id, "")},
-        )
+    for key, path in files.items():
+        if key not in labels:
+            yield _reference(os.path.splitext(path.name)[0], path, "")
+
+
+def _reference(record_id: str, path: Location, labels: str) -> RecordingRef:
+    return RecordingRef(
+        source=Cpsc2018.name, record_id=record_id, path=path.uri, metadata={"labels": labels}
+    )
 
 
 def _challenge_references(folder: Location) -> Iterator[RecordingRef]:
-    for path in list_records(folder):
+    for path in list_records([folder], SUFFIXES):
         yield RecordingRef(source=Cpsc2018.name, record_id=path.rpartition("/")[2], path=path)
 
 

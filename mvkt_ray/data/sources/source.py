@@ -4,13 +4,12 @@ A source is a frozen dataclass: `location` and options in, no open files, so tha
 ingest tasks of a cluster. Listing is lazy and in a stable order; reading is by the recording.
 """
 
-import csv
-import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import ClassVar, Literal, Protocol, TextIO
+from typing import ClassVar, Literal, Protocol
 
 from mvkt_ray.data.recording import Recording, RecordingRef
+from mvkt_ray.data.sources.record_files import NotListed
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.errors import DataError
 from mvkt_ray.storage.location import Location
@@ -42,6 +41,14 @@ class Source(Protocol):
 
         Raises:
             DataError: at once, when the folder is missing or holds something else.
+        """
+        ...
+
+    def not_listed(self, sampling_rate_hz: int) -> NotListed:
+        """Count the records that lie in its folder and are no references; none where it lists all.
+
+        Args:
+            sampling_rate_hz: as of `references`.
         """
         ...
 
@@ -81,86 +88,6 @@ def find_folder(location: str, holds: str) -> Location:
             "Check the path, or download the dataset there first."
         )
     return folder
-
-
-def read_rows(table: Location, required: Sequence[str], what: str) -> Iterator[dict[str, str]]:
-    """Yield the rows of a CSV file that has a header, after a check of its columns.
-
-    Raises:
-        DataError: at once, when a required column is missing, a column is there twice, or the file
-            is empty or not text.
-    """
-    columns = csv_columns(table)
-    if not any(columns):
-        raise DataError(
-            f"{table} is empty, but {what} needs a header with the column "
-            f"{', '.join(map(repr, required))}. Restore the file, or make it."
-        )
-    twice = [column for column in dict.fromkeys(columns) if column and columns.count(column) > 1]
-    if twice:
-        raise DataError(
-            f"{table}: {what} has {columns.count(twice[0])} columns {twice[0]!r}, and only one of "
-            "them could be read. Rename or remove the others."
-        )
-    missing = [column for column in required if column not in columns]
-    if missing:
-        raise DataError(
-            f"{table}: no column {', '.join(map(repr, missing))} in {what}; its columns are "
-            f"{', '.join(map(repr, columns))}. Add the column, or give the folder of the dataset "
-            "that this source reads."
-        )
-    return _rows(table)
-
-
-def csv_columns(table: Location) -> list[str]:
-    """Return the column names of a CSV file; none where it is empty.
-
-    Raises:
-        DataError: when it is not text.
-    """
-    try:
-        with open_text(table) as file:
-            return [name.strip() for name in next(csv.reader(file), [])]
-    except (UnicodeDecodeError, csv.Error) as cause:
-        raise DataError(f"{table} is not a CSV file in UTF-8 ({cause}); save it as one.") from cause
-
-
-def _rows(table: Location) -> Iterator[dict[str, str]]:
-    with open_text(table) as file:
-        rows = csv.reader(file)
-        columns = [name.strip() for name in next(rows, [])]
-        for row in rows:
-            if row:
-                # A short row lacks its last values, which are then empty.
-                yield dict(zip(columns, [*row, *[""] * (len(columns) - len(row))], strict=False))
-
-
-def open_text(table: Location) -> TextIO:
-    """Open a file in UTF-8 as the csv module wants it; it comes in pieces, from wherever it is."""
-    return io.TextIOWrapper(
-        io.BufferedReader(_ChunkReader(table)), encoding="utf-8-sig", newline=""
-    )
-
-
-class _ChunkReader(io.RawIOBase):
-    """The chunks of a location, as a file."""
-
-    def __init__(self, location: Location) -> None:
-        self._chunks = location.chunks()
-        self._left = memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]
-        self._left = self._left or memoryview(next(self._chunks, b""))
-        n_bytes = min(len(buffer), len(self._left))
-        buffer[:n_bytes], self._left = self._left[:n_bytes], self._left[n_bytes:]
-        return n_bytes
-
-    def close(self) -> None:
-        self._chunks.close()
-        super().close()
 
 
 def age_of(text: str | float | None) -> float | None:

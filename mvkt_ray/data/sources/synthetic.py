@@ -20,6 +20,7 @@ from mvkt_ray.data.sources.cardiac_dipole import (
     twelve_leads,
     wave,
 )
+from mvkt_ray.data.sources.record_files import NotListed
 from mvkt_ray.data.sources.source import CERTAIN
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.errors import ConfigError
@@ -162,6 +163,10 @@ class Synthetic:
                 path="",
                 metadata={"index": index, "sampling_rate_hz": sampling_rate_hz},
             )
+
+    def not_listed(self, sampling_rate_hz: int) -> NotListed:
+        """There are no files."""
+        return NotListed()
 
     def read(self, ref: RecordingRef) -> Recording:
         """Make one recording."""

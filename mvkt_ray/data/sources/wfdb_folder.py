@@ -11,34 +11,26 @@ Columns of the CSV file, in any order:
 
 Without `codes`, every further column is one code: 1 where the record has it, else 0 or nothing.
 
-Reads: the CSV file and the WFDB records that it lists.
+Reads: the CSV file, the WFDB records that it lists, and the names of the files in the folder.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, cast
 
+from mvkt_ray.data.identity import code_key, names_nobody, own_patient, record_key, spellings
 from mvkt_ray.data.recording import Recording, RecordingRef
-from mvkt_ray.data.sources.source import (
-    CERTAIN,
-    age_of,
-    csv_columns,
-    each_once,
-    find_folder,
-    read_rows,
-    sex_of,
-)
+from mvkt_ray.data.sources.label_columns import check_names, code_columns, codes_in
+from mvkt_ray.data.sources.record_files import NotListed, records_not_listed
+from mvkt_ray.data.sources.source import CERTAIN, each_once, find_folder
+from mvkt_ray.data.sources.table_facts import LARGEST_FOLD, age_in, fold_in, sex_in
 from mvkt_ray.data.sources.wfdb_record import read_wfdb
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.errors import DataError
+from mvkt_ray.storage.csv_table import CsvTable, TableRow, open_table
 from mvkt_ray.storage.location import Location
-
-_LARGEST_FOLD = 32767
-"""What the column `fold` of a shard holds."""
-_DESCRIBING = ("record", "codes", "patient_id", "age", "sex", "fold")
-_PRESENT = {"1", "1.0", "true", "yes"}
-_ABSENT = {"", "0", "0.0", "false", "no"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,13 +47,17 @@ class WfdbFolder:
     @property
     def has_folds(self) -> bool:
         """Whether the CSV file has a column `fold`."""
-        return "fold" in csv_columns(self._table())
+        return "fold" in self._open_table().columns
 
     def references(self, sampling_rate_hz: int) -> Iterator[RecordingRef]:
-        """List the rows of the CSV file, in its order; it is never held in memory."""
-        table = self._table()
-        rows = read_rows(table, ("record",), "the CSV file of labels")
-        return _references(Location.parse(self.location), table, rows)
+        """List the rows of the CSV file, in its order."""
+        table = self._open_table()
+        return _references(Location.parse(self.location), table, code_columns(table))
+
+    def not_listed(self, sampling_rate_hz: int) -> NotListed:
+        """Count the records below the folder that the CSV file does not name."""
+        listed = {ref.record_id for ref in self.references(sampling_rate_hz)}
+        return records_not_listed(Location.parse(self.location), listed)
 
     def read(self, ref: RecordingRef) -> Recording:
         """Read one record; leads by name, whatever their order in the file."""
@@ -77,15 +73,15 @@ class WfdbFolder:
             leads=signal.leads,
             uncalibrated_leads=signal.uncalibrated_leads,
             rate_is_assumed=signal.rate_is_assumed,
-            age=age_of(cast(str, facts["age"])),
-            sex=sex_of(cast(str, facts["sex"])),
+            age=age_in(str(facts["age"])),
+            sex=sex_in(str(facts["sex"])),
             fold=cast("int | None", facts["fold"]),
             codes=codes,
             likelihoods=(CERTAIN,) * len(codes),
         )
 
     def tasks(self) -> Mapping[str, Task]:
-        """Return the task `all`: a class for every code in the CSV file."""
+        """Return the task `all`: a class for every code in the CSV file, however it is spelled."""
         codes: set[str] = set()
         for ref in self.references(0):
             codes.update(each_once(str(ref.metadata["codes"]).split(";")))
@@ -94,7 +90,17 @@ class WfdbFolder:
                 f"{self._table()} has no label at all; give some record a code, or there is "
                 "nothing to learn."
             )
-        return {"all": Task.of_classes("all", {code: [code] for code in codes})}
+        codes_of_class = {code: [code] for code in codes}
+        for group in spellings(codes, code_key):
+            codes_of_class[group[0]] = list(group)
+            for code in group[1:]:
+                del codes_of_class[code]
+        return {"all": Task.of_classes("all", codes_of_class)}
+
+    def _open_table(self) -> CsvTable:
+        table = open_table(self._table(), ("record",), "the CSV file of labels")
+        check_names(table)
+        return table
 
     def _table(self) -> Location:
         folder = find_folder(self.location, f"WFDB records and their labels, {self.labels!r}")
@@ -110,69 +116,72 @@ class WfdbFolder:
 
 
 def _references(
-    folder: Location, table: Location, rows: Iterator[dict[str, str]]
+    folder: Location, table: CsvTable, one_hot: Sequence[str]
 ) -> Iterator[RecordingRef]:
-    columns = csv_columns(table)
-    one_hot = [] if "codes" in columns else [c for c in columns if c and c not in _DESCRIBING]
-    if "codes" not in columns and not one_hot:
-        raise DataError(
-            f"{table}: no column 'codes', nor columns with one code each; its columns are "
-            f"{', '.join(map(repr, columns))}. Add 'codes', with codes separated by ';'."
-        )
-    return _rows_to_references(folder, table, rows, one_hot)
-
-
-def _rows_to_references(
-    folder: Location, table: Location, rows: Iterator[dict[str, str]], one_hot: list[str]
-) -> Iterator[RecordingRef]:
-    for number, row in enumerate(rows, start=1):
-        where = f"{table}, row {number} below the header"
-        record = row["record"].strip().removesuffix(".hea").removesuffix(".dat")
+    line_of: dict[str, int] = {}
+    real_folder = os.path.realpath(folder.uri) if folder.is_local else folder.uri
+    for row in table.rows:
+        where, cells = table.where(row), row.cells
+        record = _record(folder, real_folder, cells["record"])
         if not record:
             raise DataError(f"{where}: 'record' is empty; give the path of a WFDB record.")
-        codes = ";".join(_marked(row, one_hot, where)) if one_hot else row["codes"]
+        before = line_of.setdefault(record, row.line)
+        if before != row.line:
+            raise DataError(
+                f"{where}: the record {cells['record']!r} is in line {before} too; every record "
+                "has one row. Remove one of the two, or join their codes with ';'."
+            )
+        patient_id = cells.get("patient_id", "")
         yield RecordingRef(
             source=WfdbFolder.name,
             record_id=record,
-            path=os.path.join(folder.uri, record),
+            path=_path(folder, record),
             metadata={
-                "patient_id": row.get("patient_id", "").strip() or f"record {record}",
-                "age": row.get("age", ""),
-                "sex": _sex(row.get("sex", ""), where),
-                "fold": _fold(row["fold"], where) if "fold" in row else None,
-                "codes": codes,
+                "patient_id": own_patient(record) if names_nobody(patient_id) else patient_id,
+                "age": _checked(age_in, row, "age", where),
+                "sex": _checked(sex_in, row, "sex", where),
+                "fold": _fold(cells["fold"], where) if "fold" in cells else None,
+                "codes": codes_in(cells, one_hot, where),
             },
         )
 
 
-def _marked(row: Mapping[str, str], one_hot: list[str], where: str) -> Iterator[str]:
-    for column in one_hot:
-        word = row[column].strip().lower()
-        if word in _PRESENT:
-            yield column
-        elif word not in _ABSENT:
-            raise DataError(
-                f"{where}: {column!r} is {row[column]!r}, but a column with one code has 1 where "
-                "the record has it, else 0 or nothing. Correct it, or add a column 'codes', and "
-                "other columns are left alone."
-            )
+def _record(folder: Location, real_folder: str, text: str) -> str:
+    """Return the path of a record below the folder; one elsewhere keeps its whole path."""
+    name = record_key(text)
+    for start in (folder.uri, real_folder):
+        # `normpath` joins the two slashes of a URI.
+        for prefix in (f"{start}/", f"{start}/".replace("://", ":/")):
+            name = name.removeprefix(prefix)
+    return name
 
 
-def _sex(text: str, where: str) -> str:
-    if text.strip().isdigit():
-        raise DataError(
-            f"{where}: 'sex' is {text!r}, and numbers mean different things in different datasets; "
-            "write female or male, or leave it empty."
-        )
+def _path(folder: Location, record: str) -> str:
+    """Return where a record is; a name with accents may be on disk in Unicode's other form."""
+    path = os.path.join(folder.uri, record)
+    if not record.isascii() and folder.is_local:
+        for form in ("NFC", "NFD"):
+            other = unicodedata.normalize(form, path)
+            if os.path.exists(f"{other}.hea"):
+                return other
+    return path
+
+
+def _checked(parse: Callable[[str], object], row: TableRow, column: str, where: str) -> str:
+    text = row.cells.get(column, "")
+    try:
+        parse(text)
+    except ValueError as problem:
+        raise DataError(f"{where}: {column!r} {problem}.") from None
     return text
 
 
 def _fold(text: str, where: str) -> int:
-    word = text.strip().removesuffix(".0")
-    if not (word.isascii() and word.isdigit() and int(word) <= _LARGEST_FOLD):
+    fold = fold_in(text)
+    if fold is None:
         raise DataError(
-            f"{where}: 'fold' is {text!r}, but must be a whole number from 0 to {_LARGEST_FOLD}. "
+            f"{where}: 'fold' is {text!r}, but must be a whole number from 0 to {LARGEST_FOLD}. "
             "Give every record a fold, or take the column out, and patient-disjoint folds are made "
             "at ingest."
         )
-    return int(word)
+    return fold

@@ -88,7 +88,7 @@ def _split(
     name: str,
 ) -> dict[str, Any]:
     positives = (np.asarray(labels_NC) > 0.5).sum(axis=0)
-    patients = shards.column("patient_id").take(rows).to_numpy(zero_copy_only=False)
+    patients = shards.patient_ids()[rows]
     return {
         "folds": list(getattr(config.data.folds, name)),
         "n_recordings": len(rows),

@@ -10,6 +10,7 @@ import pytest
 from mvkt_ray.data.ingest.reading import read_recordings
 from mvkt_ray.data.recording import Recording, RecordingRef
 from mvkt_ray.data.sources import Source, open_source
+from mvkt_ray.data.sources.record_files import NotListed
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.errors import RecordingError, StoreError, StoreUnreachableError
 
@@ -38,6 +39,9 @@ class SilentAtTimes:
                 path=f"s3://bucket/{ref.record_id}",
                 metadata=ref.metadata,
             )
+
+    def not_listed(self, sampling_rate_hz: int) -> NotListed:
+        return NotListed()
 
     def read(self, ref: RecordingRef) -> Recording:
         self.n_reads[ref.record_id] += 1

@@ -1,0 +1,121 @@
+"""Which records lie below a folder, whatever links lead there and however suffixes are written.
+
+Reads: the names of files.
+"""
+
+import os
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+
+from mvkt_ray.data.identity import record_key
+from mvkt_ray.errors import DataError
+from mvkt_ray.storage.location import Location
+
+_N_EXAMPLES = 5
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NotListed:
+    """Records that lie in a source's folder, but that its table does not list."""
+
+    n_records: int = 0
+    examples: tuple[str, ...] = ()
+    """A few of them, as paths below the folder."""
+
+
+def list_records(folders: Iterable[Location], suffixes: Collection[str]) -> Iterator[str]:
+    """Yield the records below folders, as paths without extension, sorted within each folder.
+
+    A file that is reached by several links is listed once. Hidden files, such as the `._A0001.mat`
+    that macOS writes beside each file, are none.
+
+    Args:
+        folders: Where to look.
+        suffixes: In lower case; a record has a file with one of them.
+
+    Raises:
+        DataError: Two records have one name, or a link leads to a folder that is not there.
+    """
+    path_of: dict[str, str] = {}
+    for folder in folders:
+        for subfolder, _, files in folder.walk():
+            records: dict[str, str] = {}
+            for file in files:
+                stem, suffix = os.path.splitext(file)
+                if suffix.lower() in suffixes:
+                    records.setdefault(stem, suffix)
+                elif subfolder.is_local:
+                    _refuse_dangling(f"{subfolder}/{file}")
+            for name in sorted(records):
+                path = (subfolder / name).uri
+                if is_repeated(path_of, name, path, records[name]):
+                    continue
+                yield path
+
+
+def is_repeated(path_of: dict[str, str], name: str, path: str, suffix: str) -> bool:
+    """Note where a record is; return whether the same files were noted before.
+
+    Args:
+        path_of: What was noted so far.
+        name: Of the record.
+        path: Of its files, without extension.
+        suffix: Of one of them.
+
+    Raises:
+        DataError: Other files were noted under that name.
+    """
+    before = path_of.setdefault(name, path)
+    if before == path:
+        return False
+    if "://" not in path:
+        for file in (f"{before}{suffix}", f"{before}{suffix.lower()}"):
+            if os.path.exists(file) and os.path.samefile(file, f"{path}{suffix}"):
+                return True
+    raise DataError(
+        f"two records are called {name!r}: {before} and {path}. An id must name one recording. "
+        "Remove the one that is a copy, or rename it."
+    )
+
+
+def records_not_listed(folder: Location, listed: Collection[str], below: str = "") -> NotListed:
+    """Count the records with a header that a table does not list.
+
+    Segments of a listed record, which WFDB calls `r1_0001` and `r1_layout`, are parts of it.
+
+    Args:
+        folder: That of the source.
+        listed: Paths of the records below it, without extension.
+        below: Look only in this folder of it.
+    """
+    keys = {record_key(name) for name in listed}
+    left: list[str] = []
+    for path in _headers(folder / below if below else folder):
+        name = path.removeprefix(f"{folder}/")
+        key = record_key(name)
+        whole, _, segment = key.rpartition("_")
+        is_segment = whole in keys and (segment == "layout" or segment.isdigit())
+        if key not in keys and not is_segment:
+            left.append(name)
+    return NotListed(n_records=len(left), examples=tuple(left[:_N_EXAMPLES]))
+
+
+def _headers(folder: Location) -> Iterator[str]:
+    """Yield paths without extension; a store is listed by one request per thousand files."""
+    if folder.is_local:
+        paths = (f"{subfolder}/{file}" for subfolder, _, files in folder.walk() for file in files)
+    else:
+        paths = (f"{folder}/{name}" for name in folder.file_names())
+    for path in paths:
+        stem, suffix = os.path.splitext(path)
+        if suffix.lower() == ".hea":
+            yield stem
+
+
+def _refuse_dangling(path: str) -> None:
+    if os.path.islink(path) and not os.path.exists(path):
+        raise DataError(
+            f"{path} is a link to {os.readlink(path)}, which is not there; if it is a folder of "
+            "recordings, they would be left out. Connect the disk that it is on, or remove the "
+            "link."
+        )
