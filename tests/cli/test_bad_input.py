@@ -5,6 +5,7 @@ What is wrong with single recordings ends in quarantine instead; see the second 
 
 import csv
 import json
+import re
 import shutil
 import warnings
 from collections.abc import Callable, Mapping
@@ -433,6 +434,20 @@ def test_a_flat_lead_may_be_kept(mvkt: Any, wfdb_folder: Path, tmp_path: Path) -
     line = ("ingest", "wfdb", wfdb_folder, tmp_path / "shards", "--in-process", "--json")
     counts = mvkt(*line, "--flat-leads", "keep").json["counts"]
     assert (counts["n_recordings"], counts["n_quarantined"]) == (12, 0)
+
+
+def test_a_recording_without_calibration_is_counted_or_refused(
+    mvkt: Any, wfdb_folder: Path, tmp_path: Path
+) -> None:
+    header = wfdb_folder / "r00.hea"
+    header.write_text(re.sub(r" [\d.]+\(0\)/mV", " 0(0)/mV", header.read_text()))
+    line = ("ingest", "wfdb", wfdb_folder)
+    # Samples of 1000 units per mV become five times as large by the 200 that are assumed.
+    said = "1 recordings state no gain, taken as 200 units per mV"
+    assert said in mvkt(*line, tmp_path / "shards", "--in-process").stdout
+    assert said in mvkt("inspect", tmp_path / "shards").stdout
+    done = mvkt(*line, tmp_path / "s", "--in-process", "--json", "--uncalibrated", "quarantine")
+    assert done.json["quarantine"] == {"uncalibrated": 1}
 
 
 def test_a_code_that_no_task_knows_is_kept_and_shown(

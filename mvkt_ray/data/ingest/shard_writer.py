@@ -111,7 +111,7 @@ def row_of_recording(recording: Recording, settings: IngestSettings) -> Row:
     if flat and settings.flat_leads == "quarantine":
         raise RecordingError(f"{name} is constant in {', '.join(flat)}", "flat_lead")
     ratio = settings.sampling_rate_hz / recording.sampling_rate_hz
-    if not 1 / _MAX_RATIO <= ratio <= _MAX_RATIO:
+    if not 1 / _MAX_RATIO <= ratio <= _MAX_RATIO or recording.sampling_rate_hz > _MAX_RATE_HZ:
         raise RecordingError(
             f"{name} states a rate of {recording.sampling_rate_hz:g} Hz, which is no rate of an "
             f"ECG to bring to {settings.sampling_rate_hz} Hz",

@@ -29,29 +29,31 @@ def _two_complement(values: np.ndarray, n_bits: int) -> np.ndarray:
 
 
 def _numbers(dtype: str, zero: int = 0) -> Callable[[np.ndarray], np.ndarray]:
-    return lambda raw: raw.view(dtype).astype(np.int64) - zero
+    if zero == 0:
+        return lambda raw: raw.view(dtype)
+    return lambda raw: raw.view(dtype).astype(np.int32) - zero
 
 
 def _three_bytes(raw: np.ndarray) -> np.ndarray:
-    low, middle, high = raw.astype(np.int64).reshape(-1, 3).T
+    low, middle, high = raw.astype(np.int32).reshape(-1, 3).T
     return _two_complement(low | middle << 8 | high << 16, 24)
 
 
 def _two_in_three_bytes(raw: np.ndarray) -> np.ndarray:
-    first, shared, second = raw.astype(np.int64).reshape(-1, 3).T
+    first, shared, second = raw.astype(np.int32).reshape(-1, 3).T
     pair = np.stack([first | (shared & 0xF) << 8, second | (shared >> 4) << 8], axis=1)
     return _two_complement(pair.reshape(-1), 12)
 
 
 def _three_in_two_words(raw: np.ndarray) -> np.ndarray:
-    one, other = raw.view("<u2").astype(np.int64).reshape(-1, 2).T
+    one, other = raw.view("<u2").astype(np.int32).reshape(-1, 2).T
     third = one >> 11 | (other >> 11) << 5
     triple = np.stack([one >> 1 & 0x3FF, other >> 1 & 0x3FF, third], axis=1)
     return _two_complement(triple.reshape(-1), 10)
 
 
 def _three_in_one_word(raw: np.ndarray) -> np.ndarray:
-    word = raw.view("<u4").astype(np.int64)
+    word = raw.view("<u4").astype(np.int32)
     triple = np.stack([word & 0x3FF, word >> 10 & 0x3FF, word >> 20 & 0x3FF], axis=1)
     return _two_complement(triple.reshape(-1), 10)
 
@@ -65,7 +67,7 @@ class Format:
     ends: tuple[int, ...] = ()
     """Bytes after which each sample of a group is complete; the last is the group's size."""
     decode: Callable[[np.ndarray], np.ndarray] | None = None
-    """Of whole groups, as uint8, to int64; None for FLAC."""
+    """Of whole groups, as uint8, to integers; None for FLAC."""
 
     def n_bytes(self, n_samples: int) -> int:
         """Return the bytes that hold so many samples."""
@@ -103,7 +105,7 @@ FORMATS: dict[str, Format] = {
 
 
 def decode_file(form: Format, file: Path, byte_offset: int, n_samples: int) -> np.ndarray:
-    """Return int64 `[n_samples]`; in difference formats the differences.
+    """Return integers `[n_samples]`; in difference formats the differences.
 
     Args:
         form: not FLAC.
@@ -137,11 +139,11 @@ def flac_samples(file: Path) -> int | None:
 def decode_flac(
     file: Path, form: str, sample_offset: int, samples_per_frame: Sequence[int], n_frames: int
 ) -> list[np.ndarray]:
-    """Return each signal of a FLAC file, int64 `[n_frames * samples_per_frame]`."""
+    """Return each signal of a FLAC file, integers `[n_frames * samples_per_frame]`."""
     with tempfile.TemporaryDirectory(prefix="mvkt-") as folder:
         (Path(folder) / "signals.flac").symlink_to(file.absolute())
         lines = [f"record {len(samples_per_frame)} 1 {n_frames}"]
         lines += [f"signals.flac {form}x{n}+{sample_offset}" for n in samples_per_frame]
         (Path(folder) / "record.hea").write_text("\n".join(lines) + "\n", encoding="ascii")
         record: Any = wfdb.rdrecord(f"{folder}/record", physical=False, smooth_frames=False)
-    return [np.asarray(signal, dtype=np.int64) for signal in record.e_d_signal]
+    return list(record.e_d_signal)

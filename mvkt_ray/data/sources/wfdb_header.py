@@ -20,6 +20,8 @@ DEFAULT_RATE_HZ = 250.0
 """Assumed where the record line states no sampling frequency."""
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_END_OF_FILE = b"\x1a"
+"""The last byte of text files that DOS wrote."""
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _BLANKS = re.compile(r"[ \t]+")
 
@@ -32,6 +34,8 @@ _FORMAT = re.compile(
     r"(?:\+(?P<offset>[0-9]{1,15}))?"
 )
 _GAIN = re.compile(rf"(?P<gain>{_NUMBER})(?:\((?P<baseline>-?[0-9]{{1,15}})\))?(?:/(?P<unit>.+))?")
+_LONGEST_TEXT = 80
+"""Of a field in a message."""
 _RECORD_WORDS = 6
 """Name, signals, frequency, samples, time and date."""
 _SIGNAL_WORDS = 9
@@ -99,6 +103,7 @@ class _Line:
     """All of them, and the last may hold blanks."""
 
     def wrong(self, field: str, text: str, right: str) -> RecordingError:
+        text = text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}..."
         return RecordingError(
             f"{self.where}: the {field} is {text!r}, but must be {right} (see header(5) of the "
             "WFDB manual); correct the header",
@@ -148,18 +153,19 @@ def parse_header(content: bytes, file: str) -> WfdbHeader:
         )
     comments: list[str] = []
     lines: list[tuple[str, str]] = []
-    for number, raw in enumerate(_LINE_END.split(content.removeprefix(_BYTE_ORDER_MARK)), start=1):
-        text = _decode(raw).strip(" \t")
-        if text.startswith("#"):
-            comments.append(text.strip(" \t#"))
-        elif text:
-            lines.append((f"{file}, line {number}", text))
+    text = content.removeprefix(_BYTE_ORDER_MARK).rstrip(_END_OF_FILE)
+    for number, raw in enumerate(_LINE_END.split(text), start=1):
+        line = _decode(raw).strip(" \t")
+        if line.startswith("#"):
+            comments.append(line.strip(" \t#"))
+        elif line:
+            lines.append((f"{file}, line {number}", line))
     if not lines:
         raise RecordingError(
             f"{file} has no record line, so it is no WFDB header; restore it", "unreadable"
         )
-    where, text = lines[0]
-    return _parse_lines(file, _Line(where=where, words=_words(text)), lines[1:], tuple(comments))
+    where, line = lines[0]
+    return _parse_lines(file, _Line(where=where, words=_words(line)), lines[1:], tuple(comments))
 
 
 def _parse_lines(

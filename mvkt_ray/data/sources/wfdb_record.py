@@ -63,17 +63,20 @@ def read_wfdb(path: str) -> WfdbSignal:
     """
     if "://" not in path:
         return read_local_wfdb(path)
-    record = Location(path)
     try:
-        with tempfile.TemporaryDirectory(prefix="mvkt-") as folder:
-            try:
-                bring_record(record, Path(folder))
-                return read_local_wfdb(os.path.join(folder, record.name))
-            except RecordingError as error:
-                message = str(error).replace(folder, record.parent.uri)
-                raise RecordingError(message, error.reason) from error.__cause__
+        temporary = tempfile.TemporaryDirectory(prefix="mvkt-")
     except OSError as cause:
-        raise _explain(path, cause) from cause
+        raise _machine_error(path, cause) from cause
+    record = Location(path)
+    with temporary as folder:
+        try:
+            bring_record(record, Path(folder))
+            return read_local_wfdb(os.path.join(folder, record.name))
+        except RecordingError as error:
+            message = str(error).replace(folder, record.parent.uri)
+            raise RecordingError(message, error.reason) from error.__cause__
+        except OSError as cause:
+            raise _explain(path, cause) from cause
 
 
 def read_local_wfdb(path: str) -> WfdbSignal:
@@ -91,7 +94,9 @@ def read_local_wfdb(path: str) -> WfdbSignal:
         MachineError: The machine cannot read, which says nothing about the recording.
     """
     try:
-        return _read(path)
+        # What becomes infinite is found afterwards.
+        with np.errstate(over="ignore"):
+            return _read(path)
     except MvktError:
         raise
     except Exception as cause:  # whatever a damaged file leads to
@@ -100,11 +105,16 @@ def read_local_wfdb(path: str) -> WfdbSignal:
 
 def _explain(path: str, cause: Exception) -> MvktError:
     if isinstance(cause, MemoryError) or getattr(cause, "errno", None) in _OF_THE_MACHINE:
-        return MachineError(
-            f"{path} could not be read: {cause or 'there is not enough memory'}. Nothing is wrong "
-            "with the recording itself; mend the machine or give it room, then go on with --resume."
-        )
+        return _machine_error(path, cause)
     return RecordingError(f"{path} cannot be read: {cause}; restore its files", "unreadable")
+
+
+def _machine_error(path: str, cause: Exception) -> MachineError:
+    why = str(cause) or "there is not enough memory"
+    return MachineError(
+        f"{path} could not be read: {why}. That says nothing about the recording; give the machine "
+        "room or mend it, then go on with --resume."
+    )
 
 
 def _read(path: str) -> WfdbSignal:
@@ -147,7 +157,8 @@ def _without_skew(path: str, record: WfdbLeads) -> dict[str, np.ndarray]:
 
 
 def _check_finite(path: str, signals: Mapping[str, np.ndarray]) -> None:
-    n_bad = {name: int((~np.isfinite(signal)).sum()) for name, signal in signals.items()}
+    largest = np.finfo(np.float32).max
+    n_bad = {name: int((~(np.abs(mv) <= largest)).sum()) for name, mv in signals.items()}
     if any(n_bad.values()):
         where = ", ".join(f"{name} {n} of {len(signals[name])}" for name, n in n_bad.items() if n)
         raise RecordingError(f"{path}: samples marked invalid, or not finite ({where})", "nan")

@@ -6,7 +6,7 @@ about them. Of one that holds a lead, the checksums of all its signals must agre
 Reads: the signal files that a header names.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -89,8 +89,7 @@ def read_leads(header: WfdbHeader) -> WfdbLeads:
             "missing_lead",
         )
     scales = {lead: _mv_per_unit(header, line, lead) for lead, line in lines.items()}
-    wanted = {line.file_name for line in lines.values()}
-    files = [file for file in _signal_files(header) if file.name in wanted]
+    files = _signal_files(header, {line.file_name for line in lines.values()})
     paths = {file.name: _path_of(header, file) for file in files}
     n_frames = _n_frames(header, [(file, paths[file.name]) for file in files])
     samples: dict[int, np.ndarray] = {}
@@ -146,14 +145,14 @@ def _mv_per_unit(header: WfdbHeader, line: SignalLine, lead: str) -> float:
     return _MV_PER_UNIT[word]
 
 
-def _signal_files(header: WfdbHeader) -> list[_SignalFile]:
-    """Group signals by file, and check that the lines of each agree on how it is read."""
+def _signal_files(header: WfdbHeader, wanted: Collection[str]) -> list[_SignalFile]:
+    """Group signals by file, and check that the lines of a wanted one agree on how it is read."""
     files: list[_SignalFile] = []
     for line in header.signals:
         if line.format == NO_SAMPLES:
             continue
         if not files or files[-1].name != line.file_name:
-            if any(file.name == line.file_name for file in files):
+            if line.file_name in wanted and any(file.name == line.file_name for file in files):
                 raise RecordingError(
                     f"{header.file}: the signals of {line.file_name} are not one after the other, "
                     "so their order in the file is not known; put their lines together",
@@ -161,6 +160,7 @@ def _signal_files(header: WfdbHeader) -> list[_SignalFile]:
                 )
             files.append(_SignalFile(name=line.file_name))
         files[-1].lines.append(line)
+    files = [file for file in files if file.name in wanted]
     for file in files:
         for what in ("format", "byte_offset", "block_size_bytes"):
             values = {getattr(line, what) for line in file.lines}
@@ -246,7 +246,7 @@ def _flac_frames(header: WfdbHeader, file: _SignalFile, path: Path) -> int:
 
 
 def _decode(file: _SignalFile, path: Path, n_frames: int) -> list[np.ndarray]:
-    """Return the digital samples of each signal, int64 `[n_frames * samples_per_frame]`."""
+    """Return the digital samples of each signal, integers `[n_frames * samples_per_frame]`."""
     name, form = file.first.format, FORMATS[file.first.format]
     counts = [line.samples_per_frame for line in file.lines]
     offset = file.first.byte_offset
@@ -266,7 +266,8 @@ def _decode(file: _SignalFile, path: Path, n_frames: int) -> list[np.ndarray]:
 def _check_checksums(header: WfdbHeader, file: _SignalFile, signals: list[np.ndarray]) -> None:
     """Compare the sums of all samples, in 16 bits, with those that the header states.
 
-    Writers put 0 where they made none. So 0 counts as stated where another signal has a checksum.
+    Writers put 0 where they made none, so 0 counts as stated only where another signal has a
+    checksum. A record of unspecified length has to agree too, if it states any.
     """
     if not any(line.checksum for line in header.signals):
         return

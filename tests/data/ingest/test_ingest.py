@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pytest
 
+from mvkt_ray.data.describe import describe_shards
 from mvkt_ray.data.folds import hash_ids, patients_in_several_folds
 from mvkt_ray.data.ingest.ingest_plan import list_jobs, plan_ingest
 from mvkt_ray.data.ingest.ingest_shard import build_shard
@@ -236,7 +237,7 @@ def test_what_cannot_be_used_is_in_quarantine_with_its_reason(
         shards.row_of("r001")
 
 
-@pytest.mark.parametrize("rate_hz", [1e-3, 0.09, 1.1e5, 1e9, 1e300])
+@pytest.mark.parametrize("rate_hz", [1e-3, 0.09, 33_000, 1.1e5, 1e9, 1e300])
 def test_a_rate_that_no_ecg_has_is_not_resampled(
     tmp_path: Path, ingested: Make, make_recording: Make, rate_hz: float
 ) -> None:
@@ -299,6 +300,32 @@ def test_flat_and_missing_leads_can_be_kept_and_are_marked(
     assert open_shards(tmp_path / "s", leads=["II"]).has_all_leads().all()
     assert shards.lead("V6").lengths().tolist() == [40, 40, 0, 40]
     assert shards.recording(2).leads == shards.leads[:11]
+
+
+def test_recordings_without_a_stated_gain_or_rate_are_counted_or_refused(
+    tmp_path: Path, ingested: Make, make_recording: Make
+) -> None:
+    recordings = [
+        make_recording(1),
+        make_recording(2, uncalibrated_leads=("I", "V6")),
+        make_recording(3, rate_is_assumed=True),
+        make_recording(4, uncalibrated_leads=("II",), rate_is_assumed=True),
+    ]
+    kept: Shards = ingested(tmp_path / "kept", recordings)
+    assert kept.n_recordings == 4
+    counts = kept.manifest.counts
+    assert (counts["n_with_assumed_gain"], counts["n_with_assumed_rate"]) == (2, 2)
+    said = describe_shards(kept)
+    assert (said["with_assumed_gain"], said["with_assumed_rate"]) == (2, 2)
+    refused: Shards = ingested(tmp_path / "refused", recordings, uncalibrated="quarantine")
+    assert refused.record_ids().tolist() == ["r001"]
+    messages = [row["message"] for row in refused.quarantine().to_pylist()]
+    assert "no gain of I, V6" in messages[0]
+    assert "no gain of II and no sampling rate" in messages[2]
+    assert refused.manifest.details["quarantine"] == {"uncalibrated": 3}
+    assert refused.manifest.counts["n_with_assumed_gain"] == 0
+    one: Shards = ingested(tmp_path / "one", recordings[:2], leads=("V1",))
+    assert one.manifest.counts["n_with_assumed_gain"] == 0
 
 
 def test_a_recording_listed_twice_is_an_error(

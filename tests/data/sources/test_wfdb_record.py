@@ -1,5 +1,6 @@
 """Reading one WFDB record: every way in which it can be wrong has its word."""
 
+import errno
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from mvkt_ray.data.recording import LEADS, Recording
 from mvkt_ray.data.sources.wfdb_record import read_wfdb
-from mvkt_ray.errors import RecordingError
+from mvkt_ray.errors import MachineError, RecordingError
 
 WriteRecord = Callable[..., Path]
 
@@ -162,3 +163,33 @@ def test_a_record_name_with_a_suffix_is_read_all_the_same(record: Path) -> None:
     before = read_wfdb(str(record)).signal_mv
     edit_header(record, "r1 12 100", "r1.mat 12 100")
     np.testing.assert_array_equal(read_wfdb(str(record)).signal_mv, before)
+
+
+@pytest.mark.parametrize(
+    ("problem", "words"),
+    [
+        (OSError(errno.EIO, "Input/output error"), "Input/output error"),
+        (OSError(errno.EMFILE, "Too many open files"), "Too many open files"),
+        (MemoryError(), "not enough memory"),
+    ],
+)
+def test_what_the_machine_cannot_do_is_no_fault_of_the_recording(
+    record: Path, monkeypatch: pytest.MonkeyPatch, problem: Exception, words: str
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise problem
+
+    monkeypatch.setattr("numpy.fromfile", fail)
+    with pytest.raises(MachineError, match=words) as caught:
+        read_wfdb(str(record))
+    assert str(record) in str(caught.value)
+
+
+def test_a_file_that_one_may_not_read_is_the_recordings_fault(
+    record: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("numpy.fromfile", fail)
+    assert reason_of(record) == "unreadable"
