@@ -128,7 +128,9 @@ def _read(path: Path, leads: tuple[str, ...]) -> tuple[float, dict[str, np.ndarr
     lines = [line for line in lines if line and line[0] != "#"]
     words = re.split(r"[ \t]+", lines[0])
     assert "/" not in words[0]
-    assert 3 <= len(words) <= 6
+    assert len(words) >= 3
+    # No more than time and date, or words of a date with blanks in it.
+    assert len(words) <= 6 or all(word[0].isdigit() for word in words[4:])
     n_signals, length = count(words[1]), count(words[3] if len(words) > 3 else "0")
     frequency = re.fullmatch(rf"(?P<rate>{FLOAT})(/{FLOAT}(\({FLOAT}\))?)?", words[2])
     assert frequency

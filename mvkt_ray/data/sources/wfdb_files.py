@@ -1,7 +1,8 @@
 """Which files a WFDB record has, said by its header, and how they come here from an object store.
 
-Names are taken as they are written first; where there is no such file, in upper and lower case too,
-for files that were copied from a medium without case.
+A header whose suffix is in upper case was copied from a medium without case: the files that it
+names may then be in another case too. Otherwise names are taken as they are written, for `r1` and
+`R1` may be two records.
 
 Reads: a `.hea` header and the files that it names, one request each.
 """
@@ -11,6 +12,8 @@ from pathlib import Path, PurePosixPath
 from mvkt_ray.data.sources.wfdb_header import NO_FILE, NO_SAMPLES, WfdbHeader, parse_header
 from mvkt_ray.errors import RecordingError
 from mvkt_ray.storage.location import Location
+
+_SUFFIXES = (".hea", ".HEA", ".Hea")
 
 
 def read_header(path: str) -> WfdbHeader:
@@ -22,22 +25,24 @@ def read_header(path: str) -> WfdbHeader:
     Raises:
         RecordingError: There is none (`missing_file`), or it is wrong (see `parse_header`).
     """
-    file = find_file(Path(f"{path}.hea"))
-    if file is None:
-        raise RecordingError(f"there is no file {path}.hea", "missing_file")
-    return parse_header(file.read_bytes(), str(file))
+    for suffix in _SUFFIXES:
+        file = Path(f"{path}{suffix}")
+        if file.is_file():
+            return parse_header(file.read_bytes(), str(file))
+    raise RecordingError(f"there is no file {path}.hea", "missing_file")
 
 
-def find_file(path: Path) -> Path | None:
-    """Return the file, whose name may be written in another case; None where there is none."""
-    found = (path.with_name(name) for name in _spellings(path.name))
+def find_signal_file(header: WfdbHeader, name: str) -> Path | None:
+    """Return a file that a header on this machine names; None where there is none."""
+    path = Path(header.file).parent / name
+    found = (path.with_name(each) for each in _spellings(path.name, header))
     return next((each for each in found if each.is_file()), None)
 
 
-def _spellings(name: str) -> list[str]:
-    path = PurePosixPath(name)
-    with_suffix = [f"{path.stem}{suffix}" for suffix in (path.suffix.upper(), path.suffix.lower())]
-    return list(dict.fromkeys([name, *with_suffix, name.upper(), name.lower()]))
+def _spellings(name: str, header: WfdbHeader) -> list[str]:
+    if header.file.endswith(_SUFFIXES[0]):
+        return [name]
+    return list(dict.fromkeys([name, name.upper(), name.lower()]))
 
 
 def bring_record(record: Location, folder: Path) -> None:
@@ -52,24 +57,36 @@ def bring_record(record: Location, folder: Path) -> None:
         StoreError: The store cannot be used.
     """
     header = _bring_header(record, folder)
-    files = names_in_header(header) if header else []
-    if header is not None and header.segments is not None:
+    if header is None:
+        return
+    if header.segments is None:
+        _bring_signal_files(header, record.parent, folder)
+        return
+    for name in names_in_header(header):
+        beside = (folder / name).parent
+        segment = _bring_header(record.parent / name, beside)
         # Segments join no segments of their own, so a header that names itself ends here.
-        names, files = files, []
-        for name in names:
-            segment = _bring_header(record.parent / name, (folder / name).parent)
-            if segment is not None and segment.segments is None:
-                beside = PurePosixPath(name).parent
-                files += [str(beside / file) for file in names_in_header(segment)]
-    for name in dict.fromkeys(files):
-        _bring(record.parent / name, folder / name)
+        if segment is not None and segment.segments is None:
+            _bring_signal_files(segment, (record.parent / name).parent, beside)
 
 
 def _bring_header(record: Location, folder: Path) -> WfdbHeader | None:
-    file = folder / f"{record.name}.hea"
-    if file.exists() or not _bring(Location(f"{record}.hea"), file):
+    if any((folder / f"{record.name}{suffix}").exists() for suffix in _SUFFIXES):
         return None
-    return parse_header(file.read_bytes(), f"{record}.hea")
+    for suffix in _SUFFIXES:
+        file = folder / f"{record.name}{suffix}"
+        if _bring(Location(f"{record}{suffix}"), file):
+            return parse_header(file.read_bytes(), f"{record}{suffix}")
+    return None
+
+
+def _bring_signal_files(header: WfdbHeader, source: Location, folder: Path) -> None:
+    for name in names_in_header(header):
+        path = PurePosixPath(name)
+        for spelling in _spellings(path.name, header):
+            beside = str(path.with_name(spelling))
+            if (folder / beside).exists() or _bring(source / beside, folder / beside):
+                break
 
 
 def names_in_header(header: WfdbHeader) -> list[str]:
@@ -83,12 +100,10 @@ def names_in_header(header: WfdbHeader) -> list[str]:
 
 def _bring(source: Location, path: Path) -> bool:
     """Copy a file; return whether it was there."""
-    for name in _spellings(source.name):
-        try:
-            content = b"".join((source.parent / name).chunks())
-        except FileNotFoundError:
-            continue
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-        return True
-    return False
+    try:
+        content = b"".join(source.chunks())
+    except FileNotFoundError:
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return True

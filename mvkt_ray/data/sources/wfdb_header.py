@@ -20,8 +20,8 @@ DEFAULT_RATE_HZ = 250.0
 """Assumed where the record line states no sampling frequency."""
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_END_OF_FILE = b"\x1a"
-"""The last byte of text files that DOS wrote."""
+_END_OF_FILE = b"\x1a\0"
+"""What fills up the end of a text file: the last byte that DOS wrote, and of blocks."""
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _BLANKS = re.compile(r"[ \t]+")
 
@@ -34,6 +34,9 @@ _FORMAT = re.compile(
     r"(?:\+(?P<offset>[0-9]{1,15}))?"
 )
 _GAIN = re.compile(rf"(?P<gain>{_NUMBER})(?:\((?P<baseline>-?[0-9]{{1,15}})\))?(?:/(?P<unit>.+))?")
+_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec"
+_WORDS_OF_DATES = frozenset(f"{_MONTHS} mon tue wed thu fri sat sun am pm utc gmt".split())
+"""By their first three letters."""
 _LONGEST_TEXT = 80
 """Of a field in a message."""
 _RECORD_WORDS = 6
@@ -147,10 +150,6 @@ def parse_header(content: bytes, file: str) -> WfdbHeader:
             `header_mismatch` where lines are missing or too many; `missing_file` for a file that
             is not below the header's folder.
     """
-    if b"\0" in content:
-        raise RecordingError(
-            f"{file} holds NUL bytes, and a WFDB header is text; save it as UTF-8", "unreadable"
-        )
     comments: list[str] = []
     lines: list[tuple[str, str]] = []
     text = content.removeprefix(_BYTE_ORDER_MARK).rstrip(_END_OF_FILE)
@@ -158,6 +157,12 @@ def parse_header(content: bytes, file: str) -> WfdbHeader:
         line = _decode(raw).strip(" \t")
         if line.startswith("#"):
             comments.append(line.strip(" \t#"))
+        elif "\0" in line:
+            raise RecordingError(
+                f"{file}, line {number} holds NUL bytes, and a WFDB header is text; save it as "
+                "UTF-8",
+                "unreadable",
+            )
         elif line:
             lines.append((f"{file}, line {number}", line))
     if not lines:
@@ -180,9 +185,9 @@ def _parse_lines(
     )
     signals_word = words[1] if len(words) > 1 else ""
     n_signals = int(record.match(_COUNT, "number of signals", signals_word, "a whole number")[0])
-    if len(words) > _RECORD_WORDS:
+    if len(words) > _RECORD_WORDS and not all(map(_may_be_in_a_date, words[4:])):
         rest = " ".join(words[_RECORD_WORDS:])
-        raise record.wrong("text after the date", rest, "left out: time and date are a word each")
+        raise record.wrong("text after the date", rest, "left out")
     n_frames_word = words[3] if len(words) > 3 else "0"
     n_frames = int(
         record.match(_COUNT, "number of samples per signal", n_frames_word, "a whole number")[0]
@@ -205,6 +210,10 @@ def _parse_lines(
             "header_mismatch",
         )
     return header
+
+
+def _may_be_in_a_date(word: str) -> bool:
+    return word[0].isdigit() or word[:3].lower() in _WORDS_OF_DATES
 
 
 def _frame_rate_hz(record: _Line) -> float:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from mvkt_ray.data.recording import canonical_lead
-from mvkt_ray.data.sources.wfdb_files import find_file
+from mvkt_ray.data.sources.wfdb_files import find_signal_file
 from mvkt_ray.data.sources.wfdb_formats import (
     DIFFERENCES,
     FORMATS,
@@ -181,7 +181,7 @@ def _path_of(header: WfdbHeader, file: _SignalFile) -> Path:
             f"{', '.join(FORMATS)}; correct it",
             "unreadable",
         )
-    found = find_file(Path(header.file).parent / file.name)
+    found = find_signal_file(header, file.name)
     if found is None:
         raise RecordingError(f"there is no file {file.name} beside {header.file}", "missing_file")
     return found

@@ -38,6 +38,7 @@ def test_what_is_absent_follows_the_adc_zero() -> None:
         ("r 2 5e2/-3(.5) 0", 500, False, None),
         ("r.mat 2 500. 7 05-May-2020 09:49:17", 500, False, 7),
         ("r\t2 \t 500 7 any thing", 500, False, 7),
+        ("r 2 500 7 9:30 pm Fri, 31 February 2020", 500, False, 7),
     ],
 )
 def test_the_record_line(
@@ -115,7 +116,7 @@ def refusal(content: bytes) -> str:
 
 
 @pytest.mark.parametrize(
-    "text", [b"", b"\n\n", b"# only\n# comments", b"\xff\xfer\0 \x002\0", b"r 1\n\0\n"]
+    "text", [b"", b"\n\n", b"# only\n# comments", b"\xff\xfer\0 \x002\0", b"r 1\na\0 16\n"]
 )
 def test_what_is_no_text_or_only_comments_is_no_header(text: bytes) -> None:
     assert "folder/r.hea" in refusal(text)
@@ -138,8 +139,9 @@ def test_each_line_is_utf_8_or_else_latin_1() -> None:
 
 
 def test_marks_at_the_begin_and_the_end_of_a_text_file_are_no_part_of_it() -> None:
-    parsed = parse_header(b"\xef\xbb\xbfr 1\r\na.dat 16\r\n\x1a", "r.hea")
-    assert parsed.n_signals == 1
+    for end in (b"\x1a", b"\0\0\0"):
+        parsed = parse_header(b"\xef\xbb\xbfr 1\r\na.dat 16\r\n#A\0 b\r\n" + end, "r.hea")
+        assert (parsed.n_signals, parsed.comments) == (1, ("A\0 b",))
 
 
 @pytest.mark.parametrize("name", ["/etc/passwd", "../r.dat", "sub/../../r.dat"])

@@ -239,6 +239,18 @@ def test_a_lead_without_samples_is_missing(tmp_path: Path) -> None:
     assert read_wfdb(str(path)).leads == ("I",)
 
 
+def test_names_that_differ_in_case_alone_are_two_records(tmp_path: Path) -> None:
+    for name in ("r1", "R1"):
+        Record(
+            signals=[Signal(name="I", digital=wave(50), file=f"{name}.dat")],
+            record_line=f"{name} 1 500 50",
+        ).write(tmp_path, name)
+    (tmp_path / "R1.dat").unlink()
+    assert "R1.dat" in refusal(tmp_path / "R1", "missing_file")
+    (tmp_path / "R1.hea").unlink()
+    refusal(tmp_path / "R1", "missing_file")
+
+
 def test_files_in_upper_case_are_found(tmp_path: Path) -> None:
     record = Record(
         signals=[Signal(name="I", digital=wave(50), file="r01.dat")], record_line="r01 1 500 50"
@@ -247,6 +259,8 @@ def test_files_in_upper_case_are_found(tmp_path: Path) -> None:
     (tmp_path / "R01.hea").rename(tmp_path / "R01.HEA")
     (tmp_path / "r01.dat").rename(tmp_path / "R01.DAT")
     assert read_wfdb(str(tmp_path / "R01")).leads == ("I",)
+    with pytest.raises(RecordingError, match="no file"):
+        read_wfdb(str(tmp_path / "r01"))
     (tmp_path / "R01.hea").write_text("no header")
     refusal(tmp_path / "R01", "unreadable")
 
