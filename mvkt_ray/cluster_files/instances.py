@@ -3,12 +3,13 @@
 Reads: `cluster/instances.csv`, or a file of the same columns.
 """
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 
-from mvkt_ray.errors import ConfigError
+from mvkt_ray.errors import ConfigError, DataError
 from mvkt_ray.slots import Node
+from mvkt_ray.storage.csv_table import open_table
+from mvkt_ray.storage.location import Location
 
 COLUMNS = ("cloud", "instance", "cpus", "memory_gib", "gpus", "accelerator_type", "usd_per_hour")
 
@@ -29,24 +30,25 @@ def read_instances(path: Path, cloud: str) -> dict[str, InstanceType]:
     Raises:
         ConfigError: The file cannot be read, or a row of it is wrong.
     """
+    found: dict[str, InstanceType] = {}
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"{path}: the table of machines cannot be read ({error}). Give a CSV file with the "
-            f"columns {', '.join(COLUMNS)}."
-        ) from None
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    reader = csv.DictReader(lines)
-    if tuple(reader.fieldnames or ()) != COLUMNS:
-        raise ConfigError(
-            f"{path}: the columns must be {', '.join(COLUMNS)}, got "
-            f"{', '.join(reader.fieldnames or ('none',))}."
-        )
-    return {row["instance"]: _instance(path, row) for row in reader if row["cloud"] == cloud}
+        table = open_table(Location.parse(path), COLUMNS, "the table of machines", comment="#")
+        for row in table.rows:
+            name = row.cells["instance"]
+            if row.cells["cloud"] != cloud:
+                continue
+            if name in found:
+                raise ConfigError(
+                    f"{table.where(row)}: the machine {name!r} of {cloud} is in an earlier line "
+                    "too. Remove one of the two."
+                )
+            found[name] = _instance(table.where(row), row.cells)
+    except DataError as error:
+        raise ConfigError(str(error)) from None
+    return found
 
 
-def _instance(path: Path, row: dict[str, str]) -> InstanceType:
+def _instance(where: str, row: dict[str, str]) -> InstanceType:
     try:
         return InstanceType(
             name=row["instance"],
@@ -60,6 +62,6 @@ def _instance(path: Path, row: dict[str, str]) -> InstanceType:
         )
     except (TypeError, ValueError) as error:
         raise ConfigError(
-            f"{path}: the row of {row['instance']!r} is wrong ({error}): cpus, memory_gib, gpus "
+            f"{where}: the row of {row['instance']!r} is wrong ({error}): cpus, memory_gib, gpus "
             "and usd_per_hour are numbers."
         ) from None

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mvkt_ray.config.schema import ViewConfig
-from mvkt_ray.data.recording import LEADS
+from mvkt_ray.data.recording import LEADS, canonical_lead
 from mvkt_ray.data.shards import MV_PER_BIT, LeadColumn, Shards, check_leads
 from mvkt_ray.errors import ConfigError, DataError
 
@@ -88,6 +88,7 @@ def fit_view(
         ConfigError: A length is less than one sample.
         DataError: There is no such lead, or the training recordings are constant.
     """
+    leads = [canonical_lead(lead) or lead for lead in leads]
     check_leads(leads, shards.leads)
     lengths = {
         name: _samples(name, getattr(config, name), shards.sampling_rate_hz)

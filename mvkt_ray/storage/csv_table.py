@@ -57,7 +57,12 @@ def place(location: Location, line: int) -> str:
 
 
 def open_table(
-    location: Location, required: Sequence[str], what: str, *, may_span_lines: Collection[str] = ()
+    location: Location,
+    required: Sequence[str],
+    what: str,
+    *,
+    may_span_lines: Collection[str] = (),
+    comment: str | None = None,
 ) -> CsvTable:
     """Open a CSV file that has a header, and check its columns.
 
@@ -71,12 +76,13 @@ def open_table(
         may_span_lines: Columns of free text, whose cells may hold line breaks. In any other a cell
             that goes on in the next line is refused: nearly always it is a quotation mark that
             was left open, and swallows rows.
+        comment: What a line begins with that is none of the table.
 
     Raises:
         DataError: At once, when the file cannot be read, is empty or not CSV, or when a column is
             missing, or there twice; at its row, when a row is wrong.
     """
-    raw = _raw_rows(location)
+    raw = _raw_rows(_Lines(location, comment), location)
     line, spanning, header = next(raw, (0, frozenset(), ()))
     if not header:
         raise DataError(
@@ -147,26 +153,26 @@ def _rows(
         yield TableRow(line=line, cells=by_name)
 
 
-def _raw_rows(location: Location) -> Iterator[tuple[int, frozenset[int], list[str]]]:
+def _raw_rows(
+    lines: "_Lines", location: Location
+) -> Iterator[tuple[int, frozenset[int], list[str]]]:
     """Yield first line, which cells span lines, and all cells of each row that holds anything."""
-    lines = _Lines(location)
     # A blank after a comma does not belong to the cell: `r1, "A;B"` is a cell in quotation marks.
     reader = csv.reader(lines, strict=True, skipinitialspace=True)
     while True:
         lines.of_row.clear()
-        begin = lines.number + 1
         try:
             cells = next(reader)
         except StopIteration:
             return
         except csv.Error as cause:
-            raise DataError(_broken(location, begin, len(lines.of_row), cause)) from cause
+            raise DataError(_broken(location, lines.begin, len(lines.of_row), cause)) from cause
         text = "".join(lines.of_row)
         if '"' in text and '"' in "".join(cells) and not _WELL_QUOTED.fullmatch(text):
             raise DataError(
-                f"{place(location, begin)} has a quotation mark inside of a cell that does not "
-                "begin with one. Take it out, or put the cell between quotation marks and write "
-                "the mark twice."
+                f"{place(location, lines.begin)} has a quotation mark inside of a cell that does "
+                "not begin with one. Take it out, or put the cell between quotation marks and "
+                "write the mark twice."
             )
         spanning = frozenset[int]()
         if len(lines.of_row) > 1:
@@ -177,7 +183,7 @@ def _raw_rows(location: Location) -> Iterator[tuple[int, frozenset[int], list[st
             cells = [unicodedata.normalize("NFC", cell).strip(_AROUND) for cell in cells]
         cells = [cell.strip() for cell in cells]
         if any(cells) or spanning:
-            yield begin, spanning, cells
+            yield lines.begin, spanning, cells
 
 
 def _broken(location: Location, line: int, n_lines: int, cause: csv.Error) -> str:
@@ -205,16 +211,28 @@ def _spans(location: Location, line: int) -> str:
 class _Lines:
     """The lines of a file, with their number; those of the row that is being read are kept."""
 
-    def __init__(self, location: Location) -> None:
+    def __init__(self, location: Location, comment: str | None) -> None:
         self._location = location
+        self._comment = comment
         self._file = _open_text(location)
-        self.number = 0
+        self._number = 0
         self.of_row: list[str] = []
+        self.begin = 0
+        """Number of the first of these."""
 
     def __iter__(self) -> Iterator[str]:
         return self
 
     def __next__(self) -> str:
+        line = self._next()
+        while self._comment and not self.of_row and line.startswith(self._comment):
+            line = self._next()
+        if not self.of_row:
+            self.begin = self._number
+        self.of_row.append(line)
+        return line
+
+    def _next(self) -> str:
         try:
             line = next(self._file)
         except OSError as cause:
@@ -222,8 +240,7 @@ class _Lines:
                 f"{self._location} cannot be read ({cause.strerror or cause}). Check that it is "
                 "there, and that you may read it."
             ) from cause
-        self.number += 1
-        self.of_row.append(line)
+        self._number += 1
         if "\0" in line or not line.isascii():
             self._check_text(line)
         return line
@@ -236,7 +253,7 @@ class _Lines:
         utf_16 = foreign is None or line.startswith(("\udcff\udcfe", "\udcfe\udcff"))
         likely = "UTF-16" if utf_16 else "Latin-1 or another encoding of a spreadsheet's"
         raise DataError(
-            f"{place(self._location, self.number)} has {what}, so it is not text in UTF-8; most "
+            f"{place(self._location, self._number)} has {what}, so it is not text in UTF-8; most "
             f"likely it is {likely}. Save the file as CSV in UTF-8."
         )
 

@@ -107,7 +107,7 @@ def ingest_verb(
     from mvkt_ray.cli.own_files import own_files_beside
     from mvkt_ray.data.ingest.run_ingest import IngestProgress, ingest
     from mvkt_ray.data.ingest.shard_writer import IngestSettings
-    from mvkt_ray.data.recording import LEADS
+    from mvkt_ray.data.recording import LEADS, canonical_lead
     from mvkt_ray.data.sources import open_source
     from mvkt_ray.storage.location import Location
 
@@ -116,7 +116,7 @@ def ingest_verb(
     chosen = open_source(source, path, parse_pairs("--option", option or []))
     settings = IngestSettings(
         sampling_rate_hz=rate,
-        leads=tuple(lead.strip() for lead in leads.split(",")) if leads else LEADS,
+        leads=tuple(canonical_lead(lead) or lead for lead in leads.split(",")) if leads else LEADS,
         rows_per_shard=rows_per_shard,
         flat_leads=flat_leads.value,
         missing_leads=missing_leads.value,

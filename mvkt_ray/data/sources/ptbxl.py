@@ -83,7 +83,7 @@ class PtbXl:
     def not_listed(self, sampling_rate_hz: int) -> NotListed:
         """Count the records of the rate that is read whose name is in no row."""
         folder = find_folder(self.location, _LAYOUT)
-        listed = {ref.path.removeprefix(f"{folder}/") for ref in self.references(sampling_rate_hz)}
+        listed = (ref.path for ref in self.references(sampling_rate_hz))
         return records_not_listed(folder, listed, f"records{self._rate_hz(sampling_rate_hz)}")
 
     def _rate_hz(self, sampling_rate_hz: int) -> int:

@@ -4,8 +4,10 @@ Reads: the names of files.
 """
 
 import os
+import unicodedata
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from heapq import nsmallest
 
 from mvkt_ray.data.identity import record_key
 from mvkt_ray.errors import DataError
@@ -78,26 +80,42 @@ def is_repeated(path_of: dict[str, str], name: str, path: str, suffix: str) -> b
     )
 
 
-def records_not_listed(folder: Location, listed: Collection[str], below: str = "") -> NotListed:
+class RealPaths:
+    """Real paths of records: links to folders are followed, each folder asked for once."""
+
+    def __init__(self) -> None:
+        self._real: dict[str, str] = {}
+
+    def of(self, path: str) -> str:
+        """Return what is the same for every path that leads to a record, in the form NFC."""
+        if "://" in path:
+            return record_key(path)
+        folder, name = os.path.split(path)
+        if folder not in self._real:
+            self._real[folder] = os.path.realpath(folder)
+        return unicodedata.normalize("NFC", f"{self._real[folder]}/{name}")
+
+
+def records_not_listed(folder: Location, listed: Iterable[str], below: str = "") -> NotListed:
     """Count the records with a header that a table does not list.
 
     Segments of a listed record, which WFDB calls `r1_0001` and `r1_layout`, are parts of it.
 
     Args:
         folder: That of the source.
-        listed: Paths of the records below it, without extension.
+        listed: Paths of records, without extension.
         below: Look only in this folder of it.
     """
-    keys = {record_key(name) for name in listed}
+    real_paths = RealPaths()
+    known = {real_paths.of(path) for path in listed}
     left: list[str] = []
     for path in _headers(folder / below if below else folder):
-        name = path.removeprefix(f"{folder}/")
-        key = record_key(name)
+        key = real_paths.of(path)
         whole, _, segment = key.rpartition("_")
-        is_segment = whole in keys and (segment == "layout" or segment.isdigit())
-        if key not in keys and not is_segment:
-            left.append(name)
-    return NotListed(n_records=len(left), examples=tuple(left[:_N_EXAMPLES]))
+        is_segment = whole in known and (segment == "layout" or segment.isdigit())
+        if key not in known and not is_segment:
+            left.append(path.removeprefix(f"{folder}/"))
+    return NotListed(n_records=len(left), examples=tuple(nsmallest(_N_EXAMPLES, left)))
 
 
 def _headers(folder: Location) -> Iterator[str]:

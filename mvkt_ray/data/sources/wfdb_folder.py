@@ -15,15 +15,16 @@ Reads: the CSV file, the WFDB records that it lists, and the names of the files 
 """
 
 import os
+import re
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, cast
 
 from mvkt_ray.data.identity import code_key, names_nobody, own_patient, record_key, spellings
 from mvkt_ray.data.recording import Recording, RecordingRef
 from mvkt_ray.data.sources.label_columns import check_names, code_columns, codes_in
-from mvkt_ray.data.sources.record_files import NotListed, records_not_listed
+from mvkt_ray.data.sources.record_files import NotListed, RealPaths, records_not_listed
 from mvkt_ray.data.sources.source import CERTAIN, each_once, find_folder
 from mvkt_ray.data.sources.table_facts import LARGEST_FOLD, age_in, fold_in, sex_in
 from mvkt_ray.data.sources.wfdb_record import read_wfdb
@@ -56,7 +57,7 @@ class WfdbFolder:
 
     def not_listed(self, sampling_rate_hz: int) -> NotListed:
         """Count the records below the folder that the CSV file does not name."""
-        listed = {ref.record_id for ref in self.references(sampling_rate_hz)}
+        listed = (ref.path for ref in self.references(sampling_rate_hz))
         return records_not_listed(Location.parse(self.location), listed)
 
     def read(self, ref: RecordingRef) -> Recording:
@@ -90,6 +91,12 @@ class WfdbFolder:
                 f"{self._table()} has no label at all; give some record a code, or there is "
                 "nothing to learn."
             )
+        joined = sorted(code for code in codes if _are_codes(re.split(r"[,|]", code), codes))
+        if joined:
+            raise DataError(
+                f"{self._table()}: the code {joined[0]!r} is made of other codes of the table; "
+                "codes are separated by ';'. Write it so."
+            )
         codes_of_class = {code: [code] for code in codes}
         for group in spellings(codes, code_key):
             codes_of_class[group[0]] = list(group)
@@ -119,13 +126,15 @@ def _references(
     folder: Location, table: CsvTable, one_hot: Sequence[str]
 ) -> Iterator[RecordingRef]:
     line_of: dict[str, int] = {}
+    real_paths = RealPaths()
     real_folder = os.path.realpath(folder.uri) if folder.is_local else folder.uri
     for row in table.rows:
         where, cells = table.where(row), row.cells
         record = _record(folder, real_folder, cells["record"])
         if not record:
             raise DataError(f"{where}: 'record' is empty; give the path of a WFDB record.")
-        before = line_of.setdefault(record, row.line)
+        path = _path(folder, record)
+        before = line_of.setdefault(real_paths.of(path), row.line)
         if before != row.line:
             raise DataError(
                 f"{where}: the record {cells['record']!r} is in line {before} too; every record "
@@ -135,7 +144,7 @@ def _references(
         yield RecordingRef(
             source=WfdbFolder.name,
             record_id=record,
-            path=_path(folder, record),
+            path=path,
             metadata={
                 "patient_id": own_patient(record) if names_nobody(patient_id) else patient_id,
                 "age": _checked(age_in, row, "age", where),
@@ -154,6 +163,10 @@ def _record(folder: Location, real_folder: str, text: str) -> str:
         for prefix in (f"{start}/", f"{start}/".replace("://", ":/")):
             name = name.removeprefix(prefix)
     return name
+
+
+def _are_codes(parts: Sequence[str], codes: Collection[str]) -> bool:
+    return len(parts) > 1 and all(part.strip() in codes for part in parts)
 
 
 def _path(folder: Location, record: str) -> str:

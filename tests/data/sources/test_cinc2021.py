@@ -193,3 +193,24 @@ def test_a_signal_without_a_header_is_listed_and_says_what_is_missing(tree: Path
 def test_another_folder_is_not_the_challenge(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=re.escape("is not the training data of the Challenge")):
         listed(tmp_path)
+
+
+def test_folders_behind_links_are_entered_and_hidden_files_are_no_records(
+    tree: Path, write_record: WriteRecord, synthetic_recording: Recording
+) -> None:
+    elsewhere = tree / "other_disk" / "g2"
+    write_record(elsewhere, "E3", synthetic_recording.signal_mv, 500, comments=["Dx: AF"])
+    georgia = tree / "training" / "georgia"
+    (georgia / "g2").symlink_to(elsewhere)
+    (georgia / "again").symlink_to(georgia / "g1")
+    (georgia / "g1" / "loop").symlink_to(georgia)
+    (georgia / "g1" / "._E1.hea").write_bytes(b"of macOS")
+    assert listed(tree) == ["E1", "E2", "E3", "JS9"]
+
+
+def test_one_id_in_two_databases_is_refused_and_both_are_named(
+    tree: Path, write_record: WriteRecord, synthetic_recording: Recording
+) -> None:
+    write_record(tree / "training" / "ptb" / "g1", "JS9", synthetic_recording.signal_mv, 500)
+    with pytest.raises(DataError, match=r"'JS9': .*/ptb/g1/JS9 and .*/ningbo/g1/JS9"):
+        listed(tree)

@@ -140,3 +140,46 @@ def test_the_challenge_layout_leaves_other_databases_alone(
 def test_another_folder_is_not_cpsc2018(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"is not CPSC 2018.*'REFERENCE.csv'.*WFDB headers"):
         Cpsc2018(location=str(tmp_path)).references(500)
+
+
+def test_a_row_may_be_there_twice_if_it_says_the_same(original: Path) -> None:
+    table = "Recording,First_label\nA0001,6\nA0002,9\n"
+    (original / "REFERENCE.csv").write_text(table)
+    (original / "TrainingSet1" / "reference.CSV").write_text(table)
+    assert [r.record_id for r in read_all(original)] == ["A0001", "A0002"]
+    (original / "TrainingSet1" / "reference.CSV").write_text(table.replace(",6", ",7"))
+    with pytest.raises(DataError, match=r"'A0001' has the labels '6,,' in .*line 2.*'7,,' in"):
+        read_all(original)
+
+
+def test_two_files_of_one_record_are_named_both(original: Path) -> None:
+    first = original / "TrainingSet1" / "A0001.mat"
+    (original / "TrainingSet2" / "A0001.mat").symlink_to(first)
+    (original / "REFERENCE.csv").write_text("Recording,First_label\nA0001,6\n")
+    assert [r.record_id for r in read_all(original)] == ["A0001", "A0002"]
+    (original / "TrainingSet2" / "A0001.mat").unlink()
+    (original / "TrainingSet2" / "a0001.mat").write_bytes(first.read_bytes())
+    with pytest.raises(DataError, match=r"TrainingSet1/A0001 and .*TrainingSet2/a0001"):
+        read_all(original)
+
+
+def test_names_of_records_are_compared_without_suffix_and_case(original: Path) -> None:
+    (original / "TrainingSet1" / "A0001.mat").rename(original / "TrainingSet1" / "A0001.MAT")
+    (original / "TrainingSet1" / "._A0001.MAT").write_bytes(b"of macOS")
+    (original / "REFERENCE.csv").write_text("Recording,First_label\na0001.mat,6\nA0002 ,9\n")
+    found = [(r.record_id, len(r.codes)) for r in read_all(original)]
+    assert found == [("a0001", 1), ("A0002", 1)]
+
+
+def test_an_empty_name_in_the_reference_is_named_by_its_line(original: Path) -> None:
+    (original / "REFERENCE.csv").write_text("Recording,First_label\nA0001,6\n,9\n")
+    with pytest.raises(DataError, match=r"REFERENCE.csv, line 3: 'Recording' is empty"):
+        read_all(original)
+
+
+def test_training_sets_behind_links_are_entered(original: Path) -> None:
+    elsewhere = original.parent / f"{original.name}_disk"
+    (original / "TrainingSet2").rename(elsewhere)
+    (original / "TrainingSet2").symlink_to(elsewhere)
+    (original / "REFERENCE.csv").write_text("Recording,First_label\nA0001,6\nA0002,9\n")
+    assert [r.record_id for r in read_all(original)] == ["A0001", "A0002"]

@@ -1,5 +1,6 @@
 """PTB-XL: its table, its two rates, its six tasks; on the real subset and on a tiny copy."""
 
+import csv
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable
@@ -158,3 +159,92 @@ def test_another_folder_is_not_ptbxl(tmp_path: Path) -> None:
         PtbXl(location=str(tmp_path)).references(100)
     with pytest.raises(DataError, match=r"it has no 'scp_statements.csv'"):
         PtbXl(location=str(tmp_path)).tasks()
+
+
+def change_row(folder: Path, line: int, **cells: str) -> PtbXl:
+    """Change cells of the table; `line` as an editor counts."""
+    table = folder / "ptbxl_database.csv"
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    rows[line - 2].update(cells)
+    with table.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return PtbXl(location=str(folder))
+
+
+@pytest.fixture
+def three(tmp_path: Path, write_tiny_ptbxl: WriteTree) -> Path:
+    return write_tiny_ptbxl(tmp_path, n_recordings=3, n_at_500_hz=0)
+
+
+@pytest.mark.parametrize("text", ["", "nan", "-1", "2.5", "train", "1e1", "99999", "\u0663"])
+def test_a_row_without_a_fold_goes_to_quarantine(three: Path, text: str) -> None:
+    source = change_row(three, 3, strat_fold=text)
+    first, second, _ = source.references(100)
+    assert source.read(first).fold is not None
+    with pytest.raises(RecordingError, match=rf"line 3: 'strat_fold' of record 2 is '{text}'") as e:
+        source.read(second)
+    assert e.value.reason == "no_fold"
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        ({"ecg_id": ""}, "line 3: 'ecg_id' is empty"),
+        ({"ecg_id": "1.0"}, "line 3: the record '1' is in line 2 too"),
+        ({"age": "old"}, "line 3: 'age' is 'old'"),
+        ({"sex": "2"}, "line 3: 'sex' is '2'.*numbers mean"),
+    ],
+)
+def test_a_value_that_cannot_be_read_names_its_line(
+    three: Path, cells: dict[str, str], message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        list(change_row(three, 3, **cells).references(100))
+
+
+def test_a_number_is_one_patient_in_whatever_way_it_is_written(three: Path) -> None:
+    change_row(three, 2, patient_id="0042.0")
+    change_row(three, 3, patient_id=" 42 ")
+    source = change_row(three, 4, patient_id="nan", sex="", age="")
+    recordings = [source.read(ref) for ref in source.references(100)]
+    assert [recording.patient_id for recording in recordings] == ["42", "42", "record 3"]
+    assert (recordings[2].sex, recordings[2].age) == (None, None)
+
+
+def test_a_row_without_a_file_name_goes_to_quarantine(three: Path) -> None:
+    source = change_row(three, 3, filename_lr="")
+    with pytest.raises(RecordingError) as caught:
+        source.read(list(source.references(100))[1])
+    assert caught.value.reason == "missing_file"
+    left = source.not_listed(100)
+    assert (left.n_records, left.examples) == (1, ("records100/00000/00002_lr",))
+
+
+@pytest.mark.parametrize(
+    "text", ["{'NORM': 101}", "{'NORM': -1}", "{'NORM': 1e999}", "{'NORM': 5, 'NORM': 6}", "{1: 5}"]
+)
+def test_likelihoods_out_of_range_and_codes_twice_are_bad_labels(three: Path, text: str) -> None:
+    source = change_row(three, 3, scp_codes=text)
+    with pytest.raises(RecordingError) as caught:
+        source.read(list(source.references(100))[1])
+    assert caught.value.reason == "bad_labels"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("\nAMI,", "\nIMI,", "line 4: the code 'IMI' is empty, or in an earlier line too"),
+        ("\nAMI,", "\n,", "line 4: the code '' is empty"),
+        ("infarction,1.0,,,MI,AMI", "infarction,yes,,,MI,AMI", "line 4: 'diagnostic' is 'yes'"),
+    ],
+)
+def test_a_mistake_in_the_statements_is_named(
+    three: Path, old: str, new: str, message: str
+) -> None:
+    path = three / "scp_statements.csv"
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(DataError, match=message):
+        PtbXl(location=str(three)).tasks()

@@ -119,3 +119,97 @@ def test_a_dataset_without_any_label_is_refused_as_a_task(folder: Path) -> None:
     source, _ = with_labels(folder, "record,codes\na,\n")
     with pytest.raises(DataError, match="no label at all"):
         source.tasks()
+
+
+def all_labels(folder: Path, text: str) -> list[tuple[str, ...]]:
+    source, refs = with_labels(folder, text)
+    return [source.read(ref).codes for ref in refs]
+
+
+@pytest.mark.parametrize("name", ["", "Unnamed: 0", "Unnamed: 0.1"])
+def test_an_index_that_was_saved_along_is_no_code(folder: Path, name: str) -> None:
+    assert all_labels(folder, f"{name},record,AFIB\n0,a,1\n1,ward2/b,0\n") == [("AFIB",), ()]
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ("record,codes,Patient_ID", "'Patient_ID' would be left alone; did you mean 'patient_id'"),
+        ("record,codes,patientid", "did you mean 'patient_id'"),
+        ("record,codes,subject_id", "did you mean 'patient_id'"),
+        ("record,codes,pateint_id", "did you mean 'patient_id'"),
+        ("record,codes,Age", "did you mean 'age'"),
+        ("record,codes,gender", "did you mean 'sex'"),
+        ("record,codes,strat_fold", "did you mean 'fold'"),
+        ("record,AFIB,Fold", "'Fold' would be taken for a code; did you mean 'fold'"),
+        ("record,AFIB,Sex", "did you mean 'sex'"),
+        ("record,AFIB,labels", "did you mean 'codes'"),
+        ("record,patient_id,patient", "'patient' would be taken for a code"),
+        ("record,AFIB,index", "'index' would be taken for a code.*Take it out"),
+    ],
+)
+def test_a_column_that_nearly_describes_a_recording_is_not_left_alone(
+    folder: Path, columns: str, message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        with_labels(folder, f"{columns}\na,1,1\n")
+
+
+@pytest.mark.parametrize("column", ["note", "stage", "hospital", "filename", "usage"])
+def test_a_column_of_something_else_is_left_alone(folder: Path, column: str) -> None:
+    assert all_labels(folder, f"record,codes,{column}\na,X,7\n") == [("X",)]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("record,codes,age\na,X,abc\n", "line 2: 'age' is 'abc'.*empty where it is not known"),
+        ("record,codes,age\na,X,-5\n", "'age' is '-5'"),
+        ("record,codes,age\na,X,190\n", "'age' is '190'"),
+        ("record,codes,sex\na,X,Frau\n", "'sex' is 'Frau'.*female, male"),
+        ("record,codes\na,\"['X', 'Y']\"\n", "looks like a list.*separated by ';'"),
+        ("record,codes\na,X\n./a.hea,Y\n", "line 3: the record './a.hea' is in line 2 too"),
+    ],
+)
+def test_a_value_that_cannot_be_read_is_no_silent_gap(
+    folder: Path, text: str, message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        with_labels(folder, text)
+
+
+def test_a_record_is_the_same_by_its_whole_path(folder: Path) -> None:
+    source, refs = with_labels(folder, f"record,codes\n{folder}/ward2//b,X\n./a.dat,Y\n")
+    assert [ref.record_id for ref in refs] == ["ward2/b", "a"]
+    assert [source.read(ref).codes for ref in refs] == [("X",), ("Y",)]
+    with pytest.raises(DataError, match="is in line 2 too"):
+        with_labels(folder, f"record,codes\na,X\n{folder}/a,X\n")
+
+
+def test_a_record_with_an_accent_is_found_in_either_form_of_unicode(
+    folder: Path, write_record: WriteRecord, synthetic_recording: Recording
+) -> None:
+    write_record(folder, "a", synthetic_recording.signal_mv, 100)
+    for suffix in (".hea", ".dat"):
+        (folder / f"a{suffix}").rename(folder / f"e\u0301{suffix}")
+    source, refs = with_labels(folder, "record,codes\n\u00e9,X\nward2/b,X\n")
+    assert refs[0].path == f"{folder}/e\u0301"
+    assert source.not_listed(100).n_records == 0
+
+
+def test_words_for_no_patient_are_no_patient_together(folder: Path) -> None:
+    source, refs = with_labels(folder, "record,codes,patient_id\na,X,nan\nward2/b,X,NaN\n")
+    assert {source.read(ref).patient_id for ref in refs} == {"record a", "record ward2/b"}
+
+
+def test_a_code_in_two_spellings_is_one_class(folder: Path) -> None:
+    source, refs = with_labels(folder, "record,codes\na,NORM;MI\nward2/b,Norm; mi\n")
+    task = source.tasks()["all"]
+    assert task.classes == ("MI", "NORM")
+    assert task.labels([source.read(ref).codes for ref in refs]).tolist() == [[1, 1], [1, 1]]
+
+
+def test_codes_that_commas_separate_are_refused(folder: Path) -> None:
+    source, _ = with_labels(folder, 'record,codes\na,"MI,AF"\nward2/b,MI;AF\n')
+    with pytest.raises(DataError, match=r"'MI,AF'.*separated by ';'"):
+        source.tasks()
