@@ -27,10 +27,11 @@ def describe_shards(shards: Shards) -> dict[str, Any]:
 
     Keys: `source recordings patients quarantined with_assumed_gain with_assumed_rate leads
     sampling_rate_hz lengths source_rates_hz folds folds_made_at_ingest patients_in_several_folds
-    patients_in_several_spellings without_patient not_listed remarks tasks codes codes_without_class
-    quarantine shards size_bytes fingerprint`. `folds` counts recordings; each of `tasks` has
-    `classes` (recordings in all), `by_fold` and `without_label`; `quarantine` counts recordings by
-    reason. The two that were assumed are None where the ingest did not count them.
+    patients_in_several_spellings without_patient without_age without_sex not_listed remarks tasks
+    codes codes_without_class quarantine shards size_bytes fingerprint`. `folds` counts recordings;
+    each of `tasks` has `classes` (recordings in all), `by_fold` and `without_label`; `quarantine`
+    counts recordings by reason. The two that were assumed are None where the ingest did not count
+    them.
     """
     details, counts = shards.manifest.details, shards.manifest.counts
     folds = shards.folds()
@@ -63,6 +64,8 @@ def describe_shards(shards: Shards) -> dict[str, Any]:
         "patients_in_several_folds": counts["n_patients_in_several_folds"],
         "patients_in_several_spellings": counts["n_patients_in_several_spellings"],
         "without_patient": counts["n_without_patient"],
+        "without_age": counts["n_without_age"],
+        "without_sex": counts["n_without_sex"],
         "not_listed": counts["n_not_listed"],
         "remarks": details["remarks"],
         "tasks": tasks,

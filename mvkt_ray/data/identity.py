@@ -57,8 +57,11 @@ def code_key(code: str) -> str:
 
 
 def record_key(record_id: str) -> str:
-    """Return what is compared of a recording's id: `./a//r1.hea` and `a/r1`, `1.0` and `1`."""
-    text = unicodedata.normalize("NFC", record_id).strip()
+    """Return what is compared of a recording's id: `./a//r1.hea` and `a/r1`, `1.0` and `1`.
+
+    A backslash is how Windows writes the slash.
+    """
+    text = unicodedata.normalize("NFC", record_id).strip().replace("\\", "/")
     text = posixpath.normpath(text) if text else text
     for suffix in _RECORD_SUFFIXES:
         if text.lower().endswith(suffix) and posixpath.basename(text).lower() != suffix:

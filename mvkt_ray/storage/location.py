@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +18,9 @@ from mvkt_ray.storage.object_store import expect_bucket, explaining, open_store
 
 # Each read of an object store is a request of this size; small ones would be all latency.
 _CHUNK_BYTES = 8 << 20
+
+_OF_FILE_SYSTEM = "lost+found"
+"""In the top folder of a disk, for its administrator alone; no data is in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +148,9 @@ class Location:
         """Names of what lies directly inside, sorted; empty when the directory is not there."""
         return sorted(info.base_name for info in self._list(recursive=False))
 
-    def walk(self) -> "Generator[tuple[Location, list[str], list[str]]]":
+    def walk(
+        self, on_unreadable: Callable[[str], None] | None = None
+    ) -> "Generator[tuple[Location, list[str], list[str]]]":
         """Yield every directory from here down with its subdirectories and files, by name, sorted.
 
         Parents come before what is in them, as with `os.walk`, of which it is lazy in the same way:
@@ -153,11 +158,15 @@ class Location:
         a dot in front of its name, is left out. Links to directories are entered, each real
         directory once: by its own path where that is below this one.
 
+        Args:
+            on_unreadable: Called with the path of a directory that cannot be read, and is left out;
+                without it that is an error.
+
         Raises:
             ArtifactError: A directory cannot be read.
         """
         if self.is_local:
-            yield from _walk_local(self.uri)
+            yield from _walk_local(self.uri, on_unreadable)
             return
         listed = [info for info in self._list(recursive=False) if info.base_name[:1] != "."]
         folders = sorted(info.base_name for info in listed if not info.is_file)
@@ -296,7 +305,9 @@ class Location:
         return digest.hexdigest()
 
 
-def _walk_local(top: str) -> Generator[tuple[Location, list[str], list[str]]]:
+def _walk_local(
+    top: str, on_unreadable: Callable[[str], None] | None
+) -> Generator[tuple[Location, list[str], list[str]]]:
     real_top = os.path.realpath(top)
     seen = {real_top}
 
@@ -309,16 +320,17 @@ def _walk_local(top: str) -> Generator[tuple[Location, list[str], list[str]]]:
         seen.add(real)
         return is_first
 
-    for folder, folders, files in os.walk(top, followlinks=True, onerror=_refuse_unreadable):
-        shown = sorted(name for name in folders if not name.startswith("."))
+    def explain(error: OSError) -> None:
+        if isinstance(error, FileNotFoundError | NotADirectoryError):
+            return
+        if on_unreadable is None:
+            raise ArtifactError(
+                f"the folder {error.filename} cannot be read ({error.strerror}), so what is in it "
+                "would be left out. Make it readable, or take it away."
+            ) from error
+        on_unreadable(str(error.filename))
+
+    for folder, folders, files in os.walk(top, followlinks=True, onerror=explain):
+        shown = sorted(name for name in folders if name[:1] != "." and name != _OF_FILE_SYSTEM)
         folders[:] = [name for name in shown if is_new(os.path.join(folder, name))]
         yield Location(folder), folders, sorted(name for name in files if name[:1] != ".")
-
-
-def _refuse_unreadable(error: OSError) -> None:
-    if isinstance(error, FileNotFoundError | NotADirectoryError):
-        return
-    raise ArtifactError(
-        f"the folder {error.filename} cannot be read ({error.strerror}), so what is in it would be "
-        "left out. Make it readable, or take it away."
-    ) from error

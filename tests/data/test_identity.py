@@ -91,7 +91,7 @@ def test_other_words_are_patients(word: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["a/r1", "./a/r1", "a//r1", "a/r1.hea", "a/r1.DAT", "a/r1.mat", " a/r1 ", "a/b/../r1"],
+    ["a/r1", "./a/r1", "a//r1", "a/r1.hea", "a/r1.DAT", "a/r1.mat", " a/r1 ", "a/b/../r1", r"a\r1"],
 )
 def test_a_record_has_one_key_in_whatever_way_its_path_is_written(text: str) -> None:
     assert record_key(text) == "a/r1"

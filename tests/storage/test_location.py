@@ -74,7 +74,18 @@ def test_a_walk_goes_through_a_bucket_as_through_a_folder(
     tmp_path: Path, s3_server: S3Server
 ) -> None:
     bucket = s3_server.make_bucket("bucket")
-    for name in ("b.mat", "a/2.hea", "a/10.hea", "a/deep/x", "c/y", "c/x", "c-/z", "c.d/z"):
+    for name in (
+        "b.mat",
+        "a/2.hea",
+        "a/10.hea",
+        "a/deep/x",
+        "c/y",
+        "c/x",
+        "c-/z",
+        "c.d/z",
+        "a/._2.hea",
+        ".x/y",
+    ):
         (Location.parse(tmp_path) / name).write_bytes(b"1")
         (bucket / "top" / name).write_bytes(b"1")
     here = [(str(location), *names) for location, *names in Location.parse(tmp_path).walk()]

@@ -103,6 +103,8 @@ def finish_ingest(
             "n_patients_in_several_folds": totals.n_shared_patients,
             "n_patients_in_several_spellings": totals.n_patients_in_several_spellings,
             "n_without_patient": totals.n_without_patient,
+            "n_without_age": totals.n_without_age,
+            "n_without_sex": totals.n_without_sex,
             "n_not_listed": plan.not_listed.n_records,
         },
         details=_details(plan, totals, summaries) | {"remarks": remarks},

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from mvkt_ray.data.identity import code_key, spellings
 from mvkt_ray.data.ingest.ingest_plan import IngestPlan
 from mvkt_ray.data.ingest.shard_totals import ShardTotals
+from mvkt_ray.data.tasks import codes_without_class
 from mvkt_ray.phrasing import listing
 
 
@@ -15,6 +16,7 @@ def remarks_on(plan: IngestPlan, totals: ShardTotals) -> list[str]:
         *_without_patient(totals),
         *_patients_respelled(totals),
         *_codes_respelled(totals.codes),
+        *_codes_without_class(plan, totals.codes),
         *_shared_patients(plan, totals),
     ]
 
@@ -26,6 +28,11 @@ def _not_listed(plan: IngestPlan) -> Iterator[str]:
             f"{_some(left.n_records, 'record lies', 'records lie')} in the folder of the source, "
             f"but not in its table, for example {left.examples[0]!r}: left out. Add rows for them, "
             "if they belong to the dataset."
+        )
+    if left.unreadable:
+        yield (
+            f"{_some(len(left.unreadable), 'folder', 'folders')} of the source could not be looked "
+            f"into for records that are not listed, for example {left.unreadable[0]}."
         )
 
 
@@ -53,6 +60,16 @@ def _codes_respelled(codes: Mapping[str, int]) -> Iterator[str]:
         yield (
             f"{_some(len(groups), 'label code is', 'label codes are')} written in several ways, "
             f"for example {listing(counted)}: taken for one."
+        )
+
+
+def _codes_without_class(plan: IngestPlan, codes: Mapping[str, int]) -> Iterator[str]:
+    left = codes_without_class(plan.source.tasks().values(), codes)
+    if left:
+        code, n = next(iter(left.items()))
+        yield (
+            f"{_some(len(left), 'label code belongs', 'label codes belong')} to no class of a task "
+            f"of {plan.source.name}, most often {code!r} ({n:,}): `mvkt inspect` lists them."
         )
 
 

@@ -48,12 +48,14 @@ class ShardTotals:
     n_patients_in_several_spellings: int
     n_without_patient: int
     """Recordings whose source names no patient: each is taken for one of its own."""
+    n_without_age: int
+    n_without_sex: int
 
 
 def add_up(files: Sequence[AnyShardFile], tasks: Mapping[str, Task]) -> ShardTotals:
     """Count over all shards."""
     hashes, keys, folds = [], [], []
-    n_without_patient = 0
+    n_without_patient = n_without_age = n_without_sex = 0
     codes, lengths = Counter[str](), Counter[int]()
     classes = {name: np.zeros(len(task.classes), dtype=np.int64) for name, task in tasks.items()}
     for file in files:
@@ -61,6 +63,8 @@ def add_up(files: Sequence[AnyShardFile], tasks: Mapping[str, Task]) -> ShardTot
         hashes.append(hash_ids(ids))
         keys.append(hash_patients(ids))
         n_without_patient += _n_without_patient(ids, file.column("record_id"))
+        n_without_age += file.column("age").null_count
+        n_without_sex += file.column("sex").null_count
         folds.append(pc.fill_null(file.column("fold"), pa.scalar(-1, pa.int16())).to_numpy())
         codes.update(dict(_counts(file.column("codes").flatten())))
         lengths.update(dict(_counts(file.column("n_samples"))))
@@ -85,6 +89,8 @@ def add_up(files: Sequence[AnyShardFile], tasks: Mapping[str, Task]) -> ShardTot
         patients_in_several_spellings=_spellings_of(files, respelled[:_N_EXAMPLES]),
         n_patients_in_several_spellings=len(respelled),
         n_without_patient=n_without_patient,
+        n_without_age=n_without_age,
+        n_without_sex=n_without_sex,
     )
 
 

@@ -92,13 +92,16 @@ def challenge_facts(comments: Sequence[str]) -> ChallengeFacts:
     """Read `Age: 74`, `Sex: Male` and `Dx: 59118001,284470004` from comments without their `#`.
 
     Seen in real headers, and read: `# Dx:` with a space, text labels of CPSC 2018 (`RBBB`), codes
-    that are given twice, commas too many, and an age of `NaN`.
+    that are given twice, several lines of them, commas too many, and an age of `NaN`.
     """
     facts: dict[str, str] = {}
     for comment in comments:
         key, colon, value = comment.partition(":")
-        if colon:
-            facts.setdefault(key.strip().lower(), value.strip())
+        word = key.strip().lower()
+        if word == "dx" and word in facts:
+            facts[word] += f",{value}"
+        elif colon:
+            facts.setdefault(word, value.strip())
     codes = [snomed_code(text) for text in facts.get("dx", "").split(",")]
     return ChallengeFacts(
         age=age_of(facts.get("age")), sex=sex_of(facts.get("sex")), codes=each_once(codes)

@@ -11,7 +11,12 @@ from typing import ClassVar
 
 from mvkt_ray.data.recording import Recording, RecordingRef
 from mvkt_ray.data.sources.challenge import SNOMED_TASKS, SUFFIXES, read_challenge_record
-from mvkt_ray.data.sources.record_files import NotListed, list_records
+from mvkt_ray.data.sources.record_files import (
+    N_EXAMPLES,
+    NotListed,
+    list_records,
+    records_not_listed,
+)
 from mvkt_ray.data.sources.source import find_folder
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.errors import ConfigError, DataError
@@ -75,8 +80,21 @@ class Cinc2021:
         return _references({name: found[name] for name in chosen})
 
     def not_listed(self, sampling_rate_hz: int) -> NotListed:
-        """It lists all records of its databases."""
-        return NotListed()
+        """Count the records beside its databases, in folders of other names."""
+        folder = find_folder(self.location, _LAYOUT)
+        found = databases_in(folder)
+        if folder.name in found:
+            return NotListed()
+        training = next(iter(found.values())).parent
+        _, folders, _ = next(training.walk())
+        others = [
+            records_not_listed(training, (), below=name) for name in folders if name not in found
+        ]
+        return NotListed(
+            n_records=sum(other.n_records for other in others),
+            examples=tuple(name for other in others for name in other.examples)[:N_EXAMPLES],
+            unreadable=tuple(name for other in others for name in other.unreadable),
+        )
 
     def read(self, ref: RecordingRef) -> Recording:
         """Read one record, with age, sex and codes from its header."""

@@ -23,7 +23,12 @@ from mvkt_ray.data.sources.challenge import (
     SUFFIXES,
     read_challenge_record,
 )
-from mvkt_ray.data.sources.record_files import NotListed, is_repeated, list_records
+from mvkt_ray.data.sources.record_files import (
+    NotListed,
+    is_repeated,
+    list_records,
+    records_not_listed,
+)
 from mvkt_ray.data.sources.source import CERTAIN, age_of, each_once, find_folder, sex_of
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.errors import DataError, RecordingError
@@ -70,8 +75,16 @@ class Cpsc2018:
         )
 
     def not_listed(self, sampling_rate_hz: int) -> NotListed:
-        """It lists all: a file that the reference leaves out has no labels."""
-        return NotListed()
+        """Count signals that lie deeper than the original has them; it lists all others.
+
+        A file that the reference leaves out is listed, without labels.
+        """
+        folder = find_folder(self.location, _LAYOUT)
+        paths = [ref.path for ref in self.references(sampling_rate_hz)]
+        if not any(path.lower().endswith(".mat") for path in paths):
+            return NotListed()
+        listed = (os.path.splitext(path)[0] for path in paths)
+        return records_not_listed(folder, listed, suffix=".mat")
 
     def read(self, ref: RecordingRef) -> Recording:
         """Read one record, from an ECG struct or with a header."""

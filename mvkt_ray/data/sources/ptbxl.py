@@ -84,7 +84,7 @@ class PtbXl:
         """Count the records of the rate that is read whose name is in no row."""
         folder = find_folder(self.location, _LAYOUT)
         listed = (ref.path for ref in self.references(sampling_rate_hz))
-        return records_not_listed(folder, listed, f"records{self._rate_hz(sampling_rate_hz)}")
+        return records_not_listed(folder, listed, below=f"records{self._rate_hz(sampling_rate_hz)}")
 
     def _rate_hz(self, sampling_rate_hz: int) -> int:
         return self.read_rate_hz or _RATES_HZ[sampling_rate_hz != _RATES_HZ[0]]
@@ -181,6 +181,7 @@ def _table(folder: Location, name: str) -> Location:
 
 def _references(folder: Location, table: CsvTable, file_column: str) -> Iterator[RecordingRef]:
     line_of: dict[str, int] = {}
+    line_of_file: dict[str, int] = {}
     for row in table.rows:
         cells = row.cells
         record_id = _whole(cells["ecg_id"])
@@ -213,6 +214,12 @@ def _references(folder: Location, table: CsvTable, file_column: str) -> Iterator
                 f"{cells['strat_fold']!r}, not a whole number from 0 to {LARGEST_FOLD}"
             )
         name = record_key(cells[file_column])
+        before = line_of_file.setdefault(name, row.line)
+        if name and before != row.line:
+            raise DataError(
+                f"{table.where(row)}: {file_column!r} is {cells[file_column]!r}, which is the file "
+                f"of line {before} too. Give each record its own file."
+            )
         yield RecordingRef(
             source=PtbXl.name,
             record_id=record_id,

@@ -13,7 +13,7 @@ from mvkt_ray.data.identity import record_key
 from mvkt_ray.errors import DataError
 from mvkt_ray.storage.location import Location
 
-_N_EXAMPLES = 5
+N_EXAMPLES = 5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,6 +23,8 @@ class NotListed:
     n_records: int = 0
     examples: tuple[str, ...] = ()
     """A few of them, as paths below the folder."""
+    unreadable: tuple[str, ...] = ()
+    """Folders that could not be looked into."""
 
 
 def list_records(folders: Iterable[Location], suffixes: Collection[str]) -> Iterator[str]:
@@ -45,6 +47,7 @@ def list_records(folders: Iterable[Location], suffixes: Collection[str]) -> Iter
             for file in files:
                 stem, suffix = os.path.splitext(file)
                 if suffix.lower() in suffixes:
+                    _refuse_two_cases(subfolder, stem, suffix, files)
                     records.setdefault(stem, suffix)
                 elif subfolder.is_local:
                     _refuse_dangling(f"{subfolder}/{file}")
@@ -53,6 +56,15 @@ def list_records(folders: Iterable[Location], suffixes: Collection[str]) -> Iter
                 if is_repeated(path_of, name, path, records[name]):
                     continue
                 yield path
+
+
+def _refuse_two_cases(folder: Location, stem: str, suffix: str, files: Collection[str]) -> None:
+    if suffix.islower() or f"{stem}{suffix.lower()}" not in files:
+        return
+    raise DataError(
+        f"{folder} has {stem}{suffix} and {stem}{suffix.lower()}, and only one of them would be "
+        "read. Remove or rename the other."
+    )
 
 
 def is_repeated(path_of: dict[str, str], name: str, path: str, suffix: str) -> bool:
@@ -96,8 +108,10 @@ class RealPaths:
         return unicodedata.normalize("NFC", f"{self._real[folder]}/{name}")
 
 
-def records_not_listed(folder: Location, listed: Iterable[str], below: str = "") -> NotListed:
-    """Count the records with a header that a table does not list.
+def records_not_listed(
+    folder: Location, listed: Iterable[str], *, below: str = "", suffix: str = ".hea"
+) -> NotListed:
+    """Count the records that a table does not list.
 
     Segments of a listed record, which WFDB calls `r1_0001` and `r1_layout`, are parts of it.
 
@@ -105,29 +119,41 @@ def records_not_listed(folder: Location, listed: Iterable[str], below: str = "")
         folder: That of the source.
         listed: Paths of records, without extension.
         below: Look only in this folder of it.
+        suffix: In lower case; a record has a file with it.
     """
     real_paths = RealPaths()
     known = {real_paths.of(path) for path in listed}
     left: list[str] = []
-    for path in _headers(folder / below if below else folder):
-        key = real_paths.of(path)
-        whole, _, segment = key.rpartition("_")
-        is_segment = whole in known and (segment == "layout" or segment.isdigit())
-        if key not in known and not is_segment:
-            left.append(path.removeprefix(f"{folder}/"))
-    return NotListed(n_records=len(left), examples=tuple(nsmallest(_N_EXAMPLES, left)))
+    unreadable: list[str] = []
+    for file in _files(folder / below if below else folder, unreadable):
+        path, its_suffix = os.path.splitext(file)
+        if its_suffix.lower() != suffix or _is_known(path, its_suffix, known, real_paths):
+            continue
+        left.append(path.removeprefix(f"{folder}/"))
+    return NotListed(
+        n_records=len(left),
+        examples=tuple(nsmallest(N_EXAMPLES, left)),
+        unreadable=tuple(unreadable),
+    )
 
 
-def _headers(folder: Location) -> Iterator[str]:
-    """Yield paths without extension; a store is listed by one request per thousand files."""
+def _is_known(path: str, suffix: str, known: Collection[str], real_paths: RealPaths) -> bool:
+    key = real_paths.of(path)
+    whole, _, segment = key.rpartition("_")
+    if key in known or (whole in known and (segment == "layout" or segment.isdigit())):
+        return True
+    if "://" in path or not os.path.islink(f"{path}{suffix}"):
+        return False
+    return os.path.splitext(os.path.realpath(f"{path}{suffix}"))[0] in known
+
+
+def _files(folder: Location, unreadable: list[str]) -> Iterator[str]:
+    """Yield the paths of files; a store is listed by one request per thousand."""
     if folder.is_local:
-        paths = (f"{subfolder}/{file}" for subfolder, _, files in folder.walk() for file in files)
+        for subfolder, _, files in folder.walk(unreadable.append):
+            yield from (f"{subfolder}/{file}" for file in files)
     else:
-        paths = (f"{folder}/{name}" for name in folder.file_names())
-    for path in paths:
-        stem, suffix = os.path.splitext(path)
-        if suffix.lower() == ".hea":
-            yield stem
+        yield from (f"{folder}/{name}" for name in folder.file_names())
 
 
 def _refuse_dangling(path: str) -> None:

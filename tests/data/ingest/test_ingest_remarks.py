@@ -45,6 +45,7 @@ def test_spellings_of_a_patient_share_a_fold_and_are_said(tmp_path: Path) -> Non
     assert fold_of["r4"] == fold_of["r5"]
     assert (said["patients"], said["patients_in_several_spellings"]) == (3, 2)
     assert said["without_patient"] == 1
+    assert (said["without_age"], said["without_sex"]) == (6, 6)
     assert len(set(shards.patient_ids())) == 3
     text = "\n".join(said["remarks"])
     assert "2 patients are written in several ways" in text
@@ -81,6 +82,16 @@ def test_nothing_is_said_where_all_is_well(
 ) -> None:
     shards = ingested(tmp_path / "s", [make_recording(number) for number in range(8)])
     assert describe_shards(shards)["remarks"] == []
+
+
+def test_a_code_that_belongs_to_no_class_is_said(
+    tmp_path: Path, ingested: Make, make_recording: Make
+) -> None:
+    shards = ingested(
+        tmp_path / "s", [make_recording(n, codes=("a" if n else "new",)) for n in range(4)]
+    )
+    [remark] = describe_shards(shards)["remarks"]
+    assert remark.startswith("1 label code belongs to no class of a task of list, most often 'new'")
 
 
 def test_a_recording_is_found_by_another_spelling_of_its_id(

@@ -103,6 +103,8 @@ def test_ptbxl_records_are_those_of_ptbxl(real: list[Recording], shared_data: Pa
         (["Dx: 6180003"], ("6180003",)),
         (["Dx: something new"], ("something new",)),
         (["Dx:"], ()),
+        (["Dx: 427084000", "Age: 5", "Dx: 164934002"], ("427084000", "164934002")),
+        (["Dx: 427084000.0"], ("427084000",)),
         (["Hx: Unknown"], ()),
     ],
 )
@@ -214,3 +216,14 @@ def test_one_id_in_two_databases_is_refused_and_both_are_named(
     write_record(tree / "training" / "ptb" / "g1", "JS9", synthetic_recording.signal_mv, 500)
     with pytest.raises(DataError, match=r"'JS9': .*/ptb/g1/JS9 and .*/ningbo/g1/JS9"):
         listed(tree)
+
+
+def test_records_beside_the_databases_are_counted(
+    tree: Path, write_record: WriteRecord, synthetic_recording: Recording
+) -> None:
+    assert Cinc2021(location=str(tree)).not_listed(500).n_records == 0
+    write_record(tree / "training" / "Georgia" / "g1", "E9", synthetic_recording.signal_mv, 500)
+    for location in (tree, tree / "training"):
+        left = Cinc2021(location=str(location), skip=("ningbo",)).not_listed(500)
+        assert (left.n_records, left.examples) == (1, ("Georgia/g1/E9",))
+    assert Cinc2021(location=str(tree / "training" / "ningbo")).not_listed(500).n_records == 0

@@ -183,3 +183,12 @@ def test_training_sets_behind_links_are_entered(original: Path) -> None:
     (original / "TrainingSet2").symlink_to(elsewhere)
     (original / "REFERENCE.csv").write_text("Recording,First_label\nA0001,6\nA0002,9\n")
     assert [r.record_id for r in read_all(original)] == ["A0001", "A0002"]
+
+
+def test_signals_that_lie_too_deep_are_counted(original: Path) -> None:
+    assert Cpsc2018(location=str(original)).not_listed(500).n_records == 0
+    deep = original / "TrainingSet1" / "more"
+    deep.mkdir()
+    (deep / "A0009.mat").write_bytes(b"")
+    left = Cpsc2018(location=str(original)).not_listed(500)
+    assert (left.n_records, left.examples) == (1, ("TrainingSet1/more/A0009",))

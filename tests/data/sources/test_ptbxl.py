@@ -194,6 +194,7 @@ def test_a_row_without_a_fold_goes_to_quarantine(three: Path, text: str) -> None
     [
         ({"ecg_id": ""}, "line 3: 'ecg_id' is empty"),
         ({"ecg_id": "1.0"}, "line 3: the record '1' is in line 2 too"),
+        ({"filename_lr": "./records100/00000/00001_lr.hea"}, "line 3: .*the file of line 2 too"),
         ({"age": "old"}, "line 3: 'age' is 'old'"),
         ({"sex": "2"}, "line 3: 'sex' is '2'.*numbers mean"),
     ],

@@ -152,3 +152,28 @@ def test_a_bucket_counts_as_a_folder_does(tmp_path: Path, s3_server: S3Server) -
     here = records_not_listed(Location.parse(tmp_path), [f"{tmp_path}/r5"])
     assert here == records_not_listed(bucket, [f"{bucket}/r5"])
     assert here.examples == ("a/r1", "r2")
+
+
+def test_a_folder_of_other_people_stops_no_ingest_of_a_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "lost+found").mkdir()
+    (tmp_path / "r1.hea").write_text("")
+    scan = os.scandir
+
+    def scandir(path: str) -> object:
+        if str(path).endswith(("closed", "lost+found")):
+            raise PermissionError(13, "Permission denied", path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    left = records_not_listed(Location.parse(tmp_path), [])
+    assert (left.examples, left.unreadable) == (("r1",), (f"{tmp_path}/closed",))
+
+
+def test_a_header_in_two_cases_is_not_read_by_chance(tmp_path: Path) -> None:
+    for name in ("R1.hea", "R1.HEA"):
+        (tmp_path / name).write_text("")
+    with pytest.raises(DataError, match=r"has R1\.HEA and R1\.hea"):
+        listed(tmp_path)
