@@ -141,7 +141,7 @@ class TrialResult:
     node: str = ""
     """Host that ended the trial."""
     retriable: bool = False
-    """For a failed trial: whether its error's class is worth another attempt."""
+    """For a failed trial: whether its error may pass, and is worth another attempt."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values, with None in place of NaN."""

@@ -1,4 +1,6 @@
-"""How the command line ends: exit codes, a paragraph for a wrong input, a traceback for a defect.
+"""How the command line ends: exit codes, a paragraph for a wrong input or a machine that fails.
+
+A defect keeps its traceback.
 
 0 done, 1 failed, 2 wrong input, 130 interrupted, by SIGINT (Ctrl-C) or SIGTERM.
 """
@@ -16,6 +18,7 @@ from typer.core import TyperGroup
 
 from mvkt_ray.cli.stopping import stopping_cleanly
 from mvkt_ray.errors import MachineError, MvktError, TrialError
+from mvkt_ray.machine_faults import machine_fault
 
 EXIT_FAILED = 1
 EXIT_WRONG_INPUT = 2
@@ -60,7 +63,11 @@ class MvktGroup(TyperGroup):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(EXIT_FAILED) from None
         except Exception as error:
-            traceback.print_exc(file=sys.stderr)
+            fault = machine_fault(error)
+            if fault is None:
+                traceback.print_exc(file=sys.stderr)
+            else:
+                _report_error(fault, debug=debug)
             raise typer.Exit(EXIT_FAILED) from error
 
 

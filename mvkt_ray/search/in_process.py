@@ -23,7 +23,12 @@ from mvkt_ray.search.runner import AskTell
 from mvkt_ray.search.spending.metering import Meter
 from mvkt_ray.slots import Node, gpu_slots
 from mvkt_ray.storage.location import Location
-from mvkt_ray.training.student import TrialInputs, failed_result, run_trial
+from mvkt_ray.training.student import (
+    TrialInputs,
+    failed_result,
+    machine_fault_behind,
+    run_trial,
+)
 from mvkt_ray.training.teacher import TeacherJob, train_teacher
 from mvkt_ray.training.trial_files import TrialFolder
 
@@ -129,6 +134,9 @@ class InProcess:
             if broken:
                 # A ledger that cannot be written is no fault of the trial, and ends the search.
                 raise broken[0] from None
+            fault = machine_fault_behind(error, inputs)
+            if fault is not None:
+                raise fault from error
             # Whatever is wrong with one trial, a defect of ours included, the others go on.
             folder = TrialFolder.of(inputs.trials, trial.number).location
             (folder / "error.txt").write_bytes(traceback.format_exc().encode())

@@ -80,9 +80,14 @@ class Runner(Protocol):
     ) -> None:
         """Run the trials of a study until it has no more and all of them have ended.
 
-        `on_change` is called after every report and every end. A trial that fails is recorded and
-        the others go on. A KeyboardInterrupt passes through; trials that were running then stay
-        RUNNING in the ledger with their checkpoints, and are taken up when it is opened again.
+        `on_change` is called after every report and every end. A trial that fails by itself is
+        recorded and the others go on. A KeyboardInterrupt passes through; trials that were running
+        then stay RUNNING in the ledger with their checkpoints, and are taken up when it is opened
+        again.
+
+        Raises:
+            MachineError: The machine failed under a trial: the trials that were running are left
+                as by an interruption.
         """
         ...
 

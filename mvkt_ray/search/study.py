@@ -7,7 +7,7 @@ had not.
 """
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 
 from mvkt_ray import __version__
@@ -32,6 +32,7 @@ from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.ledger.ledger import Ledger
 from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
 from mvkt_ray.search.ledger.trial_record import TrialRecord
+from mvkt_ray.search.lost_trials import LostTrials
 from mvkt_ray.search.same_study import check_same_study, plain_config
 from mvkt_ray.search.spending.budget import Budget
 
@@ -61,6 +62,11 @@ class Study(BaseStudy):
             noise,
             read_looks(ledger.notes),
         )
+        open_records = [record for record in ledger.records if record.result is None]
+        aside = [r.number for r in open_records if len(r.failures) > config.search.max_retries]
+        self._lost = LostTrials(aside, any_ended=len(open_records) < len(ledger.records))
+        self._to_run_again = deque(n for n in self._to_run_again if n not in self._lost)
+        self._running: set[int] = set()
         for record in ledger.records:
             self._pruning.enter(record)
 
@@ -174,6 +180,19 @@ class Study(BaseStudy):
         """
         return self._race.looks
 
+    def ask(self) -> Trial | None:
+        """Return the next trial to run; see `BaseStudy.ask`.
+
+        Raises:
+            MachineError: Only trials are left whose process is lost each time, and none has ended.
+        """
+        trial = super().ask()
+        if trial is None and not self._running and not self._account.budget.reached:
+            trial = self._ask_for_lost()
+        if trial is not None:
+            self._running.add(trial.number)
+        return trial
+
     def report(self, number: int, metrics: EpochMetrics, usage: Usage = NOTHING_USED) -> Decision:
         """Write down what a trial reached, and decide whether it goes on.
 
@@ -202,25 +221,33 @@ class Study(BaseStudy):
         """Write down how a trial ended; the same may be told again.
 
         A trial that failed for a reason worth another attempt is not ended: `ask` gives it
-        out again, as often as the study allows. One that was told to stop goes on being a running
-        one, until the study is opened again.
+        out again, as often as the study allows, and then `lost_trials` says whether it did that
+        itself. One that was told to stop goes on being a running one, until the study is opened
+        again.
 
         Args:
             result: How it ended.
             usage: What this attempt has used.
+
+        Raises:
+            MachineError: Several trials are lost too often, and no other ends.
         """
         number = result.number
         record = self._ledger.records[number]
-        if record.state.is_finished or number in self._to_run_again:
+        if record.state.is_finished or number in self._to_run_again or number in self._lost:
             return
-        may_retry = len(record.failures) < self.config.search.max_retries
+        self._running.discard(number)
         with self._ledger.as_one():
             self._account.book(number, usage, is_over=True)
-            if result.state is TrialState.FAILED and result.retriable and may_retry:
-                self._ledger.write_failure(number, result.reason)
-                self._to_run_again.append(number)
+            if result.state is TrialState.FAILED and result.retriable:
+                self._tell_lost(record, result)
             elif result.state.is_finished:
                 self._ledger.write_result(number, result)
+                self._to_run_again.extend(self._lost.note_end(number))
+
+    @property
+    def _all_dealt(self) -> bool:
+        return len(self._ledger.records) >= self.n_trials
 
     @staticmethod
     def stop_at(recorded: TrialResult) -> Callable[[EpochMetrics], Decision]:
@@ -234,12 +261,35 @@ class Study(BaseStudy):
 
     def _add_next(self) -> TrialRecord | None:
         is_late = self._deadline is not None and time.monotonic() >= self._deadline
-        if is_late or len(self._ledger.records) >= self.n_trials:
+        if is_late or self._all_dealt:
             return None
         with self._ledger.as_one():
             record = self._deal()
         self._pruning.enter(record)
         return record
+
+    def _ask_for_lost(self) -> Trial | None:
+        """Return a trial that was set aside, when there is no other; settle those of this start."""
+        self._to_run_again.extend(self._lost.take_later())
+        trial = super().ask()
+        if trial is None and self._all_dealt:
+            with self._ledger.as_one():
+                for result in self._lost.settle():
+                    self._ledger.write_result(result.number, result)
+        return trial
+
+    def _tell_lost(self, record: TrialRecord, result: TrialResult) -> None:
+        number = record.number
+        self._lost.note(number)
+        may_retry = len(record.failures) < self.config.search.max_retries
+        if not may_retry and self._lost.is_to_blame(number):
+            self._ledger.write_result(number, result)
+            return
+        self._ledger.write_failure(number, result.reason)
+        if may_retry:
+            self._to_run_again.append(number)
+        else:
+            self._lost.set_aside(result)
 
     def _decide(self, record: TrialRecord, metrics: EpochMetrics) -> None:
         """Write down what a trial reached after an epoch that is new, and what that means."""

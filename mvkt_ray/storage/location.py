@@ -14,6 +14,7 @@ from pathlib import Path
 from pyarrow import fs
 
 from mvkt_ray.errors import ArtifactError, StoreError
+from mvkt_ray.machine_faults import naming_the_file
 from mvkt_ray.storage.object_store import expect_bucket, explaining, open_store
 
 # Each read of an object store is a request of this size; small ones would be all latency.
@@ -242,7 +243,7 @@ class Location:
     def write_bytes(self, content: bytes) -> None:
         """Write a file so that a reader sees all of it or none; one PUT in an object store."""
         if self.is_local:
-            with self.writing_aside() as aside:
+            with self.writing_aside() as aside, naming_the_file(aside, len(content)):
                 aside.write_bytes(content)
             return
         with self._opened() as (filesystem, path), filesystem.open_output_stream(path) as stream:
@@ -261,12 +262,15 @@ class Location:
         target.parent.mkdir(parents=True, exist_ok=True)
         aside = target.with_name(f".{target.name}.{os.getpid()}.aside")
         try:
-            yield aside
-            with aside.open("rb+") as stream:
-                os.fsync(stream.fileno())
-            os.replace(aside, target)
+            with naming_the_file(target):
+                yield aside
+                with aside.open("rb+") as stream:
+                    os.fsync(stream.fileno())
+                os.replace(aside, target)
         finally:
-            aside.unlink(missing_ok=True)
+            # What went wrong counts, and a folder that became read-only keeps the rest of it.
+            with contextlib.suppress(OSError):
+                aside.unlink(missing_ok=True)
 
     def upload(self, path: Path) -> None:
         """Copy a local file to this location; readers see all of it or none."""

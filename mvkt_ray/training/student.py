@@ -20,10 +20,12 @@ from mvkt_ray.data.tasks import Task
 from mvkt_ray.data.views import View
 from mvkt_ray.distill.knowledge import open_knowledge, view_fingerprint
 from mvkt_ray.distill.objective import Objective
-from mvkt_ray.errors import ConfigError, MvktError, StaleArtifactError
+from mvkt_ray.errors import ArtifactError, ConfigError, MachineError, MvktError, StaleArtifactError
+from mvkt_ray.machine_faults import GOES_ON, is_out_of_gpu_memory, machine_fault
 from mvkt_ray.models import build_network
 from mvkt_ray.records import Arm, Decision, EpochMetrics, Trial, TrialResult, TrialState
-from mvkt_ray.storage.artifacts import fingerprint_of, read_manifest
+from mvkt_ray.storage.artifacts import MANIFEST_NAME, fingerprint_of, read_manifest
+from mvkt_ray.storage.location import Location
 from mvkt_ray.training.fit import Course, Outcome, fit
 from mvkt_ray.training.guidance import Lessons, with_knowledge, with_teacher, without_teacher
 from mvkt_ray.training.learner import Learner
@@ -197,9 +199,29 @@ def failed_result(trial: Trial, error: BaseException) -> TrialResult:
         number=trial.number,
         state=TrialState.FAILED,
         reason=f"{type(error).__name__}: {text}",
-        retriable=isinstance(error, MvktError) and error.retriable,
+        retriable=is_out_of_gpu_memory(error) or (isinstance(error, MvktError) and error.retriable),
         node=platform.node(),
     )
+
+
+def machine_fault_behind(error: BaseException, inputs: TrialInputs) -> MachineError | None:
+    """Return what the machine did, if that ended a trial; None where the trial did it itself.
+
+    Args:
+        error: What the trial raised; called where that is.
+        inputs: Of the trial: that they are gone, which were there before it, is not its doing.
+    """
+    fault = machine_fault(error, in_trial=True)
+    if fault is not None or not isinstance(error, ArtifactError):
+        return fault
+    for name in ("shards", "teacher", "knowledge"):
+        location = getattr(inputs, name)
+        if location is not None and not (Location.parse(location) / MANIFEST_NAME).exists():
+            return MachineError(
+                f"The machine fails: what the study was given as its {name} is no longer at "
+                f"{location} ({error}) Has a disk been unmounted, or a folder been moved? {GOES_ON}"
+            )
+    return None
 
 
 def _open(trial: Trial, inputs: TrialInputs) -> _Setting:

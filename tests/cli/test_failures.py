@@ -1,5 +1,6 @@
 """Exit codes: what a user sees when something is wrong, and when it is our fault."""
 
+import errno
 from collections.abc import Callable
 
 import pytest
@@ -57,6 +58,17 @@ def test_a_machine_that_fails_is_no_wrong_input() -> None:
     done = runner.invoke(app_that(raising(MachineError("The disk is full."))), ["search"])
     assert done.exit_code == 1
     assert done.stderr == "Error: The disk is full.\n"
+
+
+def test_an_exception_whose_root_is_the_machine_is_a_paragraph_not_a_traceback() -> None:
+    full = OSError(errno.ENOSPC, "No space left on device", "/study/ledger.db")
+    defect = RuntimeError("could not write")
+    defect.__cause__ = full
+    done = runner.invoke(app_that(raising(defect)), ["search"])
+    assert done.exit_code == 1
+    assert done.stderr.startswith("Error: The machine fails: [Errno 28] No space left on device")
+    assert "Traceback" not in done.stderr
+    assert "Traceback" in runner.invoke(app_that(raising(defect)), ["--debug", "search"]).stderr
 
 
 def test_a_defect_is_a_traceback_and_exit_code_1() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mvkt_ray.config.resources import CostConfig, NodeTypeConfig, ResourcesConfig, WorkersConfig
-from mvkt_ray.errors import ClusterError, ConfigError
+from mvkt_ray.errors import ClusterError, ConfigError, MachineError
 from mvkt_ray.records import Arm, EpochMetrics, TrialState
 from mvkt_ray.search.in_process import InProcess
 from mvkt_ray.search.runner import Runner
@@ -108,18 +108,30 @@ class TestRunner:
         self, runner: Runner, tiny_search: "TinySearch", tmp_path: Path
     ) -> None:
         study = tiny_search.open(tmp_path)
-        nowhere = str(tmp_path / "no_knowledge")
-        runner.run_trials(study, tiny_search.inputs_in(tmp_path, knowledge=nowhere), lambda: None)
+        runner.run_trials(study, tiny_search.inputs_in(tmp_path, knowledge=None), lambda: None)
         for record in study.trials():
             assert record.result is not None
             if record.trial.arm is Arm.STUDENT_ALONE:
                 assert record.state is TrialState.COMPLETE
             else:
                 assert record.state is TrialState.FAILED
-                assert record.result.reason.startswith("ArtifactError: ")
-                assert nowhere in record.result.reason
+                assert record.result.reason.startswith("ConfigError: ")
+                assert "no knowledge is given" in record.result.reason
                 folder = tmp_path / "trials" / f"{record.number:05d}"
                 assert "Traceback" in (folder / "error.txt").read_text()
+        study.close()
+
+    def test_inputs_that_are_gone_stop_the_study_and_its_trials_stay_open(
+        self, runner: Runner, tiny_search: "TinySearch", tmp_path: Path
+    ) -> None:
+        study = tiny_search.open(tmp_path)
+        nowhere = str(tmp_path / "unmounted")
+        with pytest.raises(MachineError, match=r"knowledge.*unmounted.*--resume"):
+            runner.run_trials(
+                study, tiny_search.inputs_in(tmp_path, knowledge=nowhere), lambda: None
+            )
+        states = {record.state for record in study.trials()}
+        assert states == {TrialState.COMPLETE, TrialState.RUNNING}
         study.close()
 
     def test_a_teacher_is_published_and_its_epochs_are_told(

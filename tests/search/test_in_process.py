@@ -1,3 +1,4 @@
+import errno
 import functools
 import operator
 from dataclasses import replace
@@ -8,7 +9,8 @@ import pytest
 import torch
 
 from mvkt_ray.config.resources import ResourcesConfig, WorkersConfig
-from mvkt_ray.errors import ConfigError, WorkerLostError
+from mvkt_ray.config.schema import PrunerConfig
+from mvkt_ray.errors import ConfigError, MachineError, WorkerLostError
 from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialResult, TrialState
 from mvkt_ray.search.in_process import InProcess, Report
 from mvkt_ray.search.study import Study
@@ -120,6 +122,36 @@ def test_a_ledger_that_cannot_be_written_ends_the_search_and_is_no_fault_of_the_
             study, inputs(lab), lambda: None
         )
     assert [record.state for record in study.trials()] == [TrialState.RUNNING]
+
+
+FAULTS = [
+    OSError(errno.ENOSPC, "No space left on device", "/study/trials/00003/checkpoint.pt"),
+    FileNotFoundError(errno.ENOENT, "No such file or directory", "/data/shards/a.arrow"),
+    RuntimeError("CUDA error: unspecified launch failure"),
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: type(fault).__name__)
+def test_what_the_machine_does_stops_the_search_and_leaves_its_trial_open(
+    lab: "Lab", fault: Exception
+) -> None:
+    def fail_in_the_third(trial: Trial, given: TrialInputs, report: Report) -> TrialResult:
+        if trial.number == 2:
+            raise RuntimeError("the symptom") from fault
+        return train(lab, trial, given, report)
+
+    config = lab.config(
+        n_trials=4, baselines=(), sampler="random", pruner=PrunerConfig(kind="none")
+    )
+    study = lab.open(config)
+    with pytest.raises(MachineError) as caught:
+        InProcess(run_trial=fail_in_the_third).run_trials(study, inputs(lab), lambda: None)
+    assert str(fault).split("'")[0] in str(caught.value)
+    states = [record.state for record in study.trials()]
+    assert states == [TrialState.COMPLETE] * 2 + [TrialState.RUNNING]
+    again = lab.open(config, resume=True)
+    InProcess(run_trial=functools.partial(train, lab)).run_trials(again, inputs(lab), lambda: None)
+    assert [record.state for record in again.trials()] == [TrialState.COMPLETE] * 4
 
 
 def test_a_plan_with_several_workers_or_missing_gpus_is_refused() -> None:

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from mvkt_ray.config.resources import ResourcesConfig, WorkersConfig
 from mvkt_ray.config.schema import DataConfig, PrunerConfig
-from mvkt_ray.errors import ArtifactError, StaleArtifactError
+from mvkt_ray.errors import ArtifactError, MachineError, StaleArtifactError
 from mvkt_ray.records import Arm, Decision, EpochMetrics, TrialResult, TrialState
 from mvkt_ray.search.same_study import refuse_other_config
+from mvkt_ray.search.study import Study
 
 if TYPE_CHECKING:
     from conftest import Lab
@@ -143,21 +144,98 @@ def test_a_study_is_extended_as_if_it_had_been_that_long_from_the_start(lab: "La
     assert lab.facts(extended) == lab.facts(whole)
 
 
-def test_a_trial_that_lost_its_worker_is_run_again_by_its_number_then_given_up(lab: "Lab") -> None:
-    study = lab.open(lab.config(max_retries=2))
+def lose_until_aside(study: Study) -> int:
+    """Lose the next trial as often as it is given out, and return its number."""
     trial = study.ask()
     assert trial is not None
-    for _ in range(2):
+    for _ in range(study.config.search.max_retries):
         study.tell(lost_worker(trial.number))
         study.tell(lost_worker(trial.number))  # told twice, counted once
         assert study.ask() == trial
     study.tell(lost_worker(trial.number))
-    record = study.trials()[trial.number]
+    return trial.number
+
+
+def complete(number: int) -> TrialResult:
+    return TrialResult(number=number, state=TrialState.COMPLETE, macro_auroc=0.5)
+
+
+def complete_next(study: Study) -> int:
+    trial = study.ask()
+    assert trial is not None
+    study.tell(complete(trial.number))
+    return trial.number
+
+
+def test_a_trial_that_is_lost_again_and_again_fails_when_others_end(lab: "Lab") -> None:
+    study = lab.open(lab.config(max_retries=2))
+    number = lose_until_aside(study)
+    assert study.trials()[number].state is TrialState.RUNNING
+    assert complete_next(study) == 1
+    again = study.ask()
+    assert again is not None
+    assert again.number == number
+    study.tell(lost_worker(number))
+    record = study.trials()[number]
     assert record.state is TrialState.FAILED
-    assert record.failures == ("WorkerLostError: gone",) * 2
-    next_trial = study.ask()
-    assert next_trial is not None
-    assert next_trial.number == 1
+    assert record.failures == ("WorkerLostError: gone",) * 3
+    assert complete_next(study) == 2
+
+
+@given(killers=st.sets(st.integers(0, 5)), max_retries=st.integers(0, 2))
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_trial_fails_by_its_lost_workers_only_if_it_is_what_kills_them(
+    lab: "Lab", killers: set[int], max_retries: int
+) -> None:
+    """Whichever trials kill their workers: no other fails, and none where every worker dies."""
+    config = lab.config(n_trials=6, baselines=(), max_retries=max_retries, sampler="random")
+    study = lab.open(config, url="sqlite://")
+    stopped = False
+    try:
+        while (trial := study.ask()) is not None:
+            lost = trial.number in killers
+            study.tell(lost_worker(trial.number) if lost else complete(trial.number))
+    except MachineError:
+        stopped = True
+    failed = {r.number for r in study.trials() if r.state is TrialState.FAILED}
+    assert failed <= killers
+    if killers == set(range(6)):
+        assert stopped
+        assert not failed
+    if not stopped:
+        assert failed == killers
+        assert all(record.state.is_finished for record in study.trials())
+
+
+def test_a_study_that_lost_every_trial_stops_and_can_be_gone_on_with(lab: "Lab") -> None:
+    config = lab.config(max_retries=1)
+    study = lab.open(config)
+    assert [lose_until_aside(study) for _ in range(2)] == [0, 1]
+    with pytest.raises(MachineError, match=r"trials 0, 1 and 2 .*WorkerLostError: gone.*--resume"):
+        lose_until_aside(study)
+    assert {record.state for record in study.trials()} == {TrialState.RUNNING}
+    study.close()
+    again = lab.open(config, resume=True)
+    # Others first: one that kills its workers must not stop the study for ever.
+    assert complete_next(again) == 3
+    assert [complete_next(again) for _ in range(3)] == [0, 1, 2]
+
+
+def test_the_last_trial_of_a_study_fails_when_others_had_ended_before_it(lab: "Lab") -> None:
+    config = lab.config(n_trials=2, baselines=(), max_retries=0)
+    study = lab.open(config)
+    assert complete_next(study) == 0
+    assert lose_until_aside(study) == 1
+    assert study.ask() is None
+    assert study.trials()[1].state is TrialState.FAILED
+
+
+def test_a_study_of_which_nothing_ends_is_no_study_whose_trials_failed(lab: "Lab") -> None:
+    study = lab.open(lab.config(n_trials=1, baselines=(), max_retries=0))
+    lose_until_aside(study)
+    with pytest.raises(MachineError, match="trial 0 was lost"):
+        study.ask()
+    assert study.trials()[0].state is TrialState.RUNNING
 
 
 def test_a_failure_that_would_come_again_is_not_retried(lab: "Lab") -> None:
