@@ -118,10 +118,13 @@ def naming_machine_faults(where: str = "") -> Generator[None]:
         fault = machine_fault(error, in_trial=True)
         if fault is None:
             raise
-        named = str(fault)
-        if where and not named.startswith(_ON):
-            named = f"{_ON}{where}: {named}"
-        raise MachineError(named) from error
+        raise MachineError(on_node(where, fault) if where else str(fault)) from error
+
+
+def on_node(node: str, fault: MachineError) -> str:
+    """Write what a machine did with its name in front, once."""
+    text = str(fault)
+    return text if text.startswith(_ON) else f"{_ON}{node}: {text}"
 
 
 @contextmanager

@@ -23,7 +23,8 @@ from mvkt_ray.on_ray.capacity.concurrency import Concurrency, check_plan
 from mvkt_ray.on_ray.capacity.growth import Growth, read_growth
 from mvkt_ray.on_ray.capacity.nodes import ClusterResources, KnownNodes
 from mvkt_ray.on_ray.connecting.address import CLIENT
-from mvkt_ray.on_ray.connecting.cluster import check_nodes, connected, own_ray_runs
+from mvkt_ray.on_ray.connecting.cluster import connected, own_ray_runs
+from mvkt_ray.on_ray.connecting.node_check import check_nodes
 from mvkt_ray.on_ray.mailbox import open_mailbox, serve
 from mvkt_ray.on_ray.unwrap import unwrapped
 from mvkt_ray.records import EpochMetrics, Usage
@@ -92,12 +93,12 @@ class OnRay:
             train_teacher: trains a teacher, likewise.
 
         Raises:
-            ClusterError: There is no such cluster, it refuses us, or it runs other versions.
+            ClusterError: There is no such cluster, it refuses us, it runs other versions or other
+                code, or Ray does not start.
         """
         with contextlib.ExitStack() as stack:
             stack.enter_context(connected(address, n_cpus=n_cpus))
-            if address is not None:
-                check_nodes()
+            check_nodes(is_own=address is None)
             return cls(stack.pop_all(), address, work, run_trial, train_teacher)
 
     def __enter__(self) -> "OnRay":

@@ -19,12 +19,14 @@ from torch.distributed import DistError
 
 from mvkt_ray.config.resources import WorkersConfig
 from mvkt_ray.errors import MvktError, WorkerLostError
+from mvkt_ray.machine_faults import naming_machine_faults, on_node
 from mvkt_ray.on_ray.capacity.reservations import of_worker
 from mvkt_ray.on_ray.connecting.environment import WORKERS, environment
 from mvkt_ray.on_ray.mailbox import ask, open_mailbox, serve
 from mvkt_ray.on_ray.ray_corrections import forget_nodes_that_are_gone
 from mvkt_ray.on_ray.unwrap import lost, unwrapped, with_note
 from mvkt_ray.on_ray.worker import (
+    FAULT,
     NODES,
     Costs,
     RunTrial,
@@ -36,7 +38,7 @@ from mvkt_ray.on_ray.worker import (
     told,
 )
 from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialResult
-from mvkt_ray.training.student import TrialInputs, failed_result
+from mvkt_ray.training.student import TrialInputs, failed_result, machine_fault_behind
 from mvkt_ray.training.teacher import TeacherJob
 
 RESIZE_INTERVAL_S = 60.0
@@ -81,8 +83,13 @@ def tune_many_worker_trial(
     try:
         run_ranks(_trial_rank, arguments, workers, storage=storage, reply=reply)
     except Exception as error:
-        failed = replace(failed_result(trial, error), node=own_node(), **costs.so_far())
         # The result is what counts, whatever happened to a rank after it was sent.
+        fault = None if results else machine_fault_behind(error, inputs)
+        if fault is not None:
+            spent = costs.so_far() | {NODES: json.dumps(nodes)}
+            tune.report({FAULT: on_node(own_node(), fault), **spent})
+            return
+        failed = replace(failed_result(trial, error), node=own_node(), **costs.so_far())
         results.append(failed)
     tune.report(
         {"result": json.dumps(results[0].to_json()), **costs.so_far(), NODES: json.dumps(nodes)}
@@ -262,18 +269,21 @@ def _trial_rank(config: dict[str, Any]) -> None:
         # The other ranks work as long as the first; exact sums come with the result.
         return ask(mailbox, (metrics, len(nodes) * costs.so_far()["cpu_s"], nodes))
 
-    if context.get_world_rank() > 0:
-        run_trial(trial, inputs, report)
-        return
-    ask(mailbox, run_logged(trial, inputs, report, run_trial))
+    with naming_machine_faults(own_node()):
+        if context.get_world_rank() > 0:
+            run_trial(trial, inputs, report)
+            return
+        result = run_logged(trial, inputs, report, run_trial)
+    ask(mailbox, result)
 
 
 def _teacher_rank(config: dict[str, Any]) -> None:
     clean_process()
     mailbox, nodes = config["mailbox"], _nodes_of_ranks()
-    config["train_teacher"](
-        config["job"], config["out"], lambda metrics: ask(mailbox, (metrics, nodes))
-    )
+    with naming_machine_faults(own_node()):
+        config["train_teacher"](
+            config["job"], config["out"], lambda metrics: ask(mailbox, (metrics, nodes))
+        )
 
 
 def _nodes_of_ranks() -> list[str]:

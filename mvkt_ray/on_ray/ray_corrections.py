@@ -6,19 +6,25 @@ They are narrow, and hold only while they are entered. With Ray 2.60:
 - a free process is given to a trial whose own process is starting, so that a node that has come
   gets no trial: `starting_trials_keep_their_process`;
 - Train waits a minute for slots on a node that has gone: `forget_nodes_that_are_gone`;
-- connecting takes SIGTERM from the program: `own_sigterm`.
+- connecting takes SIGTERM from the program: `own_sigterm`;
+- workers look for modules in the driver's working directory first: `importing_as_here`.
 
 The modules of Ray are imported where they are corrected: who connects need not load Tune and Train.
 """
 
 import contextlib
+import itertools
+import os
 import signal
+import sys
+import sysconfig
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from typing import Any
 
 import ray
 from ray.exceptions import NodeDiedError, OutOfMemoryError, RayActorError
+from ray.job_config import JobConfig
 
 
 @contextlib.contextmanager
@@ -117,3 +123,32 @@ def own_sigterm() -> Generator[None]:
         signal.signal(signal.SIGTERM, own)
         # It came meanwhile, and the C++ handler has set the alarm.
         signal.alarm(0)
+
+
+class _Fixed(list[str]):
+    """A list that takes no more."""
+
+    def extend(self, values: Iterable[str], /) -> None:
+        """Leave it as it is: Ray adds the working directory, and that of the program."""
+
+
+def importing_as_here() -> JobConfig:
+    """Return the configuration of a job whose workers import what this process imports.
+
+    Ray 2.60 puts the driver's working directory first on their path, whether or not the driver
+    looks there: a file called `statistics.py` there, or another checkout, hides the real one. They
+    are given what comes before the standard library on this process's own path, and nothing else;
+    what comes after it, they have themselves. It may go when `ray.init` leaves the path alone.
+    """
+    config = JobConfig()
+    # Ray puts each before the one that came before it.
+    config._py_driver_sys_path = _Fixed(reversed(_before_the_standard_library()))
+    return config
+
+
+def _before_the_standard_library() -> list[str]:
+    standard = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
+    found = itertools.takewhile(
+        lambda entry: entry not in standard and not entry.endswith(".zip"), sys.path
+    )
+    return [os.path.abspath(entry) for entry in found]

@@ -27,7 +27,8 @@ from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from mvkt_ray.config.resources import ResourcesConfig, WorkersConfig
-from mvkt_ray.errors import ClusterError
+from mvkt_ray.errors import ClusterError, MachineError
+from mvkt_ray.machine_faults import machine_fault
 from mvkt_ray.on_ray.capacity.concurrency import Concurrency
 from mvkt_ray.on_ray.capacity.nodes import KnownNodes
 from mvkt_ray.on_ray.capacity.reservations import of_driver, of_worker
@@ -39,6 +40,7 @@ from mvkt_ray.on_ray.ray_corrections import (
 )
 from mvkt_ray.on_ray.unwrap import unwrapped
 from mvkt_ray.on_ray.worker import (
+    FAULT,
     NODES,
     RunTrial,
     tell,
@@ -90,6 +92,7 @@ def run_trials(run: TrialsRun) -> None:
 
     Raises:
         ClusterError: Ray itself went down.
+        MachineError: The machine failed under a trial; nothing that was running has ended.
     """
     study = _StudyForTune(run)
     scheduler = _StudyScheduler(study)
@@ -171,6 +174,9 @@ class _StudyForTune:
         trial = self._running[trial_id]
         with self._noting_failure():
             meter, nodes = self._meters[trial_id], json.loads(result[NODES])
+            if FAULT in result:
+                # The trial is left as by an interruption, and so are those that run beside it.
+                raise MachineError(result[FAULT])
             if "result" in result:
                 ended = TrialResult.from_json(json.loads(result["result"]))
                 self._tell(ended, meter.end(nodes, ended.state))
@@ -185,8 +191,13 @@ class _StudyForTune:
         """Pass on that a trial's process ended without a result."""
         trial = self._running[trial_id]
         metrics = json.loads(last["metrics"]) if "metrics" in last else {"epoch": 0}
+        cause = unwrapped(error)
+        with self._noting_failure():
+            fault = machine_fault(cause, in_trial=True)
+            if fault is not None:
+                raise fault
         result = replace(
-            failed_result(trial, unwrapped(error)),
+            failed_result(trial, cause),
             epochs=metrics["epoch"],
             wall_s=last.get("wall_s", 0.0),
             cpu_s=last.get("cpu_s", 0.0),

@@ -24,6 +24,8 @@ import ray
 import torch
 from ray import tune
 
+from mvkt_ray.errors import StoreError
+from mvkt_ray.machine_faults import naming_machine_faults, on_node
 from mvkt_ray.on_ray.mailbox import ask
 from mvkt_ray.records import (
     Decision,
@@ -32,7 +34,7 @@ from mvkt_ray.records import (
     TrialResult,
 )
 from mvkt_ray.storage.location import Location
-from mvkt_ray.training.student import TrialInputs, failed_result
+from mvkt_ray.training.student import TrialInputs, failed_result, machine_fault_behind
 from mvkt_ray.training.teacher import TeacherJob
 from mvkt_ray.training.trial_files import TrialFolder
 
@@ -45,6 +47,8 @@ TOLD = "told"
 """Key of a Tune trial's configuration; the driver sets it before it lets the trial go on."""
 NODES = "nodes"
 """Key of what is reported to Tune: Ray's ids of the nodes of all workers, as JSON."""
+FAULT = "fault"
+"""Key of what is reported to Tune in place of a result: what the machine did."""
 
 
 def tune_one_worker_trial(
@@ -69,6 +73,10 @@ def tune_one_worker_trial(
     try:
         result = run_logged(trial, inputs, report, run_trial)
     except Exception as error:
+        fault = machine_fault_behind(error, inputs)
+        if fault is not None:
+            tune.report({FAULT: on_node(own_node(), fault), **costs.so_far(), **here})
+            return
         result = replace(failed_result(trial, error), node=own_node(), **costs.so_far())
     tune.report({"result": json.dumps(result.to_json()), **costs.so_far(), **here})
 
@@ -95,8 +103,9 @@ def run_logged(
         try:
             return replace(run_trial(trial, inputs, report), node=own_node())
         except Exception:
-            folder.make_directory()
-            (folder / ERROR_FILE).write_bytes(traceback.format_exc().encode())
+            # Where nothing can be written, that comes with the error itself.
+            with contextlib.suppress(OSError, StoreError):
+                (folder / ERROR_FILE).write_bytes(traceback.format_exc().encode())
             raise
 
 
@@ -110,7 +119,8 @@ def teach(
     """
     clean_process()
     costs = Costs()
-    train_teacher(job, out, lambda metrics: ask(mailbox, metrics))
+    with naming_machine_faults(own_node()):
+        train_teacher(job, out, lambda metrics: ask(mailbox, metrics))
     return [own_node_id()], costs.so_far()["wall_s"]
 
 

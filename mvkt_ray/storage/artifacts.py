@@ -332,6 +332,7 @@ def publish(
     known_hashes: Mapping[str, str] | None = None,
     counts: Mapping[str, int] | None = None,
     details: Mapping[str, Any] | None = None,
+    command: str | None = None,
 ) -> Manifest:
     """Write the manifest over all files, then move them into place, or put it last in a store.
 
@@ -346,6 +347,7 @@ def publish(
         known_hashes: Hashes that the writers already have; the others are computed here.
         counts: Totals for people.
         details: What readers need besides, plain JSON values.
+        command: Of the driver, where this process is a worker; by default this process's own.
 
     Returns:
         The manifest; in a store, that of another writer who was first to publish the same recipe.
@@ -372,7 +374,7 @@ def publish(
         counts=counts or {},
         details=details or {},
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=command_line(),
+        command=command or command_line(),
     )
     if location.is_local:
         (made / MANIFEST_NAME).write_bytes(manifest.to_json())

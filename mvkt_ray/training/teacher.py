@@ -5,7 +5,7 @@ holds the network's name, its view, its classes and what it scored after every e
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from mvkt_ray.storage.artifacts import (
     Manifest,
     build_folder,
     claim_output,
+    command_line,
     expect_input,
     open_file,
     partial_location,
@@ -67,6 +68,8 @@ class TeacherJob:
     config: TeacherConfig
     precision: str
     gradient_accumulation: int = 1
+    command: str = field(default_factory=command_line)
+    """Of the driver, which makes the job; a worker that trains it was called by Ray."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -290,6 +293,7 @@ def _publish(
                 "wall_s": outcome.wall_s,
                 "cpu_s": outcome.cpu_s,
             },
+            command=job.command,
         )
     if location.is_local:
         (location / CHECKPOINT_FILE).delete()

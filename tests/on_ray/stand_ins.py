@@ -121,13 +121,6 @@ def run_stand_in(
     return _result(trial, TrialState.COMPLETE, EPOCHS)
 
 
-def always_die(
-    trial: Trial, inputs: TrialInputs, report: Callable[[EpochMetrics], Decision]
-) -> TrialResult:
-    os.kill(os.getpid(), signal.SIGKILL)
-    raise AssertionError("unreachable")
-
-
 def trained(folder: Path, number: int) -> list[tuple[int, int]]:
     """Return (epoch, process) of every epoch that a trial trained, over all attempts."""
     path = folder / "trials" / f"{number:05d}" / "trained.txt"
@@ -208,6 +201,15 @@ def halve_or_defect(value: int) -> int:
     return {1: 0}[value]
 
 
+def fill_the_disk(item: int) -> None:
+    with open("/dev/full", "wb", buffering=0) as stream:
+        stream.write(b"x")
+
+
+def search_path(item: int) -> list[str]:
+    return list(sys.path)
+
+
 def die_the_first_time(path: str) -> str:
     if not Path(path).exists():
         Path(path).touch()
@@ -232,10 +234,14 @@ def _mishap(study: Path, folder: Path, number: int, epoch: int) -> None:
     if what["do"] == "wait":
         _wait_for(study / "go")
         return
+    if what["do"] == "always die":
+        os.kill(os.getpid(), signal.SIGKILL)
     happened = folder / "happened"
     if happened.exists():
         return
     happened.touch()
+    if what["do"] == "fill the disk":
+        fill_the_disk(number)
     if what["do"] == "die":
         os.kill(os.getpid(), signal.SIGKILL)
     if what["do"] == "fill memory":

@@ -1,6 +1,8 @@
 """One Ray instance for everything that fits on one machine."""
 
 import functools
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from ray.exceptions import RayError
 from stand_ins import EPOCHS, make_inputs, open_study, plan, trained
 
 from mvkt_ray.config.resources import ResourcesConfig, WorkersConfig
-from mvkt_ray.errors import ClusterError, DataError, WorkerLostError
+from mvkt_ray.errors import ClusterError, DataError, MachineError, WorkerLostError
 from mvkt_ray.on_ray.driver import OnRay
 from mvkt_ray.records import EpochMetrics, TrialState
 from mvkt_ray.search.study import Study
@@ -200,15 +202,48 @@ def test_a_teacher_on_two_ranks_reports_once_and_raises_our_errors(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_trial_that_is_lost_too_often_fails_with_its_reason(
-    runner: OnRay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_trial_that_is_lost_too_often_while_others_end_fails_with_its_reason(
+    runner: OnRay, tmp_path: Path
 ) -> None:
     assert WorkerLostError.retriable
-    monkeypatch.setattr(runner, "_run_trial", stand_ins.always_die)
-    study = open_study(tmp_path, 1)
+    plan(tmp_path, 0, epoch=2, do="always die")
+    study = open_study(tmp_path, 2, max_concurrent=1)
     run(runner, study, tmp_path)
-    [record] = study.trials()
-    assert record.state is TrialState.FAILED
-    assert len(record.failures) == 2
-    assert record.result is not None
-    assert record.result.reason.startswith("WorkerLostError: A process or its node is gone")
+    lost, other = study.trials()
+    assert other.state is TrialState.COMPLETE
+    assert lost.state is TrialState.FAILED
+    assert len(lost.failures) == 3
+    assert lost.result is not None
+    assert lost.result.reason.startswith("WorkerLostError: A process or its node is gone")
+
+
+def test_a_full_disk_under_a_trial_stops_the_study_and_it_goes_on_when_there_is_room(
+    runner: OnRay, tmp_path: Path
+) -> None:
+    plan(tmp_path, 1, epoch=3, do="fill the disk")
+    study = open_study(tmp_path, 3, max_concurrent=1)
+    with pytest.raises(MachineError, match=r"On node .*No space left on device.*--resume"):
+        runner.run_trials(study, make_inputs(tmp_path), lambda: None)
+    states = [record.state for record in study.trials()]
+    assert states == [TrialState.COMPLETE, TrialState.RUNNING]
+    study.close()
+    again = open_study(tmp_path, 3, max_concurrent=1, resume=True)
+    run(runner, again, tmp_path)
+    assert [record.state for record in again.trials()] == [TrialState.COMPLETE] * 3
+    assert [epoch for epoch, _ in trained(tmp_path, 1)] == list(range(1, EPOCHS + 1))
+
+
+def test_a_full_disk_under_an_item_of_a_map_is_named_with_its_machine(runner: OnRay) -> None:
+    with pytest.raises(MachineError, match=r"On node .*No space left on device"):
+        list(runner.map(stand_ins.fill_the_disk, [1]))
+
+
+def test_workers_look_for_modules_where_this_process_does(runner: OnRay) -> None:
+    """Not in the working directory, unless this process looks there, too."""
+    [path] = runner.map(stand_ins.search_path, [1])
+    standard = next(n for n, entry in enumerate(sys.path) if entry.endswith(".zip"))
+    here = [os.path.abspath(entry) for entry in sys.path[:standard]]
+    assert path[: len(here)] == here
+    assert set(path) - {os.path.abspath(entry) for entry in sys.path} == {
+        str(Path(ray.__file__).parent / "_private" / "workers")
+    }

@@ -1,20 +1,17 @@
-"""Connecting to Ray, and whether its nodes are as this machine is."""
+"""Connecting to Ray: an instance of our own, or a cluster."""
 
 import contextlib
 import logging
-import time
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import ray
 from ray._private import worker as ray_worker
-from ray.exceptions import NodeDiedError, RayError, TaskUnschedulableError
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from mvkt_ray.errors import ClusterError
-from mvkt_ray.on_ray.capacity.nodes import LivingNode, living_nodes
-from mvkt_ray.on_ray.connecting.address import admitted
+from mvkt_ray.errors import ClusterError, MvktError
+from mvkt_ray.on_ray.connecting.address import CLIENT, admitted
 from mvkt_ray.on_ray.connecting.environment import (
     QUIET,
     WORKERS,
@@ -23,7 +20,7 @@ from mvkt_ray.on_ray.connecting.environment import (
     own_token,
     quiet_ray,
 )
-from mvkt_ray.on_ray.ray_corrections import own_sigterm
+from mvkt_ray.on_ray.ray_corrections import importing_as_here, own_sigterm
 from mvkt_ray.phrasing import shortly
 
 CLIENT_FLAKE = "Starting Ray client server failed"
@@ -33,11 +30,8 @@ attempt mostly helps, too."""
 
 CLIENT_ATTEMPTS = 3
 
-PROBE_TIMEOUT_S = 120.0
-"""For a node to start one process; a minute on a node that has just come up is normal."""
-
-MOST_CLOCK_SKEW_S = 60.0
-"""Leases of the ledger and signatures of object stores need clocks that agree to minutes."""
+ENDS_WITHIN_S = 10.0
+"""For processes that are killed."""
 
 
 @contextlib.contextmanager
@@ -59,20 +53,47 @@ def connected(address: str | None, *, n_cpus: int | None = None) -> Generator[No
             "before another is opened."
         )
     with contextlib.ExitStack() as stack:
-        stack.enter_context(environment({**QUIET, **WORKERS}))
-        stack.enter_context(quiet_ray())
-        if address is None:
-            directory = stack.enter_context(own_directory())
-            stack.enter_context(own_token(directory))
-            stack.callback(_disconnect)
-            with own_sigterm():
-                _start(directory, n_cpus)
-        else:
-            found = stack.enter_context(admitted(address))
-            stack.callback(_disconnect)
-            with own_sigterm():
-                _attach(found)
+        with _explaining(address):
+            stack.enter_context(environment({**QUIET, **WORKERS}))
+            stack.enter_context(quiet_ray())
+            if address is None:
+                directory = stack.enter_context(own_directory())
+                stack.enter_context(own_token(directory))
+                stack.callback(_disconnect)
+                with own_sigterm():
+                    _start(directory, n_cpus)
+            else:
+                found = stack.enter_context(admitted(address))
+                stack.callback(_disconnect)
+                with own_sigterm():
+                    _attach(found)
         yield
+
+
+@contextlib.contextmanager
+def _explaining(address: str | None) -> Generator[None]:
+    """Turn whatever keeps Ray from starting, or from being reached, into one paragraph.
+
+    Ray raises RuntimeErrors, ConnectionErrors, and bare Exceptions; the system whatever it does.
+    """
+    try:
+        yield
+    except MvktError:
+        raise
+    except Exception as error:
+        if address is None:
+            raise ClusterError(
+                f"Ray cannot start on this machine: {shortly(error)} Its folder is made below "
+                "TMPDIR, or /tmp, where it needs room and memory to share (/dev/shm). Try again on "
+                "a machine that is less busy; run with --in-process to do without Ray, or give the "
+                "--address of a cluster."
+            ) from error
+        raise ClusterError(
+            f"--address {address}: {shortly(error)} Check that the cluster runs and can be "
+            f"reached from here, with the same Python and ray=={ray.__version__}, and that "
+            "RAY_AUTH_TOKEN_PATH names its token if it asks for one. Without --address, mvkt "
+            "starts its own Ray on this machine."
+        ) from error
 
 
 def _disconnect() -> None:
@@ -90,16 +111,31 @@ def _start(directory: Path, n_cpus: int | None) -> None:
             log_to_driver=False,
             configure_logging=False,
             logging_level=logging.ERROR,
+            job_config=importing_as_here(),
             _temp_dir=str(directory),
         )
-    except (RuntimeError, OSError, RayError, ValueError) as error:
-        raise ClusterError(
-            f"Ray cannot start on this machine: {shortly(error)}. Run with --in-process to do "
-            "without Ray, or give the --address of a cluster."
-        ) from error
+    except BaseException:
+        _end_processes(directory)
+        raise
+
+
+def _end_processes(directory: Path) -> None:
+    """End what Ray has started before it failed: it forgets those processes, and they stay."""
+    left: list[psutil.Process] = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if any(str(directory) in word for word in process.cmdline()):
+                left.append(process)
+    for process in left:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(left, timeout=ENDS_WITHIN_S)
 
 
 def _attach(address: str) -> None:
+    # Behind Ray Client the paths are those of its server.
+    is_far = address.startswith(CLIENT)
+    paths: dict[str, Any] = {} if is_far else {"job_config": importing_as_here()}
     for attempts_left in reversed(range(CLIENT_ATTEMPTS)):
         try:
             ray.init(
@@ -107,18 +143,13 @@ def _attach(address: str) -> None:
                 log_to_driver=False,
                 configure_logging=False,
                 logging_level=logging.ERROR,
+                **paths,
             )
             return
-        except (ConnectionError, RuntimeError, OSError, RayError, ValueError) as error:
-            if attempts_left and CLIENT_FLAKE in str(error):
-                ray.shutdown()
-                continue
-            raise ClusterError(
-                f"--address {address}: {shortly(error)} Check that the cluster runs and can be "
-                f"reached from here, with the same Python and ray=={ray.__version__}, and that "
-                "RAY_AUTH_TOKEN_PATH names its token if it asks for one. Without --address, mvkt "
-                "starts its own Ray on this machine."
-            ) from error
+        except Exception as error:
+            if not attempts_left or CLIENT_FLAKE not in str(error):
+                raise
+            ray.shutdown()
 
 
 def own_ray_runs() -> bool:
@@ -128,114 +159,3 @@ def own_ray_runs() -> bool:
     """
     node = ray_worker._global_node
     return node is None or node.remaining_processes_alive()
-
-
-def check_nodes(paths: tuple[str, ...] = ()) -> None:
-    """Raise unless every node runs our versions and sees the given folders.
-
-    It costs the start of one process per node, all at once, where a cluster that was set up wrongly
-    would fail trial by trial.
-
-    Args:
-        paths: local folders that every node must see, and URIs that every node must reach.
-
-    Raises:
-        ClusterError: Names the nodes, and what differs.
-    """
-    probe = _probe_function()
-    remote = ray.remote(num_cpus=0)(probe)
-    nodes = living_nodes()
-    strategies = [NodeAffinitySchedulingStrategy(node.node_id, soft=False) for node in nodes]
-    asked_at = time.time()
-    answers = [
-        remote.options(scheduling_strategy=strategy).remote(paths) for strategy in strategies
-    ]
-    _, missing = ray.wait(answers, num_returns=len(answers), timeout=PROBE_TIMEOUT_S)
-    if missing:
-        raise ClusterError(
-            f"Not every node of the cluster has answered within {PROBE_TIMEOUT_S:g} s. See "
-            "`ray status`; remove the nodes that hang, or try again when they are up."
-        )
-    found: list[tuple[LivingNode, dict[str, Any]]] = []
-    for node, answer in zip(nodes, answers, strict=True):
-        # A node that has gone meanwhile, as spot nodes do, has nothing wrong with it.
-        with contextlib.suppress(TaskUnschedulableError, NodeDiedError):
-            found.append((node, ray.get(answer)))
-    answered_at = time.time()
-    here = probe(())["versions"]
-    problems = [
-        problem
-        for node, answer in found
-        for problem in (
-            *_differences(f"{node.host}/{node.node_id[:8]}", answer, here),
-            *_skew(f"{node.host}/{node.node_id[:8]}", answer["clock_s"], asked_at, answered_at),
-        )
-    ]
-    if problems:
-        more = f" (and {len(problems) - 5} more)" if len(problems) > 5 else ""
-        raise ClusterError(
-            f"The cluster does not fit this machine: {'; '.join(problems[:5])}{more}. Install the "
-            "same versions on every node, and put the study, its shards and its teacher on "
-            "storage that every node sees under the same path. Clocks are set by NTP, for example "
-            "`timedatectl set-ntp true`."
-        )
-
-
-def _differences(node: str, answer: dict[str, Any], here: dict[str, str]) -> list[str]:
-    versions = [
-        f"node {node} has {name} {answer['versions'][name]}, here it is {wanted}"
-        for name, wanted in here.items()
-        if answer["versions"][name] != wanted
-    ]
-    missing = [f"node {node} does not see {path}" for path in answer["missing"]]
-    refused = [f"node {node} cannot reach {said}" for said in answer["refused"]]
-    return [*versions, *missing, *refused]
-
-
-def _skew(node: str, clock_s: float, asked_at: float, answered_at: float) -> list[str]:
-    # The node read its clock between our two readings, which may be a minute apart.
-    skew = max(asked_at - clock_s, clock_s - answered_at)
-    if skew <= MOST_CLOCK_SKEW_S:
-        return []
-    side = "behind" if clock_s < asked_at else "ahead of"
-    return [f"the clock of node {node} is {skew:.0f} s {side} the one here"]
-
-
-def _probe_function() -> Any:
-    # Nested, so that it travels by value: a node may lack mvkt_ray, or have another one.
-    def probe(paths: tuple[str, ...]) -> dict[str, Any]:
-        import os
-        import sys
-        import time
-        from importlib.metadata import PackageNotFoundError, version
-
-        def installed(name: str) -> str:
-            # What follows the plus tells builds for CPUs from those for GPUs; they may be mixed.
-            try:
-                return version(name).partition("+")[0]
-            except PackageNotFoundError:
-                return "not installed"
-
-        names = ("ray", "mvkt-ray", "torch")
-        versions = {name: installed(name) for name in names}
-        versions["Python"] = f"{sys.version_info.major}.{sys.version_info.minor}"
-        uris = [path for path in paths if "://" in path]
-        missing = [path for path in paths if path not in uris and not os.path.exists(path)]
-        refused: list[str] = []
-        if uris and versions["mvkt-ray"] != "not installed":
-            from mvkt_ray.errors import StoreError
-            from mvkt_ray.storage.object_store import expect_readable
-
-            for uri in uris:
-                try:
-                    expect_readable(uri)
-                except StoreError as error:
-                    refused.append(str(error))
-        return {
-            "versions": versions,
-            "missing": missing,
-            "refused": refused,
-            "clock_s": time.time(),
-        }
-
-    return probe

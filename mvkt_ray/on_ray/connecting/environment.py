@@ -147,9 +147,11 @@ def read_token_again() -> None:
 
 def _remove_abandoned(base: Path) -> None:
     for directory in base.glob(f"{PREFIX}*"):
-        path = directory / "lock"
-        if not path.exists() or not os.access(directory, os.W_OK):
-            continue
-        with contextlib.suppress(filelock.Timeout, OSError):
+        # Those of other users are theirs to remove, and may not even be looked into. A Timeout of
+        # the lock is an OSError, too: somebody holds it.
+        with contextlib.suppress(OSError):
+            path = directory / "lock"
+            if directory.lstat().st_uid != os.geteuid() or not path.exists():
+                continue
             with filelock.FileLock(path, timeout=0):
                 shutil.rmtree(directory, ignore_errors=True)

@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from mvkt_ray.on_ray.connecting.cluster import MOST_CLOCK_SKEW_S
+from mvkt_ray.on_ray.connecting.node_check import MOST_CLOCK_SKEW_S
 from mvkt_ray.on_ray.jobs.jobs_api import Jobs
 
 

@@ -12,8 +12,9 @@ from mvkt_ray.config.resources import ResourcesConfig, WorkersConfig
 from mvkt_ray.errors import ClusterError, DataError, WorkerLostError
 from mvkt_ray.on_ray.capacity.concurrency import check_plan
 from mvkt_ray.on_ray.capacity.nodes import ClusterResources
-from mvkt_ray.on_ray.connecting.cluster import MOST_CLOCK_SKEW_S, _skew, connected
+from mvkt_ray.on_ray.connecting.cluster import connected
 from mvkt_ray.on_ray.connecting.environment import environment, own_directory, own_token
+from mvkt_ray.on_ray.connecting.node_check import MOST_CLOCK_SKEW_S, _skew
 from mvkt_ray.on_ray.ray_corrections import as_death, memory_kills_are_deaths
 from mvkt_ray.on_ray.unwrap import unwrapped
 from mvkt_ray.slots import Node

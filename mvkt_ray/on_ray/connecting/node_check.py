@@ -1,0 +1,169 @@
+"""Whether the nodes of a Ray are as this machine is: versions, code, folders, clocks."""
+
+import contextlib
+import time
+from typing import Any
+
+import ray
+from ray.exceptions import NodeDiedError, TaskUnschedulableError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from mvkt_ray.errors import ClusterError
+from mvkt_ray.on_ray.capacity.nodes import LivingNode, living_nodes
+
+PROBE_TIMEOUT_S = 120.0
+"""For a node to start one process; a minute on a node that has just come up is normal."""
+
+MOST_CLOCK_SKEW_S = 60.0
+"""Leases of the ledger and signatures of object stores need clocks that agree to minutes."""
+
+
+def check_nodes(paths: tuple[str, ...] = (), *, is_own: bool = False) -> None:
+    """Raise unless workers of every node run our versions and our code, and see the given folders.
+
+    It costs the start of one process per node, all at once, where a cluster that was set up wrongly
+    would fail trial by trial, or train with other code without a word.
+
+    Args:
+        paths: local folders that every node must see, and URIs that every node must reach.
+        is_own: it is this process's own Ray on this machine, whose workers import from the same
+            places; other nodes may have the same code elsewhere.
+
+    Raises:
+        ClusterError: Names the nodes, and what differs.
+    """
+    probe = _probe_function()
+    remote = ray.remote(num_cpus=0)(probe)
+    nodes = living_nodes()
+    strategies = [NodeAffinitySchedulingStrategy(node.node_id, soft=False) for node in nodes]
+    asked_at = time.time()
+    answers = [
+        remote.options(scheduling_strategy=strategy).remote(paths) for strategy in strategies
+    ]
+    _, missing = ray.wait(answers, num_returns=len(answers), timeout=PROBE_TIMEOUT_S)
+    if missing:
+        raise ClusterError(
+            f"Not every node of the cluster has answered within {PROBE_TIMEOUT_S:g} s. See "
+            "`ray status`; remove the nodes that hang, or try again when they are up."
+        )
+    found: list[tuple[LivingNode, dict[str, Any]]] = []
+    for node, answer in zip(nodes, answers, strict=True):
+        # A node that has gone meanwhile, as spot nodes do, has nothing wrong with it.
+        with contextlib.suppress(TaskUnschedulableError, NodeDiedError):
+            found.append((node, ray.get(answer)))
+    answered_at = time.time()
+    here = probe(())
+    problems = [
+        problem
+        for node, answer in found
+        for problem in (
+            *_differences(f"{node.host}/{node.node_id[:8]}", answer, here["versions"]),
+            *_other_code(f"{node.host}/{node.node_id[:8]}", answer, here, is_own=is_own),
+            *_skew(f"{node.host}/{node.node_id[:8]}", answer["clock_s"], asked_at, answered_at),
+        )
+    ]
+    if problems and is_own:
+        raise ClusterError(
+            f"Ray's workers on this machine are not as this process is: {'; '.join(problems)}. "
+            "Another checkout or installation is found first there: see to PYTHONPATH and the "
+            "working directory, or run with --in-process to do without Ray."
+        )
+    if problems:
+        more = f" (and {len(problems) - 5} more)" if len(problems) > 5 else ""
+        raise ClusterError(
+            f"The cluster does not fit this machine: {'; '.join(problems[:5])}{more}. Install the "
+            "same versions on every node, and put the study, its shards and its teacher on "
+            "storage that every node sees under the same path. Clocks are set by NTP, for example "
+            "`timedatectl set-ntp true`."
+        )
+
+
+def _differences(node: str, answer: dict[str, Any], here: dict[str, str]) -> list[str]:
+    versions = [
+        f"node {node} has {name} {answer['versions'][name]}, here it is {wanted}"
+        for name, wanted in here.items()
+        if answer["versions"][name] != wanted
+    ]
+    missing = [f"node {node} does not see {path}" for path in answer["missing"]]
+    refused = [f"node {node} cannot reach {said}" for said in answer["refused"]]
+    return [*versions, *missing, *refused]
+
+
+def _other_code(
+    node: str, answer: dict[str, Any], here: dict[str, Any], *, is_own: bool
+) -> list[str]:
+    theirs, ours = answer["code"], here["code"]
+    if answer["versions"]["mvkt-ray"] != here["versions"]["mvkt-ray"]:
+        # Said by its version already.
+        return []
+    same_place = theirs["folder"] == ours["folder"] or not is_own
+    if theirs["sha256"] == ours["sha256"] and same_place:
+        return []
+    return [
+        f"a worker on node {node} imports mvkt_ray from {theirs['folder']} (its sources: "
+        f"{theirs['sha256'][:12]}), this process from {ours['folder']} ({ours['sha256'][:12]})"
+    ]
+
+
+def _skew(node: str, clock_s: float, asked_at: float, answered_at: float) -> list[str]:
+    # The node read its clock between our two readings, which may be a minute apart.
+    skew = max(asked_at - clock_s, clock_s - answered_at)
+    if skew <= MOST_CLOCK_SKEW_S:
+        return []
+    side = "behind" if clock_s < asked_at else "ahead of"
+    return [f"the clock of node {node} is {skew:.0f} s {side} the one here"]
+
+
+def _probe_function() -> Any:
+    # Nested, so that it travels by value: a node may lack mvkt_ray, or have another one.
+    def probe(paths: tuple[str, ...]) -> dict[str, Any]:
+        import hashlib
+        import importlib.util
+        import os
+        import sys
+        import time
+        from importlib.metadata import PackageNotFoundError, version
+        from pathlib import Path
+
+        def installed(name: str) -> str:
+            # What follows the plus tells builds for CPUs from those for GPUs; they may be mixed.
+            try:
+                return version(name).partition("+")[0]
+            except PackageNotFoundError:
+                return "not installed"
+
+        def code() -> dict[str, str]:
+            """Where mvkt_ray would be imported from, without importing it, and a hash of it."""
+            spec = importlib.util.find_spec("mvkt_ray")
+            if spec is None or not spec.origin:
+                return {"folder": "nowhere", "sha256": "none"}
+            folder, digest = Path(spec.origin).resolve().parent, hashlib.sha256()
+            for path in sorted(folder.rglob("*.py")):
+                digest.update(f"{path.relative_to(folder).as_posix()}\0".encode())
+                digest.update(path.read_bytes())
+            return {"folder": str(folder), "sha256": digest.hexdigest()}
+
+        names = ("ray", "mvkt-ray", "torch")
+        versions = {name: installed(name) for name in names}
+        versions["Python"] = f"{sys.version_info.major}.{sys.version_info.minor}"
+        uris = [path for path in paths if "://" in path]
+        missing = [path for path in paths if path not in uris and not os.path.exists(path)]
+        refused: list[str] = []
+        if uris and versions["mvkt-ray"] != "not installed":
+            from mvkt_ray.errors import StoreError
+            from mvkt_ray.storage.object_store import expect_readable
+
+            for uri in uris:
+                try:
+                    expect_readable(uri)
+                except StoreError as error:
+                    refused.append(str(error))
+        return {
+            "versions": versions,
+            "code": code(),
+            "missing": missing,
+            "refused": refused,
+            "clock_s": time.time(),
+        }
+
+    return probe
