@@ -1,20 +1,41 @@
 import os
+import shutil
 import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 import ray
 from hypothesis import given
 from hypothesis import strategies as st
-from ray.exceptions import ActorUnavailableError, OutOfMemoryError, RayActorError, RayTaskError
+from ray._private import worker as ray_worker
+from ray.exceptions import (
+    ActorUnavailableError,
+    OutOfMemoryError,
+    RayActorError,
+    RaySystemError,
+    RayTaskError,
+)
 
+import mvkt_ray
 from mvkt_ray.config.resources import ResourcesConfig, WorkersConfig
-from mvkt_ray.errors import ClusterError, DataError, WorkerLostError
+from mvkt_ray.errors import ClusterError, DataError, MachineError, WorkerLostError
 from mvkt_ray.on_ray.capacity.concurrency import check_plan
 from mvkt_ray.on_ray.capacity.nodes import ClusterResources
 from mvkt_ray.on_ray.connecting.cluster import connected
 from mvkt_ray.on_ray.connecting.environment import environment, own_directory, own_token
-from mvkt_ray.on_ray.connecting.node_check import MOST_CLOCK_SKEW_S, _skew
+from mvkt_ray.on_ray.connecting.node_check import (
+    MOST_CLOCK_SKEW_S,
+    _other_code,
+    _probe_function,
+    _skew,
+)
 from mvkt_ray.on_ray.ray_corrections import as_death, memory_kills_are_deaths
 from mvkt_ray.on_ray.unwrap import unwrapped
 from mvkt_ray.slots import Node
@@ -103,6 +124,116 @@ def test_the_directory_of_a_killed_process_goes_and_that_of_a_living_one_stays()
             assert not kept.exists()
 
 
+def test_what_another_user_left_is_not_touched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: "/tmp")
+    with own_directory() as directory:
+        foreign = directory.with_name(f"{directory.name}f")
+        foreign.mkdir()
+        (foreign / "lock").touch()
+    try:
+        with monkeypatch.context() as other_user:
+            other_user.setattr(os, "geteuid", lambda: os.getuid() + 1)
+            with own_directory():
+                assert foreign.exists()
+        with monkeypatch.context() as closed:
+            closed.setattr(Path, "exists", _refuse_locks(Path.exists))
+            with own_directory():
+                assert foreign.is_dir()
+    finally:
+        shutil.rmtree(foreign, ignore_errors=True)
+
+
+def _refuse_locks(exists: Callable[[Path], bool]) -> Callable[[Path], bool]:
+    """As it is in a folder of mode 0700 that belongs to somebody else."""
+
+    def refuse(path: Path) -> bool:
+        if path.name == "lock":
+            raise PermissionError(13, "Permission denied", str(path))
+        return exists(path)
+
+    return refuse
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Exception("The current node timed out during startup. This could happen because"),
+        RuntimeError("Failed to start the GCS"),
+        ValueError("not enough memory for the object store"),
+        PermissionError(13, "Permission denied", "/dev/shm/x"),
+        OSError(98, "Address already in use"),
+        KeyError("GCS_SERVER_PORT"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_whatever_keeps_ray_from_starting_is_one_paragraph_and_leaves_no_process(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+
+    def fail(*_: object, _temp_dir: str, **options: object) -> None:
+        sleeper = [sys.executable, "-c", "import time; time.sleep(600)", f"--temp-dir={_temp_dir}"]
+        started.append(subprocess.Popen(sleeper))
+        raise error
+
+    monkeypatch.setattr(ray, "init", fail)
+    with pytest.raises(ClusterError, match="Ray cannot start on this machine") as refused:
+        with connected(None):
+            pass
+    assert str(error).strip("'").split(". ")[0] in str(refused.value)
+    assert "--in-process" in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert not psutil.pid_exists(started[0].pid)
+    # It is gone, and nobody waits for it any more.
+    started[0].returncode = -9
+
+
+def test_a_temporary_folder_that_cannot_be_made_is_the_same_paragraph(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def none_usable() -> str:
+        raise FileNotFoundError(2, "No usable temporary directory found in ['/tmp']")
+
+    monkeypatch.setattr(tempfile, "gettempdir", none_usable)
+    with pytest.raises(ClusterError, match=r"cannot start on this machine.*No usable temporary"):
+        with connected(None):
+            pass
+
+
+def answer(folder: str, sha256: str, version: str = "0.1.0") -> dict[str, Any]:
+    """What a node says of itself, as far as its code goes."""
+    return {
+        "versions": {"mvkt-ray": version},
+        "code": {"folder": folder, "sha256": sha256},
+    }
+
+
+@given(
+    folders=st.tuples(*[st.sampled_from(["/venv/mvkt_ray", "/checkout/mvkt_ray"])] * 2),
+    hashes=st.tuples(*[st.sampled_from(["a" * 64, "b" * 64])] * 2),
+    is_own=st.booleans(),
+)
+def test_other_code_is_told_and_the_same_code_may_lie_elsewhere_on_other_nodes(
+    folders: tuple[str, str], hashes: tuple[str, str], is_own: bool
+) -> None:
+    theirs, here = (answer(*each) for each in zip(folders, hashes, strict=True))
+    problems = _other_code("h/1", theirs, here, is_own=is_own)
+    differs = hashes[0] != hashes[1] or (is_own and folders[0] != folders[1])
+    assert bool(problems) == differs
+    for problem in problems:
+        assert all(each in problem for each in (*folders, hashes[0][:12], hashes[1][:12]))
+    other_version = answer(folders[0], hashes[0], "0.0.9")
+    assert _other_code("h/1", other_version, here, is_own=is_own) == []
+
+
+def test_a_node_tells_where_its_code_is_and_the_hash_of_all_its_sources() -> None:
+    code = _probe_function()(())["code"]
+    assert code["folder"] == str(Path(mvkt_ray.__file__).parent)
+    assert len(code["sha256"]) == 64
+
+
 def test_environment_comes_back_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MVKT_A", "old")
     with pytest.raises(KeyError), environment({"MVKT_A": "new", "MVKT_B": "new"}):
@@ -162,6 +293,48 @@ def test_errors_come_back_as_themselves() -> None:
     gone = unwrapped(ActorUnavailableError("the node is away", None))
     assert isinstance(gone, WorkerLostError)
     assert gone.retriable
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RayActorError(
+            error_msg="The actor died because of an error raised in its creation task, ray::A()\n"
+            '  File "worker.py", line 3, in <module>\n'
+            "ModuleNotFoundError: No module named 'wfdb.io'; 'wfdb' is not a package"
+        ),
+        RaySystemError("No module named 'wfdb.io'; 'wfdb' is not a package", "Traceback"),
+        RayTaskError(
+            "f",
+            "Traceback\nModuleNotFoundError: No module named 'wfdb.io'; 'wfdb' is not a package",
+            RuntimeError("The remote function failed to import on the worker."),
+        ),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_worker_that_cannot_import_is_told_by_that_and_not_as_short_of_memory(
+    error: Exception,
+) -> None:
+    found = unwrapped(error)
+    assert isinstance(found, MachineError)
+    assert "No module named 'wfdb.io'" in str(found)
+    assert "memory" not in str(found)
+
+
+def test_a_process_that_died_is_told_by_its_last_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Node:
+        def get_logs_dir_path(self) -> str:
+            return str(tmp_path)
+
+    monkeypatch.setattr(ray_worker, "_global_node", Node())
+    died = RayActorError(error_msg="The actor died unexpectedly.\n\tclass_name: T\n\tpid: 4711\n")
+    assert "usual causes" in str(unwrapped(died))
+    log = tmp_path / "worker-0a1b-01000000-4711.err"
+    log.write_text("Traceback (most recent call last):\nImportError: libcudart.so.12: no such\n")
+    assert str(unwrapped(died)).endswith("ImportError: libcudart.so.12: no such")
+    assert isinstance(unwrapped(died), WorkerLostError)
 
 
 @given(
