@@ -128,6 +128,23 @@ def on_node(node: str, fault: MachineError) -> str:
 
 
 @contextmanager
+def naming_the_ledger(path: str) -> Generator[None]:
+    """Raise a MachineError with its path in place of what keeps a ledger from being written.
+
+    Args:
+        path: Of the database; SQLite's errors do not tell it.
+    """
+    try:
+        yield
+    except Exception as error:
+        for cause, _ in _roots_first(error):
+            fault = _sqlite(cause, path) if isinstance(cause, sqlite3.Error) else None
+            if fault is not None:
+                raise fault from error
+        raise
+
+
+@contextmanager
 def naming_the_file(path: Path, n_bytes: int | None = None) -> Generator[None]:
     """Let an error of the operating system say what was written; few do for an open file.
 
@@ -196,12 +213,13 @@ def _of_number(number: int | None, path: str, said: str) -> MachineError:
     return MachineError(f"The machine fails: {said}.{_room(path)} {remedy} {GOES_ON}")
 
 
-def _sqlite(error: sqlite3.Error) -> MachineError | None:
+def _sqlite(error: sqlite3.Error, path: str = "") -> MachineError | None:
     code = getattr(error, "sqlite_errorcode", None)
     number = None if code is None else _SQLITE.get(code & 0xFF)
     if number is None:
         return None
-    return _of_number(number, "", f"the ledger of the study says `{one_line(error)}`")
+    named = f"the ledger {path}" if path else "the ledger of the study"
+    return _of_number(number, path, f"{named} says `{one_line(error)}`")
 
 
 def _memory(error: BaseException) -> MachineError:

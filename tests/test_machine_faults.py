@@ -28,6 +28,7 @@ from mvkt_ray.machine_faults import (
     machine_fault,
     naming_machine_faults,
     naming_the_file,
+    naming_the_ledger,
 )
 from mvkt_ray.storage.location import Location
 
@@ -203,6 +204,15 @@ def test_a_file_that_may_not_grow_names_itself_and_the_bytes(tmp_path: Path) -> 
     assert "checkpoint.pt" in text
     assert target.read_bytes() == b"before"
     assert [each.name for each in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+def test_a_ledger_that_is_full_is_told_with_its_path_and_the_room_there(tmp_path: Path) -> None:
+    with pytest.raises(MachineError) as caught, naming_the_ledger(f"{tmp_path}/ledger.db"):
+        raise RuntimeError("the commit failed") from sqlite_full()
+    assert f"{tmp_path}/ledger.db says `database or disk is full`" in str(caught.value)
+    assert f"bytes are free at {tmp_path}" in str(caught.value)
+    with pytest.raises(ZeroDivisionError), naming_the_ledger("x"):
+        raise ZeroDivisionError
 
 
 def test_an_error_that_names_its_file_keeps_the_name(tmp_path: Path) -> None:

@@ -126,8 +126,10 @@ def run_trials(run: TrialsRun) -> None:
             try:
                 tuner.fit()
             except Exception as error:
-                # Tune wraps what our callbacks raise into texts.
-                raise study.failure or unwrapped(error) from error
+                # Tune wraps what our callbacks raise into texts. It keeps its own cause.
+                if study.failure is not None:
+                    raise study.failure  # noqa: B904
+                raise unwrapped(error) from error
             except BaseException:
                 # Tune cleans up after an Exception only.
                 scheduler.kill_trials()

@@ -132,8 +132,9 @@ class InProcess:
             result = self._run_trial(trial, inputs, report)
         except Exception as error:
             if broken:
-                # A ledger that cannot be written is no fault of the trial, and ends the search.
-                raise broken[0] from None
+                # A ledger that cannot be written is no fault of the trial, and ends the search. It
+                # keeps its own cause: that tells why.
+                raise broken[0]  # noqa: B904
             fault = machine_fault_behind(error, inputs)
             if fault is not None:
                 raise fault from error

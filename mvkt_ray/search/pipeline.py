@@ -14,6 +14,7 @@ from mvkt_ray.data.ingest.run_ingest import IngestProgress, ingest
 from mvkt_ray.data.ingest.shard_writer import IngestSettings
 from mvkt_ray.distill.knowledge import open_knowledge
 from mvkt_ray.errors import StoreError
+from mvkt_ray.machine_faults import naming_the_ledger
 from mvkt_ray.search.ledger.ledger_database import LedgerDatabase, reading
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.listener import Listener, StageListener
@@ -60,6 +61,7 @@ def run_search(
         ConfigError: The study does not fit the data, or the machine; a limit cannot be kept.
         DataError: The data or an artifact cannot be used.
         ClusterError: The plan does not fit the cluster.
+        MachineError: The machine failed under a trial or the ledger; all goes on with `--resume`.
     """
     check_runner(search.plan, runner)
     plan, prepared = _provide_shards(search.plan, runner, listener)
@@ -78,18 +80,24 @@ def run_search(
             config, folder, listener, prepared, plan.teacher_location, folder.knowledge
         )
     folder.write_inputs(inputs)
-    study = search.begin_or_resume(
-        plan.space,
-        inputs={"shards": prepared.shards.fingerprint, "teacher": teacher.fingerprint},
-        budget=_budget(folder, config, plan.request.limits),
-    )
-    # Only now is it known that the study in the folder may go on with this configuration.
-    folder.study_file.write_bytes(write_study(config).encode())
-    listener.study_opened(study)
-    with timed_stage(folder, listener, "trials", plan.stage("trials").what):
-        trials = trial_inputs(config, folder, prepared)
-        runner.run_trials(follow(study), trials, listener.study_changed)
+    with naming_the_ledger(ledger_place(search.database)):
+        study = search.begin_or_resume(
+            plan.space,
+            inputs={"shards": prepared.shards.fingerprint, "teacher": teacher.fingerprint},
+            budget=_budget(folder, config, plan.request.limits),
+        )
+        # Only now is it known that the study in the folder may go on with this configuration.
+        folder.study_file.write_bytes(write_study(config).encode())
+        listener.study_opened(study)
+        with timed_stage(folder, listener, "trials", plan.stage("trials").what):
+            trials = trial_inputs(config, folder, prepared)
+            runner.run_trials(follow(study), trials, listener.study_changed)
     return study
+
+
+def ledger_place(database: LedgerDatabase) -> str:
+    """Return the path of a ledger, as people know it."""
+    return database.url.removeprefix("sqlite:///")
 
 
 def check_runner(plan: SearchPlan, runner: Runner) -> None:

@@ -9,6 +9,7 @@ import json
 from typing import Protocol
 
 from mvkt_ray.errors import TrialError
+from mvkt_ray.machine_faults import naming_the_ledger
 from mvkt_ray.records import Trial, TrialState
 from mvkt_ray.search.finals.examine import Examination, examine_all
 from mvkt_ray.search.finals.finals import Finals, listed
@@ -20,6 +21,7 @@ from mvkt_ray.search.finals.openings import Opening
 from mvkt_ray.search.ledger.study_folder import FinalsFolder
 from mvkt_ray.search.pipeline import (
     StageListener,
+    ledger_place,
     provide_knowledge,
     timed_stage,
     trial_inputs,
@@ -60,12 +62,16 @@ def run_finals(outlook: FinalsOutlook, runner: Runner, listener: FinalsListener)
             kept.
         TrialError: A training failed, and was not to be left out; or a limit was reached.
         ClusterError: The plan does not fit the cluster.
+        MachineError: The machine failed under a training or the ledger.
     """
     config = outlook.config
     runner.check(config.resources)
     outlook.request.limits.check_nodes(runner.node_kinds(), config.resources)
     budget = _budget(outlook)
-    with contextlib.closing(_begin(outlook)) as ledger:
+    with (
+        naming_the_ledger(ledger_place(outlook.database)),
+        contextlib.closing(_begin(outlook)) as ledger,
+    ):
         finals = Finals(config, outlook.space, ledger, budget)
         _train_and_examine(finals, outlook, runner, listener)
     with FinalsLedger.open_all(outlook.database, config.name) as ledgers:
