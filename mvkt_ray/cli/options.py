@@ -15,6 +15,21 @@ if TYPE_CHECKING:
     from mvkt_ray.config.schema import StudyConfig
     from mvkt_ray.search.spending.budget import Limits
 
+
+def not_empty(value: str | None) -> str | None:
+    """Refuse a location that is no text at all, and would stand for the working directory.
+
+    Raises:
+        ConfigError: It is empty, or spaces only.
+    """
+    if value is not None and not value.strip():
+        raise ConfigError(
+            "a location on the command line is empty, perhaps a variable of the shell that is not "
+            "set. Give the path of a folder, or ./ for the one you are in."
+        )
+    return value
+
+
 Json = Annotated[
     bool,
     typer.Option("--json", help="Write the answer as JSON on stdout, everything else on stderr."),
@@ -22,7 +37,9 @@ Json = Annotated[
 StudyDir = Annotated[
     str,
     typer.Argument(
-        metavar="STUDY_DIR", help="Folder of a study, or its URI: s3://, gs://, abfss://."
+        metavar="STUDY_DIR",
+        help="Folder of a study, or its URI: s3://, gs://, abfss://.",
+        callback=not_empty,
     ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Write the final answer only.")]

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -10,6 +11,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import unquote
 
 from pyarrow import fs
 
@@ -24,6 +26,10 @@ _OF_FILE_SYSTEM = "lost+found"
 """In the top folder of a disk, for its administrator alone; no data is in it."""
 
 
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+"""RFC 3986: a colon further back, as in `runs/a://b`, belongs to a path."""
+
+
 @dataclass(frozen=True, slots=True)
 class Location:
     """A local path or a URI (`s3://`, `gs://`, `abfss://`), opened through pyarrow.fs."""
@@ -32,23 +38,33 @@ class Location:
 
     @classmethod
     def parse(cls, text: "str | Path | Location") -> "Location":
-        """Make local paths absolute and keep URIs as they are.
+        """Make local paths absolute and keep URIs as they are; `file://` URIs are unescaped.
 
         Raises:
             StoreError: It is neither, most likely.
+            ArtifactError: It is no path that can be opened.
         """
         if isinstance(text, Location):
             return text
         value = str(text)
+        _expect_path(value)
         scheme, _, rest = value.partition(":/")
         if scheme in ("s3", "gs", "abfss") and not rest.startswith("/"):
             raise StoreError(
                 f"{value} looks like a URI that lost a slash. Write {scheme}://BUCKET/FOLDER, or "
                 f"./{value} for a local path of that name."
             )
-        if "://" in value and not value.startswith("file://"):
+        if value.startswith("file://"):
+            value = unquote(value.removeprefix("file://"))
+        elif _SCHEME.match(value):
             return cls(value.rstrip("/"))
-        return cls(str(Path(value.removeprefix("file://")).expanduser().absolute()))
+        try:
+            return cls(str(Path(value).expanduser().absolute()))
+        except RuntimeError:
+            raise ArtifactError(
+                f"{value} begins with ~ and no user of this machine: no home folder is known for "
+                f"it. Give the path in full, or ./{value} for a folder of that name."
+            ) from None
 
     def __truediv__(self, name: str) -> "Location":
         return Location(f"{self.uri}/{name}")
@@ -338,3 +354,19 @@ def _walk_local(
         shown = sorted(name for name in folders if name[:1] != "." and name != _OF_FILE_SYSTEM)
         folders[:] = [name for name in shown if is_new(os.path.join(folder, name))]
         yield Location(folder), folders, sorted(name for name in files if name[:1] != ".")
+
+
+def _expect_path(value: str) -> None:
+    if "\0" in value or not _is_unicode(value):
+        raise ArtifactError(
+            f"the path {value!r} holds bytes that are no text in UTF-8, so that no Arrow file can "
+            "be opened there. Rename the folder, or make a link to it that has a plain name."
+        )
+
+
+def _is_unicode(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

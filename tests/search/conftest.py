@@ -13,6 +13,7 @@ from mvkt_ray.config.schema import ParameterConfig, PrunerConfig, Scalar, Search
 from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialResult, TrialState
 from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
+from mvkt_ray.search.ledger.sqlite_url import url_of
 from mvkt_ray.search.study import Study
 
 LEADS = ("I", "II", "V1", "V5")
@@ -69,7 +70,7 @@ class Lab:
     @property
     def url(self) -> str:
         """Of the ledger."""
-        return f"sqlite:///{self.folder / 'ledger.db'}"
+        return url_of(self.folder / "ledger.db")
 
     def open(self, config: StudyConfig, *, resume: bool = False, **options: Any) -> Study:
         """Start the study of this folder, or go on with it."""

@@ -19,6 +19,23 @@ def test_relative_paths_become_absolute_and_uris_stay(
     assert Location.parse(Location("/x")) == Location("/x")
 
 
+def test_a_scheme_stands_in_front_and_file_uris_are_unescaped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Location.parse("runs/a://b").uri == str(tmp_path / "runs" / "a:" / "b")
+    assert Location.parse("a:b?c%41").uri == str(tmp_path / "a:b?c%41")
+    awkward = tmp_path / "100% of é?"
+    assert Location.parse(awkward.as_uri()).uri == str(awkward)
+    assert Location.parse("s3://bucket/a?b%41#c").uri == "s3://bucket/a?b%41#c"
+
+
+@pytest.mark.parametrize("text", ["a\0b", "caf\udce9", "~nobody-has-this-name/x"])
+def test_a_path_that_cannot_be_opened_is_refused(text: str) -> None:
+    with pytest.raises(ArtifactError, match=r"[Gg]ive the path|Rename the folder"):
+        Location.parse(text)
+
+
 def test_parts_are_joined_and_taken_apart() -> None:
     location = Location("s3://bucket/studies") / "one"
     assert (location.name, location.parent.uri, str(location)) == (

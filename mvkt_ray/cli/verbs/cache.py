@@ -7,16 +7,23 @@ import typer
 
 from mvkt_ray.cli.display.console import Output, byte_size, facts
 from mvkt_ray.cli.display.progress import StepProgress
-from mvkt_ray.cli.options import Folds, Json, Quiet, Resume, with_folds
+from mvkt_ray.cli.options import Folds, Json, Quiet, Resume, not_empty, with_folds
 
 
 def cache_verb(
     study: Annotated[
         Path, typer.Argument(metavar="STUDY.yaml", help="Study file, see search_spaces/.")
     ],
-    data: Annotated[str, typer.Option(metavar="PATH", help="Shards made by mvkt ingest.")],
-    teacher: Annotated[str, typer.Option(metavar="DIR", help="Teacher trained on these shards.")],
-    out: Annotated[str, typer.Option(metavar="DIR", help="Folder of the knowledge.")],
+    data: Annotated[
+        str, typer.Option(metavar="PATH", help="Shards made by mvkt ingest.", callback=not_empty)
+    ],
+    teacher: Annotated[
+        str,
+        typer.Option(metavar="DIR", help="Teacher trained on these shards.", callback=not_empty),
+    ],
+    out: Annotated[
+        str, typer.Option(metavar="DIR", help="Folder of the knowledge.", callback=not_empty)
+    ],
     folds: Folds = None,
     resume: Resume = False,
     as_json: Json = False,

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from mvkt_ray.cli.display.console import Output
-from mvkt_ray.cli.options import Address, InProcess, Json, Quiet, Resume, check_address
+from mvkt_ray.cli.options import Address, InProcess, Json, Quiet, Resume, check_address, not_empty
 from mvkt_ray.errors import ArtifactError
 
 QUICKSTART = "quickstart.yaml"
@@ -14,7 +14,7 @@ QUICKSTART = "quickstart.yaml"
 
 def demo_verb(
     out: Annotated[
-        str, typer.Option(metavar="DIR", help="Folder of the demo's study.")
+        str, typer.Option(metavar="DIR", help="Folder of the demo's study.", callback=not_empty)
     ] = "mvkt-demo",
     address: Address = None,
     in_process: InProcess = False,

@@ -19,6 +19,7 @@ from mvkt_ray.cli.options import (
     Quiet,
     Resume,
     check_address,
+    not_empty,
     parse_time_budget,
     read_limits,
     with_folds,
@@ -35,7 +36,9 @@ def search_verb(
     out: Annotated[
         str,
         typer.Option(
-            metavar="DIR", help="Folder of the study, or its URI: s3://, gs://, abfss://."
+            metavar="DIR",
+            help="Folder of the study, or its URI: s3://, gs://, abfss://.",
+            callback=not_empty,
         ),
     ],
     study: Annotated[
@@ -48,12 +51,18 @@ def search_verb(
     data: Annotated[
         str | None,
         typer.Option(
-            metavar="PATH", help="Shards, or the folder of the dataset; not needed by synthetic."
+            metavar="PATH",
+            help="Shards, or the folder of the dataset; not needed by synthetic.",
+            callback=not_empty,
         ),
     ] = None,
     teacher: Annotated[
         str | None,
-        typer.Option(metavar="DIR", help="Use this trained teacher instead of training one."),
+        typer.Option(
+            metavar="DIR",
+            help="Use this trained teacher instead of training one.",
+            callback=not_empty,
+        ),
     ] = None,
     folds: Folds = None,
     max_trials: Annotated[
@@ -82,6 +91,7 @@ def search_verb(
         typer.Option(
             metavar="STUDY_DIR",
             help="Predict time and cost from this study's trials, while there are no own ones.",
+            callback=not_empty,
         ),
     ] = None,
     dry_run: Annotated[

@@ -14,6 +14,7 @@ from mvkt_ray.cli.options import (
     Quiet,
     Resume,
     check_address,
+    not_empty,
     with_folds,
 )
 
@@ -26,8 +27,12 @@ def train_teacher_verb(
     study: Annotated[
         Path, typer.Argument(metavar="STUDY.yaml", help="Study file, see search_spaces/.")
     ],
-    data: Annotated[str, typer.Option(metavar="PATH", help="Shards made by mvkt ingest.")],
-    out: Annotated[str, typer.Option(metavar="DIR", help="Folder of the teacher.")],
+    data: Annotated[
+        str, typer.Option(metavar="PATH", help="Shards made by mvkt ingest.", callback=not_empty)
+    ],
+    out: Annotated[
+        str, typer.Option(metavar="DIR", help="Folder of the teacher.", callback=not_empty)
+    ],
     folds: Folds = None,
     address: Address = None,
     in_process: InProcess = False,

@@ -10,6 +10,7 @@ shipped (`ledger_shipping`) before the method that wrote it returns.
 """
 
 import contextlib
+import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -36,10 +37,10 @@ from mvkt_ray.search.ledger.ledger_rows import (
     read_record,
 )
 from mvkt_ray.search.ledger.ledger_shipping import Shipment, connect
+from mvkt_ray.search.ledger.sqlite_url import path_of, url_of
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.storage.location import Location
 
-_SQLITE = "sqlite:///"
 _MISSING = object()
 _LOCK_TIMEOUT_S = 60
 """A dashboard or `mvkt status` may be reading; SQLite then makes the writer wait."""
@@ -66,11 +67,11 @@ class Ledger:
     def create(cls, database: LedgerDatabase, name: str) -> Self:
         """Make an empty one; a shipped one is on the store from its first note or trial on."""
         url, shipment = database.url, database.shipment
-        path = Path(url.removeprefix(_SQLITE))
-        if url.startswith(_SQLITE) and shipment is None and not path.exists():
+        path = path_of(url)
+        if path is not None and shipment is None and not path.exists():
             # Aside: somebody who looks at a database without all its tables would make some, too.
             with Location.parse(path).writing_aside() as aside:
-                _close_storage(_open_storage(f"{_SQLITE}{aside}", shipped=False))
+                _close_storage(_open_storage(url_of(aside), shipped=False))
         storage = _open_storage(url, shipped=shipment is not None)
         storage.create_new_study([StudyDirection.MAXIMIZE], name)
         return cls(storage, name, shipment)
@@ -99,8 +100,8 @@ class Ledger:
         if strange:
             _close_storage(storage)
             raise ArtifactError(
-                f"{url}: trial {strange[0]} of study {name!r} was not written by mvkt-ray. Remove "
-                "it, or start another study."
+                f"{database.name}: trial {strange[0]} of study {name!r} was not written by "
+                "mvkt-ray. Remove it, or start another study."
             )
         ledger.records.extend(read_record(frozen) for frozen in frozen_trials)
         return ledger
@@ -115,7 +116,7 @@ class Ledger:
         ledger = cls.find(database, name)
         if ledger is None:
             raise ArtifactError(
-                f"{database.url} holds no study {name!r}. Check the folder; a study has a ledger "
+                f"{database.name} holds no study {name!r}. Check the folder; a study has a ledger "
                 "from its first trial on."
             )
         return ledger
@@ -276,11 +277,10 @@ def _open_storage(url: str, *, shipped: bool) -> optuna.storages.RDBStorage:
     # Optuna announces studies and slow fallbacks, in the middle of a live table.
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     options: dict[str, Any] = {}
-    if shipped:
-        path = Path(url.removeprefix(_SQLITE))
-        options = {"creator": lambda: connect(path)}
-    elif url.startswith(_SQLITE):
-        options = {"connect_args": {"timeout": _LOCK_TIMEOUT_S}}
+    path = path_of(url)
+    if path is not None:
+        # By its path, which no URL stands for in all of its letters.
+        options = {"creator": lambda: connect(path) if shipped else _connect(path)}
     try:
         return optuna.storages.RDBStorage(url, engine_kwargs=options)
     except (ImportError, sqlalchemy.exc.NoSuchModuleError) as error:
@@ -292,6 +292,10 @@ def _open_storage(url: str, *, shipped: bool) -> optuna.storages.RDBStorage:
         raise _unreadable(url, error) from None
 
 
+def _connect(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path, timeout=_LOCK_TIMEOUT_S, check_same_thread=False)
+
+
 def _close_storage(storage: optuna.storages.RDBStorage) -> None:
     storage.remove_session()
     storage.engine.dispose()
@@ -300,6 +304,6 @@ def _close_storage(storage: optuna.storages.RDBStorage) -> None:
 def _unreadable(url: str, error: Exception) -> ArtifactError:
     text = one_line(error)
     return ArtifactError(
-        f"the ledger {url} cannot be read: {text}. If it was damaged, restore it from a copy; "
-        "trials cannot be told without it."
+        f"the ledger {path_of(url) or url} cannot be read: {text}. If it was damaged, restore it "
+        "from a copy; trials cannot be told without it."
     )

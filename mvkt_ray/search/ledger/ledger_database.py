@@ -18,11 +18,11 @@ from mvkt_ray.errors import ArtifactError, MvktError
 from mvkt_ray.search.ledger.lease import Lease, LeaseTimes
 from mvkt_ray.search.ledger.ledger_shipping import Shipment, connect
 from mvkt_ray.search.ledger.shipped_ledger import restore
+from mvkt_ray.search.ledger.sqlite_url import path_of, url_of
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.storage.artifacts import holding
 from mvkt_ray.storage.location import Location
 
-_SQLITE = "sqlite:///"
 _LOG = logging.getLogger(__name__)
 
 
@@ -36,14 +36,19 @@ class LedgerDatabase:
     """Ships what is written to the object store, where alone it counts; None: it counts here."""
 
     @property
+    def name(self) -> str:
+        """As a person knows it: the path of a file, else the URL."""
+        return str(path_of(self.url) or self.url)
+
+    @property
     def is_empty(self) -> bool:
         """Whether no ledger was written to it yet; a database of a server is taken for written.
 
         A shipment keeps its database open, so that there is a file before there is a table.
         """
-        if not self.url.startswith(_SQLITE):
+        path = path_of(self.url)
+        if path is None:
             return False
-        path = Path(self.url.removeprefix(_SQLITE))
         if self.shipment is None or not path.exists():
             return not path.exists()
         try:
@@ -61,10 +66,12 @@ class LedgerDatabase:
         """
         if file.exists():
             raise ArtifactError(f"{file} is there already. Give the name of a new file.")
+        path = path_of(self.url)
+        assert path is not None
         try:
             with (
                 Location.parse(file).writing_aside() as aside,
-                contextlib.closing(sqlite3.connect(self.url.removeprefix(_SQLITE))) as source,
+                contextlib.closing(sqlite3.connect(path)) as source,
                 contextlib.closing(sqlite3.connect(aside)) as target,
             ):
                 source.backup(target)
@@ -106,7 +113,7 @@ def driving(
                 folder.shipped_ledger, database, restored, may_write=lease.expect_held
             )
             try:
-                yield LedgerDatabase(f"{_SQLITE}{database}", shipment)
+                yield LedgerDatabase(url_of(database), shipment)
             except BaseException:
                 try:
                     shipment.close()
@@ -135,7 +142,7 @@ def reading(folder: StudyFolder) -> Generator[LedgerDatabase]:
         database = Path(scratch) / "ledger.db"
         if restore(folder.shipped_ledger, database) is None:
             raise _no_ledger(folder)
-        yield LedgerDatabase(f"{_SQLITE}{database}")
+        yield LedgerDatabase(url_of(database))
 
 
 def _no_ledger(folder: StudyFolder) -> ArtifactError:

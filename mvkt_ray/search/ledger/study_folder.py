@@ -8,6 +8,7 @@ from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.config.study_file import study_from_yaml
 from mvkt_ray.errors import ArtifactError
 from mvkt_ray.records import Usage, trial_folder_name
+from mvkt_ray.search.ledger.sqlite_url import url_of
 from mvkt_ray.storage.location import Location
 
 _STAGES = ("shards", "stages.json")
@@ -48,7 +49,7 @@ class StudyFolder:
     @property
     def ledger_url(self) -> str:
         """What SQLAlchemy and optuna-dashboard open."""
-        return f"sqlite:///{self.ledger.local_path}"
+        return url_of(self.ledger.local_path)
 
     @property
     def shipped_ledger(self) -> Location:

@@ -40,8 +40,11 @@ def ask_dashboard(url: str, path: str) -> Any:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 def test_optuna_dashboard_shows_leads_parameters_and_learning_curves(lab: "Lab") -> None:
+    lab.folder = lab.folder / "lead?v=2 100%41 #{x}"
+    lab.folder.mkdir()
     study = lab.open(lab.config())
     lab.run(study)
+    assert [path.name for path in lab.folder.parent.iterdir()] == [lab.folder.name]
     summaries = ask_dashboard(lab.url, "/api/studies")["study_summaries"]
     assert [summary["study_name"] for summary in summaries] == ["lab"]
     shown = ask_dashboard(lab.url, f"/api/studies/{summaries[0]['study_id']}")["trials"]
@@ -62,7 +65,7 @@ def test_optuna_dashboard_shows_leads_parameters_and_learning_curves(lab: "Lab")
 )
 def test_a_damaged_ledger_is_refused_in_one_sentence(lab: "Lab", content: bytes) -> None:
     (lab.folder / "ledger.db").write_bytes(content)
-    with pytest.raises(ArtifactError, match=r"ledger sqlite:///.* cannot be read") as caught:
+    with pytest.raises(ArtifactError, match=r"the ledger /.*ledger\.db cannot be read") as caught:
         lab.open(lab.config(), resume=True)
     assert "\n" not in str(caught.value)
 
