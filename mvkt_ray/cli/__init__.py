@@ -10,6 +10,7 @@ import typer
 
 from mvkt_ray import __version__
 from mvkt_ray.cli.cluster import cluster_app
+from mvkt_ray.cli.display.visible_text import let_streams_write_anything
 from mvkt_ray.cli.failures import MvktGroup
 from mvkt_ray.cli.verbs.cache import cache_verb
 from mvkt_ray.cli.verbs.demo import demo_verb
@@ -81,4 +82,5 @@ def _global_options(
 
 def main() -> None:
     """Run the command line; the entry point of `mvkt`."""
+    let_streams_write_anything()
     app(prog_name="mvkt")

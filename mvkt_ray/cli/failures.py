@@ -12,10 +12,11 @@ import traceback
 from typing import Any
 
 import typer
-from rich.console import Console
 from rich.text import Text
 from typer.core import TyperGroup
 
+from mvkt_ray.cli.display.console import open_console
+from mvkt_ray.cli.display.visible_text import visible
 from mvkt_ray.cli.stopping import stopping_cleanly
 from mvkt_ray.errors import MachineError, MvktError, TrialError
 from mvkt_ray.machine_faults import machine_fault
@@ -83,9 +84,9 @@ def _report_error(error: MvktError, *, debug: bool) -> None:
     if debug:
         traceback.print_exc(file=sys.stderr)
     # Wrapped for a person at a terminal; one line where a program reads.
-    console = Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
     text = " ".join(str(error).split())
-    console.print(Text.assemble(("Error:", "bold red"), " ", text))
+    paragraph = Text.assemble(("Error:", "bold red"), " ", text)
+    open_console(to_stderr=True).print(paragraph, soft_wrap=not sys.stderr.isatty())
 
 
 def _report_interruption(args: list[str], *, debug: bool) -> None:
@@ -95,4 +96,4 @@ def _report_interruption(args: list[str], *, debug: bool) -> None:
     text = "Interrupted."
     if verb in RESUMABLE_VERBS | VERBS_THAT_GO_ON and "--dry-run" not in args:
         text = f"Interrupted; the state is kept. Go on with: {resume_line(args)}"
-    sys.stderr.write(f"\n{text}\n")
+    sys.stderr.write(f"\n{visible(text)}\n")

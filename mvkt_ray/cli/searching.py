@@ -1,5 +1,6 @@
 """Runs a search for the verbs `search` and `demo`: its plan, the driver's session, the answer."""
 
+import shlex
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from mvkt_ray.cli.choose_runner import open_runner
 from mvkt_ray.cli.display.console import Output, duration
 from mvkt_ray.cli.display.plan_tables import plan_as_value, plan_tables, prediction_text
 from mvkt_ray.cli.display.report_summary import answer_with_report
+from mvkt_ray.cli.display.visible_text import visible
 from mvkt_ray.cli.driver_session import driver_session
 from mvkt_ray.cli.failures import EXIT_FAILED
 from mvkt_ray.cli.own_files import expect_writable, own_files
@@ -56,7 +58,7 @@ def search(
         report = answer_with_report(output, request.folder)
     if study.stopped_by:
         # With --quiet, too: without it nobody could tell a study that was stopped from a whole one.
-        typer.echo(_why_stopped(study, request.folder), err=True)
+        typer.echo(visible(_why_stopped(study, request.folder)), err=True)
     elif config.search.n_trials and not report["cost"]["trials"].get("complete"):
         raise typer.Exit(EXIT_FAILED)
 
@@ -121,5 +123,5 @@ def _why_stopped(study: "Study", folder: "StudyFolder") -> str:
     return (
         f"Stopped: {study.stopped_by}. {ended} of {study.n_trials} trials have ended; {n_running} "
         f"were stopped after their epoch and keep their checkpoints. Go on with a higher limit: "
-        f"mvkt search --resume --out {folder.root}"
+        f"{shlex.join(['mvkt', 'search', '--resume', '--out', str(folder.root)])}"
     )

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from mvkt_ray.cli.display.visible_text import visible
+
 if TYPE_CHECKING:
     from mvkt_ray.config.schema import StudyConfig
     from mvkt_ray.search.ledger.study_folder import StudyFolder
@@ -44,7 +46,7 @@ def tracking(
         yield trackers.follow
     finally:
         for note in trackers.close(_files(folder)):
-            typer.echo(f"tracker {note}", err=True)
+            typer.echo(visible(f"tracker {note}", one_line=True), err=True)
 
 
 def _files(folder: "StudyFolder") -> dict[str, bytes]:

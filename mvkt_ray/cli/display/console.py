@@ -1,4 +1,9 @@
-"""What a verb says: its answer on stdout, progress beside it, numbers as people read them."""
+"""What a verb says: its answer on stdout, progress beside it, numbers as people read them.
+
+The only place that makes consoles. Text on them comes from data (names of classes, leads, folders,
+errors of other programs) and is shown as it is: brackets are no markup, `:heart:` is no emoji, and
+control characters are written out, so that no name clears a terminal.
+"""
 
 import contextlib
 import json
@@ -7,10 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from rich import box
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from mvkt_ray.cli.display.visible_text import visible
 from mvkt_ray.json_values import without_nan
 from mvkt_ray.phrasing import NumberStyle
 
@@ -38,8 +45,8 @@ class Output:
     @classmethod
     def open(cls, *, as_json: bool = False, quiet: bool = False) -> "Output":
         """Look at what stdout and stderr are connected to."""
-        answers = _console(to_stderr=False)
-        progress = _console(to_stderr=True) if as_json else answers
+        answers = open_console()
+        progress = open_console(to_stderr=True) if as_json else answers
         return cls(answers, progress, as_json, quiet)
 
     @property
@@ -51,13 +58,14 @@ class Output:
     def say(self, text: str | Text) -> None:
         """Write one line of progress."""
         if not self.is_quiet:
-            self.progress.print(text, markup=False, soft_wrap=True)
+            line = text if isinstance(text, Text) else visible(text, one_line=True)
+            self.progress.print(line, soft_wrap=True)
 
     @contextlib.contextmanager
     def waiting(self, what: str) -> Generator[None]:
         """Show that something is going on which cannot tell how far it is."""
         if self.is_live:
-            with self.progress.status(what):
+            with self.progress.status(Text(what)):
                 yield
         else:
             self.say(f"{what} ...")
@@ -67,7 +75,7 @@ class Output:
         """Give the answer of the verb: `value` as JSON, or what is `shown` to a person."""
         if self.is_json:
             text = json.dumps(without_nan(value), indent=2, default=str, allow_nan=False)
-            self.answers.print(text, markup=False, soft_wrap=True)
+            self.answers.print(text, soft_wrap=True)
             return
         for renderable in shown:
             self._show(renderable)
@@ -83,8 +91,27 @@ class Output:
         self.answers.out("\n".join(lines), highlight=False)
 
 
-def _console(*, to_stderr: bool) -> Console:
-    console = Console(stderr=to_stderr, highlight=False)
+class PlainConsole(Console):
+    """Shows text as it is."""
+
+    def __init__(self, **options: Any) -> None:
+        """Take rich's options, but for those that read text as something else."""
+        super().__init__(**options, highlight=False, markup=False, emoji=False)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """Render as rich does, and write out the control characters that are in the text."""
+        for segment in super().render(renderable, options):
+            if segment.control:
+                yield segment
+            else:
+                yield Segment(visible(segment.text), segment.style)
+
+
+def open_console(*, to_stderr: bool = False) -> PlainConsole:
+    """Open stdout or stderr; where no terminal is, tables have a width all the same."""
+    console = PlainConsole(stderr=to_stderr)
     if not console.is_terminal:
         console.width = PLAIN_WIDTH
     return console

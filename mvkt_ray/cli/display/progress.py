@@ -51,9 +51,9 @@ class StepProgress:
         if output.is_live:
             self._bar = Progress(
                 SpinnerColumn(),
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(bar_width=None),
-                TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
+                TextColumn("{task.completed:,.0f}/{task.total:,.0f}", markup=False),
                 _RateColumn(),
                 TimeElapsedColumn(),
                 console=output.progress,

@@ -2,21 +2,24 @@ import io
 import json
 
 import pytest
-from rich.console import Console
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from mvkt_ray.cli.display.console import (
     Output,
+    PlainConsole,
     byte_size,
     duration,
     facts,
     grid,
+    heading,
     score,
 )
 
 
-def plain(width: int = 80) -> tuple[Console, io.StringIO]:
+def plain(width: int = 80) -> tuple[PlainConsole, io.StringIO]:
     file = io.StringIO()
-    return Console(file=file, width=width, highlight=False), file
+    return PlainConsole(file=file, width=width), file
 
 
 @pytest.mark.parametrize(
@@ -85,3 +88,51 @@ def test_tables_without_a_terminal_have_no_control_characters() -> None:
     text = file.getvalue()
     assert all(character.isprintable() or character == "\n" for character in text)
     assert "[b]" in text
+
+
+AWKWARD = ["AF [permanent]", "LBBB [new/old]", "[/old]", "[bold]x[/bold]", ":warning: 12", "a\\[b]"]
+
+
+@pytest.mark.parametrize("text", AWKWARD)
+def test_text_from_data_is_shown_as_it_is(text: str) -> None:
+    console, file = plain(width=200)
+    output = Output(console, console, is_json=False, is_quiet=False)
+    table = grid([text, "n"])
+    table.add_row(text, "3")
+    table.caption = text
+    output.say(text)
+    with output.waiting(text):
+        pass
+    output.answer({}, [heading(text), text, table, facts({text: text})])
+    console.print(table, facts({text: text}))
+    assert file.getvalue().count(text) == 14
+
+
+@given(st.text(max_size=30))
+@example("\x1b[2J\x1b[H")
+@example("\x9b2J")
+@example("caf\udce9 \u202etxt.exe")
+@settings(max_examples=100)
+def test_no_text_from_data_acts_on_the_terminal(text: str) -> None:
+    for is_terminal in (False, True):
+        file = io.StringIO()
+        console = PlainConsole(
+            file=file, width=80, force_terminal=is_terminal, color_system=None, legacy_windows=False
+        )
+        output = Output(console, console, is_json=False, is_quiet=False)
+        table = grid([text])
+        table.add_row(text)
+        output.say(text)
+        output.answer({}, [text, heading(text), table, facts({text: text})])
+        shown = file.getvalue()
+        assert not ACTING & set(shown)
+        assert shown.encode()
+
+
+ACTING = {chr(code) for code in (*range(9), *range(11, 32), *range(127, 160), 0x202E, 0x2066)}
+
+
+def test_a_line_of_progress_is_one_line_whatever_is_in_it() -> None:
+    console, file = plain()
+    Output(console, console, is_json=False, is_quiet=False).say("a\nb\tc\r\x1b[2Jd")
+    assert file.getvalue() == "a\\nb\\tc\\r\\x1b[2Jd\n"

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
-from rich.console import Console
 
-from mvkt_ray.cli.display.console import Output
+from mvkt_ray.cli.display.console import Output, PlainConsole
 from mvkt_ray.cli.display.live_table import LiveTable, PlainLines, condition_table, watch
 from mvkt_ray.cli.display.study_state import state_as_value, state_of
 from mvkt_ray.config.resources import CostConfig, NodeTypeConfig
@@ -91,8 +90,8 @@ def study() -> FakeStudy:
 
 
 def output_to(file: io.StringIO, *, live: bool = False, width: int = 80) -> Output:
-    console = Console(
-        file=file, width=width, height=24, force_terminal=live, color_system=None, highlight=False
+    console = PlainConsole(
+        file=file, width=width, height=24, force_terminal=live, color_system=None
     )
     return Output(console, console, is_json=False, is_quiet=False)
 
@@ -212,7 +211,7 @@ def test_the_header_fits_narrow_terminals(study: FakeStudy) -> None:
         teacher_epochs=2,
     )
     view.study_opened(study)
-    console = Console(file=file, width=50, height=24)
+    console = PlainConsole(file=file, width=50, height=24)
     lines = console.render_lines(view._render())
     assert len(lines) < 24
     assert all(sum(len(part.text) for part in line) <= 50 for line in lines)

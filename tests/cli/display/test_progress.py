@@ -1,9 +1,8 @@
 import io
 
 import pytest
-from rich.console import Console
 
-from mvkt_ray.cli.display.console import Output
+from mvkt_ray.cli.display.console import Output, PlainConsole
 from mvkt_ray.cli.display.progress import StepProgress, rate_and_left
 
 
@@ -22,7 +21,7 @@ def test_rate_and_time_left(done: int, total: int, elapsed_s: float, text: str) 
 
 def test_without_a_terminal_there_is_a_line_now_and_then_and_one_at_the_end() -> None:
     file, now = io.StringIO(), [0.0]
-    console = Console(file=file, width=80)
+    console = PlainConsole(file=file, width=80)
     output = Output(console, console, is_json=False, is_quiet=False)
     with StepProgress(output, "ingest", "recordings", clock=lambda: now[0]) as progress:
         for second in range(1, 26):
@@ -37,7 +36,7 @@ def test_without_a_terminal_there_is_a_line_now_and_then_and_one_at_the_end() ->
 
 def test_at_a_terminal_there_is_a_bar_that_goes_away() -> None:
     file = io.StringIO()
-    console = Console(file=file, width=100, force_terminal=True, color_system=None)
+    console = PlainConsole(file=file, width=100, force_terminal=True, color_system=None)
     output = Output(console, console, is_json=False, is_quiet=False)
     assert output.is_live
     with StepProgress(output, "ingest", "recordings") as progress:
