@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from mvkt_ray.cli.display.console import Output
 from mvkt_ray.errors import StoreError
+from mvkt_ray.file_guards import check_writable_folder, writing
 
 if TYPE_CHECKING:
     from mvkt_ray.search.ledger.study_folder import StudyFolder
@@ -79,12 +80,19 @@ def _scratch(output: Output, logs: "Location") -> Generator[OwnFiles]:
 
 
 def expect_writable(folder: "StudyFolder") -> None:
-    """Ask, before Ray starts and anything is trained, whether a store takes what is written to it.
+    """Ask, before Ray starts and anything is trained, whether a study can be written to its folder.
 
     Raises:
+        ArtifactError: The folder cannot be made, or not be written to.
+        MachineError: Its disk is full, fails, or may only be read.
         StoreError: The bucket is missing, read-only, or cannot be reached.
     """
     from mvkt_ray.storage.object_store import check_writable
 
     if not folder.root.is_local:
         check_writable(str(folder.root))
+        return
+    advice = "Give a folder where you may write; a study of somebody else's can be copied there."
+    check_writable_folder(folder.root.local_path, advice)
+    with writing(folder.ledger, advice), contextlib.suppress(FileNotFoundError):
+        folder.ledger.local_path.open("rb+").close()

@@ -10,11 +10,10 @@ import typer
 from mvkt_ray.cli.choose_runner import open_runner
 from mvkt_ray.cli.display.console import Output, duration
 from mvkt_ray.cli.display.plan_tables import plan_as_value, plan_tables, prediction_text
-from mvkt_ray.cli.display.report_summary import answer_with_report
-from mvkt_ray.cli.display.visible_text import visible
 from mvkt_ray.cli.driver_session import driver_session
 from mvkt_ray.cli.failures import EXIT_FAILED
 from mvkt_ray.cli.own_files import expect_writable, own_files
+from mvkt_ray.cli.reporting import answer_with_report
 
 if TYPE_CHECKING:
     from mvkt_ray.config.schema import StudyConfig
@@ -58,7 +57,7 @@ def search(
         report = answer_with_report(output, request.folder)
     if study.stopped_by:
         # With --quiet, too: without it nobody could tell a study that was stopped from a whole one.
-        typer.echo(visible(_why_stopped(study, request.folder)), err=True)
+        output.note(_why_stopped(study, request.folder))
     elif config.search.n_trials and not report["cost"]["trials"].get("complete"):
         raise typer.Exit(EXIT_FAILED)
 

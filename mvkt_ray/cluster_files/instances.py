@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mvkt_ray.errors import ConfigError, DataError
+from mvkt_ray.file_guards import reading
 from mvkt_ray.slots import Node
 from mvkt_ray.storage.csv_table import open_table
 from mvkt_ray.storage.location import Location
@@ -31,18 +32,20 @@ def read_instances(path: Path, cloud: str) -> dict[str, InstanceType]:
         ConfigError: The file cannot be read, or a row of it is wrong.
     """
     found: dict[str, InstanceType] = {}
+    columns = ", ".join(COLUMNS)
     try:
-        table = open_table(Location.parse(path), COLUMNS, "the table of machines", comment="#")
-        for row in table.rows:
-            name = row.cells["instance"]
-            if row.cells["cloud"] != cloud:
-                continue
-            if name in found:
-                raise ConfigError(
-                    f"{table.where(row)}: the machine {name!r} of {cloud} is in an earlier line "
-                    "too. Remove one of the two."
-                )
-            found[name] = _instance(table.where(row), row.cells)
+        with reading(f"{path}, the table of machines,", f"Give a CSV file with {columns}."):
+            table = open_table(Location.parse(path), COLUMNS, "the table of machines", comment="#")
+            for row in table.rows:
+                name = row.cells["instance"]
+                if row.cells["cloud"] != cloud:
+                    continue
+                if name in found:
+                    raise ConfigError(
+                        f"{table.where(row)}: the machine {name!r} of {cloud} is in an earlier line "
+                        "too. Remove one of the two."
+                    )
+                found[name] = _instance(table.where(row), row.cells)
     except DataError as error:
         raise ConfigError(str(error)) from None
     return found

@@ -12,8 +12,9 @@ from mvkt_ray.cluster_files.node_groups import NodeGroup
 from mvkt_ray.cluster_files.sbatch_file import is_batch_script, sbatch_groups
 from mvkt_ray.cluster_files.secrets import refuse_secrets
 from mvkt_ray.cluster_files.templates import templates_folder
-from mvkt_ray.config.study_file import read_documents
+from mvkt_ray.config.study_file import read_documents, read_text
 from mvkt_ray.errors import ConfigError
+from mvkt_ray.file_guards import reading
 
 ValidateLauncher = Callable[[Mapping[str, Any], str], None]
 """Raises ConfigError when Ray's launcher would refuse a file; told the file's name as well."""
@@ -35,10 +36,12 @@ def read_cluster_file(path: Path, validate_launcher: ValidateLauncher) -> Cluste
         ConfigError: It cannot be read, is none of the known kinds, is wrong, or holds a key.
     """
     origin = str(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{origin} cannot be read ({error}). Check the path.") from None
+    with reading(origin, "Give a file that mvkt cluster render wrote, or one like it."):
+        return _read(path, origin, validate_launcher)
+
+
+def _read(path: Path, origin: str, validate_launcher: ValidateLauncher) -> ClusterFile:
+    text = read_text(path)
     refuse_secrets(text, origin)
     if is_batch_script(text):
         return ClusterFile(kind="Slurm batch script", groups=sbatch_groups(text, origin))

@@ -18,7 +18,7 @@ from mvkt_ray.cluster_files.platforms import Platform, find_platform
 from mvkt_ray.cluster_files.settings import LONGEST_NAME, Value, read_settings
 from mvkt_ray.cluster_files.templates import fill, templates_folder
 from mvkt_ray.config.schema import StudyConfig
-from mvkt_ray.config.study_file import read_mapping, write_study
+from mvkt_ray.config.study_file import read_mapping, read_text, write_study
 from mvkt_ray.errors import ConfigError
 
 POD_STUDY_FOLDER = "/etc/mvkt"
@@ -85,8 +85,8 @@ def _texts_for_pods(study: StudyConfig, file: Path) -> dict[str, str]:
     resolved = task is not None or "base" in read_mapping(file)
     return {
         "study_folder": POD_STUDY_FOLDER,
-        "study_yaml": write_study(study) if resolved else file.read_text(encoding="utf-8"),
-        "task_yaml": "" if task is None else task.read_text(encoding="utf-8"),
+        "study_yaml": write_study(study) if resolved else read_text(file),
+        "task_yaml": "" if task is None else read_text(task),
     }
 
 

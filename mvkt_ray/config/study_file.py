@@ -19,9 +19,13 @@ from mvkt_ray.config.recipes import Hyperparameters
 from mvkt_ray.config.resources import CostConfig
 from mvkt_ray.config.schema import FoldsConfig, ParameterConfig, StudyConfig
 from mvkt_ray.errors import ConfigError
+from mvkt_ray.file_guards import reading
 from mvkt_ray.phrasing import did_you_mean
 
 YamlMapping = dict[str, Any]
+
+_MOST_BYTES = 8 << 20
+"""Of a file that a person wrote; more come from a device, or from a file that is something else."""
 
 _STUDY_ADVICE = (
     "Give the path of a study file; the folder search_spaces/ of the project has examples."
@@ -53,17 +57,18 @@ def read_study(path: str | Path) -> StudyConfig:
         ConfigError: Names the file, the key, the value, and the nearest name of a misspelled key.
     """
     file = Path(path)
-    value = read_mapping(file)
-    base_name = value.pop("base", None)
-    if base_name is not None:
-        base = read_mapping(file.parent / str(base_name))
-        if "base" in base:
-            raise ConfigError(
-                f"{file}: base: {base_name!r} has a base itself. A study may stand on one file "
-                "only: write the keys of the lower one into this one."
-            )
-        value = _merge(base, value)
-    return study_from_mapping(value, origin=str(file))
+    with reading(file, _STUDY_ADVICE):
+        value = read_mapping(file)
+        base_name = value.pop("base", None)
+        if base_name is not None:
+            base = read_mapping(file.parent / str(base_name))
+            if "base" in base:
+                raise ConfigError(
+                    f"{file}: base: {base_name!r} has a base itself. A study may stand on one file "
+                    "only: write the keys of the lower one into this one."
+                )
+            value = _merge(base, value)
+        return study_from_mapping(value, origin=str(file))
 
 
 def study_from_mapping(value: Mapping[str, Any], origin: str) -> StudyConfig:
@@ -87,14 +92,15 @@ def read_prices(path: str | Path) -> CostConfig:
     Raises:
         ConfigError: Names the file, the key and the value.
     """
-    value = read_mapping(path, _PRICES_ADVICE)
-    if "cluster_name" in value:
-        value = value.get("metadata") or {}
-    try:
-        prices = TypeAdapter(CostConfig).validate_python(value)
-    except ValidationError as error:
-        problems = [_explain(item, value, CostConfig) for item in error.errors()]
-        raise ConfigError(f"{path}: " + "; ".join(problems)) from None
+    with reading(path, _PRICES_ADVICE):
+        value = read_mapping(path, _PRICES_ADVICE)
+        if "cluster_name" in value:
+            value = value.get("metadata") or {}
+        try:
+            prices = TypeAdapter(CostConfig).validate_python(value)
+        except ValidationError as error:
+            problems = [_explain(item, value, CostConfig) for item in error.errors()]
+            raise ConfigError(f"{path}: " + "; ".join(problems)) from None
     if not prices.node_types:
         raise ConfigError(f"{path} has no node_types. {_PRICES_ADVICE}")
     return prices
@@ -111,7 +117,8 @@ def study_from_yaml(text: str, origin: str) -> StudyConfig:
     Raises:
         ConfigError: As `read_study`.
     """
-    return study_from_mapping(_mapping_from_yaml(text, origin), origin)
+    with reading(origin, _STUDY_ADVICE):
+        return study_from_mapping(_mapping_from_yaml(text, origin), origin)
 
 
 def parse_folds(text: str) -> FoldsConfig:
@@ -159,20 +166,34 @@ def read_mapping(path: str | Path, advice: str = _STUDY_ADVICE) -> YamlMapping:
         ConfigError: It cannot be read, is not YAML, has a key twice, or holds something else.
     """
     file = Path(path)
-    try:
-        text = file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{file} cannot be read ({error.strerror}). {advice}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{file} is not text in UTF-8. {advice}") from None
-    return _mapping_from_yaml(text, str(file))
+    with reading(file, advice):
+        return _mapping_from_yaml(read_text(file), str(file), advice)
 
 
-def _mapping_from_yaml(text: str, origin: str) -> YamlMapping:
-    try:
-        value = yaml.load(text, Loader=_UniqueKeyLoader)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{origin} is not YAML: {' '.join(str(error).split())}") from None
+def read_text(file: Path) -> str:
+    """Read a small file of the user's: text in UTF-8, with or without a byte order mark.
+
+    Raises:
+        ConfigError: It is larger than any such file.
+        OSError: It cannot be read; call it within `reading`.
+        UnicodeDecodeError: Likewise.
+    """
+    with file.open("rb") as stream:
+        content = stream.read(_MOST_BYTES + 1)
+    if len(content) > _MOST_BYTES:
+        raise ConfigError(
+            f"{file} has more than {_MOST_BYTES:,} bytes, so it is no file that a person wrote. "
+            "Give the path of another one."
+        )
+    return content.decode("utf-8-sig")
+
+
+def _mapping_from_yaml(text: str, origin: str, advice: str = "") -> YamlMapping:
+    with reading(origin, advice):
+        try:
+            value = yaml.load(text, Loader=_UniqueKeyLoader)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"{origin} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(value, dict):
         raise ConfigError(f"{origin} must hold keys and values, got {type(value).__name__}.")
     return cast(YamlMapping, value)
@@ -184,10 +205,11 @@ def read_documents(text: str, origin: str) -> list[Any]:
     Raises:
         ConfigError: It is not YAML, or has a key twice; names `origin`.
     """
-    try:
-        return [value for value in yaml.load_all(text, Loader=_UniqueKeyLoader) if value]
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{origin} is not YAML: {' '.join(str(error).split())}") from None
+    with reading(origin, "Give a file of YAML documents."):
+        try:
+            return [value for value in yaml.load_all(text, Loader=_UniqueKeyLoader) if value]
+        except yaml.YAMLError as error:
+            raise ConfigError(f"{origin} is not YAML: {' '.join(str(error).split())}") from None
 
 
 def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> YamlMapping:

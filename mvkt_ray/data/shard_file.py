@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mvkt_ray.errors import ArtifactError
+from mvkt_ray.file_guards import reading
 from mvkt_ray.storage.artifacts import FileEntry
 from mvkt_ray.storage.location import Location
 from mvkt_ray.storage.node_cache import CacheEntry, Piece, node_cache
@@ -50,9 +51,12 @@ class ShardFile:
 
     def column(self, name: str) -> pa.Array:
         """Return a column; of an uncompressed shard without copying its values."""
-        if self._compressed:
-            return _read_compressed(self.path, name)
-        return self.batch.column(name)
+        with reading(
+            self.path, "Make the shards again: mvkt verify names all damage.", ArtifactError
+        ):
+            if self._compressed:
+                return _read_compressed(self.path, name)
+            return self.batch.column(name)
 
     def entries(self, name: str) -> list[CacheEntry]:
         """Return what must be fetched before a column can be read: nothing."""

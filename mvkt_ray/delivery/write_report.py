@@ -38,11 +38,16 @@ def write_report(folder: StudyFolder) -> dict[str, Any]:
     """
     material = gather_material(folder)
     report = describe(material)
+    write_files(report, material, folder)
+    return report
+
+
+def write_files(report: dict[str, Any], material: ReportMaterial, folder: StudyFolder) -> None:
+    """Write what `describe` made of the material into the study's folder."""
     write_tables(report, material, folder.report_folder)
     write_page(report, material, folder.report_page)
     # Last: who waits for it finds the rest.
     folder.report.write_bytes((json.dumps(report, indent=2, allow_nan=False) + "\n").encode())
-    return report
 
 
 def build_report(folder: StudyFolder) -> dict[str, Any]:

@@ -25,6 +25,7 @@ import filelock
 
 from mvkt_ray import __version__
 from mvkt_ray.errors import ArtifactError, StaleArtifactError
+from mvkt_ray.file_guards import reading, writing
 from mvkt_ray.storage.location import Location
 from mvkt_ray.storage.node_cache import CacheEntry, node_cache
 from mvkt_ray.storage.object_store import check_writable
@@ -124,12 +125,8 @@ def read_manifest(location: str | Path | Location, kind: str | None = None) -> M
         )
         wanted = f"finished {kind}" if kind else "finished artifact"
         raise ArtifactError(f"{root} has no {MANIFEST_NAME}, so it is no {wanted}. {hint}")
-    try:
+    with reading(f"{path}, a manifest,", "Make the artifact again.", ArtifactError):
         manifest = Manifest.from_json(path.read_bytes())
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ArtifactError(
-            f"{path} cannot be read as a manifest of mvkt-ray ({error}). Make the artifact again."
-        ) from None
     if manifest.schema_version != SCHEMA_VERSION:
         raise ArtifactError(
             f"{root} has schema version {manifest.schema_version}, this mvkt-ray reads "
@@ -192,13 +189,15 @@ def open_file(location: Location, manifest: Manifest, name: str, read: Callable[
         read: Called with a local path.
 
     Raises:
-        ArtifactError: The file in the store is not the one that was published.
+        ArtifactError: The file is not the one that was published, or is damaged.
     """
-    if location.is_local:
-        return read(location.local_path / name)
-    entry = manifest.files[name]
-    cached = CacheEntry.of_file(location / name, entry.sha256, entry.size_bytes)
-    return node_cache().open(cached, read)
+    advice = "It was damaged after it was published: make the artifact again."
+    with reading(location / name, advice, ArtifactError):
+        if location.is_local:
+            return read(location.local_path / name)
+        entry = manifest.files[name]
+        cached = CacheEntry.of_file(location / name, entry.sha256, entry.size_bytes)
+        return node_cache().open(cached, read)
 
 
 def expect_input(user: str, manifest: Manifest, kind: str, fingerprint: str) -> None:
@@ -302,19 +301,15 @@ def holding(location: Location) -> Generator[None]:
         return
     path = location.local_path
     lock = filelock.FileLock(path.with_name(f".{path.name}.lock"))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        raise ArtifactError(
-            f"{location} is in use: another process writes it now. Wait until it ends, or give "
-            "another output folder."
-        ) from None
-    except OSError as error:
-        raise ArtifactError(
-            f"{location} cannot be made ({error.strerror}: {error.filename}). Give an output "
-            "folder where you may write."
-        ) from None
+    with writing(location, "Give an output folder where you may write."):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            raise ArtifactError(
+                f"{location} is in use: another process writes it now. Wait until it ends, or give "
+                "another output folder."
+            ) from None
     try:
         yield
     finally:

@@ -16,6 +16,7 @@ from urllib.parse import unquote
 from pyarrow import fs
 
 from mvkt_ray.errors import ArtifactError, StoreError
+from mvkt_ray.file_guards import WRONG_PATHS, why
 from mvkt_ray.machine_faults import naming_the_file
 from mvkt_ray.storage.object_store import expect_bucket, explaining, open_store
 
@@ -120,9 +121,9 @@ class Location:
 
     @contextlib.contextmanager
     def _opened(self) -> Generator[tuple[fs.FileSystem, str]]:
-        """File system and path; what an object store answers in the block is explained."""
+        """File system and path; what they answer in the block is explained."""
         filesystem, path = self.open_filesystem()
-        with contextlib.nullcontext() if self.is_local else explaining(self.uri):
+        with _explaining_path(self.uri) if self.is_local else explaining(self.uri):
             yield filesystem, path
 
     def _info(self) -> fs.FileInfo:
@@ -354,6 +355,26 @@ def _walk_local(
         shown = sorted(name for name in folders if name[:1] != "." and name != _OF_FILE_SYSTEM)
         folders[:] = [name for name in shown if is_new(os.path.join(folder, name))]
         yield Location(folder), folders, sorted(name for name in files if name[:1] != ".")
+
+
+@contextlib.contextmanager
+def _explaining_path(path: str) -> Generator[None]:
+    """Explain what the system says of a path; what it says of its disk is not the path's fault.
+
+    Raises:
+        ArtifactError: It cannot be opened, though it may be there.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        if error.errno is not None and error.errno not in WRONG_PATHS:
+            raise
+        raise ArtifactError(
+            f"{path} cannot be opened: {why(error, path)}. Give a path that is what it should be, "
+            "and that you may open."
+        ) from error
 
 
 def _expect_path(value: str) -> None:

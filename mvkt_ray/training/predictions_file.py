@@ -14,7 +14,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from mvkt_ray.errors import ArtifactError
+from mvkt_ray.file_guards import reading
 from mvkt_ray.storage.location import Location
+
+_ADVICE = (
+    "It was damaged after it was written: restore it from a copy; predictions on the test split "
+    "are made again while their opening goes on."
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -45,8 +51,8 @@ def read_predictions(location: Location) -> StoredPredictions:
     Raises:
         ArtifactError: The file is not there, or is something else.
     """
-    content = location.read_bytes()
-    try:
+    with reading(f"{location}, a file of predictions,", _ADVICE, ArtifactError):
+        content = location.read_bytes()
         table = _table(content).combine_chunks()
         tags = {key.decode(): value.decode() for key, value in table.schema.metadata.items()}
         classes = tuple(json.loads(tags.pop("classes")))
@@ -58,12 +64,6 @@ def read_predictions(location: Location) -> StoredPredictions:
             classes=classes,
             tags=tags,
         )
-    except (pa.ArrowException, OSError, KeyError, ValueError, AttributeError) as error:
-        raise ArtifactError(
-            f"{location} cannot be read as predictions ({str(error)[:160]}): it was damaged after "
-            "it was written. Restore it from a copy; predictions on the test split are made again "
-            "while their opening goes on."
-        ) from None
 
 
 def with_tags(content: bytes, tags: Mapping[str, str]) -> bytes:

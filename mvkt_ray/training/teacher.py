@@ -20,7 +20,8 @@ from mvkt_ray.data.splits import TrainingSplits, open_training_splits
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.data.views import View
 from mvkt_ray.distill.objective import Objective
-from mvkt_ray.errors import StaleArtifactError, TrialDivergedError
+from mvkt_ray.errors import ArtifactError, StaleArtifactError, TrialDivergedError
+from mvkt_ray.file_guards import reading
 from mvkt_ray.models import Network, build_network
 from mvkt_ray.records import Decision, EpochMetrics, TrialState
 from mvkt_ray.storage.artifacts import (
@@ -237,7 +238,9 @@ def open_teacher(
         dropout=manifest.config["teacher"]["dropout"],
     )
     content = open_file(root, manifest, WEIGHTS_FILE, Path.read_bytes)
-    network.load_state_dict(safetensors.torch.load(content))
+    advice = "It was damaged after it was published: train the teacher again."
+    with reading(root / WEIGHTS_FILE, advice, ArtifactError):
+        network.load_state_dict(safetensors.torch.load(content))
     return Teacher(network=network.eval(), view=view, classes=own_classes, manifest=manifest)
 
 

@@ -291,7 +291,7 @@ def test_a_table_of_labels_that_nodes_do_not_see_is_refused(
 def test_a_task_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     study_file = tmp_path / "study.yaml"
     study_file.write_text("name: mine\ndata: {task: no_task.yaml}\n")
-    with pytest.raises(ConfigError, match=r"no_task\.yaml cannot be read .* data\.task"):
+    with pytest.raises(ConfigError, match=r"no_task\.yaml cannot be read: .* data\.task"):
         rendered("kuberay-job", study_file)
 
 

@@ -81,7 +81,7 @@ def test_a_file_in_the_way_is_named(location: Location) -> None:
     with pytest.raises(ArtifactError, match="is a file"):
         claim_output(location, "recipe", resume=True)
     with (
-        pytest.raises(ArtifactError, match=r"cannot be made .*Give an output folder"),
+        pytest.raises(ArtifactError, match=r"cannot be written: .*Give an output folder"),
         holding(location / "inside"),
     ):
         pytest.fail("nothing can be held below a file")

@@ -8,6 +8,7 @@ import typer
 from mvkt_ray.cli.display.console import Output, grid
 from mvkt_ray.cli.options import parse_pairs
 from mvkt_ray.errors import ArtifactError, ConfigError
+from mvkt_ray.file_guards import writing
 
 
 def render_verb(
@@ -64,7 +65,8 @@ def render_verb(
         return
     from mvkt_ray.storage.location import Location
 
-    Location.parse(out).write_bytes(text.encode())
+    with writing(f"--out {out}", "Give a new file in a folder that you may write to."):
+        Location.parse(out).write_bytes(text.encode())
     Output.open().say(f"wrote {out}; check it with: mvkt cluster check {out} --study {study}")
 
 

@@ -7,6 +7,7 @@ control characters are written out, so that no name clears a terminal.
 
 import contextlib
 import json
+import sys
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -60,6 +61,11 @@ class Output:
         if not self.is_quiet:
             line = text if isinstance(text, Text) else visible(text, one_line=True)
             self.progress.print(line, soft_wrap=True)
+
+    def note(self, text: str) -> None:
+        """Write a line on stderr that must be seen, with `--quiet` too."""
+        sys.stderr.write(f"{visible(text, one_line=True)}\n")
+        sys.stderr.flush()
 
     @contextlib.contextmanager
     def waiting(self, what: str) -> Generator[None]:

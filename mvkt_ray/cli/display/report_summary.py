@@ -1,17 +1,14 @@
 """The report in a terminal: the answer, the ranked leads, their classes, what it cost."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import RenderableType
 from rich.text import Text
 
-from mvkt_ray.cli.display.console import TERMINAL, Output, duration, facts, grid, heading, score
+from mvkt_ray.cli.display.console import TERMINAL, duration, facts, grid, heading, score
 from mvkt_ray.cli.display.money import money
 from mvkt_ray.phrasing import percent
-
-if TYPE_CHECKING:
-    from mvkt_ray.search.ledger.study_folder import StudyFolder
 
 CLASSES_SHOWN = 9
 """More columns than these do not fit a terminal; the page has all."""
@@ -20,17 +17,6 @@ MEMBER = "*"
 """Marks a lead that cannot be told from the best."""
 
 Report = Mapping[str, Any]
-
-
-def answer_with_report(output: Output, folder: "StudyFolder") -> dict[str, Any]:
-    """Write the report of a study and show it."""
-    from mvkt_ray.delivery.write_report import write_report
-
-    folder.expect_study()
-    with output.waiting("making the report"):
-        report = write_report(folder)
-    output.answer(report, summarize(report, str(folder.report_page)))
-    return report
 
 
 def summarize(report: Report, page: str) -> list[RenderableType]:

@@ -19,6 +19,7 @@ from mvkt_ray.cli.display.console import (
 )
 from mvkt_ray.cli.options import Json
 from mvkt_ray.errors import ConfigError
+from mvkt_ray.file_guards import writing
 from mvkt_ray.phrasing import number_ranges
 
 if TYPE_CHECKING:
@@ -89,12 +90,8 @@ def _draw(location: "Location", record_id: str, png: Path | None) -> Path:
     path = png or Path(f"{record_id.replace('/', '-')}.png")
     if not path.parent.is_dir():
         raise ConfigError(f"--png {str(path)!r}: the folder {path.parent} does not exist; make it.")
-    try:
+    with writing(f"--png {str(path)!r}", "Give another file.", ConfigError):
         draw_ecg_sheet(recording, path)
-    except OSError as error:
-        raise ConfigError(
-            f"--png {str(path)!r} cannot be written ({error.strerror}). Give another file."
-        ) from None
     return path
 
 

@@ -21,13 +21,12 @@ from typing import Any, Self
 import optuna
 import sqlalchemy.exc
 from optuna.distributions import BaseDistribution, CategoricalDistribution
-from optuna.exceptions import StorageInternalError
 from optuna.study import StudyDirection
 
 from mvkt_ray.config.schema import Scalar
 from mvkt_ray.errors import ArtifactError, ConfigError
+from mvkt_ray.file_guards import reading
 from mvkt_ray.json_values import without_nan
-from mvkt_ray.phrasing import one_line
 from mvkt_ray.records import Condition, Trial, TrialResult, TrialState, Usage
 from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
 from mvkt_ray.search.ledger.ledger_rows import (
@@ -87,23 +86,22 @@ class Ledger:
             return None
         url, shipment = database.url, database.shipment
         storage = _open_storage(url, shipped=shipment is not None)
-        try:
-            ledger = cls(storage, name, shipment)
-            frozen_trials = storage.get_all_trials(ledger._study_id, deepcopy=False)
-        except KeyError:
-            _close_storage(storage)
-            return None
-        except (sqlalchemy.exc.SQLAlchemyError, StorageInternalError) as error:
-            _close_storage(storage)
-            raise _unreadable(url, error) from None
-        strange = [trial.number for trial in frozen_trials if "arm" not in trial.user_attrs]
-        if strange:
-            _close_storage(storage)
-            raise ArtifactError(
-                f"{database.name}: trial {strange[0]} of study {name!r} was not written by "
-                "mvkt-ray. Remove it, or start another study."
-            )
-        ledger.records.extend(read_record(frozen) for frozen in frozen_trials)
+        with contextlib.ExitStack() as stack:
+            stack.callback(_close_storage, storage)
+            with _reading(url):
+                try:
+                    ledger = cls(storage, name, shipment)
+                except KeyError:
+                    return None
+                frozen_trials = storage.get_all_trials(ledger._study_id, deepcopy=False)
+                strange = [trial.number for trial in frozen_trials if "arm" not in trial.user_attrs]
+                if strange:
+                    raise ArtifactError(
+                        f"{database.name}: trial {strange[0]} of study {name!r} was not written by "
+                        "mvkt-ray. Remove it, or start another study."
+                    )
+                ledger.records.extend(read_record(frozen) for frozen in frozen_trials)
+            stack.pop_all()
         return ledger
 
     @classmethod
@@ -281,15 +279,14 @@ def _open_storage(url: str, *, shipped: bool) -> optuna.storages.RDBStorage:
     if path is not None:
         # By its path, which no URL stands for in all of its letters.
         options = {"creator": lambda: connect(path) if shipped else _connect(path)}
-    try:
-        return optuna.storages.RDBStorage(url, engine_kwargs=options)
-    except (ImportError, sqlalchemy.exc.NoSuchModuleError) as error:
-        raise ConfigError(
-            f"the ledger {url} needs a database driver that is not installed ({error}). Install "
-            "it, for example psycopg2-binary for postgresql, or use the default ledger."
-        ) from None
-    except (sqlalchemy.exc.SQLAlchemyError, StorageInternalError, RuntimeError) as error:
-        raise _unreadable(url, error) from None
+    with _reading(url):
+        try:
+            return optuna.storages.RDBStorage(url, engine_kwargs=options)
+        except (ImportError, sqlalchemy.exc.NoSuchModuleError) as error:
+            raise ConfigError(
+                f"the ledger {url} needs a database driver that is not installed ({error}). "
+                "Install it, for example psycopg2-binary for postgresql, or use the default ledger."
+            ) from None
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -301,9 +298,9 @@ def _close_storage(storage: optuna.storages.RDBStorage) -> None:
     storage.engine.dispose()
 
 
-def _unreadable(url: str, error: Exception) -> ArtifactError:
-    text = one_line(error)
-    return ArtifactError(
-        f"the ledger {path_of(url) or url} cannot be read: {text}. If it was damaged, restore it "
-        "from a copy; trials cannot be told without it."
+def _reading(url: str) -> AbstractContextManager[None]:
+    return reading(
+        f"the ledger {path_of(url) or url}",
+        "If it was damaged, restore it from a copy; trials cannot be told without it.",
+        ArtifactError,
     )

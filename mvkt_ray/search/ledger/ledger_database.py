@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mvkt_ray.errors import ArtifactError, MvktError
+from mvkt_ray.file_guards import check_writable_folder, writing
 from mvkt_ray.search.ledger.lease import Lease, LeaseTimes
 from mvkt_ray.search.ledger.ledger_shipping import Shipment, connect
 from mvkt_ray.search.ledger.shipped_ledger import restore
@@ -68,18 +69,15 @@ class LedgerDatabase:
             raise ArtifactError(f"{file} is there already. Give the name of a new file.")
         path = path_of(self.url)
         assert path is not None
-        try:
-            with (
-                Location.parse(file).writing_aside() as aside,
-                contextlib.closing(sqlite3.connect(path)) as source,
-                contextlib.closing(sqlite3.connect(aside)) as target,
-            ):
-                source.backup(target)
-        except OSError as error:
-            raise ArtifactError(
-                f"{file} cannot be written ({error.strerror}). Give a file in a folder that you "
-                "may write to."
-            ) from None
+        advice = "Give a file in a folder that you may write to."
+        check_writable_folder(file.absolute().parent, advice)
+        with (
+            writing(file, advice),
+            Location.parse(file).writing_aside() as aside,
+            contextlib.closing(sqlite3.connect(path)) as source,
+            contextlib.closing(sqlite3.connect(aside)) as target,
+        ):
+            source.backup(target)
 
 
 @contextlib.contextmanager

@@ -2,17 +2,22 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.config.study_file import study_from_yaml
-from mvkt_ray.errors import ArtifactError
+from mvkt_ray.errors import ArtifactError, ConfigError, MvktError
+from mvkt_ray.file_guards import reading
 from mvkt_ray.records import Usage, trial_folder_name
 from mvkt_ray.search.ledger.sqlite_url import url_of
 from mvkt_ray.storage.location import Location
 
 _STAGES = ("shards", "stages.json")
 """What a search that is interrupted during its first stage has written."""
+
+_INPUTS = ("shards", "teacher", "knowledge")
+"""Kinds of what a study is trained on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +164,8 @@ class StudyFolder:
             ArtifactError: There is none.
             ConfigError: It was changed, and is no study any more.
         """
-        content = self.study_file.read_bytes()
-        return study_from_yaml(content.decode(errors="replace"), str(self.study_file))
+        with _reading(self.study_file, ConfigError):
+            return study_from_yaml(self.study_file.read_bytes().decode(), str(self.study_file))
 
     def write_inputs(self, inputs: Mapping[str, Location | None]) -> None:
         """Note where the inputs are; those inside the folder move with it."""
@@ -173,10 +178,12 @@ class StudyFolder:
 
     def read_inputs(self) -> dict[str, Location | None]:
         """Read what `write_inputs` wrote."""
-        value: dict[str, str | None] = json.loads(self.inputs_file.read_bytes())
-        return {
-            kind: None if text is None else self._absolute(text) for kind, text in value.items()
-        }
+        with _reading(self.inputs_file):
+            value: dict[str, str | None] = json.loads(self.inputs_file.read_bytes())
+            return {
+                kind: None if (text := value[kind]) is None else self._absolute(text)
+                for kind in _INPUTS
+            }
 
     def _absolute(self, text: str) -> Location:
         return Location(text) if text.startswith("/") or "://" in text else self.root / text
@@ -196,13 +203,20 @@ class StudyFolder:
         """Read what `write_teacher_usage` wrote; None where nothing was."""
         if not self.teacher_usage_file.exists():
             return None
-        return Usage.from_json(json.loads(self.teacher_usage_file.read_bytes()))
+        with _reading(self.teacher_usage_file):
+            return Usage.from_json(json.loads(self.teacher_usage_file.read_bytes()))
 
     def stage_times(self) -> dict[str, float]:
         """Seconds by stage."""
         if not self.stages_file.exists():
             return {}
-        return json.loads(self.stages_file.read_bytes())
+        with _reading(self.stages_file):
+            value: dict[str, float] = json.loads(self.stages_file.read_bytes())
+            return {str(stage): float(seconds) for stage, seconds in value.items()}
+
+
+def _reading(file: Location, kind: type[MvktError] = ArtifactError) -> AbstractContextManager[None]:
+    return reading(file, "It was changed since the study wrote it: restore it from a copy.", kind)
 
 
 @dataclass(frozen=True, slots=True)
