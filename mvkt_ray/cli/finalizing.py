@@ -1,5 +1,6 @@
 """Runs finals for the verb `finalize`: runner, logs, live table, and a short answer."""
 
+import shlex
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -185,6 +186,7 @@ def _result_tables(value: dict[str, Any], folder: str) -> list[RenderableType]:
     }
     if value["classes_left_out"]:
         rows["left out"] = f"no positive in the test split: {', '.join(value['classes_left_out'])}"
-    rows["next"] = f"mvkt report {folder}: intervals, the best set, and what the teacher bought"
+    report = shlex.join(["mvkt", "report", folder])
+    rows["next"] = f"{report}: intervals, the best set, and what the teacher bought"
     title = f"Study {value['study']}: macro AUROC on the test split, means over seeds"
     return [heading(title), table, facts(rows)]

@@ -1,6 +1,5 @@
 """Runs a search for the verbs `search` and `demo`: its plan, the driver's session, the answer."""
 
-import shlex
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -122,5 +121,5 @@ def _why_stopped(study: "Study", folder: "StudyFolder") -> str:
     return (
         f"Stopped: {study.stopped_by}. {ended} of {study.n_trials} trials have ended; {n_running} "
         f"were stopped after their epoch and keep their checkpoints. Go on with a higher limit: "
-        f"{shlex.join(['mvkt', 'search', '--resume', '--out', str(folder.root)])}"
+        f"{folder.resume_line}"
     )

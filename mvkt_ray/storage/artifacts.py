@@ -8,6 +8,7 @@ what only an unfinished artifact needs is in `<name>.partial`, which is removed 
 """
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -34,6 +35,9 @@ T = TypeVar("T")
 
 SCHEMA_VERSION = 1
 MANIFEST_NAME = "manifest.json"
+_PATIENCE_S = 0.2
+"""Whoever only asks whether an output is held holds it for an instant; see `is_held`."""
+
 _PUBLISHING = ".publishing"
 """In the partial folder of an artifact whose files are being put into a store."""
 
@@ -300,11 +304,11 @@ def holding(location: Location) -> Generator[None]:
         yield
         return
     path = location.local_path
-    lock = filelock.FileLock(path.with_name(f".{path.name}.lock"))
+    lock = filelock.FileLock(_lock_path(path))
     with writing(location, "Give an output folder where you may write."):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=_PATIENCE_S, poll_interval=0.05)
         except filelock.Timeout:
             raise ArtifactError(
                 f"{location} is in use: another process writes it now. Wait until it ends, or give "
@@ -314,6 +318,27 @@ def holding(location: Location) -> Generator[None]:
         yield
     finally:
         lock.release()
+
+
+def is_held(location: Location) -> bool:
+    """Whether a process of this file system writes a local output now, as far as can be seen.
+
+    Nothing is written, so that it may be asked of a folder that may only be read.
+    """
+    lock = _lock_path(location.local_path)
+    try:
+        with lock.open("rb") as file:
+            # Shared, and let go at once: `holding` asks again for longer than that.
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _lock_path(path: Path) -> Path:
+    return path.with_name(f".{path.name}.lock")
 
 
 def publish(

@@ -21,6 +21,8 @@ from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState
 from mvkt_ray.search import in_process
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.search.spending.prices import PriceList, Spent
+from mvkt_ray.storage.artifacts import holding
+from mvkt_ray.storage.location import Location
 
 N_TRAININGS = 4
 PREFIX = "Interrupted; the state is kept. Go on with: mvkt "
@@ -116,10 +118,22 @@ def test_killed_at_every_stage_it_opens_once_and_comes_to_the_same_predictions(
     checkpoint = copied / "finals" / "01" / "trials" / "00002" / "checkpoint.pt"
     assert checkpoint.exists()
     assert not list(copied.rglob("*test.arrow"))
+    status = mvkt("status", copied, "--json").json
+    assert (status["n_running"], status["n_interrupted"]) == (0, 0)
+    [finals] = status["finals"]
+    assert (finals["n_ended"], finals["n_trainings"]) == (2, N_TRAININGS)
+    assert (finals["n_running"], finals["n_interrupted"], finals["opened_at"]) == (0, 1, None)
+    with holding(Location.parse(copied)):
+        [finals] = mvkt("status", copied, "--json").json["finals"]
+        assert (finals["n_running"], finals["n_interrupted"]) == (1, 0)
+    assert "never opened" in mvkt("inspect", copied).stdout
     kill_at("between the opening and the first prediction", line)
     assert not list(copied.rglob("*test.arrow"))
     (begun,) = opened_of_begun(mvkt, line)
     assert begun["completed_at"] is None
+    shown = " ".join(mvkt("status", copied).stdout.split())
+    assert "finals 1 4 of 4 trainings have ended; the examination was interrupted" in shown
+    assert "test split opened once at" in shown
     kill_at("between two predictions", line)
     written = {path: path.stat().st_ino for path in copied.rglob("*test.arrow")}
     assert len(written) == 2
@@ -135,6 +149,9 @@ def test_killed_at_every_stage_it_opens_once_and_comes_to_the_same_predictions(
     assert {path: path.stat().st_ino for path in written} == written
     assert len(list(copied.rglob("*test.arrow"))) == N_TRAININGS + 1
     assert opened(copied, mvkt) == [opening]
+    assert mvkt("inspect", copied, "--json").json["openings"] == [opening]
+    shown = " ".join(mvkt("inspect", copied).stdout.split())
+    assert f"test split opened once at {opening['opened_at']}" in shown
 
 
 def opened_of_begun(mvkt: Any, line: tuple[Any, ...]) -> list[Any]:
@@ -156,11 +173,13 @@ def test_it_says_what_came_out_and_refuses_a_second_time_without_a_reason(
     assert "examination: 6 students and the teacher on" in done.stdout
     assert "macro AUROC on the test split" in done.stdout
     assert "opened once" in done.stdout
-    assert f"mvkt report {copied}" in done.stdout
+    assert shlex.join(["mvkt", "report", str(copied)]) in done.stdout
     for name in ("II", "V1", "chosen", "student_alone", "plain_kd"):
         assert name in done.stdout
     # The search is as it was, for `mvkt status` and for optuna-dashboard.
-    assert mvkt("status", copied, "--json").json == before
+    after = mvkt("status", copied, "--json").json
+    assert [each["examined"] for each in after["finals"]] == [True]
+    assert after | {"finals": []} == before
     mvkt(*line).expect_wrong_input("opened once", "--again", "mvkt report")
     again = mvkt(*line, "--top-k", 1, "--refit", "--again", "a reviewer asked", "--json")
     assert again.exit_code == 0, again.stderr

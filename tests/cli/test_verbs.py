@@ -84,7 +84,7 @@ def test_inspect_cannot_draw_what_is_not_there(mvkt: Any, shards: Path, tmp_path
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("", ["study", "tiny", "test 10 (not opened)"]),
+        ("", ["study", "tiny", "never opened"]),
         ("teacher", ["sepconv1d_small", "macro AUROC", "from shards"]),
         ("knowledge", ["crops", "from teacher"]),
     ],

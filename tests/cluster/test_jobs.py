@@ -211,7 +211,7 @@ def test_a_study_is_sent_left_alone_stopped_and_taken_up(cluster: Cluster, tmp_p
     assert "Interrupted; the state is kept." in said
     assert "Traceback" not in said
     before = machine.json("status", out)
-    n_trials = before["n_finished"] + before["n_running"] + 1
+    n_trials = before["n_finished"] + before["n_interrupted"] + 1
     assert 1 < n_trials < N_TRIALS
 
     done = machine.run(*line, "--resume", "--max-trials", n_trials)

@@ -1,8 +1,9 @@
 """`mvkt cluster status`: the jobs and nodes of a cluster, or one job and the study in it."""
 
+import shlex
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -92,7 +93,8 @@ def _answer_job(output: Output, job: "Job") -> None:
     if state is not None:
         value["study"], shown = state[0], [*shown, state[1]]
     elif out is not None:
-        shown.append(f"How far its study is: mvkt status {out}, where that can be read.")
+        look = shlex.join(["mvkt", "status", out])
+        shown.append(f"How far its study is: {look}, where that can be read.")
     output.answer(value, shown)
 
 
@@ -101,6 +103,7 @@ def _study_state(out: str | None) -> "tuple[dict[str, Any], RenderableType] | No
     from mvkt_ray.cli.display.live_table import condition_table
     from mvkt_ray.cli.display.study_state import state_as_value, state_of
     from mvkt_ray.errors import MvktError
+    from mvkt_ray.search.ledger.ledger_database import is_driven
     from mvkt_ray.search.ledger.study_folder import StudyFolder
     from mvkt_ray.search.pipeline import open_study
     from mvkt_ray.storage.location import Location
@@ -108,9 +111,11 @@ def _study_state(out: str | None) -> "tuple[dict[str, Any], RenderableType] | No
     if out is None:
         return None
     try:
-        config, study = open_study(StudyFolder(Location.parse(out)))
+        folder = StudyFolder(Location.parse(out))
+        config, study = open_study(folder)
+        study.close()
+        is_alive = is_driven(folder)
     except MvktError:
         return None
-    study.close()
-    state: StudyState = state_of(study, config.student.epochs)
+    state: StudyState = replace(state_of(study, config.student.epochs), is_driven=is_alive)
     return state_as_value(config.name, state), condition_table(state)

@@ -1,5 +1,6 @@
 """`mvkt cluster render`: write the file of a cluster that gives what a study needs."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -67,7 +68,8 @@ def render_verb(
 
     with writing(f"--out {out}", "Give a new file in a folder that you may write to."):
         Location.parse(out).write_bytes(text.encode())
-    Output.open().say(f"wrote {out}; check it with: mvkt cluster check {out} --study {study}")
+    check = shlex.join(["mvkt", "cluster", "check", str(out), "--study", str(study)])
+    Output.open().say(f"wrote {out}; check it with: {check}")
 
 
 def _list_keys(platform: str) -> None:

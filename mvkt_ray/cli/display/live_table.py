@@ -235,7 +235,7 @@ def condition_table(state: StudyState, *, max_rows: int | None = None) -> Table:
     table = grid(["lead"])
     for name in ("trials", "done", "pruned", "failed", state.best_name, "alone"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("running", no_wrap=True, overflow="ellipsis")
+    table.add_column(state.open_name, no_wrap=True, overflow="ellipsis")
     best = max((row.best for row in state.rows if row.best is not None), default=None)
     shown = state.rows
     if max_rows is not None and len(shown) > max_rows:

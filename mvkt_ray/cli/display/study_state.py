@@ -97,7 +97,7 @@ class ConditionRow:
     student_alone: float | None
     """Macro AUROC of the baseline without a teacher; in finals the mean over its seeds."""
     running: tuple[tuple[int, int], ...]
-    """Number of each running trial and the epoch it last reported."""
+    """Number of each trial that has begun and not ended, and the epoch it last reported."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,6 +114,8 @@ class StudyState:
     """In words; empty where neither GPUs nor money were."""
     best_name: str = "best"
     """What stands over the column of the best."""
+    is_driven: bool = True
+    """Whether a process runs it now; else what has begun and not ended is interrupted."""
 
     @property
     def n_finished(self) -> int:
@@ -121,9 +123,24 @@ class StudyState:
         return len(self.finished)
 
     @property
-    def n_running(self) -> int:
+    def n_open(self) -> int:
         """Trials that have begun and not ended."""
         return sum(len(row.running) for row in self.rows)
+
+    @property
+    def n_running(self) -> int:
+        """Trials that a process trains now."""
+        return self.n_open if self.is_driven else 0
+
+    @property
+    def n_interrupted(self) -> int:
+        """Trials that have begun, and that nobody trains now."""
+        return self.n_open - self.n_running
+
+    @property
+    def open_name(self) -> str:
+        """What trials are that have begun and not ended."""
+        return "interrupted" if self.n_interrupted else "running"
 
     def left_s(self, n_at_once: int) -> float | None:
         """Estimate what is left: the mean time of the trials so far, for each that is missing.
@@ -172,13 +189,18 @@ def state_as_value(name: str, state: StudyState) -> dict[str, Any]:
         "n_trials": state.n_trials,
         "n_finished": state.n_finished,
         "n_running": state.n_running,
+        "n_interrupted": state.n_interrupted,
         "spent": state.spent,
         "conditions": [
-            asdict(row) | {"running": [{"trial": n, "epoch": e} for n, e in row.running]}
+            asdict(row) | {"running": [], "interrupted": []} | {state.open_name: _open_trials(row)}
             for row in state.rows
         ],
         "trials": [asdict(trial) for trial in state.finished],
     }
+
+
+def _open_trials(row: ConditionRow) -> list[dict[str, int]]:
+    return [{"trial": number, "epoch": epoch} for number, epoch in row.running]
 
 
 def _state_of_finals(finals: WatchedFinals, n_epochs: int) -> StudyState:

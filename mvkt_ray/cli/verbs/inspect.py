@@ -17,12 +17,14 @@ from mvkt_ray.cli.display.console import (
     heading,
     score,
 )
+from mvkt_ray.cli.display.finals_lines import test_split_text
 from mvkt_ray.cli.options import Json
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.file_guards import writing
 from mvkt_ray.phrasing import number_ranges
 
 if TYPE_CHECKING:
+    from mvkt_ray.search.finals.openings import Opening
     from mvkt_ray.search.ledger.study_folder import StudyFolder
     from mvkt_ray.storage.artifacts import Manifest
     from mvkt_ray.storage.location import Location
@@ -213,10 +215,22 @@ def _describe_other(location: "Location", manifest: "Manifest") -> Answer:
     return value, shown
 
 
+def _openings(folder: "StudyFolder", study: str) -> "list[Opening]":
+    from mvkt_ray.search.finals.finals_progress import read_progress
+    from mvkt_ray.search.ledger.ledger_database import has_ledger, reading
+
+    if not has_ledger(folder):
+        return []
+    with reading(folder) as database:
+        finals = read_progress(database, study)
+    return [each.opening for each in finals if each.opening is not None]
+
+
 def _describe_study(folder: "StudyFolder") -> Answer:
     config = folder.read_config()
     inputs = folder.read_inputs() if folder.inputs_file.exists() else {}
     times = folder.stage_times()
+    openings = _openings(folder, config.name)
     folds = config.data.folds
     value = {
         "kind": "study",
@@ -227,12 +241,14 @@ def _describe_study(folder: "StudyFolder") -> Answer:
         "n_trials": config.search.n_trials,
         "inputs": {kind: None if at is None else str(at) for kind, at in inputs.items()},
         "stage_s": times,
+        "openings": [opening.to_json() for opening in openings],
     }
     rows: dict[str, object] = {
         "study": f"{config.name} in {folder.root}",
         "task": f"{config.data.task} of {config.data.source} at {config.data.sampling_rate_hz} Hz",
         "folds": f"train {number_ranges(folds.train)}; validation {number_ranges(folds.val)}; "
-        f"test {number_ranges(folds.test)} (not opened)",
+        f"test {number_ranges(folds.test)}",
+        "test split": test_split_text(openings),
         "seed": config.seed,
         "trials": f"{config.search.n_trials} asked for; `mvkt status` tells how many are done",
         "sampler": f"{config.search.sampler}, pruner {config.search.pruner.kind}",

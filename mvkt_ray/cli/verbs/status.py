@@ -1,5 +1,7 @@
 """`mvkt status`: how far is a study, and what went wrong in it?"""
 
+import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -7,6 +9,7 @@ import typer
 from rich.console import RenderableType
 
 from mvkt_ray.cli.display.console import Output, duration, facts, grid, score
+from mvkt_ray.cli.display.finals_lines import finals_text, test_split_text, what_is_driven
 from mvkt_ray.cli.display.live_table import condition_table
 from mvkt_ray.cli.display.study_state import StudyState, state_as_value, state_of
 from mvkt_ray.cli.options import Json, StudyDir
@@ -21,16 +24,18 @@ def status_verb(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Copy the ledger to a new file; then: optuna-dashboard sqlite:///FILE.",
+            help="Copy the ledger to a new file for optuna-dashboard, whose line is then printed.",
         ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Tell how far a study is: trials per lead, the best so far, what runs, what failed and why.
+    """Tell how far a study and its finals are: the best so far, what runs, what failed and why.
 
     Only reads; works while the search runs, and after it.
     """
-    from mvkt_ray.search.ledger.ledger_database import reading
+    from mvkt_ray.search.finals.finals_progress import read_progress
+    from mvkt_ray.search.ledger.ledger_database import is_driven, reading
+    from mvkt_ray.search.ledger.sqlite_url import url_of
     from mvkt_ray.search.ledger.study_folder import StudyFolder
     from mvkt_ray.search.pipeline import open_study
     from mvkt_ray.storage.location import Location
@@ -41,24 +46,39 @@ def status_verb(
     with reading(folder) as database:
         config, study = open_study(folder, database)
         study.close()
+        finals = read_progress(database, config.name)
         if ledger_copy is not None:
             database.copy_to(ledger_copy)
-    state = state_of(study, config.student.epochs)
+    drives_search, drives_finals = what_is_driven(study.trials(), finals, is_driven(folder))
+    state = replace(state_of(study, config.student.epochs), is_driven=drives_search)
     rows: dict[str, object] = {
         "study": f"{config.name} in {folder.root}",
-        "trials": f"{state.n_finished} of {state.n_trials} have ended, {state.n_running} running "
-        "or interrupted",
+        "trials": f"{state.n_finished} of {state.n_trials} have ended, {_open_ones(state)}",
     }
     if state.spent:
         rows["spent"] = state.spent
+    for each in finals:
+        rows[f"finals {each.number}"] = finals_text(each, is_driven=drives_finals)
+    rows["test split"] = test_split_text([each.opening for each in finals if each.opening])
     if times := folder.stage_times():
         rows["stages"] = ", ".join(f"{name} {duration(s)}" for name, s in times.items())
+    if ledger_copy is not None:
+        copy = url_of(ledger_copy.absolute())
+        rows["ledger copy"] = shlex.join(["optuna-dashboard", copy])
     shown: list[RenderableType] = [facts(rows), condition_table(state)]
     if trials:
         currency = None if study.prices.is_empty else study.prices.currency
         shown.append(_trial_table(state, currency))
     shown.extend(_problems(state))
-    output.answer(state_as_value(config.name, state), shown)
+    value = state_as_value(config.name, state)
+    value["finals"] = [each.to_json(is_driven=drives_finals) for each in finals]
+    output.answer(value, shown)
+
+
+def _open_ones(state: StudyState) -> str:
+    if not state.n_open:
+        return "none is running"
+    return f"{state.n_open} {'is' if state.n_open == 1 else 'are'} {state.open_name}"
 
 
 def _trial_table(state: StudyState, currency: str | None) -> RenderableType:

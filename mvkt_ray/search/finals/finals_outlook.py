@@ -176,7 +176,7 @@ def _refuse_unfinished(
         what.append(f"{n_missing} of {config.search.n_trials} have not begun")
     raise ArtifactError(
         f"the search in {folder.root} has not ended: {' and '.join(what)}. What is chosen now is "
-        f"not what it would choose. Go on with it: mvkt search --resume --out {folder.root}; or "
+        f"not what it would choose. Go on with it: {folder.resume_line}; or "
         "choose among what there is by --now."
     )
 

@@ -178,6 +178,22 @@ class Lease:
         self._renewed_at = asked_at
 
 
+def is_leased(root: Location, times: LeaseTimes | None = None) -> bool:
+    """Whether a driver of a study on a store is alive, as far as can be seen without writing.
+
+    Here alone the clock of this machine is compared with the store's.
+
+    Args:
+        root: Folder of the ledger's objects.
+        times: Of the lease.
+    """
+    holder = _read(root / LEASE)
+    if holder is None or holder.has_ended:
+        return False
+    age_s = (datetime.now(UTC) - (root / LEASE).modified_at()).total_seconds()
+    return age_s < 2 * (times or LeaseTimes()).lasts_s
+
+
 def _wait_until_free(root: Location, times: LeaseTimes) -> None:
     first = _read(root / LEASE)
     if first is None or first.has_ended:

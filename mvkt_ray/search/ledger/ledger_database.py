@@ -8,6 +8,7 @@ Reads and writes: `ledger.db` of a local study; the objects under `ledger/` of o
 
 import contextlib
 import logging
+import shutil
 import sqlite3
 import tempfile
 from collections.abc import Generator
@@ -16,12 +17,12 @@ from pathlib import Path
 
 from mvkt_ray.errors import ArtifactError, MvktError
 from mvkt_ray.file_guards import check_writable_folder, writing
-from mvkt_ray.search.ledger.lease import Lease, LeaseTimes
+from mvkt_ray.search.ledger.lease import Lease, LeaseTimes, is_leased
 from mvkt_ray.search.ledger.ledger_shipping import Shipment, connect
-from mvkt_ray.search.ledger.shipped_ledger import restore
+from mvkt_ray.search.ledger.shipped_ledger import read_head, restore
 from mvkt_ray.search.ledger.sqlite_url import path_of, url_of
 from mvkt_ray.search.ledger.study_folder import StudyFolder
-from mvkt_ray.storage.artifacts import holding
+from mvkt_ray.storage.artifacts import holding, is_held
 from mvkt_ray.storage.location import Location
 
 _LOG = logging.getLogger(__name__)
@@ -133,18 +134,52 @@ def reading(folder: StudyFolder) -> Generator[LedgerDatabase]:
         ArtifactError: A study on a store has not come to its first trial, or is damaged.
         StoreError: The store refuses, or does not answer.
     """
-    if folder.root.is_local:
-        yield LedgerDatabase(folder.ledger_url)
-        return
     with tempfile.TemporaryDirectory(prefix="mvkt-ledger-") as scratch:
         database = Path(scratch) / "ledger.db"
+        if folder.root.is_local:
+            file = folder.ledger.local_path
+            yield LedgerDatabase(url_of(_mended_copy(file, database) or file))
+            return
         if restore(folder.shipped_ledger, database) is None:
             raise _no_ledger(folder)
         yield LedgerDatabase(url_of(database))
 
 
+def has_ledger(folder: StudyFolder) -> bool:
+    """Whether a study has come to its first trial."""
+    if folder.root.is_local:
+        return folder.ledger.exists()
+    return read_head(folder.shipped_ledger) is not None
+
+
+def is_driven(folder: StudyFolder) -> bool:
+    """Whether a search or finals of a study run now, as far as can be seen without writing."""
+    return is_held(folder.root) if folder.root.is_local else is_leased(folder.shipped_ledger)
+
+
+def _mended_copy(file: Path, copy: Path) -> Path | None:
+    """Copy a ledger that a killed driver left in the middle of a transaction, to be mended there.
+
+    None where it can be read or mended in its place; where it may only be read, it cannot.
+    """
+    journal = file.with_name(f"{file.name}-journal")
+    if not journal.exists():
+        return None
+    try:
+        with contextlib.closing(sqlite3.connect(file)) as connection:
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
+            return None
+        shutil.copyfile(file, copy)
+        # Last: SQLite undoes by it what was half written.
+        shutil.copyfile(journal, copy.with_name(f"{copy.name}-journal"))
+        return copy
+    return None
+
+
 def _no_ledger(folder: StudyFolder) -> ArtifactError:
     return ArtifactError(
         f"{folder.root} has no ledger yet: the study has not come to its first trial. Go on with "
-        f"it: mvkt search --resume --out {folder.root}"
+        f"it: {folder.resume_line}"
     )

@@ -1,6 +1,7 @@
 """The folder of a study: one class that knows every path in it, and what its stages took."""
 
 import json
+import shlex
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -25,6 +26,11 @@ class StudyFolder:
     """Paths of a study, in a folder or on an object store."""
 
     root: Location
+
+    @property
+    def resume_line(self) -> str:
+        """What a shell takes to go on with the search."""
+        return shlex.join(["mvkt", "search", "--resume", "--out", str(self.root)])
 
     @property
     def study_file(self) -> Location:
