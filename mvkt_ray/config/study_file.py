@@ -1,6 +1,7 @@
 """Study files: YAML to the dataclasses of `config`, with errors that name the key and the value.
 
-YAML is data here: no tags, no arithmetic, and at most one `base:` file, whose keys it overrides.
+YAML is data here: no tags, no arithmetic, and at most one `base:` file, whose keys it overrides:
+those of a section one by one, `space` and whatever stands below a section's keys as a whole.
 
 Reads: a study YAML, and the YAML that its `base:` names.
 Writes: the resolved study beside a search.
@@ -213,11 +214,12 @@ def read_documents(text: str, origin: str) -> list[Any]:
 
 
 def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> YamlMapping:
+    """Let a study override its base: sections key by key, and what stands at a key as a whole."""
     merged = dict(base)
     for key, value in over.items():
         below = merged.get(key)
         if isinstance(below, Mapping) and isinstance(value, Mapping) and key != "space":
-            merged[key] = _merge(cast(YamlMapping, below), cast(YamlMapping, value))
+            merged[key] = {**cast(YamlMapping, below), **cast(YamlMapping, value)}
         else:
             merged[key] = value
     return merged

@@ -203,6 +203,20 @@ def test_report_ranks_on_validation_and_says_so(mvkt: Any, study_dir: Path) -> N
         assert f"{row['validation']['macro_auroc']:.3f}" in shown
 
 
+def test_report_answers_where_its_files_cannot_be_written_and_says_so(
+    mvkt: Any, study_dir: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "a study"
+    shutil.copytree(study_dir, out, ignore=shutil.ignore_patterns("report"))
+    (out / "report").write_text("in the way")
+    done = mvkt("report", out, "--json")
+    assert done.exit_code == 0
+    assert done.json["leads"] == mvkt("report", study_dir, "--json").json["leads"]
+    assert f"its files are not: {out}/report cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (out / "report").read_text() == "in the way"
+
+
 @pytest.mark.parametrize("trial", [0, 5])
 def test_rerun_gives_the_same_numbers_and_leaves_the_study_alone(
     mvkt: Any, study_dir: Path, trial: int

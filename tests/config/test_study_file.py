@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -86,6 +87,31 @@ def test_a_base_is_overridden_key_by_key_and_has_none_itself(tmp_path: Path) -> 
     assert (study.teacher.epochs, study.teacher.batch_size) == (9, 8)
     write(tmp_path, "{base: base.yaml, name: middle}", "middle.yaml")
     assert "base itself" in complaint(tmp_path, "{base: middle.yaml}")
+
+
+def test_what_stands_below_a_section_of_a_base_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    base = {
+        "name": "base",
+        "data": {"folds": {"train": [1, 2], "val": [3], "test": [4]}, "task": "rhythm"},
+        "search": {"leads": ["I", "II"], "pruner": {"kind": "none", "min_epochs": 7}},
+        "finals": {"n_seeds": 3, "contenders": {"old": {"set": {"kd_weight": 0.5}}}},
+        "space": {"kd_weight": 1.0, "clt_weight": 0.0},
+    }
+    write(tmp_path, yaml.safe_dump(base), "base.yaml")
+    over = {
+        "base": "base.yaml",
+        "data": {"folds": {"val": [9], "train": [1], "test": [5]}},
+        "search": {"leads": ["V1"], "pruner": {"kind": "hyperband"}},
+        "finals": {"contenders": {"new": {"set": {"kd_weight": 2.0}}}},
+        "space": {"dropout": 0.1},
+    }
+    study = read_study(write(tmp_path, yaml.safe_dump(over)))
+    assert list(study.finals.contenders) == ["new"]
+    assert study.finals.n_seeds == 3
+    assert study.search.leads == ("V1",)
+    assert (study.search.pruner.kind, study.search.pruner.min_epochs) == ("hyperband", 3)
+    assert (study.data.task, study.data.folds.train) == ("rhythm", (1,))
+    assert list(study.space) == ["dropout"]
 
 
 def test_a_written_study_is_read_back_equal(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from mvkt_ray.config.recipes import Hyperparameters
 from mvkt_ray.config.schema import Scalar, StudyConfig
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.records import Arm, Condition
-from mvkt_ray.search.choosing.conditions import read_conditions
+from mvkt_ray.search.choosing.conditions import read_conditions, read_contender_leads
 from mvkt_ray.search.choosing.parameters import (
     Distribution,
     check_hyperparameters,
@@ -81,6 +81,10 @@ class SearchSpace:
         )
         for arm in config.search.baselines:
             check_hyperparameters(space.baseline(Arm(arm)), f"the baseline {arm}")
+        for name, contender in config.finals.contenders.items():
+            # Finals are planned after the search; what can never be trained is refused before it.
+            where = f"finals.contenders.{name}.leads"
+            read_contender_leads(contender.leads, space.conditions, leads, where)
         _check_n_trials(config, space)
         return space
 

@@ -11,7 +11,7 @@ from typing import Any
 from mvkt_ray.config.schema import ContenderConfig, FinalsConfig, Scalar
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.records import Arm, Condition, Trial
-from mvkt_ray.search.choosing.conditions import read_conditions
+from mvkt_ray.search.choosing.conditions import read_contender_leads
 from mvkt_ray.search.choosing.parameters import check_hyperparameters, read_value, require_name
 from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.ledger.trial_record import TrialRecord
@@ -54,7 +54,9 @@ def plan_finals(
     """
     _check_answer(config)
     leads_of = {
-        name: read_conditions(contender.leads, space.leads) if contender.leads else space.conditions
+        name: read_contender_leads(
+            contender.leads, space.conditions, space.leads, f"finals.contenders.{name}.leads"
+        )
         for name, contender in config.contenders.items()
     }
     plan: list[Contender] = []

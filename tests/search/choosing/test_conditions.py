@@ -2,7 +2,7 @@ import pytest
 
 from mvkt_ray.data.recording import LEADS
 from mvkt_ray.errors import ConfigError
-from mvkt_ray.search.choosing.conditions import read_conditions
+from mvkt_ray.search.choosing.conditions import read_conditions, read_contender_leads
 
 
 def names(leads: list[str], dataset: tuple[str, ...] = LEADS) -> list[str]:
@@ -35,3 +35,16 @@ def test_the_same_condition_twice_is_refused_however_it_is_written() -> None:
 def test_a_lead_twice_in_a_set_is_refused() -> None:
     with pytest.raises(ConfigError, match="names II more than once"):
         names(["II+ii"])
+
+
+def test_a_contender_is_trained_for_conditions_of_the_study_only() -> None:
+    conditions = read_conditions(["I", "II", "I+V5"], LEADS)
+    where = "finals.contenders.mine.leads"
+    assert read_contender_leads([], conditions, LEADS, where) == conditions
+    assert [c.name for c in read_contender_leads(["v5+i"], conditions, LEADS, where)] == ["I+V5"]
+    with pytest.raises(
+        ConfigError, match=r"contenders\.mine\.leads names V2, which .* I, II, I\+V5"
+    ):
+        read_contender_leads(["I", "V2"], conditions, LEADS, where)
+    with pytest.raises(ConfigError, match=r"contenders\.mine\.leads: 'V9'"):
+        read_contender_leads(["V9"], conditions, LEADS, where)

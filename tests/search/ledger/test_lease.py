@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mvkt_ray.errors import ArtifactError, StoreUnreachableError
-from mvkt_ray.search.ledger.lease import LEASE, Holder, Lease, LeaseTimes
+from mvkt_ray.search.ledger.lease import LEASE, Holder, Lease, LeaseTimes, is_leased
 from mvkt_ray.storage.location import Location
 
 LONG = LeaseTimes(lasts_s=3600.0, renewed_s=3600.0, settles_s=0.0, looks_s=0.01)
@@ -145,3 +145,21 @@ def test_a_damaged_lease_is_told_in_one_paragraph(root: Location) -> None:
     (root / LEASE).write_bytes(b"{}")
     with pytest.raises(ArtifactError, match=r"lease\.json cannot be read as the lease.*Remove it"):
         Lease.take(root, LONG)
+
+
+def test_a_lease_is_seen_without_writing_while_its_driver_may_be_alive(root: Location) -> None:
+    assert not is_leased(root)
+    (root / LEASE).write_bytes(elsewhere().to_json())
+    assert is_leased(root, LONG)
+    os.utime((root / LEASE).local_path, (0, 0))
+    assert not is_leased(root, LONG)
+    lease = Lease.take(root, LONG)
+    assert is_leased(root, LONG)
+    lease.give_back()
+    assert not is_leased(root, LONG)
+    gone = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True
+    )
+    (root / LEASE).write_bytes(replace(Holder.here(), pid=int(gone.stdout)).to_json())
+    assert not is_leased(root, LONG), "its process was on this machine, and has ended"
+    assert root.names() == [LEASE]
