@@ -42,8 +42,8 @@ def read_instances(path: Path, cloud: str) -> dict[str, InstanceType]:
                     continue
                 if name in found:
                     raise ConfigError(
-                        f"{table.where(row)}: the machine {name!r} of {cloud} is in an earlier line "
-                        "too. Remove one of the two."
+                        f"{table.where(row)}: the machine {name!r} of {cloud} is in an earlier "
+                        "line too. Remove one of the two."
                     )
                 found[name] = _instance(table.where(row), row.cells)
     except DataError as error:

@@ -5,15 +5,13 @@ trials.
 """
 
 import contextlib
-import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 
 from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.config.study_file import write_study
 from mvkt_ray.data.ingest.run_ingest import IngestProgress, ingest
 from mvkt_ray.data.ingest.shard_writer import IngestSettings
 from mvkt_ray.distill.knowledge import open_knowledge
-from mvkt_ray.errors import StoreError
 from mvkt_ray.machine_faults import naming_the_ledger
 from mvkt_ray.search.ledger.ledger_database import LedgerDatabase, reading
 from mvkt_ray.search.ledger.study_folder import StudyFolder
@@ -24,6 +22,7 @@ from mvkt_ray.search.search_plan import SearchPlan, with_shards
 from mvkt_ray.search.spending.breakdown import teacher_usage
 from mvkt_ray.search.spending.budget import NO_LIMITS, Budget, Limits
 from mvkt_ray.search.spending.prices import PriceList
+from mvkt_ray.search.stage_timer import timed_stage
 from mvkt_ray.search.stages import (
     Prepared,
     cache_knowledge,
@@ -227,29 +226,6 @@ def provide_knowledge(
     what = f"{plan.n_crops:,} crops, {plan.size_bytes / 1e6:,.1f} MB"
     with timed_stage(folder, listener, "knowledge", what):
         cache_knowledge(plan, location, listener.stage_progress)
-
-
-@contextlib.contextmanager
-def timed_stage(
-    folder: StudyFolder, listener: StageListener, stage: str, what: str
-) -> Generator[None]:
-    """Tell a listener that a stage begins and ends, and note how long it took."""
-    listener.stage_started(stage, what)
-    started = time.monotonic()
-    try:
-        yield
-    except BaseException:
-        # What went wrong counts; where it is the store, its time cannot be noted.
-        with contextlib.suppress(StoreError):
-            _note_time(folder, stage, started)
-        raise
-    _note_time(folder, stage, started)
-    listener.stage_finished(stage, what, False)
-
-
-def _note_time(folder: StudyFolder, stage: str, started: float) -> None:
-    if folder.root.exists():
-        folder.add_stage_time(stage, time.monotonic() - started)
 
 
 def _text(location: Location | None) -> str | None:

@@ -23,13 +23,13 @@ from mvkt_ray.search.pipeline import (
     StageListener,
     ledger_place,
     provide_knowledge,
-    timed_stage,
     trial_inputs,
 )
 from mvkt_ray.search.runner import Runner
 from mvkt_ray.search.spending.breakdown import Spending, teacher_usage
 from mvkt_ray.search.spending.budget import Budget
 from mvkt_ray.search.spending.prices import PriceList
+from mvkt_ray.search.stage_timer import timed_stage
 from mvkt_ray.training.refit import with_validation
 from mvkt_ray.training.student import TrialInputs
 
