@@ -19,7 +19,7 @@ from mvkt_ray.search.listener import Listener, StageListener
 from mvkt_ray.search.opened_search import OpenedSearch
 from mvkt_ray.search.runner import AskTell, Runner
 from mvkt_ray.search.search_plan import SearchPlan, with_shards
-from mvkt_ray.search.spending.breakdown import teacher_usage
+from mvkt_ray.search.spending.breakdown import teacher_usage, with_earlier_attempts
 from mvkt_ray.search.spending.budget import NO_LIMITS, Budget, Limits
 from mvkt_ray.search.spending.prices import PriceList
 from mvkt_ray.search.stage_timer import timed_stage
@@ -192,8 +192,12 @@ def _provide_teacher(
         return plan.teacher
     folder, job = plan.folder, teacher_job(plan.config, prepared)
     with timed_stage(folder, listener, "teacher", what):
-        folder.write_teacher_usage(runner.train_teacher(job, folder.teacher, listener.stage_epoch))
-    return read_manifest(folder.teacher, TEACHER)
+        used = runner.train_teacher(job, folder.teacher, listener.stage_epoch)
+        teacher = read_manifest(folder.teacher, TEACHER)
+        n_workers = plan.config.resources.teacher.min_workers
+        wall_s = float(teacher.details["wall_s"])
+        folder.write_teacher_usage(with_earlier_attempts(used, wall_s=wall_s, n_workers=n_workers))
+    return teacher
 
 
 def provide_knowledge(

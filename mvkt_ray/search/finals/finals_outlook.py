@@ -58,6 +58,8 @@ class FinalsOutlook:
     request: FinalsRequest
     searched: tuple[TrialRecord, ...]
     """All trials of the search, by number."""
+    earlier: tuple[TrialRecord, ...]
+    """All trainings of the study's other finals; they have cost something, too."""
     prepared: Prepared
     space: SearchSpace
     plan: tuple[Contender, ...]
@@ -150,6 +152,9 @@ def finals_outlook(
             config=config,
             request=request,
             searched=tuple(records),
+            earlier=tuple(
+                record for each in ledgers if each is not begun for record in each.records
+            ),
             prepared=prepared,
             space=space,
             plan=plan,

@@ -81,11 +81,12 @@ def run_finals(outlook: FinalsOutlook, runner: Runner, listener: FinalsListener)
 
 
 def _budget(outlook: FinalsOutlook) -> Budget:
-    """Return the limits, of which the search has used some."""
+    """Return the limits, of which the search and other finals have used some."""
     before = Spending.of(
         prices := PriceList(outlook.config.resources.cost),
         teacher=teacher_usage(outlook.folder, outlook.config),
         trials=outlook.searched,
+        finals=outlook.earlier,
     )
     return Budget(prices, outlook.request.limits, before=before.total)
 

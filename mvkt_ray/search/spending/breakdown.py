@@ -1,7 +1,7 @@
 """What a study has cost, by what it was for: the teacher, the trials, the finals."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.records import NOTHING_USED, Reservation, TrialState, Usage
@@ -64,6 +64,24 @@ def teacher_usage(folder: StudyFolder, config: StudyConfig) -> Usage:
         worker_s=seconds * workers.min_workers,
     )
     return Usage(kept=(held,))
+
+
+def with_earlier_attempts(usage: Usage, *, wall_s: float, n_workers: int) -> Usage:
+    """Return what a training has used over all its attempts.
+
+    Whoever was killed could not say what it had used. The checkpoint counts the time of training
+    over all attempts; what of it the last attempt did not use is taken to have been on such nodes,
+    too.
+
+    Args:
+        usage: Of the attempt that came to the end.
+        wall_s: Seconds of training over all attempts.
+        n_workers: That were at work at least.
+    """
+    missing_s = wall_s * n_workers - usage.worker_s
+    if missing_s <= 0 or not usage.kept:
+        return usage
+    return usage.plus(Usage(kept=(replace(usage.kept[0], worker_s=missing_s),)))
 
 
 def _spent(prices: PriceList, records: Iterable[TrialRecord]) -> Spent:

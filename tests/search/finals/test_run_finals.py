@@ -260,6 +260,13 @@ def test_a_second_opening_is_refused_or_its_reason_is_kept(
         assert np.array_equal(again[0], before[0])
     with pytest.raises(ArtifactError, match="opened 2 times"):
         finalize(folder)
+    request = FinalsRequest(again="once more")
+    with (
+        reading(folder) as database,
+        finals_outlook(folder, finals_config(folder, None), request, database) as outlook,
+    ):
+        # A budget counts what all finals have used, not those alone that are gone on with.
+        assert len(outlook.earlier) == N_TRAININGS + 2
 
 
 def test_an_examination_that_was_killed_goes_on_under_the_same_opening(
@@ -463,7 +470,7 @@ def test_results_that_were_changed_afterwards_are_not_believed(
     files.test(0).write_bytes(own)
     assert results_of(folder) is not None
     files.test(0).write_bytes(own[:100])
-    with pytest.raises(ArtifactError, match="cannot be read as predictions"):
+    with pytest.raises(ArtifactError, match="a file of predictions, cannot be read"):
         results_of(folder)
     validation = files.trials / "00000" / "validation.arrow"
     files.test(0).write_bytes(own)
