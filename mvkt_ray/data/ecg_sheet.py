@@ -5,8 +5,10 @@ On a grid of 1 mm, true to scale (`SCALE`) at the resolution that the PNG names.
 Writes: one PNG file.
 """
 
+import warnings
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -46,6 +48,13 @@ def draw_ecg_sheet(recording: Recording, path: str | Path, *, dpi: int = 254) ->
         path: Of the PNG file.
         dpi: Dots per inch; 254 makes 10 dots of 1 mm.
     """
+    # A name with `$` is no formula, and one in other letters is no reason for a warning.
+    with mpl.rc_context({"text.parse_math": False}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        _draw_sheet(recording, path, dpi)
+
+
+def _draw_sheet(recording: Recording, path: str | Path, dpi: int) -> None:
     width_mm = _GRID_MM[0] + 2 * _MARGIN_MM
     height_mm = _GRID_MM[1] + _HEADER_MM + _FOOTER_MM
     figure = Figure((width_mm / _MM_PER_INCH, height_mm / _MM_PER_INCH), dpi, facecolor="white")
@@ -130,10 +139,14 @@ def _write_texts(axes: Axes, recording: Recording) -> None:
         code if likelihood in (0.0, 100.0) else f"{code} ({likelihood:g} %)"
         for code, likelihood in zip(recording.codes, recording.likelihoods, strict=True)
     )
-    facts = [f"patient {recording.patient_id}", recording.age_text, recording.sex_text]
+    facts = [
+        f"patient {_shortened(recording.patient_id, 30)}",
+        recording.age_text,
+        recording.sex_text,
+    ]
     if recording.fold is not None:
         facts.append(f"fold {recording.fold}")
-    title = f"{recording.source}  {recording.record_id}"
+    title = f"{recording.source}  {_shortened(recording.record_id, 60)}"
     axes.text(0, height + 10.5, title, fontsize=14, fontweight="bold", color=_INK)
     axes.text(width, height + 10.5, ", ".join(facts), fontsize=11, color=_INK, ha="right")
     axes.text(0, height + 3.5, _shortened(codes or "no codes", 150), fontsize=11, color=_INK)
@@ -150,4 +163,5 @@ def _write_texts(axes: Axes, recording: Recording) -> None:
 
 
 def _shortened(text: str, n_letters: int) -> str:
+    text = " ".join(text.split())
     return text if len(text) <= n_letters else f"{text[: n_letters - 4]} ..."

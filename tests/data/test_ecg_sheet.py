@@ -1,6 +1,7 @@
 """The sheet is a PNG that is true to scale, whatever the recording."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,3 +87,14 @@ def test_a_tall_wave_goes_on_over_the_edge_of_the_grid(
     for edge_mm in (25, 30):
         position = round((LEFT_MM + 10 + edge_mm) * DOTS_PER_MM)
         assert ink[above, position - 2 : position + 3].any(1).all()
+
+
+@pytest.mark.parametrize("name", ["$x_1$", "$", "\\frac{", "\u5fc3\u623f", "two\nlines"])
+def test_names_from_data_are_text_and_no_formula(
+    tmp_path: Path, make_recording: Make, name: str
+) -> None:
+    recording = replace(
+        make_recording(1), record_id=name, patient_id=name, codes=(name,), likelihoods=(100.0,)
+    )
+    draw_ecg_sheet(recording, tmp_path / "sheet.png", dpi=50)
+    assert ink_of(tmp_path / "sheet.png").any()

@@ -1,13 +1,15 @@
 """Figures: what they compute, and that they need nothing outside and come out the same again."""
 
 import re
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import brier_score_loss, f1_score, roc_auc_score, roc_curve
 
@@ -15,7 +17,7 @@ from mvkt_ray.data.recording import LEADS, Recording
 from mvkt_ray.delivery.facts.material import ReportMaterial, gather_material
 from mvkt_ray.delivery.figures.centred import centred_trials, step_of
 from mvkt_ray.delivery.figures.compared import Comparison, Model
-from mvkt_ray.delivery.figures.drawing import ALONE_STYLE, CHOSEN_STYLE, STEPS, Colour, thin
+from mvkt_ray.delivery.figures.drawing import ALONE_STYLE, CHOSEN_STYLE, STEPS, Colour, label, thin
 from mvkt_ray.delivery.figures.ecg_strips import draw_context, draw_strip
 from mvkt_ray.delivery.figures.example_recordings import N_MOST, find_examples
 from mvkt_ray.delivery.figures.gain_intervals import draw_gains
@@ -158,6 +160,62 @@ def test_a_class_that_no_recording_has_gets_no_curve() -> None:
     assert "class 1" not in svg
 
 
+NAMES = st.text(min_size=1, max_size=40).filter(lambda name: name.strip() and name.isprintable())
+"""Text that a source may call a class."""
+MARKUP = [
+    "$x_1$",
+    "$",
+    r"\alpha_b^{c} \frac{",
+    "</text><script>",
+    'say "0.123456" id="x" url(#x)',
+    "#010a01 font-family: x;",
+    "\u5fc3\u623f\u98a4\u52a8 \U0001fac0 \u05d0\u05d1",
+]
+
+
+@pytest.fixture(scope="module")
+def plain_texts() -> list[str]:
+    return texts_of_panels(["plain"])
+
+
+def texts_of_panels(names: list[str]) -> list[str]:
+    """All texts in a figure with one panel for each name."""
+    labels = np.zeros((20, len(names)), np.float32)
+    labels[:10] = 1
+    scores = np.tile(np.linspace(0, 1, 20, dtype=np.float32)[None, :, None], (1, 1, len(names)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        svg = draw_roc(replace(comparison_of(labels, scores), classes=tuple(names)), "roc-test")
+    return [one.text for one in ElementTree.fromstring(svg).iter() if one.text]
+
+
+@settings(max_examples=6)
+@given(names=st.lists(NAMES, min_size=1, max_size=3))
+@example(names=MARKUP)
+def test_a_name_from_data_is_drawn_as_it_is_and_changes_nothing_beside_it(
+    names: list[str], plain_texts: list[str]
+) -> None:
+    texts = texts_of_panels(names)
+    titles = [text for text in texts if text.endswith("  (10 positive)")]
+    assert titles == [f"{label(name, 20)}  (10 positive)" for name in names]
+    # What is beside a name is as it is beside a plain one.
+    scores = [text for text in texts if text.startswith("distilled 0")]
+    assert scores == [text for text in plain_texts if text.startswith("distilled 0")] * len(names)
+
+
+@given(text=st.text(max_size=80), n_most=st.integers(3, 40))
+def test_a_long_name_keeps_both_ends_on_one_line(text: str, n_most: int) -> None:
+    drawn, whole = label(text, n_most), " ".join(text.split())
+    assert len(drawn) <= n_most
+    assert "\n" not in drawn
+    if len(whole) <= n_most:
+        assert drawn == whole
+    else:
+        first, last = drawn.split("\N{HORIZONTAL ELLIPSIS}", 1)[0], drawn[-1]
+        assert whole.startswith(first)
+        assert whole.endswith(last)
+
+
 def test_calibration_by_hand() -> None:
     labels = np.array([[0.0], [0.0], [1.0], [1.0]])
     scores = np.array([[[0.1], [0.3], [0.6], [0.8]]])
@@ -293,10 +351,10 @@ def test_examples_are_right_by_the_distilled_student_and_wrong_alone(
     assert examples.n_only_alone_right == (alone_right & ~distilled_right).sum()
     assert 0 < len(examples.shown) <= N_MOST
     rows = {str(name): row for row, name in enumerate(finals.test.record_ids_N)}
-    for example in examples.shown:
-        row = rows[example.record_id]
+    for shown in examples.shown:
+        row = rows[shown.record_id]
         assert wanted[row]
-        for column, judgement in enumerate(example.judgements):
+        for column, judgement in enumerate(shown.judgements):
             assert judgement.is_present == truth[row, column]
             assert judgement.alone_says == alone[row, column]
             assert judgement.alone_is_wrong == (alone[row, column] != truth[row, column])

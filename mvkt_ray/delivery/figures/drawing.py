@@ -3,10 +3,13 @@
 An image is drawn once and shown in light, in dark and on paper: its colours are stand-ins that
 become custom properties of the page's style sheet (`var(--fig-ink)`), its text stays text, and it
 has no background. Ids carry the figure's name, so that many images can be in one page.
+
+Names from data are never markup: `$` begins no formula, and only tags are rewritten on the way.
 """
 
 import io
 import re
+import warnings
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -76,6 +79,7 @@ PLAIN_STYLE = Style(colour=Colour.PLAIN, marker="^", line=(0, (6, 1.5, 1, 1.5)),
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "mvkt-ray",
+    "text.parse_math": False,
     "font.family": "DejaVu Sans",
     "font.size": 12.0,
     "axes.titlesize": 12.5,
@@ -117,7 +121,9 @@ _STYLE: dict[Any, Any] = {
 @contextmanager
 def drawing(width: float, height: float) -> Generator[Figure]:
     """Give an empty figure whose size is in pixels; draw and save it inside the block."""
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(_STYLE), warnings.catch_warnings():
+        # The browser has letters that the font by which texts are measured lacks.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         yield Figure((width / _POINTS_PER_INCH, height / _POINTS_PER_INCH), _POINTS_PER_INCH)
 
 
@@ -136,11 +142,7 @@ def to_svg(figure: Figure, name: str, title: str, description: str) -> str:
     body = buffer.getvalue()
     body = body[body.index("<defs>") if "<defs>" in body else body.index("<g ") :]
     body = re.sub(r"<style[^>]*>.*?</style>|<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
-    body = _with_own_ids(body, name)
-    for colour in Colour:
-        body = body.replace(colour.value, colour.css)
-    body = re.sub(r"font-family: [^;\"]*;? ?", "", body)
-    body = re.sub(r'"[^"]*"', _with_short_numbers, body)
+    body = re.sub(r"<[^>]*>", lambda tag: _with_page_style(tag[0], name), body)
     body = re.sub(r"\n\s*", "\n", body)
     return (
         f'<svg class="figure" role="img" aria-labelledby="{name}-title {name}-desc" '
@@ -151,15 +153,34 @@ def to_svg(figure: Figure, name: str, title: str, description: str) -> str:
     )
 
 
-def _with_own_ids(body: str, name: str) -> str:
-    body = re.sub(r'\bid="', f'id="{name}-', body)
-    body = body.replace("url(#", f"url(#{name}-")
-    return body.replace('href="#', f'href="#{name}-')
+def _with_page_style(tag: str, name: str) -> str:
+    """Give one tag ids of its figure, the page's colours and font, and short numbers."""
+    tag = re.sub(r'\bid="', f'id="{name}-', tag)
+    tag = tag.replace("url(#", f"url(#{name}-")
+    tag = tag.replace('href="#', f'href="#{name}-')
+    for colour in Colour:
+        tag = tag.replace(colour.value, colour.css)
+    tag = re.sub(r"font-family: [^;\"]*;? ?", "", tag)
+    return re.sub(r'"[^"]*"', _with_short_numbers, tag)
 
 
 def _with_short_numbers(attribute: re.Match[str]) -> str:
-    """Hundredths of a pixel are enough; what is written between tags stays as it is."""
+    """Hundredths of a pixel are enough."""
     return re.sub(r"-?\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}", attribute[0])
+
+
+def label(text: str, n_most: int) -> str:
+    """Return a name from data as a figure has room for it: one line, its middle left out.
+
+    Ends are kept, as names of one family often differ there only.
+    """
+    text = " ".join(text.split())
+    if len(text) <= n_most:
+        return text
+    n_first = n_most // 2
+    return (
+        f"{text[:n_first].rstrip()}\N{HORIZONTAL ELLIPSIS}{text[n_first + 1 - n_most :].lstrip()}"
+    )
 
 
 def grid_of(n_panels: int, n_columns: int) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from mvkt_ray.delivery.figures.drawing import (
     WIDTH,
     Colour,
     drawing,
+    label,
     panels,
     to_svg,
 )
@@ -47,7 +48,7 @@ def _draw_panel(
     axes.axvline(0, color=Colour.INK, linewidth=1.2)
     names: list[str] = []
     for y, lead in enumerate(leads):
-        names.append(lead["lead"])
+        names.append(label(lead["lead"], 20))
         for gain in lead["gains"]:
             if gain["over"] == over:
                 _draw_gain(axes, y, gain)
@@ -66,7 +67,7 @@ def _draw_panel(
     axes.grid(axis="y", visible=False)
     axes.tick_params(axis="y", length=0)
     axes.locator_params(axis="x", nbins=5, steps=[1, 2, 5, 10])
-    axes.set_title(f"over {contender_name(over)}")
+    axes.set_title(f"over {label(contender_name(over), 24)}")
     axes.set_xlabel("difference in macro AUROC")
 
 

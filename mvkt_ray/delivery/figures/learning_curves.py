@@ -14,6 +14,7 @@ from mvkt_ray.delivery.figures.drawing import (
     Colour,
     drawing,
     grid_of,
+    label,
     panels,
     thin,
     to_svg,
@@ -37,7 +38,7 @@ def draw_learning_curves(records: Sequence[TrialRecord], conditions: Sequence[st
         all_axes = panels(figure, len(shown), _N_COLUMNS, sharex=True, sharey=True)
         for axes, condition in zip(all_axes, shown, strict=True):
             _draw_panel(axes, [r for r in records if r.condition == condition and r.values])
-            axes.set_title(condition)
+            axes.set_title(label(condition, 22))
         _set_limits(all_axes[0], [r for r in records if r.values])
         for axes in all_axes[-_N_COLUMNS:]:
             axes.set_xlabel("epoch")

@@ -18,6 +18,7 @@ from mvkt_ray.delivery.figures.drawing import (
     WIDTH,
     Colour,
     drawing,
+    label,
     to_svg,
 )
 from mvkt_ray.delivery.wording import score
@@ -49,9 +50,9 @@ def draw_ranked_leads(report: Mapping[str, Any]) -> str:
             _draw_row(axes, y, row)
         if teacher is not None:
             _draw_teacher(axes, teacher)
-        axes.set_yticks(range(len(rows)), [row.lead for row in rows])
-        for label, row in zip(axes.get_yticklabels(), rows, strict=True):
-            label.set_fontweight("bold" if row.is_best else "normal")
+        axes.set_yticks(range(len(rows)), [label(row.lead, 30) for row in rows])
+        for tick, row in zip(axes.get_yticklabels(), rows, strict=True):
+            tick.set_fontweight("bold" if row.is_best else "normal")
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.grid(axis="y", visible=False)
         axes.locator_params(axis="x", nbins=9, steps=[1, 2, 5, 10])
@@ -109,17 +110,15 @@ def _draw_teacher(axes: Axes, teacher: Mapping[str, Any]) -> None:
 def _legend(rows: Sequence[_Row], has_teacher: bool, level: float) -> list[Line2D]:
     style = CHOSEN_STYLE
     with_interval = any(row.interval is not None for row in rows)
-    label = "distilled student" + (f", {percent(level)} interval" if with_interval else "")
+    text = "distilled student" + (f", {percent(level)} interval" if with_interval else "")
     line: LineStyleType = "-" if with_interval else "none"
     known = any(row.is_best for row in rows)
     handles: list[Line2D] = []
     if known:
-        handles.append(
-            _handle(style.marker, line, style.colour, style.colour, f"{label}; best set")
-        )
-        label = "other leads"
+        handles.append(_handle(style.marker, line, style.colour, style.colour, f"{text}; best set"))
+        text = "other leads"
     if not known or not all(row.is_best for row in rows):
-        handles.append(_handle(style.marker, line, style.colour, Colour.PAPER, label))
+        handles.append(_handle(style.marker, line, style.colour, Colour.PAPER, text))
     if any(row.naive is not None for row in rows):
         handles.append(_handle("x", "none", style.colour, style.colour, "uncorrected best trial"))
     if any(row.alone is not None for row in rows):
@@ -136,10 +135,10 @@ def _legend(rows: Sequence[_Row], has_teacher: bool, level: float) -> list[Line2
 
 
 def _handle(
-    marker: str, line: LineStyleType, colour: Colour, face: Colour, label: str, size: float = 7.0
+    marker: str, line: LineStyleType, colour: Colour, face: Colour, name: str, size: float = 7.0
 ) -> Line2D:
     return Line2D(
-        [], [], marker=marker, linestyle=line, color=colour, markerfacecolor=face, label=label,
+        [], [], marker=marker, linestyle=line, color=colour, markerfacecolor=face, label=name,
         markersize=size,
     )  # fmt: skip
 

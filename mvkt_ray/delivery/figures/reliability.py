@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from mvkt_ray.delivery.figures.compared import Comparison, Texts, draw_classes
-from mvkt_ray.delivery.figures.drawing import Colour
+from mvkt_ray.delivery.figures.drawing import Colour, label
 
 _N_BINS = 10
 
@@ -82,7 +82,7 @@ def _draw_panel(axes: Axes, comparison: Comparison, column: int) -> None:
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
     axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
     axes.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
-    axes.set_title(comparison.classes[column])
+    axes.set_title(label(comparison.classes[column], 32))
 
 
 def equal_bins(

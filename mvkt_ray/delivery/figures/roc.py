@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from mvkt_ray.delivery.figures.compared import Comparison, Model, Texts, draw_classes
-from mvkt_ray.delivery.figures.drawing import Colour
+from mvkt_ray.delivery.figures.drawing import Colour, label
 from mvkt_ray.delivery.wording import score
 from mvkt_ray.statistics.scores import auroc_per_class
 
@@ -67,7 +67,7 @@ def _draw_panel(axes: Axes, comparison: Comparison, column: int) -> None:
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
     axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
     axes.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
-    axes.set_title(f"{comparison.classes[column]}  ({int(positive_N.sum())} positive)")
+    axes.set_title(f"{label(comparison.classes[column], 20)}  ({int(positive_N.sum())} positive)")
 
 
 def roc_on_grid(positive_N: NDArray[np.bool_], scores_N: NDArray[np.floating]) -> NDArray:
