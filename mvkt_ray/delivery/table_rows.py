@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mvkt_ray.delivery.facts.material import ReportMaterial
+from mvkt_ray.delivery.facts.recordings_used import UNUSED
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.search.spending.prices import PriceList
 
@@ -26,9 +27,11 @@ def lead_rows(report: Report, material: ReportMaterial) -> Rows:
             "n_seeds": len(lead["seeds"]),
             "n_parameters": lead["n_parameters"],
             "validation_macro_auroc": validation.get("macro_auroc"),
+            "validation_left_out": _names(validation.get("left_out")),
             "validation_macro_auroc_corrected": validation.get("corrected"),
             "n_candidates": validation.get("n_candidates"),
             "test_macro_auroc": test.get("macro_auroc"),
+            "test_left_out": _names(test.get("left_out")),
             **_ends("ci", test.get("ci")),
             **_ends("ci_bca", test.get("ci_bca")),
             "seed_sd": test.get("seed_sd"),
@@ -103,9 +106,9 @@ def lead_pair_rows(report: Report, material: ReportMaterial) -> Rows:
 def trial_rows(report: Report, material: ReportMaterial) -> Rows:
     """One row per training, of the search and of the finals."""
     prices = PriceList(material.config.resources.cost)
-    yield from _trials("search", material.records, prices)
-    if material.finals is not None:
-        yield from _trials("finals", material.finals.records, prices)
+    yield from _trials({"stage": "search", "finals": None}, material.records, prices)
+    for number, records in material.rounds.items():
+        yield from _trials({"stage": "finals", "finals": number}, records, prices)
 
 
 def opening_rows(report: Report, material: ReportMaterial) -> Rows:
@@ -116,13 +119,18 @@ def opening_rows(report: Report, material: ReportMaterial) -> Rows:
 
 
 def split_rows(report: Report, material: ReportMaterial) -> Rows:
-    """One row per split, and one per split and class."""
+    """One row per split, one per split and class, and one per reason to be in no split."""
     splits = {} if report["data"] is None else report["data"]["splits"]
     for name, split in splits.items():
         counts = {"n_recordings": split["n_recordings"], "n_patients": split["n_patients"]}
-        yield {"split": name, "class": None} | counts
+        yield {"split": name, "class": None, "reason": None} | counts
         for each, n_positive in (split["n_positive"] or {}).items():
-            yield {"split": name, "class": each, "n_recordings": n_positive, "n_patients": None}
+            of_class = {"split": name, "class": each, "reason": None}
+            yield of_class | {"n_recordings": n_positive, "n_patients": None}
+    if report["data"] is not None:
+        for reason in UNUSED:
+            unused = {"split": None, "class": None, "reason": reason}
+            yield unused | {"n_recordings": report["data"][f"n_{reason}"], "n_patients": None}
 
 
 def quarantine_rows(report: Report, material: ReportMaterial) -> Rows:
@@ -140,13 +148,17 @@ def _contenders(report: Report) -> Iterator[tuple[str | None, str, Mapping[str, 
         yield None, "teacher", report["teacher"]
 
 
-def _trials(stage: str, records: Sequence[TrialRecord], prices: PriceList) -> Rows:
+def _names(classes: Sequence[str] | None) -> str | None:
+    return None if classes is None else json.dumps(list(classes), ensure_ascii=False)
+
+
+def _trials(stage: Mapping[str, Any], records: Sequence[TrialRecord], prices: PriceList) -> Rows:
     for record in records:
         spent = prices.spent(record.usage.reservations)
         trial, result = record.trial, record.result
         value = record.values.get(record.last_epoch) if result is None else result.macro_auroc
         yield {
-            "stage": stage,
+            **stage,
             "trial": trial.number,
             "lead": record.condition,
             "arm": trial.contender or trial.arm.value,

@@ -7,21 +7,23 @@ Reads: a study's folder. Writes: `report/` in it: `report.json`, tables as CSV, 
 """
 
 import json
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Any
 
 from mvkt_ray import __version__
-from mvkt_ray.delivery.facts.answer import sentences_after_finals, sentences_before_finals
 from mvkt_ray.delivery.facts.chosen import Selections
 from mvkt_ray.delivery.facts.cost import describe_cost
 from mvkt_ray.delivery.facts.data_card import describe_data
-from mvkt_ray.delivery.facts.limits import describe_limits
 from mvkt_ray.delivery.facts.material import ReportMaterial, gather_material
 from mvkt_ray.delivery.facts.provenance import describe_provenance
 from mvkt_ray.delivery.facts.ranked import describe_finals, describe_search
 from mvkt_ray.delivery.facts.study_summary import describe_race, describe_study
+from mvkt_ray.delivery.facts.validation_gap import describe_gap
 from mvkt_ray.delivery.page import write_page
+from mvkt_ray.delivery.sentences.answer import sentences_after_finals, sentences_before_finals
+from mvkt_ray.delivery.sentences.limits import describe_limits
 from mvkt_ray.delivery.tables import write_tables
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 
@@ -73,6 +75,8 @@ def describe(material: ReportMaterial) -> dict[str, Any]:
         "mvkt_ray_version": __version__,
         "classes": list(material.classes),
         **ranked,
+        "finals_begun": None if material.begun is None else asdict(material.begun),
+        "validation_gap": None if material.finals is None else describe_gap(ranked),
         "selection": selections.describe_study(material),
         "racing": describe_race(material),
         "study_summary": describe_study(material),
@@ -82,7 +86,8 @@ def describe(material: ReportMaterial) -> dict[str, Any]:
         "provenance": describe_provenance(material),
     }
     facts["test_split"] = _test_split(material, data)
-    facts["answer"] |= {"is_synthetic": material.config.data.source == "synthetic"}
+    source = material.config.data.source if data is None else data["source"]
+    facts["answer"] |= {"is_synthetic": source == "synthetic"}
     is_final = material.finals is not None
     sentences = (sentences_after_finals if is_final else sentences_before_finals)(facts)
     facts["answer"] |= {"sentence": " ".join(sentences), "sentences": sentences}

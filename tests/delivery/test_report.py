@@ -209,6 +209,8 @@ def test_a_second_opening_is_told_with_its_reason(reopened: dict[str, Any]) -> N
     assert reopened["test_split"]["opened"] == 2
     assert reopened["finals"]["number"] == 2
     assert "looked at 2 times" in reopened["answer"]["sentence"]
+    # Both rounds of finals were paid for: 23 trainings of six epochs of 2 s, and one of one epoch.
+    assert reopened["cost"]["final_wall_s"] == 2 * (23 * 12.0 + 2.0)
     assert any("a bug in the labels" in limit for limit in reopened["limits"])
 
 

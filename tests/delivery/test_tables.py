@@ -76,6 +76,7 @@ def test_trials_csv_has_every_training(final: tuple[dict[str, Any], dict[str, Ro
     assert [row["trial"] for row in rows] == [str(n) for n in range(24)] * 2
     pruned = [row for row in rows if row["state"] == "pruned"]
     assert {row["epochs"] for row in pruned} == {"2"}
+    assert [row["finals"] for row in rows] == [""] * 24 + ["1"] * 24
 
 
 def test_every_column_of_every_table_is_explained(

@@ -8,6 +8,8 @@ from rich.text import Text
 
 from mvkt_ray.cli.display.console import TERMINAL, duration, facts, grid, heading, score
 from mvkt_ray.cli.display.money import money
+from mvkt_ray.delivery.sentences.classes_counted import left_out_sentence
+from mvkt_ray.delivery.sentences.recording_counts import use_sentence
 from mvkt_ray.phrasing import percent
 
 CLASSES_SHOWN = 9
@@ -43,7 +45,8 @@ def _examined(report: Report) -> RenderableType:
     columns = ["", "lead", "macro AUROC", f"{level} interval", "to the best", "gain", "corrected"]
     table = grid(["", *columns], right=numbers)
     for lead in report["leads"]:
-        test, gain, to_best = lead["test"], lead["gain"], lead["difference_to_best"]
+        test, to_best = lead["test"], lead["difference_to_best"]
+        gain = _compared_gain(report, lead)
         table.add_row(
             Text(MEMBER if lead["in_best_set"] else "", "bold green"),
             str(lead["rank"]),
@@ -52,7 +55,7 @@ def _examined(report: Report) -> RenderableType:
             TERMINAL.interval(test and test["ci"]),
             TERMINAL.signed(to_best and to_best["difference"]),
             "-" if gain is None else _gain(gain),
-            TERMINAL.signed_interval(gain and gain["ci_corrected"]),
+            TERMINAL.signed_interval(None if gain is None else gain["ci_corrected"]),
         )
     return table
 
@@ -95,12 +98,22 @@ def _facts(report: Report, page: str) -> dict[str, object]:
     rows: dict[str, object] = {}
     if report["best_set"]:
         level = percent(report["statistics"]["level"])
-        rows[MEMBER] = f"cannot be told from the best ({level}, over all leads)"
+        n_ranked = sum(lead["in_best_set"] is not None for lead in report["leads"])
+        rows[MEMBER] = (
+            f"cannot be told from the best ({level}, over all leads)"
+            if n_ranked > 1
+            else "the only lead that was ranked"
+        )
     if report["mean_gain"] is not None:
         over = report["mean_gain"]["over"].replace("_", " ")
         rows["gain"] = f"over {over}; bold where its corrected interval leaves out 0"
+    left_out = [left_out_sentence(report, split) for split in ("validation", "test")]
+    if any(left_out):
+        rows["classes"] = " ".join(filter(None, left_out))
     if report["teacher"] is not None:
         rows["teacher"] = _teacher(report["teacher"])
+    if report["data"] is not None:
+        rows["data"] = use_sentence(report["data"])
     rows["trials"] = ended or "none has ended"
     gpu = f", {duration(cost['total_gpu_s'])} of GPU time" if cost["total_gpu_s"] else ""
     rows["cost"] = (
@@ -127,7 +140,8 @@ def _teacher(teacher: Mapping[str, Any]) -> str:
     parts = [f"{score(teacher['validation']['macro_auroc'])} on validation"]
     if teacher["test"] is not None:
         parts.insert(0, f"{score(teacher['test']['macro_auroc'])} on test")
-    return f"macro AUROC {', '.join(parts)}, with {len(teacher['leads'])} leads"
+    n_leads = len(teacher["leads"])
+    return f"macro AUROC {', '.join(parts)}, with {n_leads} lead{'' if n_leads == 1 else 's'}"
 
 
 def _contender(lead: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
@@ -142,6 +156,12 @@ def _classes(scores: Mapping[str, Any], names: Sequence[str]) -> list[str]:
 
 def _macro(part: Mapping[str, Any] | None) -> str:
     return score(None if part is None else part["macro_auroc"])
+
+
+def _compared_gain(report: Report, lead: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the gain of a lead over what the column is about, the same for all leads."""
+    over = None if report["mean_gain"] is None else report["mean_gain"]["over"]
+    return next((gain for gain in lead["gains"] if gain["over"] == over), None)
 
 
 def _gain(gain: Mapping[str, Any]) -> Text:

@@ -16,7 +16,7 @@ _SPENT_IN_VAIN = (TrialState.FAILED, TrialState.DIVERGED)
 def describe_cost(material: ReportMaterial) -> dict[str, Any]:
     """Return the report's `cost`: seconds of wall clock, CPU and GPU, by what they were for."""
     records = material.records
-    finals = () if material.finals is None else material.finals.records
+    finals = [record for records in material.rounds.values() for record in records]
     prices = PriceList(material.config.resources.cost)
     spending = Spending.of(
         prices,
@@ -97,7 +97,9 @@ def _basis(material: ReportMaterial) -> dict[str, str]:
         "would have run in other batches."
     )
     return {
-        "wall_s": "Sums over trainings, which may have run side by side: not time by the clock.",
+        "wall_s": "Sums over trainings, which may have run side by side: not time by the clock. "
+        "All finals that were begun are in them, and a teacher that was given to the study with "
+        "what its own training took.",
         "gpu_s": "GPUs that workers reserved, times the seconds that they held them, over all "
         "attempts. A teacher that was given to the study has cost it nothing.",
         "money": "Seconds that workers held their node, times the share of its CPUs or GPUs that "

@@ -16,6 +16,7 @@ from mvkt_ray.data.shards import Shards
 from mvkt_ray.data.splits import open_training_splits
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.delivery.facts.material import ReportMaterial
+from mvkt_ray.delivery.facts.recordings_used import count_unused
 
 AGE_PERCENTILES = (5, 50, 95)
 
@@ -39,8 +40,9 @@ def describe_data(material: ReportMaterial) -> tuple[dict[str, Any] | None, str 
         "leads": list(shards.leads),
         "n_recordings": shards.n_recordings,
         "n_patients": int(manifest.counts["n_patients"]),
-        "n_without_label": splits.n_without_label,
-        "n_without_lead": splits.n_without_lead,
+        **count_unused(shards, task, config.data.folds, config.data.min_likelihood),
+        "n_uncalibrated": manifest.counts.get("n_uncalibrated", 0),
+        "n_not_listed": manifest.counts.get("n_not_listed", 0),
         "min_likelihood": float(config.data.min_likelihood),
         "crop_s": float(config.view.crop_s),
         "folds_made_at_ingest": bool(manifest.details["folds_made_at_ingest"]),

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mvkt_ray.delivery.facts.chosen import Selections
+from mvkt_ray.delivery.facts.class_means import validation_scores
 from mvkt_ray.delivery.facts.comparisons import ALONE, describe_difference, gap_closed
 from mvkt_ray.delivery.facts.evidence import LEVEL, Evidence
 from mvkt_ray.delivery.facts.material import ReportMaterial
@@ -138,7 +139,7 @@ def _searched(
             material, selections, lead, None if best is None else best.number
         ),
         "test": None,
-        "contenders": _searched_contenders(found),
+        "contenders": _searched_contenders(material, found),
         "gain": None,
         "gains": [],
         "gap_closed": None,
@@ -154,18 +155,18 @@ def _chosen_validation(
     if trial is None or material.records[trial].result is None:
         return None
     candidates = [record for record in material.searched if record.condition == lead]
-    scores = _validation_of(material.records[trial])
+    scores = _validation_of(material, material.records[trial])
     return None if scores is None else scores | selections.describe_lead(lead, candidates)
 
 
-def _searched_contenders(found: LeadRank) -> dict[str, Any]:
+def _searched_contenders(material: ReportMaterial, found: LeadRank) -> dict[str, Any]:
     records = {CHOSEN: found.best, ALONE: found.student_alone, "plain_kd": found.plain_kd}
     return {
         name: {
             "trial": record.number,
             "seeds": [record.trial.repetition],
             "hyperparameters": dict(record.trial.hyperparameters),
-            "validation": _validation_of(record),
+            "validation": _validation_of(material, record),
             "test": None,
         }
         for name, record in records.items()
@@ -173,14 +174,11 @@ def _searched_contenders(found: LeadRank) -> dict[str, Any]:
     }
 
 
-def _validation_of(record: TrialRecord) -> dict[str, Any] | None:
-    if record.result is None:
+def _validation_of(material: ReportMaterial, record: TrialRecord) -> dict[str, Any] | None:
+    result = record.result
+    if result is None:
         return None
-    return {
-        "macro_auroc": finite(record.result.macro_auroc),
-        "per_class": {k: finite(auroc) for k, auroc in record.result.per_class_auroc.items()},
-        "n_seeds": 1,
-    }
+    return validation_scores(result.macro_auroc, result.per_class_auroc, material.classes)
 
 
 def _final_contender(

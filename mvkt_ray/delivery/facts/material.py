@@ -5,6 +5,7 @@ Reads: study, ledger, manifests, finals, and, when asked, a trial's predictions 
 
 import contextlib
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mvkt_ray.config.schema import StudyConfig
@@ -28,6 +29,17 @@ from mvkt_ray.training.predictions_file import StoredPredictions, read_predictio
 from mvkt_ray.training.trial_files import TrialFolder
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BegunFinals:
+    """Finals that are newer than those of the report, and not over."""
+
+    number: int
+    n_trainings: int
+    n_ended: int
+    is_opened: bool
+    """Whether their examination of the test split was begun."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class ReportMaterial:
     """A study at one moment: what report, tables and figures are drawn from."""
@@ -44,7 +56,10 @@ class ReportMaterial:
     openings: tuple[Opening, ...]
     """Of the test split, the first first."""
     finals: FinalsResults | None
-    """None before the finals are complete."""
+    """The newest that are complete; None before there are any."""
+    begun: BegunFinals | None
+    rounds: Mapping[int, tuple[TrialRecord, ...]]
+    """Trainings of all finals that were ever begun, by the number of the finals."""
     teacher: Manifest | None
     knowledge: Manifest | None
 
@@ -138,6 +153,7 @@ def gather_material(folder: StudyFolder) -> ReportMaterial:
     with reading(folder) as database:
         config, study = open_study(folder, database)
         with contextlib.closing(study), FinalsLedger.open_all(database, config.name) as ledgers:
+            finals = read_finals(folder, ledgers)
             return ReportMaterial(
                 folder=folder,
                 config=config,
@@ -146,10 +162,24 @@ def gather_material(folder: StudyFolder) -> ReportMaterial:
                 ranks=rank_leads(study),
                 looks=study.looks,
                 openings=openings_of(ledgers),
-                finals=read_finals(folder, ledgers),
+                finals=finals,
+                begun=_begun(ledgers),
+                rounds={ledger.number: tuple(ledger.records) for ledger in ledgers},
                 teacher=_manifest(folder, "teacher"),
                 knowledge=_manifest(folder, "knowledge"),
             )
+
+
+def _begun(ledgers: Sequence[FinalsLedger]) -> BegunFinals | None:
+    if not ledgers or (ledgers[-1].opening and ledgers[-1].opening.completed_at):
+        return None
+    newest = ledgers[-1]
+    return BegunFinals(
+        number=newest.number,
+        n_trainings=sum(contender.n_seeds for contender in newest.plan),
+        n_ended=sum(record.state.is_finished for record in newest.records),
+        is_opened=newest.opening is not None,
+    )
 
 
 def _manifest(folder: StudyFolder, kind: str) -> Manifest | None:

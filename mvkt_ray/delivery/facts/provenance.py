@@ -20,7 +20,7 @@ def describe_provenance(material: ReportMaterial) -> dict[str, Any]:
         "fingerprints": {kind: manifest.fingerprint for kind, manifest in manifests.items()},
         "seeds": {
             "study": material.config.seed,
-            "teacher": material.config.teacher.seed,
+            "teacher": _teacher_seed(material),
             "finals": sorted(repetitions),
             "statistics": SEED,
         },
@@ -38,6 +38,13 @@ def describe_provenance(material: ReportMaterial) -> dict[str, Any]:
             **{f"opening {each.number}": each.command for each in material.openings},
         },
     }
+
+
+def _teacher_seed(material: ReportMaterial) -> int:
+    """Return the seed that the teacher was trained with, which may have been given to the study."""
+    if material.teacher is None:
+        return material.config.teacher.seed
+    return int(material.teacher.config["teacher"]["seed"])
 
 
 def _manifests(material: ReportMaterial) -> dict[str, Manifest]:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from mvkt_ray.delivery.facts.chosen import Selections
+from mvkt_ray.delivery.facts.class_means import validation_scores
 from mvkt_ray.delivery.facts.comparisons import (
     describe_difference,
     gains_of_answer,
@@ -19,7 +20,6 @@ from mvkt_ray.delivery.facts.leads import (
 )
 from mvkt_ray.delivery.facts.material import ReportMaterial
 from mvkt_ray.delivery.facts.split_scores import MIN_POSITIVES, describe_test
-from mvkt_ray.json_values import finite
 from mvkt_ray.records import TrialState
 from mvkt_ray.search.finals.finals_plan import CHOSEN
 from mvkt_ray.search.finals.finals_results import FinalsResults
@@ -140,12 +140,8 @@ def _teacher(material: ReportMaterial, evidence: Evidence | None) -> dict[str, A
         "network": str(details["network"]),
         "leads": list(manifest.config["view"]["leads"]),
         "n_parameters": int(manifest.counts["n_parameters"]),
-        "validation": {
-            "macro_auroc": finite(details["macro_auroc"]),
-            "per_class": {
-                name: finite(auroc) for name, auroc in details["per_class_auroc"].items()
-            },
-            "n_seeds": 1,
-        },
+        "validation": validation_scores(
+            details["macro_auroc"], details["per_class_auroc"], material.classes
+        ),
         "test": None if evidence is None else describe_test(evidence, TEACHER, material.task),
     }

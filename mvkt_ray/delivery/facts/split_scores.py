@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mvkt_ray.delivery.facts.class_means import validation_scores
 from mvkt_ray.delivery.facts.evidence import LEVEL, TEACHER, Evidence, Resampled
 from mvkt_ray.delivery.facts.task_metrics import Both, f1_and_thresholds, task_scores
 from mvkt_ray.json_values import finite
@@ -41,6 +42,7 @@ def describe_test(evidence: Evidence, key: Key, task: str) -> dict[str, Any]:
         [average_precision_per_class(both.labels_NC, scores) for scores in both.scores_RNC], axis=0
     )
     f1_C, threshold_C = f1_and_thresholds(both)
+    precision, f1 = macro_mean(precision_C), macro_mean(f1_C)
     per_seed = areas.macro_KR[k, : len(both.scores_RNC)]
     values_B = areas.macro_BK[:, k]
     observed = float(areas.macro_K[k])
@@ -55,9 +57,11 @@ def describe_test(evidence: Evidence, key: Key, task: str) -> dict[str, Any]:
             name: _describe_class(resampled, k, c, both.labels_NC, precision_C, f1_C, threshold_C)
             for c, name in enumerate(finals.classes)
         },
-        "macro_f1": finite(macro_mean(f1_C).value),
+        "macro_f1": finite(f1.value),
+        "f1_left_out": [finals.classes[c] for c in f1.left_out],
         "f1_reason": None if both.chosen_by_RNC is not None else NO_THRESHOLDS,
-        "macro_average_precision": finite(macro_mean(precision_C).value),
+        "macro_average_precision": finite(precision.value),
+        "average_precision_left_out": [finals.classes[c] for c in precision.left_out],
         "left_out": [finals.classes[c] for c in areas.left_out],
         "task_scores": task_scores(task, finals.classes, both),
     }
@@ -74,14 +78,10 @@ def describe_validation(evidence: Evidence, key: Key) -> dict[str, Any] | None:
         return None
     labels_NC = evidence.finals.validation.labels_NC
     auroc_C = np.mean([auroc_per_class(labels_NC, scores) for scores in scores_RNC], axis=0)
-    return {
-        "macro_auroc": finite(macro_mean(auroc_C).value),
-        "per_class": {
-            name: finite(auroc)
-            for name, auroc in zip(evidence.finals.classes, auroc_C, strict=True)
-        },
-        "n_seeds": len(scores_RNC),
-    }
+    classes = evidence.finals.classes
+    per_class = dict(zip(classes, map(float, auroc_C), strict=True))
+    scores = validation_scores(macro_mean(auroc_C).value, per_class, classes)
+    return scores | {"n_seeds": len(scores_RNC)}
 
 
 def _describe_class(

@@ -3,8 +3,13 @@
 from typing import Any
 
 import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from mvkt_ray.config.schema import FoldsConfig
 from mvkt_ray.data.shards import open_shards
+from mvkt_ray.delivery.facts.recordings_used import UNUSED, count_unused
+from mvkt_ray.delivery.sentences.recording_counts import use_sentence
 from mvkt_ray.storage.location import Location
 
 
@@ -32,3 +37,51 @@ def test_the_card_says_where_the_recordings_are_from(final_report: dict[str, Any
     assert (data["source"], data["is_synthetic"]) == ("synthetic", True)
     assert (data["n_recordings"], data["sampling_rate_hz"]) == (400, 100)
     assert sum(data["quarantine"].values()) == data["n_quarantined"] == 0
+
+
+class FewShards:
+    """As much of shards as counting needs."""
+
+    def __init__(self, folds: np.ndarray, labels: np.ndarray, has_leads: np.ndarray) -> None:
+        self._folds, self._labels, self._has_leads = folds, labels, has_leads
+
+    def folds(self) -> np.ndarray:
+        return self._folds
+
+    def labels(self, task: Any, min_likelihood: float) -> np.ndarray:
+        return self._labels
+
+    def has_all_leads(self) -> np.ndarray:
+        return self._has_leads
+
+
+@settings(max_examples=60)
+@given(
+    recordings=st.lists(
+        st.tuples(st.integers(-1, 12), st.integers(0, 1), st.booleans()), min_size=1, max_size=60
+    )
+)
+def test_every_recording_is_in_a_split_or_counted_once_with_a_reason(
+    recordings: list[tuple[int, int, bool]],
+) -> None:
+    folds, label, has_leads = map(np.array, zip(*recordings, strict=True))
+    shards: Any = FewShards(folds, label[:, None], has_leads)
+    splits = FoldsConfig(train=(1, 2), val=(3,), test=(4, 10))
+    unused = count_unused(shards, None, splits, 0.0)  # type: ignore[arg-type]
+    usable = (label > 0) & has_leads
+    sizes = {
+        name: {"n_recordings": int((np.isin(folds, getattr(splits, name)) & usable).sum())}
+        for name in ("train", "val", "test")
+    }
+    used = sum(split["n_recordings"] for split in sizes.values())
+    assert used + sum(unused[f"n_{reason}"] for reason in UNUSED) == len(recordings)
+    said = use_sentence({"n_recordings": len(recordings), "splits": sizes, **unused})
+    assert ("in no split" in said) == (used < len(recordings))
+    assert ("no fold" in said) == (-1 in folds)
+
+
+def test_the_card_adds_up(final_report: dict[str, Any], searched_report: dict[str, Any]) -> None:
+    for report in (final_report, searched_report):
+        data = report["data"]
+        splits = sum(split["n_recordings"] for split in data["splits"].values())
+        assert splits + sum(data[f"n_{reason}"] for reason in UNUSED) == data["n_recordings"]

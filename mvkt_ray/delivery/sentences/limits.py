@@ -3,7 +3,17 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mvkt_ray.phrasing import listing
+from mvkt_ray.delivery.sentences.from_validation_to_test import gap_sentence, mean_gap_sentence
+from mvkt_ray.delivery.sentences.how_far import finals_begun, n_looks
+from mvkt_ray.delivery.sentences.limits_of_data import (
+    classes_hard_to_judge,
+    classes_without_score,
+    one_source,
+    recorders,
+    recordings_left_out,
+    unnamed_patients,
+)
+from mvkt_ray.phrasing import listing, percent
 from mvkt_ray.search.finals.finals_plan import CHOSEN
 
 Report = Mapping[str, Any]
@@ -35,13 +45,23 @@ def _not_final(report: Report) -> list[str]:
         "they are optimistic, and most so for the highest. Every score is of one training, and "
         "another seed would give another one. Leads, gains and their order are not tested."
     ]
-    if report["test_split"]["opened"]:
-        said.append("An examination on the test split was begun and is not complete.")
     return said
 
 
+def _not_over(report: Report) -> list[str]:
+    begun = report["finals_begun"]
+    if begun is None:
+        return []
+    said = finals_begun(report)
+    if report["finals"] is not None:
+        said.append(f"What is said here is of finals {report['finals']['number']}.")
+    if begun["is_opened"]:
+        said.append("Their examination on the test split was begun and is not complete.")
+    return [" ".join(said)]
+
+
 def _openings(report: Report) -> list[str]:
-    openings = report["test_split"]["openings"]
+    openings = report["test_split"]["openings"][: n_looks(report)]
     if report["finals"] is None or not openings:
         return []
     if len(openings) == 1:
@@ -53,54 +73,38 @@ def _openings(report: Report) -> list[str]:
     ]
 
 
-def _one_dataset(report: Report) -> list[str]:
-    data = report["data"]
-    if data is None:
-        return [f"There is no data card: {report['data_reason']}"]
-    if data["is_synthetic"]:
-        return []
-    return [
-        f"All recordings are of one data set ({data['source']}): its patients, machines and "
-        "cardiologists. Intervals say what other patients of the same kind would change, not "
-        "what another hospital would."
-    ]
-
-
-def _simulated_single_lead(report: Report) -> list[str]:
-    data, teacher = report["data"], report["teacher"]
-    leads = data["leads"] if data is not None else teacher["leads"] if teacher is not None else []
-    is_synthetic = data is not None and data["is_synthetic"]
-    if len(leads) < 2 or is_synthetic:
-        return []
-    return [
-        f"A single lead was taken out of a recording of {len(leads)} leads, made by a clinical "
-        "machine on a resting patient. A device with one lead has other electrodes, noise and "
-        "patients, and its lead is seldom exactly one of these."
-    ]
-
-
 def _one_teacher(report: Report) -> list[str]:
     teacher = report["teacher"]
     if teacher is None:
         return []
     return [
         f"One teacher ({teacher['network']}, trained once, seed "
-        f"{report['provenance']['seeds']['teacher']}) taught every student. Another one may help "
-        "more or less."
+        f"{report['provenance']['seeds']['teacher']}) taught every student that was taught. "
+        "Another one may help more or less."
     ]
 
 
 def _seeds(report: Report) -> list[str]:
-    finals = report["finals"]
-    if finals is None:
+    if report["finals"] is None:
         return []
-    n_seeds = len(finals["seeds"])
-    if n_seeds == 1:
+    n_seeds = sorted({test["n_seeds"] for test in _students_tests(report)})
+    if not n_seeds:
+        return []
+    if n_seeds == [1]:
         return ["Every student was trained with one seed, so intervals know nothing of seeds."]
+    each = (
+        f"{n_seeds[0]} seeds each" if len(n_seeds) == 1 else f"{n_seeds[0]} to {n_seeds[-1]} seeds"
+    )
+    blind = " Of those with one seed they know no spread." if n_seeds[0] == 1 else ""
     return [
-        f"Students were trained with {n_seeds} seeds each; intervals and comparisons allow for "
-        "their spread, as far as so few tell it."
+        f"Students were trained with {each}; intervals and comparisons allow for their spread, as "
+        f"far as so few tell it.{blind}"
     ]
+
+
+def _students_tests(report: Report) -> list[Mapping[str, Any]]:
+    contenders = [each for lead in report["leads"] for each in lead["contenders"].values()]
+    return [each["test"] for each in contenders if each["test"] is not None]
 
 
 def _choice(report: Report) -> list[str]:
@@ -110,8 +114,13 @@ def _choice(report: Report) -> list[str]:
         return []
     counts = [lead["validation"]["n_candidates"] for lead in chosen]
     n_trials = f"{min(counts)} to {max(counts)}" if min(counts) < max(counts) else f"{counts[0]}"
+    best = (
+        "the only complete trial of it"
+        if max(counts) == 1
+        else f"the best of {n_trials} complete trials"
+    )
     said = [
-        f"The configuration of each lead is the best of {n_trials} complete trials on "
+        f"The configuration of each lead is {best} on "
         f"{selection['n_recordings']} validation recordings. More trials, or other recordings, "
         "could have chosen another one, and a lead can be behind because of that."
     ]
@@ -119,7 +128,7 @@ def _choice(report: Report) -> list[str]:
     if racing is not None and racing["stopped"]:
         said.append(
             f"{listing(racing['stopped'])} stopped getting trials when clearly behind: "
-            f"the best lead is stopped so in at most {racing['error_rate']:.0%} of studies."
+            f"the best lead is stopped so in at most {percent(racing['error_rate'])} of studies."
         )
     return said
 
@@ -170,61 +179,29 @@ def _failed_finals(report: Report) -> list[str]:
     return said
 
 
-def _classes(report: Report) -> list[str]:
-    test = next((lead["test"] for lead in report["leads"] if lead["test"] is not None), None)
-    if test is None:
+def _gap(report: Report) -> list[str]:
+    gap = report["validation_gap"]
+    if gap is None:
         return []
-    said: list[str] = []
-    if test["left_out"]:
-        said.append(
-            f"No test recording has {listing(test['left_out'])}, or every one has: it is "
-            "in no mean."
-        )
-    few = [
-        f"{name} ({scores['n_positive']})"
-        for name, scores in test["per_class"].items()
-        if scores["too_few"] and name not in test["left_out"]
-    ]
-    if few:
-        said.append(
-            f"Fewer than {report['statistics']['min_positives']} test recordings have "
-            f"{listing(few)}: too few to judge a lead by, though the means count them as "
-            "much as any other class."
-        )
-    return said
-
-
-def _left_out_recordings(report: Report) -> list[str]:
-    data = report["data"]
-    if data is None:
-        return []
-    said: list[str] = []
-    if data["n_quarantined"]:
-        reasons = ", ".join(f"{reason} {n}" for reason, n in data["quarantine"].items())
-        said.append(
-            f"{data['n_quarantined']} recordings could not be used ({reasons}). A device will meet "
-            "such recordings."
-        )
-    if data["n_without_label"]:
-        said.append(
-            f"{data['n_without_label']} training and validation recordings without a label of the "
-            "task were left out; the test split leaves out the same kind."
-        )
-    return said
+    return [" ".join(filter(None, (gap_sentence(gap), mean_gap_sentence(gap))))]
 
 
 _LIMITS: tuple[Callable[[Report], list[str]], ...] = (
     _synthetic,
     _not_final,
+    _not_over,
     _openings,
-    _one_dataset,
-    _simulated_single_lead,
+    _gap,
+    one_source,
+    unnamed_patients,
+    recorders,
     _one_teacher,
     _seeds,
     _choice,
     _search_went_on,
     _refit,
     _failed_finals,
-    _classes,
-    _left_out_recordings,
+    classes_without_score,
+    classes_hard_to_judge,
+    recordings_left_out,
 )

@@ -1,13 +1,20 @@
 """The answer in a few sentences that a physician understands: what may be said, and no more.
 
 Before finals: what the search has seen on validation, that this is optimistic, and that nothing is
-claimed. After: the leads that may be the best, and whether the teacher's help is shown.
+claimed. After: the leads that may be the best, how far the test score is from what validation let
+expect, and whether the teacher's help is shown.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mvkt_ray.delivery.facts.class_means import left_out_of
+from mvkt_ray.delivery.sentences.classes_counted import LISTED as CLASSES_LISTED
+from mvkt_ray.delivery.sentences.classes_counted import left_out_sentence, over_classes
+from mvkt_ray.delivery.sentences.from_validation_to_test import gap_sentence
+from mvkt_ray.delivery.sentences.how_far import finals_begun, n_looks, why_nothing_is_ranked
 from mvkt_ray.phrasing import NumberStyle, listing, percent
+from mvkt_ray.search.finals.finals_plan import CHOSEN
 
 GROUPS = {
     "superdiagnostic": "diagnostic groups",
@@ -24,6 +31,10 @@ IN_WORDS = {
     "student_alone": "The teacher's help",
     "plain_kd": "This way of distilling, compared with plain distillation,",
 }
+"""What a gain over a contender is called, where the answer was taught by the teacher."""
+
+_TAUGHT = (CHOSEN, "plain_kd", "mkd_only", "clt_only")
+"""Contenders that are known to have learned from the teacher."""
 
 _SAID = NumberStyle(nothing="not defined")
 
@@ -38,20 +49,20 @@ def sentences_before_finals(report: Mapping[str, Any]) -> list[str]:
     so_far = f"{summary['n_ended']} of {summary['n_trials']} trials have ended"
     scored = [lead for lead in leads if lead["validation"] is not None]
     if not scored:
-        why = f"So far {so_far}" if is_running else f"The search is over: {so_far}"
-        return [
-            f"{why}, and none of the search has been trained to the end: there is nothing to rank "
-            "yet."
-        ]
+        return [why_nothing_is_ranked(summary), *finals_begun(report), *_warnings(report)]
     best = scored[0]
     found = [
         f"{f'So far ({so_far})' if is_running else 'In the search'} the highest mean AUROC over "
-        f"{_classes(report)} is {_SAID.score(best['validation']['macro_auroc'])}, of a model that "
-        f"sees {_lead(best)} alone.",
+        f"{_classes(report, 'validation')} is {_SAID.score(best['validation']['macro_auroc'])}, "
+        f"of a model that sees {_lead(best)} alone.",
+        *_left_out(report, "validation"),
         "It was measured on the validation recordings, on which it was also chosen: the number is "
         f"optimistic{_corrected(report['selection'])}, and nothing is claimed of which lead is "
         "best or of what the teacher's help is worth.",
-        "`mvkt finalize` examines every lead, once, on recordings that were kept apart.",
+        *(
+            finals_begun(report)
+            or ["`mvkt finalize` examines every lead, once, on recordings that were kept apart."]
+        ),
     ]
     return found + _warnings(report)
 
@@ -63,15 +74,24 @@ def sentences_after_finals(report: Mapping[str, Any]) -> list[str]:
         return [
             "No training of the finals' answer was completed, so no lead can be ranked; `mvkt "
             "finalize` says which failed.",
+            *finals_begun(report),
             *_warnings(report),
         ]
-    first = ranked[0]
+    first, gap = ranked[0], report["validation_gap"]
     return [
         _first_sentence(report, first),
+        *_left_out(report, "test"),
         _which_are_best(report, ranked),
+        *([] if gap is None else [gap_sentence(gap)]),
         *_what_the_teacher_bought(report, first),
+        *finals_begun(report),
         *_warnings(report),
     ]
+
+
+def _left_out(report: Mapping[str, Any], split: str) -> list[str]:
+    said = left_out_sentence(report, split, CLASSES_LISTED)
+    return [said] if said else []
 
 
 def _first_sentence(report: Mapping[str, Any], first: Mapping[str, Any]) -> str:
@@ -79,15 +99,15 @@ def _first_sentence(report: Mapping[str, Any], first: Mapping[str, Any]) -> str:
     teacher = report["teacher"]
     ceiling = ""
     if teacher is not None and teacher["test"] is not None:
-        n_leads = len(teacher["leads"])
-        sees = "the same lead" if n_leads == 1 else f"{n_leads} leads"
+        sees = _seen_by(teacher, first)
         ceiling = (
             f"; the teacher, which sees {sees}, has {_SAID.score(teacher['test']['macro_auroc'])}"
         )
+    kept = "kept apart until the end" if n_looks(report) <= 1 else "of the test split"
     return (
-        f"On {split['n_recordings']} recordings of {split['n_patients']} patients kept apart until "
-        f"the end, a model that sees {_lead(first)} alone detects {_classes(report)} with a mean "
-        f"AUROC of {_SAID.score(test['macro_auroc'])} ({_level(report)} interval "
+        f"On {split['n_recordings']} recordings of {split['n_patients']} patients {kept}, a model "
+        f"that sees {_lead(first)} alone detects {_classes(report, 'test')} with a mean AUROC of "
+        f"{_SAID.score(test['macro_auroc'])} ({_level(report)} interval "
         f"{_SAID.interval(test['ci'])}{ceiling})."
     )
 
@@ -117,13 +137,13 @@ def _what_the_teacher_bought(report: Mapping[str, Any], first: Mapping[str, Any]
     said: list[str] = []
     gain, mean = first["gain"], report["mean_gain"]
     if gain is not None:
-        what = IN_WORDS.get(gain["over"], f"The answer, compared with `{gain['over']}`,")
+        what = _subject(report, gain)
         said.append(
             f"{what} is worth {_difference(report, gain)} for {first['lead']}: {_verdict(gain)}."
         )
     if mean is not None and mean["n_leads"] > 1:
         what = "it" if said and gain is not None and gain["over"] == mean["over"] else None
-        subject = what or IN_WORDS.get(mean["over"], f"The answer, compared with `{mean['over']}`,")
+        subject = what or _subject(report, mean)
         said.append(
             f"{subject[0].upper()}{subject[1:]} is worth {_difference(report, mean)} on average "
             f"over {mean['n_leads']} leads: {_verdict(mean)}."
@@ -133,7 +153,7 @@ def _what_the_teacher_bought(report: Mapping[str, Any], first: Mapping[str, Any]
 
 def _warnings(report: Mapping[str, Any]) -> list[str]:
     said: list[str] = []
-    opened = report["test_split"]["opened"]
+    opened = n_looks(report)
     if report["finals"] is not None and opened > 1:
         said.append(
             f"The test recordings were looked at {opened} times, so they were not kept apart for "
@@ -166,13 +186,25 @@ def _level(report: Mapping[str, Any]) -> str:
     return percent(report["statistics"]["level"])
 
 
-def _classes(report: Mapping[str, Any]) -> str:
-    left_out = next(
-        (lead["test"]["left_out"] for lead in report["leads"] if lead["test"] is not None), []
-    )
-    n_classes = len(report["classes"]) - len(left_out)
-    name = GROUPS.get(report["task"], "classes")
-    return f"the {n_classes} {name}" if n_classes != 1 else "one class"
+def _subject(report: Mapping[str, Any], gain: Mapping[str, Any]) -> str:
+    """Name what a gain is of: the teacher's help only where the answer was taught."""
+    answer = report["answer"]["contender"]
+    if answer in _TAUGHT and gain["over"] in IN_WORDS:
+        return IN_WORDS[gain["over"]]
+    named = "" if answer == CHOSEN else f" {answer!r}"
+    return f"The answer{named}, compared with {gain['over']!r},"
+
+
+def _seen_by(teacher: Mapping[str, Any], lead: Mapping[str, Any]) -> str:
+    names = teacher["leads"]
+    if list(names) == list(lead["leads"]):
+        return "the same lead" if len(names) == 1 else "the same leads"
+    return f"lead {names[0]}" if len(names) == 1 else f"{len(names)} leads"
+
+
+def _classes(report: Mapping[str, Any], split: str) -> str:
+    called = GROUPS.get(report["task"], "classes")
+    return over_classes(len(report["classes"]), left_out_of(report, split), called)
 
 
 def _lead(lead: Mapping[str, Any]) -> str:

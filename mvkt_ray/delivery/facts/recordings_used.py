@@ -1,0 +1,40 @@
+"""What became of every recording of the shards: in a split, or in none, and why.
+
+Each recording is counted once, so that the numbers add up to those of the shards.
+"""
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from mvkt_ray.config.schema import FoldsConfig
+from mvkt_ray.data.shards import Shards
+from mvkt_ray.data.tasks import Task
+
+NO_FOLD = -1
+"""In the column `fold` of shards."""
+
+UNUSED = ("without_fold", "in_other_folds", "without_label", "without_lead")
+"""Reasons for which a recording is in no split, the first one that holds first."""
+
+
+def count_unused(
+    shards: Shards, task: Task, folds: FoldsConfig, min_likelihood: float
+) -> dict[str, Any]:
+    """Count the recordings that are in no split, by the first reason that holds.
+
+    Of the test split this tells a number of recordings without a label, and nothing of the others.
+    """
+    fold_of = shards.folds()
+    in_split = np.isin(fold_of, [*folds.train, *folds.val, *folds.test])
+    has_label = shards.labels(task, min_likelihood).sum(1) > 0
+    outside = Counter(int(fold) for fold in fold_of[~in_split])
+    n_without_fold = outside.pop(NO_FOLD, 0)
+    return {
+        "n_without_fold": n_without_fold,
+        "n_in_other_folds": sum(outside.values()),
+        "other_folds": sorted(outside),
+        "n_without_label": int((in_split & ~has_label).sum()),
+        "n_without_lead": int((in_split & has_label & ~shards.has_all_leads()).sum()),
+    }

@@ -1,0 +1,63 @@
+"""How it is said which classes a mean is over, and which it leaves out.
+
+Reads: the report's values.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mvkt_ray.delivery.facts.class_means import left_out_of
+from mvkt_ray.phrasing import listing
+
+LISTED = 6
+"""Of more classes than these, the answer says the number."""
+
+
+def over_classes(n_classes: int, left_out: Sequence[str], called: str = "classes") -> str:
+    """Name what a mean is over: `the 3 classes`, `2 of the 3 classes`, `the one class`.
+
+    Args:
+        n_classes: Of the task.
+        left_out: Classes of it that are not in the mean.
+        called: What the classes are, in the plural.
+    """
+    if left_out:
+        return f"{n_classes - len(left_out)} of the {n_classes} {called}"
+    return f"the {n_classes} {called}" if n_classes != 1 else "the one class"
+
+
+def left_out_sentence(report: Mapping[str, Any], split: str, most: int | None = None) -> str:
+    """Name the classes that no mean of a split is over, and why; empty where there are none.
+
+    Args:
+        report: With `leads`, and with `data` where there are counts.
+        split: `validation` or `test`.
+        most: More names than these are only counted.
+    """
+    left_out = left_out_of(report, split)
+    if not left_out:
+        return ""
+    it, are = ("it", "is") if len(left_out) == 1 else ("they", "are")
+    if most is not None and len(left_out) > most:
+        return (
+            f"Each of {len(left_out)} classes has no {split} recording, or every one, so they are "
+            "in no mean; the limits name them."
+        )
+    everywhere = [name for name in left_out if _has_every_recording(report, split, name)]
+    nowhere = [name for name in left_out if name not in everywhere]
+    parts: list[str] = []
+    if nowhere:
+        parts.append(f"no {split} recording has {listing(nowhere)}")
+    if everywhere:
+        parts.append(f"every {split} recording has {listing(everywhere)}")
+    text = " and ".join(parts)
+    return f"{text[0].upper()}{text[1:]}, so {it} {are} in no mean AUROC of that split."
+
+
+def _has_every_recording(report: Mapping[str, Any], split: str, name: str) -> bool:
+    data = report.get("data")
+    if data is None:
+        return False
+    counts = data["splits"]["val" if split == "validation" else "test"]
+    positives = (counts["n_positive"] or {}).get(name)
+    return bool(positives) and positives == counts["n_recordings"]

@@ -1,0 +1,47 @@
+"""How far search and finals are, and how often the test split was opened.
+
+Reads: the report's values.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def n_looks(report: Mapping[str, Any]) -> int:
+    """Return how often the test split was opened up to the finals that the report is of."""
+    openings = report["test_split"]["openings"]
+    if report["finals"] is None:
+        return len(openings)
+    return sum(each["finals"] <= report["finals"]["number"] for each in openings)
+
+
+def why_nothing_is_ranked(summary: Mapping[str, Any]) -> str:
+    """Say how far a search is that has nothing to rank."""
+    if not summary["n_trials"]:
+        return (
+            "The study has no search to rank leads by; `mvkt finalize` examines what its finals "
+            "name."
+        )
+    so_far = f"{summary['n_ended']} of {summary['n_trials']} trials have ended"
+    if summary["state"] == "running":
+        return (
+            f"So far {so_far}, and none of the search has been trained to the end: there is "
+            "nothing to rank yet."
+        )
+    ends = ", ".join(f"{n} {state}" for state, n in summary["states"].items() if n)
+    return (
+        f"The search is over: {so_far} ({ends}), and none of the search was trained to the end. "
+        "There is nothing to rank."
+    )
+
+
+def finals_begun(report: Mapping[str, Any]) -> list[str]:
+    """Say that finals are under way, or were left before their end."""
+    begun = report["finals_begun"]
+    if begun is None:
+        return []
+    done = f"{begun['n_ended']} of {begun['n_trainings']} trainings have ended"
+    return [
+        f"Finals {begun['number']} were begun and are not over ({done}); `mvkt finalize` brings "
+        "them to their end."
+    ]

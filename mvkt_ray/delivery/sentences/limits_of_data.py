@@ -1,0 +1,123 @@
+"""What the recordings and their classes cannot say, in sentences made from the report's facts."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mvkt_ray.delivery.facts.class_means import left_out_of
+from mvkt_ray.delivery.sentences.classes_counted import left_out_sentence
+from mvkt_ray.delivery.sentences.recording_counts import use_sentence
+from mvkt_ray.phrasing import listing
+
+Report = Mapping[str, Any]
+
+
+def one_source(report: Report) -> list[str]:
+    """Say that other hospitals are not in the data."""
+    data = report["data"]
+    if data is None:
+        return [f"There is no data card: {report['data_reason']}"]
+    if data["is_synthetic"]:
+        return []
+    return [
+        f"All recordings come from one source ({data['source']}): its patients, machines and "
+        "cardiologists. Intervals say what other patients of the same kind would change, not "
+        "what other hospitals would."
+    ]
+
+
+def unnamed_patients(report: Report) -> list[str]:
+    """Say where patients may be unknown."""
+    data = report["data"]
+    if data is None or data["is_synthetic"] or data["n_patients"] < data["n_recordings"]:
+        return []
+    return [
+        "Every recording counts as one of a patient of its own. Where the source does not name "
+        "patients, one may be in two splits, and intervals are then too narrow."
+    ]
+
+
+def recorders(report: Report) -> list[str]:
+    """Say that a device of few leads records otherwise."""
+    data, teacher = report["data"], report["teacher"]
+    leads = data["leads"] if data is not None else teacher["leads"] if teacher is not None else []
+    is_synthetic = data is not None and data["is_synthetic"]
+    if len(leads) < 2 or is_synthetic:
+        return []
+    return [
+        f"What a student sees was taken out of a recording of {len(leads)} leads. A device that "
+        "records only that has other electrodes, noise and patients, and its leads are seldom "
+        "exactly these."
+    ]
+
+
+def classes_without_score(report: Report) -> list[str]:
+    """Name the classes that are in no mean, by split."""
+    validation, test = (left_out_of(report, split) for split in ("validation", "test"))
+    said = [left_out_sentence(report, split) for split in ("validation", "test")]
+    if report["finals"] is not None and validation != test:
+        said.append(
+            "Means on validation and on test are over other classes, so the two are not the same "
+            "measure."
+        )
+    return [sentence for sentence in said if sentence]
+
+
+def classes_hard_to_judge(report: Report) -> list[str]:
+    """Name the classes without a threshold, and those with few positives."""
+    test = next((lead["test"] for lead in report["leads"] if lead["test"] is not None), None)
+    if test is None:
+        return []
+    said: list[str] = []
+    thresholds = [
+        name
+        for name, scores in test["per_class"].items()
+        if scores["n_positive"] and scores["threshold"] is None
+    ]
+    if thresholds and not test["f1_reason"]:
+        said.append(
+            f"No validation recording has {listing(thresholds)}, so there is no threshold to say "
+            "it by: it is in no mean F1, and by scores of decisions it is never found."
+        )
+    few = [
+        f"{name} ({scores['n_positive']})"
+        for name, scores in test["per_class"].items()
+        if scores["too_few"] and name not in test["left_out"]
+    ]
+    if few:
+        said.append(
+            f"Fewer than {report['statistics']['min_positives']} test recordings have "
+            f"{listing(few)}: too few to judge a lead by, though the means count them as "
+            "much as any other class."
+        )
+    return said
+
+
+def recordings_left_out(report: Report) -> list[str]:
+    """Say which recordings are in no split, and how many of the others are doubtful."""
+    data = report["data"]
+    if data is None:
+        return []
+    said: list[str] = []
+    if data["n_quarantined"]:
+        reasons = ", ".join(
+            f"{reason.replace('_', ' ')} {n}" for reason, n in data["quarantine"].items()
+        )
+        one = data["n_quarantined"] == 1
+        said.append(
+            f"{data['n_quarantined']:,} recording{'' if one else 's'} could not be used "
+            f"({reasons}). Models were neither trained nor tried on such recordings, and a device "
+            "may meet them."
+        )
+    if data["n_not_listed"]:
+        said.append(
+            f"{data['n_not_listed']:,} recordings of the source's folder were not looked at, as "
+            "its table does not list them."
+        )
+    if data["n_uncalibrated"]:
+        said.append(
+            f"{data['n_uncalibrated']:,} recordings have a lead without calibration in their "
+            "header: their millivolts are a guess."
+        )
+    if sum(split["n_recordings"] for split in data["splits"].values()) < data["n_recordings"]:
+        said.append(use_sentence(data))
+    return said

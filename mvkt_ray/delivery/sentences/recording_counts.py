@@ -1,0 +1,43 @@
+"""How it is said what became of every recording: the numbers add up to those of the shards.
+
+Reads: the report's `data`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mvkt_ray.phrasing import listing, number_ranges
+
+
+def use_sentence(data: Mapping[str, Any]) -> str:
+    """Say how many recordings are in a split, and why the others are in none."""
+    sizes = [data["splits"][name]["n_recordings"] for name in ("train", "val", "test")]
+    total, used = data["n_recordings"], sum(sizes)
+    train, val, test = (f"{size:,}" for size in sizes)
+    said = (
+        f"Of {total:,} recordings {train} are for training, {val} for validation and {test} for "
+        "the test"
+    )
+    reasons = _reasons(data)
+    if not reasons:
+        return f"{said}: every one is in a split."
+    return f"{said}. The other {total - used:,} are in no split and not used: {listing(reasons)}."
+
+
+def _reasons(data: Mapping[str, Any]) -> list[str]:
+    folds = number_ranges(data["other_folds"])
+    counted = (
+        (data["n_without_fold"], "have no fold", "has no fold"),
+        (
+            data["n_in_other_folds"],
+            f"are of folds that no split names ({folds})",
+            f"is of a fold that no split names ({folds})",
+        ),
+        (
+            data["n_without_label"],
+            "have no label of the task",
+            "has no label of the task",
+        ),
+        (data["n_without_lead"], "lack a lead", "lacks a lead"),
+    )
+    return [f"{n:,} {one if n == 1 else several}" for n, several, one in counted if n]
