@@ -1,4 +1,4 @@
-"""Leads by diseases as a coloured table: every cell has its number, colour only helps to find it.
+"""Leads by classes as a coloured table: every cell has its number, colour only helps to find it.
 
 The colours are cividis, which looks the same to people who cannot tell red from green (Nunez,
 Anderton and Renslow, PLOS ONE 2018).
@@ -20,7 +20,7 @@ _LOW_END, _HIGH_END = 0.0, 1.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cell:
-    """One lead and one disease."""
+    """One lead and one class."""
 
     auroc: float | None
     interval: Sequence[float] | None
@@ -53,7 +53,7 @@ class HeatMap:
 
 
 def make_heat_map(report: Mapping[str, Any]) -> HeatMap | None:
-    """Return leads by diseases on the split that leads are ranked on; None without any score."""
+    """Return leads by classes on the split that leads are ranked on; None without any score."""
     split = report["answer"]["ranked_on"]
     classes = tuple(report["classes"])
     scores = {lead["lead"]: lead[split] for lead in report["leads"] if lead[split] is not None}

@@ -3,6 +3,7 @@
 Reads: the report's values and `ReportMaterial`. Writes: one file.
 """
 
+import functools
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -14,17 +15,22 @@ from mvkt_ray.data.ecg_sheet import SCALE
 from mvkt_ray.delivery.facts.data_card import AGE_PERCENTILES
 from mvkt_ray.delivery.facts.material import ReportMaterial
 from mvkt_ray.delivery.figures.gallery import Gallery, make_gallery
+from mvkt_ray.delivery.figures.parallel_coordinates import N_TRIALS
 from mvkt_ray.delivery.heat_map import make_heat_map
-from mvkt_ray.delivery.wording import FILTERS
+from mvkt_ray.delivery.sentences import captions
+from mvkt_ray.delivery.sentences.from_validation_to_test import gap_sentence, mean_gap_sentence
+from mvkt_ray.delivery.sentences.how_far import finals_begun
+from mvkt_ray.delivery.sentences.recording_counts import use_sentence
+from mvkt_ray.delivery.wording import FILTERS, student_name
 from mvkt_ray.phrasing import percent
 from mvkt_ray.storage.location import Location
 
 _CONTENTS = (
     ("answer", "The answer"),
     ("leads", "Ranked leads"),
-    ("diseases", "Leads by diseases"),
+    ("classes", "Leads by classes"),
     ("teacher", "What the teacher bought"),
-    ("curves", "Curves of the winners"),
+    ("curves", "ROC and calibration"),
     ("search", "The search"),
     ("examples", "Example recordings"),
     ("cost", "Cost"),
@@ -48,14 +54,7 @@ def write_page(report: Mapping[str, Any], material: ReportMaterial, location: Lo
 
 def render_page(report: Mapping[str, Any], gallery: Gallery) -> str:
     """Return the page; a section without data says why in one line."""
-    environment = Environment(
-        loader=PackageLoader("mvkt_ray.delivery", "page_templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= FILTERS
+    environment = _environment()
     made_at = datetime.fromisoformat(report["made_at"])
     return environment.get_template("index.html").render(
         report=report,
@@ -69,11 +68,46 @@ def render_page(report: Mapping[str, Any], gallery: Gallery) -> str:
         figures={name: Markup(svg) for name, svg in gallery.figures.items()},
         heat_map=make_heat_map(report),
         is_final=report["answer"]["ranked_on"] == "test",
+        student=student_name(report["answer"]["contender"]),
+        n_lines=N_TRIALS,
+        said=_sentences(report, gallery),
         made_at=f"{made_at:%d %B %Y, %H:%M} UTC".lstrip("0"),
         Markup=Markup,
         style=Markup(_text_of(environment, "page.css")),
         script=Markup(_text_of(environment, "page.js")),
     )
+
+
+@functools.cache
+def _environment() -> Environment:
+    """Return the templates; what they hold does not change while the program runs."""
+    environment = Environment(
+        loader=PackageLoader("mvkt_ray.delivery", "page_templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= FILTERS
+    return environment
+
+
+def _sentences(report: Mapping[str, Any], gallery: Gallery) -> dict[str, str]:
+    """Return what the templates say of this state of the study, by place."""
+    gap, data = report["validation_gap"], report["data"]
+    return {
+        "ranked_leads": captions.ranked_leads_caption(report),
+        "scored": captions.how_leads_were_scored(report),
+        "best_set": captions.best_set_note(report),
+        "pairs": captions.pairs_note(report),
+        "gains": captions.gains_caption(report),
+        "classes": captions.classes_of_means(report),
+        "curves": captions.curves_note(report, [each.condition for each in gallery.curves]),
+        "begun": " ".join(finals_begun(report)),
+        "gap": "" if gap is None else gap_sentence(gap),
+        "mean_gap": "" if gap is None else mean_gap_sentence(gap),
+        "use": "" if data is None else use_sentence(data),
+    }
 
 
 def _contenders(report: Mapping[str, Any]) -> list[str]:

@@ -14,6 +14,7 @@ _NOTHING = "\N{EM DASH}"
 PAGE = NumberStyle(minus=_MINUS, nothing=_NOTHING, to="\N{EN DASH}\N{WORD JOINER}")
 
 _SMALLEST_P = 0.001
+_SMALLEST_SPREAD = 0.001
 
 _CONTENDERS = {
     "chosen": "distilled",
@@ -26,7 +27,16 @@ _CONTENDERS = {
 
 def contender_name(name: str) -> str:
     """Return what a contender is called in words."""
-    return _CONTENDERS.get(name, name.replace("_", " "))
+    return _CONTENDERS.get(name, name)
+
+
+def student_name(contender: str) -> str:
+    """Return what the student of a contender is called within a sentence."""
+    if contender == "chosen":
+        return "distilled student"
+    if contender == "student_alone":
+        return "student alone"
+    return f"contender {contender_name(contender)}"
 
 
 def parameter_name(name: str) -> str:
@@ -45,6 +55,13 @@ def percent(value: float | None) -> str:
     return _NOTHING if value is None else f"{100 * value:.0f}{_FIXED_SPACE}%".replace("-", _MINUS)
 
 
+def spread(value: float | None, n_seeds: int) -> str:
+    """Return a standard deviation over seeds; of one seed there is none."""
+    if value is None or n_seeds < 2:
+        return "one seed"
+    return f"< {_SMALLEST_SPREAD:g}" if 0 < value < _SMALLEST_SPREAD / 2 else PAGE.score(value)
+
+
 def p_value(value: float | None) -> str:
     """Return a p-value with three digits."""
     if value is None:
@@ -61,6 +78,8 @@ def duration(seconds: float | None) -> str:
     """Return a time in the unit that suits it."""
     if seconds is None:
         return _NOTHING
+    if seconds < 0:
+        return f"{_MINUS}{duration(-seconds)}"
     if seconds >= 3600:
         return f"{seconds / 3600:.1f} h"
     if seconds >= 60:
@@ -83,9 +102,14 @@ def sentence(text: str) -> str:
 
 
 def with_code(text: str) -> Markup:
-    """Return a sentence whose `backticks` are set as code, with the page's minus and % signs."""
-    text = re.sub(r"(?<![\w.-])-(?=\d)", _MINUS, text.replace(" %", f"{_FIXED_SPACE}%"))
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
+    """Return a sentence whose commands are set as code, with the page's minus and % signs.
+
+    A sentence may have names from data: only what the report writes itself is changed, commands as
+    `mvkt verb`, numbers with three digits.
+    """
+    text = re.sub(r"(?<![\w.-])-(?=\d\.\d{3}\b)", _MINUS, text)
+    text = re.sub(r"(?<=\d) %", f"{_FIXED_SPACE}%", text)
+    return Markup(re.sub(r"`(mvkt [a-z]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 FILTERS = {
@@ -97,6 +121,8 @@ FILTERS = {
     "signed_interval": signed_interval,
     "percent": percent,
     "p_value": p_value,
+    "spread": spread,
+    "student_name": student_name,
     "count": count,
     "duration": duration,
     "setting": setting,

@@ -98,7 +98,7 @@ def test_ranked_leads_name_the_best_and_the_teacher(final_report: dict[str, Any]
     texts = re.findall(r"<text[^>]*>([^<]+)</text>", svg)
     drawn = [text for text in texts if text in LEADS]
     assert drawn == [lead["lead"] for lead in final_report["leads"]]
-    assert "teacher, all leads" in texts
+    assert "teacher, 12 leads" in texts
     assert f"{final_report['leads'][0]['test']['macro_auroc']:.3f}" in svg
 
 
@@ -197,7 +197,7 @@ def test_a_name_from_data_is_drawn_as_it_is_and_changes_nothing_beside_it(
 ) -> None:
     texts = texts_of_panels(names)
     titles = [text for text in texts if text.endswith("  (10 positive)")]
-    assert titles == [f"{label(name, 20)}  (10 positive)" for name in names]
+    assert titles == [f"{label(name, 16)}  (10 positive)" for name in names]
     # What is beside a name is as it is beside a plain one.
     scores = [text for text in texts if text.startswith("distilled 0")]
     assert scores == [text for text in plain_texts if text.startswith("distilled 0")] * len(names)

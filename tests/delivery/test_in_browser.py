@@ -157,7 +157,7 @@ def test_tables_sort_by_click_and_by_keyboard(browser: Chrome, report_page: str,
 
 def test_cells_without_a_number_stay_last(browser: Chrome, report_page: str) -> None:
     show(browser, report_page)
-    table = browser.find_element("css selector", "#diseases table.sortable")
+    table = browser.find_element("css selector", "#classes table.sortable")
     heads = table.find_elements("css selector", "thead th")
     column = next(position for position, head in enumerate(heads) if head.text.startswith("MI"))
     # One number is taken away; it must not come first in either order.

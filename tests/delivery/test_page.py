@@ -4,10 +4,13 @@ import itertools
 import re
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from markupsafe import Markup
 from matplotlib.colors import to_rgb
 
@@ -15,13 +18,23 @@ from mvkt_ray.delivery.facts.material import gather_material
 from mvkt_ray.delivery.figures.gallery import Gallery, make_gallery
 from mvkt_ray.delivery.heat_map import make_heat_map
 from mvkt_ray.delivery.page import render_page, write_page
-from mvkt_ray.delivery.wording import interval, p_value, score, setting, signed, with_code
+from mvkt_ray.delivery.sentences.captions import ranked_leads_caption
+from mvkt_ray.delivery.wording import (
+    interval,
+    p_value,
+    score,
+    setting,
+    signed,
+    signed_interval,
+    spread,
+    with_code,
+)
 from mvkt_ray.delivery.write_report import describe
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.storage.location import Location
 
 SECTIONS = [
-    "answer", "leads", "diseases", "teacher", "curves", "search", "examples", "cost", "data",
+    "answer", "leads", "classes", "teacher", "curves", "search", "examples", "cost", "data",
     "limits", "provenance",
 ]  # fmt: skip
 VOID = {"meta", "link", "br", "input", "img", "path", "rect", "use"}
@@ -199,7 +212,7 @@ def test_a_study_that_has_just_begun_has_a_page(
     reading = Reading(page_of(folder, tmp_path))
     assert [attributes["id"] for attributes in reading.all("section")] == SECTIONS
     assert "No lead has a complete trial yet." in reading.text
-    assert "The search is still running." in reading.text
+    assert "The search is not over." in reading.text
 
 
 def test_without_its_shards_a_study_has_a_page_that_says_why(
@@ -221,6 +234,169 @@ def test_what_people_wrote_is_text_and_no_markup(final_report: dict[str, Any]) -
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert(1)" in page
     assert "&lt;img src=x&gt; &amp; more" in page
+
+
+NAMES = st.lists(
+    st.text(min_size=1, max_size=30).filter(lambda name: name.strip() and name.isprintable()),
+    min_size=6,
+    max_size=6,
+    unique=True,
+)
+"""Texts that a source may call its six classes."""
+MARKUP = [
+    "[red]A[/red]",
+    "<b>B</b>",
+    "$x_1$",
+    '"q" &amp; </script>',
+    "{{ jinja }}",
+    "`\u05d0` \U0001fac0",
+]
+
+
+def renamed(value: Any, names: dict[str, str]) -> Any:
+    """Call classes otherwise, wherever a report names one by itself."""
+    if isinstance(value, dict):
+        return {names.get(key, key): renamed(one, names) for key, one in value.items()}
+    if isinstance(value, list):
+        return [renamed(one, names) for one in value]
+    return names.get(value, value) if isinstance(value, str) else value
+
+
+@settings(max_examples=8)
+@given(names=NAMES)
+@example(names=MARKUP)
+@example(names=["af", "AF", "Af", "items", "values", "keys"])
+def test_names_of_classes_are_text_whatever_they_are(
+    final_report: dict[str, Any], names: list[str]
+) -> None:
+    empty = Gallery(figures=dict.fromkeys(FIGURES, ""))
+    called = dict(zip(final_report["classes"], names, strict=True))
+    usual = Reading(render_page(final_report, empty))
+    reading = Reading(render_page(renamed(final_report, called), empty))
+    assert [tag for tag, _ in reading.tags] == [tag for tag, _ in usual.tags]
+    for name in names:
+        assert f"With {name}" in reading.text
+
+
+def test_calibration_has_a_row_for_each_of_two_classes_that_differ_in_case(
+    final_report: dict[str, Any], final_study: StudyFolder
+) -> None:
+    gallery = make_gallery(final_report, gather_material(final_study))
+    first = gallery.curves[0]
+    rows = [row for row in first.calibration if row.class_name in ("AF", "CD")]
+    rows = [replace(row, class_name="af" if row.class_name == "CD" else "AF") for row in rows]
+    changed = replace(gallery, curves=(replace(first, calibration=tuple(rows)),))
+    page = render_page(final_report, changed)
+    table = page[page.index("<caption>Calibration on") :].partition("</table>")[0]
+    assert re.findall(r'<th scope="row">(\w+)</th>', table) == ["AF", "af"]
+
+
+def text_of(report: dict[str, Any]) -> str:
+    """The text of the page of a report, without figures."""
+    page = render_page(report, Gallery(figures=dict.fromkeys(FIGURES, "")))
+    page = re.sub("(?=</t[dh]>)", " ", page)
+    return " ".join(Reading(page).text.split()).replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_after_finals_nothing_is_expected_from_validation_and_the_gap_is_told(
+    final_report: dict[str, Any], searched_report: dict[str, Any]
+) -> None:
+    assert "can be expected" in text_of(searched_report)
+    text = text_of(final_report)
+    assert "can be expected" not in text
+    gap = final_report["validation_gap"]
+    assert f"the test score is {abs(gap['difference']):.3f} lower" in text
+
+
+def test_the_tile_of_the_gain_has_the_interval_that_the_claim_is_made_by(
+    final_report: dict[str, Any],
+) -> None:
+    corrected = signed_interval(final_report["mean_gain"]["ci_corrected"])
+    tile = text_of(final_report).partition("Gain by the teacher")[2].partition("Teacher, the")[0]
+    assert f"corrected 95 % interval {corrected}; claimed" in tile
+
+
+def test_best_set_and_pairs_are_told_as_answers_to_two_questions(
+    final_report: dict[str, Any],
+) -> None:
+    text = text_of(final_report)
+    assert "Told apart" not in text
+    assert "Another question than that of the best set" in text
+    assert "a hollow one is out of it" in ranked_leads_caption(final_report)
+
+
+def test_one_lead_is_not_called_better_than_others(final_report: dict[str, Any]) -> None:
+    report = deepcopy(final_report)
+    report["leads"] = report["leads"][:1]
+    report["best_set"] = report["answer"]["best_set"] = [report["leads"][0]["lead"]]
+    report["answer"]["lead"] = report["best_set"][0]
+    report["lead_pairs"] = []
+    text = text_of(report)
+    assert "better than every other lead" not in text
+    assert "the only lead that was examined" in text
+    assert "Best lead" not in text
+
+
+def test_one_seed_has_no_spread(final_report: dict[str, Any]) -> None:
+    report = deepcopy(final_report)
+    for lead in report["leads"]:
+        lead["seeds"] = [0]
+        lead["test"] |= {"seed_sd": None, "n_seeds": 1}
+    text = text_of(report)
+    assert text.count("one seed") >= len(report["leads"])
+    assert "trained again with 1 seed;" in text
+    assert "intervals over patients." in ranked_leads_caption(report)
+
+
+def test_finals_that_are_not_over_are_told_at_the_top(
+    final_report: dict[str, Any], searched_report: dict[str, Any]
+) -> None:
+    begun = {"number": 2, "n_trainings": 24, "n_ended": 7, "is_opened": False}
+    for report, number in ((searched_report, 1), (final_report, 2)):
+        text = text_of(report | {"finals_begun": begun | {"number": number}})
+        top = text.partition("How to read the numbers")[0]
+        assert f"Finals {number} were begun and are not over (7 of 24 trainings" in top
+        assert ("What stands here is of finals 1." in top) == (number == 2)
+
+
+def test_a_class_left_out_is_named_where_means_are(final_report: dict[str, Any]) -> None:
+    report = deepcopy(final_report)
+    for lead in report["leads"]:
+        lead["validation"]["left_out"] = ["AF"]
+        lead["test"]["f1_left_out"] = ["AF"]
+    text = text_of(report)
+    assert "Macro means are over the 6 classes. No validation recording has AF" in text
+    assert "means on validation and on test are not over the same classes" in text
+    assert "The mean F1 leaves out AF." in text
+
+
+def test_recordings_without_sex_are_not_counted_as_male(final_report: dict[str, Any]) -> None:
+    report = deepcopy(final_report)
+    split = report["data"]["splits"]["train"]
+    split["sex"] = {"female": 30, "male": 10, "unknown": split["n_recordings"] - 40}
+    text = text_of(report)
+    assert "Female, of those whose sex is known 75 %" in text
+    assert f"Sex unknown {split['n_recordings'] - 40}" in text
+
+
+def test_another_answer_is_not_called_distilled(final_report: dict[str, Any]) -> None:
+    report = deepcopy(final_report)
+    report["answer"]["contender"] = "plain_kd"
+    text = text_of(report)
+    assert "the distilled student" not in text
+    assert "ranked by the contender plain distillation" in text
+
+
+def test_a_class_without_threshold_has_none_among_the_examples(
+    final_report: dict[str, Any], final_study: StudyFolder
+) -> None:
+    gallery = make_gallery(final_report, gather_material(final_study))
+    assert gallery.examples is not None
+    names = [name for name, _, _ in gallery.examples.thresholds]
+    thresholds = ((names[0], None, None), *gallery.examples.thresholds[1:])
+    changed = replace(gallery, examples=replace(gallery.examples, thresholds=thresholds))
+    text = " ".join(Reading(render_page(final_report, changed)).text.split())
+    assert f"{names[0]} none, as no validation recording has it" in text
 
 
 FIGURES = (
@@ -279,7 +455,12 @@ def test_letters_stand_out_from_every_colour_of_the_heat_map(final_report: dict[
         (p_value(0.0336), "0.034"),
         (setting(0.0170949), "0.0171"),
         (setting(True), "yes"),
-        (with_code("-0.5 by `a <b>`"), Markup("\N{MINUS SIGN}0.5 by <code>a &lt;b&gt;</code>")),
+        (spread(0.0004, 3), "< 0.001"),
+        (spread(0.0, 3), "0.000"),
+        (spread(None, 1), "one seed"),
+        (with_code("-0.512 `mvkt run`"), Markup("\N{MINUS SIGN}0.512 <code>mvkt run</code>")),
+        # What data may be called is not changed.
+        (with_code("`a` has V-3 <b> -3"), Markup("`a` has V-3 &lt;b&gt; -3")),
     ],
 )  # fmt: skip
 def test_numbers_are_written_the_same_everywhere(written: str, expected: str) -> None:

@@ -1,5 +1,6 @@
 """The report in a terminal says what `report.json` says, and claims no more."""
 
+import copy
 import io
 import re
 from typing import Any
@@ -42,6 +43,28 @@ def test_the_level_of_intervals_is_that_of_the_report(final_report: dict[str, An
     text = shown(report).replace(report["answer"]["sentence"], "")
     assert "90 % interval" in text
     assert "(90 %, over all leads)" in text
+
+
+def test_gains_of_one_column_are_over_one_contender(final_report: dict[str, Any]) -> None:
+    report = copy.deepcopy(final_report)
+    worst = report["leads"][-1]
+    worst["gains"] = [gain for gain in worst["gains"] if gain["over"] == "plain_kd"]
+    worst["gain"] = worst["gains"][0]
+    text = shown(report)
+    assert "over student alone" in text
+    assert row_of(text, worst["lead"]).split()[-2:] == ["-", "-"]
+
+
+def test_classes_in_no_mean_and_recordings_in_no_split_are_told(
+    final_report: dict[str, Any],
+) -> None:
+    report = copy.deepcopy(final_report)
+    report["data"] |= {"n_recordings": 410, "n_without_fold": 10}
+    for lead in report["leads"]:
+        lead["validation"]["left_out"] = ["AF"]
+    text = " ".join(shown(report).split())
+    assert "No validation recording has AF, so it is in no mean AUROC" in text
+    assert "The other 10 are in no split and not used: 10 have no fold." in text
 
 
 def test_before_finals_nothing_is_marked_as_best(searched_report: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """The part of a report that ranks and compares: on validation before finals, on test after."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from mvkt_ray.delivery.facts.chosen import Selections
@@ -27,8 +28,8 @@ from mvkt_ray.storage.artifacts import Manifest
 
 BASIS = (
     "Intervals are percentiles of a bootstrap over patients, with the noise that other seeds would "
-    "add; BCa intervals (Efron 1987) stand beside them. All contenders share the resamples, so "
-    "every comparison is paired.",
+    "add where there are several; BCa intervals (Efron 1987) stand beside them. All contenders "
+    "share the resamples, so every comparison is paired.",
     "The set of best leads: a model confidence set (Hansen, Lunde and Nason 2011) at critical "
     "values from the bootstrap; it holds every lead that is best, alone or tied, with the chance "
     "that is asked for, however many leads there are.",
@@ -38,6 +39,11 @@ BASIS = (
     "claimed only where its corrected interval leaves out 0.",
     "The share of the gap between student alone and teacher is a ratio of means, with percentiles "
     "of its bootstrap; there is none where the gap itself is not shown.",
+)
+
+BASIS_OF_SEARCH = (
+    "Before finals no lead and no gain is tested. Intervals stand at scores that are corrected for "
+    "having chosen, and are percentiles over resamples of the validation patients.",
 )
 
 
@@ -54,7 +60,7 @@ def describe_search(material: ReportMaterial, selections: Selections) -> dict[st
             "contender": CHOSEN,
         },
         "finals": None,
-        "statistics": _statistics(0, 0, 0),
+        "statistics": _statistics(0, 0, 0, BASIS_OF_SEARCH),
         "teacher": _teacher(material, None),
         "leads": leads,
         "lead_pairs": [],
@@ -85,7 +91,7 @@ def describe_finals(
             "contender": finals.answer,
         },
         "finals": _finals(finals),
-        "statistics": _statistics(len(gains), len(pairs), len(means)),
+        "statistics": _statistics(len(gains), len(pairs), len(means), BASIS),
         "teacher": _teacher(material, evidence if ranked else None),
         "leads": leads_after_finals(material, evidence, ranking, gains, selections),
         "lead_pairs": [
@@ -105,13 +111,15 @@ def _mean_gain(name: str, gain: Any) -> dict[str, Any]:
     return described | counts
 
 
-def _statistics(n_gains: int, n_lead_pairs: int, n_mean_gains: int) -> dict[str, Any]:
+def _statistics(
+    n_gains: int, n_lead_pairs: int, n_mean_gains: int, basis: Sequence[str]
+) -> dict[str, Any]:
     return {
         "level": LEVEL,
         "n_resamples": N_RESAMPLES,
         "seed": SEED,
         "min_positives": MIN_POSITIVES,
-        "basis": list(BASIS),
+        "basis": list(basis),
         "n_gains": n_gains,
         "n_lead_pairs": n_lead_pairs,
         "n_mean_gains": n_mean_gains,

@@ -15,7 +15,7 @@ from mvkt_ray.delivery.facts.evidence import LEVEL, TEACHER, Evidence, Resampled
 from mvkt_ray.delivery.facts.task_metrics import Both, f1_and_thresholds, task_scores
 from mvkt_ray.json_values import finite
 from mvkt_ray.search.finals.finals_results import Examined, Key
-from mvkt_ray.statistics.intervals import bca_interval, ends, percentile_interval
+from mvkt_ray.statistics.intervals import Interval, bca_interval, ends, percentile_interval
 from mvkt_ray.statistics.scores import auroc_per_class, average_precision_per_class, macro_mean
 
 MIN_POSITIVES = 10
@@ -48,8 +48,10 @@ def describe_test(evidence: Evidence, key: Key, task: str) -> dict[str, Any]:
     observed = float(areas.macro_K[k])
     return {
         "macro_auroc": observed,
-        "ci": ends(percentile_interval(values_B, LEVEL)),
-        "ci_bca": ends(bca_interval(observed, values_B, resampled.jackknife.macro_PK[:, k], LEVEL)),
+        "ci": _area(percentile_interval(values_B, LEVEL)),
+        "ci_bca": _area(
+            bca_interval(observed, values_B, resampled.jackknife.macro_PK[:, k], LEVEL)
+        ),
         "seed_sd": float(per_seed.std(ddof=1)) if len(per_seed) > 1 else None,
         "per_seed": per_seed.tolist(),
         "n_seeds": len(per_seed),
@@ -99,13 +101,22 @@ def _describe_class(
     interval = None if auroc is None else percentile_interval(areas.values_BKC[:, k, c], LEVEL)
     return {
         "auroc": auroc,
-        "ci": ends(interval),
+        "ci": None if interval is None else _area(interval),
         "n_positive": n_positive,
         "average_precision": finite(precision_C[c]),
         "f1": finite(f1_C[c]),
         "threshold": finite(threshold_C[c]),
         "too_few": n_positive < MIN_POSITIVES,
     }
+
+
+def _area(interval: Interval) -> list[float] | None:
+    """Return the ends of an interval of an area, which is from 0 to 1.
+
+    The noise that other seeds would add is drawn from a normal distribution, which knows no end.
+    """
+    found = ends(interval)
+    return None if found is None else [min(1.0, max(0.0, end)) for end in found]
 
 
 def _scores(examined: Examined, resampled: Resampled, key: Key) -> NDArray[np.float32]:

@@ -28,16 +28,17 @@ def draw_cost(report: Mapping[str, Any]) -> str:
         for name, key, colour, hatch in _ROWS
         if (seconds := report["cost"][key]) is not None
     ]
-    longest = max(hours for _, hours, _, _ in rows)
+    longest = max(abs(hours) for _, hours, _, _ in rows)
     if longest <= 0:
         return ""
     with drawing(WIDTH, 26.0 * len(rows) + 65) as figure:
         axes = figure.subplots()
         for y, (_, hours, colour, hatch) in enumerate(rows):
             edge = Colour.MUTED if colour is Colour.PAPER else colour
-            axes.barh(y, hours, _BAR, color=colour, edgecolor=edge, hatch=hatch)
+            # What cost more than it saved has its number, and no bar.
+            axes.barh(y, max(0.0, hours), _BAR, color=colour, edgecolor=edge, hatch=hatch)
             axes.annotate(
-                hours_text(hours), (hours, y), xytext=(6, 0), textcoords="offset points",
+                hours_text(hours), (max(0.0, hours), y), xytext=(6, 0), textcoords="offset points",
                 va="center",
             )  # fmt: skip
         axes.set_yticks(range(len(rows)), [name for name, *_ in rows])
@@ -52,6 +53,8 @@ def draw_cost(report: Mapping[str, Any]) -> str:
 
 def hours_text(hours: float) -> str:
     """Return hours with two digits that count, as minutes below one hour."""
+    if hours < 0:
+        return f"\N{MINUS SIGN}{hours_text(-hours)}"
     if hours == 0:
         return "0"
     if hours < 1:

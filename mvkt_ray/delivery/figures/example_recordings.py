@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mvkt_ray.json_values import finite
 from mvkt_ray.search.finals.finals_results import FinalsResults
 from mvkt_ray.statistics.decisions import decide, f1_thresholds
 
@@ -20,7 +21,7 @@ N_MOST = 4
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Judgement:
-    """One disease of one recording, by both students."""
+    """One class of one recording, by both students."""
 
     class_name: str
     is_present: bool
@@ -31,7 +32,7 @@ class Judgement:
 
     @property
     def alone_says(self) -> bool:
-        """Whether the student alone calls the disease; the distilled one is right by choice."""
+        """Whether the student alone calls the class; the other one is right by choice."""
         return self.is_present != self.alone_is_wrong
 
 
@@ -50,8 +51,9 @@ class Examples:
     condition: str
     baseline: str
     shown: tuple[Example, ...]
-    thresholds: tuple[tuple[str, float, float], ...]
-    """By class: the distilled student's, and that of the student alone."""
+    thresholds: tuple[tuple[str, float | None, float | None], ...]
+    """By class: the answer's, and that of the student alone; None for a class that no validation
+    recording has, which is never said to be present."""
     n_only_distilled_right: int
     n_only_alone_right: int
     n_recordings: int
@@ -60,7 +62,7 @@ class Examples:
 def find_examples(
     finals: FinalsResults, condition: str, baseline: str = "student_alone"
 ) -> Examples | None:
-    """Choose at most `N_MOST` recordings, with diseases as different as there are.
+    """Choose at most `N_MOST` recordings, with classes as different as there are.
 
     A recording is right when every class of it is.
 
@@ -73,7 +75,7 @@ def find_examples(
         None where the finals did not compare the two.
     """
     answer_key, alone_key = (finals.answer, condition), (baseline, condition)
-    if not {answer_key, alone_key} <= set(finals.test.scores):
+    if answer_key == alone_key or not {answer_key, alone_key} <= set(finals.test.scores):
         return None
     labels_NC = finals.test.labels_NC > 0
     distilled_NC, distilled_C = _mean_and_thresholds(finals, answer_key)
@@ -107,7 +109,7 @@ def find_examples(
             for row in chosen
         ),
         thresholds=tuple(
-            (name, float(distilled), float(alone))
+            (name, finite(distilled), finite(alone))
             for name, distilled, alone in zip(finals.classes, distilled_C, alone_C, strict=True)
         ),
         n_only_distilled_right=len(rows),

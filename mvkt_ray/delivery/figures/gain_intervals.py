@@ -18,12 +18,11 @@ from mvkt_ray.delivery.figures.drawing import (
     panels,
     to_svg,
 )
-from mvkt_ray.delivery.wording import contender_name
+from mvkt_ray.delivery.sentences.captions import DRAWN_GAINS
+from mvkt_ray.delivery.wording import contender_name, student_name
 from mvkt_ray.phrasing import percent
 
 _ROW_HEIGHT, _FRAME_HEIGHT = 27.0, 125.0
-_N_MOST = 3
-"""More panels would be too narrow to read; the table has all."""
 
 
 def draw_gains(report: Mapping[str, Any]) -> str:
@@ -32,14 +31,14 @@ def draw_gains(report: Mapping[str, Any]) -> str:
     references = list(dict.fromkeys(gain["over"] for lead in leads for gain in lead["gains"]))
     if not references:
         return ""
-    shown = references[:_N_MOST]
+    shown = references[:DRAWN_GAINS]
     with drawing(WIDTH, _ROW_HEIGHT * (len(leads) + 1) + _FRAME_HEIGHT) as figure:
         for axes, over in zip(
-            panels(figure, len(shown), _N_MOST, sharex=True, sharey=True), shown, strict=True
+            panels(figure, len(shown), DRAWN_GAINS, sharex=True, sharey=True), shown, strict=True
         ):
             _draw_panel(axes, leads, over, report)
         figure.legend(handles=_legend(report), loc="outside lower center", ncols=4)
-        return to_svg(figure, "gains", "What the teacher bought", _describe(leads, shown))
+        return to_svg(figure, "gains", "What the teacher bought", _describe(report, leads, shown))
 
 
 def _draw_panel(
@@ -60,7 +59,8 @@ def _draw_panel(
         for bounds, width in ((mean["ci_corrected"], 1.1), (mean["ci"], 3.2)):
             if bounds is not None:
                 axes.plot(bounds, (y, y), color=Colour.INK, linewidth=width)
-        axes.plot(mean["difference"], y, "D", color=Colour.INK, markersize=8)
+        face = Colour.INK if mean["claimed"] else Colour.PAPER
+        axes.plot(mean["difference"], y, "D", color=Colour.INK, markerfacecolor=face, markersize=8)
     ticks = [*range(len(leads)), len(leads) + 0.35][: len(names)]
     axes.set_yticks(ticks, names)
     axes.set_ylim(len(leads) + 0.9, -0.6)
@@ -93,11 +93,13 @@ def _legend(report: Mapping[str, Any]) -> list[Line2D | Patch]:
         Line2D([], [], color=blue, label="gain claimed", **style),
         Line2D([], [], color=grey, markerfacecolor=Colour.PAPER, label="not claimed", **style),
         Line2D([], [], color=Colour.INK, linewidth=3.2, label=f"{level} interval"),
-        Line2D([], [], color=Colour.INK, linewidth=1.1, label="corrected for all comparisons"),
+        Line2D([], [], color=Colour.INK, linewidth=1.1, label="corrected interval"),
     ]
 
 
-def _describe(leads: Sequence[Mapping[str, Any]], shown: Sequence[str]) -> str:
+def _describe(
+    report: Mapping[str, Any], leads: Sequence[Mapping[str, Any]], shown: Sequence[str]
+) -> str:
     parts: list[str] = []
     for over in shown:
         gains = [gain for lead in leads for gain in lead["gains"] if gain["over"] == over]
@@ -107,4 +109,5 @@ def _describe(leads: Sequence[Mapping[str, Any]], shown: Sequence[str]) -> str:
             f"over {contender_name(over)} the difference is above 0 for {above} of {len(gains)} "
             f"leads, and claimed for {claimed}"
         )
-    return f"Distilled student minus baseline: {'; '.join(parts)}."
+    answer = student_name(report["answer"]["contender"])
+    return f"{answer[0].upper()}{answer[1:]} minus baseline: {'; '.join(parts)}."

@@ -4,7 +4,7 @@ Reads: the report's values, the records of the study, predictions of trials and 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,10 +28,12 @@ from mvkt_ray.delivery.figures.reliability import (
     calibration_scores,
     draw_reliability,
 )
-from mvkt_ray.delivery.figures.roc import draw_roc
+from mvkt_ray.delivery.figures.roc import classes_without_curve, draw_roc
 from mvkt_ray.delivery.figures.slices import draw_slices
 from mvkt_ray.delivery.figures.two_dials import draw_two_dials
+from mvkt_ray.delivery.wording import contender_name
 from mvkt_ray.errors import DataError
+from mvkt_ray.phrasing import listing
 
 _N_WINNERS = 2
 """Leads whose curves are drawn, the first of the ranking first."""
@@ -40,6 +42,8 @@ _NO_EXAMPLES = (
     "Examples are taken from recordings that nothing was chosen on; there are none before "
     "`mvkt finalize`."
 )
+
+_NOT_COMPARED = "The finals did not compare the answer with the student alone."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,6 +56,8 @@ class Curves:
     roc: str
     reliability: str
     calibration: tuple[CalibrationScores, ...]
+    not_drawn: str
+    """A sentence on the classes without a ROC curve; empty where every one has one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,17 +116,30 @@ def _curves(comparison: Comparison) -> Curves:
         roc=draw_roc(comparison, f"roc-{suffix}"),
         reliability=draw_reliability(comparison, f"reliability-{suffix}"),
         calibration=tuple(calibration_scores(comparison)),
+        not_drawn=_not_drawn(comparison),
+    )
+
+
+def _not_drawn(comparison: Comparison) -> str:
+    names = classes_without_curve(comparison)
+    if not names:
+        return ""
+    have = "has no curve" if len(names) == 1 else "have no curves"
+    return (
+        f"{listing(names)} {have}: no recording of the {comparison.split} split is with it, or "
+        "none is without it."
     )
 
 
 def _compare_winners(report: Mapping[str, Any], material: ReportMaterial) -> list[Comparison]:
-    winners = report["best_set"] or [lead["lead"] for lead in report["leads"]][:1]
+    winners = report["best_set"] or [report["answer"]["highest"]]
     of_lead = {lead["lead"]: lead for lead in report["leads"]}
     found = [
         _after_finals(name, material)
         if material.finals is not None
         else _before_finals(of_lead[name], material)
         for name in winners[:_N_WINNERS]
+        if name is not None
     ]
     return [comparison for comparison in found if comparison is not None]
 
@@ -129,7 +148,8 @@ def _after_finals(condition: str, material: ReportMaterial) -> Comparison | None
     finals = material.finals
     assert finals is not None
     examined = finals.test
-    styles = {finals.answer: CHOSEN_STYLE, _ALONE: ALONE_STYLE}
+    name = contender_name(finals.answer)
+    styles = {finals.answer: replace(CHOSEN_STYLE, name=name), _ALONE: ALONE_STYLE}
     models = [
         Model(style=style, scores_RNC=examined.scores[name, condition])
         for name, style in styles.items()
@@ -176,9 +196,9 @@ def _examples(
     winner = (report["best_set"] or [lead["lead"] for lead in report["leads"]])[0]
     examples = find_examples(material.finals, winner, _ALONE)
     if examples is None:
-        return None, (), "The finals did not compare the distilled student with the student alone."
+        return None, (), _NOT_COMPARED
     if not examples.shown:
-        return examples, (), "There is no such recording."
+        return examples, (), "So there is no recording to draw."
     shards = material.shards()
     if shards is None:
         return examples, (), "The shards with the recordings are not there any more."

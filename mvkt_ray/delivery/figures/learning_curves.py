@@ -1,4 +1,4 @@
-"""Learning curves per lead: what ran to its end, what pruning cut, and the trial that was chosen.
+"""Learning curves per lead: what ran to its end, what pruning cut, and the best trial.
 
 Reads: the study's records.
 """
@@ -43,11 +43,11 @@ def draw_learning_curves(records: Sequence[TrialRecord], conditions: Sequence[st
         for axes in all_axes[-_N_COLUMNS:]:
             axes.set_xlabel("epoch")
         figure.supylabel("validation macro AUROC", fontsize=12, color=Colour.INK)
-        figure.legend(handles=_legend(), loc="outside lower center", ncols=4)
+        figure.legend(handles=_legend(records), loc="outside lower center", ncols=4)
         n_pruned = sum(record.state is TrialState.PRUNED for record in records)
         description = (
             f"Validation macro AUROC after every epoch, one panel per lead, {len(records)} trials. "
-            f"Pruning cut {n_pruned} of them; a cross marks where."
+            + (f"Pruning cut {n_pruned} of them; a cross marks where." if n_pruned else "")
         )
         return to_svg(figure, "learning-curves", "Learning curves", description)
 
@@ -86,10 +86,23 @@ def _set_limits(axes: Axes, records: Sequence[TrialRecord]) -> None:
     axes.set_ylim(low - room, high + room)
 
 
-def _legend() -> list[Line2D]:
-    return [
-        Line2D([], [], color=Colour.DISTILLED, linewidth=2.2, label="chosen trial"),
-        Line2D([], [], color=ALONE_STYLE.colour, linestyle=ALONE_STYLE.line, label="student alone"),
-        Line2D([], [], color=Colour.MUTED, linewidth=0.9, label="other trials"),
-        Line2D([], [], color=Colour.OTHER, marker="x", linestyle="none", label="cut by pruning"),
-    ]
+def _legend(records: Sequence[TrialRecord]) -> list[Line2D]:
+    """Name what there is."""
+    searched = [record for record in records if record.trial.arm is Arm.SEARCH]
+    handles: list[Line2D] = []
+    if any(record.macro_auroc is not None for record in searched):
+        handles.append(
+            Line2D([], [], color=Colour.DISTILLED, linewidth=2.2, label="best complete trial")
+        )
+    if any(record.trial.arm is Arm.STUDENT_ALONE for record in records):
+        line = ALONE_STYLE.line
+        handles.append(
+            Line2D([], [], color=ALONE_STYLE.colour, linestyle=line, label="student alone")
+        )
+    if searched:
+        handles.append(Line2D([], [], color=Colour.MUTED, linewidth=0.9, label="other trials"))
+    if any(record.state is TrialState.PRUNED for record in searched):
+        handles.append(
+            Line2D([], [], color=Colour.OTHER, marker="x", linestyle="none", label="cut by pruning")
+        )
+    return handles

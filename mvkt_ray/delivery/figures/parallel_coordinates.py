@@ -19,7 +19,7 @@ from mvkt_ray.delivery.figures.slices import is_number, spans_decades
 from mvkt_ray.delivery.wording import parameter_name, signed
 from mvkt_ray.phrasing import listing
 
-_N_TRIALS = 300
+N_TRIALS = 300
 """More lines are a felt; the best are among those that are drawn."""
 _WIDTHS = (0.7, 0.8, 1.0, 1.4, 2.2)
 
@@ -65,7 +65,7 @@ def draw_parallel(trials: Sequence[CentredTrial]) -> str:
     differences = [trial.difference for trial in complete]
     low, high = min(differences), max(differences)
     ordered = sorted(complete, key=lambda trial: trial.difference)
-    ordered = [ordered[index] for index in thin(range(len(ordered)), _N_TRIALS)]
+    ordered = [ordered[index] for index in thin(range(len(ordered)), N_TRIALS)]
     with drawing(WIDTH, 360) as figure:
         axes = figure.subplots()
         for trial in ordered:

@@ -21,10 +21,11 @@ from mvkt_ray.delivery.figures.drawing import (
     label,
     to_svg,
 )
-from mvkt_ray.delivery.wording import score
+from mvkt_ray.delivery.wording import score, student_name
 from mvkt_ray.phrasing import percent
 
 _ROW_HEIGHT, _FRAME_HEIGHT = 30.0, 110.0
+_ALONE = "student_alone"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,7 +41,8 @@ class _Row:
 def draw_ranked_leads(report: Mapping[str, Any]) -> str:
     """Draw one row per lead that has a score; an empty string when none has."""
     on_test = report["answer"]["ranked_on"] == "test"
-    rows = [row for lead in report["leads"] if (row := _row(lead, on_test)) is not None]
+    answer = report["answer"]["contender"]
+    rows = [row for lead in report["leads"] if (row := _row(lead, answer, on_test)) is not None]
     if not rows:
         return ""
     teacher = (report["teacher"] or {}).get("test" if on_test else "validation")
@@ -60,15 +62,16 @@ def draw_ranked_leads(report: Mapping[str, Any]) -> str:
         split = "test" if on_test else "validation"
         axes.set_xlabel(f"macro AUROC on the {split} split")
         figure.legend(
-            handles=_legend(rows, teacher is not None, report["statistics"]["level"]),
+            handles=_legend(rows, report, teacher is not None),
             loc="outside lower center",
             ncols=4,
         )
         return to_svg(figure, "ranked-leads", "Ranked leads", _describe(rows, split, teacher))
 
 
-def _row(lead: Mapping[str, Any], on_test: bool) -> _Row | None:
-    alone = (lead["contenders"] or {}).get("student_alone") or {}
+def _row(lead: Mapping[str, Any], answer: str, on_test: bool) -> _Row | None:
+    # Where it is the answer, it is not drawn beside itself.
+    alone = {} if answer == _ALONE else lead["contenders"].get(_ALONE) or {}
     scores = lead["test"] if on_test else lead["validation"]
     if scores is None or scores["macro_auroc"] is None:
         return None
@@ -107,10 +110,12 @@ def _draw_teacher(axes: Axes, teacher: Mapping[str, Any]) -> None:
     axes.axvline(teacher["macro_auroc"], color=Colour.TEACHER, linestyle=TEACHER_STYLE.line)
 
 
-def _legend(rows: Sequence[_Row], has_teacher: bool, level: float) -> list[Line2D]:
-    style = CHOSEN_STYLE
+def _legend(rows: Sequence[_Row], report: Mapping[str, Any], has_teacher: bool) -> list[Line2D]:
+    style, level = CHOSEN_STYLE, report["statistics"]["level"]
     with_interval = any(row.interval is not None for row in rows)
-    text = "distilled student" + (f", {percent(level)} interval" if with_interval else "")
+    text = student_name(report["answer"]["contender"]) + (
+        f", {percent(level)} interval" if with_interval else ""
+    )
     line: LineStyleType = "-" if with_interval else "none"
     known = any(row.is_best for row in rows)
     handles: list[Line2D] = []
@@ -129,9 +134,14 @@ def _legend(rows: Sequence[_Row], has_teacher: bool, level: float) -> list[Line2
     if has_teacher:
         line = TEACHER_STYLE.line
         handles.append(
-            Line2D([], [], color=Colour.TEACHER, linestyle=line, label="teacher, all leads")
+            Line2D([], [], color=Colour.TEACHER, linestyle=line, label=_teacher_label(report))
         )
     return handles
+
+
+def _teacher_label(report: Mapping[str, Any]) -> str:
+    n_leads = len(report["teacher"]["leads"])
+    return f"teacher, {n_leads} lead{'' if n_leads == 1 else 's'}"
 
 
 def _handle(
@@ -150,5 +160,5 @@ def _describe(rows: Sequence[_Row], split: str, teacher: Mapping[str, Any] | Non
         f"{best.lead} with {score(best.score)} to {worst.lead} with {score(worst.score)}."
     )
     if teacher is not None:
-        text += f" The teacher that sees all leads has {score(teacher['macro_auroc'])}."
+        text += f" The teacher has {score(teacher['macro_auroc'])}."
     return text

@@ -1,4 +1,4 @@
-"""Reliability curves: of the recordings that a model gives 30 %, do 30 % have the disease?
+"""Reliability curves: of the recordings that a model gives 30 %, do 30 % have the class?
 
 Bins hold equally many recordings, so that rare high probabilities do not make empty bins. The
 expected calibration error is the mean gap of these bins (Nixon et al., Measuring Calibration in
@@ -59,11 +59,11 @@ def draw_reliability(comparison: Comparison, name: str) -> str:
     texts = Texts(
         name=name,
         title=f"Reliability curves, lead {comparison.condition}",
-        description="Share of recordings with the disease against the predicted probability, in "
+        description="Share of recordings with the class against the predicted probability, in "
         f"bins of equally many recordings of the {comparison.split} split; the diagonal is "
         "perfect.",
         x="predicted probability",
-        y="share with the disease",
+        y="share with the class",
     )
     return draw_classes(comparison, shown, _draw_panel, texts)
 
@@ -82,7 +82,7 @@ def _draw_panel(axes: Axes, comparison: Comparison, column: int) -> None:
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
     axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
     axes.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
-    axes.set_title(label(comparison.classes[column], 32))
+    axes.set_title(label(comparison.classes[column], 22))
 
 
 def equal_bins(

@@ -1,4 +1,4 @@
-"""ROC curves of one lead's models, one panel per disease.
+"""ROC curves of one lead's models, one panel per class.
 
 Curves of several seeds are averaged vertically, their range is a band (Fawcett, An introduction to
 ROC analysis, Pattern Recognition Letters 2006, section 7).
@@ -19,21 +19,29 @@ _GRID = np.linspace(0.0, 1.0, 101) ** 1.5
 
 def draw_roc(comparison: Comparison, name: str) -> str:
     """Draw every class that has positives and negatives; an empty string when none has."""
-    shown = [
-        column
-        for column in range(len(comparison.classes))
-        if 0 < comparison.labels_NC[:, column].sum() < len(comparison.labels_NC)
-    ]
+    shown = _with_a_curve(comparison)
     texts = Texts(
         name=name,
         title=f"ROC curves, lead {comparison.condition}",
         description=f"Sensitivity against 1 - specificity on the {comparison.split} split, one "
-        f"panel for each of {len(shown)} diseases, for "
+        f"panel for each of {len(shown)} classes, for "
         f"{', '.join(model.style.name for model in comparison.models)}.",
         x="1 \N{MINUS SIGN} specificity",
         y="sensitivity",
     )
     return draw_classes(comparison, shown, _draw_panel, texts)
+
+
+def classes_without_curve(comparison: Comparison) -> list[str]:
+    """Return the classes that no recording has, or every one."""
+    drawn = _with_a_curve(comparison)
+    return [name for column, name in enumerate(comparison.classes) if column not in drawn]
+
+
+def _with_a_curve(comparison: Comparison) -> list[int]:
+    labels_NC = comparison.labels_NC
+    n_positive_C = labels_NC.sum(axis=0)
+    return [c for c, n in enumerate(n_positive_C) if 0 < n < len(labels_NC)]
 
 
 def _draw_panel(axes: Axes, comparison: Comparison, column: int) -> None:
@@ -67,7 +75,7 @@ def _draw_panel(axes: Axes, comparison: Comparison, column: int) -> None:
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
     axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
     axes.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
-    axes.set_title(f"{label(comparison.classes[column], 20)}  ({int(positive_N.sum())} positive)")
+    axes.set_title(f"{label(comparison.classes[column], 16)}  ({int(positive_N.sum())} positive)")
 
 
 def roc_on_grid(positive_N: NDArray[np.bool_], scores_N: NDArray[np.floating]) -> NDArray:
