@@ -185,7 +185,8 @@ def _result_tables(value: dict[str, Any], folder: str) -> list[RenderableType]:
         "teacher": f"macro AUROC {score(value['teacher']['macro_auroc'])} with all its leads",
     }
     if value["classes_left_out"]:
-        rows["left out"] = f"no positive in the test split: {', '.join(value['classes_left_out'])}"
+        names = ", ".join(value["classes_left_out"])
+        rows["left out"] = f"{names}: no test recording is with it, or none without it"
     report = shlex.join(["mvkt", "report", folder])
     rows["next"] = f"{report}: intervals, the best set, and what the teacher bought"
     title = f"Study {value['study']}: macro AUROC on the test split, means over seeds"

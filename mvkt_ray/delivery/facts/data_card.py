@@ -40,6 +40,7 @@ def describe_data(material: ReportMaterial) -> tuple[dict[str, Any] | None, str 
         "leads": list(shards.leads),
         "n_recordings": shards.n_recordings,
         "n_patients": int(manifest.counts["n_patients"]),
+        "n_without_patient": manifest.counts.get("n_without_patient", 0),
         **count_unused(shards, task, config.data.folds, config.data.min_likelihood),
         "n_uncalibrated": manifest.counts.get("n_uncalibrated", 0),
         "n_not_listed": manifest.counts.get("n_not_listed", 0),
@@ -90,11 +91,10 @@ def _split(
     name: str,
 ) -> dict[str, Any]:
     positives = (np.asarray(labels_NC) > 0.5).sum(axis=0)
-    patients = shards.patient_ids()[rows]
     return {
         "folds": list(getattr(config.data.folds, name)),
         "n_recordings": len(rows),
-        "n_patients": len(np.unique(patients.astype(str))),
+        "n_patients": len(np.unique(shards.patient_ids()[rows])),
         "n_positive": dict(zip(task.classes, map(int, positives), strict=True)),
         "age_years": _ages(shards.column("age").take(rows).to_numpy(zero_copy_only=False)),
         "sex": _sexes(shards.column("sex").take(rows).to_pylist()),

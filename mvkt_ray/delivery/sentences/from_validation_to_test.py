@@ -53,6 +53,8 @@ def _meaning(gap: Mapping[str, Any]) -> str:
         said = "what was seen on validation holds on the test recordings"
     elif difference > 0:
         said = "the test recordings may have another, easier case mix"
+    elif gap["n_candidates"] < 2:
+        said = "the test recordings may have another case mix, or other seeds give less"
     elif corrected is not None and gap["test"] < corrected:
         said = (
             "choosing made the first one optimistic, and what is missing beyond the corrected "
@@ -63,4 +65,8 @@ def _meaning(gap: Mapping[str, Any]) -> str:
             "choosing made the first one optimistic, and the test recordings may have another "
             "case mix"
         )
-    return said if gap["same_classes"] else f"{said}; also, the two means are over other classes"
+    return (
+        said
+        if gap["same_classes"]
+        else f"{said}; also, the two means are not over the same classes"
+    )

@@ -26,13 +26,14 @@ def one_source(report: Report) -> list[str]:
 
 
 def unnamed_patients(report: Report) -> list[str]:
-    """Say where patients may be unknown."""
+    """Say where patients are not known."""
     data = report["data"]
-    if data is None or data["is_synthetic"] or data["n_patients"] < data["n_recordings"]:
+    if data is None or not data["n_without_patient"]:
         return []
     return [
-        "Every recording counts as one of a patient of its own. Where the source does not name "
-        "patients, one may be in two splits, and intervals are then too narrow."
+        f"Of {data['n_without_patient']:,} recordings the source names no patient, and each counts "
+        "as one of a patient of its own: where some are of one patient, splits share it, and "
+        "intervals are too narrow."
     ]
 
 
@@ -56,8 +57,8 @@ def classes_without_score(report: Report) -> list[str]:
     said = [left_out_sentence(report, split) for split in ("validation", "test")]
     if report["finals"] is not None and validation != test:
         said.append(
-            "Means on validation and on test are over other classes, so the two are not the same "
-            "measure."
+            "Means on validation and on test are not over the same classes, so the two are not "
+            "the same measure."
         )
     return [sentence for sentence in said if sentence]
 
@@ -87,7 +88,7 @@ def classes_hard_to_judge(report: Report) -> list[str]:
         said.append(
             f"Fewer than {report['statistics']['min_positives']} test recordings have "
             f"{listing(few)}: too few to judge a lead by, though the means count them as "
-            "much as any other class."
+            "much as any other class, and resamples without any of them are scored by the others."
         )
     return said
 

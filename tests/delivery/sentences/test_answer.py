@@ -228,10 +228,12 @@ def test_a_gap_is_called_lower_only_where_the_test_score_is(
     assert ("lower" in said) == (difference <= -0.0005)
     assert ("higher" in said) == (difference >= 0.0005)
     assert ("optimistic" in said) == (difference <= -0.0005)
+    only = gap_sentence(gap_of(test, None, n_candidates=1))
+    assert "optimistic" not in only
     assert ("beyond the corrected" in said) == (
         difference <= -0.0005 and corrected is not None and test < corrected
     )
-    assert ("over other classes" in said) == (not same)
+    assert ("not over the same classes" in said) == (not same)
 
 
 def test_before_finals_the_best_score_is_called_optimistic_and_nothing_is_claimed() -> None:

@@ -100,21 +100,21 @@ def test_recordings_that_were_not_listed_or_not_calibrated_are_counted(
     assert says(report, "1,200 recordings of the source's folder were not looked at")
 
 
-def test_patients_that_a_source_may_not_name_are_a_limit(report: dict[str, Any]) -> None:
+def test_patients_that_a_source_does_not_name_are_a_limit(report: dict[str, Any]) -> None:
     assert not says(report, "patient of its own")
-    report["data"]["n_patients"] = report["data"]["n_recordings"]
-    assert says(report, "patient of its own")
+    report["data"]["n_without_patient"] = 1500
+    assert says(report, "Of 1,500 recordings the source names no patient")
 
 
 def test_splits_that_average_over_other_classes_are_told_apart(report: dict[str, Any]) -> None:
-    assert not says(report, "are over other classes")
+    assert not says(report, "not over the same classes")
     for lead in report["leads"]:
         lead["validation"]["left_out"] = ["AF"]
         for scores in (lead["test"], lead["contenders"]["chosen"]["test"]):
             scores["per_class"]["AF"]["threshold"] = None
     report["teacher"]["validation"]["left_out"] = ["AF"]
     assert says(report, "No validation recording has AF, so it is in no mean AUROC")
-    assert says(report, "Means on validation and on test are over other classes")
+    assert says(report, "Means on validation and on test are not over the same classes")
     assert says(report, "No validation recording has AF, so there is no threshold")
 
 
