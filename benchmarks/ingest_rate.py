@@ -18,7 +18,7 @@ from pathlib import Path
 from mvkt_ray.data.ingest.run_ingest import ingest
 from mvkt_ray.data.ingest.shard_writer import IngestSettings
 from mvkt_ray.data.sources import open_source
-from mvkt_ray.data.sources.wfdb_formats import wfdb
+from mvkt_ray.data.wfdb_format.wfdb_formats import wfdb
 from mvkt_ray.storage.location import Location
 
 

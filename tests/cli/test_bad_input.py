@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from mvkt_ray.data.recording import LEADS
-from mvkt_ray.data.sources.wfdb_formats import wfdb
+from mvkt_ray.data.wfdb_format.wfdb_formats import wfdb
 
 WriteStudy = Callable[[Mapping[str, Any]], Path]
 RATE_HZ = 100

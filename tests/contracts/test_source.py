@@ -12,8 +12,8 @@ import pytest
 
 from mvkt_ray.data.recording import LEADS, Recording, RecordingRef
 from mvkt_ray.data.sources import SOURCES, Source, open_source
-from mvkt_ray.data.sources.wfdb_formats import wfdb  # there its warnings on import are silenced
 from mvkt_ray.data.tasks import Task
+from mvkt_ray.data.wfdb_format.wfdb_formats import wfdb  # there its warnings on import are silenced
 from mvkt_ray.errors import DataError, RecordingError, StoreError
 from mvkt_ray.storage.location import Location
 from tests.object_store import S3Server

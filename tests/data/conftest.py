@@ -16,8 +16,8 @@ from mvkt_ray.data.recording import LEADS, Recording, RecordingRef
 from mvkt_ray.data.shards import Shards, open_shards
 from mvkt_ray.data.sources import open_source
 from mvkt_ray.data.sources.record_files import NotListed
-from mvkt_ray.data.sources.wfdb_formats import wfdb  # there its warnings on import are silenced
 from mvkt_ray.data.tasks import Task
+from mvkt_ray.data.wfdb_format.wfdb_formats import wfdb  # there its warnings on import are silenced
 
 WriteRecord = Callable[..., Path]
 

@@ -17,9 +17,9 @@ import numpy as np
 
 from mvkt_ray.data.recording import LEADS
 from mvkt_ray.data.sampling_rate import resample
-from mvkt_ray.data.sources.wfdb_files import bring_record, read_header
-from mvkt_ray.data.sources.wfdb_segments import read_segments
-from mvkt_ray.data.sources.wfdb_signals import LeadSignal, WfdbLeads, read_leads
+from mvkt_ray.data.wfdb_format.wfdb_files import bring_record, read_header
+from mvkt_ray.data.wfdb_format.wfdb_segments import read_segments
+from mvkt_ray.data.wfdb_format.wfdb_signals import LeadSignal, WfdbLeads, read_leads
 from mvkt_ray.errors import MachineError, MvktError, RecordingError
 from mvkt_ray.storage.location import Location
 

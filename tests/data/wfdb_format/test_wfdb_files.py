@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from mvkt_ray.data.recording import LEADS
-from mvkt_ray.data.sources.wfdb_files import names_in_header
-from mvkt_ray.data.sources.wfdb_formats import wfdb
-from mvkt_ray.data.sources.wfdb_header import parse_header
 from mvkt_ray.data.sources.wfdb_record import read_wfdb
+from mvkt_ray.data.wfdb_format.wfdb_files import names_in_header
+from mvkt_ray.data.wfdb_format.wfdb_formats import wfdb
+from mvkt_ray.data.wfdb_format.wfdb_header import parse_header
 from mvkt_ray.errors import RecordingError
 from tests.object_store import S3Server
 from tests.tiny_datasets import N_SAMPLES, SIGNAL_MV, write_record
@@ -39,6 +39,17 @@ def test_a_record_of_several_segments_is_joined(s3_server: S3Server, tmp_path: P
     np.testing.assert_array_equal(signal_mv, read_wfdb(str(tmp_path / "m")).signal_mv)
     np.testing.assert_allclose(signal_mv, np.tile(SIGNAL_MV, 2), atol=1e-6)
     assert len(s3_server.asked("GET")) == 5
+
+
+def test_files_in_upper_case_are_brought(s3_server: S3Server, tmp_path: Path) -> None:
+    write_record(tmp_path, "r", LEADS)
+    location = s3_server.make_bucket("data") / "records"
+    (location / "R.HEA").upload(tmp_path / "r.hea")
+    (location / "R.DAT").upload(tmp_path / "r.dat")
+    found = read_wfdb(f"{location}/R").signal_mv
+    np.testing.assert_array_equal(found, read_wfdb(str(tmp_path / "r")).signal_mv)
+    with pytest.raises(RecordingError, match="no file"):
+        read_wfdb(f"{location}/r")
 
 
 @pytest.mark.parametrize("name", ["../secret.dat", "/etc/passwd"])

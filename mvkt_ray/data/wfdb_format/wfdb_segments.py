@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from mvkt_ray.data.recording import canonical_lead
-from mvkt_ray.data.sources.wfdb_files import read_header
-from mvkt_ray.data.sources.wfdb_header import NO_FILE, SegmentLine, WfdbHeader
-from mvkt_ray.data.sources.wfdb_signals import LeadSignal, WfdbLeads, lead_lines, read_leads
+from mvkt_ray.data.wfdb_format.wfdb_files import read_header
+from mvkt_ray.data.wfdb_format.wfdb_header import NO_FILE, SegmentLine, WfdbHeader
+from mvkt_ray.data.wfdb_format.wfdb_signals import LeadSignal, WfdbLeads, lead_lines, read_leads
 from mvkt_ray.errors import RecordingError
 
 

@@ -201,7 +201,7 @@ def test_files_of_one_record_have_one_length(tmp_path: Path) -> None:
     path = record.write(tmp_path)
     assert read_wfdb(str(path)).signal_mv.shape == (2, 50)
     (tmp_path / "v.dat").write_bytes((tmp_path / "v.dat").read_bytes()[:-2])
-    assert "v.dat holds 49" in refusal(path, "truncated")
+    assert "holds 49 samples of each signal, but r.dat holds 50" in refusal(path, "header_mismatch")
     for name in ("r.dat", "v.dat"):
         (tmp_path / name).write_bytes(b"")
     refusal(path, "truncated")

@@ -103,6 +103,8 @@ FORMATS: dict[str, Format] = {
     "524": Format(invalid=-(2**23)),
 }
 
+FLAC = frozenset(name for name, form in FORMATS.items() if form.decode is None)
+
 
 def decode_file(form: Format, file: Path, byte_offset: int, n_samples: int) -> np.ndarray:
     """Return integers `[n_samples]`; in difference formats the differences.

@@ -9,7 +9,7 @@ Reads: a `.hea` header and the files that it names, one request each.
 
 from pathlib import Path, PurePosixPath
 
-from mvkt_ray.data.sources.wfdb_header import NO_FILE, NO_SAMPLES, WfdbHeader, parse_header
+from mvkt_ray.data.wfdb_format.wfdb_header import NO_FILE, NO_SAMPLES, WfdbHeader, parse_header
 from mvkt_ray.errors import RecordingError
 from mvkt_ray.storage.location import Location
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mvkt_ray.data.sources.wfdb_header import parse_header
+from mvkt_ray.data.wfdb_format.wfdb_header import parse_header
 from mvkt_ray.errors import RecordingError
 
 RECORD = "r 2 500 1000"
