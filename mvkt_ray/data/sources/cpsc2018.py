@@ -38,7 +38,7 @@ from mvkt_ray.storage.location import Location
 REFERENCE = "REFERENCE.csv"
 _LABEL_COLUMNS = ("First_label", "Second_label", "Third_label")
 _RATE_HZ = 500.0
-_CODES = tuple(CPSC_CLASSES.values())
+_CODE_OF_NUMBER = {str(number): code for number, code in enumerate(CPSC_CLASSES.values(), start=1)}
 _LAYOUT = (
     "TrainingSet1/ and the like with *.mat and REFERENCE.csv (the original), or "
     "training/cpsc_2018/g1/*.hea and *.mat (as in the PhysioNet Challenge)"
@@ -219,6 +219,4 @@ def _read_struct(ref: RecordingRef) -> Recording:
 def _code(label: str) -> str:
     """Return the SNOMED CT code of a class number 1 to 9; anything else as it is."""
     number = label.strip().removesuffix(".0")
-    if number.isdigit() and 1 <= int(number) <= len(_CODES):
-        return _CODES[int(number) - 1]
-    return number
+    return _CODE_OF_NUMBER.get(number, number)

@@ -21,7 +21,7 @@ from mvkt_ray.data.sources.table_facts import LARGEST_FOLD, age_in, fold_in, sex
 from mvkt_ray.data.sources.wfdb_record import read_wfdb
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.errors import ConfigError, DataError, RecordingError
-from mvkt_ray.storage.csv_table import CsvTable, TableRow, open_table, place
+from mvkt_ray.storage.csv_table import CsvTable, TableRow, open_table
 from mvkt_ray.storage.location import Location
 
 DATABASE = "ptbxl_database.csv"
@@ -97,8 +97,12 @@ class PtbXl:
                 or without a name of a file.
         """
         facts = ref.metadata
-        if "no_fold" in facts:
-            raise RecordingError(str(facts["no_fold"]), "no_fold")
+        if facts["fold"] is None:
+            raise RecordingError(
+                f"{DATABASE}, line {facts['line']}: 'strat_fold' of record {ref.record_id} is "
+                f"{facts['strat_fold']!r}, not a whole number from 0 to {LARGEST_FOLD}",
+                "no_fold",
+            )
         if not ref.path:
             raise RecordingError(f"record {ref.record_id}: no file is named", "missing_file")
         signal = read_wfdb(ref.path)
@@ -209,10 +213,7 @@ def _references(folder: Location, table: CsvTable, file_column: str) -> Iterator
             "scp_codes": cells["scp_codes"],
         }
         if fold is None:
-            metadata["no_fold"] = (
-                f"{place(table.location, row.line)}: 'strat_fold' of record {record_id} is "
-                f"{cells['strat_fold']!r}, not a whole number from 0 to {LARGEST_FOLD}"
-            )
+            metadata |= {"strat_fold": cells["strat_fold"], "line": row.line}
         name = record_key(cells[file_column])
         before = line_of_file.setdefault(name, row.line)
         if name and before != row.line:
@@ -235,7 +236,7 @@ def _sex(text: str) -> Literal["female", "male"] | None:
 def _whole(text: str) -> str:
     """Return the digits of a whole number that pandas once wrote as `15709.0`; else the text."""
     digits = text.removesuffix(".0")
-    return str(int(digits)) if digits.isascii() and digits.isdigit() else text
+    return digits.lstrip("0") or "0" if digits.isascii() and digits.isdigit() else text
 
 
 def scp_codes(ref: RecordingRef) -> dict[str, float]:
@@ -250,6 +251,7 @@ def scp_codes(ref: RecordingRef) -> dict[str, float]:
         value = ast.literal_eval(tree)
         codes = {code.strip(): float(likelihood) for code, likelihood in value.items()}
         names_each_once = isinstance(tree, ast.Dict) and len(codes) == len(tree.keys)
+        names_each_once &= all(codes)
     except (ValueError, SyntaxError, TypeError, AttributeError, MemoryError, RecursionError):
         codes, names_each_once = {}, False
     if not names_each_once:

@@ -16,8 +16,9 @@ _OLDEST_YEARS, _HIDDEN_AGE = 130, 300
 def fold_in(text: str) -> int | None:
     """Return a fold, written `3` or `3.0`; None where it is no whole number that shards hold."""
     word = text.removesuffix(".0")
-    if word.isascii() and word.isdigit() and int(word) <= LARGEST_FOLD:
-        return int(word)
+    digits = word.lstrip("0") or word[-1:]
+    if digits.isascii() and digits.isdigit() and len(digits) <= len(str(LARGEST_FOLD)):
+        return int(digits) if int(digits) <= LARGEST_FOLD else None
     return None
 
 

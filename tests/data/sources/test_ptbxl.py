@@ -179,7 +179,9 @@ def three(tmp_path: Path, write_tiny_ptbxl: WriteTree) -> Path:
     return write_tiny_ptbxl(tmp_path, n_recordings=3, n_at_500_hz=0)
 
 
-@pytest.mark.parametrize("text", ["", "nan", "-1", "2.5", "train", "1e1", "99999", "\u0663"])
+@pytest.mark.parametrize(
+    "text", ["", "nan", "-1", "2.5", "train", "1e1", "99999", "9" * 5000, "\u0663"]
+)
 def test_a_row_without_a_fold_goes_to_quarantine(three: Path, text: str) -> None:
     source = change_row(three, 3, strat_fold=text)
     first, second, _ = source.references(100)
@@ -225,7 +227,15 @@ def test_a_row_without_a_file_name_goes_to_quarantine(three: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["{'NORM': 101}", "{'NORM': -1}", "{'NORM': 1e999}", "{'NORM': 5, 'NORM': 6}", "{1: 5}"]
+    "text",
+    [
+        "{'NORM': 101}",
+        "{'NORM': -1}",
+        "{'NORM': 1e999}",
+        "{'NORM': 5, 'NORM': 6}",
+        "{1: 5}",
+        "{'': 5}",
+    ],
 )
 def test_likelihoods_out_of_range_and_codes_twice_are_bad_labels(three: Path, text: str) -> None:
     source = change_row(three, 3, scp_codes=text)
