@@ -2,6 +2,7 @@
 
 import csv
 import re
+import shutil
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -174,9 +175,14 @@ def change_row(folder: Path, line: int, **cells: str) -> PtbXl:
     return PtbXl(location=str(folder))
 
 
+@pytest.fixture(scope="module")
+def three_records(tmp_path_factory: pytest.TempPathFactory, write_tiny_ptbxl: WriteTree) -> Path:
+    return write_tiny_ptbxl(tmp_path_factory.mktemp("three"), n_recordings=3, n_at_500_hz=0)
+
+
 @pytest.fixture
-def three(tmp_path: Path, write_tiny_ptbxl: WriteTree) -> Path:
-    return write_tiny_ptbxl(tmp_path, n_recordings=3, n_at_500_hz=0)
+def three(tmp_path: Path, three_records: Path) -> Path:
+    return Path(shutil.copytree(three_records, tmp_path, dirs_exist_ok=True))
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Any folder of WFDB records with a CSV file."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,11 +15,21 @@ from mvkt_ray.errors import DataError
 WriteRecord = Callable[..., Path]
 
 
+@pytest.fixture(scope="module")
+def records(
+    tmp_path_factory: pytest.TempPathFactory,
+    write_record: WriteRecord,
+    synthetic_recording: Recording,
+) -> Path:
+    folder = tmp_path_factory.mktemp("records")
+    write_record(folder, "a", synthetic_recording.signal_mv, 100)
+    write_record(folder / "ward2", "b", synthetic_recording.signal_mv[::-1], 250)
+    return folder
+
+
 @pytest.fixture
-def folder(tmp_path: Path, write_record: WriteRecord, synthetic_recording: Recording) -> Path:
-    write_record(tmp_path, "a", synthetic_recording.signal_mv, 100)
-    write_record(tmp_path / "ward2", "b", synthetic_recording.signal_mv[::-1], 250)
-    return tmp_path
+def folder(tmp_path: Path, records: Path) -> Path:
+    return Path(shutil.copytree(records, tmp_path, dirs_exist_ok=True))
 
 
 def with_labels(folder: Path, text: str) -> tuple[WfdbFolder, list[RecordingRef]]:
