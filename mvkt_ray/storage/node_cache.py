@@ -32,7 +32,8 @@ from typing import IO, TypeVar
 
 import filelock
 
-from mvkt_ray.errors import ArtifactError, ConfigError
+from mvkt_ray.errors import ArtifactError, ConfigError, MachineError
+from mvkt_ray.machine_faults import GOES_ON
 from mvkt_ray.storage.location import Location
 
 Opened = TypeVar("Opened")
@@ -128,7 +129,7 @@ class NodeCache:
 
         Raises:
             ArtifactError: The file in the store is not the one that was published.
-            ConfigError: The cache may not hold it, or cannot be written.
+            MachineError: The cache may not hold it, or cannot be written.
             StoreError: The store cannot be read.
         """
         return _once_more(lambda: read(self._find_or_fetch(entry)))
@@ -175,10 +176,12 @@ class NodeCache:
         except FileNotFoundError:
             raise
         except OSError as error:
-            raise ConfigError(
-                f"the cache {self.folder} cannot be written ({error.strerror}). Set "
+            free = shutil.disk_usage(self.folder).free if self.folder.exists() else 0
+            raise MachineError(
+                f"The machine fails: the cache {self.folder} cannot be written ({error.strerror}): "
+                f"{entry.location} takes {entry.n_bytes:,} bytes, {free:,} are free there. Set "
                 f"{FOLDER_VARIABLE} to a folder of this node's own disk with room, or "
-                f"{LIMIT_VARIABLE} to what its entries may take."
+                f"{LIMIT_VARIABLE} to what its entries may take. {GOES_ON}"
             ) from None
         finally:
             aside.unlink(missing_ok=True)
@@ -186,10 +189,10 @@ class NodeCache:
     def _make_room(self, n_bytes: int, entry: CacheEntry) -> None:
         """Count what is about to be written, and remove what was not used for longest."""
         if n_bytes > self.limit_bytes:
-            raise ConfigError(
-                f"{entry.location} takes {n_bytes:,} bytes of this node's cache, which may take "
-                f"{self.limit_bytes:,}. Set {LIMIT_VARIABLE} to more, or {FOLDER_VARIABLE} to a "
-                "folder of a larger disk."
+            raise MachineError(
+                f"The machine fails: {entry.location} takes {n_bytes:,} bytes of this node's cache "
+                f"{self.folder}, which may take {self.limit_bytes:,}. Set {LIMIT_VARIABLE} to "
+                f"more, or {FOLDER_VARIABLE} to a folder of a larger disk. {GOES_ON}"
             )
         counted = self.folder / "used_bytes"
         with self._lock("room"):

@@ -14,6 +14,7 @@ from mvkt_ray.search.runner import Runner
 from mvkt_ray.search.spending.budget import Budget, Limits
 from mvkt_ray.search.spending.prices import PriceList
 from mvkt_ray.search.study import Study
+from mvkt_ray.storage.artifacts import command_line
 from mvkt_ray.storage.location import Location
 from mvkt_ray.training.teacher import open_teacher
 
@@ -146,6 +147,8 @@ class TestRunner:
         assert tiny_search.inputs.teacher is not None
         before, again = open_teacher(tiny_search.inputs.teacher), open_teacher(out)
         assert again.fingerprint == before.fingerprint
+        # That of the driver, wherever it was trained.
+        assert again.manifest.command == tiny_search.job.command == command_line()
         assert seen[-1].macro_auroc == again.macro_auroc
 
     def test_map_gives_the_result_of_every_item(self, runner: Runner) -> None:

@@ -1,5 +1,6 @@
 """The node's cache: fetched once, whole or not at all, never stale, and within its limit."""
 
+import errno
 import hashlib
 import os
 import shutil
@@ -18,7 +19,7 @@ from mvkt_ray.data.ingest.shard_writer import IngestSettings
 from mvkt_ray.data.shard_file import PARTS_NAME, read_parts
 from mvkt_ray.data.shards import open_shards
 from mvkt_ray.data.sources.synthetic import Synthetic
-from mvkt_ray.errors import ArtifactError, ConfigError
+from mvkt_ray.errors import ArtifactError, ConfigError, MachineError
 from mvkt_ray.storage.location import Location
 from mvkt_ray.storage.node_cache import CacheEntry, NodeCache, Piece, node_cache
 from tests.object_store import S3Server
@@ -171,8 +172,24 @@ def test_a_cache_that_was_removed_is_made_anew(cache: NodeCache, tmp_path: Path)
 
 def test_what_the_cache_cannot_hold_is_refused(cache: NodeCache, tmp_path: Path) -> None:
     entry = put(tmp_path, "huge", b"w" * 101 * BLOCK)
-    with pytest.raises(ConfigError, match="MVKT_CACHE_BYTES"):
+    with pytest.raises(MachineError, match="MVKT_CACHE_BYTES"):
         cache.open(entry, Path.read_bytes)
+
+
+def test_a_disk_that_is_full_is_no_fault_of_what_reads(
+    cache: NodeCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No trial that reads its shards through the cache may be ended by it."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    entry = put(tmp_path, "weights", b"w" * 9000)
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(MachineError, match=r"No space left on device.*9,000 bytes, .* are free"):
+        cache.open(entry, Path.read_bytes)
+    monkeypatch.undo()
+    assert cache.open(entry, Path.read_bytes) == b"w" * 9000
 
 
 def test_the_environment_says_where_it_is_and_how_large(

@@ -11,6 +11,7 @@ from mvkt_ray.data.read_ahead import read_ahead
 from mvkt_ray.data.recording import Recording, RecordingRef
 from mvkt_ray.data.sources.source import Source
 from mvkt_ray.errors import RecordingError, StoreUnreachableError
+from mvkt_ray.machine_faults import machine_fault
 from mvkt_ray.storage.location import Location
 
 logger = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ def read_recordings(
         waits_s: before each further attempt when the store does not answer.
 
     Raises:
+        MachineError: Memory or a disk fails, which is no fault of a recording either.
         StoreError: The store refuses, or does not answer at the last attempt either: that is no
             fault of a recording.
     """
@@ -63,4 +65,8 @@ def _read(source: Source, ref: RecordingRef) -> Recording | RecordingError:
     try:
         return source.read(ref)
     except RecordingError as error:
+        # Readers of formats turn whatever is raised into a reason: memory and disks are none.
+        fault = machine_fault(error)
+        if fault is not None:
+            raise fault from error
         return error

@@ -23,11 +23,12 @@ from typing import Any
 import psutil
 
 from mvkt_ray import __version__
-from mvkt_ray.errors import ClusterError
+from mvkt_ray.errors import ClusterError, MvktError
 from mvkt_ray.on_ray.capacity.reservations import SAFE_LABEL
 from mvkt_ray.on_ray.connecting.environment import LONGEST_DIRECTORY, WORKERS
 from mvkt_ray.on_ray.connecting.tokens import MODE, PATH, VALUE
 from mvkt_ray.on_ray.own_nodes.node_request import NodeRequest
+from mvkt_ray.phrasing import shortly
 
 PREFIX = "mvkt-node-"
 MARK = "MVKT_RAY_NODE"
@@ -80,7 +81,18 @@ def start_node(request: NodeRequest) -> LocalNode:
     Raises:
         ClusterError: Ray does not start; nothing of it is left behind.
     """
-    directory = Path(tempfile.mkdtemp(prefix=PREFIX, dir=_base()))
+    try:
+        return _start_in(Path(tempfile.mkdtemp(prefix=PREFIX, dir=_base())), request)
+    except MvktError:
+        raise
+    except Exception as error:
+        raise ClusterError(
+            f"Ray does not start on this machine: {shortly(error)} Its folder is made below "
+            "TMPDIR, or /tmp, which must be there, with room, and writable."
+        ) from error
+
+
+def _start_in(directory: Path, request: NodeRequest) -> LocalNode:
     node = LocalNode(
         name=directory.name,
         directory=str(directory),
@@ -90,10 +102,10 @@ def start_node(request: NodeRequest) -> LocalNode:
         token=str(request.token),
         started_at=time.time(),
     )
-    # First, so that whatever happens from here on `stop` finds the processes.
-    (directory / "node.json").write_text(json.dumps(asdict(node), indent=2))
     log = directory / "start.log"
     try:
+        # First, so that whatever happens from here on `stop` finds the processes.
+        (directory / "node.json").write_text(json.dumps(asdict(node), indent=2))
         # A file rather than a pipe, which processes that stay would keep open.
         with log.open("w") as stream:
             done = subprocess.run(

@@ -1,5 +1,6 @@
 """A store that does not answer for a while costs time; one that stays silent stops the job."""
 
+import errno
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from mvkt_ray.data.recording import Recording, RecordingRef
 from mvkt_ray.data.sources import Source, open_source
 from mvkt_ray.data.sources.record_files import NotListed
 from mvkt_ray.data.tasks import Task
-from mvkt_ray.errors import RecordingError, StoreError, StoreUnreachableError
+from mvkt_ray.errors import MachineError, RecordingError, StoreError, StoreUnreachableError
 
 
 @dataclass
@@ -83,3 +84,15 @@ def test_a_store_that_stays_silent_or_refuses_is_no_bad_recording() -> None:
     with pytest.raises(StoreError, match="denied"):
         list(read_recordings(source, list(source.references(100)), waits_s=(0, 0)))
     assert source.n_reads[ids[1]] == 1
+
+
+@pytest.mark.parametrize(
+    "cause", [MemoryError(), OSError(errno.EIO, "Input/output error"), OSError(errno.EMFILE, "x")]
+)
+def test_what_the_machine_does_puts_no_recording_into_quarantine(cause: Exception) -> None:
+    ids = [ref.record_id for ref in SilentAtTimes({}).references(100)]
+    unreadable = RecordingError("it cannot be read", "unreadable")
+    unreadable.__cause__ = cause
+    source = SilentAtTimes({ids[1]: [unreadable]})
+    with pytest.raises(MachineError, match="--resume"):
+        list(read_recordings(source, list(source.references(100)), waits_s=()))
