@@ -126,6 +126,8 @@ def check_writable_folder(folder: Path, right: str) -> None:
     """
     with writing(folder, right):
         nearest = next(each for each in (folder, *folder.parents) if _is_there(each))
+        if not nearest.is_dir():
+            raise ArtifactError(f"{folder} cannot be written: {nearest} is a file. {right}")
         try:
             with tempfile.TemporaryFile(dir=nearest) as file:
                 file.write(b"mvkt")
@@ -136,7 +138,7 @@ def check_writable_folder(folder: Path, right: str) -> None:
 def _is_there(path: Path) -> bool:
     try:
         path.stat()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     return True
 

@@ -74,6 +74,9 @@ def show_plan(
     from mvkt_ray.search.prediction import predict, read_trials
     from mvkt_ray.search.search_plan import plan_search
 
+    if request.folder.root.is_local:
+        # A store is asked by writing to it.
+        expect_writable(request.folder)
     with output.waiting("checking the study"):
         plan = plan_search(config, request)
     trials = () if plan.begun is None else read_trials(plan.folder, config.name)

@@ -201,6 +201,12 @@ def _find_source(config: StudyConfig, data: Location | None) -> Source:
             f"--data is missing: the study reads {config.data.source}. Give the folder of the "
             "dataset, or of shards that `mvkt ingest` made."
         )
+    if data is not None and config.data.source == "synthetic":
+        raise ConfigError(
+            f"--data {data}: no shards are there, and synthetic recordings are made up on the "
+            "spot. Give the folder of shards that `mvkt ingest synthetic` made, or leave --data "
+            "out."
+        )
     source = open_source(config.data.source, str(data or ""), config.data.source_options)
     # The first recording shows that the folder is what it should be; counting all may take long.
     if next(iter(source.references(config.data.sampling_rate_hz)), None) is None:

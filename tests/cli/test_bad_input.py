@@ -50,6 +50,33 @@ def test_data_that_is_not_given(mvkt: Any, study_file: WriteStudy, tmp_path: Pat
     done.expect_wrong_input("--data is missing", "ptbxl")
 
 
+def test_data_that_would_be_passed_over(mvkt: Any, home: Path, tmp_path: Path) -> None:
+    line = ("search", home / "tiny.yaml", "--out", tmp_path / "out", "--in-process", "--dry-run")
+    mvkt(*line, "--data", tmp_path / "nowhere").expect_wrong_input("nowhere", "leave --data out")
+    mvkt(*line, "--data", "").expect_wrong_input("is empty", "variable of the shell")
+
+
+def test_an_output_that_can_never_be_made(
+    mvkt: Any, home: Path, shards: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("taken")
+    before = content_of(tmp_path)
+    study = home / "tiny.yaml"
+    for out in (tmp_path / "file" / "out", tmp_path / ("n" * 300)):
+        for line in (
+            ("search", study, "--data", shards, "--out", out, "--in-process"),
+            ("search", study, "--data", shards, "--out", out, "--in-process", "--dry-run"),
+            ("train-teacher", study, "--data", shards, "--out", out, "--in-process"),
+            ("ingest", "synthetic", "-", out, "--in-process"),
+            ("cluster", "render", "slurm", "--study", study, "--out", out),
+            ("download", "ptbxl", out, "--from", tmp_path),
+        ):
+            done = mvkt(*line)
+            assert done.exit_code == 2, (line, done.stderr)
+            assert "Traceback" not in done.stderr
+    assert content_of(tmp_path) == before
+
+
 def test_an_unknown_source_or_option_of_one(mvkt: Any, tmp_path: Path) -> None:
     line = ("ingest", "ptbx", tmp_path, tmp_path / "out", "--in-process")
     mvkt(*line).expect_wrong_input("'ptbx'", "ptbxl")

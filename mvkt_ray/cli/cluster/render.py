@@ -1,6 +1,7 @@
 """`mvkt cluster render`: write the file of a cluster that gives what a study needs."""
 
 import shlex
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated
 
@@ -52,8 +53,9 @@ def render_verb(
         return
     if study is None:
         raise ConfigError("--study is missing: give the study file that the cluster is for.")
-    if out is not None and out.exists():
-        raise ArtifactError(f"--out {out} exists. Remove it first, or give another name.")
+    with _writing(out):
+        if out is not None and out.exists():
+            raise ArtifactError(f"--out {out} exists. Remove it first, or give another name.")
     request = RenderRequest(
         platform=platform,
         study_file=study,
@@ -66,10 +68,14 @@ def render_verb(
         return
     from mvkt_ray.storage.location import Location
 
-    with writing(f"--out {out}", "Give a new file in a folder that you may write to."):
+    with _writing(out):
         Location.parse(out).write_bytes(text.encode())
     check = shlex.join(["mvkt", "cluster", "check", str(out), "--study", str(study)])
     Output.open().say(f"wrote {out}; check it with: {check}")
+
+
+def _writing(out: Path | None) -> AbstractContextManager[None]:
+    return writing(f"--out {out}", "Give a new file in a folder that you may write to.")
 
 
 def _list_keys(platform: str) -> None:

@@ -17,6 +17,7 @@ from mvkt_ray.cli.cluster.search_line import read_search_line
 from mvkt_ray.cli.cluster.shipped_files import read_shipped_files
 from mvkt_ray.cli.display.console import Output
 from mvkt_ray.errors import ConfigError
+from mvkt_ray.file_guards import reading
 
 
 def submit_verb(
@@ -49,8 +50,9 @@ def submit_verb(
     output = Output.open()
     line = read_search_line(context.args)
     variables = _variables(env or [])
-    if requirements is not None and not requirements.is_file():
-        raise ConfigError(f"--requirements {requirements} is no file. Give a list of packages.")
+    with reading(f"--requirements {requirements}", "Give a list of packages."):
+        if requirements is not None and not requirements.is_file():
+            raise ConfigError(f"--requirements {requirements} is no file. Give a list of packages.")
     files = read_shipped_files(line)
     name = files.study.name if files.study else line.out.rstrip("/").rsplit("/", 1)[-1]
     words = ["mvkt", "search", *line.words, "--address", "auto"]

@@ -11,6 +11,7 @@ from mvkt_ray.cli.display.console import Output, byte_size, duration, facts
 from mvkt_ray.cli.display.progress import StepProgress
 from mvkt_ray.cli.options import Json, Quiet
 from mvkt_ray.errors import ConfigError
+from mvkt_ray.file_guards import writing
 
 if TYPE_CHECKING:
     from mvkt_ray.data.download import DownloadProgress, DownloadSummary
@@ -63,7 +64,8 @@ def download_verb(
         def show(state: "DownloadProgress") -> None:
             progress.update(state.n_files_done, state.n_files, byte_size(state.n_bytes))
 
-        summary = download(published, Path(dest), mirror=mirror, parts=parts, on_progress=show)
+        with writing(dest, "Give a folder where you may write."):
+            summary = download(published, Path(dest), mirror=mirror, parts=parts, on_progress=show)
     _answer(output, dataset, dest, summary, time.monotonic() - started)
 
 

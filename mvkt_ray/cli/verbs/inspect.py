@@ -90,9 +90,11 @@ def _draw(location: "Location", record_id: str, png: Path | None) -> Path:
     recording = shards.recording(shards.row_of(record_id))
     # Ids may hold slashes (folder/name in the Challenge); the default stays in this folder.
     path = png or Path(f"{record_id.replace('/', '-')}.png")
-    if not path.parent.is_dir():
-        raise ConfigError(f"--png {str(path)!r}: the folder {path.parent} does not exist; make it.")
     with writing(f"--png {str(path)!r}", "Give another file.", ConfigError):
+        if not path.parent.is_dir():
+            raise ConfigError(
+                f"--png {str(path)!r}: the folder {path.parent} does not exist; make it."
+            )
         draw_ecg_sheet(recording, path)
     return path
 

@@ -66,12 +66,13 @@ class LedgerDatabase:
         Raises:
             ArtifactError: The file is there already, or cannot be made.
         """
-        if file.exists():
-            raise ArtifactError(f"{file} is there already. Give the name of a new file.")
         path = path_of(self.url)
         assert path is not None
         advice = "Give a file in a folder that you may write to."
         check_writable_folder(file.absolute().parent, advice)
+        with writing(file, advice):
+            if file.exists():
+                raise ArtifactError(f"{file} is there already. Give the name of a new file.")
         with (
             writing(file, advice),
             Location.parse(file).writing_aside() as aside,
