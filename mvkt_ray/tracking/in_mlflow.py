@@ -3,6 +3,7 @@
 Writes: to the tracking server or store of the URI that the user gave.
 """
 
+import hashlib
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +22,8 @@ from mvkt_ray.tracking.tracker import (
     trial_parameters,
 )
 
+_IDENTITY = "mvkt.identity"
+"""By which a run is found again."""
 _STUDY = "mvkt.study"
 _TRIAL = "mvkt.trial"
 _STATE = "mvkt.state"
@@ -43,15 +46,13 @@ class InMlflow:
             found.experiment_id if found else self._client.create_experiment(study.name)
         )
         self._where = study.where
-        self._parent = self._find_or_create(study.name, {_STUDY: study.where})
+        self._parent = self._find_or_create(study.name, study.where, {_STUDY: study.where})
 
     def start_trial(self, trial: Trial) -> None:
         """Find the trial's run, or make it."""
-        tags = {
-            _TRIAL: f"{self._where}#{trial.number}",
-            MLFLOW_PARENT_RUN_ID: self._parent,
-        }
-        run = self._find_or_create(trial_name(trial), tags)
+        which = f"{self._where}#{trial.number}"
+        tags = {_TRIAL: which, MLFLOW_PARENT_RUN_ID: self._parent}
+        run = self._find_or_create(trial_name(trial), which, tags)
         self._client.update_run(run, status="RUNNING")
         self._runs[trial.number] = run
         parameters = [Param(name, str(value)) for name, value in trial_parameters(trial).items()]
@@ -82,13 +83,13 @@ class InMlflow:
                 self._client.log_artifact(self._parent, str(path))
         self._client.set_terminated(self._parent)
 
-    def _find_or_create(self, name: str, tags: dict[str, str]) -> str:
-        key = _TRIAL if _TRIAL in tags else _STUDY
-        text = tags[key].replace("'", "")
-        tags = {**tags, key: text}
-        found = self._client.search_runs([self._experiment], f"tags.`{key}` = '{text}'")
+    def _find_or_create(self, name: str, which: str, tags: dict[str, str]) -> str:
+        # By a hash: a path may hold the quotation marks of a filter, and be longer than a tag.
+        identity = hashlib.sha256(which.encode()).hexdigest()
+        found = self._client.search_runs([self._experiment], f"tags.`{_IDENTITY}` = '{identity}'")
         if found:
             return found[0].info.run_id
+        tags = {**tags, _IDENTITY: identity}
         return self._client.create_run(self._experiment, run_name=name, tags=tags).info.run_id
 
     def _log(self, trial: Trial, values: Mapping[str, float], step: int) -> None:

@@ -1,12 +1,17 @@
 """What a tracker does, and under which names a study's things appear in it."""
 
+import itertools
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from mvkt_ray.records import EpochMetrics, Trial, TrialResult, trial_folder_name
+
+_MOST_LETTERS = 100
+"""Of a class in a key; file systems and services take some 250 in all."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,6 +76,31 @@ def epoch_values(metrics: EpochMetrics) -> dict[str, float]:
     return {name: value for name, value in values.items() if math.isfinite(value)}
 
 
+def metric_keys(names: Iterable[str]) -> dict[str, str]:
+    """Give each class a key that every tracker takes, and no two the same one, in any case.
+
+    Trackers make files and paths of keys: letters that they refuse or take for more than a letter
+    become `_`, and a number tells apart what would then be alike.
+    """
+    keys: dict[str, str] = {}
+    taken: set[str] = set()
+    for name in names:
+        plain = re.sub(r"[^A-Za-z0-9_ -]", "_", name)[:_MOST_LETTERS].strip()
+        key = f"auroc_{plain}"
+        for number in itertools.count(2):
+            if key.lower() not in taken:
+                break
+            key = f"auroc_{plain}_{number}"
+        taken.add(key.lower())
+        keys[name] = key
+    return keys
+
+
+def _by_key(per_class_auroc: Mapping[str, float]) -> dict[str, float]:
+    keys = metric_keys(per_class_auroc)
+    return {keys[name]: value for name, value in per_class_auroc.items()}
+
+
 def end_values(result: TrialResult) -> dict[str, float]:
     """Return the numbers of an ended trial by name; what is not finite is left out."""
     values = {
@@ -78,6 +108,6 @@ def end_values(result: TrialResult) -> dict[str, float]:
         "epochs": float(result.epochs),
         "wall_s": result.wall_s,
         "cpu_s": result.cpu_s,
-        **{f"auroc_{name}": value for name, value in result.per_class_auroc.items()},
+        **_by_key(result.per_class_auroc),
     }
     return {name: value for name, value in values.items() if math.isfinite(value)}

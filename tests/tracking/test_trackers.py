@@ -4,6 +4,7 @@ And that a tracker that fails or hangs neither stops nor changes a search.
 """
 
 import json
+import re
 import struct
 import threading
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from mvkt_ray.config.recipes import StudentConfig
 from mvkt_ray.config.schema import ParameterConfig, SearchConfig, StudyConfig
@@ -31,9 +34,10 @@ from mvkt_ray.search.study import Study
 from mvkt_ray.tracking import tracked
 from mvkt_ray.tracking.open import open_trackers
 from mvkt_ray.tracking.tracked import StudyWithTrackers, Trackers
-from mvkt_ray.tracking.tracker import TrackedStudy, Tracker
+from mvkt_ray.tracking.tracker import TrackedStudy, Tracker, metric_keys
 
 EPOCHS = 3
+CLASSES = ("NORM", "AF [permanent]/..", "AF (permanent)/..", "../é%+: x")
 FILES = {"study.yaml": b"name: tracked\n", "report.json": b"{}", "index.html": b"<p>lead</p>"}
 CONFIG = StudyConfig(
     name="tracked",
@@ -76,7 +80,12 @@ def run(study: StudyWithTrackers) -> None:
             state, reason = TrialState.FAILED, "DataError: no such lead"
         value = value_at(trial.number, last)
         result = TrialResult(
-            number=trial.number, state=state, reason=reason, macro_auroc=value, epochs=last
+            number=trial.number,
+            state=state,
+            reason=reason,
+            macro_auroc=value,
+            per_class_auroc=dict.fromkeys(CLASSES, value),
+            epochs=last,
         )
         study.tell(result, NOTHING_USED)
 
@@ -111,6 +120,19 @@ def track(texts: list[str], folder: Path) -> list[str]:
     return notes
 
 
+@given(st.lists(st.text(max_size=300), unique=True, max_size=6))
+@example(["AF", "af", "A/F", "A?F", "A_F", "", " ", "..", "x" * 300, "x" * 301])
+def test_keys_of_classes_are_plain_short_and_different_in_any_case(names: list[str]) -> None:
+    keys = metric_keys(names)
+    assert list(keys) == names
+    assert len({key.lower() for key in keys.values()}) == len(names)
+    assert all(re.fullmatch(r"auroc_[A-Za-z0-9_ -]{0,110}", key) for key in keys.values())
+
+
+def test_keys_of_plain_classes_are_their_names() -> None:
+    assert metric_keys(["NORM", "MI"]) == {"NORM": "auroc_NORM", "MI": "auroc_MI"}
+
+
 @pytest.mark.filterwarnings("ignore::FutureWarning:mlflow", "ignore::DeprecationWarning")
 def test_mlflow_holds_the_study_its_trials_their_epochs_and_its_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -137,6 +159,8 @@ def test_mlflow_holds_the_study_its_trials_their_epochs_and_its_files(
         assert steps == list(range(1, int(each.data.metrics["epochs"]) + 1))
         assert [metric.value for metric in history] == [value_at(number, step) for step in steps]
         assert float(each.data.params["learning_rate"]) > 0
+        keys = {key for key in each.data.metrics if key.startswith("auroc_")}
+        assert keys == set(metric_keys(CLASSES).values())
     assert {name for name in runs if "student_alone" in name} == {
         "trial 00000 I student_alone",
         "trial 00001 II student_alone",
