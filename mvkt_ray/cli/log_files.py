@@ -12,6 +12,9 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import TextIO
 
+from mvkt_ray.cli.display.visible_text import visible
+from mvkt_ray.file_guards import why, writing
+
 DRIVER_LOG = "driver.log"
 NATIVE_LOG = "ray-native.log"
 _STDERR = 2
@@ -39,7 +42,11 @@ def logging_to(folder: Path) -> Generator[Path]:
             logging.captureWarnings(False)
             root.setLevel(level)
             root.removeHandler(handler)
-            handler.close()
+            with contextlib.suppress(OSError):
+                handler.close()
+            if handler.problem is not None:
+                note = f"Note: the log {path} is not complete: {why(handler.problem, path)}"
+                sys.stderr.write(f"{visible(note, one_line=True)}\n")
 
 
 @contextlib.contextmanager
@@ -54,14 +61,22 @@ def native_stderr_to(folder: Path | None) -> Generator[None]:
     if folder is None:
         path = Path(os.devnull)
     else:
-        folder.mkdir(parents=True, exist_ok=True)
+        with writing(folder, "Move what is there out of the way, or see to its permissions."):
+            folder.mkdir(parents=True, exist_ok=True)
         path = folder / NATIVE_LOG
     kept = os.dup(_STDERR)
     before = sys.stderr
     with path.open("ab") as file:
         os.dup2(file.fileno(), _STDERR)
     if _writes_to_descriptor(before):
-        sys.stderr = open(kept, "w", buffering=1, encoding=before.encoding, closefd=False)
+        sys.stderr = open(
+            kept,
+            "w",
+            buffering=1,
+            encoding=before.encoding,
+            errors="backslashreplace",
+            closefd=False,
+        )
     try:
         yield
     finally:
@@ -82,7 +97,29 @@ def _writes_to_descriptor(stream: io.TextIOBase | TextIO) -> bool:
 
 
 class _FolderMakingHandler(logging.FileHandler):
-    """A command that fails before it has anything to log leaves no folder behind."""
+    """A command that fails before it has anything to log leaves no folder behind.
+
+    Where the log cannot be written, the work goes on without it; what is written besides will say
+    so, if it is the disk.
+    """
+
+    problem: OSError | None = None
+    """Why something was not logged."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log a record, if that is possible."""
+        try:
+            super().emit(record)
+        except OSError as error:
+            self.problem = error
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's own name)
+        """Keep what the system refused, which would else be a traceback for each record."""
+        error = sys.exc_info()[1]
+        if isinstance(error, OSError):
+            self.problem = error
+        else:
+            super().handleError(record)
 
     def _open(self) -> io.TextIOWrapper:
         Path(self.baseFilename).parent.mkdir(parents=True, exist_ok=True)

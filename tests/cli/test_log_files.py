@@ -5,6 +5,8 @@ import sys
 import warnings
 from pathlib import Path
 
+import pytest
+
 from mvkt_ray.cli.display.console import Output
 from mvkt_ray.cli.log_files import logging_to, native_stderr_to
 from mvkt_ray.cli.own_files import own_files_beside
@@ -29,6 +31,22 @@ def test_no_folder_is_made_when_nothing_is_logged(tmp_path: Path) -> None:
     with logging_to(tmp_path / "logs"):
         assert not (tmp_path / "logs").exists()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_log_that_cannot_be_written_does_not_stop_the_work_and_is_said_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs, taken = tmp_path / "logs", tmp_path / "taken"
+    logs.mkdir()
+    # Linux's device of which every write finds the disk full.
+    (logs / "driver.log").symlink_to("/dev/full")
+    taken.write_text("a file")
+    for folder, reason in ((logs, "No space left on device"), (taken / "logs", "Not a directory")):
+        with logging_to(folder):
+            for number in range(3):
+                logging.getLogger("mvkt_ray").info("line %d", number)
+        [note] = capsys.readouterr().err.splitlines()
+        assert note.startswith(f"Note: the log {folder}/driver.log is not complete: {reason}")
 
 
 def test_logs_of_an_artifact_are_beside_it(tmp_path: Path) -> None:
