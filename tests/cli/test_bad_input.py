@@ -366,6 +366,21 @@ def test_a_patient_in_two_folds(
     assert not (out / "teacher").exists()
 
 
+def test_labels_that_look_like_markup_or_control_a_terminal_are_shown_as_they_are(
+    mvkt: Any, wfdb_folder: Path, tmp_path: Path
+) -> None:
+    names = {"AF": "AF [permanent]", "NORM": "[/old] :warning: \x1b[2J"}
+    rows = [{**row, "codes": names[row["codes"]]} for row in read_labels(wfdb_folder)]
+    write_labels(wfdb_folder, rows)
+    shards = tmp_path / "shards [new]"
+    assert mvkt("ingest", "wfdb", wfdb_folder, shards, "--in-process").exit_code == 0
+    done = mvkt("inspect", shards)
+    assert done.exit_code == 0, done.stderr
+    for shown in ("AF [permanent]", "[/old] :warning: \\x1b[2J", str(shards)):
+        assert shown in done.stdout
+    assert "\x1b" not in done.stdout
+
+
 def test_a_code_that_never_occurs_in_a_task_of_ones_own(
     mvkt: Any, study_file: WriteStudy, wfdb_folder: Path, tmp_path: Path
 ) -> None:

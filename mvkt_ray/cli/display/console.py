@@ -104,10 +104,14 @@ class PlainConsole(Console):
         """Take rich's options, but for those that read text as something else."""
         super().__init__(**options, highlight=False, markup=False, emoji=False)
 
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Make text of a string, such as a cell, whose width is that of what is shown."""
+        return super().render_str(visible(text), **options)
+
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterable[Segment]:
-        """Render as rich does, and write out the control characters that are in the text."""
+        """Render as rich does, and write out the control characters that are left in the text."""
         for segment in super().render(renderable, options):
             if segment.control:
                 yield segment
@@ -125,7 +129,7 @@ def open_console(*, to_stderr: bool = False) -> PlainConsole:
 
 def heading(text: str) -> Text:
     """Make the line above a table; a title of the table itself would wrap at its width."""
-    return Text(text, style="bold")
+    return Text(visible(text), style="bold")
 
 
 def grid(columns: Sequence[str], *, right: Sequence[str] = ()) -> Table:
@@ -142,7 +146,7 @@ def facts(rows: Mapping[str, object]) -> Table:
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in rows.items():
-        table.add_row(name, Text(str(value)))
+        table.add_row(name, Text(visible(str(value))))
     return table
 
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from mvkt_ray.search.spending.forecast import Forecast
 
 NO_BASIS = (
-    "nothing: no trial of this study has ended. Give a study that ran with such data, networks and "
-    "nodes by --like STUDY_DIR"
+    "nothing: no trial of this study was completed or pruned. Give a study that ran with such "
+    "data, networks and nodes by --like STUDY_DIR"
 )
 
 

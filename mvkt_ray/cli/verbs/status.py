@@ -11,6 +11,7 @@ from rich.console import RenderableType
 from mvkt_ray.cli.display.console import Output, duration, facts, grid, score
 from mvkt_ray.cli.display.finals_lines import finals_text, test_split_text, what_is_driven
 from mvkt_ray.cli.display.live_table import condition_table
+from mvkt_ray.cli.display.money import spent_text
 from mvkt_ray.cli.display.study_state import StudyState, state_as_value, state_of
 from mvkt_ray.cli.options import Json, StudyDir
 
@@ -55,6 +56,9 @@ def status_verb(
         "study": f"{config.name} in {folder.root}",
         "trials": f"{state.n_finished} of {state.n_trials} have ended, {_open_ones(state)}",
     }
+    # What finals have cost is the study's, too.
+    spent = sum((study.prices.spent(each.reservations) for each in finals), study.spent)
+    state = replace(state, spent=spent_text(spent, study.prices))
     if state.spent:
         rows["spent"] = state.spent
     for each in finals:

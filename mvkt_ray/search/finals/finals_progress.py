@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from mvkt_ray.records import TrialState
+from mvkt_ray.records import Reservation, TrialState
 from mvkt_ray.search.finals.finals_ledger import FinalsLedger
 from mvkt_ray.search.finals.finals_plan import final_trials
 from mvkt_ray.search.finals.openings import Opening
@@ -50,6 +50,11 @@ class FinalsProgress:
     def is_examined(self) -> bool:
         """Whether every prediction on the test split is there."""
         return self.opening is not None and self.opening.completed_at is not None
+
+    @property
+    def reservations(self) -> tuple[Reservation, ...]:
+        """What its trainings have held of nodes, as far as it is written down."""
+        return tuple(each for record in self.records for each in record.usage.reservations)
 
     @property
     def begun_at(self) -> datetime | None:
