@@ -380,8 +380,9 @@ def _explaining_path(path: str) -> Generator[None]:
 def _expect_path(value: str) -> None:
     if "\0" in value or not _is_unicode(value):
         raise ArtifactError(
-            f"the path {value!r} holds bytes that are no text in UTF-8, so that no Arrow file can "
-            "be opened there. Rename the folder, or make a link to it that has a plain name."
+            f"the path {value!r} holds bytes that are no text in UTF-8, or none in this locale "
+            f"({sys.getfilesystemencoding()}), so that no Arrow file can be opened there. Rename "
+            "the folder, make a link to it that has a plain name, or set a locale of UTF-8."
         )
 
 

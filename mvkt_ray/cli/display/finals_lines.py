@@ -14,14 +14,15 @@ def what_is_driven(
 ) -> tuple[bool, bool]:
     """Say whether a study's driver runs its search, and whether it runs its newest finals.
 
-    A study has one driver at most. It runs what was begun last of all that has not ended.
+    A study has one driver at most. It trains what was begun last: an open trial of the search, or
+    one of finals whose examination is not over.
     """
     from mvkt_ray.search.finals.finals_progress import newest_start
 
     newest = finals[-1] if finals else None
     if not is_driven or newest is None or newest.is_examined or newest.left_behind:
         return is_driven, False
-    of_search = newest_start(tuple(trials))
+    of_search = newest_start(tuple(each for each in trials if not each.state.is_finished))
     of_finals = newest.begun_at
     in_finals = of_search is None or (of_finals is not None and of_finals > of_search)
     return not in_finals, in_finals
@@ -45,7 +46,7 @@ def finals_text(finals: "FinalsProgress", *, is_driven: bool) -> str:
     return text if is_driven or finals.n_open else f"{text}; interrupted: finalize again to go on"
 
 
-def test_split_text(openings: "Sequence[Opening]") -> str:
+def openings_text(openings: "Sequence[Opening]") -> str:
     """Say how often the test split was opened, and of the last time when and by what."""
     if not openings:
         return "never opened"

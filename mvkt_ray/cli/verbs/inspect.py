@@ -17,7 +17,7 @@ from mvkt_ray.cli.display.console import (
     heading,
     score,
 )
-from mvkt_ray.cli.display.finals_lines import test_split_text
+from mvkt_ray.cli.display.finals_lines import openings_text
 from mvkt_ray.cli.options import Json
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.file_guards import writing
@@ -250,7 +250,7 @@ def _describe_study(folder: "StudyFolder") -> Answer:
         "task": f"{config.data.task} of {config.data.source} at {config.data.sampling_rate_hz} Hz",
         "folds": f"train {number_ranges(folds.train)}; validation {number_ranges(folds.val)}; "
         f"test {number_ranges(folds.test)}",
-        "test split": test_split_text(openings),
+        "test split": openings_text(openings),
         "seed": config.seed,
         "trials": f"{config.search.n_trials} asked for; `mvkt status` tells how many are done",
         "sampler": f"{config.search.sampler}, pruner {config.search.pruner.kind}",

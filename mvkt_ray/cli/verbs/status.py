@@ -9,7 +9,7 @@ import typer
 from rich.console import RenderableType
 
 from mvkt_ray.cli.display.console import Output, duration, facts, grid, score
-from mvkt_ray.cli.display.finals_lines import finals_text, test_split_text, what_is_driven
+from mvkt_ray.cli.display.finals_lines import finals_text, openings_text, what_is_driven
 from mvkt_ray.cli.display.live_table import condition_table
 from mvkt_ray.cli.display.money import spent_text
 from mvkt_ray.cli.display.study_state import StudyState, state_as_value, state_of
@@ -63,7 +63,7 @@ def status_verb(
         rows["spent"] = state.spent
     for each in finals:
         rows[f"finals {each.number}"] = finals_text(each, is_driven=drives_finals)
-    rows["test split"] = test_split_text([each.opening for each in finals if each.opening])
+    rows["test split"] = openings_text([each.opening for each in finals if each.opening])
     if times := folder.stage_times():
         rows["stages"] = ", ".join(f"{name} {duration(s)}" for name, s in times.items())
     if ledger_copy is not None:

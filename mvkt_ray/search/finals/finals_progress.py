@@ -58,7 +58,7 @@ class FinalsProgress:
 
     @property
     def begun_at(self) -> datetime | None:
-        """When the newest training that is open was begun; None where none is."""
+        """When its newest training was begun; None before the first."""
         return newest_start(self.records)
 
     def to_json(self, *, is_driven: bool) -> dict[str, Any]:
@@ -104,6 +104,6 @@ def read_progress(database: LedgerDatabase, study: str) -> tuple[FinalsProgress,
 
 
 def newest_start(records: tuple[TrialRecord, ...]) -> datetime | None:
-    """Return when the newest of the trials that have not ended was begun."""
-    open_ones = (record.started_at for record in records if not record.state.is_finished)
-    return max((each for each in open_ones if each is not None), default=None)
+    """Return when the newest of some trials was begun; None where there is none."""
+    starts = (record.started_at for record in records)
+    return max((each for each in starts if each is not None), default=None)
