@@ -49,7 +49,9 @@ def write_page(report: Mapping[str, Any], material: ReportMaterial, location: Lo
         material: What figures need beyond it.
         location: Of the HTML file.
     """
-    location.write_bytes(render_page(report, make_gallery(report, material)).encode())
+    page = render_page(report, make_gallery(report, material))
+    # A command may name a file whose name is not UTF-8.
+    location.write_bytes(page.encode(errors="backslashreplace"))
 
 
 def render_page(report: Mapping[str, Any], gallery: Gallery) -> str:

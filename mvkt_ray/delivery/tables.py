@@ -230,7 +230,8 @@ def _csv(columns: list[str], rows: Iterable[Row]) -> bytes:
     writer = csv.DictWriter(text, columns)
     writer.writeheader()
     writer.writerows({name: _field(value) for name, value in row.items()} for row in rows)
-    return text.getvalue().encode()
+    # A command may name a file whose name is not UTF-8.
+    return text.getvalue().encode(errors="backslashreplace")
 
 
 def _field(value: Any) -> Any:

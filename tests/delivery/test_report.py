@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 from mvkt_ray.config.schema import ContenderConfig, FinalsConfig, SearchConfig
 from mvkt_ray.delivery.facts.material import gather_material
-from mvkt_ray.delivery.write_report import build_report, report_schema, write_report
+from mvkt_ray.delivery.write_report import build_report, describe, report_schema, write_report
 from mvkt_ray.errors import ArtifactError, StaleArtifactError
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.storage.location import Location
@@ -284,6 +285,23 @@ def test_without_its_shards_a_study_still_has_a_report(
     assert report["data"] is None
     assert "/moved/away" in report["data_reason"]
     assert report["leads"] == final_report["leads"]
+
+
+def test_a_test_split_by_which_nothing_can_be_scored_ranks_no_lead(
+    final_study: StudyFolder,
+) -> None:
+    material = gather_material(final_study)
+    assert material.finals is not None
+    test = material.finals.test
+    same = np.zeros_like(test.labels_NC)
+    same[:, 0] = 1
+    finals = replace(material.finals, test=replace(test, labels_NC=same))
+    report = describe(replace(material, finals=finals))
+    jsonschema.validate(report, report_schema())
+    assert "No class can be scored on the 120 test recordings" in report["answer"]["sentence"]
+    assert report["best_set"] == report["lead_pairs"] == report["mean_gains"] == []
+    assert {lead["in_best_set"] for lead in report["leads"]} == {None}
+    assert not any("too few of the trainings" in limit for limit in report["limits"])
 
 
 def test_every_number_is_finite(final_report: dict[str, Any]) -> None:

@@ -70,7 +70,8 @@ class Evidence:
             )
             for contender in finals.plan
         }
-        ranked = [lead for lead, seeds in seeds_of.items() if seeds]
+        # Without a class that some recordings have and others have not, there is no score.
+        ranked = [lead for lead, seeds in seeds_of.items() if seeds and _any_class_scored(finals)]
         # Where trainings failed, a lead whose seeds no other has must not silence them all.
         while ranked and not set.intersection(*(seeds_of[lead] for lead in ranked)):
             ranked.remove(min(ranked, key=lambda lead: len(seeds_of[lead])))
@@ -81,6 +82,11 @@ class Evidence:
             leads=tuple(ranked),
             ranking_seeds=tuple(sorted(shared)),
         )
+
+    @property
+    def can_be_scored(self) -> bool:
+        """Whether any class is in some recordings of the test split and not in others."""
+        return _any_class_scored(self.finals)
 
     def answer(self, lead: str) -> Key:
         """Return the contender that a lead is ranked by."""
@@ -124,3 +130,8 @@ class Evidence:
         scores.append(np.repeat(test.teacher_NC[None], len(seeds), axis=0))
         areas = bootstrap_auroc(test.labels_NC, np.stack(scores), self.resamples)
         return Resampled(seeds=seeds, keys=(*keys, TEACHER), areas=areas)
+
+
+def _any_class_scored(finals: FinalsResults) -> bool:
+    labels_NC = finals.test.labels_NC
+    return bool((labels_NC.min(axis=0) < labels_NC.max(axis=0)).any())

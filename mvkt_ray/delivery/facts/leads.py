@@ -185,7 +185,7 @@ def _final_contender(
     material: ReportMaterial, evidence: Evidence, contender: Contender
 ) -> dict[str, Any]:
     key = (contender.name, contender.condition.name)
-    is_there = key in evidence.finals.test.seeds
+    is_there = key in evidence.finals.test.seeds and evidence.can_be_scored
     return {
         "trial": contender.chosen_trial,
         "seeds": list(evidence.seeds(key)) if is_there else [],

@@ -90,7 +90,7 @@ def describe_finals(
             "ranked_on": "test",
             "contender": finals.answer,
         },
-        "finals": _finals(finals),
+        "finals": _finals(finals, can_be_scored=evidence.can_be_scored),
         "statistics": _statistics(len(gains), len(pairs), len(means), BASIS),
         "teacher": _teacher(material, evidence if ranked else None),
         "leads": leads_after_finals(material, evidence, ranking, gains, selections),
@@ -126,7 +126,7 @@ def _statistics(
     }
 
 
-def _finals(finals: FinalsResults) -> dict[str, Any]:
+def _finals(finals: FinalsResults, *, can_be_scored: bool) -> dict[str, Any]:
     complete = [record for record in finals.records if record.state is TrialState.COMPLETE]
     return {
         "number": finals.number,
@@ -135,6 +135,7 @@ def _finals(finals: FinalsResults) -> dict[str, Any]:
         "contenders": list(dict.fromkeys(each.name for each in finals.plan)),
         "n_trainings": sum(contender.n_seeds for contender in finals.plan),
         "n_complete": len(complete),
+        "can_be_scored": can_be_scored,
         "seeds": sorted({record.trial.repetition for record in finals.records}),
     }
 

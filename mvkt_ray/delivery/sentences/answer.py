@@ -12,7 +12,14 @@ from mvkt_ray.delivery.facts.class_means import left_out_of
 from mvkt_ray.delivery.sentences.classes_counted import LISTED as CLASSES_LISTED
 from mvkt_ray.delivery.sentences.classes_counted import left_out_sentence, over_classes
 from mvkt_ray.delivery.sentences.from_validation_to_test import gap_sentence
-from mvkt_ray.delivery.sentences.how_far import finals_begun, n_looks, why_nothing_is_ranked
+from mvkt_ray.delivery.sentences.how_far import (
+    finals_begun,
+    n_looks,
+    not_ranked,
+    what_finals_do,
+    why_no_lead_is_ranked,
+    why_nothing_is_ranked,
+)
 from mvkt_ray.phrasing import NumberStyle, listing, percent
 from mvkt_ray.search.finals.finals_plan import CHOSEN
 
@@ -56,13 +63,11 @@ def sentences_before_finals(report: Mapping[str, Any]) -> list[str]:
         f"{_classes(report, 'validation')} is {_SAID.score(best['validation']['macro_auroc'])}, "
         f"of a model that sees {_lead(best)} alone.",
         *_left_out(report, "validation"),
+        *not_ranked(leads),
         "It was measured on the validation recordings, on which it was also chosen: the number is "
         f"optimistic{_corrected(report['selection'])}, and nothing is claimed of which lead is "
         "best or of what the teacher's help is worth.",
-        *(
-            finals_begun(report)
-            or ["`mvkt finalize` examines every lead, once, on recordings that were kept apart."]
-        ),
+        *(finals_begun(report) or [what_finals_do(leads)]),
     ]
     return found + _warnings(report)
 
@@ -72,8 +77,7 @@ def sentences_after_finals(report: Mapping[str, Any]) -> list[str]:
     ranked = [lead for lead in report["leads"] if lead["in_best_set"] is not None]
     if not ranked:
         return [
-            "No training of the finals' answer was completed, so no lead can be ranked; `mvkt "
-            "finalize` says which failed.",
+            why_no_lead_is_ranked(report),
             *finals_begun(report),
             *_warnings(report),
         ]

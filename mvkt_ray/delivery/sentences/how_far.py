@@ -3,8 +3,10 @@
 Reads: the report's values.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from mvkt_ray.phrasing import listing
 
 
 def n_looks(report: Mapping[str, Any]) -> int:
@@ -45,3 +47,35 @@ def finals_begun(report: Mapping[str, Any]) -> list[str]:
         f"Finals {begun['number']} were begun and are not over ({done}); `mvkt finalize` brings "
         "them to their end."
     ]
+
+
+def not_ranked(leads: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Name the leads of which the search has no complete trial."""
+    names = [lead["lead"] for lead in leads if lead["validation"] is None]
+    if not names:
+        return []
+    have, are = ("has", "it is") if len(names) == 1 else ("have", "they are")
+    return [f"{listing(names)} {have} no complete trial of the search, so {are} not ranked."]
+
+
+def what_finals_do(leads: Sequence[Mapping[str, Any]]) -> str:
+    """Say what comes after the search."""
+    if all(lead["validation"] is not None for lead in leads):
+        return "`mvkt finalize` examines every lead, once, on recordings that were kept apart."
+    return (
+        "`mvkt finalize` examines leads, once, on recordings that were kept apart, and needs a "
+        "complete trial of each to choose from."
+    )
+
+
+def why_no_lead_is_ranked(report: Mapping[str, Any]) -> str:
+    """Say why there is no ranking after finals."""
+    if not report["finals"]["can_be_scored"]:
+        return (
+            f"No class can be scored on the {report['test_split']['n_recordings']} test "
+            "recordings: each is in none of them or in all, so no lead can be ranked."
+        )
+    return (
+        "No training of the finals' answer was completed, so no lead can be ranked; `mvkt "
+        "finalize` says which failed."
+    )

@@ -171,7 +171,7 @@ def _failed_finals(report: Report) -> list[str]:
             "comparisons are over the seeds that both sides have."
         )
     unranked = [lead["lead"] for lead in report["leads"] if lead["in_best_set"] is None]
-    if unranked:
+    if unranked and finals["can_be_scored"]:
         said.append(
             f"{listing(unranked)} could not be ranked: too few of the trainings of the "
             "answer were completed."

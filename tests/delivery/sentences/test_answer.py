@@ -42,7 +42,7 @@ def report_of(
     return {
         "task": "superdiagnostic",
         "classes": ["CD", "HYP", "MI", "NORM", "STTC"],
-        "finals": {"number": finals or opened},
+        "finals": {"number": finals or opened, "can_be_scored": True},
         "finals_begun": begun,
         "validation_gap": gap,
         "answer": {"is_synthetic": synthetic, "contender": contender},
@@ -270,6 +270,21 @@ def test_before_finals_the_classes_of_the_validation_mean_are_counted() -> None:
     # Finals that are under way are told, and not advised.
     assert "Finals 1 were begun and are not over (3 of 8" in text
     assert "examines every lead" not in text
+
+
+def test_a_lead_without_a_complete_trial_is_named() -> None:
+    report = report_of(0) | {
+        "finals": None,
+        "study_summary": {"state": "finished", "n_ended": 96, "n_trials": 96},
+        "selection": None,
+    }
+    for lead in report["leads"]:
+        lead |= {"test": None, "validation": {"macro_auroc": 0.87, "left_out": []}}
+    report["leads"][-1]["validation"] = None
+    text = " ".join(sentences_before_finals(report))
+    assert "I has no complete trial of the search, so it is not ranked." in text
+    assert "examines every lead" not in text
+    assert "needs a complete trial of each" in text
 
 
 @pytest.mark.parametrize(
