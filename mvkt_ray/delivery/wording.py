@@ -96,6 +96,11 @@ def setting(value: object) -> str:
     return "yes" if value is True else "no" if value is False else str(value)
 
 
+def breakable(text: str) -> Markup:
+    """Return a name that may go on in another line after an underscore."""
+    return escape(text).replace("_", Markup("_<wbr>"))
+
+
 def sentence(text: str) -> str:
     """Return a text that ends as a sentence does."""
     return text if text.endswith((".", "!", "?")) else f"{text}."
@@ -126,6 +131,7 @@ FILTERS = {
     "count": count,
     "duration": duration,
     "setting": setting,
+    "breakable": breakable,
     "listing": listing,
     "sentence": sentence,
     "with_code": with_code,

@@ -20,6 +20,7 @@ from mvkt_ray.delivery.heat_map import make_heat_map
 from mvkt_ray.delivery.page import render_page, write_page
 from mvkt_ray.delivery.sentences.captions import ranked_leads_caption
 from mvkt_ray.delivery.wording import (
+    breakable,
     interval,
     p_value,
     score,
@@ -455,6 +456,7 @@ def test_letters_stand_out_from_every_colour_of_the_heat_map(final_report: dict[
         (p_value(0.0336), "0.034"),
         (setting(0.0170949), "0.0171"),
         (setting(True), "yes"),
+        (breakable("a_b<c"), Markup("a_<wbr>b&lt;c")),
         (spread(0.0004, 3), "< 0.001"),
         (spread(0.0, 3), "0.000"),
         (spread(None, 1), "one seed"),
