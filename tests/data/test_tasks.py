@@ -117,6 +117,16 @@ def test_codes_that_do_not_occur_are_reported_with_the_nearest() -> None:
     assert codes_without_class([TASK], counts) == {"OTHER": 7, "CLBBB": 2}
 
 
+def test_a_code_is_known_in_every_spelling(tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text("name: own\nclasses:\n  MI: [IMI, ' ami']\n  AF: [164889003]\n")
+    task = read_task(path)
+    codes = [["imi"], ["AMI "], ["164889003.0"], ["IM I"]]
+    np.testing.assert_array_equal(task.labels(codes), [[1, 0], [1, 0], [0, 1], [0, 0]])
+    assert unknown_codes(task, {"imi": 1, "Ami": 1, "164889003.0": 1}) == ()
+    assert codes_without_class([task], {"imi": 1, "AMI": 2, "other": 3}) == {"other": 3}
+
+
 @pytest.mark.parametrize("codes_of_class", [{}, {"A": []}])
 def test_a_task_without_classes_or_codes_is_refused(codes_of_class: dict[str, list[str]]) -> None:
     with pytest.raises(ConfigError, match="'t'"):

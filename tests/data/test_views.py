@@ -80,6 +80,7 @@ def test_the_scale_is_that_of_the_training_recordings_over_all_leads(
     assert fitted.mean_mv == pytest.approx(scaler.mean_[0], abs=1e-12)
     assert fitted.std_mv == pytest.approx(scaler.scale_[0], rel=1e-12)
     assert fitted.leads == ("II",)
+    assert fit_view(shards, rows, [" avr", "v1"], CONFIG).leads == ("aVR", "V1")
     assert (fitted.crop_samples, fitted.grid_samples, fitted.stride_samples) == (25, 5, 12)
     everything = fit_view(shards, rows, (), CONFIG)
     assert everything.leads == LEADS
