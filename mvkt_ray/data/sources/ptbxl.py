@@ -252,7 +252,7 @@ def scp_codes(ref: RecordingRef) -> dict[str, float]:
         codes = {code.strip(): float(likelihood) for code, likelihood in value.items()}
         names_each_once = isinstance(tree, ast.Dict) and len(codes) == len(tree.keys)
         names_each_once &= all(codes)
-    except (ValueError, SyntaxError, TypeError, AttributeError, MemoryError, RecursionError):
+    except Exception:  # whatever a text that is no such literal leads to
         codes, names_each_once = {}, False
     if not names_each_once:
         raise RecordingError(

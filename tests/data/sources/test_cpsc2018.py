@@ -1,7 +1,8 @@
 """CPSC 2018 in both of its layouts, with one vocabulary of codes."""
 
+import errno
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ from scipy.io import savemat
 from mvkt_ray.data.recording import Recording
 from mvkt_ray.data.sources.challenge import CPSC_CLASSES
 from mvkt_ray.data.sources.cpsc2018 import Cpsc2018
-from mvkt_ray.errors import DataError, RecordingError
+from mvkt_ray.errors import DataError, MachineError, RecordingError
+from mvkt_ray.storage.location import Location
 
 WriteRecord = Callable[..., Path]
 
@@ -192,3 +194,21 @@ def test_signals_that_lie_too_deep_are_counted(original: Path) -> None:
     (deep / "A0009.mat").write_bytes(b"")
     left = Cpsc2018(location=str(original)).not_listed(500)
     assert (left.n_records, left.examples) == (1, ("TrainingSet1/more/A0009",))
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"), [(errno.EACCES, RecordingError), (errno.EIO, MachineError)]
+)
+def test_a_file_that_may_not_be_read_is_told_from_a_disk_that_fails(
+    original: Path, monkeypatch: pytest.MonkeyPatch, number: int, expected: type[Exception]
+) -> None:
+    source = Cpsc2018(location=str(original))
+    ref = next(source.references(500))
+
+    def fail(_: Location) -> Iterator[bytes]:
+        raise OSError(number, "no")
+        yield b""
+
+    monkeypatch.setattr(Location, "chunks", fail)
+    with pytest.raises(expected, match=r"A0001\.mat cannot be read"):
+        source.read(ref)

@@ -238,6 +238,7 @@ def test_a_row_without_a_file_name_goes_to_quarantine(three: Path) -> None:
         "{'NORM': 101}",
         "{'NORM': -1}",
         "{'NORM': 1e999}",
+        f"{{'NORM': {'9' * 400}}}",
         "{'NORM': 5, 'NORM': 6}",
         "{1: 5}",
         "{'': 5}",
