@@ -193,8 +193,9 @@ class OnRay:
         """Run what is dealt until nothing more is dealt and all trials have ended.
 
         Raises:
-            ClusterError: The trials do not fit the cluster, a node does not see the study's
-                folders, or Ray went down.
+            ClusterError: The trials do not fit the cluster, or a node does not see the study's
+                folders.
+            MachineError: A machine failed under a trial, or Ray went down.
         """
         from mvkt_ray.on_ray.far import run_trials_there
         from mvkt_ray.on_ray.prometheus import measuring

@@ -28,7 +28,7 @@ from ray.tune.search import Searcher
 
 from mvkt_ray.config.resources import ResourcesConfig, WorkersConfig
 from mvkt_ray.errors import ClusterError, MachineError
-from mvkt_ray.machine_faults import machine_fault
+from mvkt_ray.machine_faults import GOES_ON, machine_fault
 from mvkt_ray.on_ray.capacity.concurrency import Concurrency
 from mvkt_ray.on_ray.capacity.nodes import KnownNodes
 from mvkt_ray.on_ray.capacity.reservations import of_driver, of_worker
@@ -91,8 +91,8 @@ def run_trials(run: TrialsRun) -> None:
     """Run what the study deals until it deals nothing more and all trials have ended.
 
     Raises:
-        ClusterError: Ray itself went down.
-        MachineError: The machine failed under a trial; nothing that was running has ended.
+        MachineError: The machine failed under a trial, or Ray itself went down; nothing that was
+            running has ended.
     """
     study = _StudyForTune(run)
     scheduler = _StudyScheduler(study)
@@ -223,10 +223,10 @@ class _StudyForTune:
         """Raise when Ray is gone: Tune would wait for it for ever."""
         with self._noting_failure():
             if not self._run.still_alive():
-                raise ClusterError(
-                    "Ray has stopped on this machine while trials were running; its logs and "
-                    "those of the system may say why. Finished epochs are saved: go on with "
-                    "--resume; `mvkt finalize` goes on by itself."
+                raise MachineError(
+                    "The machine fails: Ray has stopped on it while trials were running. The "
+                    "system's log may say why; a full disk below TMPDIR and a lack of memory are "
+                    f"the usual causes. {GOES_ON}"
                 )
 
     @contextlib.contextmanager

@@ -9,7 +9,7 @@ import stand_ins
 from ray._private import worker as ray_worker
 from stand_ins import EPOCHS, make_inputs, open_study, plan, trained
 
-from mvkt_ray.errors import ClusterError
+from mvkt_ray.errors import MachineError
 from mvkt_ray.on_ray.connecting.environment import environment
 from mvkt_ray.on_ray.driver import OnRay
 from mvkt_ray.records import TrialState
@@ -56,7 +56,7 @@ def test_when_ray_dies_the_search_says_so_and_can_be_taken_up(tmp_path: Path) ->
 
     with (
         OnRay.connect(n_cpus=1, run_trial=stand_ins.run_stand_in) as runner,
-        pytest.raises(ClusterError, match="go on with --resume"),
+        pytest.raises(MachineError, match=r"Ray has stopped.*--resume"),
     ):
         runner.run_trials(study, make_inputs(tmp_path), kill_raylet)
     assert [record.state for record in study.trials()] == [TrialState.RUNNING]
