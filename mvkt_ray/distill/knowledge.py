@@ -14,6 +14,7 @@ Shapes: B batch, R rows (crops), N recordings, C classes, D embedding of the tea
 """
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
@@ -31,6 +32,7 @@ from mvkt_ray.data.shards import Shards
 from mvkt_ray.data.splits import Split
 from mvkt_ray.data.views import View
 from mvkt_ray.errors import DataError, StaleArtifactError
+from mvkt_ray.machine_faults import naming_the_file
 from mvkt_ray.models import Network
 from mvkt_ray.storage.artifacts import (
     Manifest,
@@ -298,8 +300,14 @@ def open_knowledge(
 @contextmanager
 def _scratch(path: Path, shape: tuple[int, int], *, is_sum: bool) -> Iterator[NDArray[np.floating]]:
     """Give a table of zeros on disk, so that millions of recordings need not fit in memory."""
+    dtype = np.dtype(np.float32 if is_sum else np.float16)
+    n_bytes = shape[0] * shape[1] * dtype.itemsize
     try:
-        yield np.memmap(path, dtype=np.float32 if is_sum else np.float16, mode="w+", shape=shape)
+        # Reserved before it is mapped: where the disk is full that is an error, while writing to a
+        # mapped file that has no room ends the process without a word (SIGBUS).
+        with naming_the_file(path, n_bytes), path.open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, n_bytes)
+        yield np.memmap(path, dtype=dtype, mode="r+", shape=shape)
     finally:
         path.unlink(missing_ok=True)
 

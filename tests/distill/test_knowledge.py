@@ -1,5 +1,7 @@
 """The teacher's knowledge: what it holds, what it costs, and what it may be used with."""
 
+import resource
+import signal
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -205,6 +207,22 @@ def test_writing_leaves_no_scratch_behind_and_gives_the_same_bytes(
     for name in (CROPS_FILE, RECORDINGS_FILE):
         one, other = (folder / name for folder in (tmp_path / "again", made.folder / "knowledge"))
         assert one.read_bytes() == other.read_bytes()
+
+
+def test_a_disk_without_room_is_an_error_and_does_not_end_the_process(
+    made: Made, tmp_path: Path
+) -> None:
+    """The tables are mapped: a page that cannot be had when it is written to is a SIGBUS."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (8, limits[1]))
+        with pytest.raises(OSError, match=r"File too large for [\d,]+ bytes: .*knowledge"):
+            made.write(tmp_path / "knowledge")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    made.write(tmp_path / "knowledge")
 
 
 def test_what_a_killed_writer_left_is_begun_again(made: Made, tmp_path: Path) -> None:
