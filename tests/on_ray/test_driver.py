@@ -1,5 +1,6 @@
 """One Ray instance for everything that fits on one machine."""
 
+import contextlib
 import functools
 import os
 import sys
@@ -26,12 +27,20 @@ PAIR = WorkersConfig(workers=2)
 
 
 @pytest.fixture(scope="module")
-def runner() -> Iterator[OnRay]:
-    with OnRay.connect(
-        n_cpus=2,
-        run_trial=stand_ins.run_stand_in,
-        train_teacher=stand_ins.teach_stand_in,
-    ) as runner:
+def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnRay]:
+    # A working directory whose files would hide a module of Python's, and this package.
+    here = tmp_path_factory.mktemp("working_directory")
+    (here / "statistics.py").write_text("raise ImportError('this is the wrong module')")
+    (here / "mvkt_ray").mkdir()
+    (here / "mvkt_ray" / "__init__.py").write_text("raise ImportError('this is another checkout')")
+    with (
+        contextlib.chdir(here),
+        OnRay.connect(
+            n_cpus=2,
+            run_trial=stand_ins.run_stand_in,
+            train_teacher=stand_ins.teach_stand_in,
+        ) as runner,
+    ):
         yield runner
     assert not ray.is_initialized()
 
