@@ -165,12 +165,15 @@ def test_an_error_of_the_ledger_comes_back_as_itself(
 ) -> None:
     study = open_study(tmp_path, 1)
 
+    root = OSError("no space left on device")
+
     def full(*_: object) -> None:
-        raise OSError("no space left on device")
+        raise RuntimeError("the commit failed") from root
 
     monkeypatch.setattr(study, "report", full)
-    with pytest.raises(OSError, match="no space left on device"):
+    with pytest.raises(RuntimeError, match="the commit failed") as caught:
         runner.run_trials(study, make_inputs(tmp_path), lambda: None)
+    assert caught.value.__cause__ is root, "by which it is told"
 
 
 def test_trials_of_more_workers_than_there_are_are_refused_before_anything_starts(

@@ -112,15 +112,18 @@ def test_an_interrupted_search_leaves_its_trial_to_be_run_again(lab: "Lab") -> N
 def test_a_ledger_that_cannot_be_written_ends_the_search_and_is_no_fault_of_the_trial(
     lab: "Lab", monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    root = OSError("no space left on device")
+
     def fail(*_: Any) -> Decision:
-        raise OSError("no space left on device")
+        raise RuntimeError("the commit failed") from root
 
     study = lab.open(lab.config())
     monkeypatch.setattr(Study, "report", fail)
-    with pytest.raises(OSError, match="no space left"):
+    with pytest.raises(RuntimeError, match="the commit failed") as caught:
         InProcess(run_trial=functools.partial(train, lab)).run_trials(
             study, inputs(lab), lambda: None
         )
+    assert caught.value.__cause__ is root, "by which it is told"
     assert [record.state for record in study.trials()] == [TrialState.RUNNING]
 
 
