@@ -177,6 +177,7 @@ def ledger_fetches(requests: Iterable[Request]) -> Counter[str]:
 
 READERS: dict[str, tuple[str, ...]] = {
     "status": ("status", "STUDY"),
+    "inspect": ("inspect", "STUDY"),
     "status with a copy": ("status", "STUDY", "--ledger-copy", "NEW_FILE"),
     "report": ("report", "STUDY"),
     "rerun": ("rerun", "STUDY", "1"),
@@ -217,12 +218,6 @@ def test_a_reader_fetches_each_piece_of_the_ledger_once_and_takes_no_lease(
     )
     writes = [r for r in asked if r.method != "GET" and r.method != "HEAD"]
     assert not [request for request in writes if "/ledger/" in request.key]
-
-
-def test_inspect_describes_a_study_without_its_ledger(studies: Studies) -> None:
-    studies.server.forget_requests()
-    mvkt("inspect", studies.on_store.root)
-    assert ledger_fetches(studies.server.requests) == Counter()
 
 
 def test_finalize_fetches_each_piece_of_the_ledger_once(studies: Studies) -> None:
