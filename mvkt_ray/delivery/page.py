@@ -101,6 +101,7 @@ def _sentences(report: Mapping[str, Any], gallery: Gallery) -> dict[str, str]:
         "ranked_leads": captions.ranked_leads_caption(report),
         "scored": captions.how_leads_were_scored(report),
         "best_set": captions.best_set_note(report),
+        "teacher": captions.teacher_title(report),
         "pairs": captions.pairs_note(report),
         "gains": captions.gains_caption(report),
         "classes": captions.classes_of_means(report),

@@ -380,6 +380,13 @@ def test_recordings_without_sex_are_not_counted_as_male(final_report: dict[str, 
     assert f"Sex unknown {split['n_recordings'] - 40}" in text
 
 
+def test_a_teacher_below_a_student_is_no_ceiling(final_report: dict[str, Any]) -> None:
+    report = deepcopy(final_report)
+    assert "Teacher, the ceiling" in text_of(report)
+    report["teacher"]["test"]["macro_auroc"] = 0.9
+    assert "ceiling" not in text_of(report)
+
+
 def test_another_answer_is_not_called_distilled(final_report: dict[str, Any]) -> None:
     report = deepcopy(final_report)
     report["answer"]["contender"] = "plain_kd"

@@ -10,6 +10,7 @@ from mvkt_ray.cli.display.console import TERMINAL, duration, facts, grid, headin
 from mvkt_ray.cli.display.money import money
 from mvkt_ray.delivery.sentences.classes_counted import left_out_sentence
 from mvkt_ray.delivery.sentences.recording_counts import use_sentence
+from mvkt_ray.delivery.wording import contender_name
 from mvkt_ray.phrasing import percent
 
 CLASSES_SHOWN = 9
@@ -105,7 +106,7 @@ def _facts(report: Report, page: str) -> dict[str, object]:
             else "the only lead that was ranked"
         )
     if report["mean_gain"] is not None:
-        over = report["mean_gain"]["over"].replace("_", " ")
+        over = contender_name(report["mean_gain"]["over"])
         rows["gain"] = f"over {over}; bold where its corrected interval leaves out 0"
     left_out = [left_out_sentence(report, split) for split in ("validation", "test")]
     if any(left_out):

@@ -80,6 +80,16 @@ def best_set_note(report: Report) -> str:
     return f"cannot be told apart at {_level(report)}"
 
 
+def teacher_title(report: Report) -> str:
+    """Name the teacher at its tile: the ceiling, unless a student is above it."""
+    split = report["answer"]["ranked_on"]
+    teacher = None if report["teacher"] is None else report["teacher"][split]
+    scores = [lead[split]["macro_auroc"] for lead in report["leads"] if lead[split] is not None]
+    if teacher is None or any((score or 0.0) > (teacher["macro_auroc"] or 0.0) for score in scores):
+        return "Teacher"
+    return "Teacher, the ceiling"
+
+
 def pairs_note(report: Report) -> str:
     """Say why a lead that is out of the best set may not be told from each lead in it."""
     return (
