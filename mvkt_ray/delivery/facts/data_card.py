@@ -42,7 +42,8 @@ def describe_data(material: ReportMaterial) -> tuple[dict[str, Any] | None, str 
         "n_patients": int(manifest.counts["n_patients"]),
         "n_without_patient": manifest.counts.get("n_without_patient", 0),
         **count_unused(shards, task, config.data.folds, config.data.min_likelihood),
-        "n_uncalibrated": manifest.counts.get("n_uncalibrated", 0),
+        "n_with_assumed_gain": manifest.counts.get("n_with_assumed_gain", 0),
+        "n_with_assumed_rate": manifest.counts.get("n_with_assumed_rate", 0),
         "n_not_listed": manifest.counts.get("n_not_listed", 0),
         "min_likelihood": float(config.data.min_likelihood),
         "crop_s": float(config.view.crop_s),
@@ -54,6 +55,7 @@ def describe_data(material: ReportMaterial) -> tuple[dict[str, Any] | None, str 
         },
         "n_quarantined": sum(quarantine.values()),
         "quarantine": dict(sorted(quarantine.items(), key=lambda item: (-item[1], item[0]))),
+        "remarks": list(manifest.details.get("remarks", ())),
     }
     return card, None
 
@@ -91,10 +93,11 @@ def _split(
     name: str,
 ) -> dict[str, Any]:
     positives = (np.asarray(labels_NC) > 0.5).sum(axis=0)
+    patients = shards.patient_ids()[rows]
     return {
         "folds": list(getattr(config.data.folds, name)),
         "n_recordings": len(rows),
-        "n_patients": len(np.unique(shards.patient_ids()[rows])),
+        "n_patients": len(np.unique(patients.astype(str))),
         "n_positive": dict(zip(task.classes, map(int, positives), strict=True)),
         "age_years": _ages(shards.column("age").take(rows).to_numpy(zero_copy_only=False)),
         "sex": _sexes(shards.column("sex").take(rows).to_pylist()),

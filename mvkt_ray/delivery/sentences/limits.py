@@ -11,7 +11,6 @@ from mvkt_ray.delivery.sentences.limits_of_data import (
     one_source,
     recorders,
     recordings_left_out,
-    unnamed_patients,
 )
 from mvkt_ray.phrasing import listing, percent
 from mvkt_ray.search.finals.finals_plan import CHOSEN
@@ -193,7 +192,6 @@ _LIMITS: tuple[Callable[[Report], list[str]], ...] = (
     _openings,
     _gap,
     one_source,
-    unnamed_patients,
     recorders,
     _one_teacher,
     _seeds,

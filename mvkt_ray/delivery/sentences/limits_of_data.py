@@ -10,6 +10,12 @@ from mvkt_ray.phrasing import listing
 
 Report = Mapping[str, Any]
 
+_ASSUMED = {
+    "n_with_assumed_gain": "gain, and the usual one was assumed: their millivolts are a guess.",
+    "n_with_assumed_rate": "sampling rate, and the usual one was assumed: their times are a guess.",
+}
+"""What recordings may not state, and what follows."""
+
 
 def one_source(report: Report) -> list[str]:
     """Say that other hospitals are not in the data."""
@@ -22,18 +28,6 @@ def one_source(report: Report) -> list[str]:
         f"All recordings come from one source ({data['source']}): its patients, machines and "
         "cardiologists. Intervals say what other patients of the same kind would change, not "
         "what other hospitals would."
-    ]
-
-
-def unnamed_patients(report: Report) -> list[str]:
-    """Say where patients are not known."""
-    data = report["data"]
-    if data is None or not data["n_without_patient"]:
-        return []
-    return [
-        f"Of {data['n_without_patient']:,} recordings the source names no patient, and each counts "
-        "as one of a patient of its own: where some are of one patient, splits share it, and "
-        "intervals are too narrow."
     ]
 
 
@@ -94,7 +88,7 @@ def classes_hard_to_judge(report: Report) -> list[str]:
 
 
 def recordings_left_out(report: Report) -> list[str]:
-    """Say which recordings are in no split, and how many of the others are doubtful."""
+    """Say which recordings are in no split, what others do not state, what the ingest remarked."""
     data = report["data"]
     if data is None:
         return []
@@ -109,16 +103,11 @@ def recordings_left_out(report: Report) -> list[str]:
             f"({reasons}). Models were neither trained nor tried on such recordings, and a device "
             "may meet them."
         )
-    if data["n_not_listed"]:
-        said.append(
-            f"{data['n_not_listed']:,} recordings of the source's folder were not looked at, as "
-            "its table does not list them."
-        )
-    if data["n_uncalibrated"]:
-        said.append(
-            f"{data['n_uncalibrated']:,} recordings have a lead without calibration in their "
-            "header: their millivolts are a guess."
-        )
+    said += [
+        f"{data[key]:,} {'recording states' if data[key] == 1 else 'recordings state'} no {what}"
+        for key, what in _ASSUMED.items()
+        if data[key]
+    ]
     if sum(split["n_recordings"] for split in data["splits"].values()) < data["n_recordings"]:
         said.append(use_sentence(data))
-    return said
+    return said + [f"{remark[:1].upper()}{remark[1:]}" for remark in data["remarks"]]

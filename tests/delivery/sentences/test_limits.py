@@ -90,20 +90,18 @@ def test_recordings_in_no_split_are_counted_with_the_reason(report: dict[str, An
     )
 
 
-def test_recordings_that_were_not_listed_or_not_calibrated_are_counted(
+def test_what_recordings_do_not_state_and_what_the_ingest_said_is_told(
     report: dict[str, Any],
 ) -> None:
-    assert not says(report, "calibration")
-    assert not says(report, "does not list")
-    report["data"] |= {"n_uncalibrated": 3, "n_not_listed": 1200}
-    assert says(report, "3 recordings have a lead without calibration")
-    assert says(report, "1,200 recordings of the source's folder were not looked at")
-
-
-def test_patients_that_a_source_does_not_name_are_a_limit(report: dict[str, Any]) -> None:
-    assert not says(report, "patient of its own")
-    report["data"]["n_without_patient"] = 1500
-    assert says(report, "Of 1,500 recordings the source names no patient")
+    assert not says(report, "assumed")
+    report["data"] |= {
+        "n_with_assumed_gain": 1200,
+        "n_with_assumed_rate": 1,
+        "remarks": ["no patient is named for 2 recordings."],
+    }
+    assert says(report, "1,200 recordings state no gain")
+    assert says(report, "1 recording states no sampling rate")
+    assert says(report, "No patient is named for 2 recordings.")
 
 
 def test_splits_that_average_over_other_classes_are_told_apart(report: dict[str, Any]) -> None:
