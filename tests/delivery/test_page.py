@@ -6,6 +6,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -86,8 +87,13 @@ def page_of(folder: StudyFolder, tmp_path: Any) -> str:
 
 
 @pytest.fixture(scope="module")
-def final_page(final_study: StudyFolder, tmp_path_factory: pytest.TempPathFactory) -> str:
-    return page_of(final_study, tmp_path_factory.mktemp("final"))
+def final_gallery(final_report: dict[str, Any], final_study: StudyFolder) -> Gallery:
+    return make_gallery(final_report, gather_material(final_study))
+
+
+@pytest.fixture(scope="module")
+def final_page(final_report: dict[str, Any], final_gallery: Gallery) -> str:
+    return render_page(final_report, final_gallery)
 
 
 @pytest.fixture(scope="module")
@@ -280,13 +286,12 @@ def test_names_of_classes_are_text_whatever_they_are(
 
 
 def test_calibration_has_a_row_for_each_of_two_classes_that_differ_in_case(
-    final_report: dict[str, Any], final_study: StudyFolder
+    final_report: dict[str, Any], final_gallery: Gallery
 ) -> None:
-    gallery = make_gallery(final_report, gather_material(final_study))
-    first = gallery.curves[0]
+    first = final_gallery.curves[0]
     rows = [row for row in first.calibration if row.class_name in ("AF", "CD")]
     rows = [replace(row, class_name="af" if row.class_name == "CD" else "AF") for row in rows]
-    changed = replace(gallery, curves=(replace(first, calibration=tuple(rows)),))
+    changed = replace(final_gallery, curves=(replace(first, calibration=tuple(rows)),))
     page = render_page(final_report, changed)
     table = page[page.index("<caption>Calibration on") :].partition("</table>")[0]
     assert re.findall(r'<th scope="row">(\w+)</th>', table) == ["AF", "af"]
@@ -396,13 +401,13 @@ def test_another_answer_is_not_called_distilled(final_report: dict[str, Any]) ->
 
 
 def test_a_class_without_threshold_has_none_among_the_examples(
-    final_report: dict[str, Any], final_study: StudyFolder
+    final_report: dict[str, Any], final_gallery: Gallery
 ) -> None:
-    gallery = make_gallery(final_report, gather_material(final_study))
-    assert gallery.examples is not None
-    names = [name for name, _, _ in gallery.examples.thresholds]
-    thresholds = ((names[0], None, None), *gallery.examples.thresholds[1:])
-    changed = replace(gallery, examples=replace(gallery.examples, thresholds=thresholds))
+    examples = final_gallery.examples
+    assert examples is not None
+    names = [name for name, _, _ in examples.thresholds]
+    thresholds = ((names[0], None, None), *examples.thresholds[1:])
+    changed = replace(final_gallery, examples=replace(examples, thresholds=thresholds))
     text = " ".join(Reading(render_page(final_report, changed)).text.split())
     assert f"{names[0]} none, as no validation recording has it" in text
 
@@ -411,6 +416,20 @@ FIGURES = (
     "ranked_leads", "gains", "importance", "slices", "parallel", "two_dials", "learning_curves",
     "cost",
 )  # fmt: skip
+
+
+def test_a_command_with_a_file_name_that_is_not_utf8_is_on_the_page(
+    final_report: dict[str, Any],
+    final_study: StudyFolder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    empty = Gallery(figures=dict.fromkeys(FIGURES, ""))
+    monkeypatch.setattr("mvkt_ray.delivery.page.make_gallery", lambda *_: empty)
+    report = deepcopy(final_report)
+    report["test_split"]["openings"][0]["command"] = "mvkt finalize caf\udce9"
+    write_page(report, gather_material(final_study), Location.parse(tmp_path) / "index.html")
+    assert "mvkt finalize caf\\udce9" in (tmp_path / "index.html").read_text("utf-8")
 
 
 def test_a_page_without_figures_says_why_in_each_place(final_report: dict[str, Any]) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from mvkt_ray.delivery.facts.material import gather_material
-from mvkt_ray.delivery.page import write_page
 from mvkt_ray.delivery.tables import TABLES, write_tables
 from mvkt_ray.delivery.write_report import describe
 from mvkt_ray.search.ledger.study_folder import StudyFolder
@@ -97,11 +96,8 @@ def test_a_command_with_a_file_name_that_is_not_utf8_is_written(
 ) -> None:
     opening = final_report["test_split"]["openings"][0] | {"command": "mvkt finalize caf\udce9"}
     report = final_report | {"test_split": final_report["test_split"] | {"openings": [opening]}}
-    material = gather_material(final_study)
-    write_tables(report, material, Location.parse(tmp_path))
-    write_page(report, material, Location.parse(tmp_path) / "index.html")
-    for name in ("openings.csv", "index.html"):
-        assert "mvkt finalize caf\\udce9" in (tmp_path / name).read_text("utf-8")
+    write_tables(report, gather_material(final_study), Location.parse(tmp_path))
+    assert "mvkt finalize caf\\udce9" in (tmp_path / "openings.csv").read_text("utf-8")
 
 
 def test_before_finals_tables_of_the_test_split_are_empty(
