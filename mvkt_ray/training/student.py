@@ -214,6 +214,9 @@ def machine_fault_behind(error: BaseException, inputs: TrialInputs) -> MachineEr
     fault = machine_fault(error, in_trial=True)
     if fault is not None or not isinstance(error, ArtifactError):
         return fault
+    if isinstance(error.__cause__, OSError):
+        # A file of an artifact that was whole when the study began.
+        return machine_fault(error.__cause__, in_trial=True)
     for name in ("shards", "teacher", "knowledge"):
         location = getattr(inputs, name)
         if location is not None and not (Location.parse(location) / MANIFEST_NAME).exists():

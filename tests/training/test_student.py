@@ -1,5 +1,6 @@
 """A trial: what it leaves, that it gives the same numbers again, and what it refuses."""
 
+import errno
 import json
 import math
 import pickle
@@ -27,7 +28,12 @@ from mvkt_ray.errors import (
 from mvkt_ray.models import build_network
 from mvkt_ray.records import Arm, Decision, EpochMetrics, TrialResult, TrialState
 from mvkt_ray.storage.artifacts import MANIFEST_NAME, read_manifest
-from mvkt_ray.training.student import failed_result, run_trial, trial_seed
+from mvkt_ray.training.student import (
+    failed_result,
+    machine_fault_behind,
+    run_trial,
+    trial_seed,
+)
 from mvkt_ray.training.teacher import open_teacher
 
 if TYPE_CHECKING:
@@ -355,6 +361,8 @@ def test_a_failed_result_says_in_one_line_what_happened_and_whether_to_retry(
     assert lost.retriable
     assert not failed_result(trial, ConfigError("no")).retriable
     assert not failed_result(trial, RuntimeError("a defect")).retriable
+    # Others may hold it; what becomes of other trials tells.
+    assert failed_result(trial, torch.OutOfMemoryError("CUDA out of memory")).retriable
 
 
 def test_inputs_and_results_travel_between_processes(tiny_study: "TinyStudy") -> None:
@@ -373,3 +381,17 @@ def test_the_checkpoint_of_a_trial_loads_without_unpickling_anything(
     state = torch.load(tmp_path / "00000" / "checkpoint.pt", weights_only=True)
     assert math.isfinite(state["wall_s"])
     assert "objective.clt_loss.student_bank_NP" in state["learner"]
+
+
+def test_inputs_that_were_there_before_are_gone_by_no_doing_of_a_trial(
+    tiny_study: "TinyStudy",
+) -> None:
+    inputs = tiny_study.inputs
+    damaged = ArtifactError("the checkpoint belongs to another training")
+    assert machine_fault_behind(damaged, inputs) is None
+    gone = replace(inputs, knowledge="/mnt/unmounted/knowledge")
+    assert "/mnt/unmounted/knowledge" in str(machine_fault_behind(damaged, gone))
+    one_file = ArtifactError("a.arrow cannot be read")
+    one_file.__cause__ = FileNotFoundError(errno.ENOENT, "No such file", "/mnt/shards/a.arrow")
+    assert "/mnt/shards/a.arrow" in str(machine_fault_behind(one_file, inputs))
+    assert machine_fault_behind(ZeroDivisionError(), gone) is None
