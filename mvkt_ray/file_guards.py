@@ -9,13 +9,13 @@ links, a byte that is no UTF-8 or a list in place of a mapping leads to in the l
 import errno
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
 from mvkt_ray.errors import ArtifactError, ConfigError, MachineError, MvktError
+from mvkt_ray.machine_faults import room_at
 from mvkt_ray.phrasing import one_line
 
 WRONG_PATHS = frozenset(
@@ -149,19 +149,8 @@ def _is_path(name: object) -> bool:
 
 def _of_machine(what: str, error: OSError, path: str | None) -> MachineError:
     name = error.filename if _is_path(error.filename) else path
-    room = _room(os.fsdecode(name)) if name else ""
+    room = room_at(os.fsdecode(name)) if name else ""
     return MachineError(
         f"{what}: {why(error, what)}.{room} Nothing in the input is wrong. Make room, or have the "
         "disk looked at, and start again: what was in progress goes on with --resume."
     )
-
-
-def _room(path: str) -> str:
-    """Say how much is free where a path is, or would be."""
-    for folder in (Path(path), *Path(path).absolute().parents):
-        try:
-            free = shutil.disk_usage(folder).free
-        except OSError:
-            continue
-        return f" {free:,} bytes are free at {folder}."
-    return ""

@@ -210,7 +210,7 @@ def _of_number(number: int | None, path: str, said: str) -> MachineError:
         remedy += f" It is {resource.getrlimit(resource.RLIMIT_NOFILE)[0]:,} now."
     if number == errno.ENOMEM:
         remedy += f" {_free_memory()}"
-    return MachineError(f"The machine fails: {said}.{_room(path)} {remedy} {GOES_ON}")
+    return MachineError(f"The machine fails: {said}.{room_at(path)} {remedy} {GOES_ON}")
 
 
 def _sqlite(error: sqlite3.Error, path: str = "") -> MachineError | None:
@@ -262,7 +262,7 @@ def _number_in(text: str) -> int | None:
     return int(next(filter(None, found.groups()))) if found else None
 
 
-def _room(path: str) -> str:
+def room_at(path: str) -> str:
     """Say how much is free where a path is, or would be."""
     if not path:
         return ""

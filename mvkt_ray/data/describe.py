@@ -16,8 +16,8 @@ def describe_assumptions(counts: Mapping[str, int]) -> str:
         counts: of the manifest of a shard set.
     """
     assumed = {
-        "no gain, taken as 200 units per mV or other unit": counts.get("n_with_assumed_gain"),
-        "no sampling rate, taken as 250 Hz": counts.get("n_with_assumed_rate"),
+        "no gain, taken as 200 units per mV or other unit": counts["n_with_assumed_gain"],
+        "no sampling rate, taken as 250 Hz": counts["n_with_assumed_rate"],
     }
     return "; ".join(f"{n:,} recordings state {what}" for what, n in assumed.items() if n)
 
@@ -30,8 +30,7 @@ def describe_shards(shards: Shards) -> dict[str, Any]:
     patients_in_several_spellings without_patient without_age without_sex not_listed remarks tasks
     codes codes_without_class quarantine shards size_bytes fingerprint`. `folds` counts recordings;
     each of `tasks` has `classes` (recordings in all), `by_fold` and `without_label`; `quarantine`
-    counts recordings by reason. The two that were assumed are None where the ingest did not count
-    them.
+    counts recordings by reason.
     """
     details, counts = shards.manifest.details, shards.manifest.counts
     folds = shards.folds()
@@ -53,8 +52,8 @@ def describe_shards(shards: Shards) -> dict[str, Any]:
         "recordings": shards.n_recordings,
         "patients": counts["n_patients"],
         "quarantined": counts["n_quarantined"],
-        "with_assumed_gain": counts.get("n_with_assumed_gain"),
-        "with_assumed_rate": counts.get("n_with_assumed_rate"),
+        "with_assumed_gain": counts["n_with_assumed_gain"],
+        "with_assumed_rate": counts["n_with_assumed_rate"],
         "leads": list(shards.leads),
         "sampling_rate_hz": shards.sampling_rate_hz,
         "lengths": details["lengths"],

@@ -79,7 +79,7 @@ def run_search(
             config, folder, listener, prepared, plan.teacher_location, folder.knowledge
         )
     folder.write_inputs(inputs)
-    with naming_the_ledger(ledger_place(search.database)):
+    with naming_the_ledger(search.database.name):
         study = search.begin_or_resume(
             plan.space,
             inputs={"shards": prepared.shards.fingerprint, "teacher": teacher.fingerprint},
@@ -92,11 +92,6 @@ def run_search(
             trials = trial_inputs(config, folder, prepared)
             runner.run_trials(follow(study), trials, listener.study_changed)
     return study
-
-
-def ledger_place(database: LedgerDatabase) -> str:
-    """Return the path of a ledger, as people know it."""
-    return database.url.removeprefix("sqlite:///")
 
 
 def check_runner(plan: SearchPlan, runner: Runner) -> None:

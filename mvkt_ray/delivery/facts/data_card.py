@@ -40,11 +40,11 @@ def describe_data(material: ReportMaterial) -> tuple[dict[str, Any] | None, str 
         "leads": list(shards.leads),
         "n_recordings": shards.n_recordings,
         "n_patients": int(manifest.counts["n_patients"]),
-        "n_without_patient": manifest.counts.get("n_without_patient", 0),
+        "n_without_patient": manifest.counts["n_without_patient"],
         **count_unused(shards, task, config.data.folds, config.data.min_likelihood),
-        "n_with_assumed_gain": manifest.counts.get("n_with_assumed_gain", 0),
-        "n_with_assumed_rate": manifest.counts.get("n_with_assumed_rate", 0),
-        "n_not_listed": manifest.counts.get("n_not_listed", 0),
+        "n_with_assumed_gain": manifest.counts["n_with_assumed_gain"],
+        "n_with_assumed_rate": manifest.counts["n_with_assumed_rate"],
+        "n_not_listed": manifest.counts["n_not_listed"],
         "min_likelihood": float(config.data.min_likelihood),
         "crop_s": float(config.view.crop_s),
         "folds_made_at_ingest": bool(manifest.details["folds_made_at_ingest"]),
@@ -55,7 +55,7 @@ def describe_data(material: ReportMaterial) -> tuple[dict[str, Any] | None, str 
         },
         "n_quarantined": sum(quarantine.values()),
         "quarantine": dict(sorted(quarantine.items(), key=lambda item: (-item[1], item[0]))),
-        "remarks": list(manifest.details.get("remarks", ())),
+        "remarks": list(manifest.details["remarks"]),
     }
     return card, None
 

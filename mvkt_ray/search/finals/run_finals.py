@@ -21,7 +21,6 @@ from mvkt_ray.search.finals.openings import Opening
 from mvkt_ray.search.ledger.study_folder import FinalsFolder
 from mvkt_ray.search.pipeline import (
     StageListener,
-    ledger_place,
     provide_knowledge,
     trial_inputs,
 )
@@ -69,7 +68,7 @@ def run_finals(outlook: FinalsOutlook, runner: Runner, listener: FinalsListener)
     outlook.request.limits.check_nodes(runner.node_kinds(), config.resources)
     budget = _budget(outlook)
     with (
-        naming_the_ledger(ledger_place(outlook.database)),
+        naming_the_ledger(outlook.database.name),
         contextlib.closing(_begin(outlook)) as ledger,
     ):
         finals = Finals(config, outlook.space, ledger, budget)
