@@ -67,6 +67,17 @@ def test_classes_in_no_mean_and_recordings_in_no_split_are_told(
     assert "The other 10 are in no split and not used: 10 have no fold." in text
 
 
+def test_what_the_ingest_said_is_said_to_whoever_searched_from_recordings(
+    final_report: dict[str, Any],
+) -> None:
+    report = copy.deepcopy(final_report)
+    remark = "2 patients are written in several ways, for example '7' and '7.0': taken for one."
+    report["data"]["remarks"] = [remark]
+    assert f"Note: {remark}" in " ".join(shown(report).split())
+    report["data"] = None
+    assert "Note:" not in shown(report)
+
+
 def test_before_finals_nothing_is_marked_as_best(searched_report: dict[str, Any]) -> None:
     text = shown(searched_report)
     assert "nothing is claimed" in " ".join(text.split())

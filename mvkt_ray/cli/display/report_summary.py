@@ -36,6 +36,9 @@ def summarize(report: Report, page: str) -> list[RenderableType]:
     shown.append(_examined(report) if is_final else _searched(report))
     shown.extend(_per_class(report, "test" if is_final else "validation"))
     shown.append(facts(_facts(report, page)))
+    if report["data"] is not None:
+        # Whoever searched from recordings has not seen what their ingest said.
+        shown.extend(Text(f"Note: {remark}") for remark in report["data"]["remarks"])
     return shown
 
 

@@ -14,7 +14,8 @@ from typing import Literal
 
 from mvkt_ray.data.download.checksums import PART_SUFFIX
 from mvkt_ray.data.download.mirrors import AbsentError, Body, Mirror, TransferError
-from mvkt_ray.errors import DataError, StoreUnreachableError
+from mvkt_ray.errors import DataError, MachineError, StoreUnreachableError
+from mvkt_ray.machine_faults import room_at
 
 _MOST_WHOLE_TRANSFERS = 3
 """A hash that is wrong as often is the mirror's fault, not that of the way here."""
@@ -75,7 +76,8 @@ class FileFetcher:
 
         Raises:
             StoreError: The mirror cannot be used.
-            DataError: The folder cannot be written to, or is full.
+            DataError: The folder cannot be written to.
+            MachineError: The disk is full.
         """
         if self._stop.is_set():
             raise Stopped
@@ -175,11 +177,11 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _cannot_write(folder: Path, error: OSError) -> DataError:
+def _cannot_write(folder: Path, error: OSError) -> DataError | MachineError:
     if error.errno in _NO_ROOM:
-        return DataError(
-            f"{folder} is full ({error.strerror}), or its quota is used up. Make room and start "
-            "the same line again: it goes on where this one ended."
+        return MachineError(
+            f"{folder} is full ({error.strerror}), or its quota is used up.{room_at(str(folder))} "
+            "Make room and start the same line again: it goes on where this one ended."
         )
     return DataError(
         f"{error.filename or folder} cannot be written ({error.strerror}). Give a folder that you "

@@ -29,6 +29,9 @@ _INDEX_NAMES = ("index", "idx", "level0", "rownumber", "rowid", "rownum", "row",
 _CLOSE = 0.85
 """How alike two names are of which one is misspelled; `stage` and `age` are 0.75."""
 
+_LIST = re.compile(r"\[\]|\{\}|[\[({][^\[\](){}]*['\",][^\[\](){}]*[\])}]")
+"""Codes as a list or a set of another program, `['MI', 'AF']`; `[new] MI` is a name."""
+
 _PRESENT = {"1", "1.0", "true", "yes"}
 _ABSENT = {"", "0", "0.0", "false", "no"}
 
@@ -104,7 +107,7 @@ def codes_in(cells: Mapping[str, str], one_hot: Sequence[str], where: str) -> st
     if one_hot:
         return ";".join(_marked(cells, one_hot, where))
     text = cells["codes"]
-    if text[:1] in ("[", "{", "("):
+    if _LIST.fullmatch(text):
         raise DataError(
             f"{where}: 'codes' is {text!r}, which looks like a list of another program; write the "
             "codes themselves, separated by ';'."
