@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mvkt_ray.errors import ArtifactError, ConfigError, MachineError, MvktError
-from mvkt_ray.machine_faults import room_at
+from mvkt_ray.machine_faults import remedy_of, room_at
 from mvkt_ray.phrasing import one_line
 
 WRONG_PATHS = frozenset(
@@ -151,6 +151,6 @@ def _of_machine(what: str, error: OSError, path: str | None) -> MachineError:
     name = error.filename if _is_path(error.filename) else path
     room = room_at(os.fsdecode(name)) if name else ""
     return MachineError(
-        f"{what}: {why(error, what)}.{room} Nothing in the input is wrong. Make room, or have the "
-        "disk looked at, and start again: what was in progress goes on with --resume."
+        f"{what}: {why(error, what)}.{room} {remedy_of(error)} Nothing in the input is wrong: "
+        "start again after that, and what was in progress goes on with --resume."
     )

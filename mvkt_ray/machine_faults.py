@@ -262,6 +262,11 @@ def _number_in(text: str) -> int | None:
     return int(next(filter(None, found.groups()))) if found else None
 
 
+def remedy_of(error: OSError) -> str:
+    """Say in a sentence what helps against an error of the system."""
+    return _REMEDIES.get(error.errno or 0, "See the system's log.")
+
+
 def room_at(path: str) -> str:
     """Say how much is free where a path is, or would be."""
     if not path:

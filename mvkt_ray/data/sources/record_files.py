@@ -93,15 +93,22 @@ def is_repeated(path_of: dict[str, str], name: str, path: str, suffix: str) -> b
 
 
 class RealPaths:
-    """Real paths of records: links to folders are followed, each folder asked for once."""
+    """Real paths of records: links are followed, each folder asked for once."""
 
     def __init__(self) -> None:
         self._real: dict[str, str] = {}
 
-    def of(self, path: str) -> str:
-        """Return what is the same for every path that leads to a record, in the form NFC."""
+    def of(self, path: str, suffix: str = ".hea") -> str:
+        """Return what is the same for every path that leads to a record, in the form NFC.
+
+        Args:
+            path: Of the record, without extension.
+            suffix: Of the file that makes it one; it may be a link to that of another name.
+        """
         if "://" in path:
             return record_key(path)
+        if os.path.islink(f"{path}{suffix}"):
+            path = os.path.splitext(os.path.realpath(f"{path}{suffix}"))[0]
         folder, name = os.path.split(path)
         if folder not in self._real:
             self._real[folder] = os.path.realpath(folder)
@@ -138,13 +145,9 @@ def records_not_listed(
 
 
 def _is_known(path: str, suffix: str, known: Collection[str], real_paths: RealPaths) -> bool:
-    key = real_paths.of(path)
+    key = real_paths.of(path, suffix)
     whole, _, segment = key.rpartition("_")
-    if key in known or (whole in known and (segment == "layout" or segment.isdigit())):
-        return True
-    if "://" in path or not os.path.islink(f"{path}{suffix}"):
-        return False
-    return os.path.splitext(os.path.realpath(f"{path}{suffix}"))[0] in known
+    return key in known or (whole in known and (segment == "layout" or segment.isdigit()))
 
 
 def _files(folder: Location, unreadable: list[str]) -> Iterator[str]:

@@ -31,7 +31,7 @@ def age_in(text: str) -> float | None:
     if text.lower() in _NOT_KNOWN:
         return None
     age = age_of(text)
-    if age is None or (age > _OLDEST_YEARS and float(text) != _HIDDEN_AGE):
+    if age is None or (float(text) > _OLDEST_YEARS and float(text) != _HIDDEN_AGE):
         raise ValueError(
             f"is {text!r}, but must be years from 0 to {_OLDEST_YEARS}, {_HIDDEN_AGE} for an age "
             "over 89 that is kept secret, or empty where it is not known"

@@ -112,6 +112,12 @@ def test_a_mistake_in_the_table_is_named(folder: Path, text: str, message: str) 
     assert "\n" not in str(caught.value)
 
 
+def test_a_link_to_a_recording_is_that_recording(folder: Path) -> None:
+    (folder / "c.hea").symlink_to("a.hea")
+    with pytest.raises(DataError, match="line 3: the record 'c' is in line 2 too"):
+        with_labels(folder, "record,codes\na,X\nc,Y\n")
+
+
 def test_a_missing_table_says_what_it_must_hold(folder: Path) -> None:
     with pytest.raises(DataError, match=r"no CSV file of labels.*'record' and 'codes'.*labels="):
         WfdbFolder(location=str(folder)).references(100)
@@ -177,6 +183,7 @@ def test_a_column_of_something_else_is_left_alone(folder: Path, column: str) -> 
         ("record,codes,age\na,X,abc\n", "line 2: 'age' is 'abc'.*empty where it is not known"),
         ("record,codes,age\na,X,-5\n", "'age' is '-5'"),
         ("record,codes,age\na,X,190\n", "'age' is '190'"),
+        ("record,codes,age\na,X,1e5\n", "'age' is '1e5'"),
         ("record,codes,sex\na,X,Frau\n", "'sex' is 'Frau'.*female, male"),
         ("record,codes\na,\"['X', 'Y']\"\n", "looks like a list.*separated by ';'"),
         ("record,codes\na,X\n./a.hea,Y\n", "line 3: the record './a.hea' is in line 2 too"),
