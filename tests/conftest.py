@@ -15,12 +15,6 @@ hypothesis.settings.load_profile("mvkt")
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put files that start Ray first: a slow one at the end would leave a core without work."""
-    slow = {item.path for item in items if item.get_closest_marker("ray")}
-    items.sort(key=lambda item: item.path not in slow)
-
-
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> None:
     """Two threads with the other core busy spin at barriers; one is faster and repeatable."""
