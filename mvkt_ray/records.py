@@ -244,3 +244,23 @@ def _read_reservation(value: Mapping[str, Any]) -> Reservation:
     fields = dict(value)
     fields["node"] = None if value["node"] is None else Node(**value["node"])
     return Reservation(**fields)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MeasuredPrecision:
+    """What a step of a network takes in either precision, and which was chosen for it."""
+
+    chosen: str
+    """`float32` or `bf16`."""
+    float32_ms: float | None = None
+    """None: the processor has no bf16, so nothing was measured."""
+    bf16_ms: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "MeasuredPrecision":
+        """Read what `to_json` gave."""
+        return cls(**value)

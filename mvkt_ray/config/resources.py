@@ -135,7 +135,8 @@ class ResourcesConfig:
     max_concurrent_trials: int | None = None
     """None: as many as the cluster holds, more or fewer as nodes come and go."""
     precision: Literal["auto", "float32", "bf16"] = "auto"
-    """`auto` is bf16 on GPUs that have it, and float32 elsewhere; losses are float32 always."""
+    """`auto` is bf16 on GPUs that have it, and on CPUs that have it for networks that it makes
+    faster: measured when the study begins, and kept. Losses are float32 always."""
     cost: CostConfig = field(default_factory=CostConfig)
 
     def __post_init__(self) -> None:

@@ -259,11 +259,11 @@ class StudyConfig:
             f"name must be letters, digits, - and _, got {self.name!r}",
         )
         require_not_negative(self, "seed")
-        unused = sorted(set(self.resources.students) - self._values("student"))
+        unused = sorted(set(self.resources.students) - self.students)
         require(
             not unused,
             f"resources.students names {', '.join(unused)}, but no trial of this study has such a "
-            f"network; those it has are {', '.join(sorted(self._values('student')))}",
+            f"network; those it has are {', '.join(sorted(self.students))}",
         )
 
         accumulating = [
@@ -275,6 +275,11 @@ class StudyConfig:
             "and clt_loss infonce exclude each other: its negatives are the rest of the batch, and "
             "of a part of it there are fewer. Use crd, or more workers",
         )
+
+    @property
+    def students(self) -> set[str]:
+        """Networks that a trial or a final of the study may have, by name."""
+        return self._values("student")
 
     def trial_workers(self) -> tuple[WorkersConfig, ...]:
         """List the workers that trials of the search may ask for, by the networks they draw."""

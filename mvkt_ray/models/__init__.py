@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.models.facts import NetworkFacts, network_facts
+from mvkt_ray.models.layers import expect_channels_last
 from mvkt_ray.models.network import Backbone, Network
 from mvkt_ray.models.projection import ProjectionHead
 from mvkt_ray.models.resnet1d_wang import resnet1d_wang
@@ -25,6 +26,7 @@ __all__ = [
     "NetworkFacts",
     "ProjectionHead",
     "build_network",
+    "expect_channels_last",
     "network_facts",
     "sync_batch_norm",
 ]

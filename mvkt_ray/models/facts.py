@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from mvkt_ray.models.network import Network, TwoPaths
 
-_POINTWISE = (nn.BatchNorm1d, nn.ReLU, nn.Dropout, nn.Identity)
+_POINTWISE = (nn.BatchNorm2d, nn.ReLU, nn.Dropout, nn.Identity)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,8 +56,8 @@ def _walk(module: nn.Module, sight: _Sight) -> _Sight:
     if isinstance(module, TwoPaths):
         paths = [_walk(module.residual, sight), _walk(module.shortcut, sight)]
         return max(paths, key=lambda path: path.extent)
-    if isinstance(module, nn.Conv1d | nn.MaxPool1d | nn.AvgPool1d):
-        return sight.through(_single(module.kernel_size), _single(module.stride))
+    if isinstance(module, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d):
+        return sight.through(_over_time(module.kernel_size), _over_time(module.stride))
     if isinstance(module, _POINTWISE):
         return sight
     raise TypeError(
@@ -66,22 +66,22 @@ def _walk(module: nn.Module, sight: _Sight) -> _Sight:
     )
 
 
-def _single(value: int | tuple[int, ...]) -> int:
-    return value if isinstance(value, int) else value[0]
+def _over_time(value: int | tuple[int, ...]) -> int:
+    return value if isinstance(value, int) else value[-1]
 
 
 def _count_multiply_accumulates(network: Network, n_leads: int, n_samples: int) -> int:
     counts: list[int] = []
 
     def count(module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        assert isinstance(module, nn.Conv1d | nn.Linear)
+        assert isinstance(module, nn.Conv2d | nn.Linear)
         # Each entry of the output takes one multiplication per weight of its filter.
         counts.append(output.numel() * prod(module.weight.shape[1:]))
 
     hooks = [
         module.register_forward_hook(count)
         for module in network.modules()
-        if isinstance(module, nn.Conv1d | nn.Linear)
+        if isinstance(module, nn.Conv2d | nn.Linear)
     ]
     was_training = network.training
     first = next(network.parameters())

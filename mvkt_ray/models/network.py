@@ -9,13 +9,19 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from mvkt_ray.models.layers import as_image
+
 
 class Backbone(nn.Sequential):
-    """A chain of layers from signal_BLS to features_BFT that knows how many channels come out."""
+    """A chain of layers that knows how many channels come out; between them signals are images."""
 
     def __init__(self, *layers: nn.Module, n_channels: int) -> None:
         super().__init__(*layers)
         self.n_channels = n_channels
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Return features_BFT of signal_BLS."""
+        return super().forward(as_image(input)).squeeze(2)
 
 
 @runtime_checkable

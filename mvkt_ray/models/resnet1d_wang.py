@@ -10,6 +10,7 @@ Weights: He normal for every convolution, batch normalisations at one.
 
 from torch import Tensor, nn
 
+from mvkt_ray.models.layers import convolution
 from mvkt_ray.models.network import Backbone
 
 WIDTH = 128
@@ -22,8 +23,8 @@ def resnet1d_wang(n_leads: int) -> Backbone:
     """Build the backbone of the benchmark's `resnet1d_wang`."""
     blocks = [WangBlock(WIDTH, stride=stride) for stride in BLOCK_STRIDES]
     return Backbone(
-        _conv(n_leads, WIDTH, STEM_KERNEL_SIZE),
-        nn.BatchNorm1d(WIDTH),
+        convolution(n_leads, WIDTH, STEM_KERNEL_SIZE),
+        nn.BatchNorm2d(WIDTH),
         nn.ReLU(inplace=True),
         *blocks,
         n_channels=WIDTH,
@@ -37,23 +38,19 @@ class WangBlock(nn.Module):
         super().__init__()
         first, second = BLOCK_KERNEL_SIZES
         self.residual = nn.Sequential(
-            _conv(width, width, first, stride=stride),
-            nn.BatchNorm1d(width),
+            convolution(width, width, first, stride=stride),
+            nn.BatchNorm2d(width),
             nn.ReLU(inplace=True),
-            _conv(width, width, second),
-            nn.BatchNorm1d(width),
+            convolution(width, width, second),
+            nn.BatchNorm2d(width),
         )
         self.shortcut = nn.Sequential()
         if stride != 1:
-            self.shortcut.extend([_conv(width, width, 1, stride=stride), nn.BatchNorm1d(width)])
+            self.shortcut.extend(
+                [convolution(width, width, 1, stride=stride), nn.BatchNorm2d(width)]
+            )
         self.activation = nn.ReLU(inplace=True)
 
-    def forward(self, features_BFT: Tensor) -> Tensor:
+    def forward(self, features_BF1T: Tensor) -> Tensor:
         """Return the activated sum of both paths."""
-        return self.activation(self.residual(features_BFT) + self.shortcut(features_BFT))
-
-
-def _conv(n_in: int, n_out: int, kernel_size: int, *, stride: int = 1) -> nn.Conv1d:
-    conv = nn.Conv1d(n_in, n_out, kernel_size, stride, padding=kernel_size // 2, bias=False)
-    nn.init.kaiming_normal_(conv.weight)
-    return conv
+        return self.activation(self.residual(features_BF1T) + self.shortcut(features_BF1T))

@@ -11,6 +11,7 @@ starts at zero, so that it starts as its shortcut.
 
 from torch import Tensor, nn
 
+from mvkt_ray.models.layers import convolution
 from mvkt_ray.models.network import Backbone
 
 STEM_KERNEL_SIZE = 7
@@ -28,8 +29,8 @@ def sepconv1d(n_leads: int, *, widths: tuple[int, ...], blocks_per_stage: int) -
             changes width and length.
     """
     layers: list[nn.Module] = [
-        _conv(n_leads, widths[0], STEM_KERNEL_SIZE, stride=2),
-        nn.BatchNorm1d(widths[0]),
+        convolution(n_leads, widths[0], STEM_KERNEL_SIZE, stride=2),
+        nn.BatchNorm2d(widths[0]),
         nn.ReLU(inplace=True),
     ]
     n_channels = widths[0]
@@ -49,30 +50,21 @@ class SeparableBlock(nn.Module):
         self.shortcut = nn.Sequential()
         self.activation = nn.ReLU(inplace=True)
 
-    def forward(self, features_BFT: Tensor) -> Tensor:
+    def forward(self, features_BF1T: Tensor) -> Tensor:
         """Return the activated sum of both paths."""
-        return self.activation(self.residual(features_BFT) + self.shortcut(features_BFT))
+        return self.activation(self.residual(features_BF1T) + self.shortcut(features_BF1T))
 
 
 def _separable(
     n_in: int, n_out: int, *, stride: int, starts_at_zero: bool = False
 ) -> list[nn.Module]:
-    norm = nn.BatchNorm1d(n_out)
+    norm = nn.BatchNorm2d(n_out)
     if starts_at_zero:
         nn.init.zeros_(norm.weight)
     return [
-        _conv(n_in, n_in, DEPTHWISE_KERNEL_SIZE, stride=stride, groups=n_in),
-        nn.BatchNorm1d(n_in),
+        convolution(n_in, n_in, DEPTHWISE_KERNEL_SIZE, stride=stride, groups=n_in),
+        nn.BatchNorm2d(n_in),
         nn.ReLU(inplace=True),
-        _conv(n_in, n_out, 1),
+        convolution(n_in, n_out, 1),
         norm,
     ]
-
-
-def _conv(
-    n_in: int, n_out: int, kernel_size: int, *, stride: int = 1, groups: int = 1
-) -> nn.Conv1d:
-    padding = kernel_size // 2
-    conv = nn.Conv1d(n_in, n_out, kernel_size, stride, padding, groups=groups, bias=False)
-    nn.init.kaiming_normal_(conv.weight)
-    return conv

@@ -18,7 +18,7 @@ from mvkt_ray.models.collectives import sum_over_ranks, world_size
 
 
 def sync_batch_norm(network: nn.Module) -> nn.Module:
-    """Replace every BatchNorm1d in place, and return the network.
+    """Replace every BatchNorm2d in place, and return the network.
 
     Call it when the network is on its device, before DistributedDataParallel wraps it. Weights,
     running statistics and the keys of the state dict stay as they are. With one rank, or in
@@ -28,18 +28,18 @@ def sync_batch_norm(network: nn.Module) -> nn.Module:
         TypeError: a layer has no weights, no running statistics or no momentum.
     """
     for name, child in network.named_children():
-        if type(child) is nn.BatchNorm1d:
+        if type(child) is nn.BatchNorm2d:
             setattr(network, name, _converted(child))
         else:
             sync_batch_norm(child)
     return network
 
 
-class AllRanksBatchNorm1d(nn.BatchNorm1d):
-    """A BatchNorm1d whose training statistics are those of all ranks' batches together."""
+class AllRanksBatchNorm(nn.BatchNorm2d):
+    """A BatchNorm2d whose training statistics are those of all ranks' batches together."""
 
     def forward(self, input: Tensor) -> Tensor:
-        """Normalise features_BFT (or BF) by its channels."""
+        """Normalise features_BF1T by its channels."""
         if not self.training or world_size() == 1:
             return super().forward(input)
         # For the type checker: `_converted` lets only layers through that have all of these.
@@ -60,13 +60,13 @@ class AllRanksBatchNorm1d(nn.BatchNorm1d):
         return normalised
 
 
-def _converted(norm: nn.BatchNorm1d) -> nn.Module:
+def _converted(norm: nn.BatchNorm2d) -> nn.Module:
     if not (norm.affine and norm.track_running_stats and norm.momentum is not None):
         raise TypeError(
             f"sync_batch_norm knows affine batch normalisation with running statistics and a "
             f"momentum, got {norm}."
         )
-    kind = nn.SyncBatchNorm if norm.weight.is_cuda else AllRanksBatchNorm1d
+    kind = nn.SyncBatchNorm if norm.weight.is_cuda else AllRanksBatchNorm
     synced = kind(norm.num_features, eps=norm.eps, momentum=norm.momentum)
     # The same tensors, not copies: an optimiser that already holds them keeps working.
     synced.weight, synced.bias = norm.weight, norm.bias

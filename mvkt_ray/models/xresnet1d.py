@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from mvkt_ray.models.layers import average_pool, convolution, max_pool
 from mvkt_ray.models.network import Backbone
 
 BLOCKS_PER_STAGE = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
@@ -73,14 +74,14 @@ class XResBlock(nn.Module):
         self.shortcut = nn.Sequential()
         if stride != 1:
             # ceil_mode: a strided convolution keeps the last odd sample, so must its shortcut.
-            self.shortcut.append(nn.AvgPool1d(stride, ceil_mode=True))
+            self.shortcut.append(average_pool(stride))
         if n_in != n_out:
             self.shortcut.extend(_conv_norm(n_in, n_out, 1))
         self.activation = nn.ReLU(inplace=True)
 
-    def forward(self, features_BFT: Tensor) -> Tensor:
+    def forward(self, features_BF1T: Tensor) -> Tensor:
         """Return the activated sum of both paths."""
-        return self.activation(self.residual(features_BFT) + self.shortcut(features_BFT))
+        return self.activation(self.residual(features_BF1T) + self.shortcut(features_BF1T))
 
 
 def _xresnet1d(n_leads: int, depth: int, shape: XResNetShape) -> Backbone:
@@ -94,7 +95,7 @@ def _xresnet1d(n_leads: int, depth: int, shape: XResNetShape) -> Backbone:
             nn.ReLU(inplace=True),
         ]
         n_channels = width
-    layers.append(nn.MaxPool1d(kernel_size=3, stride=2, padding=1))
+    layers.append(max_pool(3, stride=2))
 
     stages = zip(shape.stage_widths, BLOCKS_PER_STAGE[depth], strict=True)
     for stage, (width, n_blocks) in enumerate(stages):
@@ -116,9 +117,8 @@ def _xresnet1d(n_leads: int, depth: int, shape: XResNetShape) -> Backbone:
 def _conv_norm(
     n_in: int, n_out: int, kernel_size: int, *, stride: int = 1, starts_at_zero: bool = False
 ) -> list[nn.Module]:
-    conv = nn.Conv1d(n_in, n_out, kernel_size, stride, padding=kernel_size // 2, bias=False)
-    nn.init.kaiming_normal_(conv.weight)
-    norm = nn.BatchNorm1d(n_out)
+    conv = convolution(n_in, n_out, kernel_size, stride=stride)
+    norm = nn.BatchNorm2d(n_out)
     if starts_at_zero:
         nn.init.zeros_(norm.weight)
     return [conv, norm]

@@ -4,10 +4,11 @@ Reads: the study's folder and its ledger. Writes: the lock or the lease of the f
 """
 
 import contextlib
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 
 from mvkt_ray.errors import ArtifactError
+from mvkt_ray.records import MeasuredPrecision
 from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.choosing.validation_noise import ValidationNoise
 from mvkt_ray.search.ledger.ledger import Ledger
@@ -33,13 +34,19 @@ class OpenedSearch:
         return () if self.ledger is None else tuple(self.ledger.records)
 
     def begin_or_resume(
-        self, space: SearchSpace, *, inputs: Mapping[str, str], budget: Budget
+        self,
+        space: SearchSpace,
+        *,
+        inputs: Mapping[str, str],
+        precisions: Callable[[], Mapping[str, MeasuredPrecision]],
+        budget: Budget,
     ) -> Study:
         """Start the study, or go on with it.
 
         Args:
             space: Its search space.
             inputs: Fingerprints of what the trials are trained on, by kind.
+            precisions: Measures what `precision: auto` is on CPUs; called if the study begins.
             budget: What may be spent, and what was spent before the trials.
 
         Raises:
@@ -51,6 +58,7 @@ class OpenedSearch:
             space,
             self.ledger or Ledger.create(self.database, config.name),
             inputs=inputs,
+            precisions=precisions,
             deadline_s=self.plan.request.time_left_s,
             noise=ValidationNoise(self.plan.folder.trials),
             budget=budget,

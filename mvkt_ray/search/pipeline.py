@@ -5,7 +5,7 @@ trials.
 """
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.config.study_file import write_study
@@ -26,6 +26,7 @@ from mvkt_ray.search.stage_timer import timed_stage
 from mvkt_ray.search.stages import (
     Prepared,
     cache_knowledge,
+    measure_students,
     plan_knowledge,
     prepare,
     teacher_job,
@@ -83,13 +84,14 @@ def run_search(
         study = search.begin_or_resume(
             plan.space,
             inputs={"shards": prepared.shards.fingerprint, "teacher": teacher.fingerprint},
+            precisions=lambda: measure_students(config, prepared, runner),
             budget=_budget(folder, config, plan.request.limits),
         )
         # Only now is it known that the study in the folder may go on with this configuration.
         folder.study_file.write_bytes(write_study(config).encode())
         listener.study_opened(study)
         with timed_stage(folder, listener, "trials", plan.stage("trials").what):
-            trials = trial_inputs(config, folder, prepared)
+            trials = trial_inputs(config, folder, prepared, study.cpu_precision)
             runner.run_trials(follow(study), trials, listener.study_changed)
     return study
 
@@ -106,8 +108,13 @@ def check_runner(plan: SearchPlan, runner: Runner) -> None:
     plan.request.limits.check_nodes(runner.node_kinds(), resources)
 
 
-def trial_inputs(config: StudyConfig, folder: StudyFolder, prepared: Prepared) -> TrialInputs:
-    """Gather what every trial of a study is given."""
+def trial_inputs(
+    config: StudyConfig,
+    folder: StudyFolder,
+    prepared: Prepared,
+    cpu_precision: Mapping[str, str],
+) -> TrialInputs:
+    """Gather what every trial of a study is given; the precision is as its ledger notes it."""
     inputs = folder.read_inputs()
     return TrialInputs(
         shards=str(prepared.location),
@@ -121,6 +128,7 @@ def trial_inputs(config: StudyConfig, folder: StudyFolder, prepared: Prepared) -
         study_seed=config.seed,
         trials=str(folder.trials),
         precision=config.resources.precision,
+        cpu_precision=cpu_precision,
         resources=config.resources,
     )
 

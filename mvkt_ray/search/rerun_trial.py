@@ -34,7 +34,9 @@ def rerun_trial(
     location = folder.read_inputs()["shards"]
     if location is None:
         raise DataError(f"{folder.inputs_file} names no shards. Run `mvkt search --resume` first.")
-    inputs = trial_inputs(config, StudyFolder(folder.root), prepare(config, location))
+    inputs = trial_inputs(
+        config, StudyFolder(folder.root), prepare(config, location), study.cpu_precision
+    )
     stop = study.stop_at(recorded)
     again = run_trial(record.trial, inputs.writing_to(str(scratch)), stop)
     return again, recorded

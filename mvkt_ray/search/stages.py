@@ -5,6 +5,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.data.loader import GridLoader
@@ -21,8 +22,11 @@ from mvkt_ray.distill.knowledge import (
     write_knowledge,
 )
 from mvkt_ray.errors import ConfigError, StaleArtifactError
+from mvkt_ray.records import MeasuredPrecision
+from mvkt_ray.search.runner import Runner
 from mvkt_ray.storage.artifacts import Manifest, claim_output, recipe_of, verify_artifact
 from mvkt_ray.storage.location import Location
+from mvkt_ray.training.cpu_precision import measure_precisions
 from mvkt_ray.training.teacher import KIND as TEACHER
 from mvkt_ray.training.teacher import Teacher, TeacherJob, open_teacher, teacher_config
 
@@ -103,6 +107,25 @@ def teacher_job(config: StudyConfig, prepared: Prepared) -> TeacherJob:
         precision=config.resources.precision,
         gradient_accumulation=config.resources.teacher.gradient_accumulation,
     )
+
+
+def measure_students(
+    config: StudyConfig, prepared: Prepared, runner: Runner
+) -> dict[str, MeasuredPrecision]:
+    """Measure, where a runner runs trials, which precision the study's students gain by on a CPU.
+
+    Returns:
+        By network; empty where the study names a precision, or its trials have GPUs.
+    """
+    asked = config.resources
+    on_cpus = sorted(
+        name for name in config.students if not asked.of_trial({"student": name}).gpus_per_worker
+    )
+    if asked.precision != "auto" or not on_cpus:
+        return {}
+    measure = partial(measure_precisions, n_leads=1, n_samples=prepared.view.crop_samples)
+    [measured] = runner.map(measure, [on_cpus])
+    return measured
 
 
 def find_teacher(

@@ -9,6 +9,7 @@ had not.
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from mvkt_ray import __version__
 from mvkt_ray.config.schema import Scalar, StudyConfig
@@ -19,6 +20,7 @@ from mvkt_ray.records import (
     Condition,
     Decision,
     EpochMetrics,
+    MeasuredPrecision,
     Trial,
     TrialResult,
     TrialState,
@@ -35,6 +37,9 @@ from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.search.lost_trials import LostTrials
 from mvkt_ray.search.same_study import check_same_study, plain_config
 from mvkt_ray.search.spending.budget import Budget
+
+PRECISION_NOTE = "cpu_precision"
+"""Under which the ledger notes what `precision: auto` is on CPUs, by network."""
 
 
 class Study(BaseStudy):
@@ -79,6 +84,7 @@ class Study(BaseStudy):
         *,
         resume: bool,
         inputs: Mapping[str, str],
+        precisions: Callable[[], Mapping[str, MeasuredPrecision]] = dict,
         deadline_s: float | None = None,
         noise: Noise | None = None,
         budget: Budget | None = None,
@@ -92,6 +98,8 @@ class Study(BaseStudy):
             database: Where its ledger is, or will be.
             resume: Go on where a ledger exists.
             inputs: Fingerprints of what the trials are trained on, by kind.
+            precisions: Measures what `precision: auto` is on CPUs, by network; called if the study
+                begins, which keeps it.
             deadline_s: Deal no new trial after so many seconds.
             noise: How sure the scores of trials are; needed by a study that races its conditions.
             budget: What may be spent, and what was spent before the trials; by default no limit.
@@ -106,6 +114,7 @@ class Study(BaseStudy):
             space,
             ledger or Ledger.create(database, config.name),
             inputs=inputs,
+            precisions=precisions,
             deadline_s=deadline_s,
             noise=noise,
             budget=budget,
@@ -119,6 +128,7 @@ class Study(BaseStudy):
         ledger: Ledger,
         *,
         inputs: Mapping[str, str],
+        precisions: Callable[[], Mapping[str, MeasuredPrecision]] = dict,
         deadline_s: float | None = None,
         noise: Noise | None = None,
         budget: Budget | None = None,
@@ -130,8 +140,12 @@ class Study(BaseStudy):
         """
         check_same_study(ledger.notes, config, inputs)
         ledger.mend()
+        settled = ledger.notes.get(PRECISION_NOTE)
+        if settled is None:
+            settled = {name: each.to_json() for name, each in precisions().items()}
         ledger.note(
             {
+                PRECISION_NOTE: settled,
                 "leads": list(space.leads),
                 "inputs": dict(inputs),
                 "mvkt_ray_version": __version__,
@@ -166,6 +180,11 @@ class Study(BaseStudy):
     def n_trials(self) -> int:
         """How many trials the study asks for, baselines included."""
         return self.config.search.n_trials
+
+    @property
+    def cpu_precision(self) -> dict[str, str]:
+        """What `precision: auto` is on CPUs, by network; settled when the study began."""
+        return cpu_precision_of(self._ledger.notes)
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
@@ -362,3 +381,9 @@ def find_ledger(database: LedgerDatabase, name: str, *, resume: bool) -> Ledger 
             "give another output folder."
         )
     return ledger
+
+
+def cpu_precision_of(notes: Mapping[str, Any]) -> dict[str, str]:
+    """Read what a ledger notes of the precision on CPUs, by network."""
+    settled = notes.get(PRECISION_NOTE, {})
+    return {name: MeasuredPrecision.from_json(value).chosen for name, value in settled.items()}

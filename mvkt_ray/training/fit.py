@@ -18,7 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from mvkt_ray.models import sync_batch_norm
+from mvkt_ray.models import expect_channels_last, sync_batch_norm
 from mvkt_ray.models.collectives import rows_per_rank
 from mvkt_ray.records import Decision, EpochMetrics, TrialState
 from mvkt_ray.storage.location import Location
@@ -328,6 +328,8 @@ def _resume(
 def _wrap(learner: Learner, device: torch.device, ranks: Ranks) -> nn.Module:
     if not ranks.are_many:
         return learner
+    if device.type == "cpu":
+        expect_channels_last(learner.network)
     return DistributedDataParallel(
         learner,
         device_ids=[device] if device.type == "cuda" else None,

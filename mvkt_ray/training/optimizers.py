@@ -1,10 +1,9 @@
-"""Optimisers, schedules of the learning rate, and the precision that networks run in."""
+"""Optimisers, and schedules of the learning rate."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
 from torch import nn
 from torch.optim import Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
@@ -78,15 +77,3 @@ def steps_factor(steering: Steering, epoch_from_0: int, epochs: int) -> float:
         return steering.warmup_factor * (epoch_from_0 + 1)
     n_decays = sum(100 * epoch_from_0 >= percent * epochs for percent in DECAY_AT_PERCENT)
     return DECAY_FACTOR**n_decays
-
-
-def runs_in_bf16(precision: str, device: torch.device) -> bool:
-    """Return whether the networks run under bf16 autocast.
-
-    Args:
-        precision: `auto`, `float32` or `bf16`; `auto` is bf16 on GPUs that have it.
-        device: where the networks are.
-    """
-    if precision == "auto":
-        return device.type == "cuda" and torch.cuda.is_bf16_supported()
-    return precision == "bf16"

@@ -4,7 +4,7 @@ Reads: shards, and the teacher or its knowledge. Writes: the trial's own folder,
 """
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -26,10 +26,11 @@ from mvkt_ray.models import build_network
 from mvkt_ray.records import Arm, Decision, EpochMetrics, Trial, TrialResult, TrialState
 from mvkt_ray.storage.artifacts import MANIFEST_NAME, fingerprint_of, read_manifest
 from mvkt_ray.storage.location import Location
+from mvkt_ray.training.cpu_precision import computes_in_bf16
 from mvkt_ray.training.fit import Course, Outcome, fit
 from mvkt_ray.training.guidance import Lessons, with_knowledge, with_teacher, without_teacher
 from mvkt_ray.training.learner import Learner
-from mvkt_ray.training.optimizers import Steering, runs_in_bf16
+from mvkt_ray.training.optimizers import Steering
 from mvkt_ray.training.process import (
     EVALUATION_BATCH_SIZE,
     check_batch_size,
@@ -66,11 +67,18 @@ class TrialInputs:
     trials: str
     """The folder that holds the trials' own."""
     precision: str
+    """As asked for; what `auto` is on CPUs is in `cpu_precision`."""
+    cpu_precision: Mapping[str, str] = field(default_factory=dict[str, str])
+    """By name of the network: what `auto` was found to be when the study began."""
     resources: ResourcesConfig = field(default_factory=ResourcesConfig)
     """Of which a trial reads the number of parts that its batches are computed in."""
     refit: bool = False
     """Train on the training and validation splits together; `knowledge` is then of both, and what
     a student scores on the validation split is on recordings that it has seen."""
+
+    def computes_in_bf16(self, network: str, device: torch.device) -> bool:
+        """Return whether a network of the study runs in bf16 on a device."""
+        return computes_in_bf16(self.precision, device, network, self.cpu_precision)
 
     def writing_to(self, trials: str) -> "TrialInputs":
         """Return the same inputs with another folder for the trials' files."""
@@ -98,7 +106,7 @@ class _Setting:
 
     @property
     def bf16(self) -> bool:
-        return runs_in_bf16(self.inputs.precision, self.device)
+        return self.inputs.computes_in_bf16(self.hyperparameters.student, self.device)
 
     @property
     def gradient_accumulation(self) -> int:
@@ -251,6 +259,7 @@ def _open(trial: Trial, inputs: TrialInputs) -> _Setting:
         "view": inputs.view.to_json(),
         "epochs": inputs.student.epochs,
         "precision": inputs.precision,
+        "cpu_precision": inputs.cpu_precision.get(hyperparameters.student),
         "study_seed": inputs.study_seed,
         "refit": inputs.refit,
     }

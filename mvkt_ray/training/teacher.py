@@ -37,9 +37,10 @@ from mvkt_ray.storage.artifacts import (
     recipe_of,
 )
 from mvkt_ray.storage.location import Location
+from mvkt_ray.training.cpu_precision import computes_in_bf16, settled_precision
 from mvkt_ray.training.fit import Course, Lesson, Outcome, fit
 from mvkt_ray.training.learner import Learner
-from mvkt_ray.training.optimizers import Steering, runs_in_bf16
+from mvkt_ray.training.optimizers import Steering
 from mvkt_ray.training.process import (
     EVALUATION_BATCH_SIZE,
     check_batch_size,
@@ -54,6 +55,8 @@ KIND = "teacher"
 WEIGHTS_FILE = "teacher.safetensors"
 CHECKPOINT_FILE = ".checkpoint.pt"
 """In the partial folder; its dot keeps it out of the artifact."""
+PRECISION_FILE = ".precision.json"
+"""Beside it: what `precision: auto` was found to be on the CPU that the training began on."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,6 +90,11 @@ class Teacher:
     def fingerprint(self) -> str:
         """Hash of what it was trained on and of its weights."""
         return self.manifest.fingerprint
+
+    @property
+    def precision(self) -> str:
+        """What it was trained in: `float32` or `bf16`."""
+        return str(self.manifest.details["precision"])
 
     @property
     def macro_auroc(self) -> float:
@@ -144,7 +152,8 @@ def train_teacher(
     device = current_device()
     splits = open_training_splits(shards, job.task, job.folds, job.min_likelihood)
     check_validation(splits.val)
-    learner = _build_learner(job, splits, bf16=runs_in_bf16(job.precision, device)).to(device)
+    bf16 = _computes_in_bf16(job, location, device, ranks)
+    learner = _build_learner(job, splits, bf16=bf16).to(device)
     loader = TrainLoader(
         shards,
         splits.train,
@@ -197,7 +206,7 @@ def train_teacher(
             f"{job.config.learning_rate!r}; a lower one should train: change teacher.learning_rate."
         )
     if ranks.is_first:
-        _publish(location, job, splits, learner.network, outcome, inputs)
+        _publish(location, job, splits, learner, outcome, inputs)
     ranks.wait()
     return read_manifest(location, KIND)
 
@@ -244,6 +253,29 @@ def open_teacher(
     return Teacher(network=network.eval(), view=view, classes=own_classes, manifest=manifest)
 
 
+def _computes_in_bf16(
+    job: TeacherJob, location: Location, device: torch.device, ranks: Ranks
+) -> bool:
+    """Return whether the teacher runs in bf16; on CPUs `auto` is settled by the first rank."""
+    chosen: dict[str, str] = {}
+    if job.precision == "auto" and device.type == "cpu":
+        file = partial_location(location) / PRECISION_FILE
+        measured = (
+            settled_precision(
+                file,
+                job.config.network,
+                n_leads=len(job.view.leads),
+                n_samples=job.view.crop_samples,
+            ).chosen.encode()
+            if ranks.is_first
+            else None
+        )
+        content = ranks.from_first(measured)
+        assert content is not None
+        chosen = {job.config.network: content.decode()}
+    return computes_in_bf16(job.precision, device, job.config.network, chosen)
+
+
 def _build_learner(job: TeacherJob, splits: TrainingSplits, *, bf16: bool) -> Learner:
     with seeded(derive_seed(job.config.seed, 0)):
         network = build_network(
@@ -267,10 +299,11 @@ def _publish(
     location: Location,
     job: TeacherJob,
     splits: TrainingSplits,
-    network: Network,
+    learner: Learner,
     outcome: Outcome,
     inputs: dict[str, str],
 ) -> None:
+    network = learner.network
     weights = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
     last = outcome.history[-1]
     with build_folder(location) as folder:
@@ -288,6 +321,7 @@ def _publish(
             },
             details={
                 "network": job.config.network,
+                "precision": "bf16" if learner.bf16 else "float32",
                 "embedding_dim": network.embedding_dim,
                 "classes": list(job.task.classes),
                 "macro_auroc": last.metrics.macro_auroc,

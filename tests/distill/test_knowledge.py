@@ -127,8 +127,8 @@ def test_cached_and_online_knowledge_give_the_same_gradients(made: Made, clt_los
     cached, online = gradients(cached=True), gradients(cached=False)
     assert len(cached) == len(online) > 0
     for one, other in zip(cached, online, strict=True):
-        # Single entries may cancel; float16 has 11 bits.
-        assert torch.linalg.norm(one - other) <= 2e-3 * torch.linalg.norm(other) + 1e-6
+        # Sums may cancel almost; float16 has 11 bits.
+        assert torch.linalg.norm(one - other) <= 2e-3 * torch.linalg.norm(other) + 5e-6
 
 
 def new_student(made: Made, clt_loss: str) -> tuple[Network, Objective]:

@@ -90,14 +90,14 @@ def case_batch_norm(rows: tuple[int, int]) -> dict[str, Tensor]:
     torch.manual_seed(0)
     network = sync_batch_norm(
         nn.Sequential(
-            nn.BatchNorm1d(2), nn.Conv1d(2, 3, 3), nn.BatchNorm1d(3), nn.ReLU(), nn.Flatten(),
-            nn.Linear(3 * 6, 5), nn.BatchNorm1d(5),
+            nn.BatchNorm2d(2), nn.Conv2d(2, 3, (1, 3)), nn.BatchNorm2d(3), nn.ReLU(), nn.Flatten(),
+            nn.Linear(3 * 6, 5), nn.Unflatten(1, (5, 1, 1)), nn.BatchNorm2d(5), nn.Flatten(),
         )
     )  # fmt: skip
     results: dict[str, Tensor] = {}
     for step in range(3):
         generator = torch.Generator().manual_seed(step)
-        signal = _part(3 * torch.randn(J, 2, 8, generator=generator) + 10, rows).requires_grad_()
+        signal = _part(3 * torch.randn(J, 2, 1, 8, generator=generator) + 10, rows).requires_grad_()
         target = _part(torch.randn(J, 5, generator=generator), rows)
         network.zero_grad()
         output = network(signal)

@@ -118,8 +118,8 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
 
 def test_a_residual_block_starts_as_its_shortcut():
     block = XResBlock(8, 8, expansion=1, stride=1, kernel_size=5)
-    features_BFT = torch.randn(2, 8, 20)
-    torch.testing.assert_close(block(features_BFT), features_BFT.relu())
+    features_BF1T = torch.randn(2, 8, 1, 20)
+    torch.testing.assert_close(block(features_BF1T), features_BF1T.relu())
 
 
 def test_dropout_acts_in_training_only_and_not_on_the_embedding():
@@ -168,15 +168,15 @@ def _measured_sight(network: Network) -> int:
     """Length of the input stretch that one step in the middle of the backbone depends on."""
     backbone = copy.deepcopy(network.backbone).double().eval()
     for module in list(backbone.modules()):
-        if isinstance(module, nn.Conv1d):
+        if isinstance(module, nn.Conv2d):
             # Positive weights: nothing cancels and every ReLU is open.
             nn.init.constant_(module.weight, 1 / module.weight[0].numel())
-        if isinstance(module, nn.BatchNorm1d):
+        if isinstance(module, nn.BatchNorm2d):
             nn.init.ones_(module.weight)
         for name, child in module.named_children():
-            if isinstance(child, nn.MaxPool1d):
+            if isinstance(child, nn.MaxPool2d):
                 # A maximum shows one of its inputs only; the mean of the same window shows all.
-                mean = nn.AvgPool1d(child.kernel_size, child.stride, child.padding)
+                mean = nn.AvgPool2d(child.kernel_size, child.stride, child.padding)
                 setattr(module, name, mean)
     signal_BLS = torch.ones(1, 1, 4096, dtype=torch.float64, requires_grad=True)
     features_BFT = backbone(signal_BLS)

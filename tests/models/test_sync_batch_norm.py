@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from mvkt_ray.models import build_network, sync_batch_norm
-from mvkt_ray.models.sync_batch_norm import AllRanksBatchNorm1d
+from mvkt_ray.models.sync_batch_norm import AllRanksBatchNorm
 
 
 def test_the_state_dict_keeps_its_keys_and_values():
@@ -16,8 +16,8 @@ def test_the_state_dict_keeps_its_keys_and_values():
     after = sync_batch_norm(network).state_dict()
     assert list(after) == list(before)
     assert all(torch.equal(after[name], before[name]) for name in before)
-    assert any(isinstance(module, AllRanksBatchNorm1d) for module in network.modules())
-    assert all(type(module) is not nn.BatchNorm1d for module in network.modules())
+    assert any(isinstance(module, AllRanksBatchNorm) for module in network.modules())
+    assert all(type(module) is not nn.BatchNorm2d for module in network.modules())
 
 
 def test_with_one_rank_nothing_changes_in_training_or_evaluation():
@@ -38,4 +38,4 @@ def test_an_optimiser_made_before_keeps_working():
 
 def test_a_layer_without_running_statistics_is_refused():
     with pytest.raises(TypeError, match="running statistics"):
-        sync_batch_norm(nn.Sequential(nn.BatchNorm1d(3, track_running_stats=False)))
+        sync_batch_norm(nn.Sequential(nn.BatchNorm2d(3, track_running_stats=False)))

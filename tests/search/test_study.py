@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from mvkt_ray.config.resources import ResourcesConfig, WorkersConfig
 from mvkt_ray.config.schema import DataConfig, PrunerConfig
 from mvkt_ray.errors import ArtifactError, MachineError, StaleArtifactError
-from mvkt_ray.records import Arm, Decision, EpochMetrics, TrialResult, TrialState
+from mvkt_ray.records import (
+    Arm,
+    Decision,
+    EpochMetrics,
+    MeasuredPrecision,
+    TrialResult,
+    TrialState,
+)
 from mvkt_ray.search.same_study import refuse_other_config
 from mvkt_ray.search.study import Study
 
@@ -36,6 +43,21 @@ def test_the_same_study_and_seed_give_the_same_trials(lab: "Lab") -> None:
     other = lab.open(replace(config, seed=8), url="sqlite://")
     lab.run(other)
     assert lab.facts(first) != lab.facts(other)
+
+
+def test_a_study_keeps_the_precision_that_was_measured_when_it_began(lab: "Lab") -> None:
+    began = {"xresnet1d18": MeasuredPrecision(chosen="bf16", float32_ms=2.0, bf16_ms=1.0)}
+    study = lab.open(lab.config(), precisions=lambda: began)
+    assert study.cpu_precision == {"xresnet1d18": "bf16"}
+    study.close()
+
+    def measure_again() -> dict[str, MeasuredPrecision]:
+        pytest.fail("a study that goes on elsewhere must not be measured again")
+
+    assert lab.open(lab.config(), resume=True, precisions=measure_again).cpu_precision == {
+        "xresnet1d18": "bf16"
+    }
+    assert lab.look().cpu_precision == {"xresnet1d18": "bf16"}
 
 
 def test_baselines_come_first_for_every_lead_and_train_to_the_end(lab: "Lab") -> None:

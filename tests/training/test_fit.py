@@ -201,7 +201,7 @@ def learner_without_coupling() -> Learner:
         network = build_network("sepconv1d_tiny", 1, C, dropout=0.0)
     for module in list(network.modules()):
         for name, child in module.named_children():
-            if isinstance(child, torch.nn.BatchNorm1d):
+            if isinstance(child, torch.nn.BatchNorm2d):
                 setattr(module, name, torch.nn.Identity())
     objective = Objective(
         hyperparameters=replace(HYPERPARAMETERS, clt_weight=0.0),

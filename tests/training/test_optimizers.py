@@ -9,7 +9,6 @@ from mvkt_ray.training.optimizers import (
     Steering,
     build_optimizer,
     build_schedule,
-    runs_in_bf16,
     steps_factor,
 )
 
@@ -90,10 +89,3 @@ def test_weight_decay_shrinks_weights_without_gradient_in_adamw_only_by_its_own_
     build_optimizer(steering, [weight]).step()
     # AdamW: 1 - 0.1 * 0.5. Adam takes the decay for a gradient, whose first step has size lr.
     assert weight.item() == pytest.approx(0.95 if optimizer == "adamw" else 0.9, abs=1e-6)
-
-
-def test_precision_is_bf16_when_asked_and_float32_on_the_cpu_otherwise() -> None:
-    cpu = torch.device("cpu")
-    assert runs_in_bf16("bf16", cpu)
-    assert not runs_in_bf16("auto", cpu)
-    assert not runs_in_bf16("float32", cpu)

@@ -251,7 +251,7 @@ def test_a_student_may_see_several_leads(
     result = run_trial(trial, tiny_study.trials_in(tmp_path), go_on)
     assert result.state is TrialState.COMPLETE
     weights = safetensors.torch.load_file(tmp_path / "00000" / "student.safetensors")
-    assert 2 in {tensor.shape[1] for tensor in weights.values() if tensor.dim() == 3}
+    assert 2 in {tensor.shape[1] for tensor in weights.values() if tensor.dim() == 4}
 
 
 def test_a_lead_that_the_shards_lack_is_refused_by_name(

@@ -31,7 +31,6 @@ from mvkt_ray.search.finals.openings import Opening
 from mvkt_ray.search.ledger.study_folder import FinalsFolder
 from mvkt_ray.search.runner import Runner
 from mvkt_ray.storage.location import Location
-from mvkt_ray.training.optimizers import runs_in_bf16
 from mvkt_ray.training.predictions_file import read_predictions, with_tags
 from mvkt_ray.training.process import EVALUATION_BATCH_SIZE, current_device
 from mvkt_ray.training.ranks import Ranks
@@ -103,18 +102,29 @@ def examine(examination: Examination, trial: Trial | None) -> Marks:
     test = open_test_split(shards, inputs.task, inputs.folds, inputs.min_likelihood, opening)
     folder = FinalsFolder(Location(examination.folder))
     if trial is not None:
-        network, weights = _student(inputs, trial)
-        view = inputs.view.with_leads(trial.condition.leads)
-        sha256 = _examine_on(test, folder.test(trial.number), network, weights, view, examination)
+        student = _student(inputs, trial)
+        sha256 = _examine_on(test, folder.test(trial.number), student, examination)
         return Marks(number=trial.number, sha256=sha256)
-    network, weights, view = _teacher(inputs, shards)
+    teacher = _teacher(inputs, shards)
     splits = open_training_splits(shards, inputs.task, inputs.folds, inputs.min_likelihood)
-    _examine_on(splits.val, folder.teacher_validation, network, weights, view, examination)
-    sha256 = _examine_on(test, folder.teacher_test, network, weights, view, examination)
+    _examine_on(splits.val, folder.teacher_validation, teacher, examination)
+    sha256 = _examine_on(test, folder.teacher_test, teacher, examination)
     return Marks(number=None, sha256=sha256)
 
 
-def _student(inputs: TrialInputs, trial: Trial) -> tuple[Network, str]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Candidate:
+    """Whoever is examined: a student, or the teacher."""
+
+    network: Network
+    weights: str
+    """Hash of them."""
+    view: View
+    bf16: bool
+    """As it was trained."""
+
+
+def _student(inputs: TrialInputs, trial: Trial) -> _Candidate:
     files = TrialFolder.of(inputs.trials, trial.number)
     hyperparameters = Hyperparameters(**dict(trial.hyperparameters))  # type: ignore[arg-type]
     network = build_network(
@@ -132,43 +142,51 @@ def _student(inputs: TrialInputs, trial: Trial) -> tuple[Network, str]:
             f"{trial.condition.name} ({str(error).splitlines()[0]}). Remove the folder "
             f"{files.location} and finalize again: the training is repeated."
         ) from None
-    return network, hashlib.sha256(content).hexdigest()
+    return _Candidate(
+        network=network,
+        weights=hashlib.sha256(content).hexdigest(),
+        view=inputs.view.with_leads(trial.condition.leads),
+        bf16=inputs.computes_in_bf16(hyperparameters.student, current_device()),
+    )
 
 
-def _teacher(inputs: TrialInputs, shards: Shards) -> tuple[Network, str, View]:
+def _teacher(inputs: TrialInputs, shards: Shards) -> _Candidate:
     if inputs.teacher is None:
         raise ArtifactError("the study names no teacher. Run `mvkt search --resume` first.")
     teacher = open_teacher(inputs.teacher, shards=shards, task=inputs.task)
-    weights = teacher.manifest.files[WEIGHTS_FILE].sha256
-    return teacher.network, weights, teacher.view
+    return _Candidate(
+        network=teacher.network,
+        weights=teacher.manifest.files[WEIGHTS_FILE].sha256,
+        view=teacher.view,
+        bf16=teacher.precision == "bf16",
+    )
 
 
 def _examine_on(
-    split: Split,
-    location: Location,
-    network: Network,
-    weights: str,
-    view: View,
-    examination: Examination,
+    split: Split, location: Location, candidate: _Candidate, examination: Examination
 ) -> str:
     """Write the predictions on a split, if they are not there, and return their hash."""
-    tags = {OPENING: examination.opening.seal, WEIGHTS: weights}
+    tags = {OPENING: examination.opening.seal, WEIGHTS: candidate.weights}
     if location.exists():
         known = read_predictions(location)
         if {key: known.tags.get(key) for key in tags} == tags:
             return known.sha256
     device = current_device()
-    bf16 = runs_in_bf16(examination.inputs.precision, device)
     windows = EvalLoader(
         open_shards(examination.inputs.shards),
         split,
-        view,
+        candidate.view,
         batch_size=EVALUATION_BATCH_SIZE,
         device=device,
     )
     with _one_thread():
         predictions = predict(
-            network.to(device), windows, split.labels, device=device, bf16=bf16, ranks=Ranks()
+            candidate.network.to(device),
+            windows,
+            split.labels,
+            device=device,
+            bf16=candidate.bf16,
+            ranks=Ranks(),
         )
     location.write_bytes(with_tags(predictions_to_arrow(split, predictions), tags))
     return read_predictions(location).sha256

@@ -29,6 +29,7 @@ from mvkt_ray.search.same_study import (
 )
 from mvkt_ray.search.spending.budget import NO_LIMITS, Limits
 from mvkt_ray.search.stages import Prepared, prepare
+from mvkt_ray.search.study import cpu_precision_of
 from mvkt_ray.storage.artifacts import read_manifest
 
 
@@ -70,6 +71,8 @@ class FinalsOutlook:
     """Finals to go on with; None: new ones begin."""
     abandoned: FinalsLedger | None
     """Unopened finals that new ones take the place of."""
+    cpu_precision: Mapping[str, str]
+    """What `precision: auto` is on CPUs, by network, as in the search."""
     number: int
     """Of the finals that are gone on with, or begin."""
     reason: str
@@ -162,6 +165,7 @@ def finals_outlook(
             openings=openings_of(ledgers),
             begun=begun,
             abandoned=abandoned,
+            cpu_precision=cpu_precision_of(notes),
             number=begun.number if begun else len(ledgers) + 1,
             reason=reason,
         )

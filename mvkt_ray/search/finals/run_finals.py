@@ -144,7 +144,8 @@ def _train_and_examine(
 def _inputs(outlook: FinalsOutlook, files: FinalsFolder, listener: FinalsListener) -> TrialInputs:
     """Gather what every training is given; with `refit`, knowledge of both splits."""
     folder, config, prepared = outlook.folder, outlook.config, outlook.prepared
-    inputs = trial_inputs(config, folder, prepared).writing_to(str(files.trials))
+    inputs = trial_inputs(config, folder, prepared, outlook.cpu_precision)
+    inputs = inputs.writing_to(str(files.trials))
     if not config.finals.refit:
         return inputs
     teacher = folder.read_inputs()["teacher"]

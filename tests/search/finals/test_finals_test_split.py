@@ -239,7 +239,11 @@ def test_no_test_recording_can_be_found_in_what_a_trial_is_given_or_its_loaders_
     is_test = np.isin(shards.folds(), CONFIG.data.folds.test)
     forbidden = {*shards.record_ids()[is_test], *shards.patient_ids()[is_test]}
     prepared = prepare(CONFIG, shards.location)
-    inputs, splits, view = trial_inputs(CONFIG, folder, prepared), prepared.splits, prepared.view
+    inputs, splits, view = (
+        trial_inputs(CONFIG, folder, prepared, {}),
+        prepared.splits,
+        prepared.view,
+    )
     assert inputs.teacher is not None
     assert inputs.knowledge is not None
     given: dict[str, Any] = {

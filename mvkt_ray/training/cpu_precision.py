@@ -1,0 +1,132 @@
+"""Which precision `auto` is on CPUs: bf16 where the processor has it and the network gains by it.
+
+Dense convolutions gain by bf16, separable ones lose. So both are measured, once per study, and what
+was chosen stays with the study: its numbers do not change when it goes on elsewhere.
+"""
+
+import json
+import logging
+import time
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch.nn import functional
+
+from mvkt_ray.errors import ArtifactError
+from mvkt_ray.file_guards import reading
+from mvkt_ray.models import build_network
+from mvkt_ray.records import MeasuredPrecision
+from mvkt_ray.storage.location import Location
+from mvkt_ray.training.learner import run_network
+from mvkt_ray.training.process import seeded
+
+_LOG = logging.getLogger(__name__)
+
+LEAST_GAIN = 1.15
+"""How many times as fast bf16 must be. Below, noise would choose."""
+
+_BATCH_SIZE = 32
+_LEAST_ROUNDS, _MOST_ROUNDS, _ROUNDS_S = 2, 5, 2.0
+"""Of steps in both precisions: as many as fit into these seconds, within the bounds."""
+
+
+def has_bf16() -> bool:
+    """Return whether the processor multiplies bf16 numbers: AMX, or AVX-512 with BF16."""
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name, False) for name in ("amx_bf16", "avx512_bf16"))
+
+
+def measure_precisions(
+    networks: Iterable[str], *, n_leads: int, n_samples: int
+) -> dict[str, MeasuredPrecision]:
+    """Choose the precision of networks on the processor that this runs on.
+
+    Args:
+        networks: Names of the table `NETWORKS`.
+        n_leads: Leads that they see.
+        n_samples: Length of a crop.
+
+    Returns:
+        By name.
+    """
+    if not has_bf16():
+        return {name: MeasuredPrecision(chosen="float32") for name in networks}
+    return {name: _measure(name, n_leads, n_samples) for name in networks}
+
+
+def settled_precision(
+    file: Location, network: str, *, n_leads: int, n_samples: int
+) -> MeasuredPrecision:
+    """Choose the precision of one network, unless a file says how a training has begun.
+
+    Args:
+        file: Written before the training begins; what goes on with the training reads it.
+        network: Name of the table `NETWORKS`.
+        n_leads: Leads that it sees.
+        n_samples: Length of a crop.
+
+    Raises:
+        ArtifactError: The file cannot be read.
+    """
+    if file.exists():
+        with reading(file, "Remove its folder to train from the start.", ArtifactError):
+            return MeasuredPrecision.from_json(json.loads(file.read_bytes()))
+    measured = measure_precisions([network], n_leads=n_leads, n_samples=n_samples)[network]
+    file.parent.make_directory()
+    file.write_bytes(json.dumps(measured.to_json()).encode())
+    return measured
+
+
+def computes_in_bf16(
+    asked: str, device: torch.device, network: str, on_cpu: Mapping[str, str]
+) -> bool:
+    """Return whether a network runs under bf16 autocast.
+
+    Args:
+        asked: `auto`, `float32` or `bf16`; `auto` is bf16 on GPUs that have it.
+        device: Where the network is.
+        network: Its name.
+        on_cpu: What `auto` is on CPUs, by name of the network; `float32` for any other.
+    """
+    if asked == "auto" and device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    is_bf16 = (on_cpu.get(network, "float32") if asked == "auto" else asked) == "bf16"
+    if is_bf16 and device.type == "cpu" and not has_bf16():
+        _LOG.warning(
+            "%s is to run in bf16, which this processor has no instructions for: it goes on, but "
+            "slowly. Keep the study to nodes that have them, or start one with "
+            "`resources: {precision: float32}`.",
+            network,
+        )
+    return is_bf16
+
+
+def _measure(name: str, n_leads: int, n_samples: int) -> MeasuredPrecision:
+    """Take steps in both precisions in turn: what else runs on the machine slows both."""
+    with seeded(0):
+        network = build_network(name, n_leads, n_classes=1)
+        signal_BLS = torch.randn(_BATCH_SIZE, n_leads, n_samples)
+    labels_BC = torch.zeros(_BATCH_SIZE, 1)
+
+    def step_s(*, bf16: bool) -> float:
+        network.zero_grad(set_to_none=True)
+        started_s = time.perf_counter()
+        logits_BC, _ = run_network(network, signal_BLS, bf16=bf16)
+        functional.binary_cross_entropy_with_logits(logits_BC, labels_BC).backward()
+        return time.perf_counter() - started_s
+
+    # The first steps are not counted: kernels are chosen and made then.
+    for bf16 in (False, True):
+        step_s(bf16=bf16)
+    rounds: list[tuple[float, float]] = []
+    while len(rounds) < _LEAST_ROUNDS or (
+        len(rounds) < _MOST_ROUNDS and sum(map(sum, rounds)) < _ROUNDS_S
+    ):
+        rounds.append((step_s(bf16=False), step_s(bf16=True)))
+    # The least, not the median: nothing makes a step faster than it is.
+    float32_s, bf16_s = (min(times) for times in zip(*rounds, strict=True))
+    return MeasuredPrecision(
+        chosen="bf16" if float32_s >= LEAST_GAIN * bf16_s else "float32",
+        float32_ms=round(1e3 * float32_s, 3),
+        bf16_ms=round(1e3 * bf16_s, 3),
+    )
