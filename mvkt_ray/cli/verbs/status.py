@@ -64,6 +64,10 @@ def status_verb(
     for each in finals:
         rows[f"finals {each.number}"] = finals_text(each, is_driven=drives_finals)
     rows["test split"] = openings_text([each.opening for each in finals if each.opening])
+    if study.cpu_precision:
+        rows["precision"] = "on CPUs " + ", ".join(
+            f"{network} {precision}" for network, precision in sorted(study.cpu_precision.items())
+        )
     if times := folder.stage_times():
         rows["stages"] = ", ".join(f"{name} {duration(s)}" for name, s in times.items())
     if ledger_copy is not None:
@@ -75,6 +79,7 @@ def status_verb(
         shown.append(_trial_table(state, currency))
     shown.extend(_problems(state))
     value = state_as_value(config.name, state)
+    value["cpu_precision"] = study.cpu_precision
     value["finals"] = [each.to_json(is_driven=drives_finals) for each in finals]
     output.answer(value, shown)
 
