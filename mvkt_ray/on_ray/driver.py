@@ -61,6 +61,7 @@ class OnRay:
         work: Path | None,
         run_trial: "RunTrial | None",
         train_teacher: "TrainTeacher | None",
+        niceness: tuple[int, ...],
     ) -> None:
         """Take over a connection; use `connect`."""
         self._connection = connection
@@ -69,6 +70,7 @@ class OnRay:
         self._resources, self._growth = ResourcesConfig(), Growth()
         self._run_trial = run_trial
         self._train_teacher = train_teacher
+        self._niceness = niceness
 
     @classmethod
     def connect(
@@ -98,8 +100,8 @@ class OnRay:
         """
         with contextlib.ExitStack() as stack:
             stack.enter_context(connected(address, n_cpus=n_cpus))
-            check_nodes(is_own=address is None)
-            return cls(stack.pop_all(), address, work, run_trial, train_teacher)
+            niceness = check_nodes(is_own=address is None)
+            return cls(stack.pop_all(), address, work, run_trial, train_teacher, niceness)
 
     def __enter__(self) -> "OnRay":
         return self
@@ -112,9 +114,16 @@ class OnRay:
         self._connection.close()
 
     def describe(self) -> str:
-        """Say where work runs, in a few words."""
-        where = f"on Ray at {self._address}" if self._address else "on Ray on this machine"
-        return f"{where}: {ClusterResources.now()}"
+        """Say where work runs, in a few words; of a cluster's workers also how far back they stand.
+
+        Those of a Ray of our own have the niceness of this process.
+        """
+        if not self._address:
+            return f"on Ray on this machine: {ClusterResources.now()}"
+        found = sorted(set(self._niceness))
+        span = " to ".join(str(each) for each in sorted({*found[:1], *found[-1:]}))
+        workers = f", workers at niceness {span}" if span else ""
+        return f"on Ray at {self._address}: {ClusterResources.now()}{workers}"
 
     def check(self, resources: ResourcesConfig) -> None:
         """Refuse a plan that cannot fit; one that fits is what runs from here on use.

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from rendering import ROOT, rendered
 
-from mvkt_ray.on_ray.connecting.environment import WORKERS
+from mvkt_ray.on_ray.connecting.environment import SHARED_MACHINES, WORKERS
 
 TEXT = (ROOT / "Dockerfile").read_text()
 HADOLINT = Path(sys.executable).parent / "hadolint"
@@ -68,6 +68,17 @@ def test_workers_find_the_settings_that_they_read(name: str, value: str) -> None
     assert f"{name}={value}" in stages()["base"]
     start = yaml.safe_load(rendered("on-premise"))["worker_start_ray_commands"][-1]
     assert f"{name}={value}" in start.split(";")[0]
+
+
+@pytest.mark.parametrize(("name", "value"), SHARED_MACHINES.items())
+def test_machines_of_ones_own_are_not_told_to_let_everything_else_go_first(
+    name: str, value: str
+) -> None:
+    start = yaml.safe_load(rendered("on-premise"))["worker_start_ray_commands"][-1]
+    assert f"{name}={value}" in start.split(";")[0]
+    assert f" {name}={value}" in rendered("slurm")
+    # In an image nothing else runs, and Ray's own processes go first.
+    assert name not in TEXT
 
 
 def test_the_image_has_what_rays_launcher_uses_inside_of_it() -> None:

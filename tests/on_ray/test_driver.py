@@ -60,6 +60,11 @@ def test_describes_what_there_is(runner: OnRay) -> None:
     assert runner.describe() == "on Ray on this machine: 1 node with 2 CPUs and 0 GPUs in all"
 
 
+def test_workers_stand_where_the_driver_stands_beside_other_programs(runner: OnRay) -> None:
+    [niceness] = set(runner.map(os.nice, [0]))
+    assert niceness == os.nice(0)
+
+
 def test_a_second_connection_is_refused(runner: OnRay) -> None:
     with pytest.raises(ClusterError, match="connected to Ray already"):
         OnRay.connect()

@@ -1,5 +1,6 @@
 """A cluster of three nodes with one CPU each, attached to as users do: by address and `ray://`."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -45,6 +46,9 @@ def test_a_folder_that_the_nodes_do_not_see_is_refused_by_name(
 ) -> None:
     with connect(cluster.address) as runner:
         assert "3 nodes with 3 CPUs" in runner.describe()
+        # Somebody else's cluster is as Ray starts it, or as they told it to.
+        [niceness] = set(runner.map(os.nice, [0]))
+        assert runner.describe().endswith(f"workers at niceness {niceness}")
         study = open_study(tmp_path, 3)
         inputs = replace(make_inputs(tmp_path), shards=str(tmp_path / "elsewhere"))
         with pytest.raises(ClusterError, match=r"does not see .*elsewhere"):

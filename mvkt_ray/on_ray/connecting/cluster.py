@@ -14,6 +14,7 @@ from mvkt_ray.errors import ClusterError, MvktError
 from mvkt_ray.on_ray.connecting.address import CLIENT, admitted
 from mvkt_ray.on_ray.connecting.environment import (
     QUIET,
+    SHARED_MACHINES,
     WORKERS,
     environment,
     own_directory,
@@ -57,6 +58,7 @@ def connected(address: str | None, *, n_cpus: int | None = None) -> Generator[No
             stack.enter_context(environment({**QUIET, **WORKERS}))
             stack.enter_context(quiet_ray())
             if address is None:
+                stack.enter_context(environment(SHARED_MACHINES))
                 directory = stack.enter_context(own_directory())
                 stack.enter_context(own_token(directory))
                 stack.callback(_disconnect)

@@ -48,6 +48,14 @@ WORKERS = {
 }
 """Read by workers and by the driver."""
 
+SHARED_MACHINES = {
+    # Added to the raylet's by each worker. Ray's default, 15, lets everything else on the machine
+    # go first: beside one busy program per core a search gets almost nothing.
+    "RAY_worker_niceness": "0",
+}
+"""Read by workers on machines that do other things, too. In a container of its own a worker
+competes with Ray's processes alone, which better go first there."""
+
 
 @contextlib.contextmanager
 def environment(values: Mapping[str, str]) -> Generator[None]:

@@ -18,7 +18,7 @@ MOST_CLOCK_SKEW_S = 60.0
 """Leases of the ledger and signatures of object stores need clocks that agree to minutes."""
 
 
-def check_nodes(paths: tuple[str, ...] = (), *, is_own: bool = False) -> None:
+def check_nodes(paths: tuple[str, ...] = (), *, is_own: bool = False) -> tuple[int, ...]:
     """Raise unless workers of every node run our versions and our code, and see the given folders.
 
     It costs the start of one process per node, all at once, where a cluster that was set up wrongly
@@ -28,6 +28,9 @@ def check_nodes(paths: tuple[str, ...] = (), *, is_own: bool = False) -> None:
         paths: local folders that every node must see, and URIs that every node must reach.
         is_own: it is this process's own Ray on this machine, whose workers import from the same
             places; other nodes may have the same code elsewhere.
+
+    Returns:
+        The niceness of the workers of each node: nobody can lower it from here, but one may know.
 
     Raises:
         ClusterError: Names the nodes, and what differs.
@@ -76,6 +79,7 @@ def check_nodes(paths: tuple[str, ...] = (), *, is_own: bool = False) -> None:
             "storage that every node sees under the same path. Clocks are set by NTP, for example "
             "`timedatectl set-ntp true`."
         )
+    return tuple(answer["niceness"] for _, answer in found)
 
 
 def _differences(node: str, answer: dict[str, Any], here: dict[str, str]) -> list[str]:
@@ -164,6 +168,7 @@ def _probe_function() -> Any:
             "missing": missing,
             "refused": refused,
             "clock_s": time.time(),
+            "niceness": os.nice(0),
         }
 
     return probe

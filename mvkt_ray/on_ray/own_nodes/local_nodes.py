@@ -25,7 +25,7 @@ import psutil
 from mvkt_ray import __version__
 from mvkt_ray.errors import ClusterError, MvktError
 from mvkt_ray.on_ray.capacity.reservations import SAFE_LABEL
-from mvkt_ray.on_ray.connecting.environment import LONGEST_DIRECTORY, WORKERS
+from mvkt_ray.on_ray.connecting.environment import LONGEST_DIRECTORY, SHARED_MACHINES, WORKERS
 from mvkt_ray.on_ray.connecting.tokens import MODE, PATH, VALUE
 from mvkt_ray.on_ray.own_nodes.node_request import NodeRequest
 from mvkt_ray.phrasing import shortly
@@ -206,6 +206,7 @@ def _environment(request: NodeRequest, name: str) -> dict[str, str]:
     return {
         **ours,
         **WORKERS,
+        **SHARED_MACHINES,
         MODE: "token",
         PATH: str(request.token.absolute()),
         MARK: name,
