@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,9 @@ from mvkt_ray.data.shards import Shards, open_shards
 from mvkt_ray.data.sources.synthetic import Synthetic
 from mvkt_ray.data.splits import TrainingSplits, open_training_splits
 from mvkt_ray.data.views import fit_view
-from mvkt_ray.distill.knowledge import Knowledge, open_knowledge, write_knowledge
+from mvkt_ray.distill.knowledge import Knowledge, open_knowledge
+from mvkt_ray.distill.knowledge_parts import ask_teacher
+from mvkt_ray.distill.knowledge_writer import write_knowledge
 from mvkt_ray.models import build_network
 from mvkt_ray.records import Arm, Condition, Decision, EpochMetrics, Trial
 from mvkt_ray.training.seeds import derive_seed, trial_seed
@@ -304,11 +307,12 @@ def prepare(arguments: argparse.Namespace, scratch: Path) -> Setting:
     if not (scratch / "knowledge").exists():
         write_knowledge(
             str(scratch / "knowledge"),
-            teacher=teacher.network,
+            ask=partial(ask_teacher, teacher.network, shards, view),
             shards=shards,
             split=splits.train,
             view=view,
             teacher_fingerprint=teacher.fingerprint,
+            embedding_dim=teacher.network.embedding_dim,
         )
     inputs = TrialInputs(
         shards=location,

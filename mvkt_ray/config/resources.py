@@ -69,6 +69,15 @@ class WorkersConfig:
         return self.workers if isinstance(self.workers, int) else self.workers[1]
 
     @property
+    def asked(self) -> "WorkersConfig":
+        """What a process reserves that only asks such a model: no more than one CPU and one GPU."""
+        return WorkersConfig(
+            cpus_per_worker=min(1.0, self.cpus_per_worker),
+            gpus_per_worker=min(1.0, self.gpus_per_worker),
+            accelerator_type=self.accelerator_type,
+        )
+
+    @property
     def is_elastic(self) -> bool:
         """Whether a model may gain and lose workers while it trains."""
         return self.min_workers != self.max_workers

@@ -5,6 +5,7 @@ set. A student that sees one lead touches the pages of that lead only, and fetch
 store; every process of a node shares one copy of them.
 """
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -222,6 +223,20 @@ class Shards:
         """Return the shard of each row, and the row's number within that shard."""
         shard = np.searchsorted(self.row_starts, rows, side="right") - 1
         return shard, rows - self.row_starts[shard]
+
+    def holding(self, rows: np.ndarray) -> tuple["Shards", np.ndarray]:
+        """Return the shards that hold some rows, and these rows' numbers among theirs.
+
+        Of the others nothing is mapped, or fetched from a store.
+        """
+        shard, inside = self.locate(rows)
+        used, position = np.unique(shard, return_inverse=True)
+        few = copy.copy(self)
+        few._files = [self._files[index] for index in used]
+        few._lead_columns = {}
+        n_rows = np.diff(self.row_starts)[used]
+        few.row_starts = np.concatenate([[0], np.cumsum(n_rows)]).astype(np.int64)
+        return few, few.row_starts[position] + inside
 
     def row_of(self, record_id: str) -> int:
         """Return the row of a recording.

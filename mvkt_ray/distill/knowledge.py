@@ -1,8 +1,9 @@
 """What the teacher says of every crop of the training split, computed once, mapped by every trial.
 
-Reads: shards, a teacher. Writes: an artifact of two Arrow IPC files. `crops.arrow` has one row per
-crop of the grid, recording by recording: `logits` and `embedding`, float16. `recordings.arrow` has
-one row per recording of the training split, in its order: `record_id`, `first_crop`, `n_crops`.
+`knowledge_parts` computes it, `knowledge_writer` writes it: an artifact of two Arrow IPC files.
+`crops.arrow` has one row per crop of the grid, recording by recording: `logits` and `embedding`,
+float16. `recordings.arrow` has one row per recording of the training split, in its order:
+`record_id`, `first_crop`, `n_crops`.
 
 `knowledge: record` takes what the teacher says of a recording as a whole: the mean over all its
 crops, of the logits and of the embeddings. The classifier is linear, so the mean logits are what it
@@ -14,9 +15,6 @@ Shapes: B batch, R rows (crops), N recordings, C classes, D embedding of the tea
 """
 
 import hashlib
-import os
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,21 +25,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mvkt_ray.data.loader import GridLoader
 from mvkt_ray.data.shards import Shards
 from mvkt_ray.data.splits import Split
 from mvkt_ray.data.views import View
-from mvkt_ray.errors import DataError, StaleArtifactError
-from mvkt_ray.machine_faults import naming_the_file
-from mvkt_ray.models import Network
+from mvkt_ray.errors import StaleArtifactError
 from mvkt_ray.storage.artifacts import (
     Manifest,
-    build_folder,
-    discard_partial,
     expect_input,
     fingerprint_of,
     open_file,
-    publish,
     read_manifest,
 )
 from mvkt_ray.storage.location import Location
@@ -74,126 +66,6 @@ def view_fingerprint(view: View) -> str:
 def split_fingerprint(split: Split) -> str:
     """Hash which recordings a split has, and their order."""
     return hashlib.sha256("\n".join(split.record_ids).encode()).hexdigest()
-
-
-@torch.no_grad()
-def write_knowledge(
-    out: str | Location,
-    *,
-    teacher: Network,
-    shards: Shards,
-    split: Split,
-    view: View,
-    teacher_fingerprint: str,
-    batch_size: int = 512,
-    bf16: bool = False,
-    device: torch.device | None = None,
-    per_recording: bool = False,
-    on_progress: Callable[[int, int], None] | None = None,
-) -> Manifest:
-    """Run the teacher over every crop of the training split and publish what it says.
-
-    What an earlier, killed writer left at `out` is begun again.
-
-    Args:
-        out: a folder that does not exist yet.
-        teacher: left in evaluation mode, on the device.
-        shards: what the split and the view are of.
-        split: the training split.
-        view: the teacher's.
-        teacher_fingerprint: of the teacher's artifact.
-        batch_size: crops in one forward pass.
-        bf16: run the teacher under bf16 autocast.
-        device: where to run it; by default a GPU where there is one.
-        per_recording: write the mean over the crops of each recording instead of each crop.
-        on_progress: called with crops done and crops in total.
-
-    Raises:
-        DataError: The teacher's logits or embeddings leave the range of float16.
-    """
-    location = Location.parse(out)
-    discard_partial(location)
-    device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    loader = GridLoader(shards, split.rows, view, batch_size=batch_size, device=device)
-    n_crops_N = np.diff(loader.crop_offsets)
-    first_row_N = np.arange(len(n_crops_N)) if per_recording else loader.crop_offsets[:-1]
-    recordings = {
-        "record_id": pa.array(split.record_ids, pa.string()),
-        "first_crop": pa.array(first_row_N),
-        "n_crops": pa.array(
-            (np.ones_like(n_crops_N) if per_recording else n_crops_N).astype(np.int32)
-        ),
-    }
-    with build_folder(location) as folder:
-        n_rows = _write_crops(
-            folder,
-            teacher.to(device).eval(),
-            loader,
-            n_classes=len(split.classes),
-            bf16=bf16,
-            per_recording=per_recording,
-            on_progress=on_progress,
-        )
-        _write_ipc(folder / RECORDINGS_FILE, pa.RecordBatch.from_pydict(recordings))
-        return publish(
-            location,
-            kind=KIND,
-            config=knowledge_config(view, per_recording=per_recording),
-            inputs={
-                "shards": shards.fingerprint,
-                "teacher": teacher_fingerprint,
-                "view": view_fingerprint(view),
-                "training split": split_fingerprint(split),
-            },
-            built=folder,
-            n_rows={CROPS_FILE: n_rows, RECORDINGS_FILE: len(split.rows)},
-            counts={"n_crops": loader.n_crops_total, "n_recordings": len(split.rows)},
-            details={"classes": list(split.classes), "embedding_dim": teacher.embedding_dim},
-        )
-
-
-def _write_crops(
-    folder: Path,
-    teacher: Network,
-    loader: GridLoader,
-    *,
-    n_classes: int,
-    bf16: bool,
-    per_recording: bool,
-    on_progress: Callable[[int, int], None] | None,
-) -> int:
-    """Run the teacher over the crops of a loader and write `CROPS_FILE`; return its rows."""
-    n_crops_N = np.diff(loader.crop_offsets)
-    n_rows = len(n_crops_N) if per_recording else loader.n_crops_total
-
-    def table(name: str, n_columns: int) -> AbstractContextManager[NDArray[np.floating]]:
-        return _scratch(folder / f".{name}", (n_rows, n_columns), is_sum=per_recording)
-
-    with (
-        table("logits", n_classes) as logits_RC,
-        table("embedding", teacher.embedding_dim) as embedding_RD,
-    ):
-        done = 0
-        for batch in loader.batches():
-            device_type = batch.signal_BLS.device.type
-            with torch.autocast(device_type, dtype=torch.bfloat16, enabled=bf16):
-                logits_BC, embedding_BD = teacher(batch.signal_BLS)
-            for rows_RX, said_BX, name in (
-                (logits_RC, logits_BC, "logits"),
-                (embedding_RD, embedding_BD, "embedding"),
-            ):
-                _refuse_overflow(said_BX, name)
-                if per_recording:
-                    _add_shares(rows_RX, said_BX, batch.example_B, n_crops_N)
-                else:
-                    rows_RX[done : done + len(said_BX)] = said_BX.half().cpu().numpy()
-            done += len(logits_BC)
-            if on_progress is not None:
-                on_progress(done, loader.n_crops_total)
-        assert done == loader.n_crops_total
-        crops = {"logits": _column(logits_RC), "embedding": _column(embedding_RD)}
-        _write_ipc(folder / CROPS_FILE, pa.RecordBatch.from_pydict(crops))
-    return n_rows
 
 
 def knowledge_config(view: View, *, per_recording: bool = False) -> dict[str, Any]:
@@ -297,40 +169,6 @@ def open_knowledge(
     return knowledge.of_recordings() if per_recording else knowledge
 
 
-@contextmanager
-def _scratch(path: Path, shape: tuple[int, int], *, is_sum: bool) -> Iterator[NDArray[np.floating]]:
-    """Give a table of zeros on disk, so that millions of recordings need not fit in memory."""
-    dtype = np.dtype(np.float32 if is_sum else np.float16)
-    n_bytes = shape[0] * shape[1] * dtype.itemsize
-    try:
-        # Reserved before it is mapped: where the disk is full that is an error, while writing to a
-        # mapped file that has no room ends the process without a word (SIGBUS).
-        with naming_the_file(path, n_bytes), path.open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, n_bytes)
-        yield np.memmap(path, dtype=dtype, mode="r+", shape=shape)
-    finally:
-        path.unlink(missing_ok=True)
-
-
-def _refuse_overflow(tensor: Tensor, name: str) -> None:
-    if not bool(torch.isfinite(tensor.half()).all()):
-        raise DataError(
-            f"The teacher's {name} are not finite in float16 (up to {float(tensor.abs().max()):g}, "
-            f"the largest float16 is {torch.finfo(torch.float16).max:.0f}). Train the teacher "
-            "again at a lower learning rate, or set `knowledge: online`."
-        )
-
-
-def _add_shares(
-    mean_NX: NDArray[np.floating], said_BX: Tensor, example_B: Tensor, n_crops_N: NDArray[np.int64]
-) -> None:
-    """Add the shares that crops have in the means of their recordings; crops come in order."""
-    example = example_B.cpu().numpy()
-    first = np.flatnonzero(np.diff(example, prepend=-1))
-    share_BX = said_BX.float().cpu().numpy() / n_crops_N[example, None].astype(np.float32)
-    mean_NX[example[first]] += np.add.reduceat(share_BX, first, axis=0)
-
-
 def _means(value_RD: NDArray[np.float16], first_N: NDArray[np.int64]) -> NDArray[np.float16]:
     """Return the mean over the rows of each recording, which follow each other."""
     count_N = np.diff(first_N, append=len(value_RD))
@@ -338,24 +176,9 @@ def _means(value_RD: NDArray[np.float16], first_N: NDArray[np.int64]) -> NDArray
     return (sum_ND / count_N[:, None]).astype(np.float16)
 
 
-def _column(table: NDArray[np.floating]) -> pa.FixedSizeListArray:
-    values = pa.array(table.astype(np.float16, copy=False).reshape(-1))
-    return pa.FixedSizeListArray.from_arrays(values, table.shape[1])
-
-
 def _matrix(column: pa.FixedSizeListArray) -> NDArray[np.float16]:
     values = column.flatten().to_numpy(zero_copy_only=True)
     return values.reshape(len(column), column.type.list_size)
-
-
-def _write_ipc(path: Path, batch: pa.RecordBatch) -> None:
-    """Write one record batch, so that each column is one piece of the file."""
-    with (
-        Location.parse(path).writing_aside() as aside,
-        pa.OSFile(str(aside), "wb") as sink,
-        pa.ipc.new_file(sink, batch.schema) as writer,
-    ):
-        writer.write_batch(batch)
 
 
 def _map_ipc(path: Path) -> pa.RecordBatch:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import ray
 from ray.exceptions import RayError
 
-from mvkt_ray.config.resources import ResourcesConfig
+from mvkt_ray.config.resources import ResourcesConfig, WorkersConfig
 from mvkt_ray.data.mapping import run_item
 from mvkt_ray.errors import WorkerLostError
 from mvkt_ray.on_ray.capacity.concurrency import Concurrency, check_plan
@@ -139,21 +139,37 @@ class OnRay:
         """Return the kinds of the cluster's nodes, one for each that is there now."""
         return ClusterResources.now().nodes
 
-    def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
-        """Yield what `function` gives for each item, as results come.
+    def map(
+        self,
+        function: Callable[[Item], Result],
+        items: Sequence[Item],
+        *,
+        reserving: WorkersConfig | None = None,
+        reading: Sequence[Location] = (),
+    ) -> Iterator[Result]:
+        """Yield what `function` gives for each item, as results come; see `Runner`.
 
         Raises:
+            ClusterError: A node does not see what is read.
             MvktError: What the function raised; WorkerLostError when an item's process was lost
                 more than `MAX_RETRIES` times.
         """
-        asked = self._resources.ingest
-        task: Any = ray.remote(
-            num_cpus=asked.cpus_per_task,
+        ingest = self._resources.ingest
+        asked, labels = (ingest.task, ingest.node_labels) if reserving is None else (reserving, {})
+        if reading:
+            self._expect_shared(*reading)
+        # Told of a GPU by `ray.remote` itself, Ray would end the process after every item; told by
+        # `options`, it does not. Starting torch on a GPU takes longer than an item.
+        remote: Any = ray.remote(run_item)
+        task = remote.options(
+            num_cpus=asked.cpus_per_worker,
+            num_gpus=asked.gpus_per_worker,
+            accelerator_type=asked.accelerator_type,
             max_retries=MAX_RETRIES,
-            label_selector=dict(asked.node_labels),
-        )(run_item)
+            label_selector=dict(labels),
+        )
         shared = ray.put(function)
-        n_slots = ClusterResources.now().holds(asked.task, asked.node_labels)
+        n_slots = ClusterResources.now().holds(asked, labels)
         at_once = n_slots * ITEMS_PER_SLOT + (ITEMS_AHEAD if self._growth.groups else 1)
         waiting = iter(items)
         running = [task.remote(shared, item) for item in islice(waiting, at_once)]

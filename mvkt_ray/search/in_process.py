@@ -1,11 +1,12 @@
 """Trials one after the other in this process: no Ray, for laptops, tests and breakpoints."""
 
-import contextlib
 import os
 import time
 import traceback
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import replace
+from itertools import islice
 from typing import TypeVar
 
 import torch
@@ -23,6 +24,7 @@ from mvkt_ray.search.runner import AskTell
 from mvkt_ray.search.spending.metering import Meter
 from mvkt_ray.slots import Node, gpu_slots
 from mvkt_ray.storage.location import Location
+from mvkt_ray.training.process import own_cores, torch_threads
 from mvkt_ray.training.student import (
     TrialInputs,
     failed_result,
@@ -86,16 +88,41 @@ class InProcess:
         """Return this machine, as what it would say of itself."""
         return (Node(cpus=float(os.cpu_count() or 1), gpus=float(torch.cuda.device_count())),)
 
-    def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
-        """Apply a function to each item, in order."""
-        return map(function, items)
+    def map(
+        self,
+        function: Callable[[Item], Result],
+        items: Sequence[Item],
+        *,
+        reserving: WorkersConfig | None = None,
+        reading: Sequence[Location] = (),
+    ) -> Iterator[Result]:
+        """Apply a function to each item: items that run a network in a thread for each core.
+
+        Torch leaves Python to the others while it computes, and each has one thread of torch's, so
+        that the numbers are those of Ray's workers.
+        """
+        if reserving is None:
+            return map(function, items)
+        return self._map_in_threads(function, items)
+
+    def _map_in_threads(
+        self, function: Callable[[Item], Result], items: Sequence[Item]
+    ) -> Iterator[Result]:
+        n_cores = 1 if torch.cuda.is_available() else own_cores()
+        waiting = iter(items)
+        with torch_threads(1), ThreadPoolExecutor(n_cores) as pool:
+            running = {pool.submit(function, item) for item in islice(waiting, n_cores)}
+            while running:
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                running |= {pool.submit(function, item) for item in islice(waiting, len(done))}
+                yield from (future.result() for future in done)
 
     def train_teacher(
         self, job: TeacherJob, out: Location, on_epoch: Callable[[EpochMetrics], None]
     ) -> Usage:
         """Train a teacher here and publish it at `out`."""
         meter = self._meter(self._resources.teacher)
-        with self._threads():
+        with torch_threads(self._n_threads):
             train_teacher(job, out, on_epoch)
         return meter.hear(_ONE_WORKER)
 
@@ -103,7 +130,7 @@ class InProcess:
         self, study: AskTell, inputs: TrialInputs, on_change: Callable[[], None]
     ) -> None:
         """Run every trial that is dealt, one at a time; see `Runner`."""
-        with self._threads():
+        with torch_threads(self._n_threads):
             while (trial := study.ask()) is not None:
                 on_change()
                 self._run(trial, study, inputs, on_change)
@@ -151,12 +178,3 @@ class InProcess:
     def _meter(self, workers: WorkersConfig) -> Meter:
         [here] = self.node_kinds()
         return Meter(workers, lambda _: here)
-
-    @contextlib.contextmanager
-    def _threads(self) -> Generator[None]:
-        before = torch.get_num_threads()
-        torch.set_num_threads(self._n_threads)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)

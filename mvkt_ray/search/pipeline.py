@@ -77,7 +77,7 @@ def run_search(
     if plan.stage("knowledge").action != "skip":
         inputs["knowledge"] = folder.knowledge
         provide_knowledge(
-            config, folder, listener, prepared, plan.teacher_location, folder.knowledge
+            config, folder, runner, listener, prepared, plan.teacher_location, folder.knowledge
         )
     folder.write_inputs(inputs)
     with naming_the_ledger(search.database.name):
@@ -206,6 +206,7 @@ def _provide_teacher(
 def provide_knowledge(
     config: StudyConfig,
     folder: StudyFolder,
+    runner: Runner,
     listener: StageListener,
     prepared: Prepared,
     teacher_location: Location,
@@ -229,10 +230,10 @@ def provide_knowledge(
         )
         listener.stage_finished("knowledge", f"{location}", True)
         return
-    plan = plan_knowledge(prepared, teacher, per_recording=per_recording)
+    plan = plan_knowledge(prepared, teacher, teacher_location, per_recording=per_recording)
     what = f"{plan.n_crops:,} crops, {plan.size_bytes / 1e6:,.1f} MB"
     with timed_stage(folder, listener, "knowledge", what):
-        cache_knowledge(plan, location, listener.stage_progress)
+        cache_knowledge(plan, location, runner, config.resources, listener.stage_progress)
 
 
 def _text(location: Location | None) -> str | None:

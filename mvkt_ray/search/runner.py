@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from mvkt_ray.config.resources import ResourcesConfig
+from mvkt_ray.config.resources import ResourcesConfig, WorkersConfig
 from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialResult, Usage
 from mvkt_ray.slots import Node
@@ -62,10 +62,26 @@ class Runner(Protocol):
         """Return the kinds of nodes that there are now, one for each node."""
         ...
 
-    def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+    def map(
+        self,
+        function: Callable[[Item], Result],
+        items: Sequence[Item],
+        *,
+        reserving: WorkersConfig | None = None,
+        reading: Sequence[Location] = (),
+    ) -> Iterator[Result]:
         """Yield what `function` gives for each item, as results come, in no promised order.
 
-        The function is a module's, or a `functools.partial` of one, so that it can travel.
+        Args:
+            function: A module's, or a `functools.partial` of one, so that it can travel.
+            items: Any number, of any size.
+            reserving: What each item reserves that runs a network, as one worker of it: several
+                run at once wherever there is room. None: items read recordings, and reserve what
+                `resources.ingest` says, on nodes with its labels.
+            reading: What every node must see.
+
+        Raises:
+            ClusterError: A node does not see what is read.
         """
         ...
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from mvkt_ray.config.resources import ResourcesConfig
 from mvkt_ray.config.schema import StudyConfig
-from mvkt_ray.data.loader import GridLoader
 from mvkt_ray.data.shards import Shards, open_shards
 from mvkt_ray.data.splits import TrainingSplits, open_training_splits
 from mvkt_ray.data.tasks import Task
@@ -19,13 +19,15 @@ from mvkt_ray.distill.knowledge import (
     knowledge_size_bytes,
     split_fingerprint,
     view_fingerprint,
-    write_knowledge,
 )
+from mvkt_ray.distill.knowledge_parts import crops_of
+from mvkt_ray.distill.knowledge_writer import write_knowledge
 from mvkt_ray.errors import ConfigError, StaleArtifactError
 from mvkt_ray.records import MeasuredPrecision
 from mvkt_ray.search.runner import Runner
 from mvkt_ray.storage.artifacts import Manifest, claim_output, recipe_of, verify_artifact
 from mvkt_ray.storage.location import Location
+from mvkt_ray.training.asked_teacher import AskedTeacher, answer
 from mvkt_ray.training.cpu_precision import measure_precisions
 from mvkt_ray.training.teacher import KIND as TEACHER
 from mvkt_ray.training.teacher import Teacher, TeacherJob, open_teacher, teacher_config
@@ -52,6 +54,8 @@ class KnowledgePlan:
 
     prepared: Prepared
     teacher: Teacher
+    location: Location
+    """Of the teacher."""
     n_crops: int
     size_bytes: int
     per_recording: bool = False
@@ -169,12 +173,11 @@ def open_fitting_teacher(location: Location, config: StudyConfig, prepared: Prep
 
 def count_crops(prepared: Prepared) -> int:
     """Return how many crops of the grid the training split has."""
-    rows = prepared.splits.train.rows
-    return GridLoader(prepared.shards, rows, prepared.view, batch_size=1).n_crops_total
+    return int(crops_of(prepared.shards, prepared.splits.train, prepared.view).sum())
 
 
 def plan_knowledge(
-    prepared: Prepared, teacher: Teacher, *, per_recording: bool = False
+    prepared: Prepared, teacher: Teacher, location: Location, *, per_recording: bool = False
 ) -> KnowledgePlan:
     """Count the crops of the training split and predict what their knowledge takes on disk."""
     n_crops, n_recordings = count_crops(prepared), len(prepared.splits.train.rows)
@@ -187,6 +190,7 @@ def plan_knowledge(
     return KnowledgePlan(
         prepared=prepared,
         teacher=teacher,
+        location=location,
         n_crops=n_crops,
         size_bytes=size_bytes,
         per_recording=per_recording,
@@ -194,16 +198,42 @@ def plan_knowledge(
 
 
 def cache_knowledge(
-    plan: KnowledgePlan, out: Location, on_progress: Callable[[int, int], None]
+    plan: KnowledgePlan,
+    out: Location,
+    runner: Runner,
+    resources: ResourcesConfig,
+    on_progress: Callable[[int, int], None],
 ) -> Manifest:
-    """Compute knowledge and publish it at `out`; `on_progress` gets crops done and in total."""
+    """Have the teacher asked by the map of a runner, and publish what it says at `out`.
+
+    Args:
+        plan: What about.
+        out: A folder that does not exist yet.
+        runner: Where the teacher is asked.
+        resources: Of the study; each task reserves what asking its teacher takes.
+        on_progress: Called with crops done and in total.
+
+    Raises:
+        ClusterError: A node does not see the shards or the teacher.
+        DataError: What the teacher says leaves the range of float16.
+    """
+    prepared = plan.prepared
+    asked = AskedTeacher(
+        shards=str(prepared.location), teacher=str(plan.location), view=prepared.view
+    )
     return write_knowledge(
         out,
-        teacher=plan.teacher.network,
-        shards=plan.prepared.shards,
-        split=plan.prepared.splits.train,
-        view=plan.prepared.view,
+        ask=partial(answer, asked),
+        shards=prepared.shards,
+        split=prepared.splits.train,
+        view=prepared.view,
         teacher_fingerprint=plan.teacher.fingerprint,
+        embedding_dim=plan.teacher.network.embedding_dim,
         per_recording=plan.per_recording,
+        map_function=partial(
+            runner.map,
+            reserving=resources.teacher.asked,
+            reading=(prepared.location, plan.location),
+        ),
         on_progress=on_progress,
     )

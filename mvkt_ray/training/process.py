@@ -1,5 +1,6 @@
-"""What training asks of the process it is in: its device, its part of a batch, its randomness."""
+"""What training asks of the process it is in: device, cores, part of a batch, randomness."""
 
+import os
 from collections.abc import Generator
 from contextlib import contextmanager
 
@@ -31,6 +32,24 @@ def check_batch_size(batch_size: int, ranks: Ranks) -> None:
             f"batch_size is {batch_size}, of which {ranks.world_size} workers cannot have one "
             f"example each. Give {ranks.world_size} or more, or fewer workers."
         )
+
+
+def own_cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@contextmanager
+def torch_threads(n_threads: int) -> Generator[None]:
+    """Compute with so many threads of this process, whose setting it is, not that of a thread."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(n_threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager

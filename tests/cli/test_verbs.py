@@ -115,6 +115,7 @@ def test_train_teacher_then_cache_then_search_use_one_another(
     assert "teacher: reused" in mvkt(*line).stdout
 
     line = ("cache", study, "--data", shards, "--teacher", teacher, "--out", knowledge)
+    line = (*line, "--in-process")
     cached = mvkt(*line, "--json")
     assert cached.exit_code == 0, cached.stderr
     predicted, size = cached.json["predicted_size_bytes"], cached.json["size_bytes"]

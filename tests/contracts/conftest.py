@@ -4,6 +4,7 @@ import importlib
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ from mvkt_ray.data.shards import open_shards
 from mvkt_ray.data.sources.synthetic import Synthetic
 from mvkt_ray.data.splits import open_training_splits
 from mvkt_ray.data.views import fit_view
-from mvkt_ray.distill.knowledge import write_knowledge
+from mvkt_ray.distill.knowledge_parts import ask_teacher
+from mvkt_ray.distill.knowledge_writer import write_knowledge
 from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.in_process import InProcess
 from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
@@ -130,11 +132,13 @@ def tiny_search(tmp_path_factory: pytest.TempPathFactory) -> TinySearch:
     teacher = open_teacher(str(folder / "teacher"))
     write_knowledge(
         str(folder / "knowledge"),
-        teacher=teacher.network,
+        ask=partial(ask_teacher, teacher.network, shards, view),
         shards=shards,
         split=splits.train,
         view=view,
         teacher_fingerprint=teacher.fingerprint,
+        embedding_dim=teacher.network.embedding_dim,
+        crops_per_part=50,
     )
     inputs = TrialInputs(
         shards=job.shards,

@@ -1,12 +1,17 @@
 """What every runner that runs trials must do: the same study gives the same trials and numbers."""
 
 import operator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from mvkt_ray.config.resources import CostConfig, NodeTypeConfig, ResourcesConfig, WorkersConfig
+from mvkt_ray.data.shards import open_shards
+from mvkt_ray.data.splits import open_training_splits
+from mvkt_ray.distill.knowledge import CROPS_FILE, RECORDINGS_FILE
+from mvkt_ray.distill.knowledge_writer import write_knowledge
 from mvkt_ray.errors import ClusterError, ConfigError, MachineError
 from mvkt_ray.records import Arm, EpochMetrics, TrialState
 from mvkt_ray.search.in_process import InProcess
@@ -16,6 +21,7 @@ from mvkt_ray.search.spending.prices import PriceList
 from mvkt_ray.search.study import Study
 from mvkt_ray.storage.artifacts import command_line
 from mvkt_ray.storage.location import Location
+from mvkt_ray.training.asked_teacher import AskedTeacher, answer
 from mvkt_ray.training.teacher import open_teacher
 
 if TYPE_CHECKING:
@@ -153,6 +159,42 @@ class TestRunner:
 
     def test_map_gives_the_result_of_every_item(self, runner: Runner) -> None:
         assert sorted(runner.map(operator.neg, list(range(7)))) == list(range(-6, 1))
+
+    def test_items_that_run_a_network_are_all_answered_and_the_first_error_is_raised(
+        self, runner: Runner
+    ) -> None:
+        runner.check(ResourcesConfig())
+        one = WorkersConfig().asked
+        found = runner.map(operator.neg, list(range(7)), reserving=one)
+        assert sorted(found) == list(range(-6, 1))
+        with pytest.raises(ZeroDivisionError):
+            list(runner.map(partial(operator.floordiv, 6), [3, 2, 1, 0], reserving=one))
+        assert sorted(runner.map(operator.neg, [1], reserving=one)) == [-1]
+
+    def test_knowledge_has_the_same_bytes_wherever_the_teacher_is_asked(
+        self, runner: Runner, tiny_search: "TinySearch", tmp_path: Path
+    ) -> None:
+        inputs = tiny_search.inputs
+        assert inputs.teacher is not None
+        assert inputs.knowledge is not None
+        shards = open_shards(inputs.shards)
+        splits = open_training_splits(shards, inputs.task, inputs.folds)
+        teacher = open_teacher(inputs.teacher)
+        asked = AskedTeacher(shards=inputs.shards, teacher=inputs.teacher, view=inputs.view)
+        write_knowledge(
+            str(tmp_path / "knowledge"),
+            ask=partial(answer, asked),
+            shards=shards,
+            split=splits.train,
+            view=inputs.view,
+            teacher_fingerprint=teacher.fingerprint,
+            embedding_dim=teacher.network.embedding_dim,
+            map_function=partial(runner.map, reserving=WorkersConfig().asked),
+            crops_per_part=50,
+        )
+        for name in (CROPS_FILE, RECORDINGS_FILE):
+            one, other = (Path(each) / name for each in (tmp_path / "knowledge", inputs.knowledge))
+            assert one.read_bytes() == other.read_bytes()
 
     def test_more_gpus_than_there_are_are_refused_by_name(self, runner: Runner) -> None:
         asked = ResourcesConfig(trial=WorkersConfig(gpus_per_worker=64))

@@ -2,13 +2,18 @@
 
 import resource
 import signal
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from mvkt_ray.config.recipes import Hyperparameters
@@ -26,8 +31,9 @@ from mvkt_ray.distill.knowledge import (
     Knowledge,
     knowledge_size_bytes,
     open_knowledge,
-    write_knowledge,
 )
+from mvkt_ray.distill.knowledge_parts import Part, ask_teacher, crops_of, parts_of
+from mvkt_ray.distill.knowledge_writer import write_knowledge
 from mvkt_ray.distill.objective import Objective
 from mvkt_ray.errors import DataError, StaleArtifactError
 from mvkt_ray.models import Network, build_network
@@ -46,19 +52,17 @@ class Made:
     teacher: Network
     knowledge: Knowledge
 
-    def write(
-        self, out: Path, teacher: Network | None = None, *, per_recording: bool = False
-    ) -> None:
+    def write(self, out: Path, teacher: Network | None = None, **options: Any) -> None:
+        ask = partial(ask_teacher, teacher or self.teacher, self.shards, self.view, batch_size=64)
         write_knowledge(
             str(out),
-            teacher=teacher or self.teacher,
+            ask=ask,
             shards=self.shards,
             split=self.train,
             view=self.view,
             teacher_fingerprint="the teacher",
-            batch_size=64,
-            device=torch.device("cpu"),
-            per_recording=per_recording,
+            embedding_dim=self.teacher.embedding_dim,
+            **options,
         )
 
 
@@ -329,3 +333,50 @@ def test_knowledge_of_recordings_is_as_small_as_predicted_and_has_no_crops_to_gi
         open_knowledge(str(tmp_path / "recordings"), shards=made.shards)
     crops = verify_artifact(made.folder / "knowledge")
     assert crops.fingerprint != manifest.fingerprint
+
+
+def last_first(ask: Callable[[Part], Any], parts: Sequence[Part]) -> Iterator[Any]:
+    """Answer in the order that is least like the parts' own."""
+    return map(ask, reversed(parts))
+
+
+@pytest.mark.parametrize("per_recording", [False, True])
+def test_answers_may_come_in_any_order_and_give_the_same_bytes(
+    made: Made, tmp_path: Path, per_recording: bool
+) -> None:
+    done: list[tuple[int, int]] = []
+    options: dict[str, Any] = {"per_recording": per_recording, "crops_per_part": 100}
+    made.write(tmp_path / "forth", **options, on_progress=lambda *now: done.append(now))
+    made.write(tmp_path / "back", **options, map_function=last_first)
+    for name in (CROPS_FILE, RECORDINGS_FILE):
+        one, other = (tmp_path / folder / name for folder in ("forth", "back"))
+        assert one.read_bytes() == other.read_bytes()
+    total = int(crops_of(made.shards, made.train, made.view).sum())
+    assert len(done) > 3
+    assert done == sorted(done)
+    assert done[-1] == (total, total)
+
+
+@given(n_crops=st.lists(st.integers(1, 40), min_size=1, max_size=50), per_part=st.integers(1, 100))
+def test_parts_are_whole_recordings_in_their_order_and_none_is_much_larger_than_asked(
+    made: Made, n_crops: list[int], per_part: int
+) -> None:
+    n_crops_N = np.array(n_crops)
+    rows = np.arange(3, 3 + len(n_crops))
+    split = replace(made.train, rows=rows)
+    parts = parts_of(split, n_crops_N, crops_per_part=per_part)
+    assert np.concatenate([part.rows for part in parts]).tolist() == rows.tolist()
+    assert [part.first_row for part in parts] == [
+        int(n_crops_N[: part.rows[0] - 3].sum()) for part in parts
+    ]
+    for part in parts:
+        assert n_crops_N[part.rows - 3].sum() < per_part + max(n_crops)
+
+
+def test_a_part_maps_only_the_shards_that_hold_it(made: Made) -> None:
+    rows = made.train.rows
+    near, inside = made.shards.holding(rows[-3:])
+    assert near.n_recordings < made.shards.n_recordings
+    assert near.record_ids()[inside].tolist() == made.train.record_ids[-3:].tolist()
+    backwards, inside = made.shards.holding(rows[::-1])
+    assert backwards.record_ids()[inside].tolist() == made.train.record_ids[::-1].tolist()

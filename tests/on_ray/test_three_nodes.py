@@ -53,6 +53,8 @@ def test_a_folder_that_the_nodes_do_not_see_is_refused_by_name(
         inputs = replace(make_inputs(tmp_path), shards=str(tmp_path / "elsewhere"))
         with pytest.raises(ClusterError, match=r"does not see .*elsewhere"):
             runner.run_trials(study, inputs, lambda: None)
+        with pytest.raises(ClusterError, match=r"does not see .*elsewhere"):
+            list(runner.map(abs, [-1], reading=[Location.parse(inputs.shards)]))
     assert study.trials() == ()
 
 

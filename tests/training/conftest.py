@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from mvkt_ray.data.shards import Shards, open_shards
 from mvkt_ray.data.sources.synthetic import Synthetic
 from mvkt_ray.data.splits import TrainingSplits, open_training_splits
 from mvkt_ray.data.views import fit_view
-from mvkt_ray.distill.knowledge import write_knowledge
+from mvkt_ray.distill.knowledge_parts import ask_teacher
+from mvkt_ray.distill.knowledge_writer import write_knowledge
 from mvkt_ray.records import Arm, Condition, Decision, EpochMetrics, Trial
 from mvkt_ray.training.student import TrialInputs
 from mvkt_ray.training.teacher import TeacherJob, open_teacher, train_teacher
@@ -73,11 +75,12 @@ def tiny_study(tmp_path_factory: pytest.TempPathFactory) -> TinyStudy:
     teacher = open_teacher(str(folder / "teacher"))
     write_knowledge(
         str(folder / "knowledge"),
-        teacher=teacher.network,
+        ask=partial(ask_teacher, teacher.network, shards, view),
         shards=shards,
         split=splits.train,
         view=view,
         teacher_fingerprint=teacher.fingerprint,
+        embedding_dim=teacher.network.embedding_dim,
     )
     inputs = TrialInputs(
         shards=job.shards,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -10,11 +11,19 @@ import numpy as np
 import pytest
 
 from mvkt_ray.config.resources import ResourcesConfig
-from mvkt_ray.distill.knowledge import open_knowledge, write_knowledge
+from mvkt_ray.data.ingest.run_ingest import ingest
+from mvkt_ray.data.ingest.shard_writer import IngestSettings
+from mvkt_ray.data.shards import open_shards, shard_name
+from mvkt_ray.data.sources.synthetic import Synthetic
+from mvkt_ray.data.splits import open_training_splits
+from mvkt_ray.distill.knowledge import open_knowledge
+from mvkt_ray.distill.knowledge_parts import ask_teacher, crops_of, parts_of
+from mvkt_ray.distill.knowledge_writer import write_knowledge
 from mvkt_ray.records import Decision, EpochMetrics, TrialResult, TrialState
 from mvkt_ray.search.in_process import InProcess
 from mvkt_ray.storage.artifacts import verify_artifact
 from mvkt_ray.storage.location import Location
+from mvkt_ray.training.asked_teacher import AskedTeacher, answer
 from mvkt_ray.training.predictions_file import read_predictions
 from mvkt_ray.training.student import run_trial
 from mvkt_ray.training.teacher import open_teacher, train_teacher
@@ -35,6 +44,14 @@ class KilledError(Exception):
 def bucket(s3_server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Location:
     monkeypatch.setenv("MVKT_CACHE_DIR", str(tmp_path / "cache"))
     return s3_server.make_bucket("study")
+
+
+@pytest.fixture
+def ingested_in_three(tmp_path: Path) -> Path:
+    source = Synthetic(n_recordings=60, duration_s=4.0)
+    settings = IngestSettings(sampling_rate_hz=50, rows_per_shard=20)
+    ingest(source, str(tmp_path / "three"), settings)
+    return tmp_path / "three"
 
 
 def copied(folder: Path, runner: Location) -> str:
@@ -138,16 +155,35 @@ def test_knowledge_is_built_here_and_published_there(
     teacher = open_teacher(str(tiny_study.folder / "teacher"))
     manifest = write_knowledge(
         bucket / "knowledge",
-        teacher=teacher.network,
+        ask=partial(ask_teacher, teacher.network, tiny_study.shards, tiny_study.job.view),
         shards=tiny_study.shards,
         split=tiny_study.splits.train,
         view=tiny_study.job.view,
         teacher_fingerprint=teacher.fingerprint,
+        embedding_dim=teacher.network.embedding_dim,
     )
     assert verify_artifact(bucket / "knowledge") == manifest
     local = open_knowledge(str(tiny_study.folder / "knowledge"), shards=tiny_study.shards)
     assert manifest.fingerprint == local.manifest.fingerprint
     assert bucket.names() == ["knowledge"]
+
+
+def test_who_has_knowledge_written_reads_no_lead_and_who_answers_only_the_shards_that_it_needs(
+    bucket: Location, s3_server: S3Server, ingested_in_three: Path, tiny_study: "TinyStudy"
+) -> None:
+    job = tiny_study.job
+    train_teacher(replace(job, shards=str(ingested_in_three)), bucket / "teacher", lambda _: None)
+    location = copied(ingested_in_three, bucket / "shards")
+    shards = open_shards(location)
+    split = open_training_splits(shards, job.task, job.folds).train
+    s3_server.forget_requests()
+    parts = parts_of(split, crops_of(shards, split, job.view), crops_per_part=20)
+    assert s3_server.n_bytes_read("shards/recordings/") == 0, "lengths are in the small columns"
+    asked = AskedTeacher(shards=location, teacher=str(bucket / "teacher"), view=job.view)
+    assert answer(asked, parts[-1]).n_crops > 0
+    sizes = (bucket / "shards").file_sizes()
+    touched = {name for name in sizes if s3_server.n_bytes_read(f"shards/{name}")}
+    assert {name for name in touched if name.startswith("recordings/")} == {shard_name(2)}
 
 
 @pytest.mark.parametrize("knowledge", ["cached", "online"])

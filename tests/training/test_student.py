@@ -6,6 +6,7 @@ import math
 import pickle
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,8 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from mvkt_ray.config.recipes import StudentConfig
-from mvkt_ray.distill.knowledge import write_knowledge
+from mvkt_ray.distill.knowledge_parts import ask_teacher
+from mvkt_ray.distill.knowledge_writer import write_knowledge
 from mvkt_ray.errors import (
     ArtifactError,
     ConfigError,
@@ -202,11 +204,12 @@ def test_knowledge_of_recordings_teaches_every_crop_the_same(
     teacher = open_teacher(str(tiny_study.folder / "teacher"))
     write_knowledge(
         str(tmp_path / "knowledge"),
-        teacher=teacher.network,
+        ask=partial(ask_teacher, teacher.network, tiny_study.shards, tiny_study.inputs.view),
         shards=tiny_study.shards,
         split=tiny_study.splits.train,
         view=tiny_study.inputs.view,
         teacher_fingerprint=teacher.fingerprint,
+        embedding_dim=teacher.network.embedding_dim,
         per_recording=True,
     )
     as_written: list[EpochMetrics] = []

@@ -6,8 +6,17 @@ from typing import Annotated
 import typer
 
 from mvkt_ray.cli.display.console import Output, byte_size, facts
-from mvkt_ray.cli.display.progress import StepProgress
-from mvkt_ray.cli.options import Folds, Json, Quiet, Resume, not_empty, with_folds
+from mvkt_ray.cli.options import (
+    Address,
+    Folds,
+    InProcess,
+    Json,
+    Quiet,
+    Resume,
+    check_address,
+    not_empty,
+    with_folds,
+)
 
 
 def cache_verb(
@@ -25,6 +34,8 @@ def cache_verb(
         str, typer.Option(metavar="DIR", help="Folder of the knowledge.", callback=not_empty)
     ],
     folds: Folds = None,
+    address: Address = None,
+    in_process: InProcess = False,
     resume: Resume = False,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -34,6 +45,8 @@ def cache_verb(
     The size is predicted and printed before anything is written.
     Example: mvkt cache study.yaml --data shards --teacher teacher --out knowledge
     """
+    from mvkt_ray.cli.driver_session import driver_session
+    from mvkt_ray.cli.own_files import own_files_beside
     from mvkt_ray.config.study_file import read_study
     from mvkt_ray.search.stages import (
         cache_knowledge,
@@ -45,16 +58,32 @@ def cache_verb(
     from mvkt_ray.storage.location import Location
 
     output = Output.open(as_json=as_json, quiet=quiet)
+    check_address(address, in_process=in_process)
     config = with_folds(read_study(study), folds)
     prepared = prepare(config, Location.parse(data))
-    fitting = open_fitting_teacher(Location.parse(teacher), config, prepared)
-    plan = plan_knowledge(prepared, fitting, per_recording=config.student.knowledge == "record")
+    taught = Location.parse(teacher)
+    fitting = open_fitting_teacher(taught, config, prepared)
+    per_recording = config.student.knowledge == "record"
+    plan = plan_knowledge(prepared, fitting, taught, per_recording=per_recording)
     location = Location.parse(out)
-    output.say(f"{plan.n_crops:,} crops of the training split need {byte_size(plan.size_bytes)}")
+    what = f"{plan.n_crops:,} crops"
+    output.say(f"{what} of the training split need {byte_size(plan.size_bytes)}")
     finished = claim_output(location, plan.recipe, resume=resume)
     if finished is None:
-        with holding(location), StepProgress(output, "knowledge", "crops") as progress:
-            finished = cache_knowledge(plan, location, progress.update)
+        files = own_files_beside(output, location)
+        with (
+            holding(location),
+            driver_session(
+                output, files, config, name=config.name, address=address, in_process=in_process
+            ) as session,
+        ):
+            runner, view = session.runner, session.view
+            runner.check(config.resources)
+            view.stage_started("knowledge", what)
+            finished = cache_knowledge(
+                plan, location, runner, config.resources, view.stage_progress
+            )
+            view.stage_finished("knowledge", what, reused=False)
     else:
         output.say(f"knowledge: reused, {location}")
     size_bytes = sum(entry.size_bytes for entry in finished.files.values())

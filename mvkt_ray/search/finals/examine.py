@@ -8,14 +8,12 @@ Reads: shards, weights, an opening that stands in the ledger.
 Writes: `test.arrow` in each training's folder, and two files of the teacher's.
 """
 
-import contextlib
 import hashlib
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import safetensors.torch
-import torch
 
 from mvkt_ray.config.recipes import Hyperparameters
 from mvkt_ray.data.held_out import open_test_split
@@ -32,7 +30,7 @@ from mvkt_ray.search.ledger.study_folder import FinalsFolder
 from mvkt_ray.search.runner import Runner
 from mvkt_ray.storage.location import Location
 from mvkt_ray.training.predictions_file import read_predictions, with_tags
-from mvkt_ray.training.process import EVALUATION_BATCH_SIZE, current_device
+from mvkt_ray.training.process import EVALUATION_BATCH_SIZE, current_device, torch_threads
 from mvkt_ray.training.ranks import Ranks
 from mvkt_ray.training.student import TrialInputs
 from mvkt_ray.training.teacher import WEIGHTS_FILE, open_teacher
@@ -179,7 +177,8 @@ def _examine_on(
         batch_size=EVALUATION_BATCH_SIZE,
         device=device,
     )
-    with _one_thread():
+    # Sums have the same order everywhere: a Ray task has one core, this process may have more.
+    with torch_threads(1):
         predictions = predict(
             candidate.network.to(device),
             windows,
@@ -190,14 +189,3 @@ def _examine_on(
         )
     location.write_bytes(with_tags(predictions_to_arrow(split, predictions), tags))
     return read_predictions(location).sha256
-
-
-@contextlib.contextmanager
-def _one_thread() -> Generator[None]:
-    """Sum in the same order everywhere: a Ray task has one core, this process may have more."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -116,7 +116,7 @@ def _train_and_examine(
     files = folder.final(finals.number)
     files.root.make_directory()
     files.plan.write_bytes(_plan_for_people(finals, outlook.reason))
-    inputs = _inputs(outlook, files, listener)
+    inputs = _inputs(outlook, files, runner, listener)
     listener.study_opened(finals)
     if not finals.is_trained:
         with timed_stage(folder, listener, "finals", f"{finals.n_trials} trainings"):
@@ -141,7 +141,9 @@ def _train_and_examine(
     finals.ledger.write_opening(opening.complete(predictions))
 
 
-def _inputs(outlook: FinalsOutlook, files: FinalsFolder, listener: FinalsListener) -> TrialInputs:
+def _inputs(
+    outlook: FinalsOutlook, files: FinalsFolder, runner: Runner, listener: FinalsListener
+) -> TrialInputs:
     """Gather what every training is given; with `refit`, knowledge of both splits."""
     folder, config, prepared = outlook.folder, outlook.config, outlook.prepared
     inputs = trial_inputs(config, folder, prepared, outlook.cpu_precision)
@@ -151,7 +153,7 @@ def _inputs(outlook: FinalsOutlook, files: FinalsFolder, listener: FinalsListene
     teacher = folder.read_inputs()["teacher"]
     if config.student.knowledge != "online" and teacher is not None:
         joined = dataclasses.replace(prepared, splits=with_validation(prepared.splits))
-        provide_knowledge(config, folder, listener, joined, teacher, files.knowledge)
+        provide_knowledge(config, folder, runner, listener, joined, teacher, files.knowledge)
         inputs = dataclasses.replace(inputs, knowledge=str(files.knowledge))
     return dataclasses.replace(inputs, refit=True)
 

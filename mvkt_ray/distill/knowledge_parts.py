@@ -1,0 +1,151 @@
+"""Parts of the training crops, and what the teacher says of one: an item of a runner's map.
+
+Which crops make a part, and in which batches the teacher is asked about them, follows from the data
+alone. So knowledge has the same bytes however many processes compute it.
+
+Shapes: B batch, R rows (crops, or recordings), N recordings, C classes, D embedding.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mvkt_ray.data.loader import GridLoader
+from mvkt_ray.data.shards import Shards
+from mvkt_ray.data.splits import Split
+from mvkt_ray.data.views import View
+from mvkt_ray.errors import DataError
+from mvkt_ray.models import Network
+
+CROPS_PER_PART = 4096
+"""About; a part ends where a recording does. A second or two of one core with a small teacher, by
+which the tenth that opening shards and teacher takes does not count."""
+
+BATCH_SIZE = 512
+"""Crops in one forward pass."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Part:
+    """Recordings that follow each other in the training split; small, and picklable."""
+
+    rows: NDArray[np.int64]
+    """Of the shard set."""
+    first_row: int
+    """Row of the tables of knowledge that its first row is."""
+    per_recording: bool
+    """Whether what is said is the mean over the crops of each recording."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Answer:
+    """What the teacher says of a part."""
+
+    first_row: int
+    """That of the part."""
+    n_crops: int
+    """That the teacher was asked about."""
+    logits_RC: NDArray[np.float16]
+    embedding_RD: NDArray[np.float16]
+
+
+def crops_of(shards: Shards, split: Split, view: View) -> NDArray[np.int64]:
+    """Return `[n]`: how many crops of the grid each recording of a split has; reads no lead."""
+    return view.n_crops(shards.n_samples()[split.rows])
+
+
+def parts_of(
+    split: Split,
+    n_crops_N: NDArray[np.int64],
+    *,
+    per_recording: bool = False,
+    crops_per_part: int = CROPS_PER_PART,
+) -> Sequence[Part]:
+    """Cut a split into parts of at least one recording, by the numbers of their crops.
+
+    Args:
+        split: Whose recordings the teacher is asked about.
+        n_crops_N: As `crops_of` counts them.
+        per_recording: Ask for means over the crops of each recording.
+        crops_per_part: How many crops a part is to have, about.
+    """
+    first_crop_N = np.cumsum(n_crops_N) - n_crops_N
+    begins = np.flatnonzero(np.diff(first_crop_N // crops_per_part, prepend=-1))
+    return [
+        Part(
+            rows=split.rows[begin:end],
+            first_row=int(begin if per_recording else first_crop_N[begin]),
+            per_recording=per_recording,
+        )
+        for begin, end in zip(begins, [*begins[1:], len(n_crops_N)], strict=True)
+    ]
+
+
+@torch.no_grad()
+def ask_teacher(
+    teacher: Network,
+    shards: Shards,
+    view: View,
+    part: Part,
+    *,
+    batch_size: int = BATCH_SIZE,
+    device: torch.device | str = "cpu",
+) -> Answer:
+    """Run the teacher over the crops of a part.
+
+    Args:
+        teacher: In evaluation mode, on the device.
+        shards: What the rows are of.
+        view: The teacher's.
+        part: Which recordings.
+        batch_size: Crops in one forward pass.
+        device: Where the teacher is.
+
+    Raises:
+        DataError: The teacher's logits or embeddings leave the range of float16; a recording lacks
+            a lead.
+    """
+    near, rows = shards.holding(part.rows)
+    loader = GridLoader(near, rows, view, batch_size=batch_size, device=device)
+    n_crops_N = np.diff(loader.crop_offsets)
+    said: dict[str, list[NDArray[np.float16]]] = {"logits": [], "embedding": []}
+    means: dict[str, NDArray[np.float32]] = {}
+    for batch in loader.batches():
+        for name, said_BX in zip(said, teacher(batch.signal_BLS), strict=True):
+            _refuse_overflow(said_BX, name)
+            if part.per_recording:
+                empty_NX = np.zeros((len(n_crops_N), said_BX.shape[1]), dtype=np.float32)
+                _add_shares(means.setdefault(name, empty_NX), said_BX, batch.example_B, n_crops_N)
+            else:
+                said[name].append(said_BX.half().cpu().numpy())
+    if part.per_recording:
+        said = {name: [mean_NX.astype(np.float16)] for name, mean_NX in means.items()}
+    return Answer(
+        first_row=part.first_row,
+        n_crops=loader.n_crops_total,
+        logits_RC=np.concatenate(said["logits"]),
+        embedding_RD=np.concatenate(said["embedding"]),
+    )
+
+
+def _refuse_overflow(tensor: Tensor, name: str) -> None:
+    if not bool(torch.isfinite(tensor.half()).all()):
+        raise DataError(
+            f"The teacher's {name} are not finite in float16 (up to {float(tensor.abs().max()):g}, "
+            f"the largest float16 is {torch.finfo(torch.float16).max:.0f}). Train the teacher "
+            "again at a lower learning rate, or set `knowledge: online`."
+        )
+
+
+def _add_shares(
+    mean_NX: NDArray[np.floating], said_BX: Tensor, example_B: Tensor, n_crops_N: NDArray[np.int64]
+) -> None:
+    """Add the shares that crops have in the means of their recordings; crops come in order."""
+    example = example_B.cpu().numpy()
+    first = np.flatnonzero(np.diff(example, prepend=-1))
+    share_BX = said_BX.float().cpu().numpy() / n_crops_N[example, None].astype(np.float32)
+    mean_NX[example[first]] += np.add.reduceat(share_BX, first, axis=0)
