@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
-from mvkt_ray.config.resources import WorkersConfig
+from mvkt_ray.config.resources import ResourcesConfig, WorkersConfig
 
 ACCELERATOR_RESOURCE = "accelerator_type:"
 """Begins the name of Ray's resource that a node has one of for the type of its GPUs."""
@@ -19,6 +19,9 @@ GIB_PER_WORKER = 2.0
 
 GIB_FOR_RAY = 3.0
 """Ray's own processes on a node, and a small object store."""
+
+MOST_CPUS_OF_A_TEACHER = 8
+"""Where `auto` ends: the more threads share a batch of a small network, the less each has to do."""
 
 NO_LABELS: Mapping[str, str] = MappingProxyType({})
 
@@ -52,7 +55,7 @@ class Node:
             return 0
         if not self.has_labels(labels):
             return 0
-        n = _whole(self.cpus / workers.cpus_per_worker)
+        n = _whole(self.cpus / workers.cpus)
         if workers.gpus_per_worker:
             n = min(n, gpu_slots(self.gpus, workers.gpus_per_worker))
         if self.memory_gib is not None:
@@ -99,6 +102,22 @@ def models_on(
 ) -> int:
     """Count the models that train at the same time on these nodes; see `models_in`."""
     return models_in(sum(node.slots(workers, labels) for node in nodes), workers)
+
+
+def with_settled_teacher(resources: ResourcesConfig, nodes: Iterable[Node]) -> ResourcesConfig:
+    """Settle what a teacher reserves whose CPUs are `auto`; it fits wherever it fitted before.
+
+    Args:
+        resources: Of a study.
+        nodes: That the teacher may have for itself.
+    """
+    teacher = resources.teacher
+    if teacher.cpus_per_worker != "auto":
+        return resources
+    usable = [_whole(node.cpus) for node in nodes if node.slots(teacher) > 0]
+    is_alone = teacher.max_workers == 1 and not teacher.gpus_per_worker
+    cpus = min(MOST_CPUS_OF_A_TEACHER, max(usable, default=1)) if is_alone else 1
+    return replace(resources, teacher=replace(teacher, cpus_per_worker=float(cpus)))
 
 
 def accelerator_in(resources: Mapping[str, Any]) -> str | None:

@@ -148,7 +148,7 @@ def _head(table: Mapping[str, InstanceType], name: str, platform: str) -> NodeGr
 def _pods(needs: Sequence[Need], settings: Mapping[str, Value]) -> list[InstanceType]:
     """One kind without GPUs, and one for each GPU type that is asked for."""
     on_cpus = [need for need in needs if not need.is_on_gpus]
-    least = max(math.ceil(need.workers.cpus_per_worker) for need in on_cpus)
+    least = max(math.ceil(need.workers.cpus) for need in on_cpus)
     wanted = settings["cpus_per_pod"]
     cpus = max(least, wanted if isinstance(wanted, int) else 0)
     most = max(Node(cpus=cpus).slots(need.workers) for need in on_cpus)
@@ -168,7 +168,7 @@ def _gpu_pod(needs: Sequence[Need], accelerator: str | None, wanted: Value) -> I
     n_gpus = wanted if isinstance(wanted, int) else least
     slots = {need.name: max(1, gpu_slots(n_gpus, need.workers.gpus_per_worker)) for need in needs}
     node = Node(
-        cpus=max(math.ceil(slots[need.name] * need.workers.cpus_per_worker) for need in needs),
+        cpus=max(math.ceil(slots[need.name] * need.workers.cpus) for need in needs),
         memory_gib=_memory_gib(max(slots.values())),
         gpus=n_gpus,
         accelerator_type=accelerator,

@@ -47,7 +47,7 @@ class Need:
         gpus = f" and {_count(workers.gpus_per_worker, gpu + 'GPU')}" if self.is_on_gpus else ""
         each = " each" if workers.min_workers > 1 else ""
         some = _count(workers.min_workers, "worker")
-        return f"{some} with {_count(workers.cpus_per_worker, 'CPU')}{gpus}{each}"
+        return f"{some} with {_count(workers.cpus, 'CPU')}{gpus}{each}"
 
 
 def _count(number: float, what: str) -> str:

@@ -22,7 +22,9 @@ class WorkersConfig:
     workers: int | tuple[int, int] = 1
     """A number, or the least and the most: as many of them as the cluster has room for, more or
     fewer as nodes come and go."""
-    cpus_per_worker: float = 1.0
+    cpus_per_worker: float | Literal["auto"] = "auto"
+    """`auto` is 1. A teacher with one worker and no GPU trains while nothing else can run: there it
+    is as many as the largest node has, up to a limit."""
     gpus_per_worker: float = 0.0
     """A fraction shares a GPU between trials; more than one worker needs whole ones."""
     accelerator_type: str | None = None
@@ -41,7 +43,9 @@ class WorkersConfig:
             f"workers must be a number above 0, or [least, most] with 1 <= least <= most, "
             f"got {self.workers!r}",
         )
-        require_above_zero(self, "cpus_per_worker", "gradient_accumulation")
+        if self.cpus_per_worker != "auto":
+            require_above_zero(self, "cpus_per_worker")
+        require_above_zero(self, "gradient_accumulation")
         require_not_negative(self, "gpus_per_worker")
         require(
             self.gpus_per_worker <= 1 or float(self.gpus_per_worker).is_integer(),
@@ -69,10 +73,15 @@ class WorkersConfig:
         return self.workers if isinstance(self.workers, int) else self.workers[1]
 
     @property
+    def cpus(self) -> float:
+        """What each worker reserves; where that is `auto`, the least that it may come to."""
+        return 1.0 if self.cpus_per_worker == "auto" else self.cpus_per_worker
+
+    @property
     def asked(self) -> "WorkersConfig":
         """What a process reserves that only asks such a model: no more than one CPU and one GPU."""
         return WorkersConfig(
-            cpus_per_worker=min(1.0, self.cpus_per_worker),
+            cpus_per_worker=min(1.0, self.cpus),
             gpus_per_worker=min(1.0, self.gpus_per_worker),
             accelerator_type=self.accelerator_type,
         )

@@ -29,7 +29,7 @@ from mvkt_ray.on_ray.mailbox import open_mailbox, serve
 from mvkt_ray.on_ray.unwrap import unwrapped
 from mvkt_ray.records import EpochMetrics, Usage
 from mvkt_ray.search.spending.metering import Meter
-from mvkt_ray.slots import Node
+from mvkt_ray.slots import Node, with_settled_teacher
 from mvkt_ray.storage.location import Location
 
 if TYPE_CHECKING:
@@ -132,8 +132,19 @@ class OnRay:
             ClusterError: Names what is asked for and what there is.
         """
         growth = read_growth(resources.cost) if self._address else Growth()
-        check_plan(resources, ClusterResources.now(), growth)
-        self._resources, self._growth = resources, growth
+        cluster = ClusterResources.now()
+        check_plan(resources, cluster, growth)
+        self._resources = with_settled_teacher(resources, self._free_for_a_teacher(cluster, growth))
+        self._growth = growth
+
+    def _free_for_a_teacher(self, cluster: ClusterResources, growth: Growth) -> tuple[Node, ...]:
+        """Return nodes of which a teacher may have all CPUs; none where others work on a cluster.
+
+        A task that wants a whole node waits as long as they keep a part of each.
+        """
+        if self._address and ray.available_resources().get("CPU", 0.0) < cluster.cpus:
+            return ()
+        return cluster.nodes if cluster.cpus else tuple(group.node for group in growth.groups)
 
     def node_kinds(self) -> tuple[Node, ...]:
         """Return the kinds of the cluster's nodes, one for each that is there now."""
@@ -162,7 +173,7 @@ class OnRay:
         # `options`, it does not. Starting torch on a GPU takes longer than an item.
         remote: Any = ray.remote(run_item)
         task = remote.options(
-            num_cpus=asked.cpus_per_worker,
+            num_cpus=asked.cpus,
             num_gpus=asked.gpus_per_worker,
             accelerator_type=asked.accelerator_type,
             max_retries=MAX_RETRIES,
@@ -269,7 +280,7 @@ class OnRay:
         mailbox = open_mailbox()
         task: Any = ray.remote(teach)
         running = task.options(
-            num_cpus=workers.cpus_per_worker,
+            num_cpus=workers.cpus,
             num_gpus=workers.gpus_per_worker,
             accelerator_type=workers.accelerator_type,
             max_retries=MAX_RETRIES,

@@ -34,6 +34,7 @@ from mvkt_ray.records import (
     TrialResult,
 )
 from mvkt_ray.storage.location import Location
+from mvkt_ray.training.process import threads_for
 from mvkt_ray.training.student import TrialInputs, failed_result, machine_fault_behind
 from mvkt_ray.training.teacher import TeacherJob
 from mvkt_ray.training.trial_files import TrialFolder
@@ -140,8 +141,7 @@ class Costs:
 
 def clean_process() -> None:
     """Bring the state that a process shares between trials to what a new process has."""
-    # Ray sets OMP_NUM_THREADS to the reserved cores. More threads than those wait for each other.
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    torch.set_num_threads(threads_for(1))
     random.seed(0)
     np.random.seed(0)
     torch.manual_seed(0)

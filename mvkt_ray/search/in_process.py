@@ -22,9 +22,9 @@ from mvkt_ray.records import (
 )
 from mvkt_ray.search.runner import AskTell
 from mvkt_ray.search.spending.metering import Meter
-from mvkt_ray.slots import Node, gpu_slots
+from mvkt_ray.slots import Node, gpu_slots, with_settled_teacher
 from mvkt_ray.storage.location import Location
-from mvkt_ray.training.process import own_cores, torch_threads
+from mvkt_ray.training.process import own_cores, threads_for, torch_threads
 from mvkt_ray.training.student import (
     TrialInputs,
     failed_result,
@@ -71,7 +71,7 @@ class InProcess:
             ConfigError: Names the key and what is possible here.
         """
         n_gpus = torch.cuda.device_count()
-        self._resources = resources
+        self._resources = with_settled_teacher(resources, [Node(cpus=own_cores())])
         for name, asked in resources.models().items():
             if asked.min_workers > 1:
                 raise ConfigError(
@@ -120,9 +120,10 @@ class InProcess:
     def train_teacher(
         self, job: TeacherJob, out: Location, on_epoch: Callable[[EpochMetrics], None]
     ) -> Usage:
-        """Train a teacher here and publish it at `out`."""
-        meter = self._meter(self._resources.teacher)
-        with torch_threads(self._n_threads):
+        """Train a teacher here and publish it at `out`; with the threads that Ray would give it."""
+        workers = self._resources.teacher
+        meter = self._meter(workers)
+        with torch_threads(threads_for(min(workers.cpus, own_cores()))):
             train_teacher(job, out, on_epoch)
         return meter.hear(_ONE_WORKER)
 

@@ -1,5 +1,6 @@
 """What training asks of the process it is in: device, cores, part of a batch, randomness."""
 
+import math
 import os
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -39,6 +40,16 @@ def own_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def threads_for(cpus: float) -> int:
+    """Return how many threads torch gets where so many CPUs are reserved.
+
+    More than those would wait for each other. `OMP_NUM_THREADS` is the user's word on it; in a
+    worker it is Ray's, which sets it to the CPUs of a task or an actor if the user has not.
+    """
+    said = os.environ.get("OMP_NUM_THREADS", "")
+    return int(said) if said.isdecimal() and int(said) > 0 else max(1, math.floor(cpus))
 
 
 @contextmanager

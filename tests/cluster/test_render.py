@@ -34,7 +34,7 @@ def holds_at_once(groups: Sequence[NodeGroup], need: Need) -> bool:
         wanted = need.workers.accelerator_type
         if wanted is not None and wanted != group.node.accelerator_type:
             continue
-        by_cpu = math.floor(group.node.cpus / need.workers.cpus_per_worker + 1e-9)
+        by_cpu = math.floor(group.node.cpus / need.workers.cpus + 1e-9)
         gpus = need.workers.gpus_per_worker
         by_gpu = by_cpu
         if 0 < gpus < 1:
@@ -115,7 +115,7 @@ def is_for_rent(platform: str, need: Need) -> bool:
     """Whether any machine of the table holds one worker, read from the table itself."""
     wanted = need.workers
     return any(
-        machine.node.cpus >= wanted.cpus_per_worker
+        machine.node.cpus >= wanted.cpus
         and machine.node.gpus >= wanted.gpus_per_worker
         and bool(machine.node.gpus) == bool(wanted.gpus_per_worker)
         and wanted.accelerator_type in (None, machine.node.accelerator_type)
@@ -146,7 +146,7 @@ def test_the_cheapest_machine_that_fits_is_rented(platform: str, tmp_path: Path)
     prices = [
         machine.price_per_hour
         for machine in machines.values()
-        if machine.node.gpus == 1 and machine.node.cpus >= study.resources.trial.cpus_per_worker
+        if machine.node.gpus == 1 and machine.node.cpus >= study.resources.trial.cpus
     ]
     assert groups["gpu"].price_per_hour == min(price for price in prices if price)
 

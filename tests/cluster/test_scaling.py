@@ -39,7 +39,7 @@ def autoscaling_config(text: str) -> AutoscalingConfig:
 def asked_of_autoscaler(text: str, need: Need) -> SchedulingReply:
     """Let all workers of a need wait for a platform, with no node there but the head."""
     workers = need.workers
-    bundle = {"CPU": workers.cpus_per_worker}
+    bundle = {"CPU": workers.cpus}
     if need.is_on_gpus:
         bundle["GPU"] = workers.gpus_per_worker
     if workers.accelerator_type:

@@ -31,7 +31,15 @@ from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.search.spending.budget import Limits
 from mvkt_ray.search.spending.forecast import Forecast, forecast, trials_at_once
-from mvkt_ray.slots import GIB_FOR_RAY, GIB_PER_WORKER, GROUP_LABEL, Node
+from mvkt_ray.slots import (
+    GIB_FOR_RAY,
+    GIB_PER_WORKER,
+    GROUP_LABEL,
+    MOST_CPUS_OF_A_TEACHER,
+    Node,
+    models_on,
+    with_settled_teacher,
+)
 
 INSTANCES = Path(__file__).parents[2] / "cluster" / "instances.csv"
 NETWORKS = ("xresnet1d18", "sepconv1d_tiny", "resnet1d_wang")
@@ -41,12 +49,12 @@ WHOLE = Fraction(1)
 on_cpus = st.builds(
     WorkersConfig,
     workers=st.sampled_from([1, 2, 5, (1, 4), (2, 3)]),
-    cpus_per_worker=st.sampled_from([0.1, 0.25, 1, 1.5, 3, 4]),
+    cpus_per_worker=st.sampled_from(["auto", 0.1, 0.25, 1, 1.5, 3, 4]),
     gpus_per_worker=st.sampled_from([0, 1, 2]),
 )
 on_gpus = st.builds(
     WorkersConfig,
-    cpus_per_worker=st.sampled_from([0.1, 1, 1.5, 3]),
+    cpus_per_worker=st.sampled_from(["auto", 0.1, 1, 1.5, 3]),
     gpus_per_worker=st.sampled_from([0.1, 0.25, 1 / 3, 0.4, 0.5, 1, 2, 4]),
     accelerator_type=st.sampled_from([None, "T4", "A100"]),
 )
@@ -96,7 +104,7 @@ def slots_by_hand(node: Node, workers: WorkersConfig) -> int:
     gpus = [WHOLE] * int(left) + [left % 1]
     share = exact(workers.gpus_per_worker)
     while True:
-        cpus -= exact(workers.cpus_per_worker)
+        cpus -= exact(workers.cpus)
         if memory is not None:
             memory -= exact(GIB_PER_WORKER)
         if cpus < 0 or (memory is not None and memory < 0) or not took(gpus, share):
@@ -232,6 +240,22 @@ def test_all_agree_on_what_fits_a_cluster(config: StudyConfig, nodes: list[Node]
     at_once = min(models_by_hand(nodes, workers) for workers in drawn_by_hand(config))
     assert trials_at_once(config, nodes) == at_once
     assert predicted(config, nodes).n_at_once == max(1, min(at_once, N_TRIALS))
+
+
+@given(teacher=any_workers, nodes=st.lists(any_node, max_size=3))
+def test_a_teacher_takes_all_cpus_of_one_node_only_where_nobody_else_could_use_them(
+    teacher: WorkersConfig, nodes: list[Node]
+) -> None:
+    settled = with_settled_teacher(ResourcesConfig(teacher=teacher), nodes).teacher
+    assert [node for node in nodes if node.slots(settled)] or not models_on(nodes, teacher)
+    is_alone = teacher.max_workers == 1 and not teacher.gpus_per_worker
+    if teacher.cpus_per_worker != "auto" or not is_alone:
+        assert settled.cpus == teacher.cpus
+    else:
+        there = [int(node.cpus) for node in nodes if slots_by_hand(node, teacher)]
+        assert settled.cpus == min(MOST_CPUS_OF_A_TEACHER, max(there, default=1))
+    # Asked in a runner's map afterwards, it fits, too.
+    assert models_on(nodes, teacher.asked) >= min(1, models_on(nodes, teacher))
 
 
 @given(config=any_study(), nodes=st.lists(any_node, min_size=1, max_size=3))

@@ -144,6 +144,8 @@ class TestRunner:
     def test_a_teacher_is_published_and_its_epochs_are_told(
         self, runner: Runner, tiny_search: "TinySearch", tmp_path: Path
     ) -> None:
+        # As many threads as trained the other, on whatever machine this is.
+        runner.check(ResourcesConfig(teacher=WorkersConfig(cpus_per_worker=1)))
         seen: list[EpochMetrics] = []
         out = Location.parse(tmp_path / "teacher")
         used = runner.train_teacher(tiny_search.job, out, seen.append)

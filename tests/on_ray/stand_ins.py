@@ -177,6 +177,10 @@ def teach_stand_in(job: StandInJob, out: str, report: Callable[[EpochMetrics], N
             report(EpochMetrics(epoch=epoch, macro_auroc=0.5, n_examples=n_ranks))
     if n_ranks > 1:
         distributed.barrier()
+    if job.do == "tell threads":
+        import torch
+
+        raise DataError(f"{torch.get_num_threads()} threads")
     if job.do == "raise":
         raise DataError("the teacher's recordings are wrong")
     if job.do == "die once" and not Path(out).exists():

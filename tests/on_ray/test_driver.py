@@ -20,6 +20,7 @@ from mvkt_ray.on_ray.driver import OnRay
 from mvkt_ray.records import EpochMetrics, TrialState
 from mvkt_ray.search.study import Study
 from mvkt_ray.storage.location import Location
+from mvkt_ray.training.process import threads_for
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
@@ -108,6 +109,20 @@ def test_a_teacher_reports_its_epochs_and_survives_a_killed_process(
     assert epochs == [1, 2, 1, 2]
     with pytest.raises(DataError, match="the teacher's recordings are wrong"):
         runner.train_teacher(job("raise", tmp_path), out, on_epoch)
+
+
+@pytest.mark.parametrize("cpus", ["auto", 1])
+def test_a_teacher_has_the_node_to_itself_and_as_many_threads_as_cpus(
+    runner: OnRay, tmp_path: Path, cpus: Any
+) -> None:
+    runner.check(ResourcesConfig(teacher=WorkersConfig(cpus_per_worker=cpus)))
+    wanted = 2 if cpus == "auto" else cpus
+    out = Location.parse(tmp_path / "teacher")
+    used = runner.train_teacher(job("nothing", tmp_path), out, lambda _: None)
+    assert {held.cpus for held in used.reservations} == {wanted}
+    with pytest.raises(DataError, match=f"^{threads_for(wanted)} threads"):
+        runner.train_teacher(job("tell threads", tmp_path), out, lambda _: None)
+    runner.check(ResourcesConfig())
 
 
 def test_whatever_befalls_trials_every_one_is_in_the_ledger(

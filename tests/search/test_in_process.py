@@ -12,9 +12,14 @@ from mvkt_ray.config.resources import ResourcesConfig, WorkersConfig
 from mvkt_ray.config.schema import PrunerConfig
 from mvkt_ray.errors import ConfigError, MachineError, WorkerLostError
 from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialResult, TrialState
+from mvkt_ray.search import in_process
 from mvkt_ray.search.in_process import InProcess, Report
 from mvkt_ray.search.study import Study
+from mvkt_ray.slots import MOST_CPUS_OF_A_TEACHER
+from mvkt_ray.storage.location import Location
+from mvkt_ray.training.process import own_cores
 from mvkt_ray.training.student import TrialInputs
+from mvkt_ray.training.teacher import TeacherJob
 
 if TYPE_CHECKING:
     from conftest import Lab
@@ -177,6 +182,26 @@ def test_a_trial_is_charged_for_the_workers_of_its_network(lab: "Lab") -> None:
     InProcess(run_trial=functools.partial(train, lab)).run_trials(study, inputs(lab), lambda: None)
     held = [each for record in study.trials() for each in record.usage.reservations]
     assert {each.cpus for each in held} == {3}
+
+
+@pytest.mark.parametrize("said", [None, "1"])
+def test_a_teacher_has_the_cores_of_the_process_unless_the_user_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, said: str | None
+) -> None:
+    threads: list[int] = []
+    monkeypatch.setattr(
+        in_process, "train_teacher", lambda *_: threads.append(torch.get_num_threads())
+    )
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if said is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", said)
+    runner, before = InProcess(), torch.get_num_threads()
+    runner.check(ResourcesConfig())
+    job, cores = cast(TeacherJob, None), min(own_cores(), MOST_CPUS_OF_A_TEACHER)
+    used = runner.train_teacher(job, Location.parse(tmp_path), lambda _: None)
+    assert threads == [int(said or cores)]
+    assert {held.cpus for held in used.reservations} == {cores}
+    assert torch.get_num_threads() == before
 
 
 def test_map_gives_every_result() -> None:

@@ -48,8 +48,8 @@ def _does_not_fit(
     kind = f" of type {workers.accelerator_type}" if workers.accelerator_type else ""
     least = "at least " if workers.is_elastic else ""
     return (
-        f"{name} asks for {least}{n} workers with {workers.cpus_per_worker:g} CPUs and "
-        f"{workers.gpus_per_worker:g} GPUs{kind} each ({n * workers.cpus_per_worker:g} CPUs and "
+        f"{name} asks for {least}{n} workers with {workers.cpus:g} CPUs and "
+        f"{workers.gpus_per_worker:g} GPUs{kind} each ({n * workers.cpus:g} CPUs and "
         f"{n * workers.gpus_per_worker:g} GPUs in all), but Ray has {_there_is(cluster, growth)}. "
         f"Lower {name}.workers, cpus_per_worker or gpus_per_worker"
         f"{', or change accelerator_type,' if kind else ''} in the study file, or give the "

@@ -16,7 +16,7 @@ _A_LITTLE = 0.001
 
 def of_worker(workers: WorkersConfig) -> dict[str, float]:
     """Return what each worker reserves, by Ray's names."""
-    reserved = {"CPU": workers.cpus_per_worker}
+    reserved = {"CPU": workers.cpus}
     if workers.gpus_per_worker:
         reserved["GPU"] = workers.gpus_per_worker
     if workers.accelerator_type:

@@ -59,7 +59,7 @@ def teacher_usage(folder: StudyFolder, config: StudyConfig) -> Usage:
     seconds = float(read_manifest(folder.teacher).details["wall_s"])
     held = Reservation(
         node=None,
-        cpus=workers.cpus_per_worker,
+        cpus=workers.cpus,
         gpus=workers.gpus_per_worker,
         worker_s=seconds * workers.min_workers,
     )

@@ -121,7 +121,7 @@ def _price(
     found: list[float | None] = []
     for workers in kinds:
         usable = [node for node in nodes if node.slots(workers) > 0]
-        asked = workers.cpus_per_worker, workers.gpus_per_worker
+        asked = workers.cpus, workers.gpus_per_worker
         found += [prices.per_worker_hour(node, *asked) for node in usable] or [None]
     known = [price for price in found if price is not None]
     return max(known) if len(known) == len(found) else None

@@ -59,7 +59,7 @@ class Meter:
         return tuple(
             Reservation(
                 node=kind,
-                cpus=self._workers.cpus_per_worker,
+                cpus=self._workers.cpus,
                 gpus=self._workers.gpus_per_worker,
                 worker_s=seconds,
             )
