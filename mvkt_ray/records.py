@@ -99,24 +99,24 @@ class EpochMetrics:
 
     epoch: int
     """From 1."""
-    macro_auroc: float
-    """On the validation split; NaN when the predictions are not finite."""
+    macro_auroc: float | None
+    """On the validation split; None where the model was not validated after this epoch."""
     losses: Mapping[str, float] = field(default_factory=dict[str, float])
-    """Means over the epoch's training steps, unweighted: total, label, kd, clt; and `val_label`."""
+    """Means over the epoch's training steps, unweighted: total, label, kd, clt; and `val_label`
+    where it was validated."""
     train_s: float = 0.0
     validate_s: float = 0.0
     n_examples: int = 0
     """Training examples that were seen in the epoch, over all ranks."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values, with None in place of NaN."""
+        """Return plain JSON values, with None in place of a loss that is NaN."""
         return without_nan(asdict(self))
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "EpochMetrics":
         """Read what `to_json` wrote."""
-        fields: dict[str, Any] = {**value, "macro_auroc": nan_if_none(value["macro_auroc"])}
-        fields["losses"] = _with_nan(value["losses"])
+        fields: dict[str, Any] = {**value, "losses": _with_nan(value["losses"])}
         return cls(**fields)
 
 
@@ -124,7 +124,8 @@ class EpochMetrics:
 class TrialResult:
     """How a trial ended. `macro_auroc` is that of the last epoch, the value the study optimises.
 
-    One that was told to stop is RUNNING: it has not ended, and goes on from its checkpoint.
+    Of a trial that is not complete it is that of the last epoch that was validated. One that was
+    told to stop is RUNNING: it has not ended, and goes on from its checkpoint.
     """
 
     number: int

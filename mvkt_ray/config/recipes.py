@@ -112,6 +112,10 @@ class StudentConfig:
     knowledge: Literal["cached", "online", "record"] = "cached"
     """Read what the teacher said of each crop, or of the whole recording (the mean over its
     crops), or run the teacher in the loop."""
+    validate: Literal["decisions", "every_epoch"] = "decisions"
+    """After which epochs a trial of the search, and the teacher, are scored on the validation
+    split: where the pruner may decide, and after the last; or after every one, for whole learning
+    curves. The trials, what is decided of them and their final scores are the same."""
 
     def __post_init__(self) -> None:
         require_above_zero(self, "epochs")

@@ -105,6 +105,7 @@ def _sentences(report: Mapping[str, Any], gallery: Gallery) -> dict[str, str]:
         "pairs": captions.pairs_note(report),
         "gains": captions.gains_caption(report),
         "classes": captions.classes_of_means(report),
+        "learning_curves": captions.learning_curves_caption(report),
         "curves": captions.curves_note(report, [each.condition for each in gallery.curves]),
         "begun": " ".join(finals_begun(report)),
         "gap": "" if gap is None else gap_sentence(gap),

@@ -156,7 +156,9 @@ def _trials(stage: Mapping[str, Any], records: Sequence[TrialRecord], prices: Pr
     for record in records:
         spent = prices.spent(record.usage.reservations)
         trial, result = record.trial, record.result
-        value = record.values.get(record.last_epoch) if result is None else result.macro_auroc
+        value = (
+            record.values.get(record.last_scored_epoch) if result is None else result.macro_auroc
+        )
         yield {
             **stage,
             "trial": trial.number,

@@ -162,7 +162,8 @@ TABLES: tuple[Table, ...] = (
             "repetition": "number of the seed",
             "state": "complete, pruned, diverged, failed, running, waiting",
             "epochs": "trained",
-            "validation_macro_auroc": "of the last epoch; of a pruned trial where it stopped",
+            "validation_macro_auroc": "of the last epoch that was validated, at which a pruned "
+            "trial stopped",
             "wall_s": "seconds by the clock",
             "cpu_s": "seconds of CPU",
             "gpu_s": "seconds of GPUs that its workers held, over all attempts",

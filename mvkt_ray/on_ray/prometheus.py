@@ -82,7 +82,7 @@ class StudyMetrics:
             self._money.set(spent.money, tags)
 
     def _count_epochs(self) -> int:
-        return sum(len(record.values) for record in self._study.trials())
+        return sum(record.last_epoch for record in self._study.trials())
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Mapping
 
 from mvkt_ray.config.schema import Scalar, StudyConfig
-from mvkt_ray.records import Condition, Trial
+from mvkt_ray.records import Condition, Decision, EpochMetrics, Trial
 from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.ledger.ledger import Ledger
 from mvkt_ray.search.ledger.trial_record import TrialRecord
@@ -86,6 +86,19 @@ class BaseStudy(ABC):
     @abstractmethod
     def _add_next(self) -> TrialRecord | None:
         """Add the next new trial to the ledger; None when there is none left."""
+
+    def _note_unscored(self, number: int, metrics: EpochMetrics) -> None:
+        """Write down that a trial came to an epoch after which it was not validated."""
+        if metrics.epoch > self._ledger.records[number].last_epoch:
+            self._ledger.write_unscored(number, metrics.epoch)
+
+    def _answer(self, number: int, epoch: int) -> Decision:
+        """Say whether a running trial goes on; none with epochs left does beyond the budget."""
+        decision = self._ledger.records[number].decision_at(epoch)
+        is_last = epoch >= self.config.student.epochs
+        if decision is Decision.CONTINUE and not is_last and self._account.budget.reached:
+            return Decision.STOP
+        return decision
 
     def _add(self, trial: Trial, drawn: Mapping[str, Scalar]) -> TrialRecord:
         return self._ledger.add(

@@ -13,6 +13,7 @@ from mvkt_ray.data.ingest.run_ingest import IngestProgress, ingest
 from mvkt_ray.data.ingest.shard_writer import IngestSettings
 from mvkt_ray.distill.knowledge import open_knowledge
 from mvkt_ray.machine_faults import naming_the_ledger
+from mvkt_ray.search.choosing.pruning import decision_epochs
 from mvkt_ray.search.ledger.ledger_database import LedgerDatabase, reading
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.listener import Listener, StageListener
@@ -130,6 +131,9 @@ def trial_inputs(
         precision=config.resources.precision,
         cpu_precision=cpu_precision,
         resources=config.resources,
+        validated_epochs=None
+        if config.student.validate == "every_epoch"
+        else decision_epochs(config.search.pruner, config.student.epochs),
     )
 
 

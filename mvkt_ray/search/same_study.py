@@ -11,6 +11,7 @@ from mvkt_ray.errors import StaleArtifactError
 _MAY_CHANGE = (
     "search.n_trials",
     "search.max_retries",
+    "student.validate",
     "resources.trial",
     "resources.teacher",
     "resources.students",
@@ -68,8 +69,9 @@ def _refuse_differing(config: StudyConfig, begun_with: Mapping[str, Any]) -> Non
     if differing:
         raise StaleArtifactError(
             f"the study {config.name!r} was started with another configuration: "
-            f"{_some(differing)}. Only search.n_trials, search.max_retries, workers and "
-            "prices may change. Resume it with its own file, or give another output folder."
+            f"{_some(differing)}. Only search.n_trials, search.max_retries, student.validate, "
+            "workers and prices may change. Resume it with its own file, or give another output "
+            "folder."
         )
 
 

@@ -110,6 +110,7 @@ def teacher_job(config: StudyConfig, prepared: Prepared) -> TeacherJob:
         config=config.teacher,
         precision=config.resources.precision,
         gradient_accumulation=config.resources.teacher.gradient_accumulation,
+        validated_epochs=None if config.student.validate == "every_epoch" else frozenset(),
     )
 
 

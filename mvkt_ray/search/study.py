@@ -216,7 +216,8 @@ class Study(BaseStudy):
         """Write down what a trial reached, and decide whether it goes on.
 
         The same epoch may be reported again, after a restart: it is answered as the first time.
-        When the budget is spent, every trial that has epochs left is told to stop.
+        After one without a score the trial goes on, as far as the pruner is concerned. When the
+        is spent, every trial that has epochs left is told to stop.
 
         Args:
             number: Of the trial.
@@ -228,13 +229,11 @@ class Study(BaseStudy):
             return record.decision_at(epoch)
         with self._ledger.as_one(at_once=False):
             self._account.book(number, usage, is_over=False)
-            if epoch not in record.values:
-                self._decide(record, metrics)
-        decision = self._ledger.records[number].decision_at(epoch)
-        is_last = epoch >= self.config.student.epochs
-        if decision is Decision.CONTINUE and not is_last and self._account.budget.reached:
-            return Decision.STOP
-        return decision
+            if metrics.macro_auroc is None:
+                self._note_unscored(number, metrics)
+            elif epoch not in record.values:
+                self._decide(record, epoch, metrics.macro_auroc)
+        return self._answer(number, epoch)
 
     def tell(self, result: TrialResult, usage: Usage = NOTHING_USED) -> None:
         """Write down how a trial ended; the same may be told again.
@@ -310,16 +309,16 @@ class Study(BaseStudy):
         else:
             self._lost.set_aside(result)
 
-    def _decide(self, record: TrialRecord, metrics: EpochMetrics) -> None:
+    def _decide(self, record: TrialRecord, epoch: int, macro_auroc: float) -> None:
         """Write down what a trial reached after an epoch that is new, and what that means."""
-        number, epoch = record.number, metrics.epoch
+        number = record.number
         if epoch > record.decided_epoch:
-            verdict = self._pruning.judge(record, epoch, metrics.macro_auroc)
+            verdict = self._pruning.judge(record, epoch, macro_auroc)
             prune = verdict.decision is Decision.PRUNE
             if prune or verdict.memory != record.pruner_memory:
                 # Before the value: whoever dies in between finds the decision when asked again.
                 self._ledger.write_decision(number, epoch, prune=prune, memory=verdict.memory)
-        self._ledger.write_value(number, epoch, metrics.macro_auroc)
+        self._ledger.write_value(number, epoch, macro_auroc)
 
     def _deal(self) -> TrialRecord:
         """Create the next trial: a baseline that is missing, else one for the condition behind."""

@@ -108,7 +108,7 @@ class StudyWithTrackers:
         """
         record = self._study.trials()[number]
         decision = self._study.report(number, metrics, usage)
-        if metrics.epoch not in record.values and not record.state.is_finished:
+        if metrics.epoch > record.last_epoch and not record.state.is_finished:
             self._tell(lambda tracker: tracker.log_epoch(record.trial, metrics))
         return decision
 

@@ -66,9 +66,9 @@ def trial_parameters(trial: Trial) -> dict[str, str | int | float | bool]:
 
 
 def epoch_values(metrics: EpochMetrics) -> dict[str, float]:
-    """Return the numbers of an epoch by name; what is not finite is left out."""
+    """Return the numbers of an epoch by name; without what is not finite, or was not measured."""
     values = {
-        "macro_auroc": metrics.macro_auroc,
+        "macro_auroc": math.nan if metrics.macro_auroc is None else metrics.macro_auroc,
         **{f"loss_{name}": value for name, value in metrics.losses.items()},
         "train_s": metrics.train_s,
         "validate_s": metrics.validate_s,

@@ -21,8 +21,9 @@ class EpochRecord:
     """What an epoch came to."""
 
     metrics: EpochMetrics
-    per_class_auroc: Mapping[str, float]
-    """Of the classes whose area is defined on the validation split."""
+    per_class_auroc: Mapping[str, float] = field(default_factory=dict[str, float])
+    """Of the classes whose area is defined on the validation split; empty where the model was not
+    validated."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -55,7 +56,7 @@ class Checkpoint:
     epoch: int
     """The last one that was trained, from 1."""
     history: tuple[EpochRecord, ...] = field(default=())
-    """Of the epochs that were validated."""
+    """Of every epoch so far."""
     wall_s: float = 0.0
     """Over all attempts that led here."""
     cpu_s: float = 0.0

@@ -5,9 +5,9 @@ Reads: batches and evaluation windows. Writes: one checkpoint, replaced after ev
 
 import math
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 import numpy as np
@@ -97,13 +97,15 @@ class Course:
     gradient_accumulation: int = 1
     """Parts that each of this rank's batches is computed in; not in the recipe, as a training may
     go on where there is less memory. See `_gradients` for what depends on it."""
-    validate_every_epoch: bool = True
-    """False: after the last epoch only, where nobody decides by the others. Validation draws no
-    random numbers and moves no weights, so the last epoch's numbers are the same."""
+    validated_epochs: Collection[int] | None = None
+    """After which the learner is examined, beside the last; None: after each. Where nobody decides
+    by an epoch's score it need not be known: validation draws no random numbers and moves no
+    weights, so the other numbers are the same."""
 
     def validates(self, epoch: int) -> bool:
         """Say whether the learner is examined after an epoch."""
-        return self.validate_every_epoch or epoch == self.epochs
+        chosen = self.validated_epochs
+        return chosen is None or epoch in chosen or epoch == self.epochs
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,7 +116,7 @@ class Outcome:
     epochs: int
     """Trained, over all attempts that counted."""
     history: tuple[EpochRecord, ...]
-    """Of the epochs that were validated."""
+    """Of every epoch."""
     reason: str = ""
     wall_s: float = 0.0
     """Over all attempts."""
@@ -122,6 +124,12 @@ class Outcome:
     """Over all attempts and ranks."""
     predictions: Predictions | None = None
     """On the validation split, of a complete training."""
+
+    @property
+    def last_validated(self) -> EpochRecord | None:
+        """The last epoch that has a score; None while none has."""
+        scored = (r for r in reversed(self.history) if r.metrics.macro_auroc is not None)
+        return next(scored, None)
 
 
 def fit(
@@ -135,12 +143,12 @@ def fit(
 ) -> Outcome:
     """Train from the last checkpoint, or from the start, to the last epoch.
 
-    Called on every rank. `report` is called on the first rank only, once per validated epoch, after
-    the epoch's checkpoint is on disk, and again for the epochs that a found checkpoint holds: a
-    process may have died between the checkpoint and the report.
+    Called on every rank. `report` is called on the first rank only, once per epoch, validated or
+    not, after the epoch's checkpoint is on disk, and again for the epochs that a found checkpoint
+    holds: a process may have died between the checkpoint and the report.
 
-    A loss or a prediction that is not finite ends the training as diverged; the checkpoint of the
-    epoch before stays.
+    A loss or a prediction that is not finite ends the training as diverged, predictions where they
+    are made; the checkpoint of the epoch before stays.
 
     Args:
         learner: freshly initialised, the same on every rank.
@@ -214,21 +222,18 @@ def fit(
                 return end(TrialState.DIVERGED, epoch - 1, reason)
             trained_s = time.perf_counter()
 
-            if course.validates(epoch):
-                predictions = validate()
-                if not predictions.are_finite:
-                    reason = f"epoch {epoch}: predictions are not finite"
-                    return end(TrialState.DIVERGED, epoch - 1, reason)
-                per_class = predictions.per_class_auroc(course.classes)
-                metrics = EpochMetrics(
-                    epoch=epoch,
-                    macro_auroc=fmean(per_class.values()),
-                    losses=losses | {"val_label": predictions.label_loss()},
-                    train_s=trained_s - started_s,
-                    validate_s=time.perf_counter() - trained_s,
-                    n_examples=course.examples_per_epoch,
-                )
-                history.append(EpochRecord(metrics=metrics, per_class_auroc=per_class))
+            predictions = validate() if course.validates(epoch) else None
+            if predictions is not None and not predictions.are_finite:
+                reason = f"epoch {epoch}: predictions are not finite"
+                return end(TrialState.DIVERGED, epoch - 1, reason)
+            metrics = EpochMetrics(
+                epoch=epoch,
+                macro_auroc=None,
+                losses=losses,
+                train_s=trained_s - started_s,
+                n_examples=course.examples_per_epoch,
+            )
+            history.append(_scored(metrics, predictions, course.classes, trained_s))
 
             wall_s, cpu_s = clock.read(ranks)
             if ranks.is_first:
@@ -244,12 +249,30 @@ def fit(
                 )
                 checkpoint_at.write_bytes(checkpoint.to_bytes())
 
-            if course.validates(epoch):
-                decision = _decision(history[-1].metrics, report, ranks)
-                if decision is not Decision.CONTINUE:
-                    return end(_ENDS[decision], epoch, _reason(decision, epoch))
+            decision = _decision(history[-1].metrics, report, ranks)
+            if decision is not Decision.CONTINUE:
+                return end(_ENDS[decision], epoch, _reason(decision, epoch))
 
         return end(TrialState.COMPLETE, course.epochs, last=predictions or validate())
+
+
+def _scored(
+    metrics: EpochMetrics,
+    predictions: Predictions | None,
+    classes: Sequence[str],
+    trained_s: float,
+) -> EpochRecord:
+    """Add to an epoch what its predictions score, where it was validated."""
+    if predictions is None:
+        return EpochRecord(metrics=metrics)
+    per_class = predictions.per_class_auroc(classes)
+    scored = replace(
+        metrics,
+        macro_auroc=fmean(per_class.values()),
+        losses={**metrics.losses, "val_label": predictions.label_loss()},
+        validate_s=time.perf_counter() - trained_s,
+    )
+    return EpochRecord(metrics=scored, per_class_auroc=per_class)
 
 
 def _train_epoch(

@@ -23,7 +23,7 @@ from mvkt_ray.distill.objective import Objective
 from mvkt_ray.errors import ArtifactError, ConfigError, MachineError, MvktError, StaleArtifactError
 from mvkt_ray.machine_faults import GOES_ON, is_out_of_gpu_memory, machine_fault
 from mvkt_ray.models import build_network
-from mvkt_ray.records import Arm, Decision, EpochMetrics, Trial, TrialResult, TrialState
+from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialResult, TrialState
 from mvkt_ray.storage.artifacts import MANIFEST_NAME, fingerprint_of, read_manifest
 from mvkt_ray.storage.location import Location
 from mvkt_ray.training.cpu_precision import computes_in_bf16
@@ -75,6 +75,9 @@ class TrialInputs:
     refit: bool = False
     """Train on the training and validation splits together; `knowledge` is then of both, and what
     a student scores on the validation split is on recordings that it has seen."""
+    validated_epochs: frozenset[int] | None = None
+    """After which a student is validated, beside its last; None: after each. It changes no other
+    number, and is no part of what a checkpoint or a result is known by."""
 
     def computes_in_bf16(self, network: str, device: torch.device) -> bool:
         """Return whether a network of the study runs in bf16 on a device."""
@@ -143,13 +146,13 @@ def run_trial(trial: Trial, inputs: TrialInputs, report: Report) -> TrialResult:
     Args:
         trial: its number, condition and hyper-parameters.
         inputs: what it is trained on.
-        report: called once per epoch after the epoch's checkpoint is on disk, and again for the
-            epochs that a found checkpoint holds; it decides whether the trial goes on. A final
-            is validated, and reports, after its last epoch only: nobody decides by the others.
+        report: called once per epoch, validated or not, after the epoch's checkpoint is on disk,
+            and again for the epochs that a found checkpoint holds; it decides whether the trial
+            goes on.
 
     Returns:
-        COMPLETE, PRUNED or DIVERGED; `macro_auroc` is that of the last epoch. RUNNING when it was
-        told to stop: the same call goes on from its checkpoint.
+        COMPLETE, PRUNED or DIVERGED; `macro_auroc` is that of the last epoch that was validated.
+        RUNNING when it was told to stop: the same call goes on from its checkpoint.
 
     Raises:
         ConfigError: A hyper-parameter is wrong, or there are more ranks than a batch has examples.
@@ -185,7 +188,7 @@ def run_trial(trial: Trial, inputs: TrialInputs, report: Report) -> TrialResult:
         seed=derive_seed(setting.seed, 2),
         recipe=setting.recipe,
         gradient_accumulation=setting.gradient_accumulation,
-        validate_every_epoch=trial.arm is not Arm.FINAL,
+        validated_epochs=inputs.validated_epochs,
     )
     outcome = fit(learner, course, folder.checkpoint, report, device=setting.device, ranks=ranks)
     result = _result(trial, outcome, learner)
@@ -339,7 +342,7 @@ def _required(location: str | None, kind: str, command: str) -> str:
 
 
 def _result(trial: Trial, outcome: Outcome, learner: Learner) -> TrialResult:
-    last = outcome.history[-1] if outcome.history else None
+    last = outcome.last_validated
     return TrialResult(
         number=trial.number,
         state=outcome.state,

@@ -1,7 +1,7 @@
 """The teacher: the model that sees all leads, trained once per study, with labels only.
 
 Reads: shards. Writes: an artifact of kind `teacher`: `teacher.safetensors` and the manifest, which
-holds the network's name, its view, its classes and what it scored after every epoch.
+holds the network's name, its view, its classes, and what came of every epoch.
 """
 
 from collections.abc import Callable, Iterator
@@ -72,6 +72,8 @@ class TeacherJob:
     config: TeacherConfig
     precision: str
     gradient_accumulation: int = 1
+    validated_epochs: frozenset[int] | None = None
+    """After which it is validated, beside its last; None: after each. Nobody decides by them."""
     command: str = field(default_factory=command_line)
     """Of the driver, which makes the job; a worker that trains it was called by Ray."""
 
@@ -197,6 +199,7 @@ def train_teacher(
         seed=derive_seed(job.config.seed, 2),
         recipe=recipe,
         gradient_accumulation=job.gradient_accumulation,
+        validated_epochs=job.validated_epochs,
     )
     checkpoint_at = partial_location(location) / CHECKPOINT_FILE
     outcome = fit(learner, course, checkpoint_at, go_on, device=device, ranks=ranks)
@@ -305,7 +308,8 @@ def _publish(
 ) -> None:
     network = learner.network
     weights = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
-    last = outcome.history[-1]
+    last = outcome.last_validated
+    assert last is not None
     with build_folder(location) as folder:
         Location.parse(folder / WEIGHTS_FILE).write_bytes(safetensors.torch.save(weights))
         publish(

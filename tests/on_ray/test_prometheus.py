@@ -52,7 +52,8 @@ def run_two_trials(study: Study) -> None:
         held = Reservation(node=NODE, cpus=1, gpus=0.5, worker_s=1800)
         usage = Usage(kept=(held,))
         for epoch in (1, 2, 3):
-            study.report(trial.number, EpochMetrics(epoch=epoch, macro_auroc=0.8), usage)
+            scored = 0.8 if epoch > 1 else None
+            study.report(trial.number, EpochMetrics(epoch=epoch, macro_auroc=scored), usage)
         result = TrialResult(number=trial.number, state=state, macro_auroc=value, epochs=3)
         study.tell(result, usage)
     assert study.ask() is not None

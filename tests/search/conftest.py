@@ -1,7 +1,7 @@
 """A study without training: made-up learning curves stand in for students."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -95,21 +95,33 @@ class Lab:
         """The ledger as it is on disk."""
         return (self.folder / "ledger.db").read_bytes()
 
-    def train(self, study: Study, trial: Trial) -> None:
-        """Run a trial from its first epoch to its end, as a resumed one does, too."""
+    def train(self, study: Study, trial: Trial, scored: Container[int] | None = None) -> None:
+        """Run a trial from its first epoch to its end, as a resumed one does, too.
+
+        Args:
+            study: Whom it reports to.
+            trial: Which one.
+            scored: The epochs that have a score; None: all.
+        """
         value, epoch, state = 0.0, 0, TrialState.COMPLETE
         for epoch in range(1, study.config.student.epochs + 1):
             value = self.curve.at(trial, epoch)
-            metrics = EpochMetrics(epoch=epoch, macro_auroc=value)
+            told = value if scored is None or epoch in scored else None
+            metrics = EpochMetrics(epoch=epoch, macro_auroc=told)
             if study.report(trial.number, metrics) is Decision.PRUNE:
                 state = TrialState.PRUNED
                 break
         study.tell(ended(trial, state, value, epoch))
 
-    def run(self, study: Study, until: Callable[[], bool] = lambda: False) -> None:
+    def run(
+        self,
+        study: Study,
+        until: Callable[[], bool] = lambda: False,
+        scored: Container[int] | None = None,
+    ) -> None:
         """Run the trials of a study, one after the other."""
         while not until() and (trial := study.ask()) is not None:
-            self.train(study, trial)
+            self.train(study, trial, scored)
 
     def facts(self, study: Study) -> list[Any]:
         """Everything about the trials but the times of day."""

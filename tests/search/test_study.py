@@ -19,6 +19,7 @@ from mvkt_ray.records import (
     TrialResult,
     TrialState,
 )
+from mvkt_ray.search.choosing.pruning import decision_epochs
 from mvkt_ray.search.same_study import refuse_other_config
 from mvkt_ray.search.study import Study
 
@@ -142,6 +143,8 @@ def test_resuming_another_study_is_refused_with_the_keys_that_differ(lab: "Lab")
 def test_a_configuration_is_compared_before_anything_is_opened(lab: "Lab") -> None:
     config = lab.config()
     refuse_other_config(lab.config(n_trials=99, max_retries=0), config)
+    curves = replace(config.student, validate="every_epoch")
+    refuse_other_config(replace(config, student=curves), config)
     with pytest.raises(StaleArtifactError, match=r"seed \(was 7, is 8\)"):
         refuse_other_config(replace(config, seed=8), config)
 
@@ -296,6 +299,35 @@ def test_results_and_reports_told_twice_change_nothing(lab: "Lab") -> None:
             metrics = EpochMetrics(epoch=epoch, macro_auroc=0.99)
             assert study.report(record.number, metrics) is expected
     assert lab.facts(study) == before
+
+
+def test_scored_only_where_its_pruner_decides_a_study_has_the_same_trials(lab: "Lab") -> None:
+    pruner = PrunerConfig(min_epochs=2, reduction_factor=2)
+    config = lab.config(n_trials=16, n_startup_trials=4, pruner=pruner)
+    every, some = (lab.open(config, url="sqlite://") for _ in range(2))
+    lab.run(every)
+    told = decision_epochs(pruner, config.student.epochs)
+    lab.run(some, scored=told)
+    for record, full in zip(lab.facts(some), lab.facts(every), strict=True):
+        assert record.values == {e: value for e, value in full.values.items() if e in told}
+        assert record.last_epoch == full.last_epoch
+        assert replace(record, values=full.values, unscored_epoch=0) == full
+
+
+def test_epochs_without_a_score_are_counted_and_told_twice_change_nothing(lab: "Lab") -> None:
+    study = lab.open(lab.config())
+    trial = study.ask()
+    assert trial is not None
+    unscored = [EpochMetrics(epoch=epoch, macro_auroc=None) for epoch in (1, 2)]
+    assert [study.report(trial.number, each) for each in unscored] == [Decision.CONTINUE] * 2
+    assert lab.facts(lab.look()) == lab.facts(study)
+    resumed = lab.open(lab.config(), resume=True)
+    assert resumed.ask() == trial
+    before = lab.ledger_bytes()
+    assert resumed.report(trial.number, unscored[0]) is Decision.CONTINUE
+    assert lab.ledger_bytes() == before
+    [record] = resumed.trials()
+    assert (record.last_epoch, dict(record.values)) == (2, {})
 
 
 def test_no_new_trial_is_dealt_after_the_deadline_but_lost_ones_are_ended(lab: "Lab") -> None:

@@ -344,17 +344,20 @@ def test_what_was_reported_before_a_restart_is_not_told_again(tmp_path: Path) ->
     trial = study.ask()
     assert trial is not None
     assert trial.arm is Arm.STUDENT_ALONE
+    unscored = [EpochMetrics(epoch=epoch, macro_auroc=None) for epoch in (2, 3)]
     study.report(trial.number, EpochMetrics(epoch=1, macro_auroc=0.6))
+    study.report(trial.number, unscored[0])
     tracker = Fragile()
     trackers = Trackers({"x=y": tracker}, ABOUT)
     followed = trackers.follow(study)
-    for epoch in (1, 2, 2):
-        report_epoch(followed, trial, epoch)
-    result = TrialResult(number=0, state=TrialState.COMPLETE, macro_auroc=0.6, epochs=2)
+    report_epoch(followed, trial, 1)
+    for metrics in (*unscored, *unscored):
+        followed.report(trial.number, metrics, NOTHING_USED)
+    result = TrialResult(number=0, state=TrialState.COMPLETE, macro_auroc=0.6, epochs=3)
     followed.tell(result, NOTHING_USED)
     followed.tell(result, NOTHING_USED)
     trackers.close({})
-    assert tracker.heard == ["start_study", "epoch 0 2", "end 0", "end_study"]
+    assert tracker.heard == ["start_study", "epoch 0 3", "end 0", "end_study"]
     study.close()
 
 

@@ -365,19 +365,50 @@ def test_bf16_trains_with_losses_in_float32(tmp_path: Path) -> None:
     assert next(learner.network.parameters()).dtype == torch.float32
 
 
-def test_validated_at_the_end_only_the_numbers_are_the_same(tmp_path: Path) -> None:
-    every, last = (
-        train(tmp_path / name, course=replace(COURSE, validate_every_epoch=every_epoch))
-        for name, every_epoch in (("every", True), ("last", False))
+@pytest.mark.parametrize("chosen", [frozenset[int](), frozenset({2})])
+def test_validated_after_some_epochs_only_their_numbers_are_the_same(
+    uninterrupted: tuple[Outcome, Learner], tmp_path: Path, chosen: frozenset[int]
+) -> None:
+    some, learner = train(tmp_path, course=replace(COURSE, validated_epochs=chosen))
+    every = uninterrupted[0].history
+    assert [record.metrics.epoch for record in some.history] == list(range(1, EPOCHS + 1))
+    for record, full in zip(some.history, every, strict=True):
+        losses, scores = dict(full.metrics.losses), full.per_class_auroc
+        if record.metrics.epoch not in {*chosen, EPOCHS}:
+            losses.pop("val_label")
+            assert (record.metrics.macro_auroc, record.metrics.validate_s) == (None, 0.0)
+            scores = {}
+        assert record.per_class_auroc == scores
+        assert record.metrics.losses == losses
+    assert some.last_validated == some.history[-1]
+    assert_same((replace(some, history=every), learner), uninterrupted)
+
+
+def test_between_validations_a_training_is_told_to_stop_and_goes_on_later(
+    uninterrupted: tuple[Outcome, Learner], tmp_path: Path
+) -> None:
+    course = replace(COURSE, validated_epochs=frozenset({1}))
+    told = {2: Decision.STOP}
+    stopped, _ = train(
+        tmp_path, course=course, report=lambda metrics: told.get(metrics.epoch, Decision.CONTINUE)
     )
-    assert [record.metrics.epoch for record in last[0].history] == [EPOCHS]
-    assert last[0].epochs == every[0].epochs == EPOCHS
-    shortened = replace(every[0], history=every[0].history[-1:])
-    assert_same((shortened, every[1]), last)
+    assert (stopped.state, stopped.epochs) == (TrialState.RUNNING, 2)
+    assert stopped.last_validated == stopped.history[0]
+    reported: list[tuple[int, float | None]] = []
+
+    def listen(metrics: EpochMetrics) -> Decision:
+        reported.append((metrics.epoch, metrics.macro_auroc))
+        return Decision.CONTINUE
+
+    outcome, learner = train(tmp_path, course=course, report=listen)
+    every = uninterrupted[0].history
+    scores = [record.metrics.macro_auroc for record in every]
+    assert reported == [(1, scores[0]), (2, None), (3, None), (4, scores[3])]
+    assert_same((replace(outcome, history=every), learner), uninterrupted)
 
 
 def test_killed_between_validations_nothing_is_trained_twice(tmp_path: Path) -> None:
-    course = replace(COURSE, validate_every_epoch=False)
+    course = replace(COURSE, validated_epochs=frozenset())
     trained: list[int] = []
 
     def dying(epoch: int) -> Iterator[Lesson]:

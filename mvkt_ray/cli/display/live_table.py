@@ -169,7 +169,7 @@ class LiveTable:
     def stage_epoch(self, metrics: "EpochMetrics") -> None:
         """Move the bar by an epoch of the teacher."""
         self._done, self._total = metrics.epoch, self._teacher_epochs
-        self._note = f"macro AUROC {score(metrics.macro_auroc)}"
+        self._note = epoch_result(metrics)
 
     def stage_finished(self, stage: str, what: str, reused: bool) -> None:
         """Leave a line above the table for a stage that is done."""
@@ -262,10 +262,15 @@ def condition_table(state: StudyState, *, max_rows: int | None = None) -> Table:
 def epoch_text(metrics: "EpochMetrics", n_epochs: int) -> str:
     """Write what a model reported after an epoch."""
     seconds = metrics.train_s + metrics.validate_s
-    return (
-        f"epoch {metrics.epoch}/{n_epochs}, validation macro AUROC "
-        f"{score(metrics.macro_auroc)}, {duration(seconds)} per epoch"
-    )
+    result = epoch_result(metrics)
+    return f"epoch {metrics.epoch}/{n_epochs}, {result}, {duration(seconds)} per epoch"
+
+
+def epoch_result(metrics: "EpochMetrics") -> str:
+    """Write what an epoch came to: the score, or the loss where nothing was scored after it."""
+    if metrics.macro_auroc is not None:
+        return f"validation macro AUROC {score(metrics.macro_auroc)}"
+    return f"training loss {score(metrics.losses['total'])}"
 
 
 def watch(
@@ -285,7 +290,7 @@ def _count(n: int) -> str:
 
 
 def _running(row: ConditionRow, n_epochs: int) -> Text:
-    # Before its first report there is nothing to say of it; finals report after their last epoch.
+    # Before its first report there is nothing to say of it.
     parts = [
         f"#{number} {epoch}/{n_epochs}" if epoch else f"#{number}" for number, epoch in row.running
     ]

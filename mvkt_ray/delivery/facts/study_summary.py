@@ -37,12 +37,20 @@ def describe_study(material: ReportMaterial) -> dict[str, Any]:
         "n_epochs": config.student.epochs,
         "sampler": config.search.sampler,
         "pruner": config.search.pruner.kind,
+        "validated_epochs": validated_epochs(records),
         "conditions": config.search.conditions,
         "space": {name: _describe(material.space, name) for name in material.space.distributions},
         "importance": importance,
         "lead_importance": _between_leads(material.searched),
         "importance_basis": basis,
     }
+
+
+def validated_epochs(records: Sequence[TrialRecord]) -> list[int] | None:
+    """Return after which epochs trials have a score; None where each that was trained has one."""
+    scored = {epoch for record in records for epoch in record.values}
+    trained = max((record.last_epoch for record in records), default=0)
+    return None if len(scored) == trained else sorted(scored)
 
 
 def describe_race(material: ReportMaterial) -> dict[str, Any] | None:

@@ -37,7 +37,7 @@ def centred_trials(records: Sequence[TrialRecord]) -> list[CentredTrial]:
             level = _median([m.macro_auroc for m in mates if m.macro_auroc is not None])
             difference = record.macro_auroc - level
         elif record.state is TrialState.PRUNED and record.values:
-            epoch = record.last_epoch
+            epoch = record.last_scored_epoch
             level = _median([m.values[epoch] for m in mates if epoch in m.values])
             difference = record.values[epoch] - level
         else:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from mvkt_ray.delivery.facts.study_summary import validated_epochs
 from mvkt_ray.delivery.figures.drawing import (
     ALONE_STYLE,
     WIDTH,
@@ -19,6 +20,7 @@ from mvkt_ray.delivery.figures.drawing import (
     thin,
     to_svg,
 )
+from mvkt_ray.delivery.sentences.captions import epochs_of_curves
 from mvkt_ray.records import Arm, TrialState
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 
@@ -46,7 +48,8 @@ def draw_learning_curves(records: Sequence[TrialRecord], conditions: Sequence[st
         figure.legend(handles=_legend(records), loc="outside lower center", ncols=4)
         n_pruned = sum(record.state is TrialState.PRUNED for record in records)
         description = (
-            f"Validation macro AUROC after every epoch, one panel per lead, {len(records)} trials. "
+            f"Validation macro AUROC {epochs_of_curves(validated_epochs(records))}. One panel per "
+            f"lead, {len(records)} trials. "
             + (f"Pruning cut {n_pruned} of them; a cross marks where." if n_pruned else "")
         )
         return to_svg(figure, "learning-curves", "Learning curves", description)
@@ -60,7 +63,7 @@ def _draw_panel(axes: Axes, records: Sequence[TrialRecord]) -> None:
         if record is not best:
             _draw_curve(axes, record, Colour.MUTED, 0.9, "-", 0.75)
         if record.state is TrialState.PRUNED:
-            epoch = record.last_epoch
+            epoch = record.last_scored_epoch
             axes.plot(epoch, record.values[epoch], "x", color=Colour.OTHER, markersize=5)
     for record in records:
         if record.trial.arm is Arm.STUDENT_ALONE:
@@ -75,7 +78,11 @@ def _draw_curve(
     epochs = sorted(record.values)
     kept = [epochs[index] for index in thin(epochs, _N_POINTS)]
     values = [record.values[epoch] for epoch in kept]
-    axes.plot(kept, values, color=colour, linewidth=width, linestyle=line, alpha=alpha)
+    # Where epochs are left out, points tell what was measured from what only joins it.
+    marker = "." if len(epochs) < record.last_epoch else ""
+    axes.plot(
+        kept, values, color=colour, linewidth=width, linestyle=line, alpha=alpha, marker=marker
+    )
 
 
 def _set_limits(axes: Axes, records: Sequence[TrialRecord]) -> None:

@@ -129,6 +129,35 @@ def classes_of_means(report: Report) -> str:
     return " ".join(filter(None, said))
 
 
+def learning_curves_caption(report: Report) -> str:
+    """Say after which epochs the learning curves have points."""
+    summary = report["study_summary"]
+    parts = [
+        f"Validation macro AUROC {epochs_of_curves(summary['validated_epochs'])}; the lowest "
+        "twentieth of the values may be below the axis."
+    ]
+    if summary["pruner"] != "none":
+        parts.append(
+            "Trials were only compared with trials of their own lead when it was decided which to "
+            "cut."
+        )
+    return " ".join(parts)
+
+
+def epochs_of_curves(validated_epochs: Sequence[int] | None) -> str:
+    """Say after which epochs trials were validated.
+
+    Args:
+        validated_epochs: As in the report; None: after every one.
+    """
+    if not validated_epochs:
+        return "after every epoch"
+    if len(validated_epochs) == 1:
+        return f"after epoch {validated_epochs[0]}, the only one after which trials were validated"
+    epochs = listing([str(epoch) for epoch in validated_epochs])
+    return f"after epochs {epochs}: trials were validated only after these, lines join them"
+
+
 def curves_note(report: Report, drawn: Sequence[str]) -> str:
     """Say why the curves are of these leads."""
     if not drawn:

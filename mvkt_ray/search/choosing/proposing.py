@@ -128,7 +128,7 @@ def _centred_history(space: SearchSpace, records: Sequence[TrialRecord]) -> list
         if record.macro_auroc is not None:
             value = record.macro_auroc - medians.final(record.condition)
         elif record.state is TrialState.PRUNED and record.values:
-            epoch = record.last_epoch
+            epoch = record.last_scored_epoch
             last = {epoch: record.values[epoch] - medians.at(record.condition, epoch)}
         history.append(
             # The trial that is asked for gets number 0 in its storage, so these start at 1.

@@ -7,6 +7,9 @@ answer another question, and a default that is hard to beat early would stop eve
 
 What a pruner notes of a trial (its value at a rung) is handed out with each decision and put back
 when a study is opened again: the rungs are then as full as they were.
+
+A pruner compares at its rungs and lets a trial go on at every other epoch, whatever its value: so
+trials need not be validated between `decision_epochs`.
 """
 
 from collections.abc import Mapping
@@ -28,6 +31,26 @@ class Verdict:
 
     decision: Decision
     memory: Mapping[str, float]
+
+
+def decision_epochs(pruner: PrunerConfig, epochs: int) -> frozenset[int]:
+    """Return the epochs after which a pruner may stop a trial, and the last.
+
+    All trials of a study have the same, whatever they are stopped by: where one is stopped, the
+    level of its condition is taken from all that came as far (`proposing`), baselines and those of
+    other brackets of Hyperband among them.
+
+    Args:
+        pruner: Which pruner. Rung k is at min_epochs * reduction_factor ** k, as in Optuna's
+            `SuccessiveHalvingPruner`; Hyperband's brackets leave out the first of these.
+        epochs: Of a trial that is not stopped.
+    """
+    rungs: set[int] = set()
+    rung = pruner.min_epochs
+    while pruner.kind != "none" and rung < epochs:
+        rungs.add(rung)
+        rung *= pruner.reduction_factor
+    return frozenset({*rungs, epochs})
 
 
 class Pruning:

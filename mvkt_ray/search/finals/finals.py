@@ -100,18 +100,23 @@ class Finals(BaseStudy):
         return len(records) == self.n_trials and all(r.state.is_finished for r in records)
 
     def report(self, number: int, metrics: EpochMetrics, usage: Usage = NOTHING_USED) -> Decision:
-        """Write down what a training reached; it always goes on."""
-        record = self.ledger.records[number]
-        if not record.state.is_finished:
+        """Write down what a training reached; it goes on, unless the budget is spent."""
+        record, epoch = self.ledger.records[number], metrics.epoch
+        if record.state.is_finished:
+            return Decision.CONTINUE
+        with self.ledger.as_one(at_once=False):
             self._account.book(number, usage, is_over=False)
-            if metrics.epoch not in record.values:
-                self.ledger.write_value(number, metrics.epoch, metrics.macro_auroc)
-        return Decision.CONTINUE
+            if metrics.macro_auroc is None:
+                self._note_unscored(number, metrics)
+            elif epoch not in record.values:
+                self.ledger.write_value(number, epoch, metrics.macro_auroc)
+        return self._answer(number, epoch)
 
     def tell(self, result: TrialResult, usage: Usage = NOTHING_USED) -> None:
         """Write down how a training ended; the same may be told again.
 
-        One that lost its worker is given out again, as often as the study allows each time.
+        One that lost its worker is given out again, as often as the study allows each time. One
+        that was told to stop goes on being a running one, until the finals are opened again.
         """
         number = result.number
         ended = self.ledger.records[number].state.is_finished or number in self._failed
@@ -119,7 +124,8 @@ class Finals(BaseStudy):
             return
         self._account.book(number, usage, is_over=True)
         if result.state is not TrialState.FAILED:
-            self.ledger.write_result(number, result)
+            if result.state.is_finished:
+                self.ledger.write_result(number, result)
             return
         self.ledger.write_failure(number, result.reason)
         self._n_lost[number] = self._n_lost.get(number, 0) + 1

@@ -147,7 +147,8 @@ def _inputs(
     """Gather what every training is given; with `refit`, knowledge of both splits."""
     folder, config, prepared = outlook.folder, outlook.config, outlook.prepared
     inputs = trial_inputs(config, folder, prepared, outlook.cpu_precision)
-    inputs = inputs.writing_to(str(files.trials))
+    # Nobody decides by a final's epochs: it is validated after its last.
+    inputs = dataclasses.replace(inputs.writing_to(str(files.trials)), validated_epochs=frozenset())
     if not config.finals.refit:
         return inputs
     teacher = folder.read_inputs()["teacher"]

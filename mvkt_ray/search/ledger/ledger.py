@@ -200,6 +200,16 @@ class Ledger:
         record = self.records[number]
         self.records[number] = replace(record, values={**record.values, epoch: macro_auroc})
 
+    def write_unscored(self, number: int, epoch: int) -> None:
+        """Write down that a trial came to an epoch without a value; shipped as a value is.
+
+        A new one takes the place of the last: who watches a study sees how far its trials are, and
+        the curves that Optuna keeps have no points where nothing was measured.
+        """
+        with self.as_one(at_once=False):
+            self._storage.set_trial_user_attr(self._trial_id(number), "unscored_epoch", epoch)
+        self.records[number] = replace(self.records[number], unscored_epoch=epoch)
+
     def write_decision(
         self, number: int, epoch: int, *, prune: bool, memory: Mapping[str, float]
     ) -> None:

@@ -28,7 +28,7 @@ def optuna_values(record: TrialRecord) -> list[float] | None:
     if record.result.state is TrialState.COMPLETE:
         assert record.result.macro_auroc is not None
         return [record.result.macro_auroc]
-    last = record.values.get(record.last_epoch)
+    last = record.values.get(record.last_scored_epoch)
     if record.result.state is TrialState.PRUNED and last is not None and math.isfinite(last):
         return [last]
     return None
@@ -53,6 +53,7 @@ def read_record(frozen: optuna.trial.FrozenTrial) -> TrialRecord:
         drawn={name: hyperparameters[name] for name in frozen.params if name != LEAD},
         state=TrialState.RUNNING if result is None else result.state,
         values=dict(frozen.intermediate_values),
+        unscored_epoch=attributes.get("unscored_epoch", 0),
         result=result,
         failures=tuple(attributes.get("failures", ())),
         usage=Usage.from_json(attributes["usage"]) if "usage" in attributes else NOTHING_USED,

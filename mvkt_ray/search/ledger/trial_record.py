@@ -17,7 +17,9 @@ class TrialRecord:
     """The hyper-parameters that a sampler drew; those of a baseline that it could have drawn."""
     state: TrialState
     values: Mapping[int, float] = field(default_factory=dict[int, float])
-    """Validation macro AUROC by epoch, from 1."""
+    """Validation macro AUROC by epoch, from 1; of the epochs that were validated."""
+    unscored_epoch: int = 0
+    """The last epoch that was reported without a value; 0 where each had one."""
     result: TrialResult | None = None
     """How it ended; None while it has not."""
     failures: tuple[str, ...] = ()
@@ -45,7 +47,12 @@ class TrialRecord:
 
     @property
     def last_epoch(self) -> int:
-        """The last epoch reported; 0 before the first."""
+        """The last epoch reported, validated or not; 0 before the first."""
+        return max(self.unscored_epoch, self.last_scored_epoch)
+
+    @property
+    def last_scored_epoch(self) -> int:
+        """The last epoch that has a value; 0 before the first. A pruned trial's is its end."""
         return max(self.values, default=0)
 
     @property

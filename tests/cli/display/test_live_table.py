@@ -150,8 +150,8 @@ def test_the_state_as_json_has_every_trial_and_its_reason(study: FakeStudy) -> N
 def tell_a_search(view: LiveTable | PlainLines, study: FakeStudy) -> None:
     view.stage_finished("shards", "/data/shards", True)
     view.stage_started("teacher", "xresnet1d18 on 12 leads")
-    for epoch in (1, 2):
-        view.stage_epoch(EpochMetrics(epoch=epoch, macro_auroc=0.8 + epoch / 100, train_s=1.0))
+    view.stage_epoch(EpochMetrics(epoch=1, macro_auroc=None, losses={"total": 0.6931}, train_s=1.0))
+    view.stage_epoch(EpochMetrics(epoch=2, macro_auroc=0.82, train_s=1.0))
     view.stage_finished("teacher", "xresnet1d18 on 12 leads", False)
     view.stage_started("trials", "10 trials")
     view.study_opened(study)

@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 
 from mvkt_ray.config.schema import PrunerConfig
 from mvkt_ray.records import Arm, Condition, Decision, Trial, TrialState
-from mvkt_ray.search.choosing.pruning import Pruning
+from mvkt_ray.search.choosing.pruning import Pruning, decision_epochs
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 
 if TYPE_CHECKING:
     from conftest import Lab
 
 Kind = Literal["successive_halving", "hyperband"]
+AnyKind = Literal["successive_halving", "hyperband", "none"]
 EPOCHS = 9
 
 
@@ -153,6 +154,55 @@ def test_decisions_are_those_of_optunas_own_pruner_on_a_study_of_the_condition(
             if own == condition:
                 theirs[index] = _run_with_optuna(study, [v / 20 for v in values])
     assert ours == [theirs[index] for index in range(len(trials))]
+
+
+@pytest.mark.parametrize(
+    ("kind", "min_epochs", "factor", "epochs", "expected"),
+    [
+        ("successive_halving", 4, 2, 15, {4, 8, 15}),
+        ("successive_halving", 3, 3, 9, {3, 9}),
+        ("successive_halving", 9, 3, 5, {5}),
+        ("hyperband", 1, 3, 10, {1, 3, 9, 10}),
+        ("none", 1, 2, 10, {10}),
+    ],
+)
+def test_a_pruner_decides_at_its_rungs(
+    kind: AnyKind, min_epochs: int, factor: int, epochs: int, expected: set[int]
+) -> None:
+    pruner = PrunerConfig(kind=kind, min_epochs=min_epochs, reduction_factor=factor)
+    assert decision_epochs(pruner, epochs) == expected
+
+
+pruners = st.builds(
+    PrunerConfig,
+    kind=st.sampled_from(["successive_halving", "hyperband", "none"]),
+    min_epochs=st.integers(1, 12),
+    reduction_factor=st.integers(2, 4),
+)
+scores = st.one_of(st.integers(0, 20).map(lambda v: v / 20), st.just(math.nan))
+
+
+@given(st.data(), pruners, st.integers(1, 20))
+@settings(max_examples=60, deadline=None)
+def test_fed_at_its_decision_epochs_alone_a_pruner_decides_as_fed_at_every_epoch(
+    data: st.DataObject, pruner: PrunerConfig, epochs: int
+) -> None:
+    told = decision_epochs(pruner, epochs)
+    everything, some = Race(pruner, epochs), Race(pruner, epochs)
+    for condition in data.draw(st.lists(st.sampled_from(["II", "V1"]), max_size=10)):
+        number = everything.enter(condition)
+        assert some.enter(condition) == number
+        curve = data.draw(st.lists(scores, min_size=epochs, max_size=epochs))
+        for epoch, value in enumerate(curve, start=1):
+            decision = everything.report(number, epoch, value)
+            if epoch in told:
+                assert some.report(number, epoch, value) is decision
+            else:
+                assert decision is Decision.CONTINUE
+            if decision is Decision.PRUNE:
+                break
+    for record, other in zip(everything.records, some.records, strict=True):
+        assert str(record.pruner_memory) == str(other.pruner_memory)
 
 
 def _optunas(kind: Kind, factor: int) -> optuna.pruners.BasePruner:

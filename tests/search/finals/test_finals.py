@@ -135,6 +135,29 @@ def test_finals_that_may_spend_no_more_deal_nothing_and_go_on_with_more(rig: Rig
     assert more.stopped_by == ""
 
 
+def test_finals_that_run_stop_when_the_limit_is_reached_and_go_on_where_they_were(
+    rig: Rig,
+) -> None:
+    held = Usage(kept=(Reservation(node=None, cpus=1, gpus=1, worker_s=1800),))
+    before = Spent(gpu_s=1800)
+    finals = rig.open(Budget(limits=Limits(gpu_hours=1.0), before=before))
+    trial = finals.ask()
+    assert trial is not None
+    unscored = EpochMetrics(epoch=1, macro_auroc=None)
+    assert finals.report(trial.number, unscored) is Decision.CONTINUE
+    assert finals.report(trial.number, replace(unscored, epoch=2), held) is Decision.STOP
+    finals.tell(result(trial, TrialState.RUNNING), held)
+    assert (finals.ask(), finals.is_trained) == (None, False)
+    finals.close()
+    more = rig.open(Budget(limits=Limits(gpu_hours=9.0), before=before))
+    (record,) = more.trials()
+    assert (record.state, record.last_epoch, dict(record.values)) == (TrialState.RUNNING, 2, {})
+    assert more.ask() == trial
+    last = more.config.student.epochs
+    assert more.report(trial.number, metrics(trial, last)) is Decision.CONTINUE
+    assert more.trials()[0].last_epoch == last
+
+
 def test_they_have_a_ledger_of_their_own_and_the_searchs_is_not_touched(rig: Rig) -> None:
     study = rig.lab.open(rig.lab.config(n_trials=5))
     rig.lab.run(study)

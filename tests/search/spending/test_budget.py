@@ -152,6 +152,15 @@ def test_a_trial_in_its_last_epoch_ends_as_it_would_have(lab: "Lab") -> None:
     assert study.report(trial.number, metrics, used(4000)) is Decision.CONTINUE
 
 
+def test_a_trial_is_stopped_after_an_epoch_without_a_score(lab: "Lab") -> None:
+    study = lab.open(lab.config(), budget=budget(Limits(gpu_hours=0.1)))
+    trial = study.ask()
+    assert trial is not None
+    unscored = EpochMetrics(epoch=1, macro_auroc=None)
+    assert study.report(trial.number, unscored, used(1)) is Decision.CONTINUE
+    assert study.report(trial.number, unscored, used(4000)) is Decision.STOP
+
+
 def test_nothing_is_stopped_when_everything_has_ended(lab: "Lab") -> None:
     study = lab.open(lab.config(n_trials=4), budget=budget(Limits(money=0.1 * 6 * 4)))
     run_side_by_side(study, lab, 1)
