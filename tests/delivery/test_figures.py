@@ -107,6 +107,19 @@ def test_before_finals_there_are_no_gains_to_draw(searched_report: dict[str, Any
     assert "validation split" in draw_ranked_leads(searched_report)
 
 
+def test_learning_curves_say_after_which_epochs_trials_were_scored() -> None:
+    def drawn(*epochs: int) -> str:
+        curve = replace(record_of(0, "I", 0.9), values=dict.fromkeys(epochs, 0.9), unscored_epoch=8)
+        svg = draw_learning_curves([curve], ["I"])
+        found = re.search(r"<desc[^>]*>([^<]+)</desc>", svg)
+        assert found is not None
+        return found[1]
+
+    assert "AUROC after epochs 4, 8 and 9: trials were validated only after these" in drawn(4, 8, 9)
+    assert "AUROC after epoch 9, the only one" in drawn(9)
+    assert "AUROC after every epoch." in drawn(*range(1, 10))
+
+
 def test_without_trials_there_is_nothing_to_draw() -> None:
     assert draw_learning_curves((), ("I",)) == ""
     assert draw_slices(()) == ""

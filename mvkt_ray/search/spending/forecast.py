@@ -2,7 +2,7 @@
 
 A trial is taken to last as long as those of the basis did on average, those that were pruned
 included, epoch by epoch; failures are left out. It is as good as the basis is alike: the same data,
-networks and kinds of nodes.
+networks, kinds of nodes and `student.validate`.
 
 Where networks have workers of their own (`resources.students`), nobody knows how often each will be
 drawn, so the forecast is the highest of theirs: the GPUs and the price of the network whose workers
