@@ -115,7 +115,8 @@ class StudentConfig:
     validate: Literal["decisions", "every_epoch"] = "decisions"
     """After which epochs a trial of the search, and the teacher, are scored on the validation
     split: where the pruner may decide, and after the last; or after every one, for whole learning
-    curves. The trials, what is decided of them and their final scores are the same."""
+    curves. The trials, what is decided of them and their final scores are the same. A loss that is
+    not finite is found after any epoch, predictions that are not where they are made."""
 
     def __post_init__(self) -> None:
         require_above_zero(self, "epochs")
