@@ -72,8 +72,9 @@ class Study(BaseStudy):
         self._lost = LostTrials(aside, any_ended=len(open_records) < len(ledger.records))
         self._to_run_again = deque(n for n in self._to_run_again if n not in self._lost)
         self._running: set[int] = set()
+        self._dealt: Counter[tuple[Arm, str]] = Counter()
         for record in ledger.records:
-            self._pruning.enter(record)
+            self._enter(record)
 
     @classmethod
     def create_or_open(
@@ -283,8 +284,13 @@ class Study(BaseStudy):
             return None
         with self._ledger.as_one():
             record = self._deal()
-        self._pruning.enter(record)
+        self._enter(record)
         return record
+
+    def _enter(self, record: TrialRecord) -> None:
+        """Count a trial, once, in the order of the numbers."""
+        self._dealt[record.trial.arm, record.condition] += 1
+        self._pruning.enter(record)
 
     def _ask_for_lost(self) -> Trial | None:
         """Return a trial that was set aside, when there is no other; settle those of this start."""
@@ -323,14 +329,13 @@ class Study(BaseStudy):
     def _deal(self) -> TrialRecord:
         """Create the next trial: a baseline that is missing, else one for the condition behind."""
         records = self._ledger.records
-        dealt = Counter((record.trial.arm, record.condition) for record in records)
         for arm in (Arm(name) for name in self.config.search.baselines):
             for condition in self.conditions:
-                if not dealt[arm, condition.name]:
+                if not self._dealt[arm, condition.name]:
                     return self._add_baseline(arm, condition)
         if self.config.search.conditions == "race" and self._race.take_look(records):
             self._ledger.note({NOTE: self._race.to_json()})
-        condition = min(self._race.running, key=lambda each: dealt[Arm.SEARCH, each.name])
+        condition = min(self._race.running, key=lambda each: self._dealt[Arm.SEARCH, each.name])
         drawn = propose(
             self.space,
             self.config.search,

@@ -1,9 +1,14 @@
-"""Early stopping of hopeless trials, by Optuna's own pruners, within a condition.
+"""Early stopping of hopeless trials, by successive halving or Hyperband, within a condition.
 
-Every condition has an Optuna study of its own in memory, whose trials are the search trials of the
-condition in the order of their numbers. So a trial of a lead that shows less is compared with its
-own kind only, and Hyperband deals its brackets inside a condition. Baselines do not compete: they
-answer another question, and a default that is hard to beat early would stop every search trial.
+Every condition has a field of its own: the search trials of the condition in the order of their
+numbers. So a trial of a lead that shows less is compared with its own kind only, and Hyperband
+deals its brackets inside a condition. Baselines do not compete: they answer another question, and a
+default that is hard to beat early would stop every search trial.
+
+The rules are those of Optuna's pruners, with the same decisions (Li et al. 2018, "A System for
+Massively Parallel Hyperparameter Tuning"; Falkner et al. 2018, "BOHB"). Optuna's look at every
+trial of the study for each report; here a rung is a sorted list, so that a report costs the same in
+a study of ten thousand trials.
 
 What a pruner notes of a trial (its value at a rung) is handed out with each decision and put back
 when a study is opened again: the rungs are then as full as they were.
@@ -12,13 +17,11 @@ A pruner compares at its rungs and lets a trial go on at every other epoch, what
 trials need not be validated between `decision_epochs`.
 """
 
+import binascii
+import bisect
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-
-import optuna
-from optuna.pruners import BasePruner, HyperbandPruner, SuccessiveHalvingPruner
-from optuna.storages import InMemoryStorage
-from optuna.trial import TrialState, create_trial
 
 from mvkt_ray.config.schema import PrunerConfig
 from mvkt_ray.records import Arm, Decision
@@ -82,53 +85,74 @@ class Pruning:
         is_last = epoch >= self._epochs
         if record.trial.arm is not Arm.SEARCH or self._config.kind == "none" or is_last:
             return Verdict(decision=Decision.CONTINUE, memory=record.pruner_memory)
-        return self._field(record.condition).judge(record.number, epoch, macro_auroc)
+        return self._field(record.condition).judge(record, epoch, macro_auroc)
 
     def _field(self, condition: str) -> "_Field":
         if condition not in self._fields:
-            self._fields[condition] = _Field(self._make_pruner(), f"{self._study_name}/{condition}")
+            name = f"{self._study_name}/{condition}"
+            self._fields[condition] = _Field(name, self._config, self._n_trials_by_bracket())
         return self._fields[condition]
 
-    def _make_pruner(self) -> BasePruner:
-        config = self._config
-        if config.kind == "hyperband":
-            return HyperbandPruner(
-                min_resource=config.min_epochs,
-                max_resource=max(self._epochs, config.min_epochs),
-                reduction_factor=config.reduction_factor,
-            )
-        return SuccessiveHalvingPruner(
-            min_resource=config.min_epochs, reduction_factor=config.reduction_factor
-        )
+    def _n_trials_by_bracket(self) -> list[int]:
+        """Say how many of some trials each bracket gets; successive halving has one bracket.
+
+        The later a bracket begins to stop trials, the fewer it gets: all have about the same number
+        of epochs to spend.
+        """
+        if self._config.kind != "hyperband":
+            return [1]
+        factor, min_epochs = self._config.reduction_factor, self._config.min_epochs
+        n_brackets = math.floor(math.log(max(self._epochs / min_epochs, 1), factor)) + 1
+        later = range(n_brackets - 1, -1, -1)
+        return [math.ceil(n_brackets * factor**n / (n + 1)) for n in later]
 
 
 class _Field:
-    """The trials of one condition, as Optuna's pruners want to see them."""
+    """The trials of one condition, by what they reached at the rungs of their brackets."""
 
-    def __init__(self, pruner: BasePruner, name: str) -> None:
-        self._pruner = pruner
-        self._storage = InMemoryStorage()
-        # The sampler is never asked; a plain one is cheap to make.
-        self._study = optuna.create_study(
-            study_name=name,
-            storage=self._storage,
-            sampler=optuna.samplers.RandomSampler(seed=0),
-            direction="maximize",
-        )
-        self._study_id = self._storage.get_study_id_from_name(name)
-        self._trial_ids: dict[int, int] = {}
+    def __init__(self, name: str, config: PrunerConfig, n_trials_by_bracket: list[int]) -> None:
+        self._name = name
+        self._config = config
+        self._n_trials_by_bracket = n_trials_by_bracket
+        self._brackets: dict[int, int] = {}
+        """By number of a trial."""
+        self._rungs: dict[tuple[int, int], list[float]] = {}
+        """Values of the trials that came to a bracket's rung, rising."""
 
     def enter(self, record: TrialRecord) -> None:
-        frozen = create_trial(
-            state=TrialState.RUNNING,
-            intermediate_values=dict(record.values),
-            system_attrs=dict(record.pruner_memory),
-        )
-        self._trial_ids[record.number] = self._storage.create_new_trial(self._study_id, frozen)
+        bracket = self._deal_bracket(position=len(self._brackets))
+        self._brackets[record.number] = bracket
+        for rung in range(len(record.pruner_memory)):
+            bisect.insort(self._rung(bracket, rung), record.pruner_memory[_key(rung)])
 
-    def judge(self, number: int, epoch: int, macro_auroc: float) -> Verdict:
-        trial_id = self._trial_ids[number]
-        self._storage.set_trial_intermediate_value(trial_id, epoch, macro_auroc)
-        prune = self._pruner.prune(self._study, self._storage.get_trial(trial_id))
-        memory = self._storage.get_trial(trial_id).system_attrs
-        return Verdict(decision=Decision.PRUNE if prune else Decision.CONTINUE, memory=dict(memory))
+    def judge(self, record: TrialRecord, epoch: int, macro_auroc: float) -> Verdict:
+        memory = dict(record.pruner_memory)
+        bracket, factor = self._brackets[record.number], self._config.reduction_factor
+        while epoch >= self._config.min_epochs * factor ** (bracket + len(memory)):
+            if math.isnan(macro_auroc):
+                return Verdict(decision=Decision.PRUNE, memory=memory)
+            rung = self._rung(bracket, len(memory))
+            memory[_key(len(memory))] = macro_auroc
+            bisect.insort(rung, macro_auroc)
+            # The first few go on when they are the best so far: nobody waits for the others.
+            n_promoted = max(len(rung) // factor, 1)
+            if macro_auroc < rung[-n_promoted]:
+                return Verdict(decision=Decision.PRUNE, memory=memory)
+        return Verdict(decision=Decision.CONTINUE, memory=memory)
+
+    def _deal_bracket(self, position: int) -> int:
+        hashed = binascii.crc32(f"{self._name}_{position}".encode())
+        left = hashed % sum(self._n_trials_by_bracket)
+        bracket = 0
+        while left >= self._n_trials_by_bracket[bracket]:
+            left -= self._n_trials_by_bracket[bracket]
+            bracket += 1
+        return bracket
+
+    def _rung(self, bracket: int, rung: int) -> list[float]:
+        return self._rungs.setdefault((bracket, rung), [])
+
+
+def _key(rung: int) -> str:
+    """Name a rung as Optuna does, in the ledgers of studies that it pruned, too."""
+    return f"completed_rung_{rung}"

@@ -140,6 +140,10 @@ class Race:
         self._conditions = tuple(conditions)
         self._baselines = tuple(baselines)
         self._noise = noise
+        self._searched: dict[str, list[int]] = {each.name: [] for each in conditions}
+        """Numbers of the search trials of each condition, so that the many trials at which it is
+        not time for a look do not go through all those before them."""
+        self._n_sorted = 0
         self.looks = tuple(looks)
 
     @property
@@ -153,16 +157,15 @@ class Race:
         """Compare the conditions if it is time to, and remember what that stopped.
 
         Args:
-            records: All trials of the study, by number.
+            records: All trials of the study, by number; not fewer than the last time.
 
         Returns:
             What was found; None when it is not yet time, or when nothing is left to compare.
         """
         names = [condition.name for condition in self.running]
         n_compared = trials_at_look(len(self.looks) + 1)
-        first = _first_trials(records, names, n_compared)
-        is_due = all(_have_ended(first[name], n_compared) for name in names)
-        if len(names) < 2 or not is_due or not self._have_baselines(records, names):
+        first = self._first_trials(records, names, n_compared)
+        if len(names) < 2 or first is None or not self._have_baselines(records, names):
             return None
         bests = {name: best for name in names if (best := _best_of(first[name]))}
         look = self._compare(names, bests, n_compared, at_trial=len(records))
@@ -172,6 +175,20 @@ class Race:
     def to_json(self) -> list[dict[str, Any]]:
         """Return all looks as plain values, for the ledger."""
         return [look.to_json() for look in self.looks]
+
+    def _first_trials(
+        self, records: Sequence[TrialRecord], names: Sequence[str], n_trials: int
+    ) -> dict[str, list[TrialRecord]] | None:
+        """Return the first search trials of these conditions, so many each; None: not ended yet."""
+        for record in records[self._n_sorted :]:
+            if record.trial.arm is Arm.SEARCH:
+                self._searched[record.condition].append(record.number)
+        self._n_sorted = len(records)
+        if any(len(self._searched[name]) < n_trials for name in names):
+            return None
+        first = {name: [records[n] for n in self._searched[name][:n_trials]] for name in names}
+        have_ended = all(each.state.is_finished for trials in first.values() for each in trials)
+        return first if have_ended else None
 
     def _have_baselines(self, records: Sequence[TrialRecord], names: Sequence[str]) -> bool:
         ended = {(r.trial.arm, r.condition) for r in records if r.state.is_finished}
@@ -213,22 +230,6 @@ def trials_at_look(number: int) -> int:
 def read_looks(notes: Mapping[str, Any]) -> tuple[Look, ...]:
     """Read the looks that a ledger notes of its study; none where conditions are not raced."""
     return tuple(Look.from_json(value) for value in notes.get(NOTE, ()))
-
-
-def _first_trials(
-    records: Sequence[TrialRecord], names: Sequence[str], n_trials: int
-) -> dict[str, list[TrialRecord]]:
-    """Return the first search trials of these conditions, up to so many each."""
-    first: dict[str, list[TrialRecord]] = {name: [] for name in names}
-    for record in records:
-        own = first.get(record.condition)
-        if own is not None and len(own) < n_trials and record.trial.arm is Arm.SEARCH:
-            own.append(record)
-    return first
-
-
-def _have_ended(trials: Sequence[TrialRecord], n_trials: int) -> bool:
-    return len(trials) == n_trials and all(record.state.is_finished for record in trials)
 
 
 def _best_of(trials: Sequence[TrialRecord]) -> _Best | None:

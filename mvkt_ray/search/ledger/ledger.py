@@ -32,8 +32,10 @@ from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
 from mvkt_ray.search.ledger.ledger_rows import (
     LEAD,
     OPTUNA_STATES,
+    nothing_to_collect,
     optuna_values,
     read_record,
+    read_trials,
 )
 from mvkt_ray.search.ledger.ledger_shipping import Shipment, connect
 from mvkt_ray.search.ledger.sqlite_url import path_of, url_of
@@ -93,14 +95,15 @@ class Ledger:
                     ledger = cls(storage, name, shipment)
                 except KeyError:
                     return None
-                frozen_trials = storage.get_all_trials(ledger._study_id, deepcopy=False)
-                strange = [trial.number for trial in frozen_trials if "arm" not in trial.user_attrs]
-                if strange:
-                    raise ArtifactError(
-                        f"{database.name}: trial {strange[0]} of study {name!r} was not written by "
-                        "mvkt-ray. Remove it, or start another study."
-                    )
-                ledger.records.extend(read_record(frozen) for frozen in frozen_trials)
+                with nothing_to_collect():
+                    stored = read_trials(storage.engine, ledger._study_id)
+                    strange = [trial.number for trial in stored if "arm" not in trial.attributes]
+                    if strange:
+                        raise ArtifactError(
+                            f"{database.name}: trial {strange[0]} of study {name!r} was not "
+                            "written by mvkt-ray. Remove it, or start another study."
+                        )
+                    ledger.records.extend(map(read_record, stored))
             stack.pop_all()
         return ledger
 
