@@ -101,7 +101,8 @@ def _answer_job(output: Output, job: "Job") -> None:
 def _study_state(out: str | None) -> "tuple[dict[str, Any], RenderableType] | None":
     """Look at the study of a job, when its folder can be read from here."""
     from mvkt_ray.cli.display.live_table import condition_table
-    from mvkt_ray.cli.display.study_state import state_as_value, state_of
+    from mvkt_ray.cli.display.state_reader import state_of
+    from mvkt_ray.cli.display.study_state import state_as_value
     from mvkt_ray.errors import MvktError
     from mvkt_ray.search.ledger.ledger_database import is_driven
     from mvkt_ray.search.ledger.study_folder import StudyFolder

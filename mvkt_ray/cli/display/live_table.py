@@ -17,12 +17,12 @@ from rich.text import Text
 
 from mvkt_ray.cli.display.console import Output, duration, grid, score
 from mvkt_ray.cli.display.progress import SECONDS_BETWEEN_LINES, StepProgress, rate_and_left
+from mvkt_ray.cli.display.state_reader import StateReader
 from mvkt_ray.cli.display.study_state import (
     ConditionRow,
     StudyState,
     TrialLine,
     WatchedStudy,
-    state_of,
 )
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class PlainLines:
         self._started = time.monotonic()
         self._stage, self._step = "", None
         self._last_epoch_line = 0.0
-        self._study: WatchedStudy | None = None
+        self._reader: StateReader | None = None
         self._seen: set[int] = set()
         self._n_at_once = 1
 
@@ -91,19 +91,19 @@ class PlainLines:
 
     def study_opened(self, study: WatchedStudy) -> None:
         """Remember what is finished already, so that each trial has one line."""
-        self._study = study
-        state = state_of(study, self._n_epochs)
+        self._reader = StateReader(study, self._n_epochs)
+        state = self._reader.read()
         self._seen = {trial.number for trial in state.finished}
         if self._seen:
             self._output.say(f"trials: {len(self._seen)} of {state.n_trials} are done already")
 
     def study_changed(self) -> None:
         """Write a line for each trial that has ended since the last call."""
-        if self._study is None:
+        if self._reader is None:
             return
-        state = state_of(self._study, self._n_epochs)
+        state = self._reader.read()
         self._n_at_once = max(self._n_at_once, state.n_running)
-        for trial in state.finished:
+        for trial in state.finished if state.n_finished > len(self._seen) else ():
             if trial.number not in self._seen:
                 self._seen.add(trial.number)
                 self._output.say(_trial_text(trial, state, self._n_at_once))
@@ -129,7 +129,7 @@ class LiveTable:
         self._started = self._stage_started = clock()
         self._stage = self._what = self._note = ""
         self._done, self._total = 0, 0
-        self._study: WatchedStudy | None = None
+        self._reader: StateReader | None = None
         self._state: StudyState | None = None
         self._n_at_once = 1
         self._updated_at_s = -1.0
@@ -152,8 +152,8 @@ class LiveTable:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._study is not None and kind is None:
-            self._state = state_of(self._study, self._n_epochs)
+        if self._reader is not None and kind is None:
+            self._state = self._reader.read()
         self._live.stop()
 
     def stage_started(self, stage: str, what: str) -> None:
@@ -182,15 +182,15 @@ class LiveTable:
 
     def study_opened(self, study: WatchedStudy) -> None:
         """Show the study's table from now on."""
-        self._study = study
-        self._state = state_of(study, self._n_epochs)
+        self._reader = StateReader(study, self._n_epochs)
+        self._state = self._reader.read()
 
     def study_changed(self) -> None:
         """Look at the study again."""
         now = self._clock()
-        if self._study is not None and now - self._updated_at_s > _SECONDS_BETWEEN_UPDATES:
+        if self._reader is not None and now - self._updated_at_s > _SECONDS_BETWEEN_UPDATES:
             self._updated_at_s = now
-            self._state = state_of(self._study, self._n_epochs)
+            self._state = self._reader.read()
             self._n_at_once = max(self._n_at_once, self._state.n_running)
 
     def _render(self) -> RenderableType:

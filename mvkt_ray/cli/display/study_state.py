@@ -1,18 +1,18 @@
 """A study at one moment, as the live table, `mvkt status` and plain lines show it."""
 
 import statistics
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from mvkt_ray.cli.display.money import spent_text
-from mvkt_ray.records import Arm, Condition, Trial, TrialState
+from mvkt_ray.records import Condition, Trial, TrialState
 
 if TYPE_CHECKING:
     from mvkt_ray.search.ledger.trial_record import TrialRecord
     from mvkt_ray.search.spending.prices import PriceList, Spent
 
-_PROBLEMS = (TrialState.FAILED, TrialState.DIVERGED)
+PROBLEMS = (TrialState.FAILED, TrialState.DIVERGED)
+"""States of trials that are told with their reasons."""
 
 
 class WatchedStudy(Protocol):
@@ -76,7 +76,7 @@ class TrialLine:
     @property
     def is_problem(self) -> bool:
         """Whether it failed or diverged."""
-        return self.state in _PROBLEMS
+        return self.state in PROBLEMS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -154,32 +154,7 @@ class StudyState:
         if not times:
             return None
         missing = max(0, self.n_trials - self.n_finished)
-        return statistics.mean(times) * missing / max(1, n_at_once)
-
-
-def state_of(study: WatchedStudy, n_epochs: int) -> StudyState:
-    """Read the state of a study, or of its finals, from the records that it holds in memory."""
-    if isinstance(study, WatchedFinals):
-        return _state_of_finals(study, n_epochs)
-    records = study.trials()
-    names = [condition.name for condition in study.conditions]
-    by_name: dict[str, list[TrialRecord]] = {name: [] for name in names}
-    for record in records:
-        by_name[record.condition].append(record)
-    share, rest = divmod(study.n_trials, len(names))
-    rows = [
-        _row(name, by_name[name], n_planned=share + (index < rest))
-        for index, name in enumerate(names)
-    ]
-    return StudyState(
-        rows=tuple(rows),
-        n_trials=study.n_trials,
-        n_epochs=n_epochs,
-        finished=tuple(
-            _line(record, study.prices) for record in records if record.result is not None
-        ),
-        spent=spent_text(study.spent, study.prices),
-    )
+        return statistics.fmean(times) * missing / max(1, n_at_once)
 
 
 def state_as_value(name: str, state: StudyState) -> dict[str, Any]:
@@ -201,78 +176,3 @@ def state_as_value(name: str, state: StudyState) -> dict[str, Any]:
 
 def _open_trials(row: ConditionRow) -> list[dict[str, int]]:
     return [{"trial": number, "epoch": epoch} for number, epoch in row.running]
-
-
-def _state_of_finals(finals: WatchedFinals, n_epochs: int) -> StudyState:
-    records = finals.trials()
-    rows: list[ConditionRow] = []
-    for condition in finals.conditions:
-        own = [record for record in records if record.condition == condition.name]
-        n_planned = sum(trial.condition == condition for trial in finals.planned)
-        rows.append(
-            replace(
-                _row(condition.name, own, n_planned=n_planned),
-                best=_mean(own, finals.answer),
-                student_alone=_mean(own, Arm.STUDENT_ALONE.value, "alone"),
-            )
-        )
-    return StudyState(
-        rows=tuple(rows),
-        n_trials=finals.n_trials,
-        n_epochs=n_epochs,
-        finished=tuple(
-            _final_line(record, finals.prices) for record in records if record.result is not None
-        ),
-        spent=spent_text(finals.spent, finals.prices),
-        best_name=finals.answer,
-    )
-
-
-def _mean(records: "Iterable[TrialRecord]", *contenders: str) -> float | None:
-    scores = [r.macro_auroc for r in records if r.trial.contender in contenders]
-    done = [score for score in scores if score is not None]
-    return statistics.mean(done) if done else None
-
-
-def _final_line(record: "TrialRecord", prices: "PriceList") -> TrialLine:
-    trial = record.trial
-    what = f"{record.condition}  {trial.contender}  seed {trial.repetition}"
-    return replace(_line(record, prices), condition=what)
-
-
-def _row(name: str, records: "list[TrialRecord]", *, n_planned: int) -> ConditionRow:
-    states = [record.state for record in records]
-    searched = (record for record in records if record.trial.arm is Arm.SEARCH)
-    alone = (record for record in records if record.trial.arm is Arm.STUDENT_ALONE)
-    return ConditionRow(
-        name=name,
-        n_planned=max(n_planned, len(records)),
-        n_dealt=len(records),
-        n_complete=states.count(TrialState.COMPLETE),
-        n_pruned=states.count(TrialState.PRUNED),
-        n_failed=sum(state in _PROBLEMS for state in states),
-        best=_best(searched),
-        student_alone=_best(alone),
-        running=tuple((r.number, r.last_epoch) for r in records if r.result is None),
-    )
-
-
-def _best(records: "Iterable[TrialRecord]") -> float | None:
-    values = (record.macro_auroc for record in records)
-    return max((value for value in values if value is not None), default=None)
-
-
-def _line(record: "TrialRecord", prices: "PriceList") -> TrialLine:
-    result, spent = record.result, prices.spent(record.usage.reservations)
-    assert result is not None
-    return TrialLine(
-        number=record.number,
-        condition=record.condition,
-        arm=record.trial.arm.value,
-        state=result.state.value,
-        macro_auroc=result.macro_auroc,
-        epochs=result.epochs,
-        wall_s=result.wall_s,
-        reason=result.reason,
-        money=None if spent.unpriced_s or prices.is_empty else spent.money,
-    )

@@ -8,7 +8,8 @@ import pytest
 
 from mvkt_ray.cli.display.console import Output, PlainConsole
 from mvkt_ray.cli.display.live_table import LiveTable, PlainLines, condition_table, watch
-from mvkt_ray.cli.display.study_state import state_as_value, state_of
+from mvkt_ray.cli.display.state_reader import state_of
+from mvkt_ray.cli.display.study_state import state_as_value
 from mvkt_ray.config.resources import CostConfig, NodeTypeConfig
 from mvkt_ray.records import (
     Arm,
