@@ -13,6 +13,17 @@ from tests.ports import free_port
 
 SMALL: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 100_000_000}
 
+PATIENCE_S = 300
+"""For nodes that come and go: a loaded machine takes its time."""
+
+LOSSES_ARE_NOTICED = {
+    # A node that was killed refuses connections, which the head notices after five of these. One
+    # that is only slow does not, and keeps Ray's 10 s for each answer.
+    "RAY_health_check_period_ms": "200",
+    "RAY_health_check_initial_delay_ms": "500",
+}
+"""Within a second or two; Ray's own period is 3 s, and 16 s pass until it believes it."""
+
 
 @contextlib.contextmanager
 def own_cluster(
@@ -31,6 +42,7 @@ def own_cluster(
         values = {
             "RAY_TMPDIR": str(directory),
             "RAY_USAGE_STATS_ENABLED": "0",
+            **LOSSES_ARE_NOTICED,
             # See CLIENT_FLAKE in cluster.py.
             "GRPC_ENABLE_FORK_SUPPORT": "0",
         }
@@ -41,13 +53,15 @@ def own_cluster(
         add_node(cluster, **{"include_dashboard": False, **ports, **head})
         for _ in range(n_nodes - 1):
             add_node(cluster)
-        cluster.wait_for_nodes()
+        cluster.wait_for_nodes(PATIENCE_S)
         yield cluster
 
 
 def add_node(cluster: Cluster, **node: Any) -> Node:
     """Start one more node, and wait until the head knows it; in the main thread only."""
-    return cluster.add_node(**{**SMALL, **node})
+    added = cluster.add_node(wait=False, **{**SMALL, **node})
+    cluster._wait_for_node(added, PATIENCE_S)
+    return added
 
 
 def kill_node(cluster: Cluster, node: Node) -> None:
@@ -58,6 +72,6 @@ def kill_node(cluster: Cluster, node: Node) -> None:
     for worker in workers:
         with contextlib.suppress(psutil.NoSuchProcess):
             worker.kill()
-    psutil.wait_procs(workers, timeout=60)
-    # Until then the head may still runner work on it.
-    cluster.wait_for_nodes(timeout=120)
+    psutil.wait_procs(workers, timeout=PATIENCE_S)
+    # Until then the head may still give it work.
+    cluster.wait_for_nodes(PATIENCE_S)
