@@ -11,6 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote
 
+from tests.patience import PATIENCE_S
+
 
 @dataclass
 class Sent:
@@ -118,7 +120,7 @@ class _Handler(BaseHTTPRequestHandler):
         for piece in (body[:first], body[first:]):
             if sent.n_bytes and piece:
                 self.wfile.flush()
-                self.files.release.wait(240)
+                self.files.release.wait(PATIENCE_S)
             sent.n_bytes += len(piece)
             self.wfile.write(piece)
 

@@ -5,8 +5,7 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,8 @@ from typing import Any
 import psutil
 import pytest
 
-WITHIN_S = 240
+from tests.patience import PATIENCE_S, wait_until
+
 HINT = "Interrupted; the state is kept. Go on with: "
 
 
@@ -34,14 +34,6 @@ def started(*command: object, output: Path) -> Iterator[subprocess.Popen[bytes]]
     finally:
         process.kill()
         process.wait()
-
-
-def wait_until(condition: Callable[[], object], process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + WITHIN_S
-    while not condition():
-        assert process.poll() is None, "it ended by itself"
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 @pytest.mark.parametrize(
@@ -64,12 +56,12 @@ def test_a_search_in_the_background_stops_cleanly_when_it_is_told_to(
     line = ["search", home / "tiny.yaml", "--data", shards, "--out", out]
     line += ["--teacher", study_dir / "teacher", "--max-trials", 5000, *runner]
     with started(sys.executable, "-m", "mvkt_ray", *line, output=output) as process:
-        wait_until(lambda: "trial 0" in output.read_text(), process)
+        wait_until("a trial", lambda: "trial 0" in output.read_text(), process)
         rays = psutil.Process(process.pid).children(recursive=True)
         assert bool(rays) == (runner == [])
         process.send_signal(number)
-        assert process.wait(WITHIN_S) == 130, output.read_text()
-    _, alive = psutil.wait_procs(rays, timeout=WITHIN_S)
+        assert process.wait(PATIENCE_S) == 130, output.read_text()
+    _, alive = psutil.wait_procs(rays, timeout=PATIENCE_S)
     assert alive == []
     said = output.read_text()
     assert "Traceback" not in said
@@ -115,7 +107,7 @@ def stubborn(same_request_s: float) -> Iterator[subprocess.Popen[str]]:
 def test_a_second_signal_ends_it_at_once(number: signal.Signals) -> None:
     with stubborn(same_request_s=0.0) as process:
         process.send_signal(number)
-        assert process.wait(WITHIN_S) == -number
+        assert process.wait(PATIENCE_S) == -number
 
 
 def test_a_signal_that_comes_twice_at_once_is_one_request() -> None:
@@ -149,6 +141,6 @@ def test_a_signal_is_obeyed_although_it_came_while_an_object_was_destroyed() -> 
         [sys.executable, "-c", textwrap.dedent(LOST)],
         capture_output=True,
         text=True,
-        timeout=WITHIN_S,
+        timeout=PATIENCE_S,
     )
     assert (done.stdout, done.stderr, done.returncode) == ("stopping\n", "", 0)

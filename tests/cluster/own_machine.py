@@ -11,14 +11,10 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-PATIENCE_S = 180.0
-"""For what is waited for by condition; a loaded machine takes its time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +50,6 @@ class Machine:
     @staticmethod
     def _line(words: tuple[object, ...]) -> list[str]:
         return [sys.executable, "-m", "mvkt_ray", *map(str, words)]
-
-
-def wait_for(what: str, condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, f"waited in vain for: {what}"
-        time.sleep(0.05)
 
 
 @contextlib.contextmanager

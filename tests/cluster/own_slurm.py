@@ -12,14 +12,13 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
+from tests.patience import wait_until
 from tests.ports import free_ports
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "scancel", "scontrol", "squeue", "srun")
-WITHIN_S = 400
 NODES = ("n1", "n2")
 
 CONFIGURATION = """\
@@ -106,7 +105,7 @@ class OwnSlurm:
         """Cancel all jobs, and wait until their processes are gone."""
         for number in self._jobs():
             self.run("scancel", number)
-        wait_until(lambda: not self._jobs())
+        wait_until("the jobs to end", lambda: not self._jobs())
 
     def _jobs(self) -> list[str]:
         return self.run("squeue", "--noheader", "--format=%i").split()
@@ -131,18 +130,10 @@ def own_slurm() -> Iterator[OwnSlurm]:
             assert all(daemon.poll() is None for daemon in daemons), _outputs(folder)
             return slurm.is_idle()
 
-        wait_until(is_ready)
+        wait_until("the nodes to be idle", is_ready)
         # Whatever a test has left; processes of a job outlive the daemons.
         stack.callback(slurm.end_jobs)
         yield slurm
-
-
-def wait_until(condition: Callable[[], object], within_s: float = WITHIN_S) -> None:
-    """Wait until something holds."""
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def _configure(folder: Path) -> None:
@@ -153,7 +144,8 @@ def _configure(folder: Path) -> None:
         folder=folder,
         ctld_port=ctld_port,
         # Jobs of other instances on this machine have other numbers, and so other directories.
-        first_job=secrets.randbelow(10_000_000) + 1,
+        # The script takes its ports by the last three digits: those of other tests are above.
+        first_job=1000 * secrets.randbelow(10_000) + secrets.randbelow(400) + 1,
         n1_port=n1_port,
         n2_port=n2_port,
     )
@@ -177,7 +169,7 @@ def _start_munge(folder: Path, stack: contextlib.ExitStack) -> None:
     # --force: the folder is private, so that other users cannot reach its socket, which is as
     # we want it.
     _start(folder, stack, "munged", "--foreground", "--force", *options)
-    wait_until((folder / "munge.socket").exists)
+    wait_until("munged", (folder / "munge.socket").exists)
 
 
 def _start(

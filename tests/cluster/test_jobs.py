@@ -14,15 +14,15 @@ from typing import Any
 import psutil
 import pytest
 import yaml
-from own_machine import Machine, Network, asleep, wait_for
+from own_machine import Machine, Network, asleep
 from typer.testing import CliRunner
 
 from mvkt_ray.cli import app
+from tests.patience import PATIENCE_S, wait_until
 from tests.ports import free_port, free_ports
 
 pytestmark = [
     pytest.mark.ray,
-    pytest.mark.timeout(600),
     # Sockets that Ray's client leaves to the garbage collector.
     pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
@@ -109,14 +109,14 @@ def cluster() -> Iterator[Cluster]:
             *("--node-ports", node_ports[1], "--cpus", 1, "--gpus", 0),
             log=log,
         )
-        wait_for("the node to join", lambda: log.read_text().endswith("}\n"))
+        wait_until("the node to join", lambda: log.read_text().endswith("}\n"))
         node = json.loads(log.read_text())
         names.append(node["node"])
         yield Cluster(machine, head, node, ports)
     finally:
         if supervised is not None:
             supervised.terminate()
-            supervised.wait(120)
+            supervised.wait(PATIENCE_S)
         stopped = machine.json("cluster", "stop")["stopped"]
         left = marked(*names)
         for pid in left:
@@ -161,20 +161,20 @@ def test_what_was_said_meanwhile_is_shown_once_after_the_network_and_the_laptop_
     following = machine.start(*line, log=log)
     try:
         say(go, 1, 2)
-        wait_for("the second line", lambda: "line 2\n" in log.read_text())
+        wait_until("the second line", lambda: "line 2\n" in log.read_text())
         network.cut()
-        wait_for("the loss to be told", lambda: "lost the connection" in errors(log))
+        wait_until("the loss to be told", lambda: "lost the connection" in errors(log))
         say(go, 3, 4)
         network.mend()
-        wait_for("the fourth line", lambda: "line 4\n" in log.read_text())
+        wait_until("the fourth line", lambda: "line 4\n" in log.read_text())
         with asleep(following):
             network.cut()
             say(go, 5, 6)
         say(go, 7)
         network.mend()
-        wait_for("the seventh line", lambda: "line 7\n" in log.read_text())
+        wait_until("the seventh line", lambda: "line 7\n" in log.read_text())
         say(go, 8, 9)
-        assert following.wait(120) == 0
+        assert following.wait(PATIENCE_S) == 0
     finally:
         following.kill()
         network.cut()
@@ -199,9 +199,9 @@ def test_a_study_is_sent_left_alone_stopped_and_taken_up(cluster: Cluster, tmp_p
     line = ("cluster", "submit", study, "--out", out, *at)
 
     following = machine.start(*line, log=log)
-    wait_for("a trial to end", lambda: f"[1/{N_TRIALS}" in log.read_text())
+    wait_until("a trial to end", lambda: f"[1/{N_TRIALS}" in log.read_text())
     following.send_signal(signal.SIGINT)
-    assert following.wait(60) == 130
+    assert following.wait(PATIENCE_S) == 130
     [job] = re.findall(r"^submitted (tiny-\d{8}-\d{6}) to", log.read_text(), flags=re.MULTILINE)
     assert f"mvkt cluster stop {job} --address {cluster.url}" in errors(log)
     assert machine.json("cluster", "status", job, *at)["state"] == "RUNNING"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from own_slurm import PROGRAMS, OwnSlurm, own_slurm, wait_until
+from own_slurm import PROGRAMS, OwnSlurm, own_slurm
 from rendering import rendered
 
 from mvkt_ray.errors import ConfigError
@@ -18,6 +18,7 @@ from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.storage.location import Location
+from tests.patience import wait_until
 
 N_TRIALS = 24
 
@@ -64,10 +65,11 @@ class Job:
             assert "failed" not in self.log, self.log
             return text in self.log
 
-        wait_until(said)
+        wait_until(text, said)
 
     def wait_until_it_ends(self) -> str:
-        wait_until(lambda: self.state in ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT"))
+        ends = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT")
+        wait_until("the job to end", lambda: self.state in ends)
         return self.state
 
     def trials(self) -> list[TrialRecord]:
@@ -113,21 +115,20 @@ def submit(slurm: OwnSlurm, folder: Path, **settings: str) -> Job:
 
 
 @pytest.mark.ray
-@pytest.mark.timeout(1200)
 def test_a_job_whose_time_is_up_comes_back_and_ends_the_search(
     slurm: OwnSlurm, tmp_path: Path
 ) -> None:
     job = submit(slurm, tmp_path, time="60")
     # Who opens a ledger too early makes it, beside the driver.
     job.wait_for("  complete  ")
-    wait_until(lambda: len(job.nodes()) == 2)
+    wait_until("both nodes to end a trial", lambda: len(job.nodes()) == 2)
     job.stop_in_time()
     job.wait_for("queued again")
     begun = {record.number for record in job.trials() if record.state is TrialState.COMPLETE}
     assert 0 < len(begun) < N_TRIALS
     # Slurm waits two minutes, in which whatever was started before comes to its end. It counts in
     # seconds: in the one in which it ended the first start it would start no second one.
-    wait_until(lambda: job.state == "PENDING" and slurm.is_idle())
+    wait_until("its nodes to be free", lambda: job.state == "PENDING" and slurm.is_idle())
     slurm.run("scontrol", "update", f"JobId={job.number}", "StartTime=now+3")
 
     assert job.wait_until_it_ends() == "COMPLETED", job.log + slurm.log()

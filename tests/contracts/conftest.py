@@ -54,7 +54,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents and "[on_ray" in item.name:
             item.add_marker(pytest.mark.ray)
-            item.add_marker(pytest.mark.timeout(600))
             for warning in RAYS_OWN_WARNINGS:
                 item.add_marker(pytest.mark.filterwarnings(warning))
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from mvkt_ray.data.read_ahead import read_ahead
+from tests.patience import PATIENCE_S
 
 
 def test_results_come_in_order_and_all_of_them() -> None:
@@ -16,7 +17,7 @@ def test_results_come_in_order_and_all_of_them() -> None:
 
 def test_calls_overlap() -> None:
     # Each call waits for the three others, so one after the other would never end.
-    together = threading.Barrier(4, timeout=60)
+    together = threading.Barrier(4, timeout=PATIENCE_S)
     found = read_ahead(lambda _: together.wait() >= 0, range(8), n_threads=4, n_ahead=4)
     assert list(found) == [True] * 8
 
@@ -41,7 +42,7 @@ def test_what_a_call_raises_comes_at_its_turn_and_ends_the_others() -> None:
         if item == 2:
             raise KeyError(item)
         if item > 2:
-            assert ended.wait(60)
+            assert ended.wait(PATIENCE_S)
         return item
 
     found = read_ahead(call, range(100), n_threads=3, n_ahead=4, at_end=ended.set)

@@ -259,7 +259,7 @@ def two_ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, dict[s
         for number in range(2)
     ]
     try:
-        outputs = [process.communicate(timeout=120)[0] for process in ranks]
+        outputs = [process.communicate(timeout=400)[0] for process in ranks]
     finally:
         for process in ranks:
             process.kill()

@@ -11,6 +11,7 @@ import yaml
 from own_cluster import own_cluster
 from ray.cluster_utils import Cluster
 
+from tests.patience import PATIENCE_S
 from tests.ports import free_port
 
 NOTHING_TO_RUN_ON = {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0}
@@ -68,7 +69,7 @@ def own_autoscaler(
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.kill()
             monitor.kill()
-            psutil.wait_procs([monitor, *started], timeout=60)
+            psutil.wait_procs([monitor, *started], PATIENCE_S)
 
 
 def _launcher_file(

@@ -9,12 +9,10 @@ from ray._private.node import Node
 from ray.cluster_utils import Cluster
 
 from mvkt_ray.on_ray.connecting.environment import WORKERS, environment, own_directory, own_token
+from tests.patience import PATIENCE_S
 from tests.ports import free_port
 
 SMALL: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 100_000_000}
-
-PATIENCE_S = 300
-"""For nodes that come and go: a loaded machine takes its time."""
 
 LOSSES_ARE_NOTICED = {
     # A node that was killed refuses connections, which the head notices after five of these. One
@@ -42,6 +40,8 @@ def own_cluster(
         values = {
             "RAY_TMPDIR": str(directory),
             "RAY_USAGE_STATS_ENABLED": "0",
+            # Ray's default lets workers starve beside anything else that runs on the machine.
+            "RAY_worker_niceness": "0",
             **LOSSES_ARE_NOTICED,
             # See CLIENT_FLAKE in cluster.py.
             "GRPC_ENABLE_FORK_SUPPORT": "0",
@@ -53,14 +53,14 @@ def own_cluster(
         add_node(cluster, **{"include_dashboard": False, **ports, **head})
         for _ in range(n_nodes - 1):
             add_node(cluster)
-        cluster.wait_for_nodes(PATIENCE_S)
+        cluster.wait_for_nodes(timeout=PATIENCE_S)
         yield cluster
 
 
 def add_node(cluster: Cluster, **node: Any) -> Node:
     """Start one more node, and wait until the head knows it; in the main thread only."""
     added = cluster.add_node(wait=False, **{**SMALL, **node})
-    cluster._wait_for_node(added, PATIENCE_S)
+    cluster._wait_for_node(added, timeout=int(PATIENCE_S))
     return added
 
 
@@ -74,4 +74,4 @@ def kill_node(cluster: Cluster, node: Node) -> None:
             worker.kill()
     psutil.wait_procs(workers, timeout=PATIENCE_S)
     # Until then the head may still give it work.
-    cluster.wait_for_nodes(PATIENCE_S)
+    cluster.wait_for_nodes(timeout=PATIENCE_S)

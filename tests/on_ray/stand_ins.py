@@ -28,7 +28,8 @@ from mvkt_ray.training.student import TrialInputs
 
 EPOCHS = 4
 LEADS = ("I", "II", "III")
-DEADLINE_S = 120.0
+DEADLINE_S = 400.0
+"""For what a trial waits for: a loaded machine takes its time."""
 
 
 def open_study(

@@ -14,10 +14,10 @@ from mvkt_ray.on_ray.connecting.environment import environment
 from mvkt_ray.on_ray.driver import OnRay
 from mvkt_ray.records import TrialState
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.ray
 
-ROOM_GB = 2.0
-"""For Ray itself and two workers, before the monitor acts."""
+LEAST_ROOM_GB, MOST_ROOM_GB = 2.0, 6.0
+"""For Ray itself, two workers, and what others take meanwhile, before the monitor acts."""
 
 
 def test_a_search_goes_on_after_the_memory_monitor_has_killed_a_trial(tmp_path: Path) -> None:
@@ -26,9 +26,10 @@ def test_a_search_goes_on_after_the_memory_monitor_has_killed_a_trial(tmp_path: 
         pytest.skip(
             f"only {memory.available / 1e9:.1f} GB are free; filling 4 GB would hurt others"
         )
-    threshold = 1 - (memory.available - ROOM_GB * 1e9) / memory.total
+    room = min(max(LEAST_ROOM_GB, memory.available / 3e9), MOST_ROOM_GB)
+    threshold = 1 - (memory.available - room * 1e9) / memory.total
     # As much as it takes when others give memory back meanwhile; the monitor acts before.
-    most = memory.available / 1e9 - ROOM_GB
+    most = memory.available / 1e9 - room
     plan(tmp_path, 1, epoch=3, do="fill memory", gigabytes=most)
     study = open_study(tmp_path, 4)
     with (
@@ -39,8 +40,10 @@ def test_a_search_goes_on_after_the_memory_monitor_has_killed_a_trial(tmp_path: 
 
     records = study.trials()
     assert [record.state for record in records] == [TrialState.COMPLETE] * 4
-    [failure] = records[1].failures
-    assert "OutOfMemoryError" in failure
+    # More than once, or one of the others, if somebody else fills the memory, too.
+    assert records[1].failures
+    failures = [failure for record in records for failure in record.failures]
+    assert all("OutOfMemoryError" in failure for failure in failures)
     assert [epoch for epoch, _ in trained(tmp_path, 1)] == list(range(1, EPOCHS + 1))
 
 

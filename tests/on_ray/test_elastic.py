@@ -14,7 +14,7 @@ from mvkt_ray.on_ray import many_workers
 from mvkt_ray.on_ray.driver import OnRay
 from mvkt_ray.on_ray.many_workers import run_ranks
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.ray
 
 
 def count_epochs(config: dict[str, Any]) -> None:

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,8 +16,9 @@ from stand_ins import EPOCHS, open_study, plan, trained
 from mvkt_ray.records import TrialState
 from mvkt_ray.search.ledger.ledger import Ledger
 from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
+from tests.patience import PATIENCE_S, wait_until
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.ray
 
 N_TRIALS = 5
 
@@ -30,14 +30,6 @@ def start_driver(folder: Path, mode: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
         )
-
-
-def wait_until(condition: Callable[[], bool], driver: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + stand_ins.DEADLINE_S
-    while not condition():
-        assert driver.poll() is None, "the driver ended by itself"
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def both_are_in_their_second_epoch(folder: Path) -> Callable[[], bool]:
@@ -57,20 +49,20 @@ def test_a_killed_driver_loses_nothing_and_a_new_one_takes_everything_up(tmp_pat
     for number in (0, 1):
         plan(tmp_path, number, epoch=2, do="wait")
     driver = start_driver(tmp_path, "new")
-    wait_until(both_are_in_their_second_epoch(tmp_path), driver)
+    wait_until("the second epochs", both_are_in_their_second_epoch(tmp_path), driver)
     workers = {process for number in (0, 1) for _, process in trained(tmp_path, number)}
     left = processes_of(driver)
     os.kill(driver.pid, signal.SIGKILL)
     driver.wait()
     # A worker that outlives its driver would train beside the one that takes its trial up.
-    psutil.wait_procs([process for process in left if process.pid in workers], timeout=60)
+    psutil.wait_procs([process for process in left if process.pid in workers], PATIENCE_S)
     assert not any(psutil.pid_exists(worker) for worker in workers)
 
     ledger = open_study(tmp_path, N_TRIALS, resume=True)
     assert [record.state for record in ledger.trials()] == [TrialState.RUNNING] * 2
     ledger.close()
     (tmp_path / "go").touch()
-    assert start_driver(tmp_path, "resume").wait(timeout=stand_ins.DEADLINE_S) == 0
+    assert start_driver(tmp_path, "resume").wait(PATIENCE_S) == 0
 
     records = open_study(tmp_path, N_TRIALS, resume=True).trials()
     assert [record.number for record in records] == list(range(N_TRIALS))
@@ -89,14 +81,14 @@ def test_ctrl_c_stops_ray_and_leaves_running_trials_to_be_taken_up(tmp_path: Pat
     for number in (0, 1):
         plan(tmp_path, number, epoch=2, do="wait")
     driver = start_driver(tmp_path, "new")
-    wait_until(both_are_in_their_second_epoch(tmp_path), driver)
-    wait_until(lambda: both_first_reports_are_written(tmp_path), driver)
+    wait_until("the second epochs", both_are_in_their_second_epoch(tmp_path), driver)
+    wait_until("the first reports", lambda: both_first_reports_are_written(tmp_path), driver)
     rays = processes_of(driver)
     os.killpg(driver.pid, signal.SIGINT)
-    assert driver.wait(timeout=stand_ins.DEADLINE_S) != 0
+    assert driver.wait(PATIENCE_S) != 0
     assert (tmp_path / "interrupted").exists(), "it came through as KeyboardInterrupt"
     assert "KeyboardInterrupt" in (tmp_path / "new.txt").read_text()
-    gone, alive = psutil.wait_procs(rays, timeout=30)
+    gone, alive = psutil.wait_procs(rays, PATIENCE_S)
     assert len(gone) > 2
     assert alive == []
 

@@ -27,7 +27,7 @@ from mvkt_ray.training.teacher import TeacherJob, open_teacher
 from tests.object_store import S3Server, serve
 from tests.on_ray.own_cluster import own_cluster
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.ray
 
 
 class Deal:

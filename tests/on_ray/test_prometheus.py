@@ -59,7 +59,6 @@ def run_two_trials(study: Study) -> None:
     assert study.ask() is not None
 
 
-@pytest.mark.timeout(300)
 def test_trials_scores_epochs_and_money_are_served_by_the_node(tmp_path: Path) -> None:
     config = StudyConfig(
         name="measured",

@@ -20,7 +20,7 @@ from mvkt_ray.records import EpochMetrics, TrialState
 from mvkt_ray.storage.location import Location
 from tests.ports import free_port
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.ray
 
 
 @pytest.fixture(scope="module")

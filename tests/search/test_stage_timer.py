@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.stage_timer import StageTimer, timed_stage
 from mvkt_ray.storage.location import Location
+from tests.patience import PATIENCE_S
 
 STARTS = st.lists(st.lists(st.integers(0, 5000), min_size=1, max_size=4), min_size=1, max_size=4)
 
@@ -42,7 +43,7 @@ def test_a_stage_that_is_killed_has_noted_its_time_before(tmp_path: Path) -> Non
 
     timer = Timer(folder, "teacher", clock=lambda: float(next(ticks)))
     with timer.noting(every_s=0.001):
-        assert noted.wait(60)
+        assert noted.wait(PATIENCE_S)
         assert folder.stage_times()["teacher"] >= 1.0
 
 

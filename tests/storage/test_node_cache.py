@@ -23,6 +23,7 @@ from mvkt_ray.errors import ArtifactError, ConfigError, MachineError
 from mvkt_ray.storage.location import Location
 from mvkt_ray.storage.node_cache import CacheEntry, NodeCache, Piece, node_cache
 from tests.object_store import S3Server
+from tests.patience import PATIENCE_S
 
 BLOCK = 4096
 
@@ -249,7 +250,7 @@ def test_sixteen_processes_that_start_at_once_fetch_each_byte_once(
         [sys.executable, "-c", SIXTEEN, str(bucket / "shards"), str(total)],
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=PATIENCE_S,
         env={**os.environ, "MVKT_CACHE_DIR": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"},
     )
     assert done.returncode == 0, done.stderr

@@ -26,6 +26,7 @@ from mvkt_ray.training.fit import Lesson, _gradients
 from mvkt_ray.training.ranks import Ranks
 from mvkt_ray.training.student import TrialInputs, run_trial
 from mvkt_ray.training.teacher import train_teacher
+from tests.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from conftest import TinyStudy
@@ -168,7 +169,7 @@ def two_ranks(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> list[Foun
         )
         for rank in range(2)
     ]
-    errors = [process.communicate(timeout=240)[1] for process in processes]
+    errors = [process.communicate(timeout=PATIENCE_S)[1] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], "\n".join(errors)
     return [pickle.loads((folder / f"found{rank}").read_bytes()) for rank in range(2)]
 

@@ -21,6 +21,7 @@ from mvkt_ray.data.sources import open_source
 from mvkt_ray.errors import ConfigError, DataError, StoreError, StoreUnreachableError
 from tests.file_server import FileServer, serve_folder
 from tests.object_store import S3Server
+from tests.patience import PATIENCE_S
 from tests.tiny_datasets import RATE_HZ, make_ptbxl, write_sums
 
 PTBXL = PUBLISHED["ptbxl"]
@@ -377,7 +378,7 @@ def test_two_downloads_do_not_share_a_folder(server: FileServer, tmp_path: Path)
         with pytest.raises(DataError, match=r"is in use"):
             bring(server, tmp_path / "dest")
         os.kill(process.pid, 2)
-        assert process.wait(120) == 130
+        assert process.wait(PATIENCE_S) == 130
     finally:
         server.release.set()
         process.kill()

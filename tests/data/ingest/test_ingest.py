@@ -29,6 +29,7 @@ from mvkt_ray.data.sources import open_source
 from mvkt_ray.errors import ArtifactError, ConfigError, DataError, RecordingError
 from mvkt_ray.storage.artifacts import read_manifest, verify_artifact
 from mvkt_ray.storage.location import Location
+from tests.patience import PATIENCE_S
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -148,7 +149,7 @@ def test_an_ingest_killed_again_and_again_ends_with_the_same_bytes(tmp_path: Pat
         [sys.executable, "-c", KILLED_AT_EACH_RENAME, str(tmp_path / "killed")],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=PATIENCE_S,
         env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
     )
     assert done.returncode == 0, done.stderr

@@ -21,6 +21,7 @@ from mvkt_ray.errors import ArtifactError, StoreError
 from mvkt_ray.storage.artifacts import partial_location, read_manifest, verify_artifact
 from mvkt_ray.storage.location import Location
 from tests.object_store import S3Server
+from tests.patience import PATIENCE_S
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -229,7 +230,7 @@ def test_an_ingest_killed_before_each_of_its_puts_ends_with_the_same_bytes(
         [sys.executable, "-c", KILLED_AT_EACH_PUT, str(bucket / "killed"), str(tmp_path / "calm")],
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=PATIENCE_S,
         env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
     )
     assert done.returncode == 0, done.stderr

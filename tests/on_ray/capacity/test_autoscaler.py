@@ -10,7 +10,7 @@ from mvkt_ray.config.resources import ResourcesConfig, WorkersConfig
 from mvkt_ray.errors import ClusterError
 from mvkt_ray.on_ray.driver import OnRay
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.ray
 
 GROUPS = {
     "readers": group(1, CPU=1),

@@ -13,7 +13,7 @@ from stand_ins import make_inputs, open_study, plan
 from mvkt_ray.on_ray.driver import OnRay
 from mvkt_ray.records import TrialState
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.ray
 
 MOST_NODES = 2
 

@@ -17,8 +17,9 @@ from mvkt_ray.errors import ClusterError
 from mvkt_ray.on_ray.capacity.reservations import SAFE_LABEL, of_driver
 from mvkt_ray.on_ray.driver import OnRay
 from mvkt_ray.records import TrialState
+from tests.patience import PATIENCE_S
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.ray
 
 ON_A10G = WorkersConfig(gpus_per_worker=0.5, accelerator_type="A10G", cpus_per_worker=0.5)
 A10G: dict[str, Any] = {"num_gpus": 1, "resources": {"accelerator_type:A10G": 1}}
@@ -146,7 +147,7 @@ def test_who_drives_workers_sits_on_the_head_or_on_a_node_marked_safe(
 
 def _node_of_driver() -> str:
     group = placement_group(**of_driver())
-    ray.get(group.ready(), timeout=120)
+    ray.get(group.ready(), timeout=PATIENCE_S)
     table: Any = placement_group_table(group)
     [node_id] = table["bundles_to_node_id"].values()
     ray.util.remove_placement_group(group)

@@ -19,6 +19,7 @@ from mvkt_ray.search.ledger.ledger_shipping import Shipment, ShippingTimes
 from mvkt_ray.search.ledger.shipped_ledger import HEAD, piece_name, read_head, restore
 from mvkt_ray.search.study import Study
 from mvkt_ray.storage.location import Location
+from tests.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from conftest import Lab
@@ -416,7 +417,7 @@ def test_what_may_be_late_is_shipped_by_itself_and_when_the_driver_ends(
     assert trial is not None
     store.after_put = arrived.set
     study.report(0, EpochMetrics(epoch=1, macro_auroc=0.5))
-    assert arrived.wait(60)
+    assert arrived.wait(PATIENCE_S)
     store.after_put = lambda: None
     machine.shipments[-1].close()
 
