@@ -7,7 +7,7 @@ PYTHON ?= python3
 export OMP_NUM_THREADS := 1
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: help install demo test check fmt lint types ladder test-fast test-ray lock
+.PHONY: help install demo test check fmt lint types ladder test-fast test-ray lock bench bench-quick
 
 help:  ## list the words
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ -/' | sort
@@ -46,6 +46,17 @@ test-fast: install  ## tests that start no Ray
 
 test-ray: install  ## tests that start Ray
 	$(BIN)/python -m pytest -m ray
+
+# Where the recordings are, and where the rounds go; what is there is not run again.
+PTBXL ?= ../shared/data/ptbxl
+BENCH ?= runs/peers
+
+bench: install  ## our search beside its peers, three rounds of both tables; hours, goes on where it was killed
+	$(BIN)/python -m benchmarks.peers --ptbxl $(PTBXL) --out $(BENCH)
+
+bench-quick: install  ## the same in minutes: one round of four short trials on two folds, nothing pruned
+	$(BIN)/python -m benchmarks.peers --ptbxl $(PTBXL) --out $(BENCH)-quick --trials 4 --epochs 2 \
+	  --teacher-epochs 3 --folds 1-2/8/9 --leads II,V5 --rounds 1 --searches fixed
 
 lock:  ## write constraints.txt anew from the ranges in pyproject.toml
 	rm -rf .lock-venv && $(PYTHON) -m venv .lock-venv
