@@ -26,7 +26,8 @@ PAGE = "PEERS.md"
 def main() -> None:
     """Run what is missing, and write the page."""
     arguments = parse_arguments()
-    out: Path = arguments.out
+    # Contenders work in folders of their own, from where a relative path leads elsewhere.
+    out: Path = arguments.out.resolve()
     folds = parse_folds(arguments.folds)
     recipe = Recipe(
         ptbxl=str(arguments.ptbxl.resolve()),

@@ -18,6 +18,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
@@ -37,12 +38,15 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     started_s, clock_s = time.time(), time.monotonic()
     reaped: list[int] = []
+    signals = (signal.SIGTERM, signal.SIGKILL)
     try:
         child = subprocess.Popen(command)
         code = wait_for(child.pid, reaped)
         wall_s = time.monotonic() - clock_s
-    finally:
-        end_descendants(reaped)
+    except BaseException:
+        end_descendants(signals, reaped)
+        raise
+    end_descendants((None, *signals), reaped)
     spent = resource.getrusage(resource.RUSAGE_CHILDREN)
     usage = {
         "started_s": started_s,
@@ -64,9 +68,9 @@ def wait_for(child: int, reaped: list[int]) -> int:
             return os.waitstatus_to_exitcode(status) & 0xFF
 
 
-def end_descendants(reaped: list[int]) -> None:
-    """Let what is left end by itself, then by SIGTERM, then by SIGKILL; wait for all of it."""
-    for sent in (None, signal.SIGTERM, signal.SIGKILL):
+def end_descendants(signals: Sequence[signal.Signals | None], reaped: list[int]) -> None:
+    """Wait for all that is left, after each of these signals to it; None lets it end by itself."""
+    for sent in signals:
         if sent is not None:
             for process in psutil.Process().children(recursive=True):
                 with contextlib.suppress(psutil.NoSuchProcess):

@@ -1,11 +1,14 @@
 """The peers' benchmark: peers do the same work as ours, and a bench that was killed goes on."""
 
 import json
+import signal
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 
@@ -218,6 +221,24 @@ def test_what_orphans_of_a_command_write_is_counted(tmp_path: Path) -> None:
     usage = measured(command, environment(bench.ROOT, str(tmp_path)), tmp_path)
     assert usage.wchar >= 5_000_000
     assert (tmp_path / "orphan").stat().st_size == 5_000_000
+
+
+SLEEPS = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
+
+
+def test_a_contender_ends_with_its_bench(tmp_path: Path) -> None:
+    reaper = [sys.executable, "-m", "benchmarks.peers.reaper", "usage.json"]
+    with subprocess.Popen(
+        [*reaper, sys.executable, "-c", SLEEPS],
+        env=environment(bench.ROOT, str(tmp_path)),
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        pid = int(process.stdout.readline())
+        process.terminate()
+    assert process.returncode == 128 + signal.SIGTERM
+    assert not psutil.pid_exists(pid)
 
 
 def made_up(name: str, scores: list[float | None], *, search: str = FIXED, wall_s: float) -> Round:
