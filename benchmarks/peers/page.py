@@ -71,12 +71,15 @@ def fixed_table(rounds: Sequence[Round]) -> str:
 
 def same_score(rounds: Iterable[Round], ours: Iterable[Round]) -> tuple[str, str]:
     """Compare scores of the same configurations; say `void` where they differ beyond doubt."""
-    known = {(r.number, key(trial.config)): trial.score for r in ours for trial in r.trials}
+    known = {r.number: {key(trial.config): trial.score for trial in r.trials} for r in ours}
     pairs = [
-        (trial.score, known.get((each.number, key(trial.config))))
+        (trial.score, known[each.number].get(key(trial.config)))
         for each in rounds
+        if each.number in known
         for trial in each.trials
     ]
+    if not pairs:
+        return _NO_VALUE, "ours has no such round"
     differences = [a - b for a, b in pairs if a is not None and b is not None]
     if len(differences) < len(pairs):
         missing = len(pairs) - len(differences)
