@@ -49,7 +49,7 @@ def search(recipe: Recipe, out: Path, open_recordings: Open) -> None:
         worker.join()
     if any(worker.exitcode for worker in workers):
         raise SystemExit("a worker failed")
-    write_trials(out / "trials.json", [_ended(trial) for trial in study.trials])
+    write_trials(out / "trials.json", [_ended(recipe, trial) for trial in study.trials])
 
 
 def _work(recipe: Recipe, out: Path, open_recordings: Open, number: int) -> None:
@@ -86,11 +86,12 @@ def _storage(out: Path) -> str:
     return f"sqlite:///{out / 'optuna.db'}"
 
 
-def _ended(trial: optuna.trial.FrozenTrial) -> EndedTrial:
+def _ended(recipe: Recipe, trial: optuna.trial.FrozenTrial) -> EndedTrial:
     assert trial.datetime_complete is not None
     return EndedTrial(
         config=dict(trial.params),
-        score=trial.value if trial.state is TrialState.COMPLETE else None,
+        # Optuna may prune after the last epoch, too: such a trial has come to its end.
+        score=trial.intermediate_values.get(recipe.epochs),
         epochs=len(trial.intermediate_values),
         ended_s=trial.datetime_complete.timestamp(),
     )
