@@ -169,6 +169,7 @@ def compare(objective: str, arguments: argparse.Namespace, scratch: Path) -> str
 
     def between_epochs(metrics: EpochMetrics) -> Decision:
         nonlocal started
+        assert metrics.macro_auroc is not None
         trial_s = Seconds.now() - started
         epoch_batches = next(batches)
         started = Seconds.now()

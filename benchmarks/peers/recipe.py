@@ -79,7 +79,7 @@ class EndedTrial:
 
     config: Config
     score: float | None
-    """Macro AUROC on the validation split after the last epoch; None where it did not come so far."""
+    """Macro AUROC on the validation split after the last epoch; None where it was pruned."""
     epochs: int
     ended_s: float
     """Seconds since 1970."""
