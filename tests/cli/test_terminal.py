@@ -1,5 +1,6 @@
 """The program in a process of its own, at a terminal: what a person sees, and Ctrl-C."""
 
+import codecs
 import os
 import pty
 import signal
@@ -37,6 +38,8 @@ class Terminal:
             start_new_session=True,
         )
         os.close(slave)
+        # A piece may end within a character.
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
         self.text = ""
 
     def read_until(self, wanted: str) -> None:
@@ -58,7 +61,7 @@ class Terminal:
         except OSError:
             # Linux says so when the last process at the other end has gone.
             return False
-        self.text += part.decode()
+        self.text += self._decoder.decode(part)
         return bool(part)
 
 

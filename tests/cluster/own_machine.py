@@ -16,6 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+HIDDEN = ("RAY_", "MVKT_")
+"""Beginnings of the variables that it does not have."""
+
 
 @dataclass(frozen=True, slots=True)
 class Machine:
@@ -24,10 +27,10 @@ class Machine:
     folder: Path
 
     def environment(self) -> dict[str, str]:
-        hidden = ("RAY_", "MVKT_")
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(hidden)}
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(HIDDEN)}
         own = {"HOME": str(self.folder / "home"), "TMPDIR": str(self.folder)}
-        return {**kept, **own, "OMP_NUM_THREADS": "1"}
+        # Ray's default lets workers starve beside anything else that runs on the machine.
+        return {**kept, **own, "OMP_NUM_THREADS": "1", "RAY_worker_niceness": "0"}
 
     def start(self, *words: object, log: Path) -> subprocess.Popen[bytes]:
         """Start a command whose output goes to a file, and its stderr to another one beside it."""

@@ -71,6 +71,8 @@ class OwnSlurm:
             # What the job runs is this checkout, one thread at a time.
             "PYTHONPATH": str(Path(__file__).parents[2]),
             "OMP_NUM_THREADS": "1",
+            # Ray's default lets workers starve beside anything else that runs on the machine.
+            "RAY_worker_niceness": "0",
         }
 
     def run(self, *command: object, cwd: Path | None = None) -> str:

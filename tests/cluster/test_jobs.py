@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 import yaml
-from own_machine import Machine, Network, asleep
+from own_machine import HIDDEN, Machine, Network, asleep
 from typer.testing import CliRunner
 
 from mvkt_ray.cli import app
@@ -139,16 +139,29 @@ def test_a_token_is_made_that_only_its_owner_can_read_and_nobody_can_list(
         assert token not in " ".join(psutil.Process(pid).cmdline())
 
 
-def test_status_shows_the_head_and_the_node_that_joined(cluster: Cluster) -> None:
-    status = cluster.machine.json("cluster", "status", "--address", cluster.url)
+@pytest.fixture
+def asked_here(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    """The cluster, and in this process the environment of the machine.
+
+    A command that only asks is quicker here: a process of its own takes seconds to import Ray.
+    """
+    for name in [name for name in os.environ if name.startswith(HIDDEN)]:
+        monkeypatch.delenv(name)
+    for name, value in cluster.machine.environment().items():
+        monkeypatch.setenv(name, value)
+    return cluster
+
+
+def test_status_shows_the_head_and_the_node_that_joined(asked_here: Cluster) -> None:
+    status = answer("cluster", "status", "--address", asked_here.url)
     assert [(node["is_head"], node["cpus"]) for node in status["nodes"]] == [(True, 1), (False, 1)]
     assert status["problems"] == []
 
 
 def test_what_was_said_meanwhile_is_shown_once_after_the_network_and_the_laptop_slept(
-    cluster: Cluster, tmp_path: Path
+    asked_here: Cluster, tmp_path: Path
 ) -> None:
-    machine = cluster.machine
+    cluster, machine = asked_here, asked_here.machine
     program, go = tmp_path / "program.py", tmp_path / "go"
     program.write_text(LINES_AS_FILES_APPEAR)
     go.mkdir()
@@ -182,17 +195,20 @@ def test_what_was_said_meanwhile_is_shown_once_after_the_network_and_the_laptop_
     assert said == list("123456789")
     assert f"connected to http://127.0.0.1:{network.port} again" in errors(log)
     # From another machine, later: all of it, or from a line on.
-    whole = machine.run("cluster", "logs", job, "--address", cluster.url).stdout
+    whole = said_by("cluster", "logs", job, "--address", cluster.url)
     assert [each for each in whole.splitlines() if each.startswith("line ")] == [
         f"line {number}" for number in range(1, 10)
     ]
     n_lines = whole.count("\n")
-    rest = machine.run("cluster", "logs", job, "--address", cluster.url, "--from-line", n_lines)
-    assert rest.stdout == "line 9\n"
+    rest = said_by("cluster", "logs", job, "--address", cluster.url, "--from-line", n_lines)
+    assert rest == "line 9\n"
 
 
-def test_a_study_is_sent_left_alone_stopped_and_taken_up(cluster: Cluster, tmp_path: Path) -> None:
-    machine, out, log = cluster.machine, tmp_path / "my runs", tmp_path / "log.txt"
+def test_a_study_is_sent_left_alone_stopped_and_taken_up(
+    asked_here: Cluster, tmp_path: Path
+) -> None:
+    cluster, machine = asked_here, asked_here.machine
+    out, log = tmp_path / "my runs", tmp_path / "log.txt"
     study = tmp_path / "tiny.yaml"
     study.write_text(yaml.safe_dump(STUDY))
     at = ("--address", cluster.url)
@@ -204,22 +220,22 @@ def test_a_study_is_sent_left_alone_stopped_and_taken_up(cluster: Cluster, tmp_p
     assert following.wait(PATIENCE_S) == 130
     [job] = re.findall(r"^submitted (tiny-\d{8}-\d{6}) to", log.read_text(), flags=re.MULTILINE)
     assert f"mvkt cluster stop {job} --address {cluster.url}" in errors(log)
-    assert machine.json("cluster", "status", job, *at)["state"] == "RUNNING"
+    assert answer("cluster", "status", job, *at)["state"] == "RUNNING"
 
-    assert machine.json("cluster", "stop", job, *at)["state"] == "STOPPED"
-    said = machine.run("cluster", "logs", job, *at).stdout
+    assert answer("cluster", "stop", job, *at)["state"] == "STOPPED"
+    said = said_by("cluster", "logs", job, *at)
     assert "Interrupted; the state is kept." in said
     assert "Traceback" not in said
-    before = machine.json("status", out)
+    before = answer("status", out)
     n_trials = before["n_finished"] + before["n_interrupted"] + 1
     assert 1 < n_trials < N_TRIALS
 
     done = machine.run(*line, "--resume", "--max-trials", n_trials)
     assert re.search(r"^tiny-\d{8}-\d{6} is done after", done.stdout, flags=re.MULTILINE)
-    state = machine.json("status", out)
+    state = answer("status", out)
     assert [trial["number"] for trial in state["trials"]] == list(range(n_trials))
     assert (state["n_finished"], state["n_running"]) == (n_trials, 0)
-    jobs = machine.json("cluster", "status", *at)["jobs"]
+    jobs = answer("cluster", "status", *at)["jobs"]
     assert [each["state"] for each in jobs if each["job_id"].startswith("tiny-")] == [
         "STOPPED",
         "SUCCEEDED",
@@ -265,15 +281,14 @@ def test_a_job_that_fails_gives_its_exit_code(cluster: Cluster, tmp_path: Path) 
 
 
 def test_wrong_input_is_refused_before_anything_is_sent(
-    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    asked_here: Cluster, tmp_path: Path
 ) -> None:
-    for name, value in cluster.machine.environment().items():
-        monkeypatch.setenv(name, value)
+    cluster = asked_here
     at = ("--address", cluster.url)
     wrong = tmp_path / "token"
     wrong.write_text("no such token")
     wrong.chmod(0o600)
-    before = invoke(0, "status", *at)
+    before = said_by("cluster", "status", *at)
 
     assert "knows no job 'nope'" in refused("logs", "nope", *at)
     assert "does not accept the token" in refused("status", *at, "--token-file", wrong)
@@ -297,18 +312,25 @@ def test_wrong_input_is_refused_before_anything_is_sent(
     assert "no prices.yaml cannot be read" in refused(*submit, "--prices", "no prices.yaml")
     assert "--like 'runs/0' is relative" in refused(*submit, "--like", "runs/0")
     assert "--tracker 'mlflow=mlruns' is" in refused(*submit, "--tracker", "mlflow=mlruns")
-    assert invoke(0, "status", *at).count("\n") == before.count("\n")
+    assert said_by("cluster", "status", *at).count("\n") == before.count("\n")
 
 
-def invoke(exit_code: int, *words: object) -> str:
-    """Run a command in this process, which is quicker; return what it wrote."""
-    result = CliRunner().invoke(app, ["cluster", *map(str, words)])
-    assert result.exit_code == exit_code, result.output
-    return result.stderr if exit_code else result.stdout
+def said_by(*words: object) -> str:
+    """Run a command in this process and return its answer."""
+    done = CliRunner().invoke(app, [*map(str, words)])
+    assert done.exit_code == 0, done.output
+    assert "Traceback" not in done.stderr
+    return done.stdout
+
+
+def answer(*words: object) -> Any:
+    return json.loads(said_by(*words, "--json"))
 
 
 def refused(*words: object) -> str:
-    (paragraph,) = [line for line in invoke(2, *words).splitlines() if line.startswith("Error: ")]
+    done = CliRunner().invoke(app, ["cluster", *map(str, words)])
+    assert done.exit_code == 2, done.output
+    (paragraph,) = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
     return paragraph
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from mvkt_ray.delivery.write_report import write_report
 from mvkt_ray.search.ledger.study_folder import StudyFolder
+from tests.patience import PATIENCE_S
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 Keys = pytest.importorskip("selenium.webdriver.common.keys").Keys
@@ -39,7 +40,7 @@ def browser() -> Generator[Chrome]:
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(CHROMEDRIVER))
-    driver.set_page_load_timeout(120)
+    driver.set_page_load_timeout(PATIENCE_S)
     yield driver
     driver.quit()
 

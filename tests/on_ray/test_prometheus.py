@@ -1,5 +1,6 @@
 """Metrics of a study, as Prometheus would scrape them from a node of a real Ray instance."""
 
+import contextlib
 import re
 import time
 import urllib.request
@@ -20,6 +21,7 @@ from mvkt_ray.search.spending.budget import Budget
 from mvkt_ray.search.spending.prices import PriceList
 from mvkt_ray.search.study import Study
 from mvkt_ray.slots import Node
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.ray
 
@@ -33,7 +35,7 @@ def scraped() -> dict[str, float]:
     [node] = ray.nodes()
     url = f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(url, timeout=30) as answer:
+    with opener.open(url, timeout=PATIENCE_S) as answer:
         text = answer.read().decode()
     found: dict[str, float] = {}
     for name, tags, value in re.findall(r"^ray_(mvkt_\w+)\{(.*)\} (\S+)$", text, re.MULTILINE):
@@ -93,5 +95,7 @@ def test_trials_scores_epochs_and_money_are_served_by_the_node(tmp_path: Path) -
         # Ray collects every few seconds; the test's own limit is the end of the patience.
         while found != expected:
             time.sleep(0.2)
-            found = scraped()
+            # Its agent may still be starting.
+            with contextlib.suppress(OSError):
+                found = scraped()
         study.close()

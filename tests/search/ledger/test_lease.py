@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -65,16 +64,20 @@ def test_the_age_of_a_lease_is_told_by_the_stores_clock_alone(root: Location) ->
     assert root.names() == []
 
 
-def test_who_waits_for_a_dead_driver_refuses_when_it_turns_out_to_be_alive(root: Location) -> None:
-    holder = elsewhere()
+def test_who_waits_for_a_dead_driver_refuses_when_it_turns_out_to_be_alive(
+    root: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holder, read = elsewhere(), Location.read_bytes
     (root / LEASE).write_bytes(holder.to_json())
-    renewed = threading.Timer(
-        0.1, lambda: (root / LEASE).write_bytes(replace(holder, n_renewals=1).to_json())
-    )
-    renewed.start()
+
+    def renewed_then(runner: Location) -> bytes:
+        content = read(runner)
+        (root / LEASE).write_bytes(replace(holder, n_renewals=1).to_json())
+        return content
+
+    monkeypatch.setattr(Location, "read_bytes", renewed_then)
     with pytest.raises(ArtifactError, match=r"on node-7 \(process 4711\)"):
         Lease.take(root, LONG)
-    renewed.join()
 
 
 def test_a_driver_that_died_on_this_machine_is_not_waited_for(root: Location) -> None:
