@@ -1,11 +1,17 @@
 """A cluster as its dashboard tells of it: nodes, and what keeps it from getting more of them."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from mvkt_ray.on_ray.connecting.node_check import MOST_CLOCK_SKEW_S
 from mvkt_ray.on_ray.jobs.jobs_api import Jobs
+
+TELLS_TIME_WITHIN_S = 15.0
+"""A node tells its time every few seconds, or later when it is busy."""
+
+LOOKS_EVERY_S = 0.5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,13 +54,15 @@ def view_cluster(jobs: Jobs) -> ClusterView:
         for node in listed
         if node["state"] == "ALIVE"
     ]
-    asked_at = time.time()
-    summary = jobs.ask("/nodes?view=summary")["data"]["summary"]
-    clocks = {each["hostname"]: each["now"] for each in summary if each.get("now")}
+
+    def read_clocks() -> dict[str, float]:
+        summary = jobs.ask("/nodes?view=summary")["data"]["summary"]
+        return {each["hostname"]: each["now"] for each in summary if each.get("now")}
+
     status = jobs.ask("/api/cluster_status")["data"]
     return ClusterView(
         nodes=tuple(sorted(nodes, key=lambda node: (not node.is_head, node.started_at))),
-        problems=(*growth_problems(status), *_clock_problems(clocks, asked_at)),
+        problems=(*growth_problems(status), *clock_problems(read_clocks)),
     )
 
 
@@ -79,10 +87,33 @@ def growth_problems(status: dict[str, Any]) -> list[str]:
     return problems
 
 
-def _clock_problems(clocks: dict[str, float], asked_at: float) -> list[str]:
-    # A node tells its time every few seconds, so this is coarse; the start of a search is exact.
-    return [
-        f"The clock of {host} differs from the one here by about {abs(now - asked_at):.0f} s."
-        for host, now in clocks.items()
-        if abs(now - asked_at) > MOST_CLOCK_SKEW_S
-    ]
+def clock_problems(
+    read_clocks: Callable[[], dict[str, float]], patience_s: float = TELLS_TIME_WITHIN_S
+) -> list[str]:
+    """Say whose clocks are wrong; this is coarse, the start of a search is exact.
+
+    A time that is minutes old may be that of a busy node. So it is suspicion only, and what counts
+    is the next one that the node tells: it was read while we looked.
+
+    Args:
+        read_clocks: returns the last time that each host has told, in seconds since 1970.
+        patience_s: how long to wait for the next one; a node that tells none is not accused.
+    """
+    looked_at, last = time.time(), read_clocks()
+    suspected = {host for host, told in last.items() if abs(told - looked_at) > MOST_CLOCK_SKEW_S}
+    problems: list[str] = []
+    deadline = time.monotonic() + patience_s
+    while suspected and time.monotonic() < deadline:
+        time.sleep(LOOKS_EVERY_S)
+        clocks = read_clocks()
+        for host in sorted(suspected):
+            told = clocks.get(host, last[host])
+            if told == last[host]:
+                continue
+            suspected.discard(host)
+            skew = max(looked_at - told, told - time.time())
+            if skew > MOST_CLOCK_SKEW_S:
+                problems.append(
+                    f"The clock of {host} differs from the one here by about {skew:.0f} s."
+                )
+    return problems

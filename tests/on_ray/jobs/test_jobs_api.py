@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,7 +23,8 @@ from ray.dashboard.utils import to_google_style
 from mvkt_ray import __version__
 from mvkt_ray.errors import ClusterError
 from mvkt_ray.on_ray.connecting import tokens
-from mvkt_ray.on_ray.jobs.cluster_view import growth_problems
+from mvkt_ray.on_ray.jobs import cluster_view
+from mvkt_ray.on_ray.jobs.cluster_view import clock_problems, growth_problems
 from mvkt_ray.on_ray.jobs.dashboard_client import dashboard_url
 from mvkt_ray.on_ray.jobs.jobs_api import open_jobs
 from tests.ports import free_port
@@ -143,3 +145,32 @@ def test_what_keeps_a_cluster_from_growing_is_told_in_the_words_of_the_cloud() -
     assert "VcpuLimitExceeded: You have requested more vCPU capacity" in quota
     assert "cpu node has failed (10.0.0.9)" in failed
     assert growth_problems({"clusterStatus": None, "autoscalingError": None}) == []
+
+
+@pytest.mark.parametrize(
+    ("told_s", "said"),
+    [
+        ([0.0], []),
+        ([-110.0, -110.0, 0.0], []),
+        (
+            [-3600.0, -3600.0, -3595.0],
+            ["The clock of a differs from the one here by about 3595 s."],
+        ),
+        ([3600.0, 3605.0], ["a differs from the one here by about 3605 s."]),
+    ],
+    ids=["right", "of a busy node", "behind", "ahead"],
+)
+def test_a_clock_is_told_to_be_wrong_by_what_its_node_tells_next(
+    told_s: list[float], said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster_view, "LOOKS_EVERY_S", 0.0)
+    here = time.time()
+    monkeypatch.setattr(cluster_view.time, "time", lambda: here)
+    told = iter(told_s)
+    problems = clock_problems(lambda: {"a": here + next(told)})
+    assert [problem.removeprefix("The clock of ") for problem in problems] == said
+    assert list(told) == []
+
+
+def test_a_node_that_tells_no_other_time_is_not_accused() -> None:
+    assert clock_problems(lambda: {"a": 1.0}, patience_s=0.0) == []
