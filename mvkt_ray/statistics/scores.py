@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 
 def auroc_per_class(labels_NC: NDArray[Any], scores_NC: NDArray[Any]) -> NDArray[np.float64]:
@@ -29,9 +28,35 @@ def auroc_per_class(labels_NC: NDArray[Any], scores_NC: NDArray[Any]) -> NDArray
     n_pairs_C = n_positive_C * (len(positive_NC) - n_positive_C)
     if len(positive_NC) == 0:
         return np.full(positive_NC.shape[1], np.nan)
-    ranks_NC = rankdata(scores_NC, axis=0)
+    ranks_NC = mid_ranks(scores_NC)
     wins_C = (ranks_NC * positive_NC).sum(axis=0) - n_positive_C * (n_positive_C + 1) / 2
     return np.divide(wins_C, n_pairs_C, out=np.full(len(wins_C), np.nan), where=n_pairs_C > 0)
+
+
+def mid_ranks(values_NC: NDArray[Any]) -> NDArray[np.float64]:
+    """Rank the values of every column from 1 on, equal ones by the mean of their ranks.
+
+    What `scipy.stats.rankdata` returns for `axis=0`, whose import would cost every worker half a
+    second of its start.
+
+    Returns:
+        float64 `[n_recordings, n_classes]`; NaN throughout a column with a NaN.
+    """
+    values_NC = np.asarray(values_NC)
+    n = len(values_NC)
+    order_NC = np.argsort(values_NC, axis=0, kind="stable")
+    sorted_NC = np.take_along_axis(values_NC, order_NC, axis=0)
+    place_N1 = np.arange(n)[:, None]
+    differs_NC = sorted_NC[1:] != sorted_NC[:-1]
+    # Of each value the places of the first and of the last that equal it.
+    first_NC, last_NC = np.zeros(values_NC.shape, int), np.full(values_NC.shape, n - 1)
+    first_NC[1:] = np.maximum.accumulate(np.where(differs_NC, place_N1[1:], 0), axis=0)
+    last_NC[:-1] = np.where(differs_NC, place_N1[:-1], n - 1)
+    last_NC = np.minimum.accumulate(last_NC[::-1], axis=0)[::-1]
+    ranks_NC = np.empty(values_NC.shape)
+    np.put_along_axis(ranks_NC, order_NC, (first_NC + last_NC) / 2 + 1, axis=0)
+    ranks_NC[:, np.isnan(values_NC).any(axis=0)] = np.nan
+    return ranks_NC
 
 
 def average_precision_per_class(

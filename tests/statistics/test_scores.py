@@ -7,9 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy.stats import rankdata
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from mvkt_ray.statistics.scores import auroc_per_class, average_precision_per_class, macro_mean
+from mvkt_ray.statistics.scores import (
+    auroc_per_class,
+    average_precision_per_class,
+    macro_mean,
+    mid_ranks,
+)
 
 
 @st.composite
@@ -34,6 +40,17 @@ def test_area_is_that_of_scikit_learn_with_ties_and_undefined_classes(
             assert np.isnan(ours[column])
         else:
             assert ours[column] == pytest.approx(roc_auc_score(truth, scores[:, column]), abs=1e-12)
+
+
+@given(
+    hnp.arrays(
+        st.sampled_from([np.float32, np.float64]),
+        hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=12),
+        elements=st.sampled_from([-np.inf, -1.0, -0.0, 0.0, 0.25, 1.0, np.inf, np.nan]),
+    )
+)
+def test_ranks_are_those_of_scipy_to_the_bit(values: np.ndarray) -> None:
+    np.testing.assert_array_equal(mid_ranks(values), rankdata(values, axis=0))
 
 
 def test_a_class_with_one_kind_of_recording_only_is_undefined() -> None:
