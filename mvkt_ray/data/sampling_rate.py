@@ -1,11 +1,13 @@
-"""Brings a signal to another sampling rate."""
+"""Brings a signal to another sampling rate.
+
+scipy.signal takes most of a second to import, so it is where it is needed: a search whose shards
+are there does without, and so does an ingest at the rate of the recordings.
+"""
 
 from fractions import Fraction
 from functools import lru_cache
 
 import numpy as np
-from scipy.signal import resample_poly
-from scipy.signal.windows import kaiser
 
 _MAX_FACTOR = 5000
 """Rates are matched by whole factors up to this, that is within one part in its square."""
@@ -35,6 +37,8 @@ def resample(signal_mv: np.ndarray, from_hz: float, to_hz: float) -> np.ndarray:
     up, down = ratio.numerator, ratio.denominator
     if up == down:
         return signal_mv.astype(np.float32, copy=False)
+    from scipy.signal import resample_poly
+
     doubles = signal_mv.astype(np.float64)
     resampled = resample_poly(
         doubles, up, down, axis=-1, window=_low_pass(max(up, down)), padtype="line"
@@ -45,6 +49,8 @@ def resample(signal_mv: np.ndarray, from_hz: float, to_hz: float) -> np.ndarray:
 @lru_cache(maxsize=16)
 def _low_pass(longest: int) -> np.ndarray:
     """Design the filter for the rate that both rates divide."""
+    from scipy.signal.windows import kaiser
+
     n_taps = 2 * _FILTER_PERIODS * longest + 1
     window = kaiser(n_taps, _KAISER_BETA, sym=True)
     ideal = np.sinc(_CUTOFF / longest * (np.arange(n_taps) - (n_taps - 1) / 2)) * window
