@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
+
+from mvkt_ray.statistics.scores import mid_ranks
 
 CHUNK = 128
 """Weightings worked on together; the running sums of 2,000 recordings then stay in the cache."""
@@ -88,10 +89,10 @@ def leave_one_out_auroc(
     Returns:
         NaN where no recording with the class is left, or none without it.
     """
-    rank_N = rankdata(scores_N)
+    rank_N = _ranks(scores_N)
     wins_N = np.empty(len(rank_N))
-    wins_N[positive_N] = rank_N[positive_N] - rankdata(rank_N[positive_N])
-    below_N = rank_N[~positive_N] - rankdata(rank_N[~positive_N])
+    wins_N[positive_N] = rank_N[positive_N] - _ranks(rank_N[positive_N])
+    below_N = rank_N[~positive_N] - _ranks(rank_N[~positive_N])
     wins_N[~positive_N] = positive_N.sum() - below_N
 
     total = wins_N[positive_N].sum()
@@ -118,7 +119,11 @@ def _wins_within_patients(
     before = np.cumsum(n_of) - n_of
     positive_before = np.cumsum(n_positive_of) - n_positive_of
     patient = patient_N[positive_N]
-    rank_own = rankdata(key_N)[positive_N] - before[patient]
-    rank_own_positive = rankdata(key_N[positive_N]) - positive_before[patient]
+    rank_own = _ranks(key_N)[positive_N] - before[patient]
+    rank_own_positive = _ranks(key_N[positive_N]) - positive_before[patient]
     wins = np.bincount(patient, weights=rank_own - rank_own_positive, minlength=n_patients)
     return wins.astype(np.float64)
+
+
+def _ranks(values_N: NDArray[Any]) -> NDArray[np.float64]:
+    return mid_ranks(values_N[:, None])[:, 0]

@@ -45,7 +45,7 @@ def test_area_is_that_of_scikit_learn_with_ties_and_undefined_classes(
 @given(
     hnp.arrays(
         st.sampled_from([np.float32, np.float64]),
-        hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=12),
+        hnp.array_shapes(min_dims=2, max_dims=2, min_side=0, max_side=12),
         elements=st.sampled_from([-np.inf, -1.0, -0.0, 0.0, 0.25, 1.0, np.inf, np.nan]),
     )
 )
