@@ -44,3 +44,12 @@ def test_the_guard_sees_a_heavy_import() -> None:
     done = run("import pyarrow")
     assert done.returncode != 0
     assert "loaded: ['pyarrow'" in done.stderr
+
+
+def test_a_search_and_its_workers_start_without_what_takes_half_a_second() -> None:
+    program = (
+        "import sys, mvkt_ray.search.pipeline, mvkt_ray.training.student\n"
+        "print(sorted({'scipy.stats', 'scipy.signal', 'sklearn', 'matplotlib'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stderr
