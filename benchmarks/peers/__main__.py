@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+import psutil
 from filelock import FileLock, Timeout
 
 from benchmarks.peers.bench import FIXED, OWN, OtherBenchError, read_rounds, run_missing
@@ -25,6 +26,10 @@ from mvkt_ray.data.recording import LEADS
 from mvkt_ray.errors import ConfigError
 
 PAGE = "PEERS.md"
+OTHER_RAY = (
+    "Another Ray runs on this machine: what is measured is not what it would be alone, and D may "
+    "wait for ever for the slots of pruned trials. Stop the other one first."
+)
 
 
 def main() -> None:
@@ -60,6 +65,8 @@ def run(arguments: argparse.Namespace, out: Path) -> int:
         configurations=(),
     )
     contenders = [CONTENDERS[name] for name in arguments.only]
+    if any(each.info["name"] == "raylet" for each in psutil.process_iter(["name"])):
+        print(OTHER_RAY, file=sys.stderr, flush=True)
     n_failed = 0
     for contender, done in run_missing(
         out, recipe, contenders, searches=arguments.searches, n_rounds=arguments.rounds
