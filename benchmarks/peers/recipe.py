@@ -79,7 +79,7 @@ class EndedTrial:
 
     config: Config
     score: float | None
-    """Macro AUROC on the validation split after the last epoch; None where it was pruned."""
+    """Macro AUROC on the validation split after the last epoch; None where it ended before."""
     epochs: int
     ended_s: float
     """Seconds since 1970."""
