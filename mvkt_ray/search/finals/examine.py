@@ -16,6 +16,7 @@ from functools import partial
 import safetensors.torch
 
 from mvkt_ray.config.recipes import Hyperparameters
+from mvkt_ray.config.resources import WorkersConfig
 from mvkt_ray.data.held_out import open_test_split
 from mvkt_ray.data.loader import EvalLoader
 from mvkt_ray.data.shards import Shards, open_shards
@@ -82,7 +83,9 @@ def examine_all(
     items: list[Trial | None] = [None, *trials]
     hashes: dict[int | None, str] = {}
     on_progress(0, len(items))
-    for marks in runner.map(partial(examine, examination), items):
+    # A core of any node that trials fit on: nothing is trained meanwhile.
+    core = WorkersConfig(cpus_per_worker=min(1.0, examination.inputs.resources.trial.cpus))
+    for marks in runner.map(partial(examine, examination), items, reserving=core):
         hashes[marks.number] = marks.sha256
         on_progress(len(hashes), len(items))
     return hash_of_all(hashes)
