@@ -14,7 +14,9 @@ from markupsafe import Markup
 from mvkt_ray.data.ecg_sheet import SCALE
 from mvkt_ray.delivery.facts.data_card import AGE_PERCENTILES
 from mvkt_ray.delivery.facts.material import ReportMaterial
+from mvkt_ray.delivery.figures.centred import N_DRAWN
 from mvkt_ray.delivery.figures.gallery import Gallery, make_gallery
+from mvkt_ray.delivery.figures.learning_curves import N_CURVES
 from mvkt_ray.delivery.figures.parallel_coordinates import N_TRIALS
 from mvkt_ray.delivery.heat_map import make_heat_map
 from mvkt_ray.delivery.sentences import captions
@@ -72,6 +74,8 @@ def render_page(report: Mapping[str, Any], gallery: Gallery) -> str:
         is_final=report["answer"]["ranked_on"] == "test",
         student=student_name(report["answer"]["contender"]),
         n_lines=N_TRIALS,
+        n_points=N_DRAWN,
+        n_curves=N_CURVES,
         said=_sentences(report, gallery),
         made_at=f"{made_at:%d %B %Y, %H:%M} UTC".lstrip("0"),
         Markup=Markup,

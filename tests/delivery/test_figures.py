@@ -15,7 +15,13 @@ from sklearn.metrics import brier_score_loss, f1_score, roc_auc_score, roc_curve
 
 from mvkt_ray.data.recording import LEADS, Recording
 from mvkt_ray.delivery.facts.material import ReportMaterial, gather_material
-from mvkt_ray.delivery.figures.centred import centred_trials, step_of
+from mvkt_ray.delivery.figures.centred import (
+    N_DRAWN,
+    CentredTrial,
+    centred_trials,
+    drawn_trials,
+    step_of,
+)
 from mvkt_ray.delivery.figures.compared import Comparison, Model
 from mvkt_ray.delivery.figures.drawing import ALONE_STYLE, CHOSEN_STYLE, STEPS, Colour, label, thin
 from mvkt_ray.delivery.figures.ecg_strips import draw_context, draw_strip
@@ -375,3 +381,21 @@ def test_examples_are_right_by_the_distilled_student_and_wrong_alone(
 
 def test_without_the_baseline_there_are_no_examples(make_finals: MakeFinals) -> None:
     assert find_examples(make_finals({("chosen", "II"): 1.0}), "II") is None
+
+
+def test_of_very_many_trials_figures_show_some_of_all_scores() -> None:
+    few = [replace(_centred(n), difference=0.001 * ((n * 37) % 400)) for n in range(400)]
+    assert drawn_trials(few) == few
+    many = [replace(_centred(n), difference=0.001 * ((n * 37) % 2500)) for n in range(2500)]
+    shown = drawn_trials(many)
+    assert len(shown) == N_DRAWN
+    assert [trial.number for trial in shown] == sorted(trial.number for trial in shown)
+    differences = sorted(trial.difference for trial in shown)
+    assert (differences[0], differences[-1]) == (0.0, 0.001 * 2499)
+    assert differences[N_DRAWN // 2] == pytest.approx(1.25, abs=0.01)
+
+
+def _centred(number: int) -> CentredTrial:
+    return CentredTrial(
+        number=number, condition="I", drawn={"kd_weight": 1.0}, difference=0.0, was_pruned=False
+    )

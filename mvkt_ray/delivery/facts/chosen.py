@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mvkt_ray.delivery.facts.evidence import LEVEL, SEED
 from mvkt_ray.delivery.facts.material import ReportMaterial
@@ -34,7 +35,8 @@ class Selections:
             ArtifactError: A file of predictions is damaged.
             DataError: Trials predicted different recordings.
         """
-        self._found: dict[int, StoredPredictions] = {}
+        self._found: dict[int, NDArray[np.float32]] = {}
+        """Probabilities `[N, C]` by trial; recordings and labels are the same for all of them."""
         first: StoredPredictions | None = None
         for record in material.searched:
             found = material.validation_predictions(record.number)
@@ -42,7 +44,7 @@ class Selections:
                 continue
             first = first or found
             _expect_same(record, found, first)
-            self._found[record.number] = found
+            self._found[record.number] = found.probabilities_NC
         self._first = first
         self._of_leads: dict[str, tuple[TrialRecord, SelectionEstimate, int] | None] = {}
         self.n_resamples = int(
@@ -69,7 +71,7 @@ class Selections:
         candidates = [record for record in records if record.number in self._found]
         if not candidates or self._first is None or self._resamples is None:
             return None
-        scores = np.stack([self._found[each.number].probabilities_NC for each in candidates])
+        scores = np.stack([self._found[each.number] for each in candidates])
         estimate = corrected_best(self._first.labels_NC, scores, self._resamples, level=LEVEL)
         return candidates[estimate.best], estimate, len(candidates)
 

@@ -12,7 +12,7 @@ import numpy as np
 from mvkt_ray.data.recording import Recording
 from mvkt_ray.data.shards import Shards
 from mvkt_ray.delivery.facts.material import ReportMaterial
-from mvkt_ray.delivery.figures.centred import centred_trials
+from mvkt_ray.delivery.figures.centred import centred_trials, drawn_trials
 from mvkt_ray.delivery.figures.compared import Comparison, Model
 from mvkt_ray.delivery.figures.cost_bars import draw_cost
 from mvkt_ray.delivery.figures.drawing import ALONE_STYLE, CHOSEN_STYLE, TEACHER_STYLE, Style
@@ -85,7 +85,7 @@ class Gallery:
 
 def make_gallery(report: Mapping[str, Any], material: ReportMaterial) -> Gallery:
     """Draw everything that there is data for."""
-    trials = centred_trials(material.records)
+    trials = drawn_trials(centred_trials(material.records))
     examples, drawn, reason = _examples(report, material)
     return Gallery(
         figures={
