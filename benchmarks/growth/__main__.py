@@ -30,6 +30,7 @@ from mvkt_ray.cli.display.state_reader import StateReader
 from mvkt_ray.delivery.write_report import write_report
 from mvkt_ray.records import Arm, Decision, EpochMetrics
 from mvkt_ray.search.choosing.racing import Race
+from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
 from mvkt_ray.search.study import Study
 
 N_TIMED = 20
@@ -50,7 +51,7 @@ def main() -> None:
         for n_trials in arguments.trials:
             folder = Path(name) / str(n_trials)
             folder.mkdir()
-            measure_driver(growth, folder, n_trials)
+            measure_driver(growth, make_ledger(folder, long_study(n_trials)), n_trials)
             if arguments.report is not None:
                 study = make_study_folder(folder / "study", arguments.report, n_trials)
                 growth.timed("report", n_trials, write_report, study)
@@ -60,9 +61,8 @@ def main() -> None:
         growth.plot(arguments.plots, "trials")
 
 
-def measure_driver(growth: Growth, folder: Path, n_trials: int) -> None:
+def measure_driver(growth: Growth, database: LedgerDatabase, n_trials: int) -> None:
     """Go on with a study of so many trials, and time every call."""
-    database = make_ledger(folder, long_study(n_trials))
     config = long_study(n_trials + N_TIMED)
     for _ in range(N_OPENED):
         growth.timed("reopen", n_trials, open_study, database, config).close()

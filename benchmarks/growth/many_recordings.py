@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mvkt_ray.config.schema import FoldsConfig
 from mvkt_ray.data.loader import TrainLoader
@@ -83,20 +84,31 @@ def _batch(numbers: np.ndarray) -> pa.RecordBatch:
     patients = numbers // 2
     ones = np.arange(n + 1, dtype=np.int32)
     schema = shard_schema([LEAD], 100)
+    codes = pa.array(CODES).take(pa.array(numbers % len(CODES)))
+
+    def texts(values: np.ndarray, pattern: str) -> pa.Array:
+        before, after = pattern.split("{}")
+        parts = [before, pa.array(values).cast(pa.string()), after, ""]
+        return pc.call_function("binary_join_element_wise", parts)
+
     columns: dict[str, Any] = {
-        "record_id": [f"records100/{number // 1000:05d}/{number:08d}_lr" for number in numbers],
-        "patient_id": [str(patient + 1) for patient in patients],
-        "source": ["made_up"] * n,
+        "record_id": texts(numbers, "records100/00000/{}_lr"),
+        "patient_id": texts(patients + 1, "{}"),
+        "source": pa.repeat("made_up", n),
         "fold": (patients % 10 + 1).astype(np.int16),
         "age": np.full(n, 60, dtype=np.float32),
-        "sex": ["female"] * n,
-        "codes": pa.ListArray.from_arrays(ones, [CODES[number % len(CODES)] for number in numbers]),
+        "sex": pa.repeat("female", n),
+        "codes": pa.ListArray.from_arrays(ones, codes),
         "likelihoods": pa.ListArray.from_arrays(ones, pa.array(np.full(n, 100, np.float32))),
         "flat_leads": pa.ListArray.from_arrays(np.zeros(n + 1, np.int32), pa.array([], "string")),
         "n_samples": np.full(n, N_SAMPLES, dtype=np.int32),
         LEAD: pa.ListArray.from_arrays(ones * N_SAMPLES, pa.array(np.zeros(n * 25, np.int16))),
     }
-    return pa.record_batch([pa.array(columns[each.name], each.type) for each in schema], schema)
+    return pa.record_batch([_as_array(columns[each.name], each.type) for each in schema], schema)
+
+
+def _as_array(values: Any, kind: pa.DataType) -> pa.Array:
+    return values.cast(kind) if isinstance(values, pa.Array) else pa.array(values, kind)
 
 
 def run_steps(folder: Path, last: str) -> dict[str, float]:

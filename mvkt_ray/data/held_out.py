@@ -102,7 +102,6 @@ def open_test_split(
         name=NAME,
         rows=rows,
         labels=labels[rows],
-        record_ids=shards.column("record_id").take(rows).to_numpy(),
-        patient_ids=shards.patient_ids()[rows],
         classes=task.classes,
+        shards=shards,
     )

@@ -7,9 +7,12 @@ import posixpath
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from decimal import Decimal
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 _PLAIN = re.compile(r"[1-9][0-9]*|[a-z]+[1-9][0-9]*")
 """Ids that are their own key; most are, and the rest takes longer."""
@@ -77,12 +80,45 @@ def spellings(names: Iterable[str], key: Callable[[str], str]) -> list[tuple[str
     return sorted(tuple(sorted(group)) for group in groups.values() if len(group) > 1)
 
 
-def one_spelling(names: np.ndarray, key: Callable[[str], str]) -> np.ndarray:
-    """Return str `[n]`: each name in the first, by the alphabet, of all its spellings."""
-    first_of = {name: group[0] for group in spellings(set(names), key) for name in group}
-    if not first_of:
-        return names
-    return np.array([first_of.get(name, name) for name in names], dtype=object)
+@dataclass(frozen=True, slots=True, eq=False)
+class Patients:
+    """Whose the recordings are: numbers, as ten million names would take a gigabyte of memory."""
+
+    names: pa.Array
+    """Every spelling that occurs, once."""
+    number_N: np.ndarray
+    """int64 `[n_recordings]`: of each patient the place in `names` of the first, by the alphabet,
+    of all its spellings."""
+
+    @classmethod
+    def of(cls, ids: pa.ChunkedArray) -> "Patients":
+        """Number the patients of recordings by their ids, as the source writes them."""
+        encoded = ids.combine_chunks().dictionary_encode()
+        names, number_N = encoded.dictionary, encoded.indices.to_numpy().astype(np.int64)
+        plain = pc.call_function(
+            "match_substring_regex",
+            [names],
+            pc.MatchSubstringOptions(rf"\A(?:{_PLAIN.pattern})\z"),
+        )
+        odd_places = np.flatnonzero(~plain.to_numpy(zero_copy_only=False))
+        if not len(odd_places):
+            return cls(names, number_N)
+        odd = names.take(odd_places).to_pylist()
+        keys = [patient_key(name) for name in odd]
+        place_of = dict(zip(odd, odd_places.tolist(), strict=True))
+        # A plain name is its own key, and may be that of an odd one.
+        own = pc.call_function(
+            "index_in", [pa.array(keys, pa.string())], pc.SetLookupOptions(names)
+        ).to_pylist()
+        place_of |= {key: place for key, place in zip(keys, own, strict=True) if place is not None}
+        first = np.arange(len(names))
+        for group in spellings({*odd, *(k for k in keys if k in place_of)}, patient_key):
+            first[[place_of[name] for name in group]] = place_of[group[0]]
+        return cls(names, first[number_N])
+
+    def ids(self, rows: np.ndarray) -> np.ndarray:
+        """Return str `[n]`: whose these recordings are, one id for each patient."""
+        return self.names.take(self.number_N[rows]).to_numpy(zero_copy_only=False)
 
 
 def _folded(text: str) -> str:

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mvkt_ray.config.schema import names_task_file
-from mvkt_ray.data.identity import one_spelling, patient_key, record_key
+from mvkt_ray.data.identity import Patients, record_key
 from mvkt_ray.data.recording import LEADS, Recording
 from mvkt_ray.data.shard_file import (
     PARTS_NAME,
@@ -168,9 +168,14 @@ class Shards:
         """Return `[n_recordings]` of str."""
         return self.column("record_id").to_numpy()
 
+    @cached_property
+    def patients(self) -> Patients:
+        """Whose the recordings are."""
+        return Patients.of(self.column("patient_id"))
+
     def patient_ids(self) -> np.ndarray:
         """Return `[n_recordings]` of str; a patient whose id is written in several ways has one."""
-        return one_spelling(self.column("patient_id").to_numpy(), patient_key)
+        return self.patients.ids(np.arange(self.n_recordings))
 
     def folds(self) -> np.ndarray:
         """Return int16 `[n_recordings]`; -1 where the source gives a recording no fold."""

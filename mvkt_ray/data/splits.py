@@ -27,14 +27,22 @@ class Split:
     """int64 `[n]`: rows of the shard set, ascending."""
     labels: np.ndarray
     """float32 `[n, n_classes]`, multi-hot."""
-    record_ids: np.ndarray
-    """str `[n]`."""
-    patient_ids: np.ndarray
-    """str `[n]`."""
     classes: tuple[str, ...]
+    shards: Shards
+    """That it is of."""
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def record_ids(self) -> np.ndarray:
+        """Return str `[n]`; read anew each time, as few need them and they take much memory."""
+        return self.shards.column("record_id").take(self.rows).to_numpy()
+
+    @property
+    def patient_ids(self) -> np.ndarray:
+        """Return str `[n]`, likewise."""
+        return self.shards.patients.ids(self.rows)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -68,8 +76,7 @@ def open_training_splits(
         DataError: A split is empty, or a patient is in two folds.
     """
     fold_of = shards.folds()
-    patient_ids = shards.patient_ids()
-    _refuse_shared_patients(shards, patient_ids, fold_of, folds)
+    _refuse_shared_patients(shards, fold_of, folds)
     labels = shards.labels(task, min_likelihood)
     has_label = labels.sum(1) > 0
     has_leads = shards.has_all_leads()
@@ -83,9 +90,8 @@ def open_training_splits(
             name=name,
             rows=rows,
             labels=labels[rows],
-            record_ids=shards.column("record_id").take(rows).to_numpy(),
-            patient_ids=patient_ids[rows],
             classes=task.classes,
+            shards=shards,
         )
 
     seen = np.isin(fold_of, [*folds.train, *folds.val])
@@ -99,12 +105,11 @@ def open_training_splits(
     )
 
 
-def _refuse_shared_patients(
-    shards: Shards, patients: np.ndarray, fold_of: np.ndarray, folds: FoldsConfig
-) -> None:
-    shared = patients_in_several_folds(patients, fold_of)
-    if not len(shared):
+def _refuse_shared_patients(shards: Shards, fold_of: np.ndarray, folds: FoldsConfig) -> None:
+    if not _any_in_several_folds(shards, fold_of):
         return
+    patients = shards.patient_ids()
+    shared = patients_in_several_folds(patients, fold_of)
     split_of = {fold: name for name in ("train", "val", "test") for fold in getattr(folds, name)}
     split = np.array([split_of.get(fold, "") for fold in fold_of], dtype=object)
     used = pd.DataFrame({"patient": patients, "fold": fold_of, "split": split})
@@ -124,6 +129,15 @@ def _refuse_shared_patients(
         "not be judged on a patient that it has seen. Correct the folds of the source and ingest "
         "again, or take its folds away, so that ingest makes patient-disjoint ones."
     )
+
+
+def _any_in_several_folds(shards: Shards, fold_of: np.ndarray) -> bool:
+    """Whether a patient has recordings in several folds; without a name, as these are many."""
+    in_fold = fold_of >= 0
+    patient, fold = shards.patients.number_N[in_fold], fold_of[in_fold]
+    any_fold = np.full(len(shards.patients.names), -1, dtype=fold_of.dtype)
+    any_fold[patient] = fold
+    return bool((any_fold[patient] != fold).any())
 
 
 def _refuse_empty(

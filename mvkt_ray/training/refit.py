@@ -25,8 +25,7 @@ def with_validation(splits: TrainingSplits) -> TrainingSplits:
         name=NAME,
         rows=both("rows"),
         labels=both("labels"),
-        record_ids=both("record_ids"),
-        patient_ids=both("patient_ids"),
         classes=train.classes,
+        shards=train.shards,
     )
     return replace(splits, train=joined)

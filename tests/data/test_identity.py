@@ -14,9 +14,9 @@ from mvkt_ray.data.folds import (
     patients_in_several_folds,
 )
 from mvkt_ray.data.identity import (
+    Patients,
     code_key,
     names_nobody,
-    one_spelling,
     patient_key,
     record_key,
     spellings,
@@ -70,8 +70,13 @@ def test_property_no_patient_is_in_two_folds_however_it_is_spelled(
     folds = make_folds(patients, strata, n_folds, seed=0)
     numbers = np.array([patient for patient, _, _ in recordings]).astype(np.uint64)
     assert not len(patients_in_several_folds(numbers, folds))
-    unified = one_spelling(ids.to_numpy(zero_copy_only=False), patient_key)
+    found = Patients.of(pa.chunked_array([ids[:2], ids[2:]]))
+    unified = found.ids(np.arange(len(ids)))
     assert len(set(unified)) == len(set(numbers))
+    # Each is written as the first, by the alphabet, of its own spellings.
+    for patient in set(numbers):
+        own = [name.as_py() for name, number in zip(ids, numbers, strict=True) if number == patient]
+        assert set(unified[numbers == patient]) == {min(own)}
 
 
 def test_patients_who_are_written_in_one_way_keep_their_hash() -> None:

@@ -49,9 +49,8 @@ def split(shards: Shards, rows: list[int] | None = None) -> Split:
         name="train",
         rows=chosen,
         labels=shards.labels(shards.tasks["ab"])[chosen],
-        record_ids=shards.record_ids()[chosen],
-        patient_ids=shards.patient_ids()[chosen],
         classes=("A", "B"),
+        shards=shards,
     )
 
 
@@ -217,7 +216,7 @@ def test_a_recording_that_lacks_the_lead_is_refused_and_not_made_up(
     shards = ingested(tmp_path / "s", recordings, missing_leads="keep")
     whole = Split(
         name="train", rows=np.arange(5), labels=np.zeros((5, 1), np.float32),
-        record_ids=shards.record_ids(), patient_ids=shards.patient_ids(), classes=("A",),
+        classes=("A",), shards=shards,
     )  # fmt: skip
     with pytest.raises(DataError, match="1 of 5 recordings lack the lead 'V6'"):
         TrainLoader(shards, whole, view("V6"), batch_size=2, seed=0)
