@@ -14,7 +14,14 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.growth.long_studies import (
+from mvkt_ray.cli.display.state_reader import StateReader
+from mvkt_ray.delivery.write_report import write_report
+from mvkt_ray.records import Arm, Decision, EpochMetrics
+from mvkt_ray.search.choosing.racing import Race
+from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
+from mvkt_ray.search.study import Study
+
+from .long_studies import (
     EPOCHS,
     check_copy,
     ended,
@@ -24,14 +31,8 @@ from benchmarks.growth.long_studies import (
     noise,
     open_study,
 )
-from benchmarks.growth.measured import Growth
-from benchmarks.growth.study_folders import make_study_folder
-from mvkt_ray.cli.display.state_reader import StateReader
-from mvkt_ray.delivery.write_report import write_report
-from mvkt_ray.records import Arm, Decision, EpochMetrics
-from mvkt_ray.search.choosing.racing import Race
-from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
-from mvkt_ray.search.study import Study
+from .measured import Growth
+from .study_folders import make_study_folder
 
 N_TIMED = 20
 """Trials that are run after those that were made up."""

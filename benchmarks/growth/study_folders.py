@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from benchmarks.growth.long_studies import EPOCHS, make_ledger
 from mvkt_ray.config.study_file import write_study
 from mvkt_ray.search.ledger.ledger import Ledger
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.storage.location import Location
 from mvkt_ray.training.trial_files import TrialFolder
+
+from .long_studies import EPOCHS, make_ledger
 
 
 def make_study_folder(folder: Path, finished: Path, n_trials: int) -> StudyFolder:

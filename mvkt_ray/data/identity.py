@@ -87,14 +87,14 @@ class Patients:
     names: pa.Array
     """Every spelling that occurs, once."""
     number_N: np.ndarray
-    """int64 `[n_recordings]`: of each patient the place in `names` of the first, by the alphabet,
+    """int32 `[n_recordings]`: of each patient the place in `names` of the first, by the alphabet,
     of all its spellings."""
 
     @classmethod
     def of(cls, ids: pa.ChunkedArray) -> "Patients":
         """Number the patients of recordings by their ids, as the source writes them."""
         encoded = ids.combine_chunks().dictionary_encode()
-        names, number_N = encoded.dictionary, encoded.indices.to_numpy().astype(np.int64)
+        names, number_N = encoded.dictionary, encoded.indices.to_numpy()
         plain = pc.call_function(
             "match_substring_regex",
             [names],
@@ -111,7 +111,7 @@ class Patients:
             "index_in", [pa.array(keys, pa.string())], pc.SetLookupOptions(names)
         ).to_pylist()
         place_of |= {key: place for key, place in zip(keys, own, strict=True) if place is not None}
-        first = np.arange(len(names))
+        first = np.arange(len(names), dtype=number_N.dtype)
         for group in spellings({*odd, *(k for k in keys if k in place_of)}, patient_key):
             first[[place_of[name] for name in group]] = place_of[group[0]]
         return cls(names, first[number_N])

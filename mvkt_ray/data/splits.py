@@ -78,7 +78,7 @@ def open_training_splits(
     fold_of = shards.folds()
     _refuse_shared_patients(shards, fold_of, folds)
     labels = shards.labels(task, min_likelihood)
-    has_label = labels.sum(1) > 0
+    has_label = np.any(labels, axis=1)
     has_leads = shards.has_all_leads()
     usable = has_label & has_leads
     for name in ("train", "val", "test"):
