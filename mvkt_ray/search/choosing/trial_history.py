@@ -6,7 +6,8 @@ what is left is what the hyper-parameters did.
 A sampler's proposal takes the longer the more trials it sees, for TPE about in proportion, for a
 Gaussian process with the third power. From `MOST_SEEN` trials on it sees as many and no more: the
 best of all, those that run, and of the others evenly many of all ages. TPE tells good from bad by
-the few best, and needs of the others only where they are dense; so it proposes alike.
+the few best, and needs of the others only where they are dense. Whether its proposals are as good
+as with all of them was not measured.
 """
 
 import heapq
