@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+import optuna
 import psutil
 from filelock import FileLock, Timeout
 
@@ -35,6 +36,8 @@ OTHER_RAY = (
 def main() -> None:
     """Run what is missing, and print the page."""
     arguments = parse_arguments()
+    # What is drawn for the fixed configurations is no news.
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     # Contenders work in folders of their own, from where a relative path leads elsewhere.
     out: Path = arguments.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
