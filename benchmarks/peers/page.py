@@ -13,6 +13,9 @@ from benchmarks.peers.recipe import BATCH_SIZE, NETWORK, Config
 SAME_SCORE = 0.003
 """Mean difference of macro AUROC that is no difference: about the deviation between seeds."""
 
+CLOSE_SCORE = 0.01
+"""Within which the difference must lie for scores to be called equal."""
+
 CONFIDENCE = 0.99
 _GIB = 2**30
 _NO_VALUE = "-"
@@ -92,7 +95,9 @@ def same_score(rounds: Iterable[Round], ours: Iterable[Round]) -> tuple[str, str
     quantile = float(t.ppf((1 + CONFIDENCE) / 2, len(differences) - 1))
     half = quantile * stdev(differences) / len(differences) ** 0.5
     shown = f"{mean:+.4f} +- {half:.4f}"
-    return shown, "void: other scores" if abs(mean) - half > SAME_SCORE else "equal"
+    if abs(mean) - half > SAME_SCORE:
+        return shown, "void: other scores"
+    return shown, "equal" if abs(mean) + half <= CLOSE_SCORE else "no difference shown"
 
 
 def own_table(rounds: Sequence[Round], target: float) -> str:

@@ -303,12 +303,13 @@ def test_the_page_says_void_where_scores_differ() -> None:
         made_up("ours", [0.80, 0.81, 0.82, 0.83], wall_s=10),
         made_up("A", [0.801, 0.809, 0.82, 0.83], wall_s=25),
         made_up("B", [0.70, 0.71, 0.72, 0.73], wall_s=20),
-        made_up("C", [0.80, 0.81, 0.82], wall_s=20),
+        made_up("C", [0.80, 0.86, 0.78], wall_s=20),
     ]
     text = page.fixed_table(rounds)
     assert row_of(text, "A")[1:3] == ["25.0", "2.50"]
     assert row_of(text, "A")[-1] == "equal"
     assert row_of(text, "B")[-1] == "void: other scores"
+    assert row_of(text, "C")[-1] == "no difference shown"
     fewer = [*rounds[:1], made_up("C", [0.80, 0.81, 0.82, 0.83, 0.84], wall_s=20)]
     assert "1 of 5 trials" in row_of(page.fixed_table(fewer), "C")[-1]
 
