@@ -54,7 +54,7 @@ KILL_POINTS = {
         "examine_all",
         0,
     ),
-    # The teacher and one student have been examined.
+    # At the third: of the teacher and a student at least one has been examined.
     "between two predictions": ("mvkt_ray.search.finals.examine", "examine", 2),
 }
 PROGRAM = """
@@ -93,7 +93,8 @@ def kill_at(point: str, line: tuple[Any, ...]) -> None:
     said = [line for line in driver.stdout if line == "here\n" and not driver.kill()]
     errors = driver.stderr.read()
     assert driver.wait() == -signal.SIGKILL, errors
-    assert said == ["here\n"], errors
+    # Two threads may come to the point before the signal does.
+    assert set(said) == {"here\n"}, errors
     driver.stdout.close()
     driver.stderr.close()
 
@@ -136,7 +137,8 @@ def test_killed_at_every_stage_it_opens_once_and_comes_to_the_same_predictions(
     assert "test split opened once at" in shown
     kill_at("between two predictions", line)
     written = {path: path.stat().st_ino for path in copied.rglob("*test.arrow")}
-    assert len(written) == 2
+    # Several may be examined at once: those that are there are kept, and not all are.
+    assert 1 <= len(written) <= N_TRAININGS
     done = mvkt(*line, "--json")
     assert done.exit_code == 0, done.stderr
 

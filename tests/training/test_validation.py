@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mvkt_ray.training.metrics import raise_to_windows
+from mvkt_ray.training.validation import raise_to_windows
 
 
 def test_a_recording_scores_its_highest_window_over_several_batches() -> None:
