@@ -129,7 +129,8 @@ def measure_students(
     if asked.precision != "auto" or not on_cpus:
         return {}
     measure = partial(measure_precisions, n_leads=1, n_samples=prepared.view.crop_samples)
-    [measured] = runner.map(measure, [on_cpus])
+    workers = asked.of_trial({"student": on_cpus[0]})
+    [measured] = runner.map(measure, [on_cpus], reserving=workers)
     return measured
 
 

@@ -218,7 +218,7 @@ class Study(BaseStudy):
 
         The same epoch may be reported again, after a restart: it is answered as the first time.
         After one without a score the trial goes on, as far as the pruner is concerned. When the
-        is spent, every trial that has epochs left is told to stop.
+        budget is spent, every trial that has epochs left is told to stop.
 
         Args:
             number: Of the trial.
