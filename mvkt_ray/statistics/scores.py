@@ -36,8 +36,8 @@ def auroc_per_class(labels_NC: NDArray[Any], scores_NC: NDArray[Any]) -> NDArray
 def mid_ranks(values_NC: NDArray[Any]) -> NDArray[np.float64]:
     """Rank the values of every column from 1 on, equal ones by the mean of their ranks.
 
-    What `scipy.stats.rankdata` returns for `axis=0`, whose import would cost every worker half a
-    second of its start.
+    What `scipy.stats.rankdata` returns for `axis=0`; every worker would import all of `scipy.stats`
+    for it when it starts.
 
     Returns:
         float64 `[n_recordings, n_classes]`; NaN throughout a column with a NaN.

@@ -130,9 +130,12 @@ def test_cached_and_online_knowledge_give_the_same_gradients(made: Made, clt_los
 
     cached, online = gradients(cached=True), gradients(cached=False)
     assert len(cached) == len(online) > 0
+    largest = max(float(torch.linalg.norm(other)) for other in online)
+    # Sums that cancel almost have the rounding of what cancels in them.
+    rounding = torch.finfo(torch.float32).eps * largest
     for one, other in zip(cached, online, strict=True):
-        # Sums may cancel almost; float16 has 11 bits.
-        assert torch.linalg.norm(one - other) <= 2e-3 * torch.linalg.norm(other) + 5e-6
+        # Single entries may cancel; float16 has 11 bits.
+        assert torch.linalg.norm(one - other) <= 2e-3 * torch.linalg.norm(other) + rounding
 
 
 def new_student(made: Made, clt_loss: str) -> tuple[Network, Objective]:

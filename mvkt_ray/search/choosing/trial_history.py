@@ -26,8 +26,8 @@ from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 
 MOST_SEEN: Mapping[str, int] = {"tpe": 1500, "gp": 500}
-"""Trials, by sampler. So many take TPE less than 0.1 s; a Gaussian process takes a second with few
-and some seconds with so many complete ones, and has no use for others."""
+"""Trials, by sampler; a Gaussian process has no use for any but complete ones. What they come to in
+seconds is in benchmarks/README.md."""
 
 N_BEST = 100
 """Of all trials, those that are always among them. TPE calls at most 25 good."""
