@@ -25,7 +25,14 @@ import pyarrow.compute as pc
 
 from mvkt_ray.config.schema import FoldsConfig
 from mvkt_ray.data.loader import TrainLoader
-from mvkt_ray.data.shards import KIND, RECORDINGS_FOLDER, open_shards, shard_name, shard_schema
+from mvkt_ray.data.shards import (
+    KIND,
+    RECORDINGS_FOLDER,
+    SUMS,
+    open_shards,
+    shard_name,
+    shard_schema,
+)
 from mvkt_ray.data.splits import open_training_splits
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.data.views import View
@@ -103,6 +110,7 @@ def _batch(numbers: np.ndarray) -> pa.RecordBatch:
         "likelihoods": pa.ListArray.from_arrays(ones, pa.array(np.full(n, 100, np.float32))),
         "flat_leads": pa.ListArray.from_arrays(np.zeros(n + 1, np.int32), pa.array([], "string")),
         "n_samples": np.full(n, N_SAMPLES, dtype=np.int32),
+        **{name: np.zeros(n, dtype=np.int64) for name in SUMS},
         LEAD: pa.ListArray.from_arrays(ones * N_SAMPLES, pa.array(np.zeros(n * 25, np.int16))),
     }
     return pa.record_batch([_as_array(columns[each.name], each.type) for each in schema], schema)

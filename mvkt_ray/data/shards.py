@@ -43,6 +43,10 @@ QUARANTINE_SCHEMA = pa.schema(
 )
 
 
+SUMS = ("n_values", "sum_of_values", "sum_of_squares")
+"""Columns: how many values of 16 bits all leads of a recording have together, and their sums."""
+
+
 def shard_schema(leads: Sequence[str], sampling_rate_hz: int) -> pa.Schema:
     """Return the columns of a shard; the scale of a lead is in its field's metadata."""
     unit = {"unit": "mV", "mv_per_bit": str(MV_PER_BIT)}
@@ -58,6 +62,7 @@ def shard_schema(leads: Sequence[str], sampling_rate_hz: int) -> pa.Schema:
             pa.field("likelihoods", pa.list_(pa.float32()), nullable=False),
             pa.field("flat_leads", pa.list_(pa.string()), nullable=False),
             pa.field("n_samples", pa.int32(), nullable=False),
+            *(pa.field(name, pa.int64(), nullable=False) for name in SUMS),
             *(pa.field(lead, pa.list_(pa.int16()), metadata=unit) for lead in leads),
         ],
         metadata={"sampling_rate_hz": str(sampling_rate_hz)},
@@ -185,6 +190,13 @@ class Shards:
         """Return int32 `[n_recordings]`."""
         return self.column("n_samples").to_numpy()
 
+    def sums(self, rows: np.ndarray) -> tuple[int, int, int]:
+        """Return `SUMS` over all leads of some recordings: exact, and no signal is read."""
+        n_values, total, total_of_squares = (
+            _exact_sum(self.column(name).to_numpy()[rows]) for name in SUMS
+        )
+        return n_values, total, total_of_squares
+
     def codes(self) -> list[tuple[str, ...]]:
         """Return the label codes of each recording; slow for millions, where `labels` is not."""
         return [tuple(codes) for codes in self.column("codes").to_pylist()]
@@ -288,6 +300,11 @@ class Shards:
     def quarantine(self) -> pa.Table:
         """Return the recordings that could not be used: record_id, path, reason, message."""
         return open_file(self.location, self.manifest, QUARANTINE_NAME, pq.read_table)
+
+
+def _exact_sum(values: np.ndarray) -> int:
+    """Add up int64 values whose sum may need more than 64 bits."""
+    return (int((values >> 32).sum()) << 32) + int((values & 0xFFFFFFFF).sum())
 
 
 def _index_of(ids: pa.ChunkedArray, record_id: str) -> int | None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from mvkt_ray.config.schema import ViewConfig
 from mvkt_ray.data.recording import LEADS, canonical_lead
-from mvkt_ray.data.shards import MV_PER_BIT, LeadColumn, Shards, check_leads
+from mvkt_ray.data.shards import MV_PER_BIT, Shards, check_leads
 from mvkt_ray.errors import ConfigError, DataError
 
 
@@ -75,11 +75,12 @@ def fit_view(
     """Make the view of a study from its training recordings.
 
     One mean and one deviation over all samples of all leads, as in the PTB-XL benchmark (Strodthoff
-    et al. 2020), so that teacher and students see the same numbers. Sums are of whole numbers, and
-    so exact: neither the order nor the number of shards matters.
+    et al. 2020), so that teacher and students see the same numbers. The sums lie in the shards, of
+    each recording, so no signal is read. They are of whole numbers, and so exact: neither the order
+    nor the number of shards matters.
 
     Args:
-        shards: Opened with all leads.
+        shards: Whose leads are all counted, whichever of them are opened.
         train_rows: int64, rows of the training split; no others are read.
         leads: That the model sees; empty for all.
         config: Crop, grid and stride in seconds.
@@ -121,33 +122,9 @@ def _samples(name: str, seconds: float, sampling_rate_hz: int) -> int:
 
 
 def _mean_and_deviation(shards: Shards, rows: np.ndarray) -> tuple[float, float]:
-    shard, inside = shards.locate(np.sort(rows))
-    n = total = total_of_squares = 0
-    for lead in shards.leads:
-        column = shards.lead(lead)
-        for index in np.unique(shard):
-            part = _sums(column, int(index), inside[shard == index])
-            n, total, total_of_squares = (
-                n + part[0], total + part[1], total_of_squares + part[2],
-            )  # fmt: skip
+    n, total, total_of_squares = shards.sums(rows)
     if n == 0:
         return 0.0, 0.0
     mean = Fraction(total, n)
     variance = Fraction(total_of_squares, n) - mean * mean
     return float(mean) * MV_PER_BIT, float(variance) ** 0.5 * MV_PER_BIT
-
-
-def _sums(column: LeadColumn, shard: int, inside: np.ndarray) -> tuple[int, int, int]:
-    """Return number, sum and sum of squares over some recordings of a shard."""
-    values, offsets = column.values[shard], column.offsets[shard]
-    chosen = np.zeros(len(offsets) - 1, dtype=bool)
-    chosen[inside] = True
-    # Neighbours are joined, so that the values are read in few long runs.
-    edges = np.flatnonzero(np.diff(chosen, prepend=False, append=False))
-    n = total = total_of_squares = 0
-    for begin, end in edges.reshape(-1, 2):
-        part = values[offsets[begin] : offsets[end]].astype(np.int64)
-        n += len(part)
-        total += int(part.sum())
-        total_of_squares += int(np.dot(part, part))
-    return n, total, total_of_squares

@@ -33,7 +33,7 @@ from mvkt_ray.storage.object_store import check_writable
 
 T = TypeVar("T")
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 MANIFEST_NAME = "manifest.json"
 _PATIENCE_S = 0.2
 """Whoever only asks whether an output is held holds it for an instant; see `is_held`."""

@@ -5,6 +5,7 @@ import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -15,9 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mvkt_ray.data.describe import describe_shards
-from mvkt_ray.data.recording import LEADS
+from mvkt_ray.data.recording import LEADS, Recording
 from mvkt_ray.data.shard_file import ShardFile
-from mvkt_ray.data.shards import Shards, labels_of, open_shards
+from mvkt_ray.data.shards import MV_PER_BIT, Shards, labels_of, open_shards
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.errors import ArtifactError, ConfigError, DataError
 from mvkt_ray.storage.artifacts import verify_artifact
@@ -165,6 +166,40 @@ def test_locate_finds_the_row_again(shards: Shards, rows: list[int]) -> None:
     shard, inside = shards.locate(np.array(rows))
     np.testing.assert_array_equal(shards.row_starts[shard] + inside, rows)
     assert (inside < np.diff(shards.row_starts)[shard]).all()
+
+
+@given(st.lists(st.integers(0, N_RECORDINGS - 1), max_size=30))
+def test_the_sums_are_those_of_the_values_of_all_leads(shards: Shards, rows: list[int]) -> None:
+    bits = [np.rint(shards.recording(row).signal_mv.ravel() / MV_PER_BIT) for row in rows]
+    values = np.concatenate([np.empty(0), *bits]).astype(np.int64)
+    expected = (len(values), int(values.sum()), int((values**2).sum()))
+    assert shards.sums(np.array(rows, dtype=np.int64)) == expected
+    assert open_shards(shards.location, leads=["I"]).sums(np.array(rows, dtype=int)) == expected
+
+
+@given(st.lists(st.integers(-(2**63), 2**63 - 1), max_size=40))
+def test_sums_of_very_many_values_are_exact(shards: Shards, values: list[int]) -> None:
+    column = pa.chunked_array([pa.array(values, pa.int64())])
+    with mock.patch.object(Shards, "column", return_value=column):
+        assert shards.sums(np.arange(len(values))) == (sum(values),) * 3
+
+
+def test_a_recording_that_lacks_leads_is_summed_over_those_it_has(
+    tmp_path: Path, ingested: MakeShards
+) -> None:
+    signal_mv = np.array([[0.001, 0.002, -0.003], [0.0, 0.01, 0.0]], dtype=np.float32)
+    recording = Recording(
+        record_id="r",
+        patient_id="p",
+        source="made_up",
+        signal_mv=signal_mv,
+        sampling_rate_hz=100.0,
+        leads=("I", "V2"),
+        codes=("NORM",),
+        likelihoods=(100.0,),
+    )
+    shards = ingested(tmp_path / "s", [recording], missing_leads="keep")
+    assert shards.sums(np.array([0])) == (6, 10, 1 + 4 + 9 + 100)
 
 
 def test_a_lead_that_the_shards_lack_is_named_with_those_there_are(shards: Shards) -> None:

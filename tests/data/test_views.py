@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 from mvkt_ray.config.schema import ViewConfig
 from mvkt_ray.data.recording import LEADS
-from mvkt_ray.data.shards import open_shards
+from mvkt_ray.data.shards import Shards, open_shards
 from mvkt_ray.data.views import View, fit_view
 from mvkt_ray.errors import ConfigError, DataError
 
@@ -99,6 +100,17 @@ def test_other_recordings_do_not_touch_the_scale(
     first = fit_view(ingested(tmp_path / "a", recordings), rows, (), CONFIG)
     second = fit_view(ingested(tmp_path / "b", loud, rows_per_shard=3), rows[::-1], (), CONFIG)
     assert first == second
+
+
+def test_no_signal_is_read_for_the_scale(
+    tmp_path: Path, ingested: Make, make_recording: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shards = ingested(tmp_path / "s", [make_recording(number) for number in range(4)])
+    there = fit_view(shards, np.arange(4), (), CONFIG)
+    monkeypatch.setattr(Shards, "lead", lambda *_: pytest.fail("a lead was read"))
+    assert fit_view(open_shards(tmp_path / "s", leads=["V5"]), np.arange(4), (), CONFIG) == replace(
+        there, leads=("V5",)
+    )
 
 
 def test_what_makes_no_view_is_refused(

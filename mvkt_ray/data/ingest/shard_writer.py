@@ -13,7 +13,7 @@ import pyarrow as pa
 from mvkt_ray.data.recording import LEADS, Recording
 from mvkt_ray.data.sampling_rate import resample
 from mvkt_ray.data.shard_file import Parts, measure_parts
-from mvkt_ray.data.shards import MV_PER_BIT, shard_schema
+from mvkt_ray.data.shards import MV_PER_BIT, SUMS, shard_schema
 from mvkt_ray.errors import ConfigError, RecordingError
 from mvkt_ray.storage.location import Location
 
@@ -143,6 +143,7 @@ def record_batch(rows: Sequence[Row], settings: IngestSettings) -> pa.RecordBatc
     """
     schema = shard_schema(settings.leads, settings.sampling_rate_hz)
     recordings = [row.recording for row in rows]
+    sums = [_sums(row.signal) for row in rows]
     columns = {
         "record_id": [recording.record_id for recording in recordings],
         "patient_id": [recording.patient_id for recording in recordings],
@@ -154,10 +155,17 @@ def record_batch(rows: Sequence[Row], settings: IngestSettings) -> pa.RecordBatc
         "likelihoods": [recording.likelihoods for recording in recordings],
         "flat_leads": [row.flat_leads for row in rows],
         "n_samples": [row.signal.shape[1] for row in rows],
+        **{name: [each[at] for each in sums] for at, name in enumerate(SUMS)},
     }
     arrays = [pa.array(values, schema.field(name).type) for name, values in columns.items()]
     arrays += [_lead_array(rows, lead, settings) for lead in settings.leads]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _sums(signal: np.ndarray) -> tuple[int, int, int]:
+    """Return `SUMS` of a recording."""
+    values = signal.ravel().astype(np.int64)
+    return len(values), int(values.sum()), int(np.dot(values, values))
 
 
 def _lead_array(rows: Sequence[Row], lead: str, settings: IngestSettings) -> pa.Array:
