@@ -1,6 +1,7 @@
 """What a node offers to workers, and how many workers fit on it: its slots."""
 
 import math
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -26,6 +27,13 @@ MOST_CPUS_OF_A_TEACHER = 8
 NO_LABELS: Mapping[str, str] = MappingProxyType({})
 
 _ROUNDING = 1e-9
+
+
+def own_cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

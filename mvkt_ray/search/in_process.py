@@ -22,9 +22,9 @@ from mvkt_ray.records import (
 )
 from mvkt_ray.search.runner import AskTell
 from mvkt_ray.search.spending.metering import Meter
-from mvkt_ray.slots import Node, gpu_slots, with_settled_teacher
+from mvkt_ray.slots import Node, gpu_slots, own_cores, with_settled_teacher
 from mvkt_ray.storage.location import Location
-from mvkt_ray.training.process import own_cores, threads_for, torch_threads
+from mvkt_ray.training.process import threads_for, torch_threads
 from mvkt_ray.training.student import (
     TrialInputs,
     failed_result,

@@ -15,9 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mvkt_ray.errors import DataError
+from mvkt_ray.slots import own_cores
 from mvkt_ray.statistics.scores import auroc_per_class, mean_of_defined
 from mvkt_ray.statistics.seed_noise import noise_of_new_seeds, private_variance
 from mvkt_ray.statistics.weighted_auroc import leave_one_out_auroc, weight_chunks, weighted_auroc
+
+MOST_THREADS = 8
+"""That score resamples at once: each has weights and orders of its own in memory."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -132,7 +136,7 @@ def bootstrap_auroc(
     scores_KRNC: NDArray[Any],
     resamples: PatientResamples,
     *,
-    n_threads: int = 2,
+    n_threads: int | None = None,
 ) -> AurocResamples:
     """Score contenders under every resample of patients and seeds, the same for all of them.
 
@@ -140,7 +144,8 @@ def bootstrap_auroc(
         labels_NC: 1 where a recording has the class, else 0.
         scores_KRNC: of each contender and seed; contenders of one call have the same seeds.
         resamples: of the patients of these recordings.
-        n_threads: the result does not depend on it.
+        n_threads: of numpy's work; None: the cores of this process, up to `MOST_THREADS`. The
+            result does not depend on it.
 
     Raises:
         DataError: shapes do not fit, or a score is NaN.
@@ -159,7 +164,7 @@ def bootstrap_auroc(
         macro_R1, macro_BR1 = (mean_of_defined(of)[..., None] for of in (observed_RC, areas_BRC))
         return _Scored.of(observed_RC, areas_BRC), _Scored.of(macro_R1, macro_BR1)
 
-    with ThreadPoolExecutor(n_threads) as pool:
+    with ThreadPoolExecutor(n_threads or min(own_cores(), MOST_THREADS)) as pool:
         # numpy lets go of the interpreter lock in all that takes long.
         by_class, macro = zip(*pool.map(score, scores_KRNC), strict=True)
     observed_KRC, values_BKC = _with_new_seeds(by_class, resamples)

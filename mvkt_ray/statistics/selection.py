@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mvkt_ray.errors import DataError
+from mvkt_ray.slots import own_cores
 from mvkt_ray.statistics.intervals import Interval, percentile_interval
-from mvkt_ray.statistics.resampling import PatientResamples, check_scores
+from mvkt_ray.statistics.resampling import MOST_THREADS, PatientResamples, check_scores
 from mvkt_ray.statistics.scores import auroc_per_class, macro_mean, mean_of_defined
 from mvkt_ray.statistics.weighted_auroc import weight_chunks, weighted_auroc
 
@@ -37,7 +38,7 @@ def corrected_best(
     resamples: PatientResamples,
     *,
     level: float = 0.95,
-    n_threads: int = 2,
+    n_threads: int | None = None,
 ) -> SelectionEstimate:
     """Correct the best of several scores on one split for having been chosen on that split.
 
@@ -54,7 +55,8 @@ def corrected_best(
         scores_TNC: of every configuration that was tried, for recordings it was not trained on.
         resamples: of the patients of these recordings.
         level: of the interval.
-        n_threads: the result does not depend on it.
+        n_threads: of numpy's work; None: the cores of this process, up to `MOST_THREADS`. The
+            result does not depend on it.
 
     Raises:
         DataError: shapes do not fit, a score is NaN, or no resample can be scored.
@@ -62,7 +64,7 @@ def corrected_best(
     positive_NC = np.asarray(labels_NC) > 0.5
     scores_TNC = np.asarray(scores_TNC)
     check_scores(positive_NC, scores_TNC, resamples)
-    with ThreadPoolExecutor(n_threads) as pool:
+    with ThreadPoolExecutor(n_threads or min(own_cores(), MOST_THREADS)) as pool:
         chunks = weight_chunks(resamples.weights_BN)
         drawn_TB = list(
             pool.map(lambda scores_NC: _macro(positive_NC, scores_NC, chunks), scores_TNC)

@@ -35,13 +35,6 @@ def check_batch_size(batch_size: int, ranks: Ranks) -> None:
         )
 
 
-def own_cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def threads_for(cpus: float) -> int:
     """Return how many threads torch gets where so many CPUs are reserved.
 

@@ -15,9 +15,8 @@ from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialResult, TrialSt
 from mvkt_ray.search import in_process
 from mvkt_ray.search.in_process import InProcess, Report
 from mvkt_ray.search.study import Study
-from mvkt_ray.slots import MOST_CPUS_OF_A_TEACHER
+from mvkt_ray.slots import MOST_CPUS_OF_A_TEACHER, own_cores
 from mvkt_ray.storage.location import Location
-from mvkt_ray.training.process import own_cores
 from mvkt_ray.training.student import TrialInputs
 from mvkt_ray.training.teacher import TeacherJob
 

@@ -59,13 +59,14 @@ def _versions() -> dict[str, str]:
 def _machine() -> dict[str, str]:
     import torch
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    from mvkt_ray.slots import own_cores
+
     memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     n_gpus = torch.cuda.device_count()
     gpus = ", ".join(torch.cuda.get_device_name(index) for index in range(n_gpus))
     temporary = Path(tempfile.gettempdir())
     return {
-        "CPUs": f"{cores}",
+        "CPUs": f"{own_cores()}",
         "memory": byte_size(memory_bytes),
         "GPUs": gpus or "none",
         "free here": byte_size(shutil.disk_usage(Path.cwd()).free),
