@@ -8,6 +8,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -66,7 +67,6 @@ EXTRA = {
 }
 DEV = distributions(PROJECT["optional-dependencies"]["dev"])
 OPTIONAL = {name for each in EXTRA.values() for name in each}
-DISTRIBUTIONS_OF = packages_distributions()
 
 
 def modules_of(source: str) -> Iterator[str]:
@@ -102,11 +102,18 @@ def distributions_of(module: str) -> set[str]:
         if f"{module}.".startswith(f"{bringing}."):
             return {top}
     top = module.partition(".")[0]
-    return {normalized(each) for each in DISTRIBUTIONS_OF.get(top, [top])}
+    return {normalized(each) for each in installed().get(top, [top])}
 
 
+@cache
+def installed() -> Mapping[str, list[str]]:
+    """Return the distributions that hold each module; looking takes a second."""
+    return packages_distributions()
+
+
+@cache
 def used_in(*folders: str) -> Mapping[str, set[str]]:
-    """Return the files that import each distribution."""
+    """Return the files that import each distribution; parsing them all takes seconds."""
     used: dict[str, set[str]] = {}
     for file in sorted(file for folder in folders for file in (ROOT / folder).rglob("*.py")):
         name = file.relative_to(ROOT).as_posix()
@@ -120,8 +127,12 @@ def used_in(*folders: str) -> Mapping[str, set[str]]:
     return used
 
 
-PACKAGE = used_in("mvkt_ray")
-CHECKS = used_in("tests", "benchmarks")
+def package() -> Mapping[str, set[str]]:
+    return used_in("mvkt_ray")
+
+
+def checks() -> Mapping[str, set[str]]:
+    return used_in("tests", "benchmarks")
 
 
 def test_the_package_imports_what_it_declares_and_extras_in_their_own_files_only() -> None:
@@ -130,25 +141,25 @@ def test_the_package_imports_what_it_declares_and_extras_in_their_own_files_only
     }
     undeclared = {
         name: files - optional.get(name, set())
-        for name, files in PACKAGE.items()
+        for name, files in package().items()
         if name not in RUNTIME and files - optional.get(name, set())
     }
     assert undeclared == {}
 
 
 def test_tests_and_benchmarks_import_what_is_declared() -> None:
-    undeclared = {name: files for name, files in CHECKS.items() if name not in RUNTIME | DEV}
+    undeclared = {name: files for name, files in checks().items() if name not in RUNTIME | DEV}
     assert undeclared == ELSEWHERE
 
 
 def test_what_the_package_depends_on_is_imported_by_it() -> None:
-    assert RUNTIME - set(PACKAGE) == RUNTIME & set(NOT_IMPORTED)
+    assert RUNTIME - set(package()) == RUNTIME & set(NOT_IMPORTED)
 
 
 @pytest.mark.parametrize("extra", sorted(EXTRA))
 def test_what_an_extra_brings_is_imported_in_each_of_its_files(extra: str) -> None:
     for name in EXTRA[extra]:
-        assert PACKAGE.get(name, set()) == set(EXTRAS[extra])
+        assert package().get(name, set()) == set(EXTRAS[extra])
         assert EXTRAS[extra] or name in NOT_IMPORTED
 
 
@@ -156,7 +167,7 @@ def test_development_brings_every_extra_and_otherwise_what_tests_or_benchmarks_i
     assert DEV & RUNTIME == set()
     assert OPTIONAL <= DEV
     own = DEV - OPTIONAL
-    assert own - set(CHECKS) == own & set(NOT_IMPORTED)
+    assert own - set(checks()) == own & set(NOT_IMPORTED)
 
 
 def test_everything_declared_has_its_version_in_the_constraints_and_its_reason_here() -> None:
