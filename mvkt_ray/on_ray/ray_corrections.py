@@ -6,6 +6,7 @@ They are narrow, and hold only while they are entered. With Ray 2.60:
 - a free process is given to a trial whose own process is starting, so that a node that has come
   gets no trial: `starting_trials_keep_their_process`;
 - Train waits a minute for slots on a node that has gone: `forget_nodes_that_are_gone`;
+- a node that is not up after 30 s is given up: `nodes_may_start_slowly`;
 - connecting takes SIGTERM from the program: `own_sigterm`;
 - workers look for modules in the driver's working directory first: `importing_as_here`.
 
@@ -19,12 +20,17 @@ import signal
 import sys
 import sysconfig
 import threading
+import time
 from collections.abc import Generator, Iterable
 from typing import Any
 
+import psutil
 import ray
 from ray.exceptions import NodeDiedError, OutOfMemoryError, RayActorError
 from ray.job_config import JobConfig
+
+NODE_STARTS_WITHIN_S = 180.0
+"""Ends the wait for a node that never comes."""
 
 
 @contextlib.contextmanager
@@ -98,6 +104,45 @@ def forget_nodes_that_are_gone() -> None:
 
     coordinator: Any = get_or_create_autoscaling_coordinator()
     ray.get(coordinator.get_reserved_resources.remote("mvkt-ray", recompute=True))
+
+
+@contextlib.contextmanager
+def nodes_may_start_slowly() -> Generator[None]:
+    """Wait for a node that starts while this is entered as long as a busy machine needs.
+
+    Ray 2.60 gives it 30 s. It has to start several processes of Python in them, which among a
+    dozen of busy programs is too little for two cores. A raylet that has ended is not waited for.
+    It may go when this limit can be set in Ray's environment.
+    """
+    from ray._private import services
+
+    original, before = services.get_node, _ended_raylets()
+
+    def get_node(*of_node: Any) -> Any:
+        deadline = time.monotonic() + NODE_STARTS_WITHIN_S
+        while True:
+            try:
+                return original(*of_node)
+            except RuntimeError:
+                if time.monotonic() > deadline or _ended_raylets() - before:
+                    raise
+            time.sleep(0.05)
+
+    services.get_node = get_node
+    try:
+        yield
+    finally:
+        services.get_node = original
+
+
+def _ended_raylets() -> set[int]:
+    """Find the raylets of this process that have ended, and that nobody has waited for yet."""
+    ended: set[int] = set()
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.Error):
+            if child.name() == "raylet" and child.status() == psutil.STATUS_ZOMBIE:
+                ended.add(child.pid)
+    return ended
 
 
 @contextlib.contextmanager

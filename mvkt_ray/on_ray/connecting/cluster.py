@@ -21,7 +21,11 @@ from mvkt_ray.on_ray.connecting.environment import (
     own_token,
     quiet_ray,
 )
-from mvkt_ray.on_ray.ray_corrections import importing_as_here, own_sigterm
+from mvkt_ray.on_ray.ray_corrections import (
+    importing_as_here,
+    nodes_may_start_slowly,
+    own_sigterm,
+)
 from mvkt_ray.phrasing import shortly
 
 CLIENT_FLAKE = "Starting Ray client server failed"
@@ -62,7 +66,7 @@ def connected(address: str | None, *, n_cpus: int | None = None) -> Generator[No
                 directory = stack.enter_context(own_directory())
                 stack.enter_context(own_token(directory))
                 stack.callback(_disconnect)
-                with own_sigterm():
+                with own_sigterm(), nodes_may_start_slowly():
                     _start(directory, n_cpus)
             else:
                 found = stack.enter_context(admitted(address))

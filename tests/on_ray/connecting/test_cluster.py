@@ -14,6 +14,7 @@ import pytest
 import ray
 from hypothesis import given
 from hypothesis import strategies as st
+from ray._private import services
 from ray._private import worker as ray_worker
 from ray.exceptions import (
     ActorUnavailableError,
@@ -36,7 +37,11 @@ from mvkt_ray.on_ray.connecting.node_check import (
     _probe_function,
     _skew,
 )
-from mvkt_ray.on_ray.ray_corrections import as_death, memory_kills_are_deaths
+from mvkt_ray.on_ray.ray_corrections import (
+    as_death,
+    memory_kills_are_deaths,
+    nodes_may_start_slowly,
+)
 from mvkt_ray.on_ray.unwrap import unwrapped
 from mvkt_ray.slots import Node
 
@@ -281,6 +286,40 @@ def test_with_the_correction_it_is_a_process_that_died() -> None:
     assert "OutOfMemoryError: the node is low on memory" in str(error)
     same = RayActorError(error_msg="gone")
     assert as_death(same) is same
+
+
+def looks_for_a_node(monkeypatch: pytest.MonkeyPatch, until: int) -> list[str]:
+    """Let a node be there from some look on, and return where the looks are counted."""
+    looks: list[str] = []
+
+    def get_node(_: str, node_id: str) -> dict[str, str]:
+        looks.append(node_id)
+        if len(looks) < until:
+            raise RuntimeError("no such node")
+        return {"node_id": node_id}
+
+    monkeypatch.setattr(services, "get_node", get_node)
+    return looks
+
+
+def test_a_node_that_is_slow_to_start_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = looks_for_a_node(monkeypatch, until=3)
+    with nodes_may_start_slowly():
+        assert services.get_node("gcs", "a node") == {"node_id": "a node"}
+    assert looks == ["a node"] * 3
+
+
+def test_a_node_whose_raylet_has_ended_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    looks = looks_for_a_node(monkeypatch, until=sys.maxsize)
+    ends_at_once = tmp_path / "raylet"
+    ends_at_once.write_text("#!/bin/sh\n")
+    ends_at_once.chmod(0o700)
+    with nodes_may_start_slowly(), subprocess.Popen([ends_at_once]):
+        with pytest.raises(RuntimeError, match="no such node"):
+            services.get_node("gcs", "a node")
+    assert looks
 
 
 def test_errors_come_back_as_themselves() -> None:
