@@ -53,9 +53,8 @@ def own_autoscaler(
     port = free_port()
     path = _launcher_file(folder, port, groups, max_workers)
     environ = {"AUTOSCALER_UPDATE_INTERVAL_S": "1", "RAY_FAKE_CLUSTER": "1"}
-    with own_cluster(
-        environ=environ, num_cpus=0, gcs_server_port=port, autoscaling_config=str(path)
-    ) as cluster:
+    scaling = {"no_monitor": False, "autoscaling_config": str(path)}
+    with own_cluster(environ=environ, num_cpus=0, gcs_server_port=port, **scaling) as cluster:
         assert cluster.head_node is not None
         monitor = psutil.Process(cluster.head_node.all_processes["monitor"][0].process.pid)
         try:

@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import psutil
+import pytest
 from ray._private.node import Node
 from ray.cluster_utils import Cluster
 
 from mvkt_ray.on_ray.connecting.environment import WORKERS, environment, own_directory, own_token
+from mvkt_ray.on_ray.ray_corrections import nodes_may_start_slowly
 from tests.patience import PATIENCE_S
 from tests.ports import free_port
 
@@ -21,6 +23,14 @@ LOSSES_ARE_NOTICED = {
     "RAY_health_check_initial_delay_ms": "500",
 }
 """Within a second or two; Ray's own period is 3 s, and 16 s pass until it believes it."""
+
+LEFT_OUT: dict[str, Any] = {
+    # It would add nodes, where there is a launcher's file.
+    "no_monitor": True,
+    # It would bring what workers print to drivers, none of which listens.
+    "include_log_monitor": False,
+}
+"""Processes of a head that nobody here asks anything: each takes a second to start."""
 
 
 @contextlib.contextmanager
@@ -47,14 +57,24 @@ def own_cluster(
             "GRPC_ENABLE_FORK_SUPPORT": "0",
         }
         stack.enter_context(environment({**WORKERS, **values, **(environ or {})}))
+        stack.enter_context(_heads_without_dashboard())
+        stack.enter_context(nodes_may_start_slowly())
         cluster = Cluster()
         stack.callback(cluster.shutdown)
-        ports = {"dashboard_port": free_port(), "dashboard_agent_listen_port": free_port()}
-        add_node(cluster, **{"include_dashboard": False, **ports, **head})
+        port = {"dashboard_agent_listen_port": free_port()}
+        add_node(cluster, **{**LEFT_OUT, **port, **head})
         for _ in range(n_nodes - 1):
             add_node(cluster)
         cluster.wait_for_nodes(timeout=PATIENCE_S)
         yield cluster
+
+
+@contextlib.contextmanager
+def _heads_without_dashboard() -> Iterator[None]:
+    """Start no process for the dashboard: told to leave it out, Ray starts and awaits it still."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Node, "start_api_server", lambda *_, **__: None)
+        yield
 
 
 def add_node(cluster: Cluster, **node: Any) -> Node:
