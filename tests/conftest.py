@@ -1,5 +1,7 @@
 """What every test may use: the shared recordings where they exist, and one thread per process."""
 
+import os
+import sys
 from pathlib import Path
 
 import hypothesis
@@ -13,6 +15,15 @@ hypothesis.settings.register_profile("mvkt", deadline=None)
 hypothesis.settings.load_profile("mvkt")
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+def pytest_configure() -> None:
+    """Keep what Python has compiled, also where the environment says not to, as containers' does.
+
+    Otherwise each of the workers compiles all tests, and each process that they start the package.
+    """
+    sys.dont_write_bytecode = False
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -29,3 +40,13 @@ def shared_data() -> Path:
             "the real recordings are not there: no folder ../shared/data beside the project"
         )
     return SHARED_DATA
+
+
+@pytest.fixture
+def without_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports are made without rendering their images, which takes longer than tiny trials.
+
+    Everything up to there is done; `tests/delivery` looks at the images.
+    """
+    render = "matplotlib.backends.backend_svg.FigureCanvasSVG.print_svg"
+    monkeypatch.setattr(render, lambda _, file, **__: file.write("<g />"))

@@ -22,6 +22,8 @@ TINY_STUDY: dict[str, Any] = {
     "view": {"crop_s": 1.0, "grid_s": 3.0, "stride_s": 5.0},
     "teacher": {"network": "sepconv1d_small", "epochs": 2, "batch_size": 32},
     "student": {"epochs": 2},
+    # Else each study measures it, and two that are compared could come to different ones.
+    "resources": {"precision": "float32"},
     "space": {
         "student": "sepconv1d_small",
         "batch_size": 32,

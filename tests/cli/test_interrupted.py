@@ -11,6 +11,8 @@ import pytest
 from mvkt_ray.data.ingest import run_ingest as ingest_module
 from mvkt_ray.search import in_process, stages
 
+pytestmark = pytest.mark.usefixtures("without_images")
+
 N_TRIALS = 4
 PREFIX = "Interrupted; the state is kept. Go on with: mvkt "
 

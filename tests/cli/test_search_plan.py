@@ -20,6 +20,8 @@ from mvkt_ray.storage.location import Location
 WriteStudy = Callable[[Mapping[str, Any]], Path]
 LineOf = Callable[[str], tuple[object, ...]]
 
+pytestmark = pytest.mark.usefixtures("without_images")
+
 FRESH = {"data": {"source_options": {"n_recordings": 100, "duration_s": 3}}}
 ONLINE = {"student": {"knowledge": "online", "epochs": 1}}
 

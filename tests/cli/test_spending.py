@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from conftest import Mvkt
 
 
+pytestmark = pytest.mark.usefixtures("without_images")
+
+
 @pytest.fixture
 def prices(tmp_path: Path) -> Path:
     """This machine for so much that any epoch passes any limit."""

@@ -11,6 +11,8 @@ import pytest
 from mvkt_ray.cli.verbs.demo import find_quickstart
 from mvkt_ray.config.study_file import read_study
 
+pytestmark = pytest.mark.usefixtures("without_images")
+
 WriteStudy = Callable[[Mapping[str, Any]], Path]
 
 

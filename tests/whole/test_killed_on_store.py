@@ -38,6 +38,8 @@ STUDY: dict[str, Any] = {
     "view": {"crop_s": 2.0, "grid_s": 1.0, "stride_s": 1.0},
     "teacher": {"network": "sepconv1d_tiny", "epochs": 2, "batch_size": 16},
     "student": {"epochs": 3},
+    # Else each study measures it, and two that are compared could come to different ones.
+    "resources": {"precision": "float32"},
     "space": {
         "student": "sepconv1d_tiny",
         "batch_size": 8,

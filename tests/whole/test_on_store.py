@@ -24,6 +24,8 @@ from mvkt_ray.search.pipeline import open_study
 from mvkt_ray.storage.location import Location
 from tests.object_store import Request, S3Server, serve
 
+pytestmark = pytest.mark.usefixtures("without_images")
+
 STUDY: dict[str, Any] = {
     "name": "tiny",
     "data": {
@@ -36,6 +38,8 @@ STUDY: dict[str, Any] = {
     "view": {"crop_s": 2.0, "grid_s": 1.0, "stride_s": 1.0},
     "teacher": {"network": "sepconv1d_tiny", "epochs": 1, "batch_size": 16},
     "student": {"epochs": 2},
+    # Else each study measures it, and two that are compared could come to different ones.
+    "resources": {"precision": "float32"},
     "space": {
         "student": "sepconv1d_tiny",
         "batch_size": 8,

@@ -31,6 +31,8 @@ TINY = {
     "view": {"crop_s": 2.5, "grid_s": 2.5, "stride_s": 2.5},
     "teacher": {"network": "sepconv1d_tiny", "epochs": 1, "batch_size": 16},
     "student": {"epochs": 2},
+    # Else each study measures it, and two that are compared could come to different ones.
+    "resources": {"precision": "float32"},
     "space": {
         "student": "sepconv1d_tiny",
         "batch_size": 16,

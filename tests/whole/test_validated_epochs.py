@@ -31,6 +31,8 @@ CONFIG: dict[str, Any] = {
     "view": {"crop_s": 2.5, "grid_s": 2.5, "stride_s": 2.5},
     "teacher": {"network": "sepconv1d_tiny", "epochs": 2, "batch_size": 16},
     "student": {"epochs": 5},
+    # Else each study measures it, and two that are compared could come to different ones.
+    "resources": {"precision": "float32"},
     "space": {
         "student": "sepconv1d_tiny",
         "batch_size": 16,
