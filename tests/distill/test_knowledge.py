@@ -251,6 +251,23 @@ def test_what_a_killed_writer_left_is_begun_again(made: Made, tmp_path: Path) ->
     assert np.array_equal(again.logits_RC, made.knowledge.logits_RC)
 
 
+@pytest.mark.parametrize("per_recording", [False, True])
+def test_the_teacher_is_asked_once_about_every_crop(
+    made: Made, tmp_path: Path, per_recording: bool
+) -> None:
+    seen: list[bytes] = []
+
+    class CountedTeacher(Network):
+        def forward(self, signal_BLS: Tensor) -> tuple[Tensor, Tensor]:
+            seen.extend(signal_LS.numpy().tobytes() for signal_LS in signal_BLS)
+            return super().forward(signal_BLS)
+
+    counted = CountedTeacher(made.teacher.backbone, len(made.train.classes)).eval()  # type: ignore[arg-type]
+    made.write(tmp_path / "knowledge", counted, per_recording=per_recording, crops_per_part=50)
+    n_crops = int(crops_of(made.shards, made.train, made.view).sum())
+    assert len(seen) == len(set(seen)) == n_crops
+
+
 def test_a_teacher_that_overflows_float16_is_refused(made: Made, tmp_path: Path) -> None:
     class LoudTeacher(Network):
         def forward(self, signal_BLS: Tensor) -> tuple[Tensor, Tensor]:
