@@ -10,7 +10,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from mvkt_ray.data.identity import patient_key
+from mvkt_ray.data.identity import odd_ids, patient_key
+
+_ODD = np.uint64(0x9E3779B97F4A7C15)
+"""A multiplier: 2^64 over the golden ratio."""
+_WORD_BYTES = 8
+_OWN_BYTES = np.array([(1 << 8 * n) - 1 for n in range(_WORD_BYTES + 1)], dtype=np.uint64)
+"""What is left of a word, the lowest byte first, of which so many bytes are a text's own."""
 
 
 def hash_ids(ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
@@ -21,6 +27,59 @@ def hash_ids(ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
 def hash_patients(ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
     """Return uint64 `[n]`, the same for every spelling of a patient; see `patient_key`."""
     return hash_ids(pa.array([patient_key(name) for name in ids.to_pylist()], pa.string()))
+
+
+def quick_patient_hashes(ids: pa.Array) -> np.ndarray:
+    """Return uint64 `[n]`, the same for every spelling of a patient; nothing is made of them.
+
+    Some three times as fast as `hash_ids`, whose hashes decide who is in which fold.
+    """
+    odd = odd_ids(ids)
+    hashes = _hash_bytes(ids)
+    if len(odd):
+        keys = [patient_key(name) for name in ids.take(odd).to_pylist()]
+        hashes[odd] = _hash_bytes(pa.array(keys, pa.string()))
+    return hashes
+
+
+def _hash_bytes(texts: pa.Array) -> np.ndarray:
+    """Hash texts, all at once, eight bytes after eight bytes."""
+    if not len(texts):
+        return np.empty(0, dtype=np.uint64)
+    _, offset_buffer, bytes_buffer = texts.buffers()
+    offsets = np.frombuffer(offset_buffer, np.int32)[texts.offset :][: len(texts) + 1]
+    begin, length = offsets[:-1] - offsets[0], np.diff(offsets)
+    n_words = -(-int(length.max()) // _WORD_BYTES)
+    padded = np.zeros(offsets[-1] - offsets[0] + _WORD_BYTES * (n_words + 1), dtype=np.uint8)
+    if bytes_buffer is not None:
+        written = np.frombuffer(bytes_buffer, np.uint8)[offsets[0] : offsets[-1]]
+        padded[: len(written)] = written
+    words = np.lib.stride_tricks.sliding_window_view(padded, _WORD_BYTES)
+    hashes = length.astype(np.uint64) * _ODD
+    for number in range(n_words):
+        word = words[np.minimum(begin + _WORD_BYTES * number, len(words) - 1)].view("<u8")[:, 0]
+        n_own = np.clip(length - _WORD_BYTES * number, 0, _WORD_BYTES)
+        mixed = (hashes ^ (word & _OWN_BYTES[n_own])) * _ODD
+        mixed ^= mixed >> np.uint64(32)
+        # Where a text has ended, longer ones beside it must not matter.
+        hashes = np.where(n_own > 0, mixed, hashes)
+    return hashes
+
+
+def may_share_patients(hashes: np.ndarray, folds: np.ndarray) -> bool:
+    """Whether patients of the same hash are in several folds; -1 is no fold.
+
+    A "no" is certain. A "yes" has to be looked into, as two patients may have one hash: of ten
+    million in ten folds with a chance of less than 1 in 10,000.
+    """
+    in_fold = folds >= 0
+    n_bits = int(folds.max(initial=0)).bit_length()
+    # The fold behind the hash: after sorting, recordings of a patient lie side by side.
+    tagged = hashes[in_fold] << np.uint64(n_bits)
+    tagged |= folds[in_fold].view(np.uint16)
+    tagged.sort()
+    differ = tagged[1:] ^ tagged[:-1]
+    return bool(((differ > 0) & (differ < 1 << n_bits)).any())
 
 
 def one_hash_each(hashes: np.ndarray, patients: np.ndarray) -> np.ndarray:

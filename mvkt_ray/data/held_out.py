@@ -91,7 +91,7 @@ def open_test_split(
     # The same checks as for training, of patients and of empty splits.
     training = open_training_splits(shards, task, folds, min_likelihood)
     labels = shards.labels(task, min_likelihood)
-    usable = (labels.sum(1) > 0) & shards.has_all_leads()
+    usable = labels.any(axis=1) & shards.has_all_leads()
     rows = np.flatnonzero(np.isin(shards.folds(), folds.test) & usable)
     if not len(rows) == training.n_test == opening.n_recordings:
         raise DataError(
@@ -101,7 +101,7 @@ def open_test_split(
     return Split(
         name=NAME,
         rows=rows,
-        labels=labels[rows],
+        labels=labels[rows].astype(np.float32),
         classes=task.classes,
         shards=shards,
     )

@@ -43,6 +43,20 @@ def patient_key(patient_id: str) -> str:
     return _LEADING_ZEROS.sub("", key)
 
 
+def odd_ids(patient_ids: pa.Array) -> np.ndarray:
+    """Return int64 `[n_odd]`: where ids are that may not be their own `patient_key`."""
+    # Most are whole numbers, which is seen in a sixth of the time.
+    digits = pc.call_function("ascii_is_decimal", [patient_ids])
+    zero_first = pc.call_function("starts_with", [patient_ids], pc.MatchSubstringOptions("0"))
+    number = pc.call_function("and_not", [digits, zero_first]).to_numpy(zero_copy_only=False)
+    rest = np.flatnonzero(~number)
+    if not len(rest):
+        return rest
+    pattern = pc.MatchSubstringOptions(rf"\A(?:{_PLAIN.pattern})\z")
+    plain = pc.call_function("match_substring_regex", [patient_ids.take(rest)], pattern)
+    return rest[~plain.to_numpy(zero_copy_only=False)]
+
+
 def names_nobody(patient_id: str) -> bool:
     """Whether a patient's id is only a word for "not known", as `nan` of pandas."""
     return patient_key(patient_id) in _NOBODY
@@ -93,14 +107,13 @@ class Patients:
     @classmethod
     def of(cls, ids: pa.ChunkedArray) -> "Patients":
         """Number the patients of recordings by their ids, as the source writes them."""
-        encoded = ids.combine_chunks().dictionary_encode()
-        names, number_N = encoded.dictionary, encoded.indices.to_numpy()
-        plain = pc.call_function(
-            "match_substring_regex",
-            [names],
-            pc.MatchSubstringOptions(rf"\A(?:{_PLAIN.pattern})\z"),
+        # Of the chunks one by one: all ids in one piece would take memory twice.
+        encoded = ids.dictionary_encode()
+        names = encoded.chunk(0).dictionary if encoded.num_chunks else pa.array([], pa.string())
+        number_N = np.concatenate(
+            [np.empty(0, np.int32), *(chunk.indices.to_numpy() for chunk in encoded.chunks)]
         )
-        odd_places = np.flatnonzero(~plain.to_numpy(zero_copy_only=False))
+        odd_places = odd_ids(names)
         if not len(odd_places):
             return cls(names, number_N)
         odd = names.take(odd_places).to_pylist()

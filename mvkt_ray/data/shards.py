@@ -6,9 +6,10 @@ store; every process of a node shares one copy of them.
 """
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mvkt_ray.config.schema import names_task_file
+from mvkt_ray.data.folds import quick_patient_hashes
 from mvkt_ray.data.identity import Patients, record_key
 from mvkt_ray.data.recording import LEADS, Recording
 from mvkt_ray.data.shard_file import (
@@ -37,6 +39,8 @@ RECORDINGS_FOLDER = "recordings"
 QUARANTINE_NAME = "quarantine.parquet"
 MV_PER_BIT = 0.001
 """1 uV per bit: what PTB-XL, CPSC and the Challenges were digitised with."""
+
+_ROWS_AT_ONCE = 1 << 16
 
 QUARANTINE_SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("record_id", "path", "reason", "message")]
@@ -91,6 +95,18 @@ class LeadColumn:
     def lengths(self) -> np.ndarray:
         """Return int64 `[n_recordings]` in samples; 0 where a recording lacks the lead."""
         return np.concatenate([np.diff(offsets) for offsets in self.offsets])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class SplitColumns:
+    """What of the recordings decides which split they are in; N recordings, C classes."""
+
+    fold_N: np.ndarray
+    """int16; -1 where the source gives a recording no fold."""
+    patient_hash_N: np.ndarray
+    """uint64, the same for every spelling of a patient; two patients may have one."""
+    labels_NC: np.ndarray
+    """bool, multi-hot."""
 
 
 class Shards:
@@ -169,6 +185,20 @@ class Shards:
         provide(self._files, name)
         return pa.chunked_array([file.column(name) for file in self._files], type=kind)
 
+    def batches(self, *names: str) -> Iterator[tuple[slice, pa.RecordBatch]]:
+        """Yield some columns of some shards at once, and of which rows they are.
+
+        Small shards come together, as a call of NumPy takes as long for few rows as for thousands.
+        Those on disk are mapped only meanwhile, so that memory does not grow with their number.
+        """
+        for name in names:
+            provide(self._files, name)
+        group = self.row_starts // _ROWS_AT_ONCE
+        first = np.flatnonzero(np.diff(group[:-1], prepend=-1)).tolist()
+        for begin, end in pairwise([*first, len(self._files)]):
+            batches = [file.columns(names) for file in self._files[begin:end]]
+            yield slice(*self.row_starts[[begin, end]].tolist()), pa.concat_batches(batches)
+
     def record_ids(self) -> np.ndarray:
         """Return `[n_recordings]` of str."""
         return self.column("record_id").to_numpy()
@@ -184,11 +214,17 @@ class Shards:
 
     def folds(self) -> np.ndarray:
         """Return int16 `[n_recordings]`; -1 where the source gives a recording no fold."""
-        return pc.fill_null(self.column("fold"), pa.scalar(-1, pa.int16())).to_numpy()
+        folds = np.empty(self.n_recordings, dtype=np.int16)
+        for rows, batch in self.batches("fold"):
+            folds[rows] = _fold_numbers(batch.column(0))
+        return folds
 
     def n_samples(self) -> np.ndarray:
         """Return int32 `[n_recordings]`."""
-        return self.column("n_samples").to_numpy()
+        n_samples = np.empty(self.n_recordings, dtype=np.int32)
+        for rows, batch in self.batches("n_samples"):
+            n_samples[rows] = batch.column(0).to_numpy()
+        return n_samples
 
     def sums(self, rows: np.ndarray) -> tuple[int, int, int]:
         """Return `SUMS` over all leads of some recordings: exact, and no signal is read."""
@@ -206,14 +242,27 @@ class Shards:
         return [tuple(values) for values in self.column("likelihoods").to_pylist()]
 
     def labels(self, task: Task, min_likelihood: float = 0.0) -> np.ndarray:
-        """Return float32 `[n_recordings, n_classes]`, what `Task.labels` gives; shard by shard."""
-        labels = np.zeros((self.n_recordings, len(task.classes)), dtype=np.float32)
-        provide(self._files, "codes")
-        for start, file in zip(self.row_starts, self._files, strict=False):
-            codes, likelihoods = file.column("codes"), file.column("likelihoods")
-            part = labels_of(codes, likelihoods, task, min_likelihood)
-            labels[start : start + len(part)] = part
+        """Return bool `[n_recordings, n_classes]`: where `Task.labels` has a 1; shard by shard."""
+        labels = np.empty((self.n_recordings, len(task.classes)), dtype=bool)
+        for rows, batch in self.batches("codes", "likelihoods"):
+            codes, likelihoods = batch.columns
+            labels[rows] = labels_of(codes, likelihoods, task, min_likelihood)
         return labels
+
+    def split_columns(self, task: Task, min_likelihood: float = 0.0) -> "SplitColumns":
+        """Return what splits are made from: read at once, as mapping every shard takes longest."""
+        n_recordings = self.n_recordings
+        found = SplitColumns(
+            fold_N=np.empty(n_recordings, dtype=np.int16),
+            patient_hash_N=np.empty(n_recordings, dtype=np.uint64),
+            labels_NC=np.empty((n_recordings, len(task.classes)), dtype=bool),
+        )
+        for rows, batch in self.batches("fold", "patient_id", "codes", "likelihoods"):
+            fold, patient_id, codes, likelihoods = batch.columns
+            found.fold_N[rows] = _fold_numbers(fold)
+            found.patient_hash_N[rows] = quick_patient_hashes(patient_id)
+            found.labels_NC[rows] = labels_of(codes, likelihoods, task, min_likelihood)
+        return found
 
     def lead(self, lead: str) -> LeadColumn:
         """Return a lead of all recordings, without copying when the shards are not compressed."""
@@ -320,21 +369,28 @@ def _index_of(ids: pa.ChunkedArray, record_id: str) -> int | None:
 _RECORDING_COLUMNS = ("record_id", "patient_id", "source", "fold", "age", "sex")
 
 
+def _fold_numbers(fold: pa.Array) -> np.ndarray:
+    return pc.fill_null(fold, pa.scalar(-1, pa.int16())).to_numpy()
+
+
 def labels_of(
     codes: pa.ListArray, likelihoods: pa.ListArray, task: Task, min_likelihood: float = 0.0
 ) -> np.ndarray:
-    """Return float32 `[n_rows, n_classes]` from the columns of a shard, without Python per row."""
-    labels = np.zeros((len(codes), len(task.classes)), dtype=np.float32)
+    """Return bool `[n_rows, n_classes]` from the columns of a shard, without Python per row."""
+    labels = np.zeros((len(codes), len(task.classes)), dtype=bool)
     encoded = codes.flatten().dictionary_encode()
     row = np.repeat(np.arange(len(codes)), np.diff(codes.offsets.to_numpy()))
     code = encoded.indices.to_numpy()
     if min_likelihood > 0:
         counts = likelihoods.flatten().to_numpy() >= min_likelihood
         row, code = row[counts], code[counts]
-    of_code = [task.classes_of(name) for name in encoded.dictionary.to_pylist()]
-    for column, name in enumerate(task.classes):
-        belongs = np.array([name in classes for classes in of_code], dtype=bool)
-        labels[row[belongs[code]], column] = 1.0
+    known = encoded.dictionary.to_pylist()
+    place_of = {name: place for place, name in enumerate(task.classes)}
+    belongs = np.zeros((len(known), len(task.classes)), dtype=bool)
+    for number, name in enumerate(known):
+        belongs[number, [place_of[each] for each in task.classes_of(name)]] = True
+    labelled, column = np.nonzero(belongs[code])
+    labels[row[labelled], column] = True
     return labels
 
 

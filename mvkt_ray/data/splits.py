@@ -5,12 +5,13 @@ Reads: the small columns of a shard set.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NoReturn
 
 import numpy as np
 import pandas as pd
 
 from mvkt_ray.config.schema import FoldsConfig
-from mvkt_ray.data.folds import patients_in_several_folds
+from mvkt_ray.data.folds import may_share_patients, patients_in_several_folds
 from mvkt_ray.data.shards import Shards
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.errors import DataError
@@ -75,33 +76,36 @@ def open_training_splits(
     Raises:
         DataError: A split is empty, or a patient is in two folds.
     """
-    fold_of = shards.folds()
-    _refuse_shared_patients(shards, fold_of, folds)
-    labels = shards.labels(task, min_likelihood)
+    columns = shards.split_columns(task, min_likelihood)
+    fold_of, labels = columns.fold_N, columns.labels_NC
+    if may_share_patients(columns.patient_hash_N, fold_of):
+        _refuse_shared_patients(shards, fold_of, folds)
     has_label = np.any(labels, axis=1)
     has_leads = shards.has_all_leads()
     usable = has_label & has_leads
-    for name in ("train", "val", "test"):
-        _refuse_empty(name, fold_of, has_label, has_leads, folds, task)
+    inside = {name: np.isin(fold_of, getattr(folds, name)) for name in ("train", "val", "test")}
+    for name, is_inside in inside.items():
+        if not (is_inside & usable).any():
+            _refuse_empty(name, is_inside, fold_of, has_label, has_leads, folds, task)
 
-    def split(name: str, chosen: tuple[int, ...]) -> Split:
-        rows = np.flatnonzero(np.isin(fold_of, chosen) & usable)
+    def split(name: str) -> Split:
+        rows = np.flatnonzero(inside[name] & usable)
         return Split(
             name=name,
             rows=rows,
-            labels=labels[rows],
+            labels=labels[rows].astype(np.float32),
             classes=task.classes,
             shards=shards,
         )
 
-    seen = np.isin(fold_of, [*folds.train, *folds.val])
+    seen = inside["train"] | inside["val"]
     return TrainingSplits(
-        train=split("train", folds.train),
-        val=split("val", folds.val),
+        train=split("train"),
+        val=split("val"),
         n_without_label=int((seen & ~has_label).sum()),
         n_without_lead=int((seen & has_label & ~has_leads).sum()),
-        n_in_no_split=int((~seen & ~np.isin(fold_of, folds.test)).sum()),
-        n_test=int((np.isin(fold_of, folds.test) & usable).sum()),
+        n_in_no_split=int((~seen & ~inside["test"]).sum()),
+        n_test=int((inside["test"] & usable).sum()),
     )
 
 
@@ -142,16 +146,14 @@ def _any_in_several_folds(shards: Shards, fold_of: np.ndarray) -> bool:
 
 def _refuse_empty(
     name: str,
+    inside: np.ndarray,
     fold_of: np.ndarray,
     has_label: np.ndarray,
     has_leads: np.ndarray,
     folds: FoldsConfig,
     task: Task,
-) -> None:
+) -> NoReturn:
     chosen = getattr(folds, name)
-    inside = np.isin(fold_of, chosen)
-    if (inside & has_label & has_leads).any():
-        return
     if not inside.any():
         held = "no recording is in"
     elif not has_leads[inside].any():

@@ -6,7 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedGroupKFold
 
-from mvkt_ray.data.folds import hash_ids, make_folds, patients_in_several_folds
+from mvkt_ray.data.folds import (
+    hash_ids,
+    make_folds,
+    may_share_patients,
+    patients_in_several_folds,
+    quick_patient_hashes,
+)
+from mvkt_ray.data.identity import patient_key
 
 RECORDINGS = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 5)), min_size=1, max_size=120)
 
@@ -78,3 +85,44 @@ def test_hashes_are_the_same_on_every_machine() -> None:
 def test_a_recording_without_fold_shares_nothing() -> None:
     shared = patients_in_several_folds(np.array(["a", "a", "b", "b"]), np.array([1, -1, 2, 3]))
     assert shared.tolist() == ["b"]
+
+
+PATIENTS = st.one_of(
+    st.integers(0, 10**17).map(str),
+    st.from_regex(r"[ 0]?[a-z]{0,9}[0-9]{1,12}(\.0)?", fullmatch=True),
+    st.text(max_size=20),
+)
+
+
+@given(st.lists(PATIENTS, min_size=1, max_size=40), st.integers(0, 5), st.integers(0, 5))
+def test_patients_have_one_hash_where_they_have_one_key(
+    names: list[str], n_before: int, n_after: int
+) -> None:
+    ids = pa.array([*["9"] * n_before, *names, *["p"] * n_after])
+    hashes = quick_patient_hashes(ids.slice(n_before, len(names)))
+    keys = [patient_key(name) for name in names]
+    same_key = np.array([[one == other for one in keys] for other in keys])
+    np.testing.assert_array_equal(hashes[:, None] == hashes, same_key)
+    # Whatever else is in the same piece.
+    np.testing.assert_array_equal(hashes, [quick_patient_hashes(pa.array([n]))[0] for n in names])
+
+
+def test_no_two_of_a_million_patients_have_one_hash() -> None:
+    numbers = pa.array(np.arange(1_000_000)).cast(pa.string())
+    assert len(np.unique(quick_patient_hashes(numbers) << np.uint64(4))) == len(numbers)
+    assert not len(quick_patient_hashes(numbers[:0]))
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 30), st.sampled_from([-1, 0, 1, 2, 9, 10, 32767]))),
+    st.booleans(),
+)
+def test_a_patient_in_several_folds_is_never_overlooked(
+    recordings: list[tuple[int, int]], one_fold_each: bool
+) -> None:
+    patients, folds = np.array(recordings, dtype=np.int16).reshape(-1, 2).T
+    if one_fold_each:
+        folds = patients % 10
+    shared = patients_in_several_folds(patients, folds)
+    hashes = quick_patient_hashes(pa.array(patients).cast(pa.string()))
+    assert may_share_patients(hashes, folds) == bool(len(shared))

@@ -48,7 +48,7 @@ def split(shards: Shards, rows: list[int] | None = None) -> Split:
     return Split(
         name="train",
         rows=chosen,
-        labels=shards.labels(shards.tasks["ab"])[chosen],
+        labels=shards.labels(shards.tasks["ab"])[chosen].astype(np.float32),
         classes=("A", "B"),
         shards=shards,
     )

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from mvkt_ray.config.schema import FoldsConfig
 from mvkt_ray.data.ingest.run_ingest import ingest
@@ -40,6 +42,70 @@ def test_splits_hold_the_labelled_recordings_of_their_folds(shards: Shards) -> N
     assert splits.train.labels[:3].tolist() == [[1, 0], [0, 1], [0, 1]]
     assert splits.val.labels[0].tolist() == [1, 1]
     assert (splits.n_without_label, splits.n_without_lead, splits.n_test) == (6, 0, 6)
+
+
+RECORDINGS = st.lists(
+    st.tuples(
+        st.integers(0, 12),
+        st.lists(st.sampled_from(["a", "b", "x", "other"]), unique=True),
+        st.sampled_from([0.0, 40.0, 100.0]),
+    ),
+    min_size=12,
+    max_size=40,
+)
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(RECORDINGS, st.integers(1, 15), st.sampled_from([1, 8, 1 << 16]), st.sampled_from([0, 50]))
+def test_property_splits_are_what_one_finds_recording_by_recording(
+    tmp_path_factory: pytest.TempPathFactory,
+    ingested: Make,
+    make_recording: Make,
+    recordings: list[tuple[int, list[str], float]],
+    rows_per_shard: int,
+    rows_at_once: int,
+    min_likelihood: int,
+) -> None:
+    made = [
+        make_recording(
+            number,
+            patient_id=f" {patient}.0" if number % 3 else f"{patient}",
+            fold=patient % 5 or None,
+            codes=tuple(codes),
+            likelihoods=(likelihood,) * len(codes),
+        )
+        for number, (patient, codes, likelihood) in enumerate(recordings)
+    ]
+    # A patient of each split, so that none is empty.
+    made += [make_recording(100 + fold, patient_id=f"of {fold}", fold=fold) for fold in (1, 3, 4)]
+    shards = ingested(tmp_path_factory.mktemp("s") / "s", made, rows_per_shard=rows_per_shard)
+    task = shards.tasks["ab"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mvkt_ray.data.shards._ROWS_AT_ONCE", rows_at_once)
+        splits = open_training_splits(shards, task, FOLDS, min_likelihood)
+    labels = task.labels(shards.codes(), shards.likelihoods(), min_likelihood)
+    n_in_test = 0
+    for row, (recording, wanted) in enumerate(zip(made, labels, strict=True)):
+        for split, folds in ((splits.train, FOLDS.train), (splits.val, FOLDS.val)):
+            at = np.flatnonzero(split.rows == row)
+            assert len(at) == (recording.fold in folds and wanted.any())
+            assert (split.labels[at] == wanted).all()
+        n_in_test += recording.fold in FOLDS.test and bool(wanted.any())
+    assert splits.n_test == n_in_test
+    assert splits.n_in_no_split == sum(each.fold is None for each in made)
+    for split in (splits.train, splits.val):
+        assert split.labels.dtype == np.float32
+        assert (np.diff(split.rows) > 0).all()
+
+
+def test_patients_whose_hashes_meet_are_looked_at_by_name(
+    shards: Shards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "mvkt_ray.data.shards.quick_patient_hashes",
+        lambda ids: np.zeros(len(ids), dtype=np.uint64),
+    )
+    assert open_training_splits(shards, shards.tasks["ab"], FOLDS).n_test == 6
 
 
 def test_no_test_row_can_be_reached_through_the_splits(shards: Shards) -> None:

@@ -124,7 +124,7 @@ def write_folds(
     target = plan.files / name
 
     def rewrite(path: Path) -> WrittenShard:
-        return write_shard(with_folds(ShardFile(path).batch, folds), target, plan.settings)
+        return write_shard(with_folds(ShardFile(path).batch(), folds), target, plan.settings)
 
     if target.is_local:
         return name, rewrite(target.local_path)

@@ -28,7 +28,7 @@ def count_unused(
     """
     fold_of = shards.folds()
     in_split = np.isin(fold_of, [*folds.train, *folds.val, *folds.test])
-    has_label = shards.labels(task, min_likelihood).sum(1) > 0
+    has_label = shards.labels(task, min_likelihood).any(axis=1)
     outside = Counter(int(fold) for fold in fold_of[~in_split])
     n_without_fold = outside.pop(NO_FOLD, 0)
     return {
