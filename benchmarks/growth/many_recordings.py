@@ -10,7 +10,6 @@ the imports had taken. The peak counts pages of the mapped files, which the syst
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -19,32 +18,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from mvkt_ray.config.schema import FoldsConfig
 from mvkt_ray.data.loader import TrainLoader
-from mvkt_ray.data.shards import (
-    KIND,
-    RECORDINGS_FOLDER,
-    SUMS,
-    open_shards,
-    shard_name,
-    shard_schema,
-)
+from mvkt_ray.data.shards import open_shards
 from mvkt_ray.data.splits import open_training_splits
-from mvkt_ray.data.tasks import Task
 from mvkt_ray.data.views import View
-from mvkt_ray.storage.artifacts import publish
-from mvkt_ray.storage.location import Location
 
-ROWS_PER_SHARD = 2048
+from .made_up_shards import FOLDS, made_up_task, make_shards
+from .measured import held_mb, peak_mb
+
 N_SAMPLES = 25
 LEAD = "II"
-CODES = ("426783006", "164889003", "164890007", "713422000")
-TASK = Task.of_classes("rhythm", {name: [name] for name in CODES})
-FOLDS = FoldsConfig(train=tuple(range(1, 9)), val=(9,), test=(10,))
+N_CLASSES = 4
 VIEW = View(
     leads=(LEAD,),
     crop_samples=N_SAMPLES,
@@ -56,73 +40,9 @@ VIEW = View(
 STEPS = ("manifest", "splits", "first batch")
 
 
-def make_shards(folder: Path, n_recordings: int) -> None:
-    """Write a shard set in which every patient has two recordings."""
-    location = Location.parse(folder / "shards")
-    made = folder / "shards.partial"
-    (made / RECORDINGS_FOLDER).mkdir(parents=True)
-    rows: dict[str, int] = {}
-    for index, first in enumerate(range(0, n_recordings, ROWS_PER_SHARD)):
-        numbers = np.arange(first, min(first + ROWS_PER_SHARD, n_recordings))
-        rows[shard_name(index)] = len(numbers)
-        batch = _batch(numbers)
-        with pa.ipc.new_file(made / shard_name(index), batch.schema) as writer:
-            writer.write_batch(batch)
-    publish(
-        location,
-        kind=KIND,
-        config={"made_up": n_recordings},
-        inputs={},
-        n_rows=rows,
-        known_hashes=dict.fromkeys(rows, "0" * 64),
-        counts={"n_recordings": n_recordings, "n_with_missing_lead": 0},
-        details={
-            "source": "made_up",
-            "sampling_rate_hz": 100,
-            "leads": [LEAD],
-            "compression": "none",
-            "tasks": {TASK.name: TASK.to_json()},
-            "codes": dict.fromkeys(CODES, n_recordings // len(CODES)),
-        },
-    )
-
-
-def _batch(numbers: np.ndarray) -> pa.RecordBatch:
-    n = len(numbers)
-    patients = numbers // 2
-    ones = np.arange(n + 1, dtype=np.int32)
-    schema = shard_schema([LEAD], 100)
-    codes = pa.array(CODES).take(pa.array(numbers % len(CODES)))
-
-    def texts(values: np.ndarray, pattern: str) -> pa.Array:
-        before, after = pattern.split("{}")
-        parts = [before, pa.array(values).cast(pa.string()), after, ""]
-        return pc.call_function("binary_join_element_wise", parts)
-
-    columns: dict[str, Any] = {
-        "record_id": texts(numbers, "records100/00000/{}_lr"),
-        "patient_id": texts(patients + 1, "{}"),
-        "source": pa.repeat("made_up", n),
-        "fold": (patients % 10 + 1).astype(np.int16),
-        "age": np.full(n, 60, dtype=np.float32),
-        "sex": pa.repeat("female", n),
-        "codes": pa.ListArray.from_arrays(ones, codes),
-        "likelihoods": pa.ListArray.from_arrays(ones, pa.array(np.full(n, 100, np.float32))),
-        "flat_leads": pa.ListArray.from_arrays(np.zeros(n + 1, np.int32), pa.array([], "string")),
-        "n_samples": np.full(n, N_SAMPLES, dtype=np.int32),
-        **{name: np.zeros(n, dtype=np.int64) for name in SUMS},
-        LEAD: pa.ListArray.from_arrays(ones * N_SAMPLES, pa.array(np.zeros(n * 25, np.int16))),
-    }
-    return pa.record_batch([_as_array(columns[each.name], each.type) for each in schema], schema)
-
-
-def _as_array(values: Any, kind: pa.DataType) -> pa.Array:
-    return values.cast(kind) if isinstance(values, pa.Array) else pa.array(values, kind)
-
-
 def run_steps(folder: Path, last: str) -> dict[str, float]:
     """Run all steps up to one; return its seconds, and the peak of memory above the imports'."""
-    before_mb, held_before_mb = _peak_mb(), _held_mb()
+    before_mb, held_before_mb = peak_mb(), held_mb()
     took: dict[str, float] = {}
 
     def step(name: str, function: Callable[[], Any]) -> Any:
@@ -139,19 +59,9 @@ def run_steps(folder: Path, last: str) -> dict[str, float]:
         return next(loader.epoch(1))
 
     shards = step("manifest", lambda: open_shards(folder / "shards", leads=[LEAD]))
-    splits = step("splits", lambda: open_training_splits(shards, shards.task("rhythm"), FOLDS))
+    splits = step("splits", lambda: open_training_splits(shards, made_up_task(N_CLASSES), FOLDS))
     step("first batch", first_batch)
-    return took | {"held_mb": _held_mb() - held_before_mb, "peak_mb": _peak_mb() - before_mb}
-
-
-def _peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def _held_mb() -> float:
-    """Memory of this process alone, without what it has mapped of files."""
-    [line] = [each for each in Path("/proc/self/status").open() if each.startswith("RssAnon")]
-    return int(line.split()[1]) / 1024
+    return took | {"held_mb": held_mb() - held_before_mb, "peak_mb": peak_mb() - before_mb}
 
 
 def main() -> None:
@@ -168,7 +78,14 @@ def main() -> None:
         for n_recordings in arguments.recordings:
             folder = (arguments.at or Path(name)) / str(n_recordings)
             if not folder.exists():
-                make_shards(folder, n_recordings)
+                folder.mkdir(parents=True)
+                make_shards(
+                    folder / "shards",
+                    n_recordings,
+                    leads=[LEAD],
+                    n_samples=N_SAMPLES,
+                    n_classes=N_CLASSES,
+                )
             for step in STEPS:
                 line = [sys.executable, "-m", "benchmarks.growth.many_recordings"]
                 line += ["--at", str(folder), "--step", step]

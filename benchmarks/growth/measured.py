@@ -2,15 +2,52 @@
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Line:
+    """The straight line that is nearest to what was measured, by least squares."""
+
+    slope: float
+    at_zero: float
+    largest_deviation: float
+    """Of a point from the line, as a part of the largest point."""
+
+    @classmethod
+    def through(cls, found: Mapping[int, float]) -> "Line":
+        """Fit it to values by size; two sizes at least."""
+        sizes, values = np.array(list(found)), np.array(list(found.values()))
+        slope, at_zero = np.polyfit(sizes, values, 1)
+        off = np.abs(values - (at_zero + slope * sizes)).max() / np.abs(values).max()
+        return cls(slope=float(slope), at_zero=float(at_zero), largest_deviation=float(off))
+
+
+def peak_mb() -> float:
+    """Return the most memory that this process has had, with the pages that it maps of files.
+
+    Not `ru_maxrss`: that of a process which was just started begins with its parent's.
+    """
+    return _status_mb("VmHWM")
+
+
+def held_mb() -> float:
+    """Return the memory that is this process's alone, without what it maps of files."""
+    return _status_mb("RssAnon")
+
+
+def _status_mb(key: str) -> float:
+    [line] = [each for each in Path("/proc/self/status").open() if each.startswith(key)]
+    return int(line.split()[1]) / 1024
 
 
 @dataclass
@@ -26,12 +63,17 @@ class Growth:
         """Call, and note how long it took."""
         wall, cpu = time.perf_counter(), time.process_time()
         answer = function(*arguments)
-        for times, took in (
-            (self.cpu_s, time.process_time() - cpu),
-            (self.wall_s, time.perf_counter() - wall),
-        ):
-            times.setdefault(what, {}).setdefault(size, []).append(took)
+        self.note(what, size, time.process_time() - cpu, time.perf_counter() - wall)
         return answer
+
+    def note(self, what: str, size: int, cpu_s: float, wall_s: float) -> None:
+        """Note how long something took."""
+        for times, took in ((self.cpu_s, cpu_s), (self.wall_s, wall_s)):
+            times.setdefault(what, {}).setdefault(size, []).append(took)
+
+    def line(self, what: str) -> "Line":
+        """Return the straight line through the medians of CPU time."""
+        return Line.through({n: statistics.median(all_s) for n, all_s in self.cpu_s[what].items()})
 
     def print(self, unit: str) -> None:
         """Print medians, by size; of CPU, which other work beside it disturbs least."""

@@ -228,10 +228,12 @@ class Shards:
 
     def sums(self, rows: np.ndarray) -> tuple[int, int, int]:
         """Return `SUMS` over all leads of some recordings: exact, and no signal is read."""
-        n_values, total, total_of_squares = (
-            _exact_sum(self.column(name).to_numpy()[rows]) for name in SUMS
-        )
-        return n_values, total, total_of_squares
+        rows, sums = np.sort(rows), [0, 0, 0]
+        for at, batch in self.batches(*SUMS):
+            begin, end = np.searchsorted(rows, [at.start, at.stop])
+            for index, column in enumerate(batch.columns):
+                sums[index] += _exact_sum(column.to_numpy()[rows[begin:end] - at.start])
+        return sums[0], sums[1], sums[2]
 
     def codes(self) -> list[tuple[str, ...]]:
         """Return the label codes of each recording; slow for millions, where `labels` is not."""

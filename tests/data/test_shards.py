@@ -179,8 +179,8 @@ def test_the_sums_are_those_of_the_values_of_all_leads(shards: Shards, rows: lis
 
 @given(st.lists(st.integers(-(2**63), 2**63 - 1), max_size=40))
 def test_sums_of_very_many_values_are_exact(shards: Shards, values: list[int]) -> None:
-    column = pa.chunked_array([pa.array(values, pa.int64())])
-    with mock.patch.object(Shards, "column", return_value=column):
+    batch = pa.record_batch([pa.array(values, pa.int64())] * 3, ["a", "b", "c"])
+    with mock.patch.object(Shards, "batches", return_value=[(slice(0, len(values)), batch)]):
         assert shards.sums(np.arange(len(values))) == (sum(values),) * 3
 
 
