@@ -7,10 +7,20 @@ whatever else the machine does, it does to all.
 
     OMP_NUM_THREADS=1 python benchmarks/arithmetic.py
     OMP_NUM_THREADS=1 python benchmarks/arithmetic.py --networks xresnet1d18,sepconv1d_small
+
+With `--compiled` a step of each network is timed beside one through `torch.compile`, in the same
+rounds. What the first compiled step takes is seen with an empty cache here, and with the cache that
+this leaves in a process of its own.
+
+    OMP_NUM_THREADS=1 python benchmarks/arithmetic.py --compiled --networks sepconv1d_small
 """
 
 import argparse
+import os
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable
 from typing import Any
@@ -28,6 +38,10 @@ from mvkt_ray.training.learner import run_network
 BACKWARD_AND_FORWARD = 3
 """Times the multiply-accumulates of a forward pass: the backward pass takes two more of each."""
 MATRIX = 1024
+PRECISIONS = ("float32", "bf16") if has_bf16() else ("float32",)
+COMPILED_HEADER = """\
+| network | precision | ms | ms, compiled | ratio | s, first step | again | pays |
+|---|---|---|---|---|---|---|---|"""
 NETWORKS = "xresnet1d18,resnet1d_wang,sepconv1d_small,sepconv1d_tiny"
 
 
@@ -38,6 +52,16 @@ def main() -> None:
     torch.manual_seed(0)
     print(f"torch {torch.__version__}, {torch.cpu.get_capabilities()['cpu_name']}, one thread;")
     print(f"batch {arguments.batch_size}, {arguments.samples} samples, {arguments.rounds} rounds")
+    if arguments.first_step:
+        _, compiled = make_steps(arguments, arguments.networks, arguments.first_step)
+        print(timed(compiled))
+        return
+    if arguments.compiled:
+        print(COMPILED_HEADER)
+        for name in arguments.networks.split(","):
+            for precision in PRECISIONS:
+                print(compare_compiled(name, precision, arguments), flush=True)
+        return
     print("| network | precision | ms, channels first | ms | ratio | share of the peak |")
     print("|---|---|---|---|---|---|")
     for name in arguments.networks.split(","):
@@ -51,9 +75,8 @@ def compare(name: str, arguments: argparse.Namespace) -> list[str]:
     facts = network_facts(network, 1, arguments.samples)
     signal_BLS = torch.randn(arguments.batch_size, 1, arguments.samples)
     labels_BC = torch.randint(2, (arguments.batch_size, arguments.classes)).float()
-    precisions = ("float32", "bf16") if has_bf16() else ("float32",)
     contenders: dict[tuple[str, str], Callable[[], None]] = {}
-    for precision in precisions:
+    for precision in PRECISIONS:
         step = make_step(network, signal_BLS, labels_BC, bf16=precision == "bf16")
         contenders[precision, "first"] = channels_first(step)
         contenders[precision, "last"] = step
@@ -62,7 +85,7 @@ def compare(name: str, arguments: argparse.Namespace) -> list[str]:
 
     n_operations = 2 * facts.n_multiply_accumulates * arguments.batch_size * BACKWARD_AND_FORWARD
     lines: list[str] = []
-    for precision in precisions:
+    for precision in PRECISIONS:
         first, last, peak = (
             statistics.median(seconds[precision, what]) for what in ("first", "last", "peak")
         )
@@ -72,6 +95,60 @@ def compare(name: str, arguments: argparse.Namespace) -> list[str]:
             f"{share:.2f} of {2e-9 * MATRIX**3 / peak:.0f} GFLOP/s |"
         )
     return lines
+
+
+def compare_compiled(name: str, precision: str, arguments: argparse.Namespace) -> str:
+    """Time a network as it is and compiled; return one line."""
+    with tempfile.TemporaryDirectory() as cache:
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
+        torch.compiler.reset()
+        eager, compiled = make_steps(arguments, name, precision)
+        first_s = timed(compiled)
+        seconds = take_turns({("eager", ""): eager, ("compiled", ""): compiled}, arguments.rounds)
+        again = subprocess.run(
+            [
+                sys.executable,
+                __file__,
+                *sys.argv[1:],
+                "--networks",
+                name,
+                "--first-step",
+                precision,
+            ],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+    again_s = float(again.stdout.split()[-1])
+    eager_s, compiled_s = (statistics.median(times) for times in seconds.values())
+    gain_s = eager_s - compiled_s
+    pays = f"after {first_s / gain_s:,.0f} steps" if gain_s > 0 else "never"
+    return (
+        f"| {name} | {precision} | {1e3 * eager_s:.1f} | {1e3 * compiled_s:.1f} | "
+        f"{eager_s / compiled_s:.2f} | {first_s:.1f} | {again_s:.1f} | {pays} |"
+    )
+
+
+def make_steps(
+    arguments: argparse.Namespace, name: str, precision: str
+) -> tuple[Callable[[], None], Callable[[], None]]:
+    """Return a step of a network, and one of the same network compiled."""
+    network = build_network(name, 1, arguments.classes)
+    signal_BLS = torch.randn(arguments.batch_size, 1, arguments.samples)
+    labels_BC = torch.randint(2, (arguments.batch_size, arguments.classes)).float()
+    bf16 = precision == "bf16"
+    compiled: torch.nn.Module = torch.compile(network)  # pyright: ignore[reportAssignmentType]
+    return (
+        make_step(network, signal_BLS, labels_BC, bf16=bf16),
+        make_step(compiled, signal_BLS, labels_BC, bf16=bf16),
+    )
+
+
+def timed(run: Callable[[], None]) -> float:
+    """Return the seconds that a call takes."""
+    started_s = time.perf_counter()
+    run()
+    return time.perf_counter() - started_s
 
 
 def make_step(
@@ -113,9 +190,7 @@ def take_turns(
     seconds: dict[tuple[str, str], list[float]] = {key: [] for key in contenders}
     for _ in range(n_rounds + 2):
         for key, run in contenders.items():
-            started_s = time.perf_counter()
-            run()
-            seconds[key].append(time.perf_counter() - started_s)
+            seconds[key].append(timed(run))
     return {key: times[2:] for key, times in seconds.items()}
 
 
@@ -127,6 +202,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--samples", type=int, default=250)
     parser.add_argument("--classes", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--compiled", action="store_true", help="beside torch.compile instead")
+    parser.add_argument("--first-step", choices=PRECISIONS, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
