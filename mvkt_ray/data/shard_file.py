@@ -31,6 +31,7 @@ PARTS_SCHEMA = pa.schema(
 )
 
 _COLUMNS, _FOOTER = "columns", "footer"
+_ADVICE = "Make the shards again: mvkt verify names all damage."
 
 Parts = Mapping[str, Piece]
 """The parts of a shard, by name."""
@@ -39,29 +40,32 @@ Parts = Mapping[str, Piece]
 class ShardFile:
     """A shard on this node's disk, or on one that it shares.
 
-    Each access maps it, which takes some 80 us, for as long as what was read lives: of thousands of
-    shards that stay mapped, the pages once touched would be counted as this process's memory.
+    It stays mapped from the first time that a column is read alone, as the signals of a lead are.
+    Before, it is mapped for as long as what was read lives: of thousands of shards whose small
+    columns are gone through once, the pages would be counted as this process's memory.
     """
 
     def __init__(self, path: Path, *, compressed: bool = False) -> None:
         self.path = path
         self._compressed = compressed
+        self._kept: pa.RecordBatch | None = None
 
     def batch(self) -> pa.RecordBatch:
         """Return all columns; of an uncompressed shard they lie in the mapped file."""
-        return _read(self.path)
+        return _read(self.path) if self._kept is None else self._kept
 
     def columns(self, names: Sequence[str]) -> pa.RecordBatch:
         """Return some columns; of an uncompressed shard without copying their values."""
-        with reading(
-            self.path, "Make the shards again: mvkt verify names all damage.", ArtifactError
-        ):
+        with reading(self.path, _ADVICE, ArtifactError):
             if self._compressed:
                 return _read_compressed(self.path, names)
             return self.batch().select(names)
 
     def column(self, name: str) -> pa.Array:
         """Return one column, likewise."""
+        if self._kept is None and not self._compressed:
+            with reading(self.path, _ADVICE, ArtifactError):
+                self._kept = _read(self.path)
         return self.columns([name]).column(0)
 
     def entries(self, name: str) -> list[CacheEntry]:
