@@ -1,13 +1,14 @@
 """What a race of conditions would have saved in a study that dealt all of them as many trials.
 
-    python benchmarks/race_replayed.py STUDY [--replays 500]
+    python benchmarks/race_replayed.py STUDY [--replays 500] [--as-if 2183]
 
 Looks compare the first trials of each condition, so the race can be run again over a finished
 study. Each replay deals its real search trials in another order, with their real predictions on
 the validation split; a condition that is stopped gets no more of them. Counted are the trials that
 all conditions would have been dealt, and how often the best conditions are never stopped. A
 sampler would have proposed other hyper-parameters in another order: the replay shuffles what it
-has proposed.
+has proposed. With `--as-if N` the covariance of scores is that of N validation recordings of the
+same kind, in which it is inversely proportional; the scores stay as they are.
 """
 
 import argparse
@@ -24,6 +25,8 @@ from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.search.pipeline import open_study
 from mvkt_ray.search.study import Study
 from mvkt_ray.storage.location import Location
+from mvkt_ray.training.predictions_file import read_predictions
+from mvkt_ray.training.trial_files import TrialFolder
 
 
 def main() -> None:
@@ -31,16 +34,13 @@ def main() -> None:
     arguments = parse_arguments()
     folder = StudyFolder(Location.parse(arguments.study))
     _, study = open_study(folder)
-    noise = Noise.over(study, folder)
+    noise = Noise.over(study, folder, arguments.as_if)
     records = study.trials()
     n_balanced = sum(record.trial.arm is Arm.SEARCH for record in records)
     rng = np.random.default_rng(0)
     seen = [replay(study, noise, rng.permutation) for _ in range(arguments.replays)]
     as_run = replay(study, noise, np.arange)
-    best = max((r for r in records if r.macro_auroc is not None), key=lambda r: r.macro_auroc or 0)
-    print(
-        f"{len(records)} trials, of which {n_balanced} search trials; best trial: {best.condition}"
-    )
+    print(f"{len(records)} trials, of which {n_balanced} search trials")
     print(f"in the order they ran: {describe(as_run)}")
     shares = np.array([each.n_dealt for each in seen]) / n_balanced
     low, middle, high = np.percentile(shares, [5, 50, 95])
@@ -69,10 +69,13 @@ class Noise:
         self._covariance = covariance
 
     @classmethod
-    def over(cls, study: Study, folder: StudyFolder) -> "Noise":
+    def over(cls, study: Study, folder: StudyFolder, as_if: int | None) -> "Noise":
         """Measure it from the predictions of a study's trials."""
         complete = [each.number for each in study.trials() if each.macro_auroc is not None]
-        return cls(complete, ValidationNoise(folder.trials)(complete))
+        covariance = ValidationNoise(folder.trials)(complete)
+        first = read_predictions(TrialFolder.of(folder.trials, complete[0]).validation)
+        n_recordings = len(first.labels_NC)
+        return cls(complete, covariance * n_recordings / (as_if or n_recordings))
 
     def of(self, numbers: Sequence[int]) -> np.ndarray:
         """Return the part of some trials."""
@@ -140,6 +143,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("study", help="folder of a finished study with conditions: balanced")
     parser.add_argument("--replays", type=int, default=500)
+    parser.add_argument("--as-if", type=int, help="validation recordings")
     return parser.parse_args()
 
 
