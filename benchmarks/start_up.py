@@ -101,12 +101,12 @@ def stages(events: list[Event]) -> dict[str, float]:
         "starting Ray": at("shards: ingest"),
         "ingest": at("teacher: train"),
         "to the teacher's process": at("teacher begins"),
-        "to its first step": at("teacher's step"),
+        "to the teacher's first step": at("teacher's step"),
         "its steps": at("teacher's step", last=True),
         "to its end": at("teacher: done"),
         "knowledge": at("knowledge: done"),
         "to the first trial's process": at("trial begins"),
-        "to its first step ": at("trial's step"),
+        "to the trial's first step": at("trial's step"),
         "trials": at("trial ends", last=True),
         "to the end of the session": at("done in"),
         "Ray's end, and reading for the report": at("making the report"),
@@ -115,15 +115,10 @@ def stages(events: list[Event]) -> dict[str, float]:
     }
     times = [at("begin"), *ends.values()]
     spans = zip(ends, times[:-1], times[1:], strict=True)
-    found = {name.strip(" ") + suffix(name): after - before for name, before, after in spans}
+    found = {name: after - before for name, before, after in spans}
     found["between trials: last step to the next first step"] = between(events)
     found["whole"] = at("exit") - at("begin")
     return found
-
-
-def suffix(name: str) -> str:
-    """Tell two stages of one name apart."""
-    return " (trial)" if name.endswith(" ") else ""
 
 
 def between(events: list[Event]) -> float:
