@@ -6,6 +6,7 @@ Import from the modules:
 
 - `scores`, `decisions`, `challenge_weights`: areas, precision, thresholds, F measures, the metric
   of the PhysioNet Challenges;
+- `temperature`: calibration by temperature scaling;
 - `weighted_auroc`, `resampling`, `intervals`: areas under resampled patients and seeds;
 - `best_set`, `gains`, `seed_noise`: who may be the best; paired differences, corrected;
 - `selection`: what the best of many configurations is worth after it was chosen.

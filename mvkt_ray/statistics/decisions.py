@@ -45,6 +45,59 @@ def g_beta_thresholds(
     return _thresholds(labels_NC, scores_NC, g_beta)
 
 
+def sensitivity_thresholds(
+    labels_NC: NDArray[Any], scores_NC: NDArray[Any], least: float
+) -> NDArray[np.float64]:
+    """Return the highest threshold of every class that finds this share of its recordings.
+
+    Args:
+        labels_NC: 1 where a recording has the class, else 0.
+        scores_NC: higher means more likely.
+        least: sensitivity on these recordings, in (0, 1].
+
+    Returns:
+        float64 `[n_classes]`; NaN for a class that no recording has, or with a NaN score.
+    """
+    return _thresholds(
+        labels_NC, scores_NC, lambda cuts, n_positive: cuts.n_true >= _at_least(least, n_positive)
+    )
+
+
+def specificity_thresholds(
+    labels_NC: NDArray[Any], scores_NC: NDArray[Any], least: float
+) -> NDArray[np.float64]:
+    """Return the lowest threshold of every class that passes over this share of the others.
+
+    Args:
+        labels_NC: 1 where a recording has the class, else 0.
+        scores_NC: higher means more likely.
+        least: specificity on these recordings, in (0, 1).
+
+    Returns:
+        float64 `[n_classes]`; NaN for a class that no recording has, with a NaN score, or of which
+        already the recordings with the highest score are too many: it must never fire.
+    """
+    positive_NC = np.asarray(labels_NC) > 0.5
+
+    def lowest_allowed(cuts: Cuts, n_positive: int) -> NDArray[np.float64]:
+        n_false = cuts.n_fired - cuts.n_true
+        n_negative = len(positive_NC) - n_positive
+        is_allowed = n_negative - n_false >= _at_least(least, n_negative)
+        return np.where(is_allowed, np.arange(len(n_false)), -1.0)
+
+    thresholds_C = _thresholds(labels_NC, scores_NC, lowest_allowed)
+    fired_NC = decide(scores_NC, thresholds_C)
+    n_negative_C = (~positive_NC).sum(axis=0)
+    n_passed_C = (~fired_NC & ~positive_NC).sum(axis=0)
+    is_kept_C = n_passed_C >= _at_least(least, n_negative_C)
+    return np.where(is_kept_C, thresholds_C, np.nan)
+
+
+def _at_least(share: float, n: Any) -> Any:
+    """Return the fewest of n that are this share; 0.7 of 10 are 7, whatever the product says."""
+    return np.ceil(share * n - 1e-9)
+
+
 def _thresholds(
     labels_NC: NDArray[Any],
     scores_NC: NDArray[Any],

@@ -19,6 +19,8 @@ from mvkt_ray.statistics.decisions import (
     f1_thresholds,
     f_g_beta,
     g_beta_thresholds,
+    sensitivity_thresholds,
+    specificity_thresholds,
 )
 
 
@@ -206,3 +208,60 @@ def test_challenge_weights_follow_the_order_of_the_classes() -> None:
 def test_challenge_weights_of_other_classes_are_refused_by_name() -> None:
     with pytest.raises(DataError, match="MI"):
         cinc26_weights([*CINC26.classes[:-1], "MI"])
+
+
+shares = st.sampled_from([0.5, 0.7, 0.9, 0.95])
+
+
+@given(labels_and_scores(), shares)
+def test_a_sensitivity_is_reached_and_no_higher_threshold_reaches_it(
+    case: tuple[np.ndarray, np.ndarray], least: float
+) -> None:
+    labels, scores = case
+    thresholds = sensitivity_thresholds(labels, scores, least)
+    for column, threshold in enumerate(thresholds):
+        positive = scores[labels[:, column] > 0.5, column]
+        if not len(positive):
+            assert np.isnan(threshold)
+            continue
+        needed = Fraction(str(least)) * len(positive)
+        assert int((positive >= threshold).sum()) >= needed
+        higher = [score for score in scores[:, column] if score > threshold]
+        # The cut in use may pass below a score that fires; what is above that does not suffice.
+        lowest_fired = min(higher, default=np.inf)
+        assert int((positive > lowest_fired).sum()) < needed
+
+
+@given(labels_and_scores(), shares)
+def test_a_specificity_is_kept_and_no_lower_threshold_keeps_it(
+    case: tuple[np.ndarray, np.ndarray], least: float
+) -> None:
+    labels, scores = case
+    thresholds = specificity_thresholds(labels, scores, least)
+    for column, threshold in enumerate(thresholds):
+        negative = scores[labels[:, column] < 0.5, column]
+        if len(negative) == len(labels):
+            assert np.isnan(threshold)
+            continue
+        needed = Fraction(str(least)) * len(negative)
+        if not np.isnan(threshold):
+            assert int((negative < threshold).sum()) >= needed
+        lower = scores[~(scores[:, column] >= threshold), column]
+        if len(lower):
+            assert int((negative < lower.max()).sum()) < needed
+
+
+def test_operating_points_of_ten_positives_by_hand() -> None:
+    labels = np.array([[1.0]] * 10 + [[0.0]] * 10)
+    scores = np.concatenate([np.arange(11, 21), np.arange(5, 15)])[:, None] / 100
+    # Nine of ten positives are at 0.12 and above; so are three negatives: 0.12, 0.13, 0.14.
+    assert sensitivity_thresholds(labels, scores, 0.9) == pytest.approx([0.115])
+    # One negative of ten may fire: the one at 0.14; 0.13 is passed over.
+    assert specificity_thresholds(labels, scores, 0.9) == pytest.approx([0.135])
+
+
+def test_where_the_highest_score_is_of_too_many_others_the_class_never_fires() -> None:
+    labels, scores = np.array([[1.0], [0.0], [0.0]]), np.full((3, 1), 0.5)
+    threshold = specificity_thresholds(labels, scores, 0.9)
+    assert np.isnan(threshold).all()
+    assert not decide(scores, threshold).any()
