@@ -16,9 +16,11 @@ from mvkt_ray.cli.verbs.cache import cache_verb
 from mvkt_ray.cli.verbs.demo import demo_verb
 from mvkt_ray.cli.verbs.doctor import doctor_verb
 from mvkt_ray.cli.verbs.download import download_verb
+from mvkt_ray.cli.verbs.export import export_verb
 from mvkt_ray.cli.verbs.finalize import finalize_verb
 from mvkt_ray.cli.verbs.ingest import ingest_verb
 from mvkt_ray.cli.verbs.inspect import inspect_verb
+from mvkt_ray.cli.verbs.predict import predict_verb
 from mvkt_ray.cli.verbs.report import report_verb
 from mvkt_ray.cli.verbs.rerun import rerun_verb
 from mvkt_ray.cli.verbs.search import search_verb
@@ -38,6 +40,8 @@ VERBS: dict[str, Callable[..., None]] = {
     "status": status_verb,
     "finalize": finalize_verb,
     "report": report_verb,
+    "export": export_verb,
+    "predict": predict_verb,
     "rerun": rerun_verb,
     "doctor": doctor_verb,
 }

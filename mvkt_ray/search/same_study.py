@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.errors import StaleArtifactError
+from mvkt_ray.storage.artifacts import fingerprint_of
 
 _MAY_CHANGE = (
     "search.n_trials",
@@ -78,6 +79,16 @@ def _refuse_differing(config: StudyConfig, begun_with: Mapping[str, Any]) -> Non
 def plain_config(config: StudyConfig) -> dict[str, Any]:
     """Return the configuration as JSON will give it back: lists instead of tuples."""
     return json.loads(json.dumps(dataclasses.asdict(config), default=str))
+
+
+def study_fingerprint(config: StudyConfig) -> str:
+    """Return a hash by which a study is known: of all that must not change while it goes on."""
+    fixed = {
+        key: value
+        for key, value in flattened(plain_config(config)).items()
+        if not key.startswith(_MAY_CHANGE)
+    }
+    return fingerprint_of(fixed)
 
 
 def flattened(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

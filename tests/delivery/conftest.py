@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.data.ingest.run_ingest import ingest
 from mvkt_ray.data.ingest.shard_writer import IngestSettings
 from mvkt_ray.data.sources import open_source
@@ -39,6 +40,12 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> Location:
     source = open_source("synthetic", "", {"n_recordings": 400, "duration_s": 3})
     ingest(source, location, IngestSettings(sampling_rate_hz=100))
     return location
+
+
+@pytest.fixture(scope="session")
+def made_up_study_config() -> StudyConfig:
+    """The study that `make_study` makes of no fields."""
+    return made_up_config()
 
 
 @pytest.fixture(scope="session")

@@ -25,7 +25,17 @@ PATH = re.compile(r"[\w.-]+(/[\w.-]+)*(/|\.(py|md|toml|txt|j2|ya?ml|json|csv|sba
 CODE = (".py", ".md", ".toml")
 """Kinds of files that are the project's own wherever they are."""
 
-ARTIFACTS = {"shards", "teacher", "knowledge", "ledger", "trials", "logs", "finals", "report"}
+ARTIFACTS = {
+    "shards",
+    "teacher",
+    "knowledge",
+    "ledger",
+    "trials",
+    "logs",
+    "finals",
+    "report",
+    "model",
+}
 """Folders that documents name and that users make."""
 
 

@@ -86,6 +86,10 @@ class Output:
         for renderable in shown:
             self._show(renderable)
 
+    def answer_line(self, text: str) -> None:
+        """Give a part of the answer, one line of JSON, as soon as it is there."""
+        self.answers.print(text, soft_wrap=True)
+
     def _show(self, renderable: RenderableType) -> None:
         if self.answers.is_terminal:
             self.answers.print(renderable)

@@ -1,15 +1,15 @@
 """Reads the recordings of a source one after the other, and rides out a store that does not answer.
 
-Reads: a source.
+Reads: a source, or recordings that are named one by one.
 """
 
 import logging
 import threading
 from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 from mvkt_ray.data.read_ahead import read_ahead
 from mvkt_ray.data.recording import Recording, RecordingRef
-from mvkt_ray.data.sources.source import Source
 from mvkt_ray.errors import RecordingError, StoreUnreachableError
 from mvkt_ray.machine_faults import machine_fault
 from mvkt_ray.storage.location import Location
@@ -23,8 +23,20 @@ _WAITS_S = (5.0, 20.0, 60.0)
 """Before asking a store again, which its client has asked several times within seconds already."""
 
 
+class ReadsRecordings(Protocol):
+    """Whatever reads a recording, such as a source; from several threads at once."""
+
+    def read(self, ref: RecordingRef) -> Recording:
+        """Read one recording.
+
+        Raises:
+            RecordingError: when it cannot be used.
+        """
+        ...
+
+
 def read_recordings(
-    source: Source, refs: Sequence[RecordingRef], waits_s: Sequence[float] = _WAITS_S
+    source: ReadsRecordings, refs: Sequence[RecordingRef], waits_s: Sequence[float] = _WAITS_S
 ) -> Iterator[Recording | RecordingError]:
     """Yield each recording in order, or why it cannot be used; several at a time from a store.
 
@@ -61,7 +73,7 @@ def read_recordings(
     )
 
 
-def _read(source: Source, ref: RecordingRef) -> Recording | RecordingError:
+def _read(source: ReadsRecordings, ref: RecordingRef) -> Recording | RecordingError:
     try:
         return source.read(ref)
     except RecordingError as error:

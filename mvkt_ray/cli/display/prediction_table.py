@@ -1,0 +1,114 @@
+"""What `mvkt predict` shows to a person: a table of recordings, then those that were refused."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from mvkt_ray.cli.display.console import duration, grid, heading, score
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from mvkt_ray.delivery.predicting.answer_rows import AnswerRows
+    from mvkt_ray.delivery.predicting.predict_recordings import Answer, Predicted, Refused
+
+ROWS_SHOWN = 50
+"""Of each kind; a file or `--json` has all."""
+_MOST_CLASSES = 9
+"""With a column of their own; of more, only what was decided is shown."""
+_DECIDED = {True: "yes", False: "no", None: "-"}
+
+
+@dataclass(slots=True)
+class PredictionTable:
+    """Collects the answers that are shown, and counts the others."""
+
+    rows: "AnswerRows"
+    with_windows: bool
+    n_predicted: int = 0
+    refusals: Counter[str] = field(default_factory=Counter[str])
+    """By their reasons."""
+    predicted: "list[Predicted]" = field(default_factory=list)
+    refused: "list[Refused]" = field(default_factory=list)
+
+    def add(self, answer: "Answer") -> None:
+        """Take the next answer."""
+        from mvkt_ray.delivery.predicting.predict_recordings import Predicted
+
+        if isinstance(answer, Predicted):
+            self.n_predicted += 1
+            if len(self.predicted) < ROWS_SHOWN:
+                self.predicted.append(answer)
+        else:
+            self.refusals[answer.reason] += 1
+            if len(self.refused) < ROWS_SHOWN:
+                self.refused.append(answer)
+
+    @property
+    def reasons(self) -> str:
+        """Write how many recordings were refused for what, as `2 nan, 1 flat_lead`."""
+        return ", ".join(f"{n:,} {reason}" for reason, n in self.refusals.most_common())
+
+    def shown(self, elapsed_s: float) -> list[RenderableType]:
+        """Return the table, a line for each refusal, and a summary."""
+        parts: list[RenderableType] = []
+        if self.predicted:
+            parts += [self._heading(), self._table()]
+        if self.n_predicted > len(self.predicted):
+            n_more = self.n_predicted - len(self.predicted)
+            parts.append(Text(f"and {n_more:,} more, which --out FILE or --json has"))
+        parts += [
+            Text(f"Refused: {each.record} ({each.reason}): {each.message}") for each in self.refused
+        ]
+        if sum(self.refusals.values()) > len(self.refused):
+            parts.append(Text(f"and others, in all {self.reasons}"))
+        per_s = self.n_predicted / max(elapsed_s, 1e-9)
+        summary = f"predicted: {self.n_predicted:,} in {duration(elapsed_s)}, {per_s:,.0f}/s"
+        refused = f"; refused: {self.reasons}" if self.refusals else ""
+        return [*parts, Text(summary + refused)]
+
+    def _heading(self) -> RenderableType:
+        thresholds = ", ".join(
+            f"{name} {'none' if threshold is None else score(threshold)}"
+            for name, threshold in zip(self.rows.classes, self.rows.thresholds_C, strict=True)
+        )
+        return heading(f"Decided at {self.rows.threshold_kind}: {thresholds}")
+
+    def _table(self) -> RenderableType:
+        has_remarks = any(each.signal.remarks for each in self.predicted)
+        is_wide = len(self.rows.classes) <= _MOST_CLASSES
+        scores = list(self.rows.classes) if is_wide else ["decided", "highest"]
+        columns = ["recording", *scores, *(["remark"] if has_remarks else [])]
+        table = grid(columns, right=scores if is_wide else ())
+        for answer in self.predicted:
+            remark = ["; ".join(answer.signal.remarks)] if has_remarks else []
+            table.add_row(answer.record, *self._cells(answer.probabilities_C), *remark)
+            if self.with_windows:
+                times_s = self.rows.window_times_s(answer)
+                each_window = zip(times_s, answer.window_probabilities_WC, strict=True)
+                for (start_s, end_s), probabilities_C in each_window:
+                    when = f"  {start_s:g} to {end_s:g} s"
+                    table.add_row(when, *self._cells(probabilities_C), *[""] * has_remarks)
+        return table
+
+    def _cells(self, probabilities_C: "NDArray[np.float32]") -> list[str]:
+        decisions = self.rows.decisions(probabilities_C)
+        if len(self.rows.classes) <= _MOST_CLASSES:
+            return [
+                f"{score(float(probability))} {_DECIDED[decision]:>3}"
+                for probability, decision in zip(probabilities_C, decisions, strict=True)
+            ]
+        decided = [
+            f"{name} {score(float(probability))}"
+            for name, probability, decision in zip(
+                self.rows.classes, probabilities_C, decisions, strict=True
+            )
+            if decision
+        ]
+        highest = int(probabilities_C.argmax())
+        best = f"{self.rows.classes[highest]} {score(float(probabilities_C[highest]))}"
+        return [", ".join(decided) or "none", best]

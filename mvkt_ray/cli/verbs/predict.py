@@ -1,0 +1,138 @@
+"""`mvkt predict`: what an exported model says of recordings."""
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mvkt_ray.cli.display.console import Output
+from mvkt_ray.cli.display.prediction_table import PredictionTable
+from mvkt_ray.cli.display.progress import StepProgress
+from mvkt_ray.cli.options import Json, Quiet, not_empty
+from mvkt_ray.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from mvkt_ray.delivery.predicting.found_records import Found
+    from mvkt_ray.delivery.predicting.predict_recordings import Answer
+
+
+class Threshold(StrEnum):
+    """What the thresholds of decisions were chosen for on validation."""
+
+    F1 = "f1"
+    SENSITIVITY = "sensitivity"
+    SPECIFICITY = "specificity"
+
+
+def predict_verb(
+    model: Annotated[
+        str,
+        typer.Argument(metavar="MODEL", help="Folder that mvkt export made.", callback=not_empty),
+    ],
+    recordings: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RECORDINGS...",
+            help="WFDB records with or without suffix, .mat of CPSC 2018, folders of these, CSV "
+            "files and .npy arrays of millivolts.",
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write all predictions there: .csv, or .jsonl."),
+    ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(metavar="HZ", help="Sampling rate of CSV files and arrays."),
+    ] = None,
+    threshold: Annotated[
+        Threshold, typer.Option(help="What the decisions' thresholds were chosen for.")
+    ] = Threshold.F1,
+    windows: Annotated[
+        bool, typer.Option("--windows", help="Tell the time and scores of each window too.")
+    ] = False,
+    int8: Annotated[bool, typer.Option("--int8", help="Run the graph of 8 bits.")] = False,
+    threads: Annotated[int, typer.Option(metavar="N", min=1, help="Threads of the graph.")] = 1,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Predict recordings with an exported model, on the CPU, without torch.
+
+    The lead is found by its name, and signals are brought to the model's rate. Recordings that
+    cannot be used are named with the reason; exit code 2 says that none could.
+    With --json there is one JSON object per recording and line.
+    """
+    from mvkt_ray.delivery.predicting.answer_file import (
+        check_answer_file,
+        json_line,
+        partial_file,
+        writing_answers,
+    )
+    from mvkt_ray.delivery.predicting.answer_rows import AnswerRows
+    from mvkt_ray.delivery.predicting.found_records import find_records
+    from mvkt_ray.delivery.predicting.graph_session import GraphSession
+    from mvkt_ray.delivery.predicting.open_model import read_model
+    from mvkt_ray.delivery.predicting.predict_recordings import predict_recordings
+    from mvkt_ray.delivery.predicting.recording_reader import RecordingReader
+    from mvkt_ray.storage.location import Location
+
+    output = Output.open(as_json=as_json, quiet=quiet)
+    if out is not None:
+        check_answer_file(out)
+    for each in recordings:
+        not_empty(each)
+    opened, graph = read_model(Location.parse(model), int8=int8)
+    session = GraphSession(graph, opened, n_threads=threads)
+    found = find_records(recordings)
+    reader = RecordingReader(leads=opened.leads, rate_hz=_checked_rate(rate, found))
+    rows = AnswerRows(opened, threshold.value, with_windows=windows)
+    table = PredictionTable(rows, windows)
+    n_done, started = 0, time.monotonic()
+    with contextlib.ExitStack() as stack:
+        takers: list[Callable[[Answer], None]] = [table.add]
+        if as_json:
+            takers.append(lambda answer: output.answer_line(json_line(rows.value(answer))))
+        if out is not None:
+            takers.append(stack.enter_context(writing_answers(out, rows)))
+        progress = stack.enter_context(StepProgress(output, "predict", "recordings"))
+        try:
+            for answer in predict_recordings(opened, session, found, reader):
+                for take in takers:
+                    take(answer)
+                n_done += 1
+                progress.update(n_done, len(found), table.reasons)
+        except KeyboardInterrupt:
+            if out is not None:
+                output.note(f"{n_done:,} of {len(found):,} answers are in {partial_file(out)}.")
+            raise
+    if not as_json:
+        output.answer(None, table.shown(time.monotonic() - started))
+    if not table.n_predicted:
+        raise DataError(
+            f"none of {len(found):,} recordings could be predicted: {table.reasons}. The lines "
+            "above say what is wrong with each."
+        )
+
+
+def _checked_rate(rate_hz: float | None, found: "Sequence[Found]") -> float | None:
+    """Return the rate of tables and arrays.
+
+    Raises:
+        ConfigError: It is needed and not given, or is no rate.
+    """
+    from mvkt_ray.delivery.predicting.found_records import tables_and_arrays
+
+    if rate_hz is not None and not (math.isfinite(rate_hz) and rate_hz > 0):
+        raise ConfigError(f"--rate must be above 0 Hz, got {rate_hz:g}.")
+    silent = tables_and_arrays(found)
+    if silent and rate_hz is None:
+        raise ConfigError(
+            f"{silent[0].record_id} does not say its sampling rate: give it by --rate, for example "
+            "--rate 500."
+        )
+    return rate_hz

@@ -1,0 +1,230 @@
+"""Which training is exported: a final, or, marked as not examined, a trial of the search.
+
+Reads: the material of the study, and the files of the training.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import safetensors
+import safetensors.torch
+from torch import Tensor
+
+from mvkt_ray.delivery.facts.material import ReportMaterial
+from mvkt_ray.errors import ArtifactError, ConfigError
+from mvkt_ray.file_guards import reading
+from mvkt_ray.phrasing import did_you_mean
+from mvkt_ray.records import Condition, Trial, TrialState
+from mvkt_ray.search.finals.finals_plan import CHOSEN
+from mvkt_ray.search.ledger.trial_record import TrialRecord
+from mvkt_ray.storage.location import Location
+from mvkt_ray.training.predictions_file import StoredPredictions, read_predictions
+from mvkt_ray.training.trial_files import TrialFolder
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExportRequest:
+    """Which training is wanted; None leaves it to the study."""
+
+    lead: str | None = None
+    """A condition of the study, `V5` or `I+V5`; by default the highest ranked."""
+    contender: str | None = None
+    """By default the one by which leads are ranked."""
+    repetition: int | None = None
+    """The seed of a final; by default the first that was completed."""
+    from_search: bool = False
+    """Take a trial of the search, which the test split has not seen."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExportedStudent:
+    """One training, with all that a model card says of where it is from."""
+
+    trial: Trial
+    contender: str
+    files: TrialFolder
+    search_trial: int | None
+    """Trial of the search that the configuration is from; None: it was given."""
+    finals: int | None
+    """Number of the finals; None: a trial of the search."""
+    test: Location | None
+    """Its predictions on the test split; None: it was not examined."""
+    knew_validation: bool
+    """Trained on the validation split, too: nothing can be chosen on it any more."""
+    recipe: str
+    """Hash of all that its numbers depend on."""
+    made_from: Mapping[str, Any]
+    """What its result says of its inputs."""
+    weights_sha256: str
+
+    @property
+    def condition(self) -> Condition:
+        """What it observes."""
+        return self.trial.condition
+
+    @property
+    def examined(self) -> bool:
+        """Whether the test split has seen it."""
+        return self.test is not None
+
+    def weights(self) -> dict[str, Tensor]:
+        """Read the weights, by name.
+
+        Raises:
+            ArtifactError: The file is not there, or is damaged.
+        """
+        advice = "It was damaged after it was written: restore it from a copy."
+        with reading(self.files.student, advice, ArtifactError):
+            return safetensors.torch.load(self.files.student.read_bytes())
+
+    def validation_predictions(self) -> StoredPredictions:
+        """Read what it said of the validation split when its training was over."""
+        return read_predictions(self.files.validation)
+
+
+def choose_student(
+    material: ReportMaterial, request: ExportRequest, ranked: tuple[str, ...]
+) -> ExportedStudent:
+    """Find the training that is asked for.
+
+    Args:
+        material: Of the study.
+        request: What is asked for.
+        ranked: Conditions, the best first.
+
+    Raises:
+        ConfigError: There is no such lead, contender or seed; there are no finals, and a trial of
+            the search was not asked for.
+        ArtifactError: Its files are not there, or are damaged.
+    """
+    if request.from_search:
+        return _from_search(material, request, ranked)
+    finals = material.finals
+    if finals is None:
+        raise ConfigError(
+            f"{material.folder.root} has no finals that are over: no student of it was examined on "
+            "recordings that nobody chose by. Run `mvkt finalize` first, or export a trial of the "
+            "search by --from-search; its card then says that it was not examined."
+        )
+    leads = tuple(dict.fromkeys(each.condition.name for each in finals.plan))
+    lead = _lead(request.lead, leads, ranked)
+    names = [each.name for each in finals.plan if each.condition.name == lead]
+    contender = finals.answer if request.contender is None else request.contender
+    if contender not in names:
+        raise ConfigError(
+            f"--contender {contender!r}: the finals have none of this name for {lead}; "
+            f"{did_you_mean(contender, names)}"
+        )
+    own = [
+        record
+        for record in finals.records
+        if record.condition == lead and record.trial.contender == contender
+    ]
+    record = _of_seed(own, request.repetition, f"{contender} of {lead}")
+    folder = material.folder.final(finals.number)
+    files = TrialFolder.of(folder.trials, record.number)
+    planned = next(p for p in finals.plan if (p.name, p.condition.name) == (contender, lead))
+    return _student(
+        record,
+        files,
+        contender=contender,
+        search_trial=planned.chosen_trial,
+        finals=finals.number,
+        test=folder.test(record.number),
+        knew_validation=finals.refit,
+    )
+
+
+def _from_search(
+    material: ReportMaterial, request: ExportRequest, ranked: tuple[str, ...]
+) -> ExportedStudent:
+    if request.repetition is not None:
+        raise ConfigError(
+            f"--seed {request.repetition} is of finals, and a trial of the search was trained "
+            "once. Leave --seed out, or --from-search."
+        )
+    leads = tuple(each.condition.name for each in material.ranks)
+    lead = _lead(request.lead, leads, ranked)
+    rank = next(each for each in material.ranks if each.condition.name == lead)
+    found = {
+        CHOSEN: rank.best,
+        "student_alone": rank.student_alone,
+        "plain_kd": rank.plain_kd,
+    }
+    contender = request.contender or CHOSEN
+    if contender not in found:
+        raise ConfigError(
+            f"--contender {contender!r}: a search has none of this name; "
+            f"{did_you_mean(contender, found)}"
+        )
+    record = found[contender]
+    if record is None:
+        raise ConfigError(
+            f"{lead} has no complete trial that is {contender!r} yet. Go on with the search "
+            f"({material.folder.resume_line}), or name another --lead or --contender."
+        )
+    return _student(
+        record,
+        material.trial_folder(record.number),
+        contender=contender,
+        search_trial=record.number,
+        finals=None,
+        test=None,
+        knew_validation=False,
+    )
+
+
+def _lead(asked: str | None, leads: tuple[str, ...], ranked: tuple[str, ...]) -> str:
+    if asked is None:
+        return next((lead for lead in ranked if lead in leads), leads[0])
+    found = next((lead for lead in leads if lead.lower() == asked.strip().lower()), None)
+    if found is None:
+        raise ConfigError(f"--lead {asked!r} is none of this study; {did_you_mean(asked, leads)}")
+    return found
+
+
+def _of_seed(records: list[TrialRecord], repetition: int | None, whose: str) -> TrialRecord:
+    complete = {r.trial.repetition: r for r in records if r.state is TrialState.COMPLETE}
+    if not complete:
+        raise ConfigError(
+            f"No training of {whose} was completed, so there is none to export. Name another "
+            "--lead or --contender."
+        )
+    wanted = min(complete) if repetition is None else repetition
+    if wanted not in complete:
+        there = ", ".join(map(str, sorted(complete)))
+        raise ConfigError(f"--seed {wanted}: {whose} was completed with the seeds {there}.")
+    return complete[wanted]
+
+
+def _student(
+    record: TrialRecord,
+    files: TrialFolder,
+    *,
+    contender: str,
+    search_trial: int | None,
+    finals: int | None,
+    test: Location | None,
+    knew_validation: bool,
+) -> ExportedStudent:
+    advice = "Restore the study's folder from a copy."
+    with reading(files.result, advice, ArtifactError):
+        value = json.loads(files.result.read_bytes())
+        recipe, made_from = str(value["recipe"]), dict(value["made_from"])
+    with reading(files.student, advice, ArtifactError):
+        weights = files.student.read_bytes()
+    return ExportedStudent(
+        trial=record.trial,
+        contender=contender,
+        files=files,
+        search_trial=search_trial,
+        finals=finals,
+        test=test,
+        knew_validation=knew_validation,
+        recipe=recipe,
+        made_from=made_from,
+        weights_sha256=hashlib.sha256(weights).hexdigest(),
+    )

@@ -1,0 +1,102 @@
+"""An exported graph run from its file alone, in a process of its own, which it measures.
+
+Run as a program by `measure`: it imports numpy and onnxruntime and nothing of a study, so that its
+time and its memory are those of a device's program in Python.
+
+Reads: an ONNX file, windows in a `.npy` file. Writes: probabilities in another, facts on stdout.
+"""
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mvkt_ray.errors import ArtifactError
+
+_WARM_UP, _RUNS = 5, 50
+
+_STATUS = Path("/proc/self/status")
+"""Where Linux says what a process held at most; unlike `ru_maxrss` not that of its parent."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MeasuredRun:
+    """What one file took, and said."""
+
+    median_ms: float
+    """Of one call with all windows of the recording, one thread."""
+    n_runs: int
+    peak_bytes: int | None
+    """Most memory of the whole process; None where the system does not say."""
+    own_bytes: int | None
+    """What loading and running the graph added to Python, numpy and onnxruntime."""
+    probabilities_WC: NDArray[np.float32]
+
+
+def measure(graph: Path, windows_BLS: NDArray[np.float32]) -> MeasuredRun:
+    """Run a graph in a new process, on one thread.
+
+    Args:
+        graph: An ONNX file.
+        windows_BLS: The windows of one recording, in mV.
+
+    Raises:
+        ArtifactError: The process fails: the file cannot be run on its own.
+    """
+    with tempfile.TemporaryDirectory(prefix="mvkt-run-") as scratch:
+        given, said = Path(scratch) / "windows.npy", Path(scratch) / "probabilities.npy"
+        np.save(given, windows_BLS)
+        command = [sys.executable, "-m", __name__, str(graph), str(given), str(said)]
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
+        if run.returncode != 0:
+            last = (run.stderr.strip().splitlines() or ["it says nothing"])[-1]
+            raise ArtifactError(
+                f"{graph.name} was written, but cannot be run from its file: {last}. Please report "
+                "this, with the study's file."
+            )
+        return MeasuredRun(**json.loads(run.stdout), probabilities_WC=np.load(said))
+
+
+def main(graph: str, given: str, said: str) -> None:
+    """Run, measure, and write down."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    windows_BLS = np.load(given)
+    before = _held("VmRSS")
+    session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    inputs = {session.get_inputs()[0].name: windows_BLS}
+    np.save(said, np.asarray(session.run(None, inputs)[0]))
+    times_ms: list[float] = []
+    for _ in range(_WARM_UP + _RUNS):
+        started = time.perf_counter()
+        session.run(None, inputs)
+        times_ms.append(1e3 * (time.perf_counter() - started))
+    peak = _held("VmHWM")
+    facts = {
+        "median_ms": statistics.median(times_ms[_WARM_UP:]),
+        "n_runs": _RUNS,
+        "peak_bytes": peak,
+        "own_bytes": None if peak is None or before is None else peak - before,
+    }
+    sys.stdout.write(json.dumps(facts))
+
+
+def _held(name: str) -> int | None:
+    """Return a line of this process's status, which Linux writes in kB."""
+    if not _STATUS.exists():
+        return None
+    lines = dict(line.split(":", 1) for line in _STATUS.read_text().splitlines())
+    return int(lines[name].split()[0]) * 1024
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

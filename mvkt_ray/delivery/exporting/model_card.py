@@ -1,0 +1,125 @@
+"""The model card: what a model is for, what it is made of, how good it is, and where that ends.
+
+Its sections are those of Mitchell et al. 2019, "Model Cards for Model Reporting", FAT*, arXiv
+1810.03993; its last table says where the items of TRIPOD+AI that apply to one exported model are
+(Collins et al. 2024, BMJ 385, e078378).
+
+Returns Markdown; every number in it is one that was measured or read from the study.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from mvkt_ray.delivery.exporting.checked_graphs import MOST_LOST, TOLERANCE, CheckedGraphs
+from mvkt_ray.delivery.exporting.exported_student import ExportedStudent
+from mvkt_ray.delivery.exporting.measured_run import MeasuredRun
+from mvkt_ray.delivery.exporting.operating_points import LEAST, OperatingPoints
+from mvkt_ray.delivery.exporting.subgroups import Subgroup
+from mvkt_ray.delivery.facts.data_card import AGE_PERCENTILES
+from mvkt_ray.delivery.facts.evidence import LEVEL
+from mvkt_ray.delivery.predicting.model_file import ModelFile
+from mvkt_ray.delivery.wording import student_name
+from mvkt_ray.models import NetworkFacts
+from mvkt_ray.phrasing import NumberStyle, listing, percent
+
+_TEMPLATE = "model_card.md.jinja"
+
+Shares = Sequence[tuple[float | None, float | None]]
+"""Sensitivity and specificity, of each class."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Worth:
+    """What the thresholds of one name are worth, of each class."""
+
+    name: str
+    on_validation: Shares
+    """Where they were chosen."""
+    on_test: Shares | None
+    """None: the test split has not seen the model."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CardFacts:
+    """All that a card says."""
+
+    model: ModelFile
+    student: ExportedStudent
+    report: Mapping[str, Any]
+    """Of the study."""
+    network: NetworkFacts
+    graphs: CheckedGraphs
+    runs: Mapping[str, MeasuredRun]
+    """By name of the graph's file."""
+    file_bytes: Mapping[str, int]
+    points: OperatingPoints
+    worths: Sequence[Worth]
+    groups: Sequence[Subgroup]
+    """On the test split, or, before it was opened, on validation."""
+    n_windows_of_10_s: int
+    since_training: Mapping[str, float]
+    """How the float32 graph differs from what the student said of validation when it was trained:
+    `largest`, over all probabilities, and `macro_auroc_then`."""
+    fingerprints: Mapping[str, str]
+
+
+def write_card(facts: CardFacts) -> str:
+    """Return the card as Markdown."""
+    environment = Environment(
+        loader=PackageLoader("mvkt_ray.delivery", "exporting"),
+        autoescape=False,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    style = NumberStyle()
+    environment.filters |= {
+        "score": style.score,
+        "interval": style.interval,
+        "listing": listing,
+        "plain": _plain,
+        "count": lambda value: "-" if value is None else f"{value:,}",
+        "megabytes": lambda value: "-" if value is None else f"{value / 1e6:.1f} MB",
+        "share": lambda value: "-" if value is None else f"{value:.2f}",
+        "threshold": lambda value: "never" if value is None else f"{value:.3f}",
+    }
+    lead = next(
+        each for each in facts.report["leads"] if each["lead"] == facts.student.condition.name
+    )
+    return environment.get_template(_TEMPLATE).render(
+        f=facts,
+        model=facts.model,
+        report=facts.report,
+        data=facts.report["data"],
+        lead=lead,
+        alone=lead["contenders"].get("student_alone"),
+        scored=lead["contenders"].get(facts.student.contender),
+        own_score=_own_score(facts, lead),
+        student=student_name(facts.student.contender),
+        level=percent(LEVEL),
+        ages=AGE_PERCENTILES,
+        least=f"{LEAST:.2f}",
+        tolerance=TOLERANCE,
+        most_lost=MOST_LOST,
+        hyperparameters=dict(facts.student.trial.hyperparameters),
+    )
+
+
+def _own_score(facts: CardFacts, lead: Mapping[str, Any]) -> float | None:
+    """Return what this very training scored on the test split; others are means over seeds."""
+    contender = lead["contenders"].get(facts.student.contender)
+    if not facts.student.examined or contender is None or contender["test"] is None:
+        return None
+    seeds = contender["seeds"]
+    repetition = facts.student.trial.repetition
+    return contender["test"]["per_seed"][seeds.index(repetition)] if repetition in seeds else None
+
+
+def _plain(text: object) -> str:
+    """Write a name from data so that it is text in Markdown and in its tables."""
+    escaped = "".join(f"\\{c}" if c in "\\`*_{}[]<>#|" else c for c in str(text))
+    return " ".join(escaped.split())

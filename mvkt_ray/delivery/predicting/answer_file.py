@@ -1,0 +1,92 @@
+"""The file of predictions: written beside its place as answers come, and moved there at the end.
+
+Writes: one CSV file or one of JSON lines; `NAME.partial` until it is whole.
+"""
+
+import csv
+import json
+import os
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+from mvkt_ray.delivery.predicting.answer_rows import AnswerRows
+from mvkt_ray.delivery.predicting.predict_recordings import Answer
+from mvkt_ray.errors import ConfigError
+from mvkt_ray.file_guards import writing
+
+JSON_SUFFIXES = (".jsonl", ".ndjson")
+CSV_SUFFIX = ".csv"
+_RIGHT = "Give a file in a folder where you may write, such as predictions.csv."
+
+
+def partial_file(path: Path) -> Path:
+    """Return where answers are until all are there; an interruption leaves it."""
+    return path.with_name(f"{path.name}.partial")
+
+
+def check_answer_file(path: Path) -> None:
+    """Refuse a file that is of no kind that can be written.
+
+    Raises:
+        ConfigError: Its suffix says neither CSV nor JSON lines, or its folder is not there.
+    """
+    if path.suffix.lower() not in (CSV_SUFFIX, *JSON_SUFFIXES):
+        raise ConfigError(
+            f"--out {str(path)!r}: the suffix says what is written; make it {CSV_SUFFIX}, or "
+            f"{' or '.join(JSON_SUFFIXES)} for one JSON object per line."
+        )
+    if path.is_dir():
+        raise ConfigError(f"--out {str(path)!r} is a folder. {_RIGHT}")
+    if not path.parent.is_dir():
+        raise ConfigError(f"--out {str(path)!r}: the folder {path.parent} is not there; make it.")
+
+
+@contextmanager
+def writing_answers(path: Path, rows: AnswerRows) -> Generator[Callable[[Answer], None]]:
+    """Give a function that writes an answer; the file is in its place when the block has ended.
+
+    Whatever ends the block early leaves the answers so far in `partial_file`.
+
+    Raises:
+        ConfigError: The file cannot be written.
+        MachineError: The disk is full or fails.
+    """
+    check_answer_file(path)
+    aside = partial_file(path)
+    with writing(aside, _RIGHT, ConfigError):
+        stream = aside.open("w", encoding="utf-8", newline="")
+    with stream:
+        write = (
+            _as_csv(stream, rows) if path.suffix.lower() == CSV_SUFFIX else _as_json(stream, rows)
+        )
+
+        def write_answer(answer: Answer) -> None:
+            with writing(aside, _RIGHT, ConfigError):
+                write(answer)
+
+        yield write_answer
+        with writing(aside, _RIGHT, ConfigError):
+            stream.flush()
+            os.fsync(stream.fileno())
+    with writing(path, _RIGHT, ConfigError):
+        os.replace(aside, path)
+
+
+def _as_csv(stream: TextIO, rows: AnswerRows) -> Callable[[Answer], None]:
+    table = csv.writer(stream, lineterminator="\n")
+    table.writerow(rows.columns)
+    return lambda answer: table.writerows(rows.rows(answer))
+
+
+def _as_json(stream: TextIO, rows: AnswerRows) -> Callable[[Answer], None]:
+    def write(answer: Answer) -> None:
+        stream.write(f"{json_line(rows.value(answer))}\n")
+
+    return write
+
+
+def json_line(value: dict[str, Any]) -> str:
+    """Return a value as JSON on one line."""
+    return json.dumps(value, allow_nan=False)

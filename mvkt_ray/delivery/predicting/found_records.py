@@ -1,0 +1,158 @@
+"""Which recordings are meant by what a user names: records with or without suffix, files, folders.
+
+Below a folder, WFDB records and `.mat` structs of CPSC 2018 are looked for. Tables and arrays are
+read where they are named themselves: most CSV files in a folder of recordings are none.
+
+Reads: the names of files, and headers of WFDB records that may be segments of others.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Literal
+
+from mvkt_ray.data.recording import RecordingRef
+from mvkt_ray.data.wfdb_format.wfdb_files import names_in_header, read_header
+from mvkt_ray.errors import ArtifactError, MvktError, RecordingError
+from mvkt_ray.storage.location import Location
+
+Kind = Literal["wfdb", "struct", "table", "array"]
+TABLE_SUFFIX, ARRAY_SUFFIX = ".csv", ".npy"
+_KIND_OF_SUFFIX: dict[str, Kind] = {TABLE_SUFFIX: "table", ARRAY_SUFFIX: "array"}
+_HEADERS = (".hea", ".HEA", ".Hea")
+_STRUCTS = (".mat", ".MAT", ".Mat")
+_SEGMENT = re.compile(r"(.+)_(?:layout|\d+)")
+"""What WFDB calls parts of a record."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NotFound:
+    """A name that leads to no recording, and why."""
+
+    record: str
+    error: RecordingError
+
+
+Found = RecordingRef | NotFound
+"""Its metadata say which `Kind` it is."""
+
+
+def kind_of(ref: RecordingRef) -> Kind:
+    """Return how a recording is read."""
+    kind = ref.metadata["kind"]
+    assert kind in ("wfdb", "struct", "table", "array"), kind
+    return kind
+
+
+def find_records(names: Sequence[str]) -> list[Found]:
+    """Return the recordings that are named, in order; one that is named twice is there once.
+
+    Args:
+        names: Paths or URIs: of a folder, of a record with or without suffix, of a CSV file or an
+            array.
+
+    Raises:
+        StoreError: An object store cannot be used.
+    """
+    found: dict[str, Found] = {}
+    for name in names:
+        for each in _find(name):
+            key = each.path if isinstance(each, RecordingRef) else f"{each.record}\0"
+            found.setdefault(key, each)
+    return list(found.values())
+
+
+def _find(name: str) -> Iterator[Found]:
+    try:
+        location = Location.parse(name)
+        if location.is_directory():
+            yield from _below(name.rstrip("/"), location)
+        else:
+            yield _one(name, location)
+    except RecordingError as error:
+        yield NotFound(record=name, error=error)
+    except ArtifactError as error:
+        yield NotFound(record=name, error=RecordingError(str(error), "missing_file"))
+
+
+def _one(name: str, location: Location) -> RecordingRef:
+    suffix = PurePath(location.name).suffix
+    kind = _KIND_OF_SUFFIX.get(suffix.lower())
+    if kind is not None and location.is_file():
+        return _ref(name, location, kind)
+    # `r1.5` may be a record, and `r1.dat` a file of one.
+    for ending in dict.fromkeys(("", suffix)):
+        record = Location(location.uri.removesuffix(ending))
+        if any(Location(f"{record}{header}").is_file() for header in _HEADERS):
+            return _ref(name.removesuffix(ending), record, "wfdb")
+    if suffix in _STRUCTS and location.is_file():
+        return _ref(name.removesuffix(suffix), location, "struct")
+    for suffix in _STRUCTS:
+        if (struct := Location(f"{location}{suffix}")).is_file():
+            return _ref(name, struct, "struct")
+    raise RecordingError(_nothing_at(location), "missing_file")
+
+
+def _nothing_at(location: Location) -> str:
+    if not location.is_file():
+        return f"there is no record, file or folder {location}"
+    return (
+        f"{location} is no recording that is read: it is neither CSV nor .npy, and there is no "
+        "header .hea beside it"
+    )
+
+
+def _ref(name: str, location: Location, kind: Kind) -> RecordingRef:
+    return RecordingRef(source=kind, record_id=name, path=location.uri, metadata={"kind": kind})
+
+
+def _below(name: str, folder: Location) -> Iterator[Found]:
+    unreadable: list[str] = []
+    is_empty = True
+    for subfolder, _, files in folder.walk(unreadable.append):
+        shown = f"{name}{subfolder.uri.removeprefix(folder.uri)}".rstrip("/")
+        headers = {_stem(file) for file in files if file.endswith(_HEADERS)}
+        structs = {_stem(file): file for file in files if file.endswith(_STRUCTS)}
+        parts = _segments(subfolder, headers)
+        for stem in sorted(headers | structs.keys()):
+            if stem in parts:
+                continue
+            is_empty = False
+            if stem in headers:
+                yield _ref(f"{shown}/{stem}", subfolder / stem, "wfdb")
+            else:
+                yield _ref(f"{shown}/{stem}", subfolder / structs[stem], "struct")
+    for path in unreadable:
+        error = RecordingError(f"the folder {path} may not be read", "unreadable")
+        yield NotFound(record=path, error=error)
+    if is_empty and not unreadable:
+        message = (
+            f"the folder {folder} holds neither WFDB headers nor .mat files; CSV files and arrays "
+            "are named one by one"
+        )
+        yield NotFound(record=name, error=RecordingError(message, "missing_file"))
+
+
+def _stem(file: str) -> str:
+    return file.rpartition(".")[0]
+
+
+def _segments(folder: Location, stems: set[str]) -> set[str]:
+    """Return those records that are parts of another one in the same folder."""
+    wholes = {match[1] for stem in stems if (match := _SEGMENT.fullmatch(stem))} & stems
+    parts: set[str] = set()
+    for whole in wholes if folder.is_local else ():
+        try:
+            header = read_header((folder / whole).uri)
+        except (MvktError, OSError):
+            continue  # What is wrong with it is said when it is read.
+        if header.segments is not None:
+            parts |= set(names_in_header(header)) | {f"{whole}_layout"}
+    return parts
+
+
+def tables_and_arrays(found: Sequence[Found]) -> list[RecordingRef]:
+    """Return those recordings whose files do not say their sampling rate."""
+    refs = (each for each in found if isinstance(each, RecordingRef))
+    return [ref for ref in refs if kind_of(ref) in _KIND_OF_SUFFIX.values()]

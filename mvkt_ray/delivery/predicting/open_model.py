@@ -1,0 +1,61 @@
+"""Opens an exported model, of which every byte that is used is as it was published.
+
+Reads: `manifest.json`, `model.json` and one ONNX graph of a model, in a folder or an object store.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from mvkt_ray.delivery.predicting.model_file import (
+    INT8_NAME,
+    MODEL_KIND,
+    MODEL_NAME,
+    ONNX_NAME,
+    ModelFile,
+)
+from mvkt_ray.errors import ArtifactError
+from mvkt_ray.file_guards import reading
+from mvkt_ray.storage.artifacts import Manifest, find_damage, open_file, read_manifest
+from mvkt_ray.storage.location import Location
+
+
+def read_model(location: Location, *, int8: bool = False) -> tuple[ModelFile, bytes]:
+    """Read an exported model, of which each byte that is used is as it was published.
+
+    Args:
+        location: The artifact.
+        int8: Take the graph of 8 bits.
+
+    Returns:
+        What `model.json` says, and the ONNX graph.
+
+    Raises:
+        ArtifactError: It is no model, is damaged, or has no graph of 8 bits.
+    """
+    manifest = read_manifest(location, MODEL_KIND)
+    graph_name = INT8_NAME if int8 else ONNX_NAME
+    if int8 and INT8_NAME not in manifest.files:
+        raise ArtifactError(
+            f"{location} has no {INT8_NAME}: it was exported without 8 bits. Export it with them, "
+            "or leave --int8 out."
+        )
+    _expect_intact(location, manifest, (MODEL_NAME, graph_name))
+    with reading(location / MODEL_NAME, "Export the model again.", ArtifactError):
+        content = open_file(location, manifest, MODEL_NAME, lambda path: path.read_bytes())
+        model = ModelFile.from_json(content)
+    return model, open_file(location, manifest, graph_name, lambda path: path.read_bytes())
+
+
+def _expect_intact(location: Location, manifest: Manifest, names: Sequence[str]) -> None:
+    for name in names:
+        if name not in manifest.files:
+            raise ArtifactError(
+                f"{location} is a model without {name}, which is no whole one. Export it again."
+            )
+    used = replace(manifest, files={name: manifest.files[name] for name in names})
+    problems = find_damage(location, used, hashes=True)
+    if problems:
+        raise ArtifactError(
+            f"{location} was changed after it was published: {'; '.join(problems)}. Restore it "
+            f"from a copy, or export it again: {manifest.command or 'mvkt export'}"
+        )

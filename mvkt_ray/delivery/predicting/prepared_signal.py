@@ -1,0 +1,138 @@
+"""A recording as a model takes it: rate, rounding and checks as at ingest, then windows.
+
+Two checks are predict's own, for an ingest has whole datasets to look at: a recording shorter than
+`SHORTEST_S`, and one whose numbers are no millivolts of a heart.
+
+Shapes: L leads, S samples, W windows.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mvkt_ray.data.ingest.shard_writer import IngestSettings, row_of_recording
+from mvkt_ray.data.recording import Recording
+from mvkt_ray.data.shards import MV_PER_BIT
+from mvkt_ray.data.views import View
+from mvkt_ray.delivery.predicting.model_file import ModelFile
+from mvkt_ray.errors import ArtifactError, RecordingError
+from mvkt_ray.phrasing import listing
+
+SHORTEST_S = 1.0
+"""Less holds no whole beat at a resting rate."""
+LARGEST_MV = 10.0
+"""A tenth of a recording's samples are never this far from the median of their lead: in PTB-XL and
+the Challenge of 2021 the most is 5.4 mV, with electrodes that come off. ADC units are."""
+SMALLEST_MV = 0.02
+"""From the lowest sample to the highest: a heart's is several times as much, volts are less."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class PreparedSignal:
+    """What a model sees of one recording."""
+
+    bits_LS: NDArray[np.int16]
+    """At the model's rate, `MV_PER_BIT` mV each."""
+    starts_W: NDArray[np.int64]
+    """Sample at which each window begins."""
+    remarks: tuple[str, ...]
+
+    @property
+    def n_windows(self) -> int:
+        """How many windows there are, at least 1."""
+        return len(self.starts_W)
+
+    def windows(self, first: int, last: int, window_samples: int) -> NDArray[np.float32]:
+        """Cut windows `first` to `last - 1`; a shorter recording is repeated until one is full.
+
+        Returns:
+            `[last - first, n_leads, window_samples]`, mV.
+        """
+        inside_WS = self.starts_W[first:last, None] + np.arange(window_samples)
+        bits_LWS = self.bits_LS[:, inside_WS % self.bits_LS.shape[1]]
+        return bits_LWS.swapaxes(0, 1) * np.float32(MV_PER_BIT)
+
+
+class SignalPreparation:
+    """Brings recordings to what a model takes."""
+
+    def __init__(self, model: ModelFile) -> None:
+        if model.mv_per_bit != MV_PER_BIT:
+            raise ArtifactError(
+                f"the model {model.name!r} was made from recordings of {model.mv_per_bit:g} mV per "
+                f"bit, this mvkt-ray rounds to {MV_PER_BIT:g}. Export it again with this version."
+            )
+        self._rate_hz, self._leads = model.sampling_rate_hz, model.leads
+        self._window_samples = model.window_samples
+        self._settings = IngestSettings(sampling_rate_hz=model.sampling_rate_hz, leads=model.leads)
+        self._view = View(
+            leads=model.leads,
+            crop_samples=model.window_samples,
+            grid_samples=model.stride_samples,
+            stride_samples=model.stride_samples,
+            mean_mv=model.mean_mv,
+            std_mv=model.std_mv,
+        )
+
+    def prepare(self, recording: Recording) -> PreparedSignal:
+        """Check a recording and bring it to the model's rate and rounding.
+
+        Raises:
+            RecordingError: with a reason of `row_of_recording`, `too_short` or `not_millivolts`.
+        """
+        self._check(recording)
+        row = row_of_recording(recording, self._settings)
+        n_samples = row.signal.shape[1]
+        numbers_W = np.arange(int(self._view.n_windows(n_samples)))
+        return PreparedSignal(
+            bits_LS=row.signal,
+            starts_W=self._view.window_starts(numbers_W, n_samples),
+            remarks=tuple(self._remarks(recording, n_samples)),
+        )
+
+    def _check(self, recording: Recording) -> None:
+        name = f"recording {recording.record_id}"
+        missing = [lead for lead in self._leads if lead not in recording.leads]
+        if missing:
+            raise RecordingError(
+                f"{name} has no lead {listing(missing)}: it has {listing(recording.leads)}",
+                "missing_lead",
+            )
+        signal_LS = recording.signal_mv[[recording.leads.index(lead) for lead in self._leads]]
+        duration_s = signal_LS.shape[1] / recording.sampling_rate_hz
+        if 0 < duration_s < SHORTEST_S:
+            raise RecordingError(
+                f"{name} lasts {duration_s:.3g} s; at least {SHORTEST_S:g} s are needed",
+                "too_short",
+            )
+        if signal_LS.size and np.isfinite(signal_LS).all():  # else ingest's own check says so
+            _check_unit(name, signal_LS)
+
+    def _remarks(self, recording: Recording, n_samples: int) -> list[str]:
+        remarks: list[str] = []
+        if n_samples < self._window_samples:
+            remarks.append(
+                f"{n_samples / self._rate_hz:g} s are shorter than a window of "
+                f"{self._window_samples / self._rate_hz:g} s and were repeated"
+            )
+        assumed = [lead for lead in self._leads if lead in recording.uncalibrated_leads]
+        if assumed:
+            remarks.append(f"no gain is stated for {listing(assumed)}: the format's is assumed")
+        if recording.rate_is_assumed:
+            remarks.append(f"no rate is stated: {recording.sampling_rate_hz:g} Hz assumed")
+        return remarks
+
+
+def _check_unit(name: str, signal_LS: NDArray[np.float32]) -> None:
+    wrong = f"{name} is not in millivolts, or no ECG"
+    away_LS = np.abs(signal_LS - np.median(signal_LS, axis=1, keepdims=True))
+    usual_mv = float(np.quantile(away_LS, 0.9, axis=1).max())
+    if usual_mv > LARGEST_MV:
+        raise RecordingError(
+            f"{wrong}: a tenth of its samples are {usual_mv:.3g} mV or more from their median",
+            "not_millivolts",
+        )
+    spread_mv = float(np.ptp(signal_LS, axis=1).min())
+    if MV_PER_BIT <= spread_mv < SMALLEST_MV:  # below is a flat lead
+        raise RecordingError(f"{wrong}: it spans {spread_mv:.3g} mV in all", "not_millivolts")

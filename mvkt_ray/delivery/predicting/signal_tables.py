@@ -1,0 +1,135 @@
+"""Recordings without a header: CSV files and `.npy` arrays of millivolts, at a rate that is given.
+
+A CSV file has a column for each lead, named in its first line; other columns are not looked at. For
+a model of one lead it may be one column of numbers without a name. An array holds what the model
+sees and nothing else: `[n_leads, n_samples]` in the model's order, or `[n_samples]` for one lead.
+
+Reads: one CSV file or one `.npy` file.
+"""
+
+import csv
+import io
+from collections.abc import Sequence
+
+import numpy as np
+
+from mvkt_ray.data.recording import LEADS, canonical_lead
+from mvkt_ray.errors import RecordingError
+from mvkt_ray.phrasing import listing, one_line
+from mvkt_ray.storage.location import Location
+
+
+def read_table(location: Location, leads: Sequence[str]) -> np.ndarray:
+    """Read some leads of a CSV file.
+
+    Args:
+        location: Of the file.
+        leads: Canonical names.
+
+    Returns:
+        float32 `[n_leads, n_samples]`, mV; NaN where a cell says `nan`.
+
+    Raises:
+        RecordingError: with reason `unreadable` or `missing_lead`.
+    """
+    text = _text(location)
+    first = next(csv.reader([text.partition("\n")[0]]), [])
+    if not any(cell.strip() for cell in first):
+        raise RecordingError(f"{location}: the first line is empty", "unreadable")
+    has_names = not all(map(_is_number, first))
+    columns = _columns_of(location, first, leads) if has_names else _only(location, first, leads)
+    try:
+        values = np.loadtxt(
+            io.StringIO(text), delimiter=",", skiprows=int(has_names), usecols=columns,
+            ndmin=2, comments=None,
+        )  # fmt: skip
+    except ValueError as error:
+        # numpy counts rows from 0, and without the line of names.
+        raise RecordingError(
+            f"{location}: a cell is no number, or a line is too short ({one_line(error)}; rows are "
+            "counted from 0 below the names)",
+            "unreadable",
+        ) from error
+    return np.ascontiguousarray(values.T, dtype=np.float32)
+
+
+def read_array(location: Location, leads: Sequence[str]) -> np.ndarray:
+    """Read an array of the leads.
+
+    Args:
+        location: Of the file.
+        leads: Canonical names, in the order of the array's rows.
+
+    Returns:
+        float32 `[n_leads, n_samples]`, mV.
+
+    Raises:
+        RecordingError: with reason `unreadable` or `wrong_shape`.
+    """
+    content = io.BytesIO(location.read_bytes())
+    try:
+        array = np.lib.format.read_array(content, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise RecordingError(
+            f"{location} is no array that numpy.save wrote ({one_line(error)})", "unreadable"
+        ) from error
+    if not np.issubdtype(array.dtype, np.floating):
+        raise RecordingError(
+            f"{location} holds {array.dtype}, but must hold millivolts as floating-point numbers",
+            "unreadable",
+        )
+    rows = array[None] if array.ndim == 1 else array
+    if rows.ndim != 2 or len(rows) != len(leads):
+        shape = " x ".join(map(str, array.shape)) or "a single number"
+        of_one = ", or one row of samples" if len(leads) == 1 else ""
+        raise RecordingError(
+            f"{location} is {shape}, but must be {len(leads)} x samples for the model's "
+            f"{listing(leads)}{of_one}; an array does not name its leads",
+            "wrong_shape",
+        )
+    return np.ascontiguousarray(rows, dtype=np.float32)
+
+
+def _text(location: Location) -> str:
+    try:
+        return location.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise RecordingError(f"{location} is no text in UTF-8", "unreadable") from error
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _columns_of(location: Location, names: Sequence[str], leads: Sequence[str]) -> list[int]:
+    """Return where the leads are among the names of columns."""
+    if len(names) == 1 and ";" in names[0]:
+        raise RecordingError(
+            f"{location}: its cells are separated by ';', but must be by commas", "unreadable"
+        )
+    place_of: dict[str, int] = {}
+    for place, name in enumerate(names):
+        lead = canonical_lead(name)
+        if lead is not None and place_of.setdefault(lead, place) != place:
+            raise RecordingError(f"{location} names lead {lead} twice", "unreadable")
+    missing = [lead for lead in leads if lead not in place_of]
+    if missing:
+        there = [lead for lead in LEADS if lead in place_of]
+        has = f"it names {listing(there)}" if there else "its first line names no lead"
+        raise RecordingError(f"{location} has no lead {listing(missing)}: {has}", "missing_lead")
+    return [place_of[lead] for lead in leads]
+
+
+def _only(location: Location, cells: Sequence[str], leads: Sequence[str]) -> list[int]:
+    """Return the one column of a file without names."""
+    if len(cells) == 1 and len(leads) == 1:
+        return [0]
+    raise RecordingError(
+        f"{location} has {len(cells)} columns without names; the first line must name the leads, "
+        f"{listing(leads)} among them",
+        "missing_lead",
+    )
