@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from mvkt_ray.data.ecg_sheet import SCALE
+from mvkt_ray.data.ecg_paper import SCALE
 from mvkt_ray.delivery.facts.data_card import AGE_PERCENTILES
 from mvkt_ray.delivery.facts.material import ReportMaterial
 from mvkt_ray.delivery.figures.centred import N_DRAWN
