@@ -213,3 +213,16 @@ def test_real_recordings(mvkt: Any, model: Path, shared_data: Path) -> None:
         headers = len({path.stem for path in folder.iterdir() if path.suffix in (".hea", ".mat")})
         assert len(own) == headers > 0
         assert sum("probabilities" in value for value in own) > 0.9 * headers
+
+
+def test_recordings_are_drawn(mvkt: Any, model: Path, records: Path, tmp_path: Path) -> None:
+    one, folder = tmp_path / "one.png", tmp_path / "strips"
+    mvkt("predict", model, records / "r0", "--draw", one, "--quiet")
+    assert one.read_bytes()[:4] == b"\x89PNG"
+    done = mvkt("predict", model, records, "--draw", folder, "--quiet")
+    assert done.exit_code == 0, done.stderr
+    prefix = str(records).strip("/").replace("/", "-")
+    drawn = sorted(path.name for path in folder.iterdir())
+    assert drawn == [f"{prefix}-{name}.png" for name in ("r0", "r1", "r2", "structs-A0001")]
+    assert (folder / f"{prefix}-r0.png").read_bytes() == one.read_bytes()
+    mvkt("predict", model, records, "--draw", one).expect_wrong_input("Give a folder")

@@ -53,6 +53,12 @@ class PredictionTable:
         """Write how many recordings were refused for what, as `2 nan, 1 flat_lead`."""
         return ", ".join(f"{n:,} {reason}" for reason, n in self.refusals.most_common())
 
+    @property
+    def refused_note(self) -> str:
+        """Write how many were refused so far; empty for none."""
+        n_refused = self.refusals.total()
+        return f"{n_refused:,} refused" if n_refused else ""
+
     def shown(self, elapsed_s: float) -> list[RenderableType]:
         """Return the table, a line for each refusal, and a summary."""
         parts: list[RenderableType] = []
@@ -64,7 +70,7 @@ class PredictionTable:
         parts += [
             Text(f"Refused: {each.record} ({each.reason}): {each.message}") for each in self.refused
         ]
-        if sum(self.refusals.values()) > len(self.refused):
+        if self.refusals.total() > len(self.refused):
             parts.append(Text(f"and others, in all {self.reasons}"))
         per_s = self.n_predicted / max(elapsed_s, 1e-9)
         summary = f"predicted: {self.n_predicted:,} in {duration(elapsed_s)}, {per_s:,.0f}/s"

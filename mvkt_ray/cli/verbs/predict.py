@@ -17,7 +17,9 @@ from mvkt_ray.cli.options import Json, Quiet, not_empty
 from mvkt_ray.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
+    from mvkt_ray.delivery.predicting.answer_rows import AnswerRows
     from mvkt_ray.delivery.predicting.found_records import Found
+    from mvkt_ray.delivery.predicting.model_file import ModelFile
     from mvkt_ray.delivery.predicting.predict_recordings import Answer
 
 
@@ -56,6 +58,14 @@ def predict_verb(
     windows: Annotated[
         bool, typer.Option("--windows", help="Tell the time and scores of each window too.")
     ] = False,
+    draw: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            help="Draw what the model saw on ECG paper: a .png or .svg file for one recording, or "
+            "a folder.",
+        ),
+    ] = None,
     int8: Annotated[bool, typer.Option("--int8", help="Run the graph of 8 bits.")] = False,
     threads: Annotated[int, typer.Option(metavar="N", min=1, help="Threads of the graph.")] = 1,
     as_json: Json = False,
@@ -99,13 +109,15 @@ def predict_verb(
             takers.append(lambda answer: output.answer_line(json_line(rows.value(answer))))
         if out is not None:
             takers.append(stack.enter_context(writing_answers(out, rows)))
+        if draw is not None:
+            takers.append(_drawing(draw, len(found), opened, rows))
         progress = stack.enter_context(StepProgress(output, "predict", "recordings"))
         try:
             for answer in predict_recordings(opened, session, found, reader):
                 for take in takers:
                     take(answer)
                 n_done += 1
-                progress.update(n_done, len(found), table.reasons)
+                progress.update(n_done, len(found), table.refused_note)
         except KeyboardInterrupt:
             if out is not None:
                 output.note(f"{n_done:,} of {len(found):,} answers are in {partial_file(out)}.")
@@ -136,3 +148,23 @@ def _checked_rate(rate_hz: float | None, found: "Sequence[Found]") -> float | No
             "--rate 500."
         )
     return rate_hz
+
+
+def _drawing(
+    path: Path, n_recordings: int, model: "ModelFile", rows: "AnswerRows"
+) -> "Callable[[Answer], None]":
+    """Return a function that draws an answer.
+
+    Raises:
+        ConfigError: Recordings cannot be drawn there.
+    """
+    from mvkt_ray.delivery.predicting.predict_recordings import Predicted
+    from mvkt_ray.delivery.predicting.strip_picture import check_picture, draw_strips, picture_path
+
+    check_picture(path, n_recordings)
+
+    def take(answer: "Answer") -> None:
+        if isinstance(answer, Predicted):
+            draw_strips(picture_path(path, answer.record), answer, model, rows)
+
+    return take

@@ -56,7 +56,8 @@ def writing_answers(path: Path, rows: AnswerRows) -> Generator[Callable[[Answer]
     check_answer_file(path)
     aside = partial_file(path)
     with writing(aside, _RIGHT, ConfigError):
-        stream = aside.open("w", encoding="utf-8", newline="")
+        # Names of files may hold bytes that are no text.
+        stream = aside.open("w", encoding="utf-8", errors="backslashreplace", newline="")
     with stream:
         write = (
             _as_csv(stream, rows) if path.suffix.lower() == CSV_SUFFIX else _as_json(stream, rows)

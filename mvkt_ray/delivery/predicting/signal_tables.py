@@ -44,10 +44,9 @@ def read_table(location: Location, leads: Sequence[str]) -> np.ndarray:
             ndmin=2, comments=None,
         )  # fmt: skip
     except ValueError as error:
-        # numpy counts rows from 0, and without the line of names.
         raise RecordingError(
-            f"{location}: a cell is no number, or a line is too short ({one_line(error)}; rows are "
-            "counted from 0 below the names)",
+            f"{location}: a cell is no number, or a line is too short "
+            f"({one_line(error).rstrip('.')}; numpy counts rows from 0, without the names)",
             "unreadable",
         ) from error
     return np.ascontiguousarray(values.T, dtype=np.float32)
@@ -119,7 +118,9 @@ def _columns_of(location: Location, names: Sequence[str], leads: Sequence[str]) 
     missing = [lead for lead in leads if lead not in place_of]
     if missing:
         there = [lead for lead in LEADS if lead in place_of]
-        has = f"it names {listing(there)}" if there else "its first line names no lead"
+        has = (
+            f"it names {listing(there)}" if there else f"its first line is {','.join(names)[:80]!r}"
+        )
         raise RecordingError(f"{location} has no lead {listing(missing)}: {has}", "missing_lead")
     return [place_of[lead] for lead in leads]
 

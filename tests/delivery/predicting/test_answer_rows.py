@@ -124,6 +124,12 @@ def test_a_csv_file_has_the_values_of_json(tmp_path: Path, with_windows: bool) -
     assert windows == ([("0.0", "0.5"), ("1.25", "0.1"), ("1.5", "0.2")] if with_windows else [])
 
 
+def test_a_name_that_is_no_text_is_written_all_the_same(tmp_path: Path) -> None:
+    refused = Refused(record="r\udcff", reason="nan", message="of r\udcff")
+    for name in ("answers.csv", "answers.jsonl"):
+        assert "r\\udcff" in written(tmp_path / name, AnswerRows(MODEL, "f1"), [refused])
+
+
 def test_json_lines_are_one_answer_each(tmp_path: Path) -> None:
     rows = AnswerRows(MODEL, "f1")
     lines = written(tmp_path / "answers.jsonl", rows, [ANSWER, REFUSED]).splitlines()

@@ -34,6 +34,14 @@ def test_leads_are_found_by_name_in_the_order_asked_for(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found, np.array([[-2, 0.001], [1.5, 0.25]], np.float32))
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_lines_may_end_as_on_any_system(tmp_path: Path, end: str) -> None:
+    path = tmp_path / "ecg.csv"
+    path.write_bytes(end.join(["V5,V6", "1,2", "3,4", ""]).encode())
+    np.testing.assert_array_equal(read_table(at(path), ["V5"]), np.array([[1, 3]], np.float32))
+    np.testing.assert_array_equal(read_table(at(path), ["V6"]), np.array([[2, 4]], np.float32))
+
+
 @pytest.mark.parametrize(
     ("text", "reason", "part"),
     [
@@ -41,7 +49,7 @@ def test_leads_are_found_by_name_in_the_order_asked_for(tmp_path: Path) -> None:
         ("V5;V6\n1;2\n", "unreadable", "separated by ';'"),
         ("V5,v5\n1,2\n", "unreadable", "names lead V5 twice"),
         ("I,II\n1,2\n", "missing_lead", "has no lead V5: it names I and II"),
-        ("a,b\n1,2\n", "missing_lead", "its first line names no lead"),
+        ("a,b\n1,2\n", "missing_lead", "its first line is 'a,b'"),
         ("1,2\n3,4\n", "missing_lead", "2 columns without names"),
         ("V5\n1\nx\n", "unreadable", "a cell is no number"),
         ("I,V5\n1,2\n3\n", "unreadable", "a line is too short"),
