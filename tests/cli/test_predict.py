@@ -225,4 +225,7 @@ def test_recordings_are_drawn(mvkt: Any, model: Path, records: Path, tmp_path: P
     drawn = sorted(path.name for path in folder.iterdir())
     assert drawn == [f"{prefix}-{name}.png" for name in ("r0", "r1", "r2", "structs-A0001")]
     assert (folder / f"{prefix}-r0.png").read_bytes() == one.read_bytes()
-    mvkt("predict", model, records, "--draw", one).expect_wrong_input("Give a folder")
+    out = tmp_path / "answers.csv"
+    done = mvkt("predict", model, records, "--draw", one, "--out", out)
+    done.expect_wrong_input("Give a folder")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one.png", "strips"]

@@ -14,7 +14,7 @@ from mvkt_ray.cli.display.console import Output
 from mvkt_ray.cli.display.prediction_table import PredictionTable
 from mvkt_ray.cli.display.progress import StepProgress
 from mvkt_ray.cli.options import Json, Quiet, not_empty
-from mvkt_ray.errors import ConfigError, DataError
+from mvkt_ray.errors import ConfigError, DataError, MvktError
 
 if TYPE_CHECKING:
     from mvkt_ray.delivery.predicting.answer_rows import AnswerRows
@@ -107,10 +107,10 @@ def predict_verb(
         takers: list[Callable[[Answer], None]] = [table.add]
         if as_json:
             takers.append(lambda answer: output.answer_line(json_line(rows.value(answer))))
-        if out is not None:
-            takers.append(stack.enter_context(writing_answers(out, rows)))
         if draw is not None:
             takers.append(_drawing(draw, len(found), opened, rows))
+        if out is not None:
+            takers.append(stack.enter_context(writing_answers(out, rows)))
         progress = stack.enter_context(StepProgress(output, "predict", "recordings"))
         try:
             for answer in predict_recordings(opened, session, found, reader):
@@ -118,7 +118,7 @@ def predict_verb(
                     take(answer)
                 n_done += 1
                 progress.update(n_done, len(found), table.refused_note)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, MvktError):
             if out is not None:
                 output.note(f"{n_done:,} of {len(found):,} answers are in {partial_file(out)}.")
             raise

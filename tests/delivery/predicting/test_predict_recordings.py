@@ -32,6 +32,7 @@ from mvkt_ray.storage.location import Location
 from mvkt_ray.training.validation import raise_to_windows
 from tests.delivery.predicting.made_up_model import numpy_probabilities, write_model
 from tests.delivery.predicting.written_recordings import signal_of, write_wfdb
+from tests.object_store import S3Server
 
 RATES_HZ = (100, 500, 257, 100, 1000, 100)
 SECONDS = (10, 10, 10, 1.5, 7.3, 60)
@@ -198,3 +199,29 @@ def test_tables_and_arrays_give_what_the_record_gives(opened: Opened, tmp_path: 
     answers = opened.predict([record, f"{record}.csv", f"{record}.npy"])
     probabilities = matrix(answers)
     np.testing.assert_array_equal(probabilities, probabilities[:1].repeat(3, axis=0))
+
+
+def test_recordings_and_model_may_be_in_a_bucket(
+    opened: Opened,
+    records: list[Path],
+    s3_server: S3Server,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MVKT_CACHE_DIR", str(tmp_path / "cache"))
+    bucket = s3_server.make_bucket("recordings")
+    write_model(tmp_path / "model", leads=("I", "V5"))
+    for path in (tmp_path / "model").iterdir():
+        (bucket / f"model/{path.name}").upload(path)
+    for record in records[:3]:
+        for suffix in (".hea", ".dat"):
+            path = record.with_name(record.name + suffix)
+            (bucket / f"set/{path.name}").upload(path)
+    model, graph = read_model(bucket / "model")
+    far = Opened(model, GraphSession(graph, model))
+    answers = far.predict([f"{bucket}/set", f"{bucket}/set/nowhere"])
+    assert [answer.record for answer in answers] == [
+        *(f"{bucket}/set/{record.name}" for record in records[:3]),
+        f"{bucket}/set/nowhere",
+    ]
+    assert matrix(answers).tolist() == matrix(opened.predict(records[:3])).tolist()
