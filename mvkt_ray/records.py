@@ -69,7 +69,7 @@ class Trial:
     condition: Condition
     arm: Arm
     hyperparameters: Mapping[str, str | int | float | bool]
-    """Every hyper-parameter by name, the fixed and defaulted ones too."""
+    """Every hyper-parameter that its student has, the fixed and defaulted ones too."""
     repetition: int = 0
     """Number of the seed within a configuration; the search itself uses 0."""
     contender: str = ""

@@ -19,6 +19,11 @@ class Hyperparameters:
 
     student: str = "xresnet1d18"
     """Name in the table of networks."""
+    student_width: int = 32
+    """Channels of the first stage, the others in proportion. Of students that have a width to
+    choose, which is `sepconv1d`; a trial of any other has no such hyper-parameter."""
+    student_depth: int = 2
+    """Blocks with a shortcut in each stage; may be 0. Likewise."""
     dropout: float = 0.0
     """Before the classifier."""
     batch_size: int = 128
@@ -50,6 +55,7 @@ class Hyperparameters:
     def __post_init__(self) -> None:
         require_above_zero(
             self,
+            "student_width",
             "batch_size",
             "learning_rate",
             "distill_temperature",
@@ -59,7 +65,13 @@ class Hyperparameters:
             "warmup_factor",
         )
         require_not_negative(
-            self, "weight_decay", "label_weight", "kd_weight", "clt_weight", "warmup_epochs"
+            self,
+            "student_depth",
+            "weight_decay",
+            "label_weight",
+            "kd_weight",
+            "clt_weight",
+            "warmup_epochs",
         )
         for name in ("dropout", "bank_momentum"):
             value = getattr(self, name)

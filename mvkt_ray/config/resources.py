@@ -147,7 +147,7 @@ class ResourcesConfig:
 
     trial: WorkersConfig = field(default_factory=WorkersConfig)
     students: Mapping[str, WorkersConfig] = field(default_factory=dict[str, WorkersConfig])
-    """By name of the network: what its trials ask instead of `trial`."""
+    """By name of the network, whatever its width: what its trials ask instead of `trial`."""
     teacher: WorkersConfig = field(default_factory=WorkersConfig)
     ingest: IngestResourcesConfig = field(default_factory=IngestResourcesConfig)
     max_concurrent_trials: int | None = None

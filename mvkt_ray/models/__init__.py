@@ -5,8 +5,11 @@ in `distill`, the epoch loop is in `training`.
 """
 
 from collections.abc import Callable, Mapping
-from functools import partial
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from types import MappingProxyType
+
+import torch
 
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.models.facts import NetworkFacts, network_facts
@@ -14,7 +17,7 @@ from mvkt_ray.models.layers import expect_channels_last
 from mvkt_ray.models.network import Backbone, Network
 from mvkt_ray.models.projection import ProjectionHead
 from mvkt_ray.models.resnet1d_wang import resnet1d_wang
-from mvkt_ray.models.small import sepconv1d
+from mvkt_ray.models.small import BLOCKS_PER_STAGE, FIRST_WIDTH, sepconv1d, sized_sepconv1d
 from mvkt_ray.models.sync_batch_norm import sync_batch_norm
 from mvkt_ray.models.xresnet1d import thin_xresnet1d, wide_xresnet1d
 from mvkt_ray.phrasing import did_you_mean
@@ -27,29 +30,54 @@ __all__ = [
     "ProjectionHead",
     "build_network",
     "expect_channels_last",
+    "facts_of_unbuilt",
     "network_facts",
     "sync_batch_norm",
 ]
 
-NETWORKS: Mapping[str, Callable[[int], Backbone]] = MappingProxyType(
+
+@dataclass(frozen=True, slots=True)
+class NetworkRow:
+    """One row of the table of networks."""
+
+    backbone: Callable[..., Backbone]
+    """Called with the number of leads, and with the row's parameters by name."""
+    parameters: tuple[str, ...] = ()
+    """What the user may choose of it, `width` or `depth`; empty: the network has one size."""
+
+
+NETWORKS: Mapping[str, NetworkRow] = MappingProxyType(
     {
-        "xresnet1d18": partial(thin_xresnet1d, depth=18),
-        "xresnet1d34": partial(thin_xresnet1d, depth=34),
-        "xresnet1d50": partial(thin_xresnet1d, depth=50),
-        "xresnet1d101": partial(thin_xresnet1d, depth=101),
-        "xresnet1d18_wide": partial(wide_xresnet1d, depth=18),
-        "xresnet1d34_wide": partial(wide_xresnet1d, depth=34),
-        "xresnet1d50_wide": partial(wide_xresnet1d, depth=50),
-        "xresnet1d101_wide": partial(wide_xresnet1d, depth=101),
-        "resnet1d_wang": resnet1d_wang,
-        "sepconv1d_small": partial(sepconv1d, widths=(32, 64, 96, 128), blocks_per_stage=2),
-        "sepconv1d_tiny": partial(sepconv1d, widths=(16, 24, 32, 48), blocks_per_stage=1),
+        "xresnet1d18": NetworkRow(partial(thin_xresnet1d, depth=18)),
+        "xresnet1d34": NetworkRow(partial(thin_xresnet1d, depth=34)),
+        "xresnet1d50": NetworkRow(partial(thin_xresnet1d, depth=50)),
+        "xresnet1d101": NetworkRow(partial(thin_xresnet1d, depth=101)),
+        "xresnet1d18_wide": NetworkRow(partial(wide_xresnet1d, depth=18)),
+        "xresnet1d34_wide": NetworkRow(partial(wide_xresnet1d, depth=34)),
+        "xresnet1d50_wide": NetworkRow(partial(wide_xresnet1d, depth=50)),
+        "xresnet1d101_wide": NetworkRow(partial(wide_xresnet1d, depth=101)),
+        "resnet1d_wang": NetworkRow(resnet1d_wang),
+        "sepconv1d_small": NetworkRow(
+            partial(sepconv1d, widths=(32, 64, 96, 128), blocks_per_stage=2)
+        ),
+        "sepconv1d_tiny": NetworkRow(
+            partial(sepconv1d, widths=(16, 24, 32, 48), blocks_per_stage=1)
+        ),
+        "sepconv1d": NetworkRow(sized_sepconv1d, parameters=("width", "depth")),
     }
 )
-"""Backbones by name, each a function of the number of leads. The only list of networks."""
+"""Networks by name. The only list of them."""
 
 
-def build_network(name: str, n_leads: int, n_classes: int, *, dropout: float = 0.0) -> Network:
+def build_network(
+    name: str,
+    n_leads: int,
+    n_classes: int,
+    *,
+    dropout: float = 0.0,
+    width: int = FIRST_WIDTH,
+    depth: int = BLOCKS_PER_STAGE,
+) -> Network:
     """Build a network of the table, with fresh weights from torch's global random state.
 
     Args:
@@ -57,6 +85,8 @@ def build_network(name: str, n_leads: int, n_classes: int, *, dropout: float = 0
         n_leads: leads in the signal, the second dimension of the input.
         n_classes: logits per recording.
         dropout: probability of dropping an embedding entry before the classifier, in [0, 1).
+        width: channels of the first stage; of a network that has this parameter, no other's.
+        depth: blocks per stage, from 0; likewise.
 
     Raises:
         ConfigError: the table has no network of this name.
@@ -66,4 +96,30 @@ def build_network(name: str, n_leads: int, n_classes: int, *, dropout: float = 0
             f"There is no network {name!r}; {did_you_mean(name, NETWORKS)} Correct it, or "
             "add a row to NETWORKS in mvkt_ray/models/__init__.py."
         )
-    return Network(NETWORKS[name](n_leads), n_classes, dropout=dropout)
+    row, given = NETWORKS[name], {"width": width, "depth": depth}
+    backbone = row.backbone(n_leads, **{key: given[key] for key in row.parameters})
+    return Network(backbone, n_classes, dropout=dropout)
+
+
+@lru_cache(maxsize=4096)
+def facts_of_unbuilt(
+    name: str, n_leads: int, n_classes: int, n_samples: int, *, width: int, depth: int
+) -> NetworkFacts:
+    """Count a network's parameters and work without memory for its weights.
+
+    A search asks this of every configuration that it thinks of; what was counted is kept.
+
+    Args:
+        name: a key of `NETWORKS`.
+        n_leads: leads in the signal.
+        n_classes: logits per recording.
+        n_samples: length of one evaluation window.
+        width: as `build_network` takes it.
+        depth: likewise.
+
+    Raises:
+        ConfigError: the table has no network of this name.
+    """
+    with torch.device("meta"):
+        network = build_network(name, n_leads, n_classes, width=width, depth=depth)
+    return network_facts(network, n_samples)

@@ -1,10 +1,12 @@
-"""What a network costs and how far it sees: parameters, multiply-accumulates, receptive field."""
+"""What a network costs and how far it sees: parameters, multiply-accumulates, receptive field.
 
-from dataclasses import dataclass
-from math import prod
+All of it follows from kernels, strides and channels, so no network is run for it.
+"""
 
-import torch
-from torch import Tensor, nn
+from dataclasses import dataclass, replace
+from math import ceil, floor, prod
+
+from torch import nn
 
 from mvkt_ray.models.network import Network, TwoPaths
 
@@ -22,76 +24,70 @@ class NetworkFacts:
     """Input samples that one time step of the backbone depends on, far from the borders."""
 
 
-def network_facts(network: Network, n_leads: int, n_samples: int) -> NetworkFacts:
+def network_facts(network: Network, n_samples: int) -> NetworkFacts:
     """Count parameters and work, and derive the receptive field from kernels and strides.
 
     Args:
-        network: left as it was; it is run once on zeros, in evaluation mode.
-        n_leads: leads of its input.
+        network: not run; its weights may be on the device `meta`.
         n_samples: length of its input, which the work depends on.
     """
+    start = _Passage(n_steps=n_samples, n_multiply_accumulates=0, extent=1, stride=1)
+    passage = _walk(network.backbone, start)
     return NetworkFacts(
         n_parameters=sum(parameter.numel() for parameter in network.parameters()),
-        n_multiply_accumulates=_count_multiply_accumulates(network, n_leads, n_samples),
-        receptive_field_samples=_walk(network.backbone, _Sight(1, 1)).extent,
+        n_multiply_accumulates=(passage.n_multiply_accumulates + network.classifier.weight.numel()),
+        receptive_field_samples=passage.extent,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Sight:
-    """Input samples that one step sees, and input samples between two steps."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Passage:
+    """What a signal has come to, some layers into the backbone."""
 
+    n_steps: int
+    n_multiply_accumulates: int
+    """So far."""
     extent: int
+    """Input samples that one step sees."""
     stride: int
+    """Input samples between two steps."""
 
-    def through(self, kernel_size: int, stride: int) -> "_Sight":
-        return _Sight(self.extent + (kernel_size - 1) * self.stride, self.stride * stride)
+    def through(self, layer: nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d) -> "_Passage":
+        kernel_size, stride = _over_time(layer.kernel_size), _over_time(layer.stride)
+        n_beyond_first = self.n_steps + 2 * _over_time(layer.padding) - kernel_size
+        keeps_rest = isinstance(layer, nn.AvgPool2d) and layer.ceil_mode
+        n_steps = 1 + (ceil if keeps_rest else floor)(n_beyond_first / stride)
+        # Each entry of the output takes one multiplication per weight of its filter.
+        n_per_step = prod(layer.weight.shape) if isinstance(layer, nn.Conv2d) else 0
+        return _Passage(
+            n_steps=n_steps,
+            n_multiply_accumulates=self.n_multiply_accumulates + n_steps * n_per_step,
+            extent=self.extent + (kernel_size - 1) * self.stride,
+            stride=self.stride * stride,
+        )
 
 
-def _walk(module: nn.Module, sight: _Sight) -> _Sight:
+def _walk(module: nn.Module, passage: _Passage) -> _Passage:
     if isinstance(module, nn.Sequential):
         for layer in module:
-            sight = _walk(layer, sight)
-        return sight
+            passage = _walk(layer, passage)
+        return passage
     if isinstance(module, TwoPaths):
-        paths = [_walk(module.residual, sight), _walk(module.shortcut, sight)]
-        return max(paths, key=lambda path: path.extent)
+        residual = _walk(module.residual, passage)
+        # What the other path costs comes on top of what this one does.
+        before = replace(passage, n_multiply_accumulates=residual.n_multiply_accumulates)
+        shortcut = _walk(module.shortcut, before)
+        return replace(shortcut, extent=max(residual.extent, shortcut.extent))
     if isinstance(module, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d):
-        return sight.through(_over_time(module.kernel_size), _over_time(module.stride))
+        return passage.through(module)
     if isinstance(module, _POINTWISE):
-        return sight
+        return passage
     raise TypeError(
         f"The receptive field of a {type(module).__name__} is not known: teach it to "
         "mvkt_ray/models/facts.py."
     )
 
 
-def _over_time(value: int | tuple[int, ...]) -> int:
+def _over_time(value: int | str | tuple[int, ...]) -> int:
+    assert not isinstance(value, str)
     return value if isinstance(value, int) else value[-1]
-
-
-def _count_multiply_accumulates(network: Network, n_leads: int, n_samples: int) -> int:
-    counts: list[int] = []
-
-    def count(module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        assert isinstance(module, nn.Conv2d | nn.Linear)
-        # Each entry of the output takes one multiplication per weight of its filter.
-        counts.append(output.numel() * prod(module.weight.shape[1:]))
-
-    hooks = [
-        module.register_forward_hook(count)
-        for module in network.modules()
-        if isinstance(module, nn.Conv2d | nn.Linear)
-    ]
-    was_training = network.training
-    first = next(network.parameters())
-    try:
-        with torch.no_grad():
-            network.eval()(
-                torch.zeros(1, n_leads, n_samples, device=first.device, dtype=first.dtype)
-            )
-    finally:
-        network.train(was_training)
-        for hook in hooks:
-            hook.remove()
-    return sum(counts)

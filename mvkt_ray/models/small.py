@@ -1,4 +1,4 @@
-"""Students for devices: depthwise separable convolutions, at most 100,000 parameters.
+"""Students for devices: depthwise separable convolutions, of two sizes or of any.
 
 Howard et al., "MobileNets: Efficient Convolutional Neural Networks for Mobile Vision
 Applications", 2017, arXiv 1704.04861, in one dimension: each block filters every channel on its
@@ -17,6 +17,22 @@ from mvkt_ray.models.network import Backbone
 STEM_KERNEL_SIZE = 7
 DEPTHWISE_KERNEL_SIZE = 9
 """90 ms at 100 Hz on the input, longer in every later stage: about a QRS complex."""
+STAGE_RATIOS = (1, 2, 3, 4)
+"""Channels of the stages in widths of the first: those of `sepconv1d_small`."""
+FIRST_WIDTH, BLOCKS_PER_STAGE = 32, 2
+"""What `sepconv1d` is where nothing is chosen: `sepconv1d_small`."""
+
+
+def sized_sepconv1d(n_leads: int, *, width: int, depth: int) -> Backbone:
+    """Build the member of the family that has a width and a depth.
+
+    Args:
+        n_leads: leads in the signal.
+        width: channels of the first stage; those of the later ones follow by `STAGE_RATIOS`.
+        depth: blocks with a shortcut in each stage, from 0.
+    """
+    widths = tuple(ratio * width for ratio in STAGE_RATIOS)
+    return sepconv1d(n_leads, widths=widths, blocks_per_stage=depth)
 
 
 def sepconv1d(n_leads: int, *, widths: tuple[int, ...], blocks_per_stage: int) -> Backbone:

@@ -42,7 +42,8 @@ def measure_precisions(
     """Choose the precision of networks on the processor that this runs on.
 
     Args:
-        networks: Names of the table `NETWORKS`.
+        networks: Names of the table `NETWORKS`. One that has a width and a depth to choose is
+            measured where nothing is chosen, and all its sizes run in what is found then.
         n_leads: Leads that they see.
         n_samples: Length of a crop.
 

@@ -289,6 +289,8 @@ def _build(setting: _Setting) -> tuple[Learner, Lessons]:
             len(setting.view.leads),
             len(setting.inputs.task.classes),
             dropout=hyperparameters.dropout,
+            width=hyperparameters.student_width,
+            depth=hyperparameters.student_depth,
         )
     lessons, teacher_dim = _lessons(setting)
     objective = Objective(

@@ -4,11 +4,21 @@ import copy
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from mvkt_ray.config.recipes import Hyperparameters
 from mvkt_ray.errors import ConfigError
-from mvkt_ray.models import NETWORKS, Network, build_network, network_facts
+from mvkt_ray.models import (
+    NETWORKS,
+    Network,
+    NetworkFacts,
+    build_network,
+    facts_of_unbuilt,
+    network_facts,
+)
 from mvkt_ray.models.xresnet1d import XResBlock
 
 N_PARAMETERS_12_LEADS_5_CLASSES = {
@@ -23,7 +33,9 @@ N_PARAMETERS_12_LEADS_5_CLASSES = {
     "resnet1d_wang": 440_325,
     "sepconv1d_small": 94_085,
     "sepconv1d_tiny": 10_805,
+    "sepconv1d": 94_085,
 }
+SUM_OF_WEIGHTS_SEED_0 = {"sepconv1d_small": 1047.7966, "sepconv1d_tiny": 286.7917}
 DEEP = ("xresnet1d34", "xresnet1d50", "xresnet1d101")
 LIGHT = tuple(name for name in NETWORKS if "wide" not in name and name not in DEEP)
 
@@ -139,29 +151,87 @@ def test_a_misspelled_network_is_answered_with_the_names_there_are():
         build_network("xresnet18", 1, 5)
 
 
-@pytest.mark.parametrize("name", LIGHT)
-def test_multiply_accumulates_are_half_of_what_torchs_flop_counter_counts(name: str):
+@pytest.mark.parametrize("name", [*LIGHT, "xresnet1d50"])
+@pytest.mark.parametrize("n_samples", [250, 97])
+def test_multiply_accumulates_are_half_of_what_torchs_flop_counter_counts(
+    name: str, n_samples: int
+):
     network = build_network(name, n_leads=1, n_classes=5).eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        network(torch.zeros(1, 1, 250))
-    facts = network_facts(network, n_leads=1, n_samples=250)
+        network(torch.zeros(1, 1, n_samples))
+    facts = network_facts(network, n_samples)
     assert 2 * facts.n_multiply_accumulates == counter.get_total_flops()
 
 
-def test_facts_leave_the_network_in_training_mode_without_hooks():
-    network = build_network("sepconv1d_tiny", 1, 2)
-    statistics = copy.deepcopy(network.state_dict())
-    network_facts(network, 1, 50)
-    assert network.training
-    assert all(not module._forward_hooks for module in network.modules())
-    for name, value in network.state_dict().items():
-        assert torch.equal(value, statistics[name])
+sizes = st.tuples(st.integers(1, 24), st.integers(0, 3))
+
+
+@given(sizes, st.integers(1, 3), st.integers(1, 6), st.integers(16, 300))
+@settings(max_examples=25)
+def test_an_unbuilt_network_has_the_facts_of_the_built_one_and_draws_nothing(
+    size: tuple[int, int], n_leads: int, n_classes: int, n_samples: int
+):
+    width, depth = size
+    random = torch.get_rng_state()
+    facts = facts_of_unbuilt("sepconv1d", n_leads, n_classes, n_samples, width=width, depth=depth)
+    assert torch.equal(torch.get_rng_state(), random)
+    network = build_network("sepconv1d", n_leads, n_classes, width=width, depth=depth).eval()
+    assert facts.n_parameters == _n_parameters(network)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(torch.zeros(1, n_leads, n_samples))
+    assert 2 * facts.n_multiply_accumulates == counter.get_total_flops()
+
+
+@given(sizes, st.integers(1, 8), st.integers(1, 2))
+@settings(max_examples=25)
+def test_wider_is_larger_and_so_is_deeper(size: tuple[int, int], wider: int, deeper: int):
+    def facts(width: int, depth: int) -> NetworkFacts:
+        return facts_of_unbuilt("sepconv1d", 1, 5, 250, width=width, depth=depth)
+
+    width, depth = size
+    for larger in (facts(width + wider, depth), facts(width, depth + deeper)):
+        assert larger.n_parameters > facts(width, depth).n_parameters
+        assert larger.n_multiply_accumulates > facts(width, depth).n_multiply_accumulates
+
+
+def test_without_a_choice_the_free_size_is_sepconv1d_small_weight_by_weight():
+    def weights(name: str) -> dict[str, torch.Tensor]:
+        torch.manual_seed(5)
+        return build_network(name, 1, 2).state_dict()
+
+    free, small = weights("sepconv1d"), weights("sepconv1d_small")
+    assert list(free) == list(small)
+    assert all(torch.equal(free[key], small[key]) for key in small)
+    defaults = Hyperparameters()
+    torch.manual_seed(5)
+    chosen = build_network(
+        "sepconv1d", 1, 2, width=defaults.student_width, depth=defaults.student_depth
+    )
+    assert all(torch.equal(chosen.state_dict()[key], small[key]) for key in small)
+
+
+@pytest.mark.parametrize("name", [name for name in NETWORKS if not NETWORKS[name].parameters])
+def test_a_network_of_one_size_leaves_width_and_depth_aside(name: str):
+    facts = [
+        facts_of_unbuilt(name, 1, 5, 250, width=width, depth=depth)
+        for width, depth in ((8, 0), (64, 4))
+    ]
+    assert facts[0] == facts[1]
+
+
+def test_weights_of_the_device_students_are_those_they_always_had():
+    # Sums of weights as of the first version of these networks: studies go on with them.
+    for name, total in SUM_OF_WEIGHTS_SEED_0.items():
+        torch.manual_seed(0)
+        network = build_network(name, 1, 5)
+        counted = sum(float(weight.detach().double().sum()) for weight in network.parameters())
+        assert counted == pytest.approx(total, abs=1e-4)
 
 
 @pytest.mark.parametrize("name", [*LIGHT, "xresnet1d50", "xresnet1d18_wide"])
 def test_the_receptive_field_is_what_a_gradient_reaches(name: str):
     network = build_network(name, n_leads=1, n_classes=1)
-    assert network_facts(network, 1, 64).receptive_field_samples == _measured_sight(network)
+    assert network_facts(network, 64).receptive_field_samples == _measured_sight(network)
 
 
 def _measured_sight(network: Network) -> int:

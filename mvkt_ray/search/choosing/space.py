@@ -25,6 +25,7 @@ from mvkt_ray.search.choosing.parameters import (
     require_name,
     shown,
 )
+from mvkt_ray.search.choosing.student_sizes import check_sizes_of_space, of_its_student
 
 Params = Mapping[str, Scalar]
 
@@ -39,7 +40,7 @@ class SearchSpace:
     when: Mapping[str, Mapping[str, tuple[Scalar, ...]]]
     """For parameters that are drawn only sometimes: values of others at which they are."""
     defaults: Params
-    """Every hyper-parameter: the defaults, overlaid with the fixed values of the space."""
+    """Every hyper-parameter that there is: the defaults, overlaid with the space's fixed values."""
     plain_kd: Params
     """What the plain distillation baseline sets."""
     leads: tuple[str, ...]
@@ -70,6 +71,7 @@ class SearchSpace:
             for name, row in config.space.items()
             if row.value is None
         }
+        check_sizes_of_space(config)
         when = {name: row.when for name, row in config.space.items() if row.when}
         space = cls(
             conditions=read_conditions(config.search.leads, leads),
@@ -102,11 +104,11 @@ class SearchSpace:
         return drawn
 
     def complete(self, drawn: Params) -> dict[str, Scalar]:
-        """Return every hyper-parameter by name: those drawn, the fixed, and the defaults."""
-        return {**self.defaults, **drawn}
+        """Return every hyper-parameter that the student has: drawn, fixed, and the defaults."""
+        return of_its_student({**self.defaults, **drawn})
 
     def baseline(self, arm: Arm) -> dict[str, Scalar]:
-        """Return every hyper-parameter of a baseline; the same for every condition.
+        """Return every hyper-parameter that a baseline has; the same for every condition.
 
         A drawn parameter takes its default where the space has it, else the middle of its range
         (geometric on a log scale) or its first choice. Then the arm sets its own: the student alone
@@ -117,14 +119,14 @@ class SearchSpace:
             if self._is_drawn(name, middle):
                 middle[name] = _default_or_middle(distribution, self.defaults[name])
         own = {"kd_weight": 0.0, "clt_weight": 0.0} if arm is Arm.STUDENT_ALONE else self.plain_kd
-        return {**self.complete(middle), **own}
+        return of_its_student({**self.defaults, **middle, **own}, own, "plain_kd")
 
     def part_in_space(self, hyperparameters: Params) -> dict[str, Scalar]:
         """Return those values that the space could have drawn, for the columns of a ledger."""
         return {
             name: hyperparameters[name]
             for name, distribution in self.distributions.items()
-            if contains(distribution, hyperparameters[name])
+            if name in hyperparameters and contains(distribution, hyperparameters[name])
         }
 
     def _is_drawn(self, name: str, drawn: Params) -> bool:

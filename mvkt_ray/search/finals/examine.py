@@ -133,6 +133,8 @@ def _student(inputs: TrialInputs, trial: Trial) -> _Candidate:
         len(trial.condition.leads),
         len(inputs.task.classes),
         dropout=hyperparameters.dropout,
+        width=hyperparameters.student_width,
+        depth=hyperparameters.student_depth,
     )
     content = files.student.read_bytes()
     try:

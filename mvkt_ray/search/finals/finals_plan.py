@@ -14,6 +14,7 @@ from mvkt_ray.records import Arm, Condition, Trial
 from mvkt_ray.search.choosing.conditions import read_contender_leads
 from mvkt_ray.search.choosing.parameters import check_hyperparameters, read_value, require_name
 from mvkt_ray.search.choosing.space import SearchSpace
+from mvkt_ray.search.choosing.student_sizes import of_its_student
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 
 CHOSEN = "chosen"
@@ -73,8 +74,10 @@ def plan_finals(
             n_seeds: int | None = None,
             condition: Condition = condition,
         ) -> None:
-            values = {**base, **own}
-            check_hyperparameters(values, f"finals: {name} of {condition.name}")
+            where = f"finals: {name} of {condition.name}"
+            # Of another student than the base's there may be more to set than the base has.
+            values = of_its_student({**space.defaults, **base, **own}, own, where)
+            check_hyperparameters(values, where)
             plan.append(
                 Contender(
                     name=name,

@@ -47,7 +47,8 @@ def test_every_draw_of_a_space_can_be_trained_with(seed: int) -> None:
     )
     values = space.complete(draw(space, seed))
     made = Hyperparameters(**values)  # pyright: ignore[reportArgumentType]
-    assert set(values) == set(Hyperparameters.names())
+    # Neither of the two students has a width or a depth to choose.
+    assert set(values) == set(Hyperparameters.names()) - {"student_width", "student_depth"}
     assert 1e-4 <= made.learning_rate <= 1e-1
     assert made.batch_size in range(16, 129, 16)
     assert isinstance(made.n_negatives, int)
