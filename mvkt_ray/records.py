@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from mvkt_ray.config.schema import Objective
 from mvkt_ray.json_values import nan_if_none, without_nan
 from mvkt_ray.slots import Node
 
@@ -139,10 +140,27 @@ class TrialResult:
     wall_s: float = 0.0
     cpu_s: float = 0.0
     n_parameters: int = 0
+    n_multiply_accumulates: int = 0
+    """Of one evaluation window."""
+    latency_ms: float | None = None
+    """What the student takes for a recording on one core of the node, where the study asked for it:
+    a measurement, so another run has another."""
     node: str = ""
     """Host that ended the trial."""
     retriable: bool = False
     """For a failed trial: whether its error may pass, and is worth another attempt."""
+
+    def objective(self, name: Objective) -> float | None:
+        """Return what the trial came to in an objective; None where it was not measured."""
+        match name:
+            case "macro_auroc":
+                return self.macro_auroc
+            case "parameters":
+                return float(self.n_parameters)
+            case "macs":
+                return float(self.n_multiply_accumulates)
+            case "latency_ms":
+                return self.latency_ms
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values, with None in place of NaN."""

@@ -2,12 +2,14 @@
 
 import json
 import math
-from dataclasses import asdict
+import typing
+from dataclasses import asdict, replace
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mvkt_ray.config.schema import Objective
 from mvkt_ray.records import (
     Arm,
     Condition,
@@ -46,6 +48,9 @@ def results(numbers: st.SearchStrategy[float]) -> st.SearchStrategy[TrialResult]
         per_class_auroc=st.dictionaries(names, numbers, max_size=3),
         epochs=st.integers(0, 100),
         wall_s=finite,
+        n_parameters=st.integers(0, 10**9),
+        n_multiply_accumulates=st.integers(0, 10**12),
+        latency_ms=st.none() | finite,
         retriable=st.booleans(),
     )
 
@@ -117,6 +122,24 @@ def test_a_result_of_a_ledger_and_one_of_an_early_file_are_read() -> None:
     assert TrialResult.from_json(in_file) == TrialResult(
         number=3, state=TrialState.COMPLETE, macro_auroc=0.7
     )
+
+
+def test_objectives_of_a_result_are_its_score_its_sizes_and_its_latency() -> None:
+    result = TrialResult(
+        number=0,
+        state=TrialState.COMPLETE,
+        macro_auroc=0.9,
+        n_parameters=1200,
+        n_multiply_accumulates=34_000,
+    )
+    known = {name: result.objective(name) for name in typing.get_args(Objective)}
+    assert known == {
+        "macro_auroc": 0.9,
+        "parameters": 1200,
+        "macs": 34_000,
+        "latency_ms": None,
+    }
+    assert replace(result, latency_ms=0.5).objective("latency_ms") == 0.5
 
 
 def test_folders_of_trials_sort_by_number() -> None:

@@ -20,6 +20,13 @@ from mvkt_ray.config.resources import ResourcesConfig, WorkersConfig
 
 Scalar = bool | int | float | str
 
+Objective = Literal["macro_auroc", "parameters", "macs", "latency_ms"]
+"""What a search may optimise. Trials are trained, pruned and ranked for the score; the others are
+what a student costs where it runs, and less of them is better."""
+
+SCORE: Objective = "macro_auroc"
+"""The one objective of which more is better."""
+
 
 def names_task_file(task: str) -> bool:
     """Whether a task is given as the path of a YAML file, and not by the name of a source's."""
@@ -157,6 +164,26 @@ class PrunerConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SizeLimitsConfig:
+    """How large the student of a trial may be; no larger one is drawn."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_EXTRA
+
+    parameters: int | None = None
+    """None: as many as there are."""
+    macs: float | None = None
+    """Multiply-accumulates of one evaluation window; None likewise."""
+
+    def __post_init__(self) -> None:
+        require_above_zero(self, *self.given)
+
+    @property
+    def given(self) -> tuple[Literal["parameters", "macs"], ...]:
+        """Names of the sizes that are limited."""
+        return tuple(name for name in ("parameters", "macs") if getattr(self, name) is not None)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class SearchConfig:
     """How many trials, on which leads, drawn and pruned how."""
 
@@ -165,10 +192,19 @@ class SearchConfig:
     leads: tuple[str, ...] = ()
     """Conditions, a lead (`II`) or a lead set (`I+V5`) each. Empty: every lead of the shards."""
     n_trials: int = 96
-    """Baselines included."""
-    sampler: Literal["tpe", "gp", "random"] = "tpe"
+    """Baselines included; the search of a grid ends with its last point, if that comes first."""
+    objectives: tuple[Objective, ...] = (SCORE,)
+    """The score, and what a student is to be small or fast in. With several, the sampler looks for
+    the students that no other one beats in all of them, and finals take some of these. Trials are
+    pruned by their score whatever the objectives: where small students fall behind large ones early
+    on, `pruner: {kind: none}` lets them come to their end."""
+    limits: SizeLimitsConfig = field(default_factory=SizeLimitsConfig)
+    """Kept by every trial, baselines included."""
+    sampler: Literal["tpe", "gp", "nsga2", "random", "grid"] = "tpe"
+    """`grid` tries every point of the space, once for each condition."""
     n_startup_trials: int = 10
-    """Trials drawn at random before the sampler's model is used."""
+    """Trials drawn at random before the sampler's model is used; of `nsga2` also the size of the
+    population."""
     pruner: PrunerConfig = field(default_factory=PrunerConfig)
     baselines: tuple[Literal["student_alone", "plain_kd"], ...] = ("student_alone", "plain_kd")
     conditions: Literal["balanced", "race"] = "balanced"
@@ -180,6 +216,44 @@ class SearchConfig:
         require_not_negative(self, "n_trials", "n_startup_trials", "max_retries")
         twice = sorted({lead for lead in self.leads if self.leads.count(lead) > 1})
         require(not twice, f"leads must not repeat, got {twice} more than once")
+        self._check_objectives()
+        require(
+            self.conditions == "balanced" or self.sampler != "grid",
+            "conditions: race and sampler: grid exclude each other: every lead gets every point of "
+            "a grid. Set conditions to balanced, or sampler to tpe",
+        )
+
+    @property
+    def costs(self) -> tuple[Objective, ...]:
+        """The objectives beside the score: less of them is better."""
+        return self.objectives[1:]
+
+    def _check_objectives(self) -> None:
+        given = list(self.objectives)
+        require(
+            given[:1] == [SCORE],
+            f"objectives must begin with {SCORE}, by which trials are pruned and leads are ranked, "
+            f"got {given}",
+        )
+        twice = sorted({name for name in given if given.count(name) > 1})
+        require(not twice, f"objectives must not repeat, got {twice} more than once")
+        require(
+            self.conditions == "balanced" or not self.costs,
+            f"conditions: race and objectives {given} exclude each other: a race compares leads by "
+            "their scores alone, and would stop one whose small students are the best. Set "
+            f"conditions to balanced, or objectives to [{SCORE}]",
+        )
+        if self.sampler == "nsga2":
+            require(
+                bool(self.costs),
+                f"sampler nsga2 sorts trials by several objectives, got {given}: add parameters, "
+                "macs or latency_ms to objectives, or set sampler to tpe",
+            )
+            require(
+                self.n_startup_trials >= 2,
+                "n_startup_trials is the population of sampler nsga2, which needs 2 or more, got "
+                f"{self.n_startup_trials!r}",
+            )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -211,7 +285,8 @@ class FinalsConfig:
     n_seeds: int = 5
     n_configurations: int = 1
     """The best so many of each condition by validation; the first of them is `chosen`. 0 compares
-    `contenders` alone."""
+    `contenders` alone. Of a search with several objectives: so many points of the condition's
+    front, as far as it has them."""
     baselines: tuple[Literal["student_alone", "plain_kd", "mkd_only", "clt_only"], ...] = (
         "student_alone",
         "plain_kd",

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mvkt_ray.config.resources import CostConfig, NodeTypeConfig
-from mvkt_ray.config.schema import FoldsConfig, StudyConfig
+from mvkt_ray.config.schema import FoldsConfig, SizeLimitsConfig, StudyConfig
 from mvkt_ray.config.study_file import (
     parse_folds,
     read_prices,
@@ -60,6 +60,24 @@ def test_short_forms_of_a_parameter_mean_fixed_and_choices(tmp_path: Path) -> No
         ("{name: a, space: {kd_weight: {low: 1}}}", ["both low and high"]),
         ("{name: a, teacher: {epochs: many}}", ["teacher.epochs", "'many'"]),
         ("{name: a, teacher: {epochs: 0}}", ["epochs must be > 0", "0"]),
+        ("{name: a, search: {objectives: []}}", ["begin with macro_auroc", "[]"]),
+        ("{name: a, search: {objectives: [macs]}}", ["begin with macro_auroc", "['macs']"]),
+        ("{name: a, search: {objectives: [macro_auroc, macs, macs]}}", ["repeat", "['macs']"]),
+        ("{name: a, search: {objectives: [macro_auroc, size]}}", ["objectives.1", "'size'"]),
+        ("{name: a, search: {limits: {params: 9}}}", ["search.limits.params", "'parameters'"]),
+        ("{name: a, search: {limits: {parameters: 0}}}", ["parameters must be > 0", "0"]),
+        ("{name: a, search: {limits: {macs: -1e6}}}", ["macs must be > 0", "-1000000"]),
+        ("{name: a, search: {sampler: nsga2}}", ["nsga2 sorts", "['macro_auroc']", "set sampler"]),
+        (
+            "{name: a, search: {sampler: nsga2, objectives: [macro_auroc, macs], "
+            "n_startup_trials: 1}}",
+            ["population", "2 or more", "got 1"],
+        ),
+        (
+            "{name: a, search: {conditions: race, objectives: [macro_auroc, parameters]}}",
+            ["race and objectives ['macro_auroc', 'parameters'] exclude", "Set conditions"],
+        ),
+        ("{name: a, search: {conditions: race, sampler: grid}}", ["race and sampler: grid"]),
         ("{name: a b}", ["name", "'a b'"]),
         ("{seed: 1}", ["name"]),
         ("{name: a, seed: 1, seed: 2}", ["'seed' is given twice"]),
@@ -126,11 +144,16 @@ def test_a_written_study_is_read_back_equal(tmp_path: Path) -> None:
                 "clt_loss": ["crd", "infonce"],
                 "dropout": 0.25,
             },
-            "search": {"leads": ["I", "I+II"]},
+            "search": {
+                "leads": ["I", "I+II"],
+                "objectives": ["macro_auroc", "macs"],
+                "limits": {"parameters": 1e5, "macs": "2e6"},
+            },
         },
         "test",
     )
     assert read_study(write(tmp_path, write_study(study))) == study
+    assert study.search.limits == SizeLimitsConfig(parameters=100_000, macs=2e6)
 
 
 AMOUNTS = st.floats(0, 1e6, allow_subnormal=False)
