@@ -14,10 +14,10 @@ from markupsafe import Markup
 from mvkt_ray.data.ecg_paper import SCALE
 from mvkt_ray.delivery.facts.data_card import AGE_PERCENTILES
 from mvkt_ray.delivery.facts.material import ReportMaterial
-from mvkt_ray.delivery.figures.centred import N_DRAWN
 from mvkt_ray.delivery.figures.gallery import Gallery, make_gallery
-from mvkt_ray.delivery.figures.learning_curves import N_CURVES
-from mvkt_ray.delivery.figures.parallel_coordinates import N_TRIALS
+from mvkt_ray.delivery.figures.of_search.centred import N_DRAWN
+from mvkt_ray.delivery.figures.of_search.learning_curves import N_CURVES
+from mvkt_ray.delivery.figures.of_search.parallel_coordinates import N_TRIALS
 from mvkt_ray.delivery.heat_map import make_heat_map
 from mvkt_ray.delivery.sentences import captions
 from mvkt_ray.delivery.sentences.from_validation_to_test import gap_sentence, mean_gap_sentence

@@ -15,24 +15,24 @@ from sklearn.metrics import brier_score_loss, f1_score, roc_auc_score, roc_curve
 
 from mvkt_ray.data.recording import LEADS, Recording
 from mvkt_ray.delivery.facts.material import ReportMaterial, gather_material
-from mvkt_ray.delivery.figures.centred import (
-    N_DRAWN,
-    CentredTrial,
-    centred_trials,
-    drawn_trials,
-    step_of,
-)
 from mvkt_ray.delivery.figures.compared import Comparison, Model
 from mvkt_ray.delivery.figures.drawing import ALONE_STYLE, CHOSEN_STYLE, STEPS, Colour, label, thin
 from mvkt_ray.delivery.figures.ecg_strips import draw_context, draw_strip
 from mvkt_ray.delivery.figures.example_recordings import N_MOST, find_examples
 from mvkt_ray.delivery.figures.gain_intervals import draw_gains
 from mvkt_ray.delivery.figures.gallery import Gallery, make_gallery
-from mvkt_ray.delivery.figures.learning_curves import draw_learning_curves
+from mvkt_ray.delivery.figures.of_search.centred import (
+    N_DRAWN,
+    CentredTrial,
+    centred_trials,
+    drawn_trials,
+    step_of,
+)
+from mvkt_ray.delivery.figures.of_search.learning_curves import draw_learning_curves
+from mvkt_ray.delivery.figures.of_search.slices import draw_slices
 from mvkt_ray.delivery.figures.ranked_leads import draw_ranked_leads
 from mvkt_ray.delivery.figures.reliability import calibration_scores, equal_bins
 from mvkt_ray.delivery.figures.roc import draw_roc, roc_on_grid
-from mvkt_ray.delivery.figures.slices import draw_slices
 from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState
 from mvkt_ray.search.finals.finals_results import FinalsResults
 from mvkt_ray.search.ledger.study_folder import StudyFolder

@@ -1,4 +1,5 @@
 """Figures of the report's page, each a function that returns one SVG image as text.
 
-The values that figures draw are computed in `facts`; the page's tables are one folder up.
+Those of the trials of a search are in `of_search`; the values that figures draw are computed in
+`facts`, and the page's tables are one folder up.
 """

@@ -12,16 +12,18 @@ import numpy as np
 from mvkt_ray.data.recording import Recording
 from mvkt_ray.data.shards import Shards
 from mvkt_ray.delivery.facts.material import ReportMaterial
-from mvkt_ray.delivery.figures.centred import centred_trials, drawn_trials
 from mvkt_ray.delivery.figures.compared import Comparison, Model
 from mvkt_ray.delivery.figures.cost_bars import draw_cost
 from mvkt_ray.delivery.figures.drawing import ALONE_STYLE, CHOSEN_STYLE, TEACHER_STYLE, Style
 from mvkt_ray.delivery.figures.ecg_strips import draw_context, draw_strip
 from mvkt_ray.delivery.figures.example_recordings import Example, Examples, find_examples
 from mvkt_ray.delivery.figures.gain_intervals import draw_gains
-from mvkt_ray.delivery.figures.importance_bars import draw_importance
-from mvkt_ray.delivery.figures.learning_curves import draw_learning_curves
-from mvkt_ray.delivery.figures.parallel_coordinates import draw_parallel
+from mvkt_ray.delivery.figures.of_search.centred import centred_trials, drawn_trials
+from mvkt_ray.delivery.figures.of_search.importance_bars import draw_importance
+from mvkt_ray.delivery.figures.of_search.learning_curves import draw_learning_curves
+from mvkt_ray.delivery.figures.of_search.parallel_coordinates import draw_parallel
+from mvkt_ray.delivery.figures.of_search.slices import draw_slices
+from mvkt_ray.delivery.figures.of_search.two_dials import draw_two_dials
 from mvkt_ray.delivery.figures.ranked_leads import draw_ranked_leads
 from mvkt_ray.delivery.figures.reliability import (
     CalibrationScores,
@@ -29,8 +31,6 @@ from mvkt_ray.delivery.figures.reliability import (
     draw_reliability,
 )
 from mvkt_ray.delivery.figures.roc import classes_without_curve, draw_roc
-from mvkt_ray.delivery.figures.slices import draw_slices
-from mvkt_ray.delivery.figures.two_dials import draw_two_dials
 from mvkt_ray.delivery.wording import contender_name
 from mvkt_ray.errors import DataError
 from mvkt_ray.phrasing import listing

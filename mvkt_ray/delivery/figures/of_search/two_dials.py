@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from mvkt_ray.delivery.figures.centred import CentredTrial, drawn_names, step_of
 from mvkt_ray.delivery.figures.drawing import STEPS, WIDTH, Colour, drawing, to_svg, use_log_scale
-from mvkt_ray.delivery.figures.slices import (
+from mvkt_ray.delivery.figures.of_search.centred import CentredTrial, drawn_names, step_of
+from mvkt_ray.delivery.figures.of_search.slices import (
     draw_slice,
     is_number,
     set_difference_limits,

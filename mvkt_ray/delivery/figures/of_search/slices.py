@@ -9,7 +9,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from mvkt_ray.delivery.figures.centred import CentredTrial, drawn_names
 from mvkt_ray.delivery.figures.drawing import (
     WIDTH,
     Colour,
@@ -20,6 +19,7 @@ from mvkt_ray.delivery.figures.drawing import (
     to_svg,
     use_log_scale,
 )
+from mvkt_ray.delivery.figures.of_search.centred import CentredTrial, drawn_names
 from mvkt_ray.delivery.wording import parameter_name
 
 _N_COLUMNS = 3

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from mvkt_ray.delivery.figures.centred import (
+from mvkt_ray.delivery.figures.drawing import STEPS, WIDTH, Colour, drawing, thin, to_svg
+from mvkt_ray.delivery.figures.of_search.centred import (
     CentredTrial,
     drawn_names,
     step_of,
 )
-from mvkt_ray.delivery.figures.drawing import STEPS, WIDTH, Colour, drawing, thin, to_svg
-from mvkt_ray.delivery.figures.slices import is_number, spans_decades
+from mvkt_ray.delivery.figures.of_search.slices import is_number, spans_decades
 from mvkt_ray.delivery.wording import parameter_name, signed
 from mvkt_ray.phrasing import listing
 
