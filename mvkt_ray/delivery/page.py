@@ -23,6 +23,7 @@ from mvkt_ray.delivery.sentences import captions
 from mvkt_ray.delivery.sentences.from_validation_to_test import gap_sentence, mean_gap_sentence
 from mvkt_ray.delivery.sentences.how_far import finals_begun
 from mvkt_ray.delivery.sentences.recording_counts import use_sentence
+from mvkt_ray.delivery.sentences.small_students import least, sizes_caption
 from mvkt_ray.delivery.wording import FILTERS, student_name
 from mvkt_ray.phrasing import percent
 from mvkt_ray.storage.location import Location
@@ -107,6 +108,8 @@ def _sentences(report: Mapping[str, Any], gallery: Gallery) -> dict[str, str]:
         "best_set": captions.best_set_note(report),
         "teacher": captions.teacher_title(report),
         "pairs": captions.pairs_note(report),
+        "sizes": sizes_caption(report),
+        "least": "" if report["sizes"] is None else f"the {least(report['sizes'])}",
         "gains": captions.gains_caption(report),
         "classes": captions.classes_of_means(report),
         "learning_curves": captions.learning_curves_caption(report),

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mvkt_ray.delivery.facts.material import ReportMaterial
+from mvkt_ray.delivery.facts.pareto_fronts import sized_trials
 from mvkt_ray.delivery.facts.recordings_used import UNUSED
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.search.spending.prices import PriceList
@@ -82,6 +83,28 @@ def class_rows(report: Report, material: ReportMaterial) -> Rows:
             }
 
 
+def size_rows(report: Report, material: ReportMaterial) -> Rows:
+    """One row per complete trial of the search; none where students have one size."""
+    if report["sizes"] is None:
+        return
+    fronts = {entry["lead"]: _trials_on(entry) for entry in report["sizes"]["leads"]}
+    over_all = _trials_on(report["sizes"]["of_all_leads"])
+    enough = {entry["lead"]: entry["nearly_as_good"] for entry in report["sizes"]["leads"]}
+    for trial in sized_trials(material):
+        yield {
+            "trial": trial.trial,
+            "lead": trial.lead,
+            "student": trial.student,
+            "n_parameters": trial.n_parameters,
+            "n_multiply_accumulates": trial.n_multiply_accumulates,
+            "latency_ms": trial.latency_ms,
+            "validation_macro_auroc": trial.macro_auroc,
+            "on_front": trial.trial in fronts[trial.lead],
+            "on_front_of_all_leads": trial.trial in over_all,
+            "nearly_as_good": trial.trial == enough[trial.lead],
+        }
+
+
 def gain_rows(report: Report, material: ReportMaterial) -> Rows:
     """One row per lead and other contender."""
     for lead in report["leads"]:
@@ -146,6 +169,10 @@ def _contenders(report: Report) -> Iterator[tuple[str | None, str, Mapping[str, 
             yield lead["lead"], name, contender
     if report["teacher"] is not None:
         yield None, "teacher", report["teacher"]
+
+
+def _trials_on(entry: Mapping[str, Any]) -> set[int]:
+    return {point["trial"] for point in entry["front"]}
 
 
 def _names(classes: Sequence[str] | None) -> str | None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from mvkt_ray.delivery.facts.evidence import LEVEL
 from mvkt_ray.delivery.facts.material import ReportMaterial
+from mvkt_ray.delivery.facts.pareto_fronts import MARGIN
 from mvkt_ray.delivery.table_rows import (
     class_rows,
     contender_rows,
@@ -21,6 +22,7 @@ from mvkt_ray.delivery.table_rows import (
     mean_gain_rows,
     opening_rows,
     quarantine_rows,
+    size_rows,
     split_rows,
     trial_rows,
 )
@@ -124,6 +126,24 @@ TABLES: tuple[Table, ...] = (
             "threshold": "on the probability, mean over seeds",
         },
         rows=class_rows,
+    ),
+    Table(
+        name="sizes",
+        what="complete trials of the search by size, where students have more than one",
+        columns={
+            "trial": "number in the search",
+            "lead": "what the student sees",
+            "student": "name of the network",
+            "n_parameters": "weights of the student",
+            "n_multiply_accumulates": "of one evaluation window",
+            "latency_ms": "for a recording, where it was measured",
+            "validation_macro_auroc": "validation split",
+            "on_front": "whether no other trial of its lead beats it in both score and size",
+            "on_front_of_all_leads": "the same among the trials of all leads",
+            "nearly_as_good": "whether it is the smallest of its lead that is behind the best by "
+            f"{MARGIN:g} or less",
+        },
+        rows=size_rows,
     ),
     Table(
         name="gains",

@@ -74,6 +74,15 @@ def count(value: int | None) -> str:
     return _NOTHING if value is None else f"{value:,}"
 
 
+def short_number(value: float) -> str:
+    """Return a number of any size with three digits: `7.25 k`, `2.4 M`."""
+    for scale, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        # What rounds to 1000 of a unit is 1 of the next.
+        if value >= 0.9995 * scale:
+            return f"{value / scale:.3g}{_FIXED_SPACE}{suffix}"
+    return f"{value:.3g}"
+
+
 def duration(seconds: float | None) -> str:
     """Return a time in the unit that suits it."""
     if seconds is None:
@@ -129,6 +138,7 @@ FILTERS = {
     "spread": spread,
     "student_name": student_name,
     "count": count,
+    "short_number": short_number,
     "duration": duration,
     "setting": setting,
     "breakable": breakable,

@@ -17,6 +17,7 @@ from mvkt_ray.delivery.facts.chosen import Selections
 from mvkt_ray.delivery.facts.cost import describe_cost
 from mvkt_ray.delivery.facts.data_card import describe_data
 from mvkt_ray.delivery.facts.material import ReportMaterial, gather_material
+from mvkt_ray.delivery.facts.pareto_fronts import describe_sizes
 from mvkt_ray.delivery.facts.provenance import describe_provenance
 from mvkt_ray.delivery.facts.ranked import describe_finals, describe_search
 from mvkt_ray.delivery.facts.study_summary import describe_race, describe_study
@@ -27,7 +28,7 @@ from mvkt_ray.delivery.sentences.limits import describe_limits
 from mvkt_ray.delivery.tables import write_tables
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 METRIC = "macro_auroc"
 
 
@@ -78,6 +79,7 @@ def describe(material: ReportMaterial) -> dict[str, Any]:
         "finals_begun": None if material.begun is None else asdict(material.begun),
         "validation_gap": None if material.finals is None else describe_gap(ranked),
         "selection": selections.describe_study(material),
+        "sizes": describe_sizes(material, ranked["leads"]),
         "racing": describe_race(material),
         "study_summary": describe_study(material),
         "cost": describe_cost(material),

@@ -38,6 +38,7 @@ from mvkt_ray.records import (
     Usage,
 )
 from mvkt_ray.search.choosing.space import SearchSpace
+from mvkt_ray.search.choosing.student_sizes import student_facts
 from mvkt_ray.search.finals.finals import Finals
 from mvkt_ray.search.finals.finals_ledger import FinalsLedger
 from mvkt_ray.search.finals.finals_plan import plan_finals
@@ -222,6 +223,12 @@ class Maker:
         state = TrialState.COMPLETE
         if is_pruned or diverges:
             state = TrialState.PRUNED if is_pruned else TrialState.DIVERGED
+        facts = student_facts(
+            trial.hyperparameters,
+            n_leads=len(trial.condition.leads),
+            n_classes=len(self.task.classes),
+            n_samples=250,
+        )
         result = TrialResult(
             number=trial.number,
             state=state,
@@ -231,7 +238,8 @@ class Maker:
             epochs=epochs,
             wall_s=2.0 * epochs,
             cpu_s=1.5 * epochs,
-            n_parameters=1234,
+            n_parameters=facts.n_parameters,
+            n_multiply_accumulates=facts.n_multiply_accumulates,
             node="made-up",
         )
         folder.write_result(trial, result, history, recipe="made-up", facts={})

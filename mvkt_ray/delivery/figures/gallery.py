@@ -12,6 +12,7 @@ import numpy as np
 from mvkt_ray.data.recording import Recording
 from mvkt_ray.data.shards import Shards
 from mvkt_ray.delivery.facts.material import ReportMaterial
+from mvkt_ray.delivery.facts.pareto_fronts import sized_trials
 from mvkt_ray.delivery.figures.compared import Comparison, Model
 from mvkt_ray.delivery.figures.cost_bars import draw_cost
 from mvkt_ray.delivery.figures.drawing import ALONE_STYLE, CHOSEN_STYLE, TEACHER_STYLE, Style
@@ -22,6 +23,7 @@ from mvkt_ray.delivery.figures.of_search.centred import centred_trials, drawn_tr
 from mvkt_ray.delivery.figures.of_search.importance_bars import draw_importance
 from mvkt_ray.delivery.figures.of_search.learning_curves import draw_learning_curves
 from mvkt_ray.delivery.figures.of_search.parallel_coordinates import draw_parallel
+from mvkt_ray.delivery.figures.of_search.size_fronts import draw_sizes
 from mvkt_ray.delivery.figures.of_search.slices import draw_slices
 from mvkt_ray.delivery.figures.of_search.two_dials import draw_two_dials
 from mvkt_ray.delivery.figures.ranked_leads import draw_ranked_leads
@@ -90,6 +92,7 @@ def make_gallery(report: Mapping[str, Any], material: ReportMaterial) -> Gallery
     return Gallery(
         figures={
             "ranked_leads": draw_ranked_leads(report),
+            "sizes": draw_sizes(report, sized_trials(material)),
             "gains": draw_gains(report),
             "importance": draw_importance(report["study_summary"]["importance"] or {}),
             "slices": draw_slices(trials),

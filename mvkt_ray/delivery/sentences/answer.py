@@ -20,6 +20,7 @@ from mvkt_ray.delivery.sentences.how_far import (
     why_no_lead_is_ranked,
     why_nothing_is_ranked,
 )
+from mvkt_ray.delivery.sentences.small_students import small_student_sentences
 from mvkt_ray.phrasing import NumberStyle, listing, percent
 from mvkt_ray.search.finals.finals_plan import CHOSEN
 
@@ -67,6 +68,7 @@ def sentences_before_finals(report: Mapping[str, Any]) -> list[str]:
         "It was measured on the validation recordings, on which it was also chosen: the number is "
         f"optimistic{_corrected(report['selection'])}, and nothing is claimed of which lead is "
         "best or of what the teacher's help is worth.",
+        *small_student_sentences(report),
         *(finals_begun(report) or [what_finals_do(leads)]),
     ]
     return found + _warnings(report)
@@ -88,6 +90,7 @@ def sentences_after_finals(report: Mapping[str, Any]) -> list[str]:
         _which_are_best(report, ranked),
         *([] if gap is None else [gap_sentence(gap)]),
         *_what_the_teacher_bought(report, first),
+        *small_student_sentences(report),
         *finals_begun(report),
         *_warnings(report),
     ]

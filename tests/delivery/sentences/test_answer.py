@@ -44,6 +44,7 @@ def report_of(
         "classes": ["CD", "HYP", "MI", "NORM", "STTC"],
         "finals": {"number": finals or opened, "can_be_scored": True},
         "finals_begun": begun,
+        "sizes": None,
         "validation_gap": gap,
         "answer": {"is_synthetic": synthetic, "contender": contender},
         "best_set": list(LEADS[:n_best]),

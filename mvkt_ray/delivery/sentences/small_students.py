@@ -1,0 +1,113 @@
+"""What a small student costs in score: which one is enough, and what the test split says of it.
+
+Which student it is was decided on validation, so that its test score is no pick among several.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mvkt_ray.phrasing import NumberStyle, percent
+from mvkt_ray.search.finals.finals_plan import CHOSEN
+
+_SAID = NumberStyle(nothing="not defined")
+
+
+def least(sizes: Mapping[str, Any]) -> str:
+    """Return how the least student is called by what students are compared by."""
+    return {"macs": "cheapest", "latency_ms": "fastest"}.get(sizes["by"], "smallest")
+
+
+def small_student_sentences(report: Mapping[str, Any]) -> list[str]:
+    """Say of the lead with the highest score which small student is nearly as good as its best.
+
+    Args:
+        report: With `sizes`, `answer` and `leads`.
+
+    Returns:
+        Nothing where all students have one size, or that lead has none that can be compared.
+    """
+    sizes = report["sizes"]
+    if sizes is None:
+        return []
+    highest = report["answer"]["highest"]
+    entry = next((each for each in sizes["leads"] if each["lead"] == highest), None)
+    if entry is None:
+        return []
+    best, small = _point(entry, "best"), _point(entry, "nearly_as_good")
+    lead = f"lead{'s' if '+' in highest else ''} {highest}"
+    size, margin = _size(small, sizes["window_s"]), f"within {sizes['margin']:g}"
+    if small is best:
+        return [
+            f"Of the students of {lead} the best on validation is also the {least(sizes)} {margin} "
+            f"of it: it has {size}."
+        ]
+    return [
+        f"Of the students of {lead} the {least(sizes)} {margin} of the best on validation has "
+        f"{size}: {_SAID.score(small['macro_auroc'])} against "
+        f"{_SAID.score(best['macro_auroc'])} of the best, which has {best['n_parameters']:,} "
+        "parameters.",
+        *_examined(report, entry),
+    ]
+
+
+def sizes_caption(report: Mapping[str, Any]) -> str:
+    """Say what the figure of the sizes shows."""
+    sizes = report["sizes"]
+    if sizes is None:
+        return ""
+    parts = [
+        "Every complete trial of the search by the size of its student and its score on "
+        "validation, which is optimistic; the line is that of the students that no other one beats "
+        f"in both. Numbers are sizes of the best and of the {least(sizes)} within "
+        f"{sizes['margin']:g} of it. Of 10 trials or more the lowest tenth may be below the axis."
+    ]
+    if any(entry["examined"] for entry in sizes["leads"]):
+        parts.append("Squares are what the finals examined, on the test split.")
+    return " ".join(parts)
+
+
+def _examined(report: Mapping[str, Any], entry: Mapping[str, Any]) -> list[str]:
+    """Say what the test split made of the two, where finals had them both."""
+    if report["finals"] is None:
+        return []
+    tested = {point["trial"]: point for point in entry["examined"]}
+    best, small = (tested.get(entry[name]) for name in ("best", "nearly_as_good"))
+    if small is None or best is None:
+        return ["The finals did not examine both, so nothing is said of the test split."]
+    scores = f"{_SAID.score(small['macro_auroc'])} against {_SAID.score(best['macro_auroc'])}"
+    loss = _loss(report, entry["lead"], best["contender"], small["contender"])
+    return [f"On the test split they have {scores}{loss}."]
+
+
+def _loss(report: Mapping[str, Any], lead: str, best: str, small: str) -> str:
+    """Say whether the best is shown to be better; the finals compare the answer with all others."""
+    if report["answer"]["contender"] != best or best != CHOSEN:
+        return ""
+    gains = next(each["gains"] for each in report["leads"] if each["lead"] == lead)
+    gain = next((each for each in gains if each["over"] == small), None)
+    if gain is None or gain["ci_corrected"] is None:
+        return ""
+    interval = _SAID.signed_interval(gain["ci_corrected"])
+    shown = "the difference is shown" if gain["claimed"] else "a difference is not shown"
+    level = percent(report["statistics"]["level"])
+    return (
+        f": what the larger one is better by is {_SAID.signed(gain['difference'])} (corrected "
+        f"{level} interval {interval}), so {shown}"
+    )
+
+
+def _point(entry: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    return next(point for point in entry["front"] if point["trial"] == entry[name])
+
+
+def _size(point: Mapping[str, Any], window_s: float) -> str:
+    latency = point["latency_ms"]
+    time = "" if latency is None else f", and takes {latency:.3g} ms for a recording"
+    return (
+        f"{point['n_parameters']:,} parameters and {_large(point['n_multiply_accumulates'])} "
+        f"multiply-accumulates per {window_s:g} s window{time}"
+    )
+
+
+def _large(number: int) -> str:
+    return f"{number / 1e6:.3g} million" if number >= 1e6 else f"{number:,}"

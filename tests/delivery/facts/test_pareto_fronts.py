@@ -1,0 +1,243 @@
+"""Small or good: the front, the smallest that is nearly as good, and what finals made of them."""
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from made_up_study import LEADS, made_up_config
+
+from mvkt_ray.config.schema import FinalsConfig, ParameterConfig, SearchConfig
+from mvkt_ray.delivery.facts.material import ReportMaterial, gather_material
+from mvkt_ray.delivery.facts.pareto_fronts import (
+    MARGIN,
+    SizedTrial,
+    front_of,
+    nearly_as_good,
+    sized_trials,
+)
+from mvkt_ray.delivery.figures.gallery import make_gallery
+from mvkt_ray.delivery.figures.of_search.size_fronts import draw_sizes
+from mvkt_ray.delivery.page import render_page
+from mvkt_ray.delivery.tables import write_tables
+from mvkt_ray.delivery.write_report import describe, report_schema
+from mvkt_ray.search.ledger.study_folder import StudyFolder
+from mvkt_ray.storage.location import Location
+
+if TYPE_CHECKING:
+    from conftest import MakeStudy
+
+points = st.lists(
+    st.tuples(st.integers(1, 8), st.sampled_from([0.8, 0.805, 0.81, 0.82, 0.9])),
+    min_size=1,
+    max_size=20,
+)
+
+
+def trials_of(points: Sequence[tuple[int, float]]) -> list[SizedTrial]:
+    return [
+        SizedTrial(
+            trial=number,
+            lead="II",
+            student="sepconv1d",
+            macro_auroc=score,
+            n_parameters=size,
+            n_multiply_accumulates=10 * size,
+            latency_ms=None,
+            cost=float(size),
+        )
+        for number, (size, score) in enumerate(points)
+    ]
+
+
+@given(points)
+def test_a_front_rises_and_every_trial_is_on_it_or_beaten_by_it(points: list[tuple[int, float]]):
+    trials = trials_of(points)
+    front = front_of(trials)
+    for smaller, larger in pairwise(front):
+        assert smaller.cost < larger.cost
+        assert smaller.macro_auroc < larger.macro_auroc
+    for trial in trials:
+        as_good = [f for f in front if f.cost <= trial.cost and f.macro_auroc >= trial.macro_auroc]
+        assert as_good
+        # Of trials that are alike the first is on the front.
+        assert min(as_good, key=lambda f: f.trial).trial <= trial.trial or trial not in front
+
+
+@given(points)
+def test_nearly_as_good_is_the_smallest_of_all_trials_within_the_margin(
+    points: list[tuple[int, float]],
+):
+    trials = trials_of(points)
+    found = nearly_as_good(front_of(trials))
+    best = max(trial.macro_auroc for trial in trials)
+    within = [trial for trial in trials if trial.macro_auroc > best - MARGIN - 1e-9]
+    assert found in within
+    assert found.cost == min(trial.cost for trial in within)
+    # Of those of its size it is the best.
+    assert found.macro_auroc == max(t.macro_auroc for t in within if t.cost == found.cost)
+
+
+def test_by_hand():
+    trials = trials_of([(9, 0.9), (2, 0.893), (5, 0.8929), (1, 0.7), (9, 0.9)])
+    assert [trial.trial for trial in front_of(trials)] == [3, 1, 0]
+    assert nearly_as_good(front_of(trials)).trial == 1
+    assert nearly_as_good(front_of(trials[3:4])).trial == 3
+    # 0.01 is within 0.01, however it is rounded.
+    assert nearly_as_good(front_of(trials_of([(1, 0.89), (2, 0.9)]))).cost == 1
+
+
+def sized_config(**changes: Any) -> Any:
+    """Two families, one of them of any width; every trial comes to its end or is pruned."""
+    config = made_up_config()
+    space = dict(config.space) | {
+        "student": ParameterConfig(choices=("sepconv1d", "xresnet1d18")),
+        "student_width": ParameterConfig(low=4, high=48, when={"student": ("sepconv1d",)}),
+    }
+    return replace(
+        config,
+        space=space,
+        search=replace(config.search, n_trials=32),
+        finals=FinalsConfig(n_seeds=2, n_configurations=3),
+        **changes,
+    )
+
+
+@pytest.fixture(scope="module")
+def sized_study(make_study: "MakeStudy") -> StudyFolder:
+    return make_study(config=sized_config())
+
+
+@pytest.fixture(scope="module")
+def material(sized_study: StudyFolder) -> ReportMaterial:
+    return gather_material(sized_study)
+
+
+@pytest.fixture(scope="module")
+def report(material: ReportMaterial) -> dict[str, Any]:
+    return describe(material)
+
+
+def test_a_study_of_one_size_says_nothing_of_sizes(
+    final_study: StudyFolder, final_report: dict[str, Any]
+):
+    assert final_report["sizes"] is None
+    assert sized_trials(gather_material(final_study)) == ()
+    assert "smallest" not in final_report["answer"]["sentence"]
+
+
+def test_sizes_are_in_the_report_as_its_schema_says(report: dict[str, Any]):
+    jsonschema.validate(report, report_schema())
+    sizes = report["sizes"]
+    assert (sizes["by"], sizes["margin"], sizes["window_s"]) == ("parameters", 0.01, 2.5)
+    assert [e["lead"] for e in sizes["leads"]] == [each["lead"] for each in report["leads"]]
+
+
+def test_fronts_are_those_of_complete_search_trials(
+    report: dict[str, Any], material: ReportMaterial
+):
+    trials = sized_trials(material)
+    assert len(trials) == report["sizes"]["n_trials"] == len(material.searched)
+    by_number = {record.number: record for record in material.searched}
+    for entry in report["sizes"]["leads"]:
+        own = [trial for trial in trials if trial.lead == entry["lead"]]
+        assert [p["trial"] for p in entry["front"]] == [trial.trial for trial in front_of(own)]
+        for point in entry["front"]:
+            result = by_number[point["trial"]].result
+            assert result is not None
+            assert point["macro_auroc"] == result.macro_auroc
+            assert point["cost"] == point["n_parameters"] == result.n_parameters > 0
+            assert point["n_multiply_accumulates"] == result.n_multiply_accumulates
+        best = max(own, key=lambda trial: trial.macro_auroc)
+        assert entry["best"] == best.trial == entry["front"][-1]["trial"]
+    over_all = report["sizes"]["of_all_leads"]
+    assert [p["trial"] for p in over_all["front"]] == [trial.trial for trial in front_of(trials)]
+
+
+def test_after_finals_each_chosen_configuration_has_its_size_and_its_test_score(
+    report: dict[str, Any],
+):
+    for entry, lead in zip(report["sizes"]["leads"], report["leads"], strict=True):
+        names = [name for name in lead["contenders"] if name.startswith("chosen")]
+        assert [point["contender"] for point in entry["examined"]] == names
+        sizes = {point["trial"]: point["n_parameters"] for point in entry["front"]}
+        for point in entry["examined"]:
+            contender = lead["contenders"][point["contender"]]
+            assert point["macro_auroc"] == contender["test"]["macro_auroc"]
+            assert point["ci"] == contender["test"]["ci"]
+            if point["trial"] in sizes:
+                assert point["n_parameters"] == sizes[point["trial"]]
+
+
+def test_page_figure_and_table_show_every_trial_and_mark_the_front(
+    report: dict[str, Any], material: ReportMaterial, tmp_path: Path
+):
+    write_tables(report, material, Location.parse(tmp_path))
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "sizes.csv").read_text("utf-8"))))
+    assert [int(row["trial"]) for row in rows] == [record.number for record in material.searched]
+    fronts = {(e["lead"], p["trial"]) for e in report["sizes"]["leads"] for p in e["front"]}
+    marked = {(row["lead"], int(row["trial"])) for row in rows if row["on_front"] == "true"}
+    assert marked == fronts
+    enough = [int(row["trial"]) for row in rows if row["nearly_as_good"] == "true"]
+    assert sorted(enough) == sorted(e["nearly_as_good"] for e in report["sizes"]["leads"])
+
+    gallery = make_gallery(report, material)
+    texts = re.findall(r"<text[^>]*>([^<]+)</text>", gallery.figures["sizes"])
+    leads = [entry["lead"] for entry in report["sizes"]["leads"]]
+    assert set(leads) | {"all leads"} <= set(texts)
+    page = render_page(report, gallery)
+    assert "Small or good" in page
+    for entry in report["sizes"]["leads"]:
+        for point in entry["front"]:
+            assert f"{point['n_parameters']:,}</td>" in page
+
+
+def test_without_sizes_there_is_no_figure_and_no_heading(
+    final_report: dict[str, Any], final_study: StudyFolder
+):
+    gallery = make_gallery(final_report, gather_material(final_study))
+    assert gallery.figures["sizes"] == ""
+    assert "Small or good" not in render_page(final_report, gallery)
+
+
+@pytest.mark.parametrize("points", [[(1, 0.8)], [(5, 0.8), (5, 0.81)], [(7, 0.5), (8, 0.9)]])
+def test_few_points_and_near_sizes_can_be_drawn(points: list[tuple[int, float]]):
+    trials = trials_of(points)
+    front = front_of(trials)
+    entry = {
+        "front": [asdict(trial) for trial in front],
+        "best": front[-1].trial,
+        "nearly_as_good": nearly_as_good(front).trial,
+        "examined": [],
+    }
+    sizes = {"by": "parameters", "margin": MARGIN, "n_trials": len(trials)}
+    sizes |= {"of_all_leads": entry, "leads": [entry | {"lead": "II"}]}
+    svg = draw_sizes({"sizes": sizes, "statistics": {"level": 0.95}}, trials)
+    assert f"Validation macro AUROC of {len(trials)} trials" in svg
+
+
+def test_before_finals_nothing_is_examined(make_study: "MakeStudy"):
+    folder = make_study(config=sized_config(), has_finals=False)
+    report = describe(gather_material(folder))
+    jsonschema.validate(report, report_schema())
+    assert {len(entry["examined"]) for entry in report["sizes"]["leads"]} == {0}
+    assert "Of the students of lead" in report["answer"]["sentence"]
+
+
+def test_students_are_compared_by_what_the_search_looked_for(make_study: "MakeStudy"):
+    search = SearchConfig(
+        leads=LEADS, n_trials=32, sampler="random", objectives=("macro_auroc", "macs")
+    )
+    folder = make_study(config=replace(sized_config(), search=search), has_finals=False)
+    report = describe(gather_material(folder))
+    assert report["sizes"]["by"] == "macs"
+    for point in report["sizes"]["of_all_leads"]["front"]:
+        assert point["cost"] == point["n_multiply_accumulates"]
