@@ -178,6 +178,9 @@ class _NoDatabase:
     def get_study_user_attrs(self, study_id: int) -> Mapping[str, Any]:
         return dict(self.notes)
 
+    def get_study_system_attrs(self, study_id: int) -> Mapping[str, Any]:
+        return {}
+
     def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
         self.notes[key] = value
 

@@ -83,7 +83,7 @@ def show_plan(
     with open_runner(output, address=address, in_process=in_process) as runner:
         check_runner(plan, runner)
         where, nodes = runner.describe(), runner.node_kinds()
-    forecast = predict(config, trials, plan.similar, nodes=nodes, one_at_a_time=in_process)
+    forecast = predict(plan.config, trials, plan.similar, nodes=nodes, one_at_a_time=in_process)
     output.answer(plan_as_value(plan, where, forecast), plan_tables(plan, where, forecast))
 
 

@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 
+from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.errors import ArtifactError
 from mvkt_ray.records import MeasuredPrecision
 from mvkt_ray.search.choosing.space import SearchSpace
@@ -35,6 +36,7 @@ class OpenedSearch:
 
     def begin_or_resume(
         self,
+        config: StudyConfig,
         space: SearchSpace,
         *,
         inputs: Mapping[str, str],
@@ -44,6 +46,7 @@ class OpenedSearch:
         """Start the study, or go on with it.
 
         Args:
+            config: The plan's, once the shards are there.
             space: Its search space.
             inputs: Fingerprints of what the trials are trained on, by kind.
             precisions: Measures what `precision: auto` is on CPUs; called if the study begins.
@@ -52,11 +55,10 @@ class OpenedSearch:
         Raises:
             StaleArtifactError: The study in the ledger has another configuration or other inputs.
         """
-        config = self.plan.config
         return Study.begin_or_resume(
             config,
             space,
-            self.ledger or Ledger.create(self.database, config.name),
+            self.ledger or Ledger.create(self.database, config.name, config.search.objectives),
             inputs=inputs,
             precisions=precisions,
             deadline_s=self.plan.request.time_left_s,

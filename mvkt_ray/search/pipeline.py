@@ -83,6 +83,7 @@ def run_search(
     folder.write_inputs(inputs)
     with naming_the_ledger(search.database.name):
         study = search.begin_or_resume(
+            config,
             plan.space,
             inputs={"shards": prepared.shards.fingerprint, "teacher": teacher.fingerprint},
             precisions=lambda: measure_students(config, prepared, runner),

@@ -113,7 +113,7 @@ class Study(BaseStudy):
         return cls.begin_or_resume(
             config,
             space,
-            ledger or Ledger.create(database, config.name),
+            ledger or Ledger.create(database, config.name, config.search.objectives),
             inputs=inputs,
             precisions=precisions,
             deadline_s=deadline_s,
@@ -140,6 +140,7 @@ class Study(BaseStudy):
             StaleArtifactError: The study there has another configuration or other inputs.
         """
         check_same_study(ledger.notes, config, inputs)
+        ledger.name_objectives(config.search.objectives)
         ledger.mend()
         settled = ledger.notes.get(PRECISION_NOTE)
         if settled is None:

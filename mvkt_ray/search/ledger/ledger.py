@@ -16,14 +16,14 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import optuna
 import sqlalchemy.exc
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.study import StudyDirection
 
-from mvkt_ray.config.schema import Scalar
+from mvkt_ray.config.schema import SCORE, Objective, Scalar
 from mvkt_ray.errors import ArtifactError, ConfigError
 from mvkt_ray.file_guards import reading
 from mvkt_ray.json_values import without_nan
@@ -43,6 +43,12 @@ from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.storage.location import Location
 
 _MISSING = object()
+_METRIC_NAMES = "study:metric_names"
+"""Under which Optuna keeps what `Study.set_metric_names` is given."""
+
+_DIRECTIONS = {True: StudyDirection.MAXIMIZE, False: StudyDirection.MINIMIZE}
+"""Of the score, and of every other objective."""
+
 _LOCK_TIMEOUT_S = 60
 """A dashboard or `mvkt status` may be reading; SQLite then makes the writer wait."""
 
@@ -59,14 +65,23 @@ class Ledger:
         self._study_id = storage.get_study_id_from_name(name)
         self._shipment = shipment
         self._trial_ids: dict[int, int] = {}
+        self._objectives = _named_objectives(storage, self._study_id)
         self.notes: Mapping[str, Any] = storage.get_study_user_attrs(self._study_id)
         """What is noted of the study as a whole, by key: plain JSON values."""
         self.records: list[TrialRecord] = []
         """By number, without gaps."""
 
     @classmethod
-    def create(cls, database: LedgerDatabase, name: str) -> Self:
-        """Make an empty one; a shipped one is on the store from its first note or trial on."""
+    def create(
+        cls, database: LedgerDatabase, name: str, objectives: Sequence[Objective] = (SCORE,)
+    ) -> Self:
+        """Make an empty one; a shipped one is on the store from its first note or trial on.
+
+        Args:
+            database: That it will be in.
+            name: Of the study.
+            objectives: In their order: Optuna's dashboard draws the front of several.
+        """
         url, shipment = database.url, database.shipment
         path = path_of(url)
         if path is not None and shipment is None and not path.exists():
@@ -74,8 +89,10 @@ class Ledger:
             with Location.parse(path).writing_aside() as aside:
                 _close_storage(_open_storage(url_of(aside), shipped=False))
         storage = _open_storage(url, shipped=shipment is not None)
-        storage.create_new_study([StudyDirection.MAXIMIZE], name)
-        return cls(storage, name, shipment)
+        storage.create_new_study([_DIRECTIONS[each == SCORE] for each in objectives], name)
+        ledger = cls(storage, name, shipment)
+        ledger.name_objectives(objectives)
+        return ledger
 
     @classmethod
     def find(cls, database: LedgerDatabase, name: str) -> Self | None:
@@ -150,6 +167,20 @@ class Ledger:
             for key, value in new.items():
                 self._storage.set_study_user_attr(self._study_id, key, value)
         self.notes = self._storage.get_study_user_attrs(self._study_id)
+
+    def name_objectives(self, objectives: Sequence[Objective]) -> None:
+        """Write down what the values of trials are, unless that is known: Optuna's own place.
+
+        A driver may have died between making the ledger and this. Of one objective nothing is
+        written: it is the score.
+        """
+        if self._objectives == tuple(objectives):
+            return
+        with self.as_one():
+            self._storage.set_study_system_attr(
+                self._study_id, _METRIC_NAMES, list[str](objectives)
+            )
+        self._objectives = tuple(objectives)
 
     def add(
         self,
@@ -267,7 +298,7 @@ class Ledger:
         self._storage.set_trial_state_values(
             self._trial_id(number),
             OPTUNA_STATES[record.result.state],
-            optuna_values(record),
+            optuna_values(record, self._objectives),
         )
         self.records[number] = replace(record, state=record.result.state, ended_at=datetime.now())
 
@@ -282,6 +313,11 @@ class Ledger:
     def _write_attribute(self, number: int, key: str, value: object) -> None:
         with self.as_one():
             self._storage.set_trial_user_attr(self._trial_id(number), key, value)
+
+
+def _named_objectives(storage: optuna.storages.RDBStorage, study_id: int) -> tuple[Objective, ...]:
+    names = storage.get_study_system_attrs(study_id).get(_METRIC_NAMES, [SCORE])
+    return tuple(cast(Sequence[Objective], names))
 
 
 def _open_storage(url: str, *, shipped: bool) -> optuna.storages.RDBStorage:

@@ -9,7 +9,7 @@ import contextlib
 import gc
 import json
 import math
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -18,6 +18,7 @@ import optuna
 import sqlalchemy
 from sqlalchemy import DateTime, column
 
+from mvkt_ray.config.schema import SCORE, Objective
 from mvkt_ray.json_values import nan_if_none
 from mvkt_ray.records import NOTHING_USED, Arm, Condition, Trial, TrialResult, TrialState, Usage
 from mvkt_ray.search.ledger.trial_record import TrialRecord
@@ -34,12 +35,20 @@ OPTUNA_STATES = {
 """Optuna has one state for all that went wrong; ours is in the attribute `result`."""
 
 
-def optuna_values(record: TrialRecord) -> list[float] | None:
-    """Return what Optuna's own `tell` would store: the value, or of a pruned trial the last."""
+def optuna_values(
+    record: TrialRecord, objectives: Sequence[Objective] = (SCORE,)
+) -> list[float] | None:
+    """Return what Optuna's own `tell` would store: the value, or of a pruned trial the last.
+
+    Of several objectives it stores those of complete trials alone.
+    """
     assert record.result is not None
     if record.result.state is TrialState.COMPLETE:
-        assert record.result.macro_auroc is not None
-        return [record.result.macro_auroc]
+        values = [record.result.objective(name) for name in objectives]
+        assert None not in values, f"trial {record.number} lacks one of {', '.join(objectives)}"
+        return [value for value in values if value is not None]
+    if len(objectives) > 1:
+        return None
     last = record.values.get(record.last_scored_epoch)
     if record.result.state is TrialState.PRUNED and last is not None and math.isfinite(last):
         return [last]
