@@ -352,6 +352,11 @@ class StudyConfig:
         )
 
     @property
+    def crop_samples(self) -> int:
+        """Length of a training crop, and of an evaluation window."""
+        return round(self.view.crop_s * self.data.sampling_rate_hz)
+
+    @property
     def students(self) -> set[str]:
         """Networks that a trial or a final of the study may have, by name."""
         return self._values("student")

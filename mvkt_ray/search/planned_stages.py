@@ -9,7 +9,8 @@ from typing import Literal
 from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.distill.knowledge import knowledge_size_bytes
 from mvkt_ray.models import build_network
-from mvkt_ray.search.choosing.space import SearchSpace
+from mvkt_ray.search.choosing.grid import n_points_text
+from mvkt_ray.search.choosing.space import SearchSpace, n_baselines, n_trials
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.stages import Prepared, count_crops
 from mvkt_ray.storage.artifacts import MANIFEST_NAME, Manifest
@@ -72,18 +73,17 @@ def knowledge_stage(
 
 
 def trials_stage(config: StudyConfig, space: SearchSpace) -> PlannedStage:
-    """Describe the trials by their number and length."""
-    n_trials = config.search.n_trials
+    """Describe the trials by their number and length, and the grid that they are of."""
+    count = n_trials(config, space)
     what = (
-        f"{n_trials}, of which {min(n_baselines(config, space), n_trials)} are baselines, of up to "
+        f"{count}, of which {min(n_baselines(config, space), count)} are baselines, of up to "
         f"{config.student.epochs} epochs"
     )
+    if space.grid is not None:
+        what += f"; the others are a grid of {n_points_text(len(space.grid))} for each lead"
+        if space.n_beyond_limits:
+            what += f", without {n_points_text(space.n_beyond_limits)} beyond search.limits"
     return PlannedStage(name="trials", action="make", what=what)
-
-
-def n_baselines(config: StudyConfig, space: SearchSpace) -> int:
-    """Return how many trials are baselines: each of them once per condition."""
-    return len(config.search.baselines) * len(space.conditions)
 
 
 def _knowledge_bytes(config: StudyConfig, prepared: Prepared) -> int:

@@ -12,15 +12,15 @@ from dataclasses import dataclass, field, replace
 from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.data.recording import LEADS
 from mvkt_ray.data.sources import Source, open_source
+from mvkt_ray.data.tasks import Task, read_task
 from mvkt_ray.errors import ConfigError, DataError
-from mvkt_ray.search.choosing.space import SearchSpace
+from mvkt_ray.search.choosing.space import SearchSpace, n_baselines, n_trials
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.planned_stages import (
     PlannedStage,
     StageName,
     ingest_stage,
     knowledge_stage,
-    n_baselines,
     shards_stage,
     teacher_stage,
     trials_stage,
@@ -140,14 +140,20 @@ def plan_search(config: StudyConfig, request: SearchRequest) -> SearchPlan:
     shards = request.data or inputs.get("shards") or folder.shards
     has_shards = (shards / MANIFEST_NAME).exists()
     teacher = request.teacher or inputs.get("teacher")
+    if has_shards:
+        source, leads, tasks = None, *_leads_and_tasks(shards)
+    else:
+        source = _find_source(config, request.data)
+        # Of these leads the ingest makes shards.
+        leads, tasks = LEADS, source.tasks()
+    space = SearchSpace.from_config(config, leads, _n_classes(config, tasks))
     plan = SearchPlan(
-        config=config,
+        config=_with_n_trials(config, space),
         request=request,
         begun=begun,
-        # Where there are no shards yet, the ingest makes them of these leads.
-        space=SearchSpace.from_config(config, _leads(shards) if has_shards else LEADS),
+        space=space,
         shards=shards if has_shards else folder.shards,
-        source=None if has_shards else _find_source(config, request.data),
+        source=source,
         given_teacher=None if teacher == folder.teacher else teacher,
         similar=None if request.similar is None else read_similar_study(request.similar),
     )
@@ -164,12 +170,14 @@ def with_shards(plan: SearchPlan, prepared: Prepared) -> SearchPlan:
     """
     config, space = plan.config, plan.space
     if space.leads != tuple(prepared.shards.leads):
-        space = SearchSpace.from_config(config, prepared.shards.leads)
+        n_classes = len(prepared.task.classes)
+        space = SearchSpace.from_config(config, prepared.shards.leads, n_classes)
+        config = _with_n_trials(config, space)
     if plan.given_teacher is not None:
         teacher = open_fitting_teacher(plan.given_teacher, config, prepared).manifest
     else:
         teacher = find_teacher(config, prepared, plan.folder.teacher, resume=True)
-    plan = replace(plan, space=space, prepared=prepared, teacher=teacher)
+    plan = replace(plan, config=config, space=space, prepared=prepared, teacher=teacher)
     return replace(plan, stages=(shards_stage(prepared), *_later_stages(plan)))
 
 
@@ -185,8 +193,23 @@ def read_begun(folder: StudyFolder) -> BegunSearch | None:
     return BegunSearch(config=folder.read_config(), inputs=inputs)
 
 
-def _leads(shards: Location) -> tuple[str, ...]:
-    return tuple(read_manifest(shards, "shards").details["leads"])
+def _with_n_trials(config: StudyConfig, space: SearchSpace) -> StudyConfig:
+    """Let a study ask for as many trials as it has: of those that a grid has not, none is told."""
+    search = replace(config.search, n_trials=n_trials(config, space))
+    return replace(config, search=search)
+
+
+def _leads_and_tasks(shards: Location) -> tuple[tuple[str, ...], dict[str, Task]]:
+    details = read_manifest(shards, "shards").details
+    tasks = {name: Task.from_json(task) for name, task in details["tasks"].items()}
+    return tuple(details["leads"]), tasks
+
+
+def _n_classes(config: StudyConfig, tasks: Mapping[str, Task]) -> int | None:
+    """Return how many classes students have; None for a task that is refused later."""
+    if config.data.task in tasks:
+        return len(tasks[config.data.task].classes)
+    return len(read_task(config.data.task).classes) if config.data.task_file else None
 
 
 def _find_source(config: StudyConfig, data: Location | None) -> Source:

@@ -27,10 +27,10 @@ from mvkt_ray.records import (
     Usage,
 )
 from mvkt_ray.search.base_study import BaseStudy
-from mvkt_ray.search.choosing.proposing import propose
+from mvkt_ray.search.choosing.proposing import grid_point, propose
 from mvkt_ray.search.choosing.pruning import Pruning
 from mvkt_ray.search.choosing.racing import NOTE, Look, Noise, Race, read_looks
-from mvkt_ray.search.choosing.space import SearchSpace
+from mvkt_ray.search.choosing.space import SearchSpace, n_trials
 from mvkt_ray.search.ledger.ledger import Ledger
 from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
 from mvkt_ray.search.ledger.trial_record import TrialRecord
@@ -180,8 +180,8 @@ class Study(BaseStudy):
 
     @property
     def n_trials(self) -> int:
-        """How many trials the study asks for, baselines included."""
-        return self.config.search.n_trials
+        """How many trials the study comes to, baselines included."""
+        return n_trials(self.config, self.space)
 
     @property
     def cpu_precision(self) -> dict[str, str]:
@@ -337,13 +337,17 @@ class Study(BaseStudy):
         if self.config.search.conditions == "race" and self._race.take_look(records):
             self._ledger.note({NOTE: self._race.to_json()})
         condition = min(self._race.running, key=lambda each: self._dealt[Arm.SEARCH, each.name])
-        drawn = propose(
-            self.space,
-            self.config.search,
-            seed=self.config.seed,
-            number=len(records),
-            records=records,
-        )
+        if self.space.grid is not None:
+            place = self._dealt[Arm.SEARCH, condition.name]
+            drawn = grid_point(self.space, seed=self.config.seed, place=place)
+        else:
+            drawn = propose(
+                self.space,
+                self.config.search,
+                seed=self.config.seed,
+                number=len(records),
+                records=records,
+            )
         return self._add_trial(condition, Arm.SEARCH, self.space.complete(drawn), drawn)
 
     def _add_baseline(self, arm: Arm, condition: Condition) -> TrialRecord:

@@ -1,4 +1,4 @@
-"""Hyper-parameters for the next trial, by Optuna's samplers.
+"""Hyper-parameters for the next trial, by Optuna's samplers or from a grid.
 
 A proposal depends on the records of the study, its seed and the trial's number, and on nothing
 else: a sampler is made anew for each, so none has a state to lose, and none repeats itself after a
@@ -9,22 +9,29 @@ dealt by the study and never drawn.
 """
 
 import warnings
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 
+import numpy as np
 import optuna
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial
 
-from mvkt_ray.config.schema import Scalar, SearchConfig
+from mvkt_ray.config.schema import SCORE, Scalar, SearchConfig
 from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.choosing.trial_history import history_for
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.training.seeds import derive_seed
 
+MOST_DRAWS = 20
+"""How often a sampler is asked for a student that keeps the limits of the study."""
+
 _SAMPLER_STREAM = 1
 """Keeps the sampler's random numbers apart from those of the trial with the same number."""
+
+_GRID_STREAM = 2
+"""Keeps the order of a grid apart from both."""
 
 
 def propose(
@@ -35,7 +42,11 @@ def propose(
     number: int,
     records: Sequence[TrialRecord],
 ) -> dict[str, Scalar]:
-    """Draw the hyper-parameters of a search trial.
+    """Draw the hyper-parameters of a search trial, again and again until limits are kept.
+
+    A sampler is told nothing of limits: what it has seen is within them, and so it comes to propose
+    what is. Where it proposes `MOST_DRAWS` times what is not, one of the students within is drawn,
+    and the sampler asked for all else.
 
     Args:
         space: What to draw.
@@ -49,14 +60,49 @@ def propose(
     """
     if not space.distributions:
         return {}
-    history = [] if config.sampler == "random" else history_for(config.sampler, space, records)
-    sampler_seed = derive_seed(seed, number, 0, _SAMPLER_STREAM) % 2**32
+    history = (
+        []
+        if config.sampler == "random"
+        else history_for(config.sampler, space, records, config.objectives)
+    )
+    for attempt in range(MOST_DRAWS):
+        drawn = _draw(space, config, history, derive_seed(seed, number, attempt, _SAMPLER_STREAM))
+        if space.fits(space.complete(drawn)):
+            return drawn
+    last_seed = derive_seed(seed, number, MOST_DRAWS, _SAMPLER_STREAM)
+    given = space.fitting[last_seed % len(space.fitting)]
+    return _draw(space, config, history, last_seed, given)
+
+
+def grid_point(space: SearchSpace, *, seed: int, place: int) -> dict[str, Scalar]:
+    """Return the point of a grid that a condition has next.
+
+    All conditions have them in one order, shuffled by the study's seed: a study that is stopped
+    early has then seen all of the space, and its conditions the same part of it.
+
+    Args:
+        space: With a grid.
+        seed: The study's.
+        place: How many search trials the condition has had, fewer than there are points.
+    """
+    assert space.grid is not None
+    order = np.random.default_rng(derive_seed(seed, _GRID_STREAM)).permutation(len(space.grid))
+    return {**space.grid[order[place]]}
+
+
+def _draw(
+    space: SearchSpace,
+    config: SearchConfig,
+    history: Sequence[FrozenTrial],
+    seed: int,
+    given: Mapping[str, Scalar] | None = None,
+) -> dict[str, Scalar]:
     study = optuna.create_study(
         storage=_HistoryStorage(history),
-        sampler=_make_sampler(space, config, sampler_seed),
-        direction="maximize",
+        sampler=_make_sampler(space, config, seed % 2**32),
+        directions=["maximize" if each == SCORE else "minimize" for each in config.objectives],
     )
-    return space.draw(study.ask())
+    return space.draw(study.ask(), given)
 
 
 def _make_sampler(space: SearchSpace, config: SearchConfig, seed: int) -> BaseSampler:
@@ -65,6 +111,8 @@ def _make_sampler(space: SearchSpace, config: SearchConfig, seed: int) -> BaseSa
     n_startup = config.n_startup_trials
     if config.sampler == "gp":
         return GPSampler(seed=seed, n_startup_trials=n_startup, warn_independent_sampling=False)
+    if config.sampler == "nsga2":
+        return _SteadyState(seed=seed, population_size=n_startup)
     with warnings.catch_warnings():
         # `group` is marked experimental since Optuna 2.8; without it, parameters that are drawn
         # only sometimes would be sampled one by one.
@@ -76,6 +124,27 @@ def _make_sampler(space: SearchSpace, config: SearchConfig, seed: int) -> BaseSa
             group=space.has_dependent_parameters,
             constant_liar=True,
         )
+
+
+class _SteadyState(NSGAIISampler):
+    """NSGA-II whose parents are the best of all trials so far, not of a generation.
+
+    Which generation a trial is of depends on what had ended when it was drawn, and in Optuna on
+    attributes that it writes then; a restarted driver would draw others. With a population that
+    takes in each trial as it ends (Durillo et al. 2009, "On the effect of the steady-state
+    selection scheme in multi-objective genetic algorithms", EMO 2009, 183-197), the records tell
+    all. No trial waits for a generation to end, either.
+    """
+
+    def get_trial_generation(self, study: optuna.Study, trial: FrozenTrial) -> int:
+        """Return 0, where parameters are drawn at random, until there is a whole population."""
+        assert self.population_size is not None
+        return int(len(self.get_population(study, 0)) >= self.population_size)
+
+    def get_population(self, study: optuna.Study, generation: int) -> list[FrozenTrial]:
+        """Return all complete trials: parents are selected among the generation before."""
+        assert generation == 0
+        return study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.COMPLETE])
 
 
 class _HistoryStorage(InMemoryStorage):

@@ -6,7 +6,7 @@ valid `Hyperparameters`. Leads are not in the space; they are the conditions tha
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
@@ -16,6 +16,8 @@ from mvkt_ray.config.schema import Scalar, StudyConfig
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.records import Arm, Condition
 from mvkt_ray.search.choosing.conditions import read_conditions, read_contender_leads
+from mvkt_ray.search.choosing.dependent import in_drawing_order, read_when
+from mvkt_ray.search.choosing.grid import Grid, few_values, grid_values, n_points_text, points
 from mvkt_ray.search.choosing.parameters import (
     Distribution,
     check_hyperparameters,
@@ -25,6 +27,7 @@ from mvkt_ray.search.choosing.parameters import (
     require_name,
     shown,
 )
+from mvkt_ray.search.choosing.size_limits import SIZING, SizeLimits
 from mvkt_ray.search.choosing.student_sizes import check_sizes_of_space, of_its_student
 
 Params = Mapping[str, Scalar]
@@ -45,14 +48,28 @@ class SearchSpace:
     """What the plain distillation baseline sets."""
     leads: tuple[str, ...]
     """Leads of the dataset that the space was checked against."""
+    limits: SizeLimits | None = None
+    """Of a student's size; None: there are none."""
+    fitting: tuple[Params, ...] = ()
+    """Where there are limits: combinations of the values that a student's size follows from, within
+    the limits, the smallest first."""
+    grid: tuple[Params, ...] | None = None
+    """What is drawn, where every point of the space is tried, in the order of the file; None: a
+    sampler draws."""
+    n_beyond_limits: int = 0
+    """Points that the grid would have without limits, and has not."""
 
     @classmethod
-    def from_config(cls, config: StudyConfig, leads: Sequence[str]) -> "SearchSpace":
+    def from_config(
+        cls, config: StudyConfig, leads: Sequence[str], n_classes: int | None = None
+    ) -> "SearchSpace":
         """Read and check the space, the conditions and the baselines of a study.
 
         Args:
             config: The study.
             leads: Canonical names of the leads that the dataset has.
+            n_classes: Of the task; needed to draw within limits. None: where there are any, the
+                space is only read.
 
         Raises:
             ConfigError: Names the key, the value, what would be right, and the nearest name.
@@ -75,19 +92,23 @@ class SearchSpace:
         when = {name: row.when for name, row in config.space.items() if row.when}
         space = cls(
             conditions=read_conditions(config.search.leads, leads),
-            distributions=_in_drawing_order(distributions, when),
-            when=_read_when(distributions, when, defaults),
+            distributions=in_drawing_order(distributions, when),
+            when=read_when(distributions, when, defaults),
             defaults=defaults,
             plain_kd=_read_plain_kd(config.plain_kd),
             leads=tuple(leads),
         )
+        if config.search.limits.given:
+            space = space._limited(config, n_classes)
         for arm in config.search.baselines:
-            check_hyperparameters(space.baseline(Arm(arm)), f"the baseline {arm}")
+            _check_baseline(space, Arm(arm))
         for name, contender in config.finals.contenders.items():
             # Finals are planned after the search; what can never be trained is refused before it.
             where = f"finals.contenders.{name}.leads"
             read_contender_leads(contender.leads, space.conditions, leads, where)
         _check_n_trials(config, space)
+        if config.search.sampler == "grid" and (space.limits is None or n_classes is not None):
+            space = space._listed(config)
         return space
 
     @property
@@ -95,12 +116,21 @@ class SearchSpace:
         """Whether some parameters are drawn only sometimes."""
         return bool(self.when)
 
-    def draw(self, trial: optuna.Trial) -> dict[str, Scalar]:
-        """Ask a trial of Optuna for every parameter that is to be drawn, given those before it."""
-        drawn: dict[str, Scalar] = {}
+    def fits(self, hyperparameters: Params) -> bool:
+        """Whether a student keeps the limits of the study, if it has any."""
+        return self.limits is None or self.limits.keeps(hyperparameters)
+
+    def draw(self, trial: optuna.Trial, given: Params | None = None) -> dict[str, Scalar]:
+        """Ask a trial of Optuna for every parameter that is to be drawn, given those before it.
+
+        Args:
+            trial: Of Optuna.
+            given: Parameters that it is not asked for, with what is drawn for them.
+        """
+        known, drawn = given or {}, dict[str, Scalar]()
         for name, distribution in self.distributions.items():
             if self._is_drawn(name, drawn):
-                drawn[name] = _suggest(trial, name, distribution)
+                drawn[name] = known[name] if name in known else _suggest(trial, name, distribution)
         return drawn
 
     def complete(self, drawn: Params) -> dict[str, Scalar]:
@@ -112,12 +142,20 @@ class SearchSpace:
 
         A drawn parameter takes its default where the space has it, else the middle of its range
         (geometric on a log scale) or its first choice. Then the arm sets its own: the student alone
-        switches both transfer losses off.
+        switches both transfer losses off. Where its student is then beyond the limits, it has the
+        largest one within them instead: what distillation is compared with should not be weak.
         """
+        values = self._baseline(arm, {})
+        if not self.fitting or self.fits(values):
+            return values
+        return self._baseline(arm, self.fitting[-1])
+
+    def _baseline(self, arm: Arm, given: Params) -> dict[str, Scalar]:
         middle: dict[str, Scalar] = {}
         for name, distribution in self.distributions.items():
             if self._is_drawn(name, middle):
-                middle[name] = _default_or_middle(distribution, self.defaults[name])
+                default = self.defaults[name]
+                middle[name] = given.get(name, _default_or_middle(distribution, default))
         own = {"kd_weight": 0.0, "clt_weight": 0.0} if arm is Arm.STUDENT_ALONE else self.plain_kd
         return of_its_student({**self.defaults, **middle, **own}, own, "plain_kd")
 
@@ -134,6 +172,62 @@ class SearchSpace:
             {**self.defaults, **drawn}[other] in values
             for other, values in self.when.get(name, {}).items()
         )
+
+    def _telling(self, names: Sequence[str]) -> list[str]:
+        """Return those of some parameters that are drawn, and all by which they are drawn."""
+        told = set(names)
+        for name in reversed(list(self.distributions)):
+            if name in told:
+                told.update(self.when.get(name, {}))
+        return [name for name in self.distributions if name in told]
+
+    def _limited(self, config: StudyConfig, n_classes: int | None) -> "SearchSpace":
+        """Keep the limits of a study: find the students that do, and refuse if there are none."""
+        limits = SizeLimits(
+            limits=config.search.limits,
+            n_leads=max(len(condition.leads) for condition in self.conditions),
+            n_classes=n_classes,
+            n_samples=config.crop_samples,
+        )
+        if n_classes is None:
+            return replace(self, limits=limits)
+        named = [value for when in self.when.values() for each in when.values() for value in each]
+        values = {
+            name: few_values(self.distributions[name], named) for name in self._telling(SIZING)
+        }
+        students = [self.complete(drawn) for drawn in points(values, self._is_drawn)]
+        fitting = [
+            {name: value for name, value in student.items() if name in values}
+            for student in limits.within(students)
+        ]
+        return replace(self, limits=limits, fitting=tuple(fitting))
+
+    def _listed(self, config: StudyConfig) -> "SearchSpace":
+        """List the points of a grid, once it is known that there are trials for all of them."""
+        values = {name: grid_values(name, each) for name, each in self.distributions.items()}
+        told_by = {other for when in self.when.values() for other in when}
+        grid = Grid(
+            values=values,
+            is_drawn=self._is_drawn,
+            telling=self._telling([*told_by, *(SIZING if self.limits else ())]),
+            is_within=lambda drawn: self.fits(self.complete(drawn)),
+        )
+        n_points, n_beyond = grid.count()
+        _check_n_points(config, self, n_points)
+        return replace(self, grid=tuple(grid.list_points()), n_beyond_limits=n_beyond)
+
+
+def n_baselines(config: StudyConfig, space: SearchSpace) -> int:
+    """Return how many trials of a study are baselines: each of them once per condition."""
+    return len(config.search.baselines) * len(space.conditions)
+
+
+def n_trials(config: StudyConfig, space: SearchSpace) -> int:
+    """Return how many trials a study has: as many as it asks for, or those of its grid."""
+    if space.grid is None:
+        return config.search.n_trials
+    whole = n_baselines(config, space) + len(space.grid) * len(space.conditions)
+    return min(config.search.n_trials, whole)
 
 
 def _suggest(trial: optuna.Trial, name: str, distribution: Distribution) -> Scalar:
@@ -162,67 +256,6 @@ def _default_or_middle(distribution: Distribution, default: Scalar) -> Scalar:
     return round(middle) if isinstance(distribution, IntDistribution) else middle
 
 
-def _in_drawing_order(
-    distributions: Mapping[str, Distribution], when: Mapping[str, Mapping[str, object]]
-) -> dict[str, Distribution]:
-    """Put each parameter after those that its `when` names, otherwise in the order of the file."""
-    ordered: dict[str, Distribution] = {}
-    left = dict(distributions)
-    while left:
-        ready = [name for name in left if not any(other in left for other in when.get(name, {}))]
-        if not ready:
-            raise ConfigError(
-                f"space: the `when` of {', '.join(left)} name each other in a circle, so none "
-                "could be drawn first. Remove one of these conditions."
-            )
-        ordered[ready[0]] = left.pop(ready[0])
-    return ordered
-
-
-def _read_when(
-    distributions: Mapping[str, Distribution],
-    when: Mapping[str, Mapping[str, tuple[Scalar, ...]]],
-    defaults: Params,
-) -> dict[str, dict[str, tuple[Scalar, ...]]]:
-    """Check that every condition can hold, and give its values the types of the parameter."""
-    checked: dict[str, dict[str, tuple[Scalar, ...]]] = {}
-    for name, conditions in when.items():
-        where = f"space.{name}.when"
-        if name not in distributions:
-            raise ConfigError(f"{where}: a fixed value is always used. Remove `when`.")
-        checked[name] = {}
-        for other, texts in conditions.items():
-            require_name(where, other)
-            if other not in distributions:
-                raise ConfigError(
-                    f"{where} names {other}, which is not drawn but always {defaults[other]!r}. "
-                    f"Name one of {', '.join(n for n in distributions if n != name)}."
-                )
-            values = tuple(read_value(other, text, where) for text in texts)
-            for value in values:
-                if not _can_be(other, value, distributions[other], when, defaults):
-                    raise ConfigError(
-                        f"{where}: {other} is never {value!r}. It is drawn from "
-                        f"{shown(distributions[other])}; name values of these, or choices."
-                    )
-            checked[name][other] = values
-    return checked
-
-
-def _can_be(
-    name: str,
-    value: Scalar,
-    distribution: Distribution,
-    when: Mapping[str, object],
-    defaults: Params,
-) -> bool:
-    if name in when and value == defaults[name]:
-        return True
-    # A float of a continuous range is never drawn twice, so a condition on it would never hold.
-    is_continuous = isinstance(distribution, FloatDistribution) and distribution.step is None
-    return not is_continuous and contains(distribution, value)
-
-
 def _read_plain_kd(values: Mapping[str, Scalar]) -> dict[str, Scalar]:
     for name in values:
         require_name("plain_kd", name)
@@ -230,11 +263,33 @@ def _read_plain_kd(values: Mapping[str, Scalar]) -> dict[str, Scalar]:
 
 
 def _check_n_trials(config: StudyConfig, space: SearchSpace) -> None:
-    n_arms, n_conditions = len(config.search.baselines), len(space.conditions)
-    n_needed = n_arms * n_conditions
+    n_needed = n_baselines(config, space)
     if config.search.n_trials < n_needed:
         raise ConfigError(
             f"search.n_trials is {config.search.n_trials}, but the baselines alone are {n_needed} "
-            f"trials: {n_arms} for each of {n_conditions} conditions. Set it to {n_needed} or "
-            "more, or name fewer search.leads or search.baselines."
+            f"trials: {len(config.search.baselines)} for each of {len(space.conditions)} "
+            f"conditions. Set it to {n_needed} or more, or name fewer search.leads or "
+            "search.baselines."
+        )
+
+
+def _check_baseline(space: SearchSpace, arm: Arm) -> None:
+    values = space.baseline(arm)
+    check_hyperparameters(values, f"the baseline {arm}")
+    if space.limits is not None and space.fitting:
+        space.limits.check(
+            values, f"the student of the baseline {arm}", "give `plain_kd` a smaller student"
+        )
+
+
+def _check_n_points(config: StudyConfig, space: SearchSpace, n_points: int) -> None:
+    """Refuse a grid that there are not enough trials for."""
+    n_conditions, n_alone = len(space.conditions), n_baselines(config, space)
+    n_needed = n_points * n_conditions + n_alone
+    if n_needed > config.search.n_trials:
+        raise ConfigError(
+            f"search.n_trials is {config.search.n_trials}, but the grid has "
+            f"{n_points_text(n_points)} for each of {n_conditions} conditions, which with "
+            f"{n_alone} baselines are {n_needed:,} trials. Set n_trials to as many, or make the "
+            "grid smaller: fewer choices, larger steps, fewer search.leads."
         )

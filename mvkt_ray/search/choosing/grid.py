@@ -1,0 +1,138 @@
+"""All points of a search space, where every parameter has few values: counted, and listed.
+
+A parameter that is drawn only under conditions multiplies the points only where they hold.
+"""
+
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+from mvkt_ray.config.schema import Scalar
+from mvkt_ray.errors import ConfigError
+from mvkt_ray.search.choosing.parameters import Distribution, shown
+
+Params = Mapping[str, Scalar]
+Values = Mapping[str, Sequence[Scalar]]
+"""By parameter, each after those that decide whether it is drawn."""
+IsDrawn = Callable[[str, Params], bool]
+
+FEW = 12
+"""Values of a range that stand for all of it where the points cannot all be looked at."""
+
+_DIGITS = 12
+"""To which decimal fractions are rounded: 0.1 + 2 * 0.1 is not 0.3."""
+
+
+def grid_values(name: str, distribution: Distribution) -> tuple[Scalar, ...]:
+    """Return all values that a parameter of a grid may have, in ascending or the given order.
+
+    Raises:
+        ConfigError: It may have any value of a range.
+    """
+    match distribution:
+        case CategoricalDistribution(choices=choices):
+            return tuple(choice for choice in choices if choice is not None)
+        case IntDistribution(low=low, high=high, step=step):
+            return tuple(range(low, high + 1, step))
+        case FloatDistribution(low=low, high=high, step=step):
+            if step is None:
+                raise ConfigError(
+                    f"space.{name} is drawn from {shown(distribution)} without a step, so a grid "
+                    "of it has no end. Add `step` to it, or name the values as choices; or set "
+                    "search.sampler to tpe, which draws from ranges."
+                )
+            n_steps = round((high - low) / step)
+            return tuple(round(low + n * step, _DIGITS) for n in range(n_steps + 1))
+
+
+def few_values(distribution: Distribution, named: Collection[Scalar]) -> tuple[Scalar, ...]:
+    """Return values that stand for all of a parameter: both ends of a range, and some between.
+
+    Args:
+        distribution: Of the parameter.
+        named: Values on which other parameters depend: these are among them.
+    """
+    if isinstance(distribution, FloatDistribution) and distribution.step is None:
+        return (distribution.low,)
+    values = grid_values("", distribution)
+    if len(values) <= FEW or isinstance(distribution, CategoricalDistribution):
+        return values
+    # By their ratio, as sizes count.
+    places = np.geomspace(1, len(values), FEW).round().astype(int) - 1
+    kept = {*places.tolist(), len(values) - 1, *(values.index(v) for v in named if v in values)}
+    return tuple(values[place] for place in sorted(kept))
+
+
+def points(
+    values: Values, is_drawn: IsDrawn, drawn: Params | None = None
+) -> Iterator[dict[str, Scalar]]:
+    """Yield every combination of values, the last parameter changing first.
+
+    Args:
+        values: Of each parameter.
+        is_drawn: Whether a parameter is drawn, given those before it.
+        drawn: Values of other parameters, which each combination begins with.
+    """
+    if not values:
+        yield dict(drawn or {})
+        return
+    (name, own), *others = values.items()
+    later = dict(others)
+    before = drawn or {}
+    if not is_drawn(name, before):
+        yield from points(later, is_drawn, before)
+        return
+    for value in own:
+        yield from points(later, is_drawn, {**before, name: value})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Grid:
+    """All points of a space, not listed yet: there may be more of them than there is time for."""
+
+    values: Values
+    is_drawn: IsDrawn
+    telling: Collection[str]
+    """Parameters by whose values others are drawn, or points are left out; and those by which
+    these are drawn. The others are drawn or not by them alone."""
+    is_within: Callable[[Params], bool]
+    """Whether points with these values of the telling parameters belong to the grid."""
+
+    def count(self) -> tuple[int, int]:
+        """Return how many points belong to the grid, and how many do not."""
+        n_within = n_beyond = 0
+        for told in points(self._telling_values, self.is_drawn):
+            own = [values for name, values in self._others.items() if self.is_drawn(name, told)]
+            n_alike = math.prod(len(values) for values in own)
+            if self.is_within(told):
+                n_within += n_alike
+            else:
+                n_beyond += n_alike
+        return n_within, n_beyond
+
+    def list_points(self) -> list[dict[str, Scalar]]:
+        """Return those that belong to it, the telling parameters changing last."""
+        return [
+            point
+            for told in points(self._telling_values, self.is_drawn)
+            if self.is_within(told)
+            for point in points(self._others, self.is_drawn, told)
+        ]
+
+    @property
+    def _telling_values(self) -> Values:
+        return {name: values for name, values in self.values.items() if name in self.telling}
+
+    @property
+    def _others(self) -> Values:
+        return {name: values for name, values in self.values.items() if name not in self.telling}
+
+
+def n_points_text(n_points: int) -> str:
+    """Write `1 point`, `12 points`, or `about 3e+13 points`."""
+    if n_points == 1:
+        return "1 point"
+    return f"{n_points:,} points" if n_points < 1e12 else f"about {float(n_points):.0e} points"

@@ -1,0 +1,106 @@
+"""Limits of a student's size, kept by drawing: no trial is spent on a student that is too large.
+
+A size follows from the hyper-parameters, so that it is known before anything is trained.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from mvkt_ray.config.schema import Scalar, SizeLimitsConfig
+from mvkt_ray.errors import ConfigError
+from mvkt_ray.phrasing import listing
+from mvkt_ray.search.choosing.student_sizes import SIZE_PARAMETERS, student_facts
+
+Params = Mapping[str, Scalar]
+
+SIZING = ("student", *SIZE_PARAMETERS)
+"""Hyper-parameters that the size of a student follows from."""
+
+_UNITS = {"parameters": "parameters", "macs": "multiply-accumulates"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SizeLimits:
+    """What a student may come to, for the leads, classes and windows of a study."""
+
+    limits: SizeLimitsConfig
+    n_leads: int
+    """Of the condition that has most. What is too large for it is tried for none: conditions are
+    compared over the same students."""
+    n_classes: int | None
+    """None: not known, so that nothing can be drawn."""
+    n_samples: int
+    """Length of an evaluation window."""
+
+    def excess(self, hyperparameters: Params) -> float:
+        """Return a student's size as a share of its limit, of the limit that it keeps worst."""
+        sizes = self._sizes(hyperparameters)
+        return max(sizes[name] / getattr(self.limits, name) for name in self.limits.given)
+
+    def keeps(self, hyperparameters: Params) -> bool:
+        """Whether a student is within all limits."""
+        return self.excess(hyperparameters) <= 1
+
+    def check(self, hyperparameters: Params, whose: str, advice: str) -> None:
+        """Raise unless a student is within all limits.
+
+        Args:
+            hyperparameters: By name.
+            whose: What it is the student of, to begin a sentence with.
+            advice: What to do, beside raising the limits; ends the sentence.
+
+        Raises:
+            ConfigError: Says what it comes to, and what is allowed.
+        """
+        if not self.keeps(hyperparameters):
+            raise ConfigError(
+                f"search.limits: {whose} is {self.described(hyperparameters)}, but the limit is "
+                f"{self._allowed()}. Raise it, or {advice}."
+            )
+
+    def described(self, hyperparameters: Params) -> str:
+        """Write which student it is, and what it comes to."""
+        named = [
+            f"{name.removeprefix('student_')} {hyperparameters[name]}"
+            for name in SIZE_PARAMETERS
+            if name in hyperparameters
+        ]
+        which = f" of {listing(named)}" if named else ""
+        sizes = self._sizes(hyperparameters)
+        comes_to = listing([f"{sizes[name]:,} {unit}" for name, unit in _UNITS.items()])
+        leads = "1 lead" if self.n_leads == 1 else f"{self.n_leads} leads"
+        return (
+            f"{hyperparameters['student']}{which}, which has {comes_to} for a window of "
+            f"{self.n_samples} samples of {leads}"
+        )
+
+    def within(self, students: Sequence[Params]) -> list[Params]:
+        """Return those within all limits, the smallest first.
+
+        Args:
+            students: Complete hyper-parameters, of the smallest and largest of the space at least.
+
+        Raises:
+            ConfigError: None is; names the one that is nearest to it.
+        """
+        kept = [each for each in students if self.keeps(each)]
+        if not kept:
+            nearest = min(students, key=self.excess)
+            whose = "no student of the space is small enough. The nearest"
+            self.check(nearest, whose, "let `space` draw smaller students")
+        return sorted(kept, key=lambda each: tuple(self._sizes(each).values()))
+
+    def _sizes(self, hyperparameters: Params) -> dict[str, int]:
+        assert self.n_classes is not None
+        facts = student_facts(
+            hyperparameters,
+            n_leads=self.n_leads,
+            n_classes=self.n_classes,
+            n_samples=self.n_samples,
+        )
+        return {"parameters": facts.n_parameters, "macs": facts.n_multiply_accumulates}
+
+    def _allowed(self) -> str:
+        return listing(
+            [f"{getattr(self.limits, name):,.0f} {_UNITS[name]}" for name in self.limits.given]
+        )
