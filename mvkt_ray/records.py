@@ -143,8 +143,8 @@ class TrialResult:
     n_multiply_accumulates: int = 0
     """Of one evaluation window."""
     latency_ms: float | None = None
-    """What the student takes for a recording on one core of the node, where the study asked for it:
-    a measurement, so another run has another."""
+    """What the student takes in float32 for the windows of a recording of 10 s, on one core of the
+    node, where the study asked for it: a measurement, which another run does not repeat exactly."""
     node: str = ""
     """Host that ended the trial."""
     retriable: bool = False

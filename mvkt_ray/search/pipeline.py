@@ -132,6 +132,7 @@ def trial_inputs(
         precision=config.resources.precision,
         cpu_precision=cpu_precision,
         resources=config.resources,
+        measures_latency="latency_ms" in config.search.objectives,
         validated_epochs=None
         if config.student.validate == "every_epoch"
         else decision_epochs(config.search.pruner, config.student.epochs),

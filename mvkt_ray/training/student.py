@@ -22,7 +22,8 @@ from mvkt_ray.distill.knowledge import open_knowledge, view_fingerprint
 from mvkt_ray.distill.objective import Objective
 from mvkt_ray.errors import ArtifactError, ConfigError, MachineError, MvktError, StaleArtifactError
 from mvkt_ray.machine_faults import GOES_ON, is_out_of_gpu_memory, machine_fault
-from mvkt_ray.models import build_network
+from mvkt_ray.models import Network, build_network, facts_of_unbuilt
+from mvkt_ray.models.latency import median_latency_ms
 from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialResult, TrialState
 from mvkt_ray.storage.artifacts import MANIFEST_NAME, fingerprint_of, read_manifest
 from mvkt_ray.storage.location import Location
@@ -37,6 +38,7 @@ from mvkt_ray.training.process import (
     check_validation,
     current_device,
     seeded,
+    torch_threads,
 )
 from mvkt_ray.training.ranks import Ranks
 from mvkt_ray.training.refit import with_validation
@@ -46,6 +48,9 @@ from mvkt_ray.training.teacher import open_teacher
 from mvkt_ray.training.trial_files import StoredResult, TrialFolder
 
 Report = Callable[[EpochMetrics], Decision]
+
+TIMED_RECORDING_S = 10.0
+"""Length of the recording that `latency_ms` is for: that of a resting ECG."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,6 +80,8 @@ class TrialInputs:
     refit: bool = False
     """Train on the training and validation splits together; `knowledge` is then of both, and what
     a student scores on the validation split is on recordings that it has seen."""
+    measures_latency: bool = False
+    """Whether trials are to say how long their students take; likewise no part of it."""
     validated_epochs: frozenset[int] | None = None
     """After which a student is validated, beside its last; None: after each. It changes no other
     number, and is no part of what a checkpoint or a result is known by."""
@@ -191,7 +198,7 @@ def run_trial(trial: Trial, inputs: TrialInputs, report: Report) -> TrialResult:
         validated_epochs=inputs.validated_epochs,
     )
     outcome = fit(learner, course, folder.checkpoint, report, device=setting.device, ranks=ranks)
-    result = _result(trial, outcome, learner)
+    result = _result(setting, outcome, learner)
     if ranks.is_first and result.state.is_finished:
         if outcome.predictions is not None:
             folder.write_complete(learner.network, setting.splits.val, outcome.predictions)
@@ -284,14 +291,7 @@ def _open(trial: Trial, inputs: TrialInputs) -> _Setting:
 def _build(setting: _Setting) -> tuple[Learner, Lessons]:
     hyperparameters = setting.hyperparameters
     with seeded(derive_seed(setting.seed, 0)):
-        network = build_network(
-            hyperparameters.student,
-            len(setting.view.leads),
-            len(setting.inputs.task.classes),
-            dropout=hyperparameters.dropout,
-            width=hyperparameters.student_width,
-            depth=hyperparameters.student_depth,
-        )
+        network = _build_student(setting)
     lessons, teacher_dim = _lessons(setting)
     objective = Objective(
         hyperparameters=hyperparameters,
@@ -301,6 +301,18 @@ def _build(setting: _Setting) -> tuple[Learner, Lessons]:
         seed=derive_seed(setting.seed, 3),
     )
     return Learner(network, objective, bf16=setting.bf16), lessons
+
+
+def _build_student(setting: _Setting) -> Network:
+    hyperparameters = setting.hyperparameters
+    return build_network(
+        hyperparameters.student,
+        len(setting.view.leads),
+        len(setting.inputs.task.classes),
+        dropout=hyperparameters.dropout,
+        width=hyperparameters.student_width,
+        depth=hyperparameters.student_depth,
+    )
 
 
 def _lessons(setting: _Setting) -> tuple[Lessons, int]:
@@ -343,10 +355,21 @@ def _required(location: str | None, kind: str, command: str) -> str:
     return location
 
 
-def _result(trial: Trial, outcome: Outcome, learner: Learner) -> TrialResult:
+def _result(setting: _Setting, outcome: Outcome, learner: Learner) -> TrialResult:
     last = outcome.last_validated
+    hyperparameters = setting.hyperparameters
+    facts = facts_of_unbuilt(
+        hyperparameters.student,
+        len(setting.view.leads),
+        len(setting.inputs.task.classes),
+        setting.view.crop_samples,
+        width=hyperparameters.student_width,
+        depth=hyperparameters.student_depth,
+    )
+    is_timed = setting.inputs.measures_latency and setting.ranks.is_first
+    has_come_through = outcome.state in (TrialState.COMPLETE, TrialState.PRUNED)
     return TrialResult(
-        number=trial.number,
+        number=setting.trial.number,
         state=outcome.state,
         reason=outcome.reason,
         macro_auroc=last.metrics.macro_auroc if last else None,
@@ -354,9 +377,24 @@ def _result(trial: Trial, outcome: Outcome, learner: Learner) -> TrialResult:
         epochs=outcome.epochs,
         wall_s=outcome.wall_s,
         cpu_s=outcome.cpu_s,
-        n_parameters=sum(weight.numel() for weight in learner.network.parameters()),
+        n_parameters=facts.n_parameters,
+        n_multiply_accumulates=facts.n_multiply_accumulates,
+        latency_ms=_latency_ms(setting, learner) if is_timed and has_come_through else None,
         node=platform.node(),
     )
+
+
+def _latency_ms(setting: _Setting, learner: Learner) -> float:
+    """Time the trained student on one core for the windows of a recording, whatever trained it.
+
+    Pruned students are timed, too: the sampler sees them with all that they are worth.
+    """
+    view = setting.view
+    n_windows = int(view.n_windows(round(TIMED_RECORDING_S * setting.shards.sampling_rate_hz)))
+    with torch_threads(1), seeded(0):
+        network = _build_student(setting)
+        network.load_state_dict(learner.network.state_dict())
+        return median_latency_ms(network, n_windows, len(view.leads), view.crop_samples)
 
 
 def _replay(stored: StoredResult, report: Report, ranks: Ranks) -> TrialResult:

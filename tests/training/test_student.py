@@ -27,9 +27,10 @@ from mvkt_ray.errors import (
     StaleArtifactError,
     WorkerLostError,
 )
-from mvkt_ray.models import build_network
+from mvkt_ray.models import build_network, network_facts
 from mvkt_ray.records import Arm, Decision, EpochMetrics, TrialResult, TrialState
 from mvkt_ray.storage.artifacts import MANIFEST_NAME, read_manifest
+from mvkt_ray.training import student as student_module
 from mvkt_ray.training.student import (
     failed_result,
     machine_fault_behind,
@@ -94,6 +95,9 @@ def test_a_complete_trial_leaves_its_student_its_predictions_and_its_result(
     student = build_network("sepconv1d_tiny", 1, len(val.classes))
     student.load_state_dict(weights)
     assert result.n_parameters == sum(weight.numel() for weight in student.parameters())
+    of_one_window = network_facts(student, tiny_study.inputs.view.crop_samples)
+    assert result.n_multiply_accumulates == of_one_window.n_multiply_accumulates
+    assert result.latency_ms is None
     written = json.loads((folder / "result.json").read_bytes())
     assert written["result"]["macro_auroc"] == result.macro_auroc
     assert written["trial"]["condition"] == {"leads": ["II"]}
@@ -167,6 +171,33 @@ def test_a_pruned_trial_keeps_its_result_only(tiny_study: "TinyStudy", tmp_path:
     assert (result.epochs, result.reason) == (2, "pruned after epoch 2")
     assert result.macro_auroc is not None
     assert [path.name for path in (tmp_path / "00000").iterdir()] == ["result.json"]
+
+
+@pytest.mark.parametrize("decision", [Decision.CONTINUE, Decision.PRUNE])
+def test_where_latency_is_an_objective_complete_and_pruned_trials_have_one_and_are_else_the_same(
+    tiny_study: "TinyStudy",
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    decision: Decision,
+) -> None:
+    asked: list[tuple[object, ...]] = []
+
+    def timed(network: torch.nn.Module, *shape: int) -> float:
+        asked.append((torch.get_num_threads(), *shape))
+        return 1.5
+
+    trial = tiny_study.trial(student="sepconv1d", student_width=8, student_depth=0, dropout=0.2)
+    untimed = run_trial(trial, tiny_study.trials_in(tmp_path / "untimed"), lambda _: decision)
+    monkeypatch.setattr(student_module, "median_latency_ms", timed)
+    inputs = replace(tiny_study.trials_in(tmp_path / "timed"), measures_latency=True)
+    result = run_trial(trial, inputs, lambda _: decision)
+    view = inputs.view
+    n_samples = 10 * tiny_study.shards.sampling_rate_hz
+    assert asked == [(1, int(view.n_windows(n_samples)), 1, view.crop_samples)]
+    assert facts(result) == replace(facts(untimed), latency_ms=1.5)
+    # What has ended is not measured again.
+    assert run_trial(trial, inputs, lambda _: decision) == result
+    assert len(asked) == 1
 
 
 def test_a_diverged_trial_says_so_and_returns(
