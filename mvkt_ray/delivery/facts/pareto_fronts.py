@@ -12,7 +12,7 @@ import numpy as np
 
 from mvkt_ray.config.schema import Objective
 from mvkt_ray.delivery.facts.material import ReportMaterial
-from mvkt_ray.search.finals.finals_plan import CHOSEN
+from mvkt_ray.search.finals.finals_plan import is_chosen
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.statistics.pareto import non_dominated
 
@@ -139,26 +139,19 @@ def _describe(trials: Sequence[SizedTrial]) -> dict[str, Any]:
 
 
 def _examined(material: ReportMaterial, lead: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Describe the points of a lead that were trained again, in the order of the finals' plan."""
+    """Describe the trials of a lead that finals trained again, in the order of their plan."""
+    if material.finals is None:
+        return []
     found: list[dict[str, Any]] = []
     for name, contender in lead["contenders"].items():
         test = contender["test"]
-        size = _size_of_final(material, name, lead["lead"])
-        if test is None or size is None or name.partition("_")[0] != CHOSEN:
+        if test is None or not is_chosen(name):
             continue
-        scores = {key: test[key] for key in ("macro_auroc", "ci", "n_seeds")}
-        found.append({"contender": name, "trial": contender["trial"]} | size | scores)
-    return found
-
-
-def _size_of_final(
-    material: ReportMaterial, contender: str, lead: str
-) -> dict[str, int | float] | None:
-    records = () if material.finals is None else material.finals.records
-    for record in records:
-        is_it = record.trial.contender == contender and record.condition == lead
-        sized = _sized(record, compared_by(material)) if is_it else None
+        # It has the hyper-parameters of the trial, and so the size; a latency is not measured anew.
+        sized = _sized(material.records[contender["trial"]], compared_by(material))
         if sized is not None:
-            names = ("n_parameters", "n_multiply_accumulates", "cost")
-            return {name: getattr(sized, name) for name in names}
-    return None
+            names = ("trial", "n_parameters", "n_multiply_accumulates", "latency_ms", "cost")
+            size = {key: getattr(sized, key) for key in names}
+            scores = {key: test[key] for key in ("macro_auroc", "ci", "n_seeds")}
+            found.append({"contender": name} | size | scores)
+    return found

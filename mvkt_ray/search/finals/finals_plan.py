@@ -103,6 +103,12 @@ def plan_finals(
     return tuple(plan)
 
 
+def is_chosen(contender: str) -> bool:
+    """Whether a contender is a trial of the search as it was: `chosen`, `chosen_2`, ..."""
+    first, _, rank = contender.partition("_")
+    return first == CHOSEN and (rank.isdecimal() or contender == CHOSEN)
+
+
 def final_trials(plan: Sequence[Contender]) -> tuple[Trial, ...]:
     """Return every training of a plan, numbered: all first seeds before any second one."""
     n_rounds = max((contender.n_seeds for contender in plan), default=0)

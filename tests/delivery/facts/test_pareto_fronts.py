@@ -163,18 +163,18 @@ def test_fronts_are_those_of_complete_search_trials(
 
 
 def test_after_finals_each_chosen_configuration_has_its_size_and_its_test_score(
-    report: dict[str, Any],
+    report: dict[str, Any], material: ReportMaterial
 ):
     for entry, lead in zip(report["sizes"]["leads"], report["leads"], strict=True):
         names = [name for name in lead["contenders"] if name.startswith("chosen")]
         assert [point["contender"] for point in entry["examined"]] == names
-        sizes = {point["trial"]: point["n_parameters"] for point in entry["front"]}
+        sizes = {trial.trial: trial.n_parameters for trial in sized_trials(material)}
         for point in entry["examined"]:
             contender = lead["contenders"][point["contender"]]
             assert point["macro_auroc"] == contender["test"]["macro_auroc"]
             assert point["ci"] == contender["test"]["ci"]
-            if point["trial"] in sizes:
-                assert point["n_parameters"] == sizes[point["trial"]]
+            assert point["trial"] == contender["trial"]
+            assert point["n_parameters"] == sizes[point["trial"]]
 
 
 def test_page_figure_and_table_show_every_trial_and_mark_the_front(
