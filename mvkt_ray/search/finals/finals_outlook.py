@@ -140,7 +140,7 @@ def finals_outlook(
         }
         check_same_study(notes, config, inputs)
         space = SearchSpace.from_config(config, notes["leads"])
-        plan = plan_finals(config.finals, space, records)
+        plan = plan_finals(config.finals, space, records, config.search.objectives)
         if not plan:
             raise ConfigError(
                 "finals compare nothing: n_configurations is 0 and there are neither baselines "

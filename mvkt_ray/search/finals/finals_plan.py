@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mvkt_ray.config.schema import ContenderConfig, FinalsConfig, Scalar
+from mvkt_ray.config.schema import SCORE, ContenderConfig, FinalsConfig, Objective, Scalar
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.records import Arm, Condition, Trial
 from mvkt_ray.search.choosing.conditions import read_contender_leads
 from mvkt_ray.search.choosing.parameters import check_hyperparameters, read_value, require_name
 from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.choosing.student_sizes import of_its_student
+from mvkt_ray.search.finals.front import few_of_front, front_of
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 
 CHOSEN = "chosen"
@@ -38,7 +39,10 @@ class Contender:
 
 
 def plan_finals(
-    config: FinalsConfig, space: SearchSpace, records: Sequence[TrialRecord]
+    config: FinalsConfig,
+    space: SearchSpace,
+    records: Sequence[TrialRecord],
+    objectives: Sequence[Objective] = (SCORE,),
 ) -> tuple[Contender, ...]:
     """Choose by validation only, and set beside each choice what it is compared with.
 
@@ -46,6 +50,8 @@ def plan_finals(
         config: What is asked for.
         space: The study's, for its defaults, its conditions and its plain distillation.
         records: All trials of the search.
+        objectives: Of the study. With several, what is chosen of a condition are points of its
+            front: `chosen` has the best score, `chosen_2` and so on are smaller or faster.
 
     Returns:
         Condition by condition, in the study's order.
@@ -53,7 +59,7 @@ def plan_finals(
     Raises:
         ConfigError: A condition has no complete search trial, or a contender is not valid.
     """
-    _check_answer(config)
+    _check_answer(config, objectives)
     leads_of = {
         name: read_contender_leads(
             contender.leads, space.conditions, space.leads, f"finals.contenders.{name}.leads"
@@ -62,7 +68,7 @@ def plan_finals(
     }
     plan: list[Contender] = []
     for condition in space.conditions:
-        best = _best_trials(config, records, condition)
+        best = _best_trials(config, records, condition, objectives)
         base = dict(best[0].trial.hyperparameters) if best else dict(space.defaults)
         number = best[0].number if best else None
 
@@ -144,7 +150,10 @@ def _without_teacher(name: str, space: SearchSpace) -> Mapping[str, Scalar]:
 
 
 def _best_trials(
-    config: FinalsConfig, records: Sequence[TrialRecord], condition: Condition
+    config: FinalsConfig,
+    records: Sequence[TrialRecord],
+    condition: Condition,
+    objectives: Sequence[Objective],
 ) -> list[TrialRecord]:
     """Of equal trials the first: a later one must be better to be chosen."""
     complete = [
@@ -154,17 +163,19 @@ def _best_trials(
         and record.trial.condition == condition
         and record.macro_auroc is not None
     ]
-    complete.sort(key=lambda record: (-(record.macro_auroc or 0.0), record.number))
     if len(complete) < min(1, config.n_configurations):
         raise ConfigError(
             f"lead {condition.name} has no complete trial to choose from: {len(complete)} of its "
             "trials came to their end. Go on with the search (`mvkt search --resume` with more "
             "--max-trials), or leave the lead out of search.leads in a new study."
         )
+    if len(objectives) > 1 and config.n_configurations:
+        return few_of_front(front_of(complete, objectives), objectives, config.n_configurations)
+    complete.sort(key=lambda record: (-(record.macro_auroc or 0.0), record.number))
     return complete[: config.n_configurations]
 
 
-def _check_answer(config: FinalsConfig) -> None:
+def _check_answer(config: FinalsConfig, objectives: Sequence[Objective]) -> None:
     chosen = [CHOSEN, *(f"{CHOSEN}_{rank}" for rank in range(2, config.n_configurations + 1))]
     names = [*chosen[: config.n_configurations], *config.baselines, *config.contenders]
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -177,6 +188,11 @@ def _check_answer(config: FinalsConfig) -> None:
         raise ConfigError(
             f"finals.answer is {config.answer!r}, but the finals compare {', '.join(names)}. Name "
             "one of these: leads are ranked by it."
+        )
+    if config.answer in chosen[1:] and len(objectives) > 1:
+        raise ConfigError(
+            f"finals.answer is {config.answer!r}, a further point of each lead's front, which may "
+            f"have fewer in some leads. Set it to {CHOSEN}, the best by score, or to a contender."
         )
     contender = config.contenders.get(config.answer)
     if contender is not None and contender.leads:

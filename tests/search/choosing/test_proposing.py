@@ -1,18 +1,19 @@
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
 import pytest
 
-from mvkt_ray.config.schema import ParameterConfig, Scalar, SearchConfig, StudyConfig
+from mvkt_ray.config.schema import Objective, ParameterConfig, Scalar, SearchConfig, StudyConfig
 from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState
 from mvkt_ray.search.choosing.proposing import propose
 from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 
-Sampler = Literal["tpe", "gp", "random"]
+Sampler = Literal["tpe", "gp", "nsga2", "random"]
+BOTH: tuple[Objective, ...] = ("macro_auroc", "parameters")
 CONFIG = StudyConfig(
     name="p",
     space={
@@ -182,3 +183,88 @@ def test_a_space_with_nothing_to_draw_is_a_comparison_of_leads() -> None:
     space = SearchSpace.from_config(config, ("II",))
     assert propose(space, config.search, seed=0, number=0, records=[]) == {}
     assert space.complete({})["kd_weight"] == 2.0
+
+
+def size_of(drawn: Mapping[str, Scalar]) -> int:
+    """Of a made-up student: the stronger the distillation, the larger it is."""
+    return round(1000 * float(drawn["kd_weight"]))
+
+
+def trade_off(drawn: Mapping[str, Scalar]) -> float:
+    """A score that rises with the size, and has a best temperature and learning rate besides."""
+    off = {**drawn, "kd_weight": 0.1}
+    return 0.02 * math.log(float(drawn["kd_weight"])) + height(off)
+
+
+def search_both(sampler: Sampler, seed: int, n_trials: int) -> list[TrialRecord]:
+    """Search for high scores and small students; every fourth trial is pruned."""
+    config = replace(CONFIG.search, sampler=sampler, objectives=BOTH)
+    records: list[TrialRecord] = []
+    for number in range(n_trials):
+        condition = list(OFFSETS)[number % 3]
+        drawn = propose(SPACE, config, seed=seed, number=number, records=records)
+        state = TrialState.PRUNED if number % 4 == 3 else TrialState.COMPLETE
+        made = record(number, condition, drawn, state, OFFSETS[condition] + trade_off(drawn))
+        assert made.result is not None
+        sized = replace(made.result, n_parameters=size_of(drawn))
+        records.append(replace(made, result=sized))
+    return records
+
+
+def lost_of_front(records: Sequence[TrialRecord]) -> float:
+    """Mean of what the late trials score below the best possible one of their size."""
+    tail = records[-len(records) // 3 :]
+    return -sum(height({**r.drawn, "kd_weight": 0.1}) for r in tail) / len(tail)
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "gp"])
+def test_with_several_objectives_a_sampler_learns_what_costs_nothing_and_keeps_sizes_apart(
+    sampler: Sampler,
+) -> None:
+    n_trials = 40 if sampler == "gp" else 90
+    learned = search_both(sampler, 0, n_trials)
+    assert lost_of_front(learned) < 0.7 * lost_of_front(search_both("random", 0, n_trials))
+    # A factor of ten and more lies between the smallest and the largest that it goes on to try.
+    sizes = [size_of(each.drawn) for each in learned[-30:]]
+    assert max(sizes) > 10 * min(sizes)
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "gp"])
+def test_with_several_objectives_a_proposal_is_a_function_of_records_seed_and_number(
+    sampler: Sampler,
+) -> None:
+    config = replace(CONFIG.search, sampler=sampler, objectives=BOTH)
+    records = search_both("random", 0, 20)
+    first = propose(SPACE, config, seed=3, number=20, records=records)
+    # A driver that was killed has nothing but its records, which are made anew.
+    again = [replace(each) for each in records]
+    assert propose(SPACE, config, seed=3, number=20, records=again) == first
+    assert propose(SPACE, config, seed=4, number=20, records=records) != first
+    smaller = [_with_size(each, 10**7 // size_of(each.drawn)) for each in records]
+    assert propose(SPACE, config, seed=3, number=20, records=smaller) != first
+
+
+def _with_size(before: TrialRecord, n_parameters: int) -> TrialRecord:
+    assert before.result is not None
+    return replace(before, result=replace(before.result, n_parameters=n_parameters))
+
+
+def test_nsga2_crosses_the_best_of_all_trials_and_before_there_are_enough_draws_at_random() -> None:
+    config = replace(CONFIG.search, sampler="nsga2", objectives=BOTH, n_startup_trials=8)
+    records = [_as_complete(each) for each in search_both("random", 1, 60)]
+    at_random = [propose(SPACE, config, seed=5, number=7, records=records[:n]) for n in range(8)]
+    assert all(each == at_random[0] for each in at_random)
+    # With parents, most values are taken from them: uniform crossover, seldom a mutation.
+    known = {name: {each.drawn[name] for each in records} for name in SPACE.distributions}
+    drawn = [propose(SPACE, config, seed=5, number=60 + n, records=records) for n in range(20)]
+    inherited = [each[name] in known[name] for each in drawn for name in known]
+    assert sum(inherited) / len(inherited) > 0.5
+    assert not all(inherited)
+
+
+def _as_complete(before: TrialRecord) -> TrialRecord:
+    assert before.result is not None
+    state, score = TrialState.COMPLETE, before.values[1]
+    return replace(
+        before, state=state, result=replace(before.result, state=state, macro_auroc=score)
+    )

@@ -1,6 +1,8 @@
+import math
+
 import pytest
 
-from mvkt_ray.config.schema import ParameterConfig, SearchConfig, StudyConfig
+from mvkt_ray.config.schema import Objective, ParameterConfig, SearchConfig, StudyConfig
 from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState
 from mvkt_ray.search.choosing import trial_history
 from mvkt_ray.search.choosing.space import SearchSpace
@@ -48,7 +50,7 @@ def long_study() -> list[TrialRecord]:
 
 @pytest.fixture
 def few_seen(monkeypatch: pytest.MonkeyPatch) -> int:
-    monkeypatch.setattr(trial_history, "MOST_SEEN", {"tpe": 300, "gp": 200})
+    monkeypatch.setattr(trial_history, "MOST_SEEN", {"tpe": 300, "gp": 200, "nsga2": 300})
     return 300
 
 
@@ -97,3 +99,79 @@ def test_where_few_are_complete_the_longest_of_the_pruned_are_among_the_best(few
     seen = {trial.number - 1 for trial in history_for("tpe", SPACE, records)}
     # The centred values of each lead rise with the number.
     assert set(range(1000 - trial_history.N_BEST, 1000)) <= seen
+
+
+BOTH: tuple[Objective, ...] = ("macro_auroc", "parameters")
+
+
+def sized(number: int, state: TrialState, curve: dict[int, float], size: int) -> TrialRecord:
+    """A trial of lead II with a score after some epochs, and of so many parameters."""
+    drawn = {"kd_weight": 0.1 + 0.001 * number}
+    result = TrialResult(
+        number=number, state=state, macro_auroc=curve[max(curve)], n_parameters=size
+    )
+    return TrialRecord(
+        trial=Trial(
+            number=number,
+            condition=Condition(leads=("II",)),
+            arm=Arm.SEARCH,
+            hyperparameters=drawn,
+        ),
+        drawn=drawn,
+        state=state,
+        values=curve,
+        result=None if state is TrialState.RUNNING else result,
+    )
+
+
+def test_with_several_objectives_a_pruned_trial_stands_beside_complete_ones_with_its_size() -> None:
+    records = [
+        sized(0, TrialState.COMPLETE, {2: 0.70, 4: 0.80}, 9000),
+        sized(1, TrialState.COMPLETE, {2: 0.74, 4: 0.84}, 7000),
+        sized(2, TrialState.PRUNED, {2: 0.69}, 100),
+        sized(3, TrialState.DIVERGED, {2: 0.5}, 500),
+        sized(4, TrialState.RUNNING, {2: 0.9}, 0),
+        sized(5, TrialState.PRUNED, {2: math.nan}, 300),
+    ]
+    history = history_for("nsga2", SPACE, records, BOTH)
+    states = [trial.state.name for trial in history]
+    assert states == ["COMPLETE", "COMPLETE", "COMPLETE", "PRUNED", "RUNNING", "PRUNED"]
+    # After two epochs complete trials were at 0.72, in the end at 0.82.
+    expected = [(-0.02, 9000), (0.02, 7000), (-0.03, 100)]
+    for trial, (above, size) in zip(history, expected, strict=False):
+        assert trial.values == pytest.approx([above, math.log(size)])
+    # TPE would look for the one direction that there is not.
+    assert all(not trial.intermediate_values for trial in history)
+
+
+def test_a_pruned_trial_is_no_better_than_a_complete_one_that_began_alike() -> None:
+    # Those that were pruned began worse: against all that began, the last would be above average.
+    complete = [sized(n, TrialState.COMPLETE, {2: 0.70, 4: 0.80}, 900) for n in range(3)]
+    pruned = [sized(n, TrialState.PRUNED, {2: 0.60}, 900) for n in range(3, 9)]
+    middling = sized(9, TrialState.PRUNED, {2: 0.69}, 900)
+    history = history_for("tpe", SPACE, [*complete, *pruned, middling], BOTH)
+    assert history[9].values[0] == pytest.approx(-0.01) < history[0].values[0]
+
+
+def test_where_none_is_complete_pruned_trials_are_compared_with_each_other() -> None:
+    records = [sized(n, TrialState.PRUNED, {2: 0.6 + 0.1 * n}, 900) for n in range(3)]
+    history = history_for("tpe", SPACE, records, BOTH)
+    assert [trial.values[0] for trial in history] == pytest.approx([-0.1, 0.0, 0.1])
+
+
+def test_a_trial_whose_latency_was_not_measured_has_no_place_among_the_others() -> None:
+    records = [sized(0, TrialState.PRUNED, {2: 0.6}, 900)]
+    [shown] = history_for("tpe", SPACE, records, ("macro_auroc", "latency_ms"))
+    assert (shown.state.name, shown.values) == ("PRUNED", None)
+
+
+def test_of_very_many_the_whole_front_is_seen(few_seen: int) -> None:
+    records = [
+        sized(n, TrialState.COMPLETE, {4: 0.9 - 1e-4 * (n % 997)}, 10_000 + n) for n in range(1000)
+    ]
+    front = [sized(1000 + n, TrialState.COMPLETE, {4: 0.5 + 0.01 * n}, 100 + n) for n in range(9)]
+    late = [sized(1009 + n, TrialState.COMPLETE, {4: 0.6}, 20_000) for n in range(500)]
+    history = history_for("nsga2", SPACE, [*records, *front, *late], BOTH)
+    seen = {trial.number - 1 for trial in history}
+    assert len(seen) == few_seen
+    assert {record.number for record in front} <= seen
