@@ -243,6 +243,11 @@ class SearchConfig:
             "their scores alone, and would stop one whose small students are the best. Set "
             f"conditions to balanced, or objectives to [{SCORE}]",
         )
+        require(
+            self.sampler != "gp" or not self.costs,
+            f"sampler gp looks for the best of one objective, got {given}. Set sampler to tpe or "
+            f"nsga2, or objectives to [{SCORE}]",
+        )
         if self.sampler == "nsga2":
             require(
                 bool(self.costs),

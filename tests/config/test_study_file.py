@@ -69,6 +69,10 @@ def test_short_forms_of_a_parameter_mean_fixed_and_choices(tmp_path: Path) -> No
         ("{name: a, search: {limits: {macs: -1e6}}}", ["macs must be > 0", "-1000000"]),
         ("{name: a, search: {sampler: nsga2}}", ["nsga2 sorts", "['macro_auroc']", "set sampler"]),
         (
+            "{name: a, search: {sampler: gp, objectives: [macro_auroc, macs]}}",
+            ["sampler gp", "['macro_auroc', 'macs']", "Set sampler to tpe or nsga2"],
+        ),
+        (
             "{name: a, search: {sampler: nsga2, objectives: [macro_auroc, macs], "
             "n_startup_trials: 1}}",
             ["population", "2 or more", "got 1"],

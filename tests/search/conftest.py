@@ -137,7 +137,14 @@ def ended(trial: Trial, state: TrialState, value: float, epoch: int) -> TrialRes
         per_class_auroc={"MI": value, "HYP": math.nan},
         epochs=epoch,
         wall_s=float(epoch),
+        n_parameters=size_of(trial),
+        n_multiply_accumulates=100 * size_of(trial),
     )
+
+
+def size_of(trial: Trial) -> int:
+    """Parameters of a made-up student: the larger, the higher the temperature that it bears."""
+    return round(1000 * float(trial.hyperparameters["distill_temperature"]))
 
 
 @pytest.fixture

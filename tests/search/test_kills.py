@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import optuna
 import pytest
 
+from mvkt_ray.config.schema import ParameterConfig
 from mvkt_ray.records import Arm, EpochMetrics, Trial, TrialResult, TrialState
 from mvkt_ray.search.study import Study
 
@@ -74,11 +75,27 @@ def run_in_lives(lab: "Lab", config: Any, kill_after: Callable[[int | None], Non
             return n_dead
 
 
+BOTH = {"objectives": ("macro_auroc", "parameters")}
+
+
+@pytest.mark.parametrize(
+    "search",
+    [{}, BOTH, {**BOTH, "sampler": "nsga2"}, {"sampler": "grid"}],
+    ids=["tpe", "tpe for size, too", "nsga2", "grid"],
+)
 def test_a_driver_killed_after_every_write_ends_with_the_same_trials_and_decisions(
-    lab: "Lab", kill_after: Callable[[int | None], None]
+    lab: "Lab", kill_after: Callable[[int | None], None], search: dict[str, Any]
 ) -> None:
-    config = lab.config(n_trials=9, n_startup_trials=2, baselines=("student_alone",))
+    asked = {"n_startup_trials": 2, "baselines": ("student_alone",), **search}
+    config = lab.config(n_trials=10 if search.get("sampler") == "grid" else 9, **asked)
     config = replace(config, student=replace(config.student, epochs=3))
+    if config.search.sampler == "grid":
+        # Four points for each of two leads, and two baselines: one trial more than of the others.
+        rows = {
+            "distill_temperature": ParameterConfig(choices=(1.0, 2.0, 4.0, 7.0)),
+            "kd_weight": ParameterConfig(value=1.0),
+        }
+        config = replace(config, space=rows)
     uninterrupted = lab.open(config, url="sqlite://")
     lab.run(uninterrupted)
     assert TrialState.PRUNED in {record.state for record in uninterrupted.trials()}
@@ -88,11 +105,12 @@ def test_a_driver_killed_after_every_write_ends_with_the_same_trials_and_decisio
     # A driver died after every write: creation, values, decisions, result and state of each trial.
     n_values = sum(len(record.values) for record in uninterrupted.trials())
     n_decisions = sum(bool(record.decided_epoch) for record in uninterrupted.trials())
-    assert n_dead >= 3 * 9 - 2 + n_values + n_decisions - 9
+    n_trials = config.search.n_trials
+    assert n_dead >= 3 * n_trials - 2 + n_values + n_decisions - n_trials
     after = lab.open(config, resume=True)
     assert lab.facts(after) == lab.facts(uninterrupted)
     theirs = optuna.load_study(study_name="lab", storage=lab.url).trials
-    assert [trial.number for trial in theirs] == list(range(9))
+    assert [trial.number for trial in theirs] == list(range(n_trials))
     assert all(trial.state.is_finished() for trial in theirs)
 
 
@@ -183,16 +201,22 @@ def test_a_process_killed_by_the_system_is_resumed_without_a_trace(lab: "Lab") -
     assert lab.facts(resumed) == lab.facts(uninterrupted)
 
 
+@pytest.mark.parametrize(
+    ("search", "write"),
+    [({}, "set_study_user_attr"), (BOTH, "set_study_user_attr"), (BOTH, "set_study_system_attr")],
+)
 def test_a_study_whose_driver_died_before_it_began_is_begun(
-    lab: "Lab", monkeypatch: pytest.MonkeyPatch
+    lab: "Lab", monkeypatch: pytest.MonkeyPatch, search: dict[str, Any], write: str
 ) -> None:
     def die(*_: object) -> None:
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(optuna.storages.RDBStorage, "set_study_user_attr", die)
+        patch.setattr(optuna.storages.RDBStorage, write, die)
         with pytest.raises(Killed):
-            lab.open(lab.config())
-    study = lab.open(lab.config(), resume=True)
+            lab.open(lab.config(**search))
+    study = lab.open(lab.config(**search), resume=True)
     lab.run(study)
     assert len(study.trials()) == 14
+    theirs = optuna.load_study(study_name="lab", storage=lab.url)
+    assert theirs.metric_names == (list(search["objectives"]) if search else None)

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mvkt_ray.config.resources import ResourcesConfig, WorkersConfig
-from mvkt_ray.config.schema import DataConfig, PrunerConfig
+from mvkt_ray.config.schema import DataConfig, Objective, ParameterConfig, PrunerConfig
 from mvkt_ray.errors import ArtifactError, MachineError, StaleArtifactError
 from mvkt_ray.records import (
     Arm,
@@ -20,6 +20,8 @@ from mvkt_ray.records import (
     TrialState,
 )
 from mvkt_ray.search.choosing.pruning import decision_epochs
+from mvkt_ray.search.finals.front import front_of
+from mvkt_ray.search.ranking import rank_leads
 from mvkt_ray.search.same_study import refuse_other_config
 from mvkt_ray.search.study import Study
 
@@ -375,3 +377,70 @@ def test_optuna_reads_the_ledger_as_its_own(lab: "Lab") -> None:
         assert trial.user_attrs["hyperparameters"] == record.trial.hyperparameters
     best = max(r.macro_auroc for r in study.trials() if r.macro_auroc is not None)
     assert theirs.best_value == best
+
+
+def test_optuna_finds_the_front_of_a_study_with_several_objectives(lab: "Lab") -> None:
+    objectives: tuple[Objective, ...] = ("macro_auroc", "parameters", "macs")
+    study = lab.open(lab.config(objectives=objectives, n_trials=24))
+    lab.run(study)
+    theirs = optuna.load_study(study_name="lab", storage=lab.url)
+    assert [direction.name for direction in theirs.directions] == [
+        "MAXIMIZE",
+        "MINIMIZE",
+        "MINIMIZE",
+    ]
+    assert theirs.metric_names == list(objectives)
+    records = study.trials()
+    assert TrialState.PRUNED in {record.state for record in records}
+    for record, trial in zip(records, theirs.trials, strict=True):
+        assert trial.state.name == record.state.name
+        assert trial.intermediate_values == record.values
+        assert record.result is not None
+        if record.state is TrialState.COMPLETE:
+            assert trial.values == [record.result.objective(name) for name in objectives]
+        else:
+            assert trial.values is None
+    complete = [record for record in records if record.macro_auroc is not None]
+    front = {record.number for record in front_of(complete, objectives)}
+    # Of equal trials, such as baselines of one temperature, Optuna has all.
+    assert front <= {trial.number for trial in theirs.best_trials}
+
+
+def test_pruning_and_ranking_go_by_the_score_whatever_the_objectives(lab: "Lab") -> None:
+    by_score = lab.open(lab.config(sampler="random"))
+    lab.run(by_score)
+    objectives: tuple[Objective, ...] = ("macro_auroc", "parameters")
+    by_both = lab.open(lab.config(sampler="random", objectives=objectives), url="sqlite://")
+    lab.run(by_both)
+    assert lab.facts(by_both) == lab.facts(by_score)
+    assert [rank.best for rank in rank_leads(by_both)] != [None, None]
+    assert [each.condition for each in rank_leads(by_both)] == [
+        each.condition for each in rank_leads(by_score)
+    ]
+
+
+def test_a_study_begun_for_one_objective_is_not_gone_on_with_for_several(lab: "Lab") -> None:
+    lab.open(lab.config())
+    both = lab.config(objectives=("macro_auroc", "parameters"))
+    with pytest.raises(StaleArtifactError, match=r"search\.objectives \(was \['macro_auroc'\]"):
+        lab.open(both, resume=True)
+
+
+def test_a_grid_gives_every_lead_every_point_once_and_then_ends(lab: "Lab") -> None:
+    rows = {
+        "distill_temperature": ParameterConfig(low=1.0, high=4.0, step=1.5),
+        "negatives": ParameterConfig(choices=("disjoint", "any")),
+    }
+    config = replace(lab.config(sampler="grid", n_trials=50), space=rows)
+    study = lab.open(config)
+    assert study.n_trials == 2 * 2 + 2 * 6
+    lab.run(study)
+    searched = [r for r in study.trials() if r.trial.arm is Arm.SEARCH]
+    of_lead = [[r.drawn for r in searched if r.condition == lead] for lead in ("II", "V1")]
+    assert of_lead[0] == of_lead[1]
+    points = {(each["distill_temperature"], each["negatives"]) for each in of_lead[0]}
+    assert points == {(t, n) for t in (1.0, 2.5, 4.0) for n in ("disjoint", "any")}
+    assert len(study.trials()) == study.n_trials
+    other = lab.open(replace(config, seed=8), url="sqlite://")
+    lab.run(other)
+    assert [r.drawn for r in other.trials()] != [r.drawn for r in study.trials()]
