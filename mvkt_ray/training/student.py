@@ -210,6 +210,22 @@ def run_trial(trial: Trial, inputs: TrialInputs, report: Report) -> TrialResult:
     return result
 
 
+def build_student(hyperparameters: Hyperparameters, n_leads: int, n_classes: int) -> Network:
+    """Build the network of a student, with fresh weights from torch's global random state.
+
+    Raises:
+        ConfigError: There is no network of its name.
+    """
+    return build_network(
+        hyperparameters.student,
+        n_leads,
+        n_classes,
+        dropout=hyperparameters.dropout,
+        width=hyperparameters.student_width,
+        depth=hyperparameters.student_depth,
+    )
+
+
 def failed_result(trial: Trial, error: BaseException) -> TrialResult:
     """Return the result of a trial that an error ended."""
     text = " ".join(str(error).split())
@@ -291,7 +307,8 @@ def _open(trial: Trial, inputs: TrialInputs) -> _Setting:
 def _build(setting: _Setting) -> tuple[Learner, Lessons]:
     hyperparameters = setting.hyperparameters
     with seeded(derive_seed(setting.seed, 0)):
-        network = _build_student(setting)
+        n_leads, n_classes = len(setting.view.leads), len(setting.inputs.task.classes)
+        network = build_student(hyperparameters, n_leads, n_classes)
     lessons, teacher_dim = _lessons(setting)
     objective = Objective(
         hyperparameters=hyperparameters,
@@ -301,18 +318,6 @@ def _build(setting: _Setting) -> tuple[Learner, Lessons]:
         seed=derive_seed(setting.seed, 3),
     )
     return Learner(network, objective, bf16=setting.bf16), lessons
-
-
-def _build_student(setting: _Setting) -> Network:
-    hyperparameters = setting.hyperparameters
-    return build_network(
-        hyperparameters.student,
-        len(setting.view.leads),
-        len(setting.inputs.task.classes),
-        dropout=hyperparameters.dropout,
-        width=hyperparameters.student_width,
-        depth=hyperparameters.student_depth,
-    )
 
 
 def _lessons(setting: _Setting) -> tuple[Lessons, int]:
@@ -392,7 +397,8 @@ def _latency_ms(setting: _Setting, learner: Learner) -> float:
     view = setting.view
     n_windows = int(view.n_windows(round(TIMED_RECORDING_S * setting.shards.sampling_rate_hz)))
     with torch_threads(1), seeded(0):
-        network = _build_student(setting)
+        n_leads, n_classes = len(setting.view.leads), len(setting.inputs.task.classes)
+        network = build_student(setting.hyperparameters, n_leads, n_classes)
         network.load_state_dict(learner.network.state_dict())
         return median_latency_ms(network, n_windows, len(view.leads), view.crop_samples)
 

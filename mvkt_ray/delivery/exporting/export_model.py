@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from mvkt_ray import __version__
+from mvkt_ray.config.recipes import Hyperparameters
 from mvkt_ray.data.loader import EvalLoader
 from mvkt_ray.data.shards import MV_PER_BIT
 from mvkt_ray.data.tasks import Task
@@ -47,7 +48,7 @@ from mvkt_ray.delivery.predicting.model_file import (
 )
 from mvkt_ray.delivery.write_report import describe
 from mvkt_ray.errors import ArtifactError, DataError
-from mvkt_ray.models import Network, NetworkFacts, build_network, network_facts
+from mvkt_ray.models import Network, NetworkFacts, network_facts
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.same_study import study_fingerprint
 from mvkt_ray.search.stages import Prepared, prepare
@@ -62,6 +63,7 @@ from mvkt_ray.storage.artifacts import (
 )
 from mvkt_ray.storage.location import Location
 from mvkt_ray.training.predictions_file import read_predictions
+from mvkt_ray.training.student import build_student
 
 WEIGHTS_NAME, CARD_NAME = "weights.safetensors", "README.md"
 
@@ -90,7 +92,7 @@ class _Export:
 
     @property
     def facts(self) -> NetworkFacts:
-        return network_facts(self.network, len(self.view.leads), self.view.crop_samples)
+        return network_facts(self.network, self.view.crop_samples)
 
 
 def export_model(
@@ -181,13 +183,13 @@ def _open(folder: StudyFolder, request: ExportRequest) -> _Export:
 
 
 def _network(student: ExportedStudent, view: View, task: Task) -> Network:
-    name = str(student.trial.hyperparameters["student"])
-    network = build_network(name, len(view.leads), len(task.classes))
+    hyperparameters = Hyperparameters(**dict(student.trial.hyperparameters))  # type: ignore[arg-type]
+    network = build_student(hyperparameters, len(view.leads), len(task.classes))
     try:
         network.load_state_dict(student.weights())
     except RuntimeError as error:
         raise ArtifactError(
-            f"{student.files.student} does not hold the weights of a {name} of "
+            f"{student.files.student} does not hold the weights of a {hyperparameters.student} of "
             f"{student.condition.name} ({str(error).splitlines()[0]}). Restore the study's folder "
             "from a copy."
         ) from None

@@ -23,7 +23,7 @@ from mvkt_ray.data.shards import Shards, open_shards
 from mvkt_ray.data.splits import Split, open_training_splits
 from mvkt_ray.data.views import View
 from mvkt_ray.errors import ArtifactError
-from mvkt_ray.models import Network, build_network
+from mvkt_ray.models import Network
 from mvkt_ray.records import Trial
 from mvkt_ray.search.finals.finals_results import hash_of_all
 from mvkt_ray.search.finals.openings import Opening
@@ -33,7 +33,7 @@ from mvkt_ray.storage.location import Location
 from mvkt_ray.training.predictions_file import read_predictions, with_tags
 from mvkt_ray.training.process import EVALUATION_BATCH_SIZE, current_device, torch_threads
 from mvkt_ray.training.ranks import Ranks
-from mvkt_ray.training.student import TrialInputs
+from mvkt_ray.training.student import TrialInputs, build_student
 from mvkt_ray.training.teacher import WEIGHTS_FILE, open_teacher
 from mvkt_ray.training.trial_files import TrialFolder, predictions_to_arrow
 from mvkt_ray.training.validation import predict
@@ -128,14 +128,8 @@ class _Candidate:
 def _student(inputs: TrialInputs, trial: Trial) -> _Candidate:
     files = TrialFolder.of(inputs.trials, trial.number)
     hyperparameters = Hyperparameters(**dict(trial.hyperparameters))  # type: ignore[arg-type]
-    network = build_network(
-        hyperparameters.student,
-        len(trial.condition.leads),
-        len(inputs.task.classes),
-        dropout=hyperparameters.dropout,
-        width=hyperparameters.student_width,
-        depth=hyperparameters.student_depth,
-    )
+    n_leads, n_classes = len(trial.condition.leads), len(inputs.task.classes)
+    network = build_student(hyperparameters, n_leads, n_classes)
     content = files.student.read_bytes()
     try:
         network.load_state_dict(safetensors.torch.load(content))
