@@ -12,7 +12,6 @@ from typing import Any
 
 from mvkt_ray.delivery.facts.evidence import LEVEL
 from mvkt_ray.delivery.facts.material import ReportMaterial
-from mvkt_ray.delivery.facts.pareto_fronts import MARGIN
 from mvkt_ray.delivery.table_rows import (
     class_rows,
     contender_rows,
@@ -27,6 +26,7 @@ from mvkt_ray.delivery.table_rows import (
     trial_rows,
 )
 from mvkt_ray.phrasing import percent
+from mvkt_ray.search.finals.front import MARGIN
 from mvkt_ray.storage.location import Location
 
 Row = Mapping[str, Any]

@@ -151,7 +151,8 @@ class Maker:
         """Train the finals and open the test split."""
         database = LedgerDatabase(self.folder.ledger_url)
         study = Study.open(self.config, database)
-        plan = plan_finals(self.config.finals, study.space, study.trials())
+        objectives = self.config.search.objectives
+        plan = plan_finals(self.config.finals, study.space, study.trials(), objectives)
         facts = {"finals": plain_config(self.config)["finals"]}
         ledger = FinalsLedger.begin(
             database, self.config.name, number, plan=plan, facts=facts, reason=reason

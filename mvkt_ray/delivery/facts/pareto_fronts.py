@@ -8,17 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-
-from mvkt_ray.config.schema import Objective
+from mvkt_ray.config.schema import SCORE, Objective
 from mvkt_ray.delivery.facts.material import ReportMaterial
 from mvkt_ray.search.finals.finals_plan import is_chosen
+from mvkt_ray.search.finals.front import MARGIN, front_of
 from mvkt_ray.search.ledger.trial_record import TrialRecord
-from mvkt_ray.statistics.pareto import non_dominated
-
-MARGIN = 0.01
-"""Of macro AUROC: a student that is behind the best by no more is called nearly as good."""
-_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,30 +51,6 @@ def sized_trials(material: ReportMaterial) -> tuple[SizedTrial, ...]:
     return sized if len(kinds) > len({lead for lead, *_ in kinds}) else ()
 
 
-def front_of(trials: Sequence[SizedTrial]) -> list[SizedTrial]:
-    """Return the trials that no other one beats in score and size, the smallest first.
-
-    Of students that are alike in both, the one that was trained first.
-    """
-    if not trials:
-        return []
-    values_ND = np.array([[trial.macro_auroc, trial.cost] for trial in trials])
-    on_front_N = non_dominated(values_ND, maximize=(True, False))
-    front = [trial for trial, is_on in zip(trials, on_front_N, strict=True) if is_on]
-    first = {(t.cost, t.macro_auroc): t for t in sorted(front, key=lambda t: -t.trial)}
-    return [first[at] for at in sorted(first)]
-
-
-def nearly_as_good(front: Sequence[SizedTrial]) -> SizedTrial:
-    """Return the smallest of a front that is within the margin of its best.
-
-    Args:
-        front: The smallest first, so that the best is the last; not empty.
-    """
-    least = front[-1].macro_auroc - MARGIN - _ROUNDING
-    return next(trial for trial in front if trial.macro_auroc >= least)
-
-
 def describe_sizes(
     material: ReportMaterial, leads: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any] | None:
@@ -93,20 +63,44 @@ def describe_sizes(
     trials = sized_trials(material)
     if not trials:
         return None
-    by_lead = {lead["lead"]: [t for t in trials if t.lead == lead["lead"]] for lead in leads}
+    by = compared_by(material)
+    records = [material.records[trial.trial] for trial in trials]
+    by_lead = {lead["lead"]: [r for r in records if r.condition == lead["lead"]] for lead in leads}
     return {
-        "by": compared_by(material),
+        "by": by,
         "margin": MARGIN,
         "window_s": float(material.config.view.crop_s),
         "n_trials": len(trials),
-        "of_all_leads": _describe(trials),
+        "of_all_leads": describe_front(records, by),
         "leads": [
             {"lead": lead["lead"]}
-            | _describe(by_lead[lead["lead"]])
+            | describe_front(by_lead[lead["lead"]], by)
             | {"examined": _examined(material, lead)}
             for lead in leads
             if by_lead[lead["lead"]]
         ],
+    }
+
+
+def describe_front(records: Sequence[TrialRecord], by: Objective) -> dict[str, Any]:
+    """Return the front of trials, the smallest first, its best and the one that is enough.
+
+    Args:
+        records: With a score and a size each; not empty.
+        by: What students are compared by beside the score.
+    """
+    front = [
+        trial
+        for record in reversed(front_of(records, (SCORE, by)))
+        if (trial := _sized(record, by)) is not None
+    ]
+    best = front[-1]
+    # As finals choose it, so that what is said of it is of a student that they examined.
+    near = next(trial for trial in front if trial.macro_auroc >= best.macro_auroc - MARGIN)
+    return {
+        "front": [asdict(trial) for trial in front],
+        "best": best.trial,
+        "nearly_as_good": near.trial,
     }
 
 
@@ -115,7 +109,7 @@ def _sized(record: TrialRecord, by: Objective) -> SizedTrial | None:
     if result is None or result.macro_auroc is None or not result.n_parameters:
         return None
     cost = result.objective(by)
-    if cost is None:
+    if not cost:
         return None
     return SizedTrial(
         trial=record.number,
@@ -127,15 +121,6 @@ def _sized(record: TrialRecord, by: Objective) -> SizedTrial | None:
         latency_ms=result.latency_ms,
         cost=cost,
     )
-
-
-def _describe(trials: Sequence[SizedTrial]) -> dict[str, Any]:
-    front = front_of(trials)
-    return {
-        "front": [asdict(trial) for trial in front],
-        "best": front[-1].trial,
-        "nearly_as_good": nearly_as_good(front).trial,
-    }
 
 
 def _examined(material: ReportMaterial, lead: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ import csv
 import io
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,10 +18,8 @@ from made_up_study import LEADS, made_up_config
 from mvkt_ray.config.schema import FinalsConfig, ParameterConfig, SearchConfig
 from mvkt_ray.delivery.facts.material import ReportMaterial, gather_material
 from mvkt_ray.delivery.facts.pareto_fronts import (
-    MARGIN,
     SizedTrial,
-    front_of,
-    nearly_as_good,
+    describe_front,
     sized_trials,
 )
 from mvkt_ray.delivery.figures.gallery import make_gallery
@@ -29,70 +27,67 @@ from mvkt_ray.delivery.figures.of_search.size_fronts import draw_sizes
 from mvkt_ray.delivery.page import render_page
 from mvkt_ray.delivery.tables import write_tables
 from mvkt_ray.delivery.write_report import describe, report_schema
+from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState
+from mvkt_ray.search.finals.front import MARGIN
 from mvkt_ray.search.ledger.study_folder import StudyFolder
+from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.storage.location import Location
 
 if TYPE_CHECKING:
     from conftest import MakeStudy
 
-points = st.lists(
-    st.tuples(st.integers(1, 8), st.sampled_from([0.8, 0.805, 0.81, 0.82, 0.9])),
-    min_size=1,
-    max_size=20,
-)
 
-
-def trials_of(points: Sequence[tuple[int, float]]) -> list[SizedTrial]:
-    return [
-        SizedTrial(
-            trial=number,
-            lead="II",
-            student="sepconv1d",
+def records_of(points: Sequence[tuple[int, float]]) -> list[TrialRecord]:
+    """Trials of one lead with these sizes and scores."""
+    records: list[TrialRecord] = []
+    for number, (size, score) in enumerate(points):
+        trial = Trial(
+            number=number,
+            condition=Condition(leads=("II",)),
+            arm=Arm.SEARCH,
+            hyperparameters={"student": "sepconv1d"},
+        )
+        result = TrialResult(
+            number=number,
+            state=TrialState.COMPLETE,
             macro_auroc=score,
             n_parameters=size,
             n_multiply_accumulates=10 * size,
-            latency_ms=None,
-            cost=float(size),
         )
-        for number, (size, score) in enumerate(points)
-    ]
+        records.append(TrialRecord(trial=trial, drawn={}, state=TrialState.COMPLETE, result=result))
+    return records
 
 
-@given(points)
-def test_a_front_rises_and_every_trial_is_on_it_or_beaten_by_it(points: list[tuple[int, float]]):
-    trials = trials_of(points)
-    front = front_of(trials)
-    for smaller, larger in pairwise(front):
-        assert smaller.cost < larger.cost
-        assert smaller.macro_auroc < larger.macro_auroc
-    for trial in trials:
-        as_good = [f for f in front if f.cost <= trial.cost and f.macro_auroc >= trial.macro_auroc]
-        assert as_good
-        # Of trials that are alike the first is on the front.
-        assert min(as_good, key=lambda f: f.trial).trial <= trial.trial or trial not in front
-
-
-@given(points)
-def test_nearly_as_good_is_the_smallest_of_all_trials_within_the_margin(
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 8), st.sampled_from([0.8, 0.806, 0.812, 0.82, 0.9])),
+        min_size=1,
+        max_size=20,
+    )
+)
+def test_a_front_rises_and_what_is_nearly_as_good_is_the_smallest_within_the_margin(
     points: list[tuple[int, float]],
 ):
-    trials = trials_of(points)
-    found = nearly_as_good(front_of(trials))
-    best = max(trial.macro_auroc for trial in trials)
-    within = [trial for trial in trials if trial.macro_auroc > best - MARGIN - 1e-9]
-    assert found in within
-    assert found.cost == min(trial.cost for trial in within)
-    # Of those of its size it is the best.
-    assert found.macro_auroc == max(t.macro_auroc for t in within if t.cost == found.cost)
+    found = describe_front(records_of(points), "parameters")
+    front = found["front"]
+    for smaller, larger in pairwise(front):
+        assert smaller["cost"] < larger["cost"]
+        assert smaller["macro_auroc"] < larger["macro_auroc"]
+    for size, score in points:
+        assert any(p["cost"] <= size and p["macro_auroc"] >= score for p in front)
+    best = max(score for _, score in points)
+    assert points[found["best"]][1] == best
+    within = [size for size, score in points if score > best - MARGIN]
+    assert points[found["nearly_as_good"]][0] == min(within)
+    assert {found["best"], found["nearly_as_good"]} <= {p["trial"] for p in front}
 
 
 def test_by_hand():
-    trials = trials_of([(9, 0.9), (2, 0.893), (5, 0.8929), (1, 0.7), (9, 0.9)])
-    assert [trial.trial for trial in front_of(trials)] == [3, 1, 0]
-    assert nearly_as_good(front_of(trials)).trial == 1
-    assert nearly_as_good(front_of(trials[3:4])).trial == 3
-    # 0.01 is within 0.01, however it is rounded.
-    assert nearly_as_good(front_of(trials_of([(1, 0.89), (2, 0.9)]))).cost == 1
+    points = [(9, 0.9), (2, 0.893), (5, 0.8929), (1, 0.7), (9, 0.9)]
+    found = describe_front(records_of(points), "parameters")
+    assert [point["trial"] for point in found["front"]] == [3, 1, 0]
+    assert (found["best"], found["nearly_as_good"]) == (0, 1)
+    assert found["front"][1]["n_multiply_accumulates"] == 20
 
 
 def sized_config(**changes: Any) -> Any:
@@ -149,7 +144,8 @@ def test_fronts_are_those_of_complete_search_trials(
     by_number = {record.number: record for record in material.searched}
     for entry in report["sizes"]["leads"]:
         own = [trial for trial in trials if trial.lead == entry["lead"]]
-        assert [p["trial"] for p in entry["front"]] == [trial.trial for trial in front_of(own)]
+        records = [by_number[trial.trial] for trial in own]
+        assert entry["front"] == describe_front(records, "parameters")["front"]
         for point in entry["front"]:
             result = by_number[point["trial"]].result
             assert result is not None
@@ -158,8 +154,7 @@ def test_fronts_are_those_of_complete_search_trials(
             assert point["n_multiply_accumulates"] == result.n_multiply_accumulates
         best = max(own, key=lambda trial: trial.macro_auroc)
         assert entry["best"] == best.trial == entry["front"][-1]["trial"]
-    over_all = report["sizes"]["of_all_leads"]
-    assert [p["trial"] for p in over_all["front"]] == [trial.trial for trial in front_of(trials)]
+    assert report["sizes"]["of_all_leads"] == describe_front(material.searched, "parameters")
 
 
 def test_after_finals_each_chosen_configuration_has_its_size_and_its_test_score(
@@ -210,18 +205,25 @@ def test_without_sizes_there_is_no_figure_and_no_heading(
 
 @pytest.mark.parametrize("points", [[(1, 0.8)], [(5, 0.8), (5, 0.81)], [(7, 0.5), (8, 0.9)]])
 def test_few_points_and_near_sizes_can_be_drawn(points: list[tuple[int, float]]):
-    trials = trials_of(points)
-    front = front_of(trials)
-    entry = {
-        "front": [asdict(trial) for trial in front],
-        "best": front[-1].trial,
-        "nearly_as_good": nearly_as_good(front).trial,
-        "examined": [],
-    }
-    sizes = {"by": "parameters", "margin": MARGIN, "n_trials": len(trials)}
+    records = records_of(points)
+    entry = describe_front(records, "parameters") | {"examined": []}
+    sizes = {"by": "parameters", "margin": MARGIN, "n_trials": len(records)}
     sizes |= {"of_all_leads": entry, "leads": [entry | {"lead": "II"}]}
-    svg = draw_sizes({"sizes": sizes, "statistics": {"level": 0.95}}, trials)
-    assert f"Validation macro AUROC of {len(trials)} trials" in svg
+    drawn = [
+        SizedTrial(
+            trial=number,
+            lead="II",
+            student="sepconv1d",
+            macro_auroc=score,
+            n_parameters=size,
+            n_multiply_accumulates=10 * size,
+            latency_ms=None,
+            cost=float(size),
+        )
+        for number, (size, score) in enumerate(points)
+    ]
+    svg = draw_sizes({"sizes": sizes, "statistics": {"level": 0.95}}, drawn)
+    assert f"Validation macro AUROC of {len(points)} trials" in svg
 
 
 def test_before_finals_nothing_is_examined(make_study: "MakeStudy"):

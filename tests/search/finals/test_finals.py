@@ -21,7 +21,7 @@ from mvkt_ray.records import (
 from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.finals.finals import Finals
 from mvkt_ray.search.finals.finals_ledger import FinalsLedger, ledger_name
-from mvkt_ray.search.finals.finals_plan import final_trials, plan_finals
+from mvkt_ray.search.finals.finals_plan import final_trials, is_chosen, plan_finals
 from mvkt_ray.search.ledger.ledger import Ledger
 from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
 from mvkt_ray.search.ledger.trial_record import TrialRecord
@@ -286,3 +286,12 @@ def test_a_driver_killed_after_every_write_ends_with_the_same_trainings(
     theirs.close()
     for finals in rig.opened:
         finals.close()
+
+
+@pytest.mark.parametrize(
+    ("contender", "is_one"),
+    [("chosen", True), ("chosen_2", True), ("chosen_12", True), ("chosen_", False),
+     ("chosen_small", False), ("student_alone", False), ("2", False)],
+)  # fmt: skip
+def test_what_was_chosen_is_known_by_its_name(contender: str, is_one: bool) -> None:
+    assert is_chosen(contender) == is_one
