@@ -43,8 +43,8 @@ def lines_of(text: str) -> list[dict[str, Any]]:
 def test_a_table_tells_probabilities_and_decisions(mvkt: Any, model: Path, records: Path) -> None:
     done = mvkt("predict", model, records, "--quiet")
     assert done.exit_code == 0, done.stderr
-    assert "Decided at f1: MI 0.300, NORM none" in done.stdout
-    row = next(line for line in done.stdout.splitlines() if "r0" in line)
+    assert f"Decided at f1: MI 0.300, NORM none; recordings of {records}/" in done.stdout
+    row = next(line for line in done.stdout.splitlines() if line.strip().startswith("r0 "))
     _, score, decision, *_, no_threshold = row.split()
     assert decision == ("yes" if float(score) >= 0.3 else "no")
     assert no_threshold == "-"
@@ -120,7 +120,7 @@ def test_a_table_of_many_classes_names_those_that_are_decided(
     classes = tuple(model_class(name, (), float(n != 3)) for n, name in enumerate(names))
     write_model(tmp_path / "model", classes=classes)
     done = mvkt("predict", tmp_path / "model", records / "r0", "--quiet")
-    row = next(line for line in done.stdout.splitlines() if f"{records}" in line)
+    row = next(line for line in done.stdout.splitlines() if line.strip().startswith("r0 "))
     decided = [word for word in row.split() if word.startswith("class")]
     assert decided[0] == "class3"
     assert len(decided) == 2  # and the class with the highest probability

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
@@ -63,7 +64,7 @@ class PredictionTable:
         """Return the table, a line for each refusal, and a summary."""
         parts: list[RenderableType] = []
         if self.predicted:
-            parts += [self._heading(), self._table()]
+            parts += [self._heading(), self._table(self._folder())]
         if self.n_predicted > len(self.predicted):
             n_more = self.n_predicted - len(self.predicted)
             parts.append(Text(f"and {n_more:,} more, which --out FILE or --json has"))
@@ -82,17 +83,25 @@ class PredictionTable:
             f"{name} {'none' if threshold is None else score(threshold)}"
             for name, threshold in zip(self.rows.classes, self.rows.thresholds_C, strict=True)
         )
-        return heading(f"Decided at {self.rows.threshold_kind}: {thresholds}")
+        where = f"; recordings of {self._folder()}" if self._folder() else ""
+        return heading(f"Decided at {self.rows.threshold_kind}: {thresholds}{where}")
 
-    def _table(self) -> RenderableType:
+    def _folder(self) -> str:
+        """Return what all names begin with, up to a slash: in the table it would fill a line."""
+        folders = (answer.record.split("/")[:-1] for answer in self.predicted)
+        common = takewhile(lambda names: len(set(names)) == 1, zip(*folders, strict=False))
+        return "".join(f"{name}/" for name, *_ in common)
+
+    def _table(self, folder: str) -> RenderableType:
         has_remarks = any(each.signal.remarks for each in self.predicted)
         is_wide = len(self.rows.classes) <= _MOST_CLASSES
         scores = list(self.rows.classes) if is_wide else ["decided", "highest"]
         columns = ["recording", *scores, *(["remark"] if has_remarks else [])]
         table = grid(columns, right=scores if is_wide else ())
         for answer in self.predicted:
+            name = answer.record.removeprefix(folder)
             remark = ["; ".join(answer.signal.remarks)] if has_remarks else []
-            table.add_row(answer.record, *self._cells(answer.probabilities_C), *remark)
+            table.add_row(name, *self._cells(answer.probabilities_C), *remark)
             if self.with_windows:
                 times_s = self.rows.window_times_s(answer)
                 each_window = zip(times_s, answer.window_probabilities_WC, strict=True)

@@ -39,7 +39,7 @@ def predict_verb(
     recordings: Annotated[
         list[str],
         typer.Argument(
-            metavar="RECORDINGS...",
+            metavar="RECORDING",
             help="WFDB records with or without suffix, .mat of CPSC 2018, folders of these, CSV "
             "files and .npy arrays of millivolts.",
         ),
