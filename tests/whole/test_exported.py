@@ -87,6 +87,9 @@ def test_every_file_of_the_artifact_is_in_its_manifest(model: Path) -> None:
     assert set(manifest["files"]) == names
     assert names >= {"model.onnx", "weights.safetensors", "model.json", "README.md", "predict.py"}
     assert "intact" in mvkt("verify", model)
+    shown = mvkt("inspect", model)
+    assert "chosen of V5, seed 0, examined once" in shown
+    assert "model.onnx" in shown
 
 
 def test_predictions_of_a_whole_split_are_those_of_the_finals(
@@ -135,6 +138,25 @@ def test_the_folder_alone_is_enough_for_another_program(
         assert np.asarray(said).max(axis=0) == pytest.approx(
             stored.probabilities_NC[place], abs=1e-4
         )
+
+
+def test_its_own_program_says_what_the_finals_said(
+    model: Path, stored: StoredPredictions, records: list[Path], tmp_path: Path
+) -> None:
+    """`predict.py` reads a CSV file, and nothing of this package (`-I`: no path is added)."""
+    import wfdb
+
+    record = wfdb.rdrecord(str(records[3]))
+    assert isinstance(record, wfdb.Record)
+    assert record.p_signal is not None
+    table = tmp_path / "ecg.csv"
+    header = ",".join(record.sig_name or [])
+    np.savetxt(table, record.p_signal, "%.3f", ",", header=header, comments="")
+    line = [sys.executable, "-I", str(model / "predict.py"), str(table), "--json"]
+    done = subprocess.run(line, capture_output=True, text=True, check=True, cwd=tmp_path)
+    said = json.loads(done.stdout)["probabilities"]
+    assert list(said) == list(stored.classes)
+    assert list(said.values()) == pytest.approx(stored.probabilities_NC[3], abs=1e-4)
 
 
 def test_the_same_model_is_not_made_twice_and_another_does_not_replace_it(

@@ -1,10 +1,11 @@
 """`mvkt export`: a student of a study as files that run without torch."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from mvkt_ray.cli.display.console import Output, byte_size, facts, grid
+from mvkt_ray.cli.display.console import Output
+from mvkt_ray.cli.display.model_facts import model_tables, model_value
 from mvkt_ray.cli.options import Json, Quiet, StudyDir, not_empty
 from mvkt_ray.errors import ConfigError
 
@@ -60,48 +61,5 @@ def export_verb(
     )
     location = Location.parse(out)
     manifest, reused = export_model(folder, request, location, output.say)
-    made, details = manifest.config, manifest.details
-    value = {
-        "out": str(out),
-        "reused": reused,
-        "fingerprint": manifest.fingerprint,
-        "lead": made["condition"],
-        "contender": made["contender"],
-        "seed": made["repetition"],
-        "files": {name: entry.size_bytes for name, entry in manifest.files.items()},
-        **details,
-    }
-    output.answer(value, [facts(_rows(value)), _files(value)])
-
-
-def _rows(value: dict[str, Any]) -> dict[str, object]:
-    network, left_out = value["network"], value["int8_left_out"]
-    is_final = "examined once on the test split" if value["examined"] else "NOT examined"
-    lost = (
-        f"left out: {left_out}"
-        if left_out
-        else f"macro AUROC {value['int8_macro_auroc']:.4f} on validation"
-    )
-    return {
-        "model": f"{value['out']}{', reused' if value['reused'] else ''}",
-        "student": f"{value['contender']} of {value['lead']}, seed {value['seed']}, {is_final}",
-        "size": f"{network['n_parameters']:,} parameters, "
-        f"{network['n_multiply_accumulates']:,} multiply-accumulates per window",
-        "validation": f"macro AUROC {value['macro_auroc']:.4f}",
-        "parity": f"{value['largest_difference_to_torch']:.1e} between onnxruntime and torch",
-        "int8": lost,
-        "card": f"{value['out']}/README.md",
-    }
-
-
-def _files(value: dict[str, Any]) -> Any:
-    table = grid(["file", "size", "10 s recording", "peak memory"], right=["size"])
-    for name, size in value["files"].items():
-        median, peak = value["median_ms"].get(name), value["peak_bytes"].get(name)
-        table.add_row(
-            name,
-            byte_size(size),
-            "" if median is None else f"{median:.2f} ms",
-            "" if peak is None else byte_size(peak),
-        )
-    return table
+    value = {**model_value(out, manifest), "reused": reused}
+    output.answer(value, model_tables(value, ", reused" if reused else ""))

@@ -18,6 +18,7 @@ from mvkt_ray.cli.display.console import (
     score,
 )
 from mvkt_ray.cli.display.finals_lines import openings_text
+from mvkt_ray.cli.display.model_facts import model_tables, model_value
 from mvkt_ray.cli.options import Json
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.file_guards import writing
@@ -39,7 +40,7 @@ def inspect_verb(
     artifact: Annotated[
         str,
         typer.Argument(
-            metavar="ARTIFACT", help="Folder of shards, a teacher, knowledge or a study."
+            metavar="ARTIFACT", help="Folder of shards, a teacher, knowledge, a study or a model."
         ),
     ],
     draw: Annotated[
@@ -53,11 +54,12 @@ def inspect_verb(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Describe an artifact: shards, a teacher, knowledge or a study.
+    """Describe an artifact: shards, a teacher, knowledge, a study or an exported model.
 
     With --draw, one recording of the shards is drawn instead as the usual 12-lead sheet:
     25 mm/s, 10 mm/mV, small squares of 40 ms and 0.1 mV.
     """
+    from mvkt_ray.delivery.predicting.model_file import MODEL_KIND
     from mvkt_ray.search.ledger.study_folder import StudyFolder
     from mvkt_ray.storage.artifacts import read_manifest
     from mvkt_ray.storage.location import Location
@@ -77,6 +79,9 @@ def inspect_verb(
         manifest = read_manifest(location)
         if manifest.kind == "shards":
             value, shown = _describe_shards(location, manifest)
+        elif manifest.kind == MODEL_KIND:
+            value = model_value(str(location), manifest)
+            shown = model_tables(value)
         else:
             value, shown = _describe_other(location, manifest)
     output.answer(value, shown)
