@@ -53,3 +53,17 @@ def test_a_search_and_its_workers_start_without_what_takes_half_a_second() -> No
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout == "[]\n", done.stderr
+
+
+def test_predicting_needs_neither_torch_nor_ray() -> None:
+    """Where a model is used there is no cluster; `tests/cli/test_predict.py` runs the verb so."""
+    program = (
+        "import importlib, pkgutil, sys, mvkt_ray.delivery.predicting as room\n"
+        "for module in pkgutil.iter_modules(room.__path__):\n"
+        "    if module.name != 'strip_picture':\n"
+        "        importlib.import_module(f'{room.__name__}.{module.name}')\n"
+        "heavy = {'torch', 'ray', 'optuna', 'sklearn', 'matplotlib', 'scipy.signal', 'onnx'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stderr

@@ -24,7 +24,7 @@ from mvkt_ray.errors import RecordingError
 from mvkt_ray.storage.location import Location
 
 WINDOWS_PER_BATCH = 64
-"""Enough for what a call costs besides its windows, few enough for the processor's cache."""
+"""On one thread a window costs the same in small and large batches; large ones hold more memory."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

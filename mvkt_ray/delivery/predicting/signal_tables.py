@@ -9,6 +9,7 @@ Reads: one CSV file or one `.npy` file.
 
 import csv
 import io
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -30,26 +31,30 @@ def read_table(location: Location, leads: Sequence[str]) -> np.ndarray:
         float32 `[n_leads, n_samples]`, mV; NaN where a cell says `nan`.
 
     Raises:
-        RecordingError: with reason `unreadable` or `missing_lead`.
+        RecordingError: with reason `unreadable`, `missing_lead` or `empty`.
     """
     text = _text(location)
-    first = next(csv.reader([text.partition("\n")[0]]), [])
+    first = _first_row(location, text)
     if not any(cell.strip() for cell in first):
         raise RecordingError(f"{location}: the first line is empty", "unreadable")
     has_names = not all(map(_is_number, first))
     columns = _columns_of(location, first, leads) if has_names else _only(location, first, leads)
     try:
-        values = np.loadtxt(
-            io.StringIO(text), delimiter=",", skiprows=int(has_names), usecols=columns,
-            ndmin=2, comments=None,
-        )  # fmt: skip
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*input contained no data")
+            values = np.loadtxt(
+                io.StringIO(text), delimiter=",", skiprows=int(has_names), usecols=columns,
+                ndmin=2, comments=None,
+            )  # fmt: skip
     except ValueError as error:
         raise RecordingError(
             f"{location}: a cell is no number, or a line is too short "
             f"({one_line(error).rstrip('.')}; numpy counts rows from 0, without the names)",
             "unreadable",
         ) from error
-    return np.ascontiguousarray(values.T, dtype=np.float32)
+    if not values.size:
+        raise RecordingError(f"{location} has no samples", "empty")
+    return _as_float32(values.T)
 
 
 def read_array(location: Location, leads: Sequence[str]) -> np.ndarray:
@@ -68,7 +73,9 @@ def read_array(location: Location, leads: Sequence[str]) -> np.ndarray:
     content = io.BytesIO(location.read_bytes())
     try:
         array = np.lib.format.read_array(content, allow_pickle=False)
-    except (ValueError, EOFError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever damaged bytes lead to
         raise RecordingError(
             f"{location} is no array that numpy.save wrote ({one_line(error)})", "unreadable"
         ) from error
@@ -86,7 +93,12 @@ def read_array(location: Location, leads: Sequence[str]) -> np.ndarray:
             f"{listing(leads)}{of_one}; an array does not name its leads",
             "wrong_shape",
         )
-    return np.ascontiguousarray(rows, dtype=np.float32)
+    return _as_float32(rows)
+
+
+def _as_float32(values: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):  # what becomes infinite is found afterwards
+        return np.ascontiguousarray(values, dtype=np.float32)
 
 
 def _text(location: Location) -> str:
@@ -94,6 +106,13 @@ def _text(location: Location) -> str:
         return location.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise RecordingError(f"{location} is no text in UTF-8", "unreadable") from error
+
+
+def _first_row(location: Location, text: str) -> list[str]:
+    try:
+        return next(csv.reader([text.partition("\n")[0]]), [])
+    except csv.Error as error:
+        raise RecordingError(f"{location} is no CSV file ({error})", "unreadable") from error
 
 
 def _is_number(cell: str) -> bool:

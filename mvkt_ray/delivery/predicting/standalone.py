@@ -13,6 +13,7 @@ import argparse
 import csv
 import json
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +42,17 @@ def read_csv(path: Path, leads: list[str]) -> np.ndarray:
             names = next(csv.reader(file), [])
             columns = find_columns(path, names, leads)
             skipped = 0 if all(map(is_number, names)) else 1
-        with path.open(encoding="utf-8-sig") as file:
+        with path.open(encoding="utf-8-sig") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a file without samples, which is refused below
             values = np.loadtxt(
                 file, delimiter=",", skiprows=skipped, usecols=columns, ndmin=2, comments=None
             )
     except (OSError, ValueError, csv.Error) as error:
         raise WrongInputError(f"{path} cannot be read: {error}") from error
-    return np.ascontiguousarray(values.T, dtype=np.float32)
+    if not values.size:
+        raise WrongInputError(f"{path} has no samples.")
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(values.T, dtype=np.float32)
 
 
 def find_columns(path: Path, names: list[str], leads: list[str]) -> list[int]:
@@ -116,10 +121,18 @@ def predict(signal_mv: np.ndarray, model: dict[str, Any], graph: Path) -> np.nda
         signal_mv: float32 `[n_leads, n_samples]`; if shorter than a window it is repeated.
         model: What `model.json` says.
         graph: The ONNX file.
+
+    Raises:
+        WrongInputError: The graph cannot be opened, or gives no numbers.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+    try:
+        session = onnxruntime.InferenceSession(
+            str(graph), options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # onnxruntime has a dozen kinds
+        raise WrongInputError(f"{graph} cannot be opened: {error}") from error
     names = [model["output"]["name"]]
     starts = window_starts(signal_mv.shape[1], model)
     highest = np.zeros(len(model["classes"]), np.float32)
@@ -129,6 +142,8 @@ def predict(signal_mv: np.ndarray, model: dict[str, Any], graph: Path) -> np.nda
         windows = np.ascontiguousarray(signal_mv[:, inside].swapaxes(0, 1))
         [probabilities] = session.run(names, {model["input"]["name"]: windows})
         highest = np.maximum(highest, np.asarray(probabilities).max(axis=0))
+    if not np.isfinite(highest).all():
+        raise WrongInputError("the model gives a probability that is no number.")
     return highest
 
 
@@ -193,7 +208,10 @@ def run(options: argparse.Namespace) -> str:
     Raises:
         WrongInputError: The file cannot be used.
     """
-    model = json.loads((HERE / "model.json").read_text(encoding="utf-8"))
+    try:
+        model = json.loads((HERE / "model.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise WrongInputError(f"model.json cannot be read beside this file: {error}") from error
     rate_hz = model["sampling_rate_hz"]
     if options.rate is not None and options.rate != rate_hz:
         raise WrongInputError(

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,8 @@ def test_lines_may_end_as_on_any_system(tmp_path: Path, end: str) -> None:
         ("a,b\n1,2\n", "missing_lead", "its first line is 'a,b'"),
         ("1,2\n3,4\n", "missing_lead", "2 columns without names"),
         ("V5\n1\nx\n", "unreadable", "a cell is no number"),
+        ("V5\n", "empty", "has no samples"),
+        ("I,V5\n\n", "empty", "has no samples"),
         ("I,V5\n1,2\n3\n", "unreadable", "a line is too short"),
         ("V5\n1\n\xff", "unreadable", "UTF-8"),
     ],
@@ -109,3 +112,45 @@ def test_a_file_that_is_no_array_is_refused(tmp_path: Path) -> None:
         path.write_bytes(content)
         with pytest.raises(RecordingError, match="no array"):
             read_array(at(path), ["V5"])
+
+
+def test_what_is_too_large_for_32_bits_is_infinite(tmp_path: Path) -> None:
+    (tmp_path / "ecg.csv").write_text("V5\n1e99\n1\n")
+    np.save(tmp_path / "ecg.npy", np.array([1e99, 1.0]))
+    for found in (
+        read_table(at(tmp_path / "ecg.csv"), ["V5"]),
+        read_array(at(tmp_path / "ecg.npy"), ["V5"]),
+    ):
+        np.testing.assert_array_equal(found, np.array([[np.inf, 1]], np.float32))
+
+
+BEGINNINGS = (b"", b"V5\n", b"0.5\n", b"V5,V6\r\n")
+
+
+def outcome(read: Callable[..., np.ndarray], path: Path) -> str:
+    """Return why a file is refused; empty where it is one lead."""
+    try:
+        found = read(at(path), ["V5"])
+    except RecordingError as error:
+        return error.reason
+    assert (found.shape[0], found.dtype) == (1, np.float32)
+    return ""
+
+
+@given(content=st.binary(max_size=60), begin=st.sampled_from(BEGINNINGS))
+def test_any_bytes_are_a_table_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes, begin: bytes
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.csv"
+    path.write_bytes(begin + content)
+    assert outcome(read_table, path) in ("", "unreadable", "missing_lead", "empty")
+
+
+@given(content=st.binary(max_size=200), place=st.integers(0, 200))
+def test_any_bytes_are_an_array_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes, place: int
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.npy"
+    np.save(path, np.zeros(9, np.float32))
+    path.write_bytes(path.read_bytes()[:place] + content)
+    assert outcome(read_array, path) in ("", "unreadable", "wrong_shape")

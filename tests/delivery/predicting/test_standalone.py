@@ -130,6 +130,8 @@ def test_it_writes_a_table_for_people(model: Path, packages: Path, tmp_path: Pat
         ("1,2\n3,4\n", [], "must name the leads"),
         ("I,aVF\n1,x\n", [], "cannot be read: could not convert string 'x'"),
         ("", [], "first line is empty"),
+        ("I,aVF\n", [], "has no samples"),
+        ("I,aVF\n" + "0.1,1e99\n0.3,0.1\n" * 100, [], "no numbers"),
         ("I,aVF\n" + "0.1,0.2\n" * 10, [], "lasts 0.1 s"),
         ("I,aVF\n" + "0.1,0.2\n" * 200, [], "a lead is constant"),
         ("I,aVF\n" + "0.1,nan\n0.3,0.1\n" * 100, [], "no numbers"),
@@ -147,6 +149,7 @@ def test_wrong_input_is_a_sentence(
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.startswith("Error: ")
+    assert len(done.stderr.splitlines()) == 1
     assert part in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -157,6 +160,17 @@ def test_a_model_without_8_bits_says_so(packages: Path, tmp_path: Path) -> None:
     done = run(packages, tmp_path / "model" / "predict.py", path, "--int8")
     assert done.returncode == 2
     assert "leave --int8 out" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["model.json", "model.onnx"])
+def test_a_damaged_model_is_a_sentence(packages: Path, tmp_path: Path, name: str) -> None:
+    write_model(tmp_path / "model", leads=("I", "aVF"))
+    (tmp_path / "model" / name).write_bytes(b"damaged")
+    path = write_csv(tmp_path / "ecg.csv", 1000)
+    done = run(packages, tmp_path / "model" / "predict.py", path)
+    assert done.returncode == 2
+    assert name in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("name", ["SHORTEST_S", "LARGEST_MV", "SMALLEST_MV"])
