@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from mvkt_ray.config.schema import Objective
+from mvkt_ray.config.objectives import Objective
 from mvkt_ray.json_values import nan_if_none, without_nan
 from mvkt_ray.slots import Node
 

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mvkt_ray.config.schema import Objective
+from mvkt_ray.config.objectives import Objective
 from mvkt_ray.records import (
     Arm,
     Condition,

@@ -15,17 +15,18 @@ from mvkt_ray.config.checks import (
     require_above_zero,
     require_not_negative,
 )
+from mvkt_ray.config.objectives import (
+    SCORE,
+    Objective,
+    SizeLimitsConfig,
+    check_conditions,
+    check_objectives,
+    check_sampler,
+)
 from mvkt_ray.config.recipes import Hyperparameters, StudentConfig, TeacherConfig
 from mvkt_ray.config.resources import ResourcesConfig, WorkersConfig
 
 Scalar = bool | int | float | str
-
-Objective = Literal["macro_auroc", "parameters", "macs", "latency_ms"]
-"""What a search may optimise. Trials are trained, pruned and ranked for the score; the others are
-what a student costs where it runs, and less of them is better."""
-
-SCORE: Objective = "macro_auroc"
-"""The one objective of which more is better."""
 
 
 def names_task_file(task: str) -> bool:
@@ -164,26 +165,6 @@ class PrunerConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SizeLimitsConfig:
-    """How large the student of a trial may be; no larger one is drawn."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_EXTRA
-
-    parameters: int | None = None
-    """None: as many as there are."""
-    macs: float | None = None
-    """Multiply-accumulates of one evaluation window; None likewise."""
-
-    def __post_init__(self) -> None:
-        require_above_zero(self, *self.given)
-
-    @property
-    def given(self) -> tuple[Literal["parameters", "macs"], ...]:
-        """Names of the sizes that are limited."""
-        return tuple(name for name in ("parameters", "macs") if getattr(self, name) is not None)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class SearchConfig:
     """How many trials, on which leads, drawn and pruned how."""
 
@@ -216,49 +197,14 @@ class SearchConfig:
         require_not_negative(self, "n_trials", "n_startup_trials", "max_retries")
         twice = sorted({lead for lead in self.leads if self.leads.count(lead) > 1})
         require(not twice, f"leads must not repeat, got {twice} more than once")
-        self._check_objectives()
-        require(
-            self.conditions == "balanced" or self.sampler != "grid",
-            "conditions: race and sampler: grid exclude each other: every lead gets every point of "
-            "a grid. Set conditions to balanced, or sampler to tpe",
-        )
+        check_objectives(self.objectives)
+        check_sampler(self.sampler, self.objectives, self.n_startup_trials)
+        check_conditions(self.conditions, self.sampler, self.objectives)
 
     @property
     def costs(self) -> tuple[Objective, ...]:
         """The objectives beside the score: less of them is better."""
         return self.objectives[1:]
-
-    def _check_objectives(self) -> None:
-        given = list(self.objectives)
-        require(
-            given[:1] == [SCORE],
-            f"objectives must begin with {SCORE}, by which trials are pruned and leads are ranked, "
-            f"got {given}",
-        )
-        twice = sorted({name for name in given if given.count(name) > 1})
-        require(not twice, f"objectives must not repeat, got {twice} more than once")
-        require(
-            self.conditions == "balanced" or not self.costs,
-            f"conditions: race and objectives {given} exclude each other: a race compares leads by "
-            "their scores alone, and would stop one whose small students are the best. Set "
-            f"conditions to balanced, or objectives to [{SCORE}]",
-        )
-        require(
-            self.sampler != "gp" or not self.costs,
-            f"sampler gp looks for the best of one objective, got {given}. Set sampler to tpe or "
-            f"nsga2, or objectives to [{SCORE}]",
-        )
-        if self.sampler == "nsga2":
-            require(
-                bool(self.costs),
-                f"sampler nsga2 sorts trials by several objectives, got {given}: add parameters, "
-                "macs or latency_ms to objectives, or set sampler to tpe",
-            )
-            require(
-                self.n_startup_trials >= 2,
-                "n_startup_trials is the population of sampler nsga2, which needs 2 or more, got "
-                f"{self.n_startup_trials!r}",
-            )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

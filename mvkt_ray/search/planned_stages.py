@@ -9,6 +9,7 @@ from typing import Literal
 from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.distill.knowledge import knowledge_size_bytes
 from mvkt_ray.models import build_network
+from mvkt_ray.phrasing import listing
 from mvkt_ray.search.choosing.grid import n_points_text
 from mvkt_ray.search.choosing.space import SearchSpace, n_baselines, n_trials
 from mvkt_ray.search.ledger.study_folder import StudyFolder
@@ -73,7 +74,7 @@ def knowledge_stage(
 
 
 def trials_stage(config: StudyConfig, space: SearchSpace) -> PlannedStage:
-    """Describe the trials by their number and length, and the grid that they are of."""
+    """Describe the trials: how many, how long, of which grid, for what, within which limits."""
     count = n_trials(config, space)
     what = (
         f"{count}, of which {min(n_baselines(config, space), count)} are baselines, of up to "
@@ -83,6 +84,10 @@ def trials_stage(config: StudyConfig, space: SearchSpace) -> PlannedStage:
         what += f"; the others are a grid of {n_points_text(len(space.grid))} for each lead"
         if space.n_beyond_limits:
             what += f", without {n_points_text(space.n_beyond_limits)} beyond search.limits"
+    if config.search.costs:
+        what += f"; for {listing(config.search.objectives)}"
+    if space.limits is not None:
+        what += f"; of students up to {space.limits.allowed}"
     return PlannedStage(name="trials", action="make", what=what)
 
 

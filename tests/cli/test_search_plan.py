@@ -199,3 +199,46 @@ def test_a_damaged_ledger_is_told_by_the_dry_run(
     for line in (resumed, (*new, "--like", copy)):
         done = mvkt(*line, "--in-process", "--dry-run")
         done.expect_wrong_input(str(copy / "ledger.db"), "cannot be read")
+
+
+def test_a_grid_is_printed_with_its_size_and_status_tells_the_same_number_of_trials(
+    mvkt: Any, study_file: WriteStudy, shards: Path, study_dir: Path, tmp_path: Path
+) -> None:
+    rows = {
+        "student": ["sepconv1d", "xresnet1d18"],
+        "student_width": {"low": 8, "high": 24, "step": 8, "when": {"student": "sepconv1d"}},
+        "student_depth": 0,
+        "learning_rate": 0.01,
+    }
+    limits = {"parameters": 8000}
+    search = {"sampler": "grid", "limits": limits, "n_trials": 40, "baselines": ["student_alone"]}
+    study = study_file({"space": rows, "search": search, "student": {"epochs": 1}})
+    out = tmp_path / "out"
+    given = ("--data", shards, "--teacher", study_dir / "teacher", "--in-process")
+    line = ("search", study, *given, "--out", out)
+    plan = mvkt(*line, "--dry-run", "--json").json
+    # Widths 8 and 16 for each of two leads; the third has more than 8000 parameters.
+    assert plan["n_trials"] == 2 * 2 + 2
+    assert plan["stages"]["trials"] == (
+        "6, of which 2 are baselines, of up to 1 epochs; the others are a grid of 2 points for "
+        "each lead, without 2 points beyond search.limits; of students up to 8,000 parameters"
+    )
+    assert mvkt(*line, "--quiet").exit_code == 0
+    state = mvkt("status", out, "--json").json
+    assert state["n_trials"] == state["n_finished"] == 6
+    again = mvkt(*line, "--resume", "--dry-run", "--json").json
+    assert again["n_trials"] == 6
+
+    too_few = mvkt(*line, "--resume", "--max-trials", 5)
+    too_few.expect_wrong_input("the grid has 2 points for each of 2 conditions", "are 6 trials")
+    tight = study_file({"space": rows, "search": {**search, "limits": {"parameters": 100}}})
+    refused = mvkt("search", tight, *given, "--out", tmp_path / "tight", "--dry-run")
+    refused.expect_wrong_input(
+        "search.limits", "sepconv1d of width 8 and depth 0", "100 parameters"
+    )
+    # Before the ingest, too: how many classes there are is known of every task.
+    fresh = {"data": {"source_options": {"n_recordings": 100, "duration_s": 3}}}
+    search = {**search, "limits": {"parameters": 100}}
+    unread = study_file({**fresh, "space": rows, "search": search})
+    refused = mvkt("search", unread, "--out", tmp_path / "unread", "--in-process", "--dry-run")
+    refused.expect_wrong_input("search.limits", "sepconv1d of width 8 and depth 0")

@@ -7,8 +7,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mvkt_ray.config.objectives import SizeLimitsConfig
 from mvkt_ray.config.resources import CostConfig, NodeTypeConfig
-from mvkt_ray.config.schema import FoldsConfig, SizeLimitsConfig, StudyConfig
+from mvkt_ray.config.schema import FoldsConfig, StudyConfig
 from mvkt_ray.config.study_file import (
     parse_folds,
     read_prices,

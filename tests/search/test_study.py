@@ -8,8 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mvkt_ray.config.objectives import Objective
 from mvkt_ray.config.resources import ResourcesConfig, WorkersConfig
-from mvkt_ray.config.schema import DataConfig, Objective, ParameterConfig, PrunerConfig
+from mvkt_ray.config.schema import DataConfig, ParameterConfig, PrunerConfig
 from mvkt_ray.errors import ArtifactError, MachineError, StaleArtifactError
 from mvkt_ray.records import (
     Arm,

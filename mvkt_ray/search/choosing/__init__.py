@@ -1,4 +1,4 @@
-"""What is tried next, and what is given up: search spaces, proposals, pruning, racing.
+"""What is tried next, and what is given up: spaces, grids, limits, proposals, pruning, racing.
 
 Choosing the configurations of finals is in `finals`; statistics without a search in `statistics`.
 """

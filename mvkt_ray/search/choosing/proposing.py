@@ -18,7 +18,8 @@ from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial
 
-from mvkt_ray.config.schema import SCORE, Scalar, SearchConfig
+from mvkt_ray.config.objectives import SCORE
+from mvkt_ray.config.schema import Scalar, SearchConfig
 from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.choosing.trial_history import history_for
 from mvkt_ray.search.ledger.trial_record import TrialRecord

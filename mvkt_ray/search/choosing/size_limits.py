@@ -6,7 +6,8 @@ A size follows from the hyper-parameters, so that it is known before anything is
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mvkt_ray.config.schema import Scalar, SizeLimitsConfig
+from mvkt_ray.config.objectives import SizeLimitsConfig
+from mvkt_ray.config.schema import Scalar
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.phrasing import listing
 from mvkt_ray.search.choosing.student_sizes import SIZE_PARAMETERS, student_facts
@@ -32,6 +33,13 @@ class SizeLimits:
     n_samples: int
     """Length of an evaluation window."""
 
+    @property
+    def allowed(self) -> str:
+        """The limits in words."""
+        return listing(
+            [f"{getattr(self.limits, name):,.0f} {_UNITS[name]}" for name in self.limits.given]
+        )
+
     def excess(self, hyperparameters: Params) -> float:
         """Return a student's size as a share of its limit, of the limit that it keeps worst."""
         sizes = self._sizes(hyperparameters)
@@ -55,7 +63,7 @@ class SizeLimits:
         if not self.keeps(hyperparameters):
             raise ConfigError(
                 f"search.limits: {whose} is {self.described(hyperparameters)}, but the limit is "
-                f"{self._allowed()}. Raise it, or {advice}."
+                f"{self.allowed}. Raise it, or {advice}."
             )
 
     def described(self, hyperparameters: Params) -> str:
@@ -99,8 +107,3 @@ class SizeLimits:
             n_samples=self.n_samples,
         )
         return {"parameters": facts.n_parameters, "macs": facts.n_multiply_accumulates}
-
-    def _allowed(self) -> str:
-        return listing(
-            [f"{getattr(self.limits, name):,.0f} {_UNITS[name]}" for name in self.limits.given]
-        )

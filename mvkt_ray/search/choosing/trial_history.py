@@ -32,7 +32,7 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
 
-from mvkt_ray.config.schema import SCORE, Objective
+from mvkt_ray.config.objectives import SCORE, Objective
 from mvkt_ray.records import Arm, TrialState
 from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.ledger.trial_record import TrialRecord

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mvkt_ray.config.schema import SCORE, ContenderConfig, FinalsConfig, Objective, Scalar
+from mvkt_ray.config.objectives import SCORE, Objective
+from mvkt_ray.config.schema import ContenderConfig, FinalsConfig, Scalar
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.records import Arm, Condition, Trial
 from mvkt_ray.search.choosing.conditions import read_contender_leads

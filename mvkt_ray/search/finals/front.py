@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mvkt_ray.config.schema import SCORE, Objective
+from mvkt_ray.config.objectives import SCORE, Objective
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.statistics.pareto import non_dominated, spread_over
 

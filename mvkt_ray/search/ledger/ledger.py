@@ -23,7 +23,8 @@ import sqlalchemy.exc
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.study import StudyDirection
 
-from mvkt_ray.config.schema import SCORE, Objective, Scalar
+from mvkt_ray.config.objectives import SCORE, Objective
+from mvkt_ray.config.schema import Scalar
 from mvkt_ray.errors import ArtifactError, ConfigError
 from mvkt_ray.file_guards import reading
 from mvkt_ray.json_values import without_nan

@@ -18,7 +18,7 @@ import optuna
 import sqlalchemy
 from sqlalchemy import DateTime, column
 
-from mvkt_ray.config.schema import SCORE, Objective
+from mvkt_ray.config.objectives import SCORE, Objective
 from mvkt_ray.json_values import nan_if_none
 from mvkt_ray.records import NOTHING_USED, Arm, Condition, Trial, TrialResult, TrialState, Usage
 from mvkt_ray.search.ledger.trial_record import TrialRecord

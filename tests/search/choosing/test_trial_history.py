@@ -2,7 +2,8 @@ import math
 
 import pytest
 
-from mvkt_ray.config.schema import Objective, ParameterConfig, SearchConfig, StudyConfig
+from mvkt_ray.config.objectives import Objective
+from mvkt_ray.config.schema import ParameterConfig, SearchConfig, StudyConfig
 from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState
 from mvkt_ray.search.choosing import trial_history
 from mvkt_ray.search.choosing.space import SearchSpace

@@ -60,6 +60,24 @@ def test_optuna_dashboard_shows_leads_parameters_and_learning_curves(lab: "Lab")
     assert [trial["state"] for trial in shown].count("Pruned") == pruned > 0
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_optuna_dashboard_shows_the_objectives_of_a_study(lab: "Lab") -> None:
+    objectives = ("macro_auroc", "parameters")
+    study = lab.open(lab.config(objectives=objectives))
+    lab.run(study)
+    [summary] = ask_dashboard(lab.url, "/api/studies")["study_summaries"]
+    assert summary["directions"] == ["maximize", "minimize"]
+    shown = ask_dashboard(lab.url, f"/api/studies/{summary['study_id']}")
+    assert shown["objective_names"] == list(objectives)
+    for trial, record in zip(shown["trials"], study.trials(), strict=True):
+        result = record.result
+        assert result is not None
+        is_complete = result.state is TrialState.COMPLETE
+        values = [result.macro_auroc, float(result.n_parameters)] if is_complete else None
+        assert trial.get("values") == values
+
+
 @pytest.mark.parametrize(
     "content", [b"this is no database" * 100, b"SQLite format 3\x00" + b"x" * 5000]
 )
