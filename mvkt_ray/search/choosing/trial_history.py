@@ -39,8 +39,8 @@ from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.statistics.pareto import non_dominated
 
 MOST_SEEN: Mapping[str, int] = {"tpe": 1500, "gp": 500, "nsga2": 1500}
-"""Trials, by sampler; only TPE has a use for any but complete ones. What they come to in seconds is
-in benchmarks/README.md."""
+"""Trials, by sampler; only TPE has a use for any but complete ones. What they come to in seconds
+with one objective is in benchmarks/README.md."""
 
 N_BEST = 100
 """Of all trials, those that are always among them. TPE calls at most 25 good; with several

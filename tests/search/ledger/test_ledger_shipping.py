@@ -7,10 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import optuna
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mvkt_ray.config.objectives import Objective
 from mvkt_ray.errors import ArtifactError, StoreError, StoreUnreachableError
 from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialResult, TrialState
 from mvkt_ray.search.ledger.ledger import Ledger
@@ -182,6 +184,22 @@ def test_after_every_request_the_store_holds_all_that_was_answered_and_a_state_t
         assert n_state >= n_before
         n_before = n_state
     assert n_before == len(states) - 1
+
+
+def test_a_study_of_several_objectives_goes_on_elsewhere_and_keeps_their_names(
+    lab: "Lab", store: Store, machine: Machine
+) -> None:
+    objectives: tuple[Objective, ...] = ("macro_auroc", "parameters")
+    config = short(lab, objectives=objectives, sampler="nsga2")
+    study = machine.drive(config, SMALL)
+    lab.run(study, until=lambda: len(study.trials()) == 5)
+    machine.shipments[-1].abandon()
+    resumed = machine.drive(config, SMALL)
+    lab.run(resumed)
+    assert lab.facts(resumed) == uninterrupted(lab, config)
+    theirs = optuna.load_study(study_name="lab", storage=f"sqlite:///{lab.folder / 'disk-1.db'}")
+    assert theirs.metric_names == list(objectives)
+    assert len(theirs.best_trials) > 0
 
 
 def test_each_answer_costs_one_request(lab: "Lab", store: Store, machine: Machine) -> None:
