@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
+import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from mvkt_ray.config.recipes import Hyperparameters
@@ -130,6 +131,34 @@ def contains(distribution: Distribution, value: Scalar) -> bool:
     if isinstance(distribution, IntDistribution) and not float(value).is_integer():
         return False
     return distribution.step is None or _is_whole((value - distribution.low) / distribution.step)
+
+
+def suggest(trial: optuna.Trial, name: str, distribution: Distribution) -> Scalar:
+    """Ask a trial of Optuna for the value of a parameter."""
+    match distribution:
+        case FloatDistribution(low=low, high=high, log=log, step=step):
+            return trial.suggest_float(name, low, high, log=log, step=step)
+        case IntDistribution(low=low, high=high, log=log, step=step):
+            return trial.suggest_int(name, low, high, log=log, step=step)
+        case CategoricalDistribution(choices=choices):
+            value = trial.suggest_categorical(name, choices)
+            assert value is not None
+            return value
+
+
+def default_or_middle(distribution: Distribution, default: Scalar) -> Scalar:
+    """Return a default if it could be drawn, else the middle of the range or the first choice."""
+    if contains(distribution, default):
+        return default
+    if isinstance(distribution, CategoricalDistribution):
+        first = distribution.choices[0]
+        assert first is not None
+        return first
+    low, high = distribution.low, distribution.high
+    middle = math.sqrt(low * high) if distribution.log else (low + high) / 2
+    if distribution.step:
+        middle = low + round((middle - low) / distribution.step) * distribution.step
+    return round(middle) if isinstance(distribution, IntDistribution) else middle
 
 
 def shown(what: Distribution | Mapping[str, Scalar]) -> str:

@@ -4,12 +4,10 @@ A space is checked when it is made, before anything starts: every bound and ever
 valid `Hyperparameters`. Leads are not in the space; they are the conditions that a study compares.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import optuna
-from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from mvkt_ray.config.recipes import Hyperparameters
 from mvkt_ray.config.schema import Scalar, StudyConfig
@@ -22,10 +20,12 @@ from mvkt_ray.search.choosing.parameters import (
     Distribution,
     check_hyperparameters,
     contains,
+    default_or_middle,
     read_distribution,
     read_value,
     require_name,
     shown,
+    suggest,
 )
 from mvkt_ray.search.choosing.size_limits import SIZING, SizeLimits
 from mvkt_ray.search.choosing.student_sizes import check_sizes_of_space, of_its_student
@@ -130,7 +130,7 @@ class SearchSpace:
         known, drawn = given or {}, dict[str, Scalar]()
         for name, distribution in self.distributions.items():
             if self._is_drawn(name, drawn):
-                drawn[name] = known[name] if name in known else _suggest(trial, name, distribution)
+                drawn[name] = known[name] if name in known else suggest(trial, name, distribution)
         return drawn
 
     def complete(self, drawn: Params) -> dict[str, Scalar]:
@@ -155,7 +155,7 @@ class SearchSpace:
         for name, distribution in self.distributions.items():
             if self._is_drawn(name, middle):
                 default = self.defaults[name]
-                middle[name] = given.get(name, _default_or_middle(distribution, default))
+                middle[name] = given.get(name, default_or_middle(distribution, default))
         own = {"kd_weight": 0.0, "clt_weight": 0.0} if arm is Arm.STUDENT_ALONE else self.plain_kd
         return of_its_student({**self.defaults, **middle, **own}, own, "plain_kd")
 
@@ -228,32 +228,6 @@ def n_trials(config: StudyConfig, space: SearchSpace) -> int:
         return config.search.n_trials
     whole = n_baselines(config, space) + len(space.grid) * len(space.conditions)
     return min(config.search.n_trials, whole)
-
-
-def _suggest(trial: optuna.Trial, name: str, distribution: Distribution) -> Scalar:
-    match distribution:
-        case FloatDistribution(low=low, high=high, log=log, step=step):
-            return trial.suggest_float(name, low, high, log=log, step=step)
-        case IntDistribution(low=low, high=high, log=log, step=step):
-            return trial.suggest_int(name, low, high, log=log, step=step)
-        case CategoricalDistribution(choices=choices):
-            value = trial.suggest_categorical(name, choices)
-            assert value is not None
-            return value
-
-
-def _default_or_middle(distribution: Distribution, default: Scalar) -> Scalar:
-    if contains(distribution, default):
-        return default
-    if isinstance(distribution, CategoricalDistribution):
-        first = distribution.choices[0]
-        assert first is not None
-        return first
-    low, high = distribution.low, distribution.high
-    middle = math.sqrt(low * high) if distribution.log else (low + high) / 2
-    if distribution.step:
-        middle = low + round((middle - low) / distribution.step) * distribution.step
-    return round(middle) if isinstance(distribution, IntDistribution) else middle
 
 
 def _read_plain_kd(values: Mapping[str, Scalar]) -> dict[str, Scalar]:
