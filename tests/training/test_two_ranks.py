@@ -69,7 +69,7 @@ def do_all(plan: Plan, folder: Path) -> Found:
         heard.append(metrics.epoch)
         return Decision.PRUNE if metrics.epoch == 2 else Decision.CONTINUE
 
-    pruned = run_trial(plan["pruned"], inputs, prune_second)
+    pruned = run_trial(plan["pruned"], replace(inputs, measures_latency=True), prune_second)
     return found | {
         "teacher": {"epochs": teacher_epochs},
         "pruned": pruned,
@@ -199,6 +199,14 @@ def test_the_decision_to_prune_reaches_all_ranks(two_ranks: list[Found]) -> None
     assert [found["pruned"].state for found in two_ranks] == [TrialState.PRUNED] * 2
     assert [found["pruned"].epochs for found in two_ranks] == [2, 2]
     assert [found["pruned heard"] for found in two_ranks] == [[1, 2], []]
+
+
+def test_the_first_rank_alone_times_a_student_that_was_trained_by_several(
+    two_ranks: list[Found],
+) -> None:
+    first, second = (found["pruned"].latency_ms for found in two_ranks)
+    assert first > 0
+    assert second is None
 
 
 def test_all_ranks_find_a_result_that_is_there(two_ranks: list[Found]) -> None:

@@ -244,6 +244,22 @@ def test_with_several_objectives_a_proposal_is_a_function_of_records_seed_and_nu
     assert propose(SPACE, config, seed=3, number=20, records=smaller) != first
 
 
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2"])
+def test_with_several_objectives_studies_of_which_hardly_a_trial_is_complete_go_on(
+    sampler: Sampler,
+) -> None:
+    config = replace(CONFIG.search, sampler=sampler, objectives=BOTH, n_startup_trials=2)
+    states = [TrialState.COMPLETE, *[TrialState.DIVERGED] * 30, TrialState.RUNNING]
+    at_random = search_both("random", 0, len(states))
+    records = [
+        record(each.number, each.condition, each.drawn, state, each.values[1])
+        for each, state in zip(at_random, states, strict=True)
+    ]
+    records[0] = _with_size(records[0], 700)
+    drawn = propose(SPACE, config, seed=0, number=len(records), records=records)
+    assert set(drawn) == set(SPACE.distributions)
+
+
 def _with_size(before: TrialRecord, n_parameters: int) -> TrialRecord:
     assert before.result is not None
     return replace(before, result=replace(before.result, n_parameters=n_parameters))
