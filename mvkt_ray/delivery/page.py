@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from mvkt_ray.data.ecg_paper import SCALE
+from mvkt_ray.delivery.facts.comparisons import compared_with
 from mvkt_ray.delivery.facts.data_card import AGE_PERCENTILES
 from mvkt_ray.delivery.facts.material import ReportMaterial
 from mvkt_ray.delivery.figures.gallery import Gallery, make_gallery
@@ -112,6 +113,7 @@ def _sentences(report: Mapping[str, Any], gallery: Gallery) -> dict[str, str]:
         "least": "" if report["sizes"] is None else f"the {least(report['sizes'])}",
         "gains": captions.gains_caption(report),
         "classes": captions.classes_of_means(report),
+        "looked_for": captions.looked_for(report),
         "learning_curves": captions.learning_curves_caption(report),
         "curves": captions.curves_note(report, [each.condition for each in gallery.curves]),
         "begun": " ".join(finals_begun(report)),
@@ -129,9 +131,9 @@ def _contenders(report: Mapping[str, Any]) -> list[str]:
 
 def _baselines(report: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """Return what gains are over, each with its mean over the leads, where there is one."""
-    names = dict.fromkeys(gain["over"] for lead in report["leads"] for gain in lead["gains"])
+    baselines, further = compared_with(report["leads"])
     means = {mean["over"]: mean for mean in report["mean_gains"]}
-    return [(name, means.get(name)) for name in names]
+    return [(name, means.get(name)) for name in [*baselines, *further]]
 
 
 def _text_of(environment: Environment, name: str) -> str:

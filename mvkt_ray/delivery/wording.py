@@ -27,6 +27,9 @@ _CONTENDERS = {
 
 def contender_name(name: str) -> str:
     """Return what a contender is called in words."""
+    chosen, _, rank = name.partition("_")
+    if chosen == "chosen" and rank.isdecimal():
+        return f"{_CONTENDERS[chosen]} {rank}"
     return _CONTENDERS.get(name, name)
 
 

@@ -4,7 +4,7 @@ Three families, each corrected by Holm: the gains of the answer over every other
 lead; leads against leads; and, for every other contender, the mean of its gains over the leads.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mvkt_ray.delivery.facts.evidence import LEVEL, TEACHER, Evidence, Resampled
 from mvkt_ray.json_values import finite
+from mvkt_ray.search.finals.finals_plan import CHOSEN, is_chosen
 from mvkt_ray.search.finals.finals_results import Key
 from mvkt_ray.statistics.gains import Difference, correct_together, paired_differences
 from mvkt_ray.statistics.intervals import ends, percentile_interval
@@ -29,6 +30,21 @@ class MeanGain:
     n_seeds: int
     n_leads: int
     n_positive_leads: int
+
+
+def compared_with(leads: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[str]]:
+    """Return what the answer was compared with, in its order.
+
+    Args:
+        leads: The report's.
+
+    Returns:
+        The baselines and other contenders; and apart from them further trials that were chosen,
+        which are smaller or next best students with the same teacher.
+    """
+    names = dict.fromkeys(gain["over"] for lead in leads for gain in lead["gains"])
+    further = [name for name in names if is_chosen(name) and name != CHOSEN]
+    return [name for name in names if name not in further], further
 
 
 def gains_of_answer(evidence: Evidence) -> dict[Key, tuple[Difference, int]]:

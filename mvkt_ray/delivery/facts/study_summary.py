@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,8 @@ def describe_study(material: ReportMaterial) -> dict[str, Any]:
         "n_epochs": config.student.epochs,
         "sampler": config.search.sampler,
         "pruner": config.search.pruner.kind,
+        "objectives": list(config.search.objectives),
+        "limits": asdict(config.search.limits),
         "validated_epochs": validated_epochs(records),
         "conditions": config.search.conditions,
         "space": {name: _describe(material.space, name) for name in material.space.distributions},

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from mvkt_ray.delivery.facts.comparisons import compared_with
 from mvkt_ray.delivery.figures.drawing import (
     WIDTH,
     Colour,
@@ -28,10 +29,10 @@ _ROW_HEIGHT, _FRAME_HEIGHT = 27.0, 125.0
 def draw_gains(report: Mapping[str, Any]) -> str:
     """Draw one panel per baseline, one row per lead; an empty string when nothing is compared."""
     leads = [lead for lead in report["leads"] if lead["gains"]]
-    references = list(dict.fromkeys(gain["over"] for lead in leads for gain in lead["gains"]))
-    if not references:
+    baselines, _ = compared_with(leads)
+    if not baselines:
         return ""
-    shown = references[:DRAWN_GAINS]
+    shown = baselines[:DRAWN_GAINS]
     with drawing(WIDTH, _ROW_HEIGHT * (len(leads) + 1) + _FRAME_HEIGHT) as figure:
         for axes, over in zip(
             panels(figure, len(shown), DRAWN_GAINS, sharex=True, sharey=True), shown, strict=True

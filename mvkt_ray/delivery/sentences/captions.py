@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mvkt_ray.delivery.facts.class_means import left_out_of
+from mvkt_ray.delivery.facts.comparisons import compared_with
 from mvkt_ray.delivery.sentences.classes_counted import left_out_sentence, over_classes
 from mvkt_ray.delivery.wording import student_name
 from mvkt_ray.phrasing import listing, percent
@@ -102,14 +103,18 @@ def pairs_note(report: Report) -> str:
 
 def gains_caption(report: Report) -> str:
     """Say what the figure of the gains shows."""
-    n_over = len({gain["over"] for lead in report["leads"] for gain in lead["gains"]})
+    baselines, _ = compared_with(report["leads"])
     answer = student_name(report["answer"]["contender"])
     text = (
         f"{answer[0].upper()}{answer[1:]} minus baseline, paired by patient and seed. Thick lines "
         f"are {_level(report)} intervals, thin lines are corrected for the other comparisons of "
         "their kind (gains of leads, or means over leads); filled dots are gains that are claimed."
     )
-    return text if n_over <= DRAWN_GAINS else f"{text} The first {DRAWN_GAINS} baselines are drawn."
+    return (
+        text
+        if len(baselines) <= DRAWN_GAINS
+        else f"{text} The first {DRAWN_GAINS} baselines are drawn."
+    )
 
 
 DRAWN_GAINS = 3
@@ -142,6 +147,28 @@ def learning_curves_caption(report: Report) -> str:
             "cut."
         )
     return " ".join(parts)
+
+
+def looked_for(report: Report) -> str:
+    """Say what the search optimised, and within which sizes; empty where it was the score alone."""
+    summary = report["study_summary"]
+    costs = [OBJECTIVES[name] for name in summary["objectives"] if name in OBJECTIVES]
+    most = [
+        f"{value:,.0f} {OBJECTIVES[name]}" for name, value in summary["limits"].items() if value
+    ]
+    parts = [f"It looked for high scores at few {listing(costs)}"] if costs else []
+    if most:
+        students = f"students of at most {listing(most)}"
+        parts = [f"{parts[0]}, among {students}" if parts else f"It was among {students}"]
+    return f"{parts[0]}." if parts else ""
+
+
+OBJECTIVES = {
+    "parameters": "parameters",
+    "macs": "multiply-accumulates",
+    "latency_ms": "milliseconds",
+}
+"""What objectives beside the score are counted in; less of them is better."""
 
 
 def epochs_of_curves(validated_epochs: Sequence[int] | None) -> str:

@@ -87,12 +87,12 @@ def _loss(report: Mapping[str, Any], lead: str, best: str, small: str) -> str:
     gain = next((each for each in gains if each["over"] == small), None)
     if gain is None or gain["ci_corrected"] is None:
         return ""
-    interval = _SAID.signed_interval(gain["ci_corrected"])
-    shown = "the difference is shown" if gain["claimed"] else "a difference is not shown"
     level = percent(report["statistics"]["level"])
+    other = {"macs": "costlier", "latency_ms": "slower"}.get(report["sizes"]["by"], "larger")
     return (
-        f": what the larger one is better by is {_SAID.signed(gain['difference'])} (corrected "
-        f"{level} interval {interval}), so {shown}"
+        f"; the {other} one is worth {_SAID.signed(gain['difference'])} (corrected {level} "
+        f"interval {_SAID.signed_interval(gain['ci_corrected'])}): "
+        f"{'shown' if gain['claimed'] else 'not shown'}"
     )
 
 
@@ -102,7 +102,7 @@ def _point(entry: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 def _size(point: Mapping[str, Any], window_s: float) -> str:
     latency = point["latency_ms"]
-    time = "" if latency is None else f", and takes {latency:.3g} ms for a recording"
+    time = "" if latency is None else f", and takes {latency:.3g} ms for a recording of 10 s"
     return (
         f"{point['n_parameters']:,} parameters and {_large(point['n_multiply_accumulates'])} "
         f"multiply-accumulates per {window_s:g} s window{time}"

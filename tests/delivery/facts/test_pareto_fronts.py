@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from made_up_study import LEADS, made_up_config
 
 from mvkt_ray.config.schema import FinalsConfig, ParameterConfig, SearchConfig
+from mvkt_ray.delivery.facts.comparisons import compared_with
 from mvkt_ray.delivery.facts.material import ReportMaterial, gather_material
 from mvkt_ray.delivery.facts.pareto_fronts import (
     SizedTrial,
@@ -189,7 +190,14 @@ def test_page_figure_and_table_show_every_trial_and_mark_the_front(
     leads = [entry["lead"] for entry in report["sizes"]["leads"]]
     assert set(leads) | {"all leads"} <= set(texts)
     page = render_page(report, gallery)
-    assert "Small or good" in page
+    assert "Score against size" in page
+    # Smaller students are no baselines of what the teacher bought.
+    assert "over distilled 2" not in gallery.figures["gains"]
+    assert "over student alone" in gallery.figures["gains"]
+    assert compared_with(report["leads"]) == (
+        ["student_alone", "plain_kd"],
+        ["chosen_2", "chosen_3"],
+    )
     for entry in report["sizes"]["leads"]:
         for point in entry["front"]:
             assert f"{point['n_parameters']:,}</td>" in page
@@ -200,7 +208,7 @@ def test_without_sizes_there_is_no_figure_and_no_heading(
 ):
     gallery = make_gallery(final_report, gather_material(final_study))
     assert gallery.figures["sizes"] == ""
-    assert "Small or good" not in render_page(final_report, gallery)
+    assert "Score against size" not in render_page(final_report, gallery)
 
 
 @pytest.mark.parametrize("points", [[(1, 0.8)], [(5, 0.8), (5, 0.81)], [(7, 0.5), (8, 0.9)]])

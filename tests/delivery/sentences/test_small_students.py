@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mvkt_ray.delivery.sentences.captions import looked_for
 from mvkt_ray.delivery.sentences.small_students import sizes_caption, small_student_sentences
 
 SMALL = {
@@ -74,7 +75,7 @@ def test_a_measured_latency_is_said():
         report_of(front=(SMALL | {"latency_ms": 1.234}, BEST), by="latency_ms")
     )
     assert "the fastest within 0.01" in said
-    assert "window, and takes 1.23 ms for a recording: 0.812" in said
+    assert "window, and takes 1.23 ms for a recording of 10 s: 0.812" in said
 
 
 @given(st.floats(-0.05, 0.05), st.floats(0.001, 0.05))
@@ -91,8 +92,9 @@ def test_after_finals_a_loss_is_shown_only_where_its_corrected_interval_leaves_o
     examined = (on_test(BEST, "chosen", 0.805), on_test(SMALL, "chosen_2", 0.8))
     _, said = small_student_sentences(report_of(examined=examined, gains=(gain,)))
     assert said.startswith("On the test split they have 0.800 against 0.805")
-    assert ("the difference is shown" in said) == (low > 0 or high < 0)
-    assert ("a difference is not shown" in said) == (low <= 0 <= high)
+    assert "; the larger one is worth " in said
+    assert said.endswith("): shown.") == (low > 0 or high < 0)
+    assert said.endswith("): not shown.") == (low <= 0 <= high)
 
 
 def test_what_finals_did_not_examine_is_not_spoken_of():
@@ -119,3 +121,31 @@ def test_the_caption_names_the_squares_only_where_there_are_some():
     assert "Squares" not in sizes_caption(report_of())
     assert "Squares" in sizes_caption(report_of(examined=(on_test(BEST, "chosen", 0.8),)))
     assert sizes_caption({"sizes": None}) == ""
+
+
+@pytest.mark.parametrize(
+    ("objectives", "limits", "said"),
+    [
+        (["macro_auroc"], {"parameters": None, "macs": None}, ""),
+        (
+            ["macro_auroc", "macs", "parameters"],
+            {"parameters": None, "macs": None},
+            "It looked for high scores at few multiply-accumulates and parameters.",
+        ),
+        (
+            ["macro_auroc", "parameters"],
+            {"parameters": 100_000, "macs": 2e6},
+            "It looked for high scores at few parameters, among students of at most 100,000 "
+            "parameters and 2,000,000 multiply-accumulates.",
+        ),
+        (
+            ["macro_auroc"],
+            {"parameters": 5_000, "macs": None},
+            "It was among students of at most 5,000 parameters.",
+        ),
+    ],
+)
+def test_the_page_says_what_the_search_looked_for(
+    objectives: list[str], limits: dict[str, float | None], said: str
+):
+    assert looked_for({"study_summary": {"objectives": objectives, "limits": limits}}) == said
