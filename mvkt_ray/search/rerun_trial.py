@@ -9,6 +9,7 @@ from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.pipeline import open_study, trial_inputs
 from mvkt_ray.search.stages import prepare
 from mvkt_ray.storage.location import Location
+from mvkt_ray.training.process import threads_for, torch_threads
 from mvkt_ray.training.student import run_trial
 
 
@@ -38,5 +39,8 @@ def rerun_trial(
         config, StudyFolder(folder.root), prepare(config, location), study.cpu_precision
     )
     stop = study.stop_at(recorded)
-    again = run_trial(record.trial, inputs.writing_to(str(scratch)), stop)
+    workers = config.resources.of_trial(record.trial.hyperparameters)
+    # Sums over threads have an order of their own: with more of them the numbers differ.
+    with torch_threads(threads_for(workers.cpus)):
+        again = run_trial(record.trial, inputs.writing_to(str(scratch)), stop)
     return again, recorded

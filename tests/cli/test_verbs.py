@@ -7,9 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from mvkt_ray.cli.verbs.demo import find_quickstart
 from mvkt_ray.config.study_file import read_study
+from mvkt_ray.records import TrialResult
+from mvkt_ray.search import rerun_trial
+from mvkt_ray.training.process import torch_threads
+from mvkt_ray.training.student import run_trial
 
 pytestmark = pytest.mark.usefixtures("without_images")
 
@@ -232,6 +237,25 @@ def test_rerun_gives_the_same_numbers_and_leaves_the_study_alone(
     assert number["again"] == number["recorded"]
     after = {path: path.stat().st_mtime_ns for path in study_dir.rglob("*") if path.is_file()}
     assert after == before
+
+
+def test_rerun_computes_with_the_threads_of_a_trial_however_many_cores_there_are(
+    mvkt: Any, study_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As where nobody says how many: then torch takes every core of the machine.
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    seen: list[int] = []
+
+    def noticing(*arguments: Any) -> TrialResult:
+        seen.append(torch.get_num_threads())
+        return run_trial(*arguments)
+
+    monkeypatch.setattr(rerun_trial, "run_trial", noticing)
+    with torch_threads(2):
+        done = mvkt("rerun", study_dir, 5, "--json")
+        assert torch.get_num_threads() == 2
+    assert seen == [1]
+    assert done.json["equal"]
 
 
 def test_rerun_of_a_study_that_was_tampered_with_differs(
