@@ -28,7 +28,7 @@ def contenders_part(plan: Sequence[Contender]) -> str:
     rows = []
     for name, contenders in by_name.items():
         cells = [
-            _joined({_setting(contender.hyperparameters[key]) for contender in contenders})
+            _joined({_setting(each.hyperparameters.get(key, "-")) for each in contenders})
             for key in varied
         ]
         rows.append([named(name), str(sum(each.n_seeds for each in contenders)), *cells])
