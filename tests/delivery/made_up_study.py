@@ -117,6 +117,7 @@ class Maker:
 
     def __init__(self, folder: StudyFolder, shards: Location, recipe: Recipe) -> None:
         self.folder, self.recipe, self.config = folder, recipe, recipe.config
+        self.is_timed = "latency_ms" in recipe.config.search.objectives
         self.shards = open_shards(shards)
         self.task = self.shards.task(self.config.data.task)
         folds = self.config.data.folds
@@ -241,6 +242,7 @@ class Maker:
             cpu_s=1.5 * epochs,
             n_parameters=facts.n_parameters,
             n_multiply_accumulates=facts.n_multiply_accumulates,
+            latency_ms=1e-6 * facts.n_multiply_accumulates if self.is_timed else None,
             node="made-up",
         )
         folder.write_result(trial, result, history, recipe="made-up", facts={})

@@ -55,14 +55,18 @@ def sizes_caption(report: Mapping[str, Any]) -> str:
     sizes = report["sizes"]
     if sizes is None:
         return ""
+    what = "latency" if sizes["by"] == "latency_ms" else "size"
     parts = [
-        "Every complete trial of the search by the size of its student and its score on "
+        f"Every complete trial of the search by the {what} of its student and its score on "
         "validation, which is optimistic; the line is that of the students that no other one beats "
-        f"in both. Numbers are sizes of the best and of the {least(sizes)} within "
-        f"{sizes['margin']:g} of it. Of 10 trials or more the lowest tenth may be below the axis."
+        f"in both. The number above a panel is the {what} of the best, and beside it that of the "
+        f"{least(sizes)} within {sizes['margin']:g} of it, where that is another. Of 10 trials or "
+        "more the lowest tenth may be below the axis."
     ]
     if any(entry["examined"] for entry in sizes["leads"]):
-        parts.append("Squares are what the finals examined, on the test split.")
+        parts.append(
+            "Squares are what the finals examined, on the test split, drawn beside their place."
+        )
     return " ".join(parts)
 
 

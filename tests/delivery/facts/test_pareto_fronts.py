@@ -242,12 +242,27 @@ def test_before_finals_nothing_is_examined(make_study: "MakeStudy"):
     assert "Of the students of lead" in report["answer"]["sentence"]
 
 
-def test_students_are_compared_by_what_the_search_looked_for(make_study: "MakeStudy"):
+@pytest.mark.parametrize(
+    ("objective", "field", "least"),
+    [("macs", "n_multiply_accumulates", "cheapest"), ("latency_ms", "latency_ms", "fastest")],
+)
+def test_students_are_compared_by_what_the_search_looked_for(
+    make_study: "MakeStudy", objective: Any, field: str, least: str
+):
     search = SearchConfig(
-        leads=LEADS, n_trials=32, sampler="random", objectives=("macro_auroc", "macs")
+        leads=LEADS, n_trials=32, sampler="random", objectives=("macro_auroc", objective)
     )
-    folder = make_study(config=replace(sized_config(), search=search), has_finals=False)
-    report = describe(gather_material(folder))
-    assert report["sizes"]["by"] == "macs"
+    folder = make_study(config=replace(sized_config(), search=search))
+    material = gather_material(folder)
+    report = describe(material)
+    jsonschema.validate(report, report_schema())
+    assert report["sizes"]["by"] == objective
     for point in report["sizes"]["of_all_leads"]["front"]:
-        assert point["cost"] == point["n_multiply_accumulates"]
+        assert point["cost"] == point[field]
+    page = render_page(report, make_gallery(report, material))
+    assert f"Shaded is the {least} of a lead" in page
+    assert ("Latency" in page) == (objective == "latency_ms")
+    # Of the front the finals took the best and the least that is nearly as good.
+    for entry in report["sizes"]["leads"]:
+        examined = {point["trial"] for point in entry["examined"]}
+        assert {entry["best"], entry["nearly_as_good"]} <= examined
