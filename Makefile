@@ -23,7 +23,7 @@ demo: install  ## synthetic data, a teacher, a small study over twelve leads, th
 	$(BIN)/mvkt demo --out runs/demo
 
 test: check  ## format, lint, types, import contract, all tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: lint types ladder  ## everything but the tests
 

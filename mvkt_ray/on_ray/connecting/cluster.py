@@ -128,8 +128,10 @@ def _start(directory: Path, n_cpus: int | None) -> None:
 def _end_processes(directory: Path) -> None:
     """End what Ray has started before it failed: it forgets those processes, and they stay."""
     left: list[psutil.Process] = []
-    for process in psutil.process_iter():
+    # `process_iter` remembers processes: one whose number another had before, it refuses to kill.
+    for number in psutil.pids():
         with contextlib.suppress(psutil.Error):
+            process = psutil.Process(number)
             if any(str(directory) in word for word in process.cmdline()):
                 left.append(process)
     for process in left:

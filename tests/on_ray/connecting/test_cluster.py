@@ -195,6 +195,29 @@ def test_whatever_keeps_ray_from_starting_is_one_paragraph_and_leaves_no_process
     started[0].returncode = -9
 
 
+def test_what_failed_to_start_is_ended_although_its_number_was_another_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Numbers come again on a machine that has been busy; psutil then knows an older process."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def fail(*_: object, _temp_dir: str, **options: object) -> None:
+        sleeper = [sys.executable, "-c", "import time; time.sleep(600)", f"--temp-dir={_temp_dir}"]
+        started.append(subprocess.Popen(sleeper))
+        older = psutil.Process(started[0].pid)
+        monkeypatch.setattr(older, "_ident", (older.pid, older.create_time() - 100))
+        monkeypatch.setitem(vars(psutil)["_pmap"], older.pid, older)
+        raise RuntimeError("Failed to start the GCS")
+
+    monkeypatch.setattr(ray, "init", fail)
+    with pytest.raises(ClusterError, match="Ray cannot start on this machine"):
+        with connected(None):
+            pass
+    assert not psutil.pid_exists(started[0].pid)
+    # It is gone, and nobody waits for it any more.
+    started[0].returncode = -9
+
+
 def test_a_temporary_folder_that_cannot_be_made_is_the_same_paragraph(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
