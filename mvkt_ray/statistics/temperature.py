@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
-from scipy.special import expit, logit
+from scipy.special import logit
 
 from mvkt_ray.errors import DataError
 
@@ -50,11 +50,6 @@ def fit_temperature(labels_NC: NDArray[Any], probabilities_NC: NDArray[Any]) -> 
     bounds = (np.log(_LOWEST), np.log(_HIGHEST))
     found: Any = minimize_scalar(loss, bounds=bounds, method="bounded")
     return float(np.exp(found.x))
-
-
-def with_temperature(probabilities_NC: NDArray[Any], temperature: float) -> NDArray[np.float64]:
-    """Return calibrated probabilities, float64 `[n_recordings, n_classes]`."""
-    return expit(_logits(probabilities_NC) / temperature)
 
 
 def _logits(probabilities_NC: NDArray[Any]) -> NDArray[np.float64]:

@@ -358,7 +358,7 @@ def publish(
 
     Args:
         location: Where the artifact will be.
-        kind: `shards`, `teacher` or `knowledge`.
+        kind: `shards`, `teacher`, `knowledge` or `model`.
         config: What was asked for; plain JSON values.
         inputs: Fingerprints of what it was made from.
         built: The local folder, of `build_folder`, that holds all files; by default they lie in

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from scipy.special import expit
 from sklearn.metrics import log_loss
 
+from mvkt_ray.delivery.predicting.answer_rows import calibrated
 from mvkt_ray.errors import DataError
-from mvkt_ray.statistics.temperature import fit_temperature, with_temperature
+from mvkt_ray.statistics.temperature import fit_temperature
 
 
 @given(st.floats(0.3, 4.0), st.integers(0, 5))
@@ -27,7 +28,7 @@ def test_no_other_temperature_has_a_lower_cross_entropy(seed: int) -> None:
     found = fit_temperature(labels, probabilities)
 
     def loss(temperature: float) -> float:
-        return log_loss(labels.ravel(), with_temperature(probabilities, temperature).ravel())
+        return log_loss(labels.ravel(), calibrated(probabilities, temperature).ravel())
 
     for other in (found * 0.9, found * 1.1, 1.0):
         assert loss(found) <= loss(other) + 1e-9
@@ -36,12 +37,12 @@ def test_no_other_temperature_has_a_lower_cross_entropy(seed: int) -> None:
 @given(st.floats(0.5, 10.0))
 def test_calibration_moves_no_recording_past_another(temperature: float) -> None:
     probabilities = np.linspace(0.001, 0.999, 50)[:, None]
-    assert (np.diff(with_temperature(probabilities, temperature)[:, 0]) > 0).all()
+    assert (np.diff(calibrated(probabilities, temperature)[:, 0]) > 0).all()
 
 
 def test_a_temperature_of_one_changes_nothing() -> None:
     probabilities = np.array([[0.1, 0.9], [0.5, 0.2]])
-    assert with_temperature(probabilities, 1.0) == pytest.approx(probabilities)
+    assert calibrated(probabilities, 1.0) == pytest.approx(probabilities)
 
 
 def test_certainty_that_is_wrong_is_no_infinite_loss() -> None:

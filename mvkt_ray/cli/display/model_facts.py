@@ -33,7 +33,7 @@ def model_value(out: str, manifest: "Manifest") -> dict[str, Any]:
 def model_tables(value: Mapping[str, Any], remark: str = "") -> list[RenderableType]:
     """Return the facts and the files of what `model_value` gave."""
     network, left_out = value["network"], value["int8_left_out"]
-    examined = "examined once on the test split" if value["examined"] else "NOT examined"
+    examined = "examined on the test split" if value["examined"] else "NOT examined"
     int8 = (
         f"left out: {left_out}"
         if left_out

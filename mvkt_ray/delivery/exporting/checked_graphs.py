@@ -84,12 +84,13 @@ def write_checked_graphs(
         with torch.inference_mode():
             return model(torch.from_numpy(signal_BLS)).numpy()
 
-    said = probabilities_of(open_graph(onnx_file), shards, val, view)
+    graph = open_graph(onnx_file)
+    said = probabilities_of(graph, shards, val, view)
     right = probabilities_of(in_torch, shards, val, view)
     difference = float(np.abs(said - right).max())
     if any_length:
         longer = next(iter(windows_mv(shards, val, _half_as_long_again(view))))
-        difference = max(difference, _difference(open_graph(onnx_file), in_torch, longer))
+        difference = max(difference, _difference(graph, in_torch, longer))
     if not difference <= TOLERANCE:
         raise ArtifactError(
             f"the ONNX graph and torch differ by {difference:.2g} on a validation recording, more "

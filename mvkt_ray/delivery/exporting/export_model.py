@@ -183,7 +183,8 @@ def _open(folder: StudyFolder, request: ExportRequest) -> _Export:
 
 
 def _network(student: ExportedStudent, view: View, task: Task) -> Network:
-    hyperparameters = Hyperparameters(**dict(student.trial.hyperparameters))  # type: ignore[arg-type]
+    values: Mapping[str, Any] = student.trial.hyperparameters
+    hyperparameters = Hyperparameters(**values)
     network = build_student(hyperparameters, len(view.leads), len(task.classes))
     try:
         network.load_state_dict(student.weights())

@@ -5,9 +5,7 @@ Reads: the material of the study, and the files of the training.
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import safetensors
 import safetensors.torch
@@ -46,8 +44,6 @@ class ExportedStudent:
     trial: Trial
     contender: str
     files: TrialFolder
-    search_trial: int | None
-    """Trial of the search that the configuration is from; None: it was given."""
     finals: int | None
     """Number of the finals; None: a trial of the search."""
     test: Location | None
@@ -56,8 +52,6 @@ class ExportedStudent:
     """Trained on the validation split, too: nothing can be chosen on it any more."""
     recipe: str
     """Hash of all that its numbers depend on."""
-    made_from: Mapping[str, Any]
-    """What its result says of its inputs."""
     weights_sha256: str
 
     @property
@@ -126,12 +120,10 @@ def choose_student(
     record = _of_seed(own, request.repetition, f"{contender} of {lead}")
     folder = material.folder.final(finals.number)
     files = TrialFolder.of(folder.trials, record.number)
-    planned = next(p for p in finals.plan if (p.name, p.condition.name) == (contender, lead))
     return _student(
         record,
         files,
         contender=contender,
-        search_trial=planned.chosen_trial,
         finals=finals.number,
         test=folder.test(record.number),
         knew_validation=finals.refit,
@@ -170,7 +162,6 @@ def _from_search(
         record,
         material.trial_folder(record.number),
         contender=contender,
-        search_trial=record.number,
         finals=None,
         test=None,
         knew_validation=False,
@@ -205,26 +196,22 @@ def _student(
     files: TrialFolder,
     *,
     contender: str,
-    search_trial: int | None,
     finals: int | None,
     test: Location | None,
     knew_validation: bool,
 ) -> ExportedStudent:
     advice = "Restore the study's folder from a copy."
     with reading(files.result, advice, ArtifactError):
-        value = json.loads(files.result.read_bytes())
-        recipe, made_from = str(value["recipe"]), dict(value["made_from"])
+        recipe = str(json.loads(files.result.read_bytes())["recipe"])
     with reading(files.student, advice, ArtifactError):
         weights = files.student.read_bytes()
     return ExportedStudent(
         trial=record.trial,
         contender=contender,
         files=files,
-        search_trial=search_trial,
         finals=finals,
         test=test,
         knew_validation=knew_validation,
         recipe=recipe,
-        made_from=made_from,
         weights_sha256=hashlib.sha256(weights).hexdigest(),
     )

@@ -43,11 +43,9 @@ def calibration_crops(
         yield batch.signal_BLS.numpy()
 
 
-def windows_mv(
-    shards: Shards, split: Split, view: View, batch_size: int = BATCH_SIZE
-) -> Iterator[NDArray[np.float32]]:
+def windows_mv(shards: Shards, split: Split, view: View) -> Iterator[NDArray[np.float32]]:
     """Yield evaluation windows of a split in batches."""
-    for batch in EvalLoader(shards, split, in_mv(view), batch_size=batch_size).batches():
+    for batch in EvalLoader(shards, split, in_mv(view), batch_size=BATCH_SIZE).batches():
         yield batch.signal_BLS.numpy()
 
 

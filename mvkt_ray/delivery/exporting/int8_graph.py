@@ -32,6 +32,7 @@ class _Crops(CalibrationDataReader):
     def __init__(self, crops: Iterable[NDArray[np.float32]]) -> None:
         self._crops: Iterator[NDArray[np.float32]] = iter(crops)
 
+    # onnxruntime takes None for the end, whatever its annotation says.
     def get_next(self) -> dict[str, Any] | None:  # type: ignore[override]
         crops_BLS = next(self._crops, None)
         return None if crops_BLS is None else {INPUT_NAME: crops_BLS}

@@ -1,6 +1,6 @@
 """The examination: what finished students and the teacher say of the test split.
 
-The only module that may import `data.test_split`. Each student, and the teacher, is one item of a
+The only module that may import `data.held_out`. Each student, and the teacher, is one item of a
 runner's map; its predictions are a file, written aside and renamed, so that a killed examination
 goes on with those that are missing.
 
