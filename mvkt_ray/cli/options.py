@@ -144,7 +144,13 @@ def with_folds(config: "StudyConfig", folds: str | None) -> "StudyConfig":
 
     if folds is None:
         return config
-    data = dataclasses.replace(config.data, folds=parse_folds(folds))
+    try:
+        data = dataclasses.replace(config.data, folds=parse_folds(folds))
+    except ValueError as error:
+        raise ConfigError(
+            f"--folds {folds} does not go with the study's data: {error}. Give folds that do, or "
+            "change the study file."
+        ) from None
     return dataclasses.replace(config, data=data)
 
 

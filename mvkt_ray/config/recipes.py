@@ -26,6 +26,8 @@ class Hyperparameters:
     """Blocks with a shortcut in each stage; may be 0. Likewise."""
     dropout: float = 0.0
     """Before the classifier."""
+    epochs: int = 0
+    """Of the student's training; 0: those of the study, `student.epochs`, which are the most."""
     batch_size: int = 128
     """Over all workers of the trial."""
     optimizer: Literal["adamw", "adam"] = "adamw"
@@ -67,6 +69,7 @@ class Hyperparameters:
         require_not_negative(
             self,
             "student_depth",
+            "epochs",
             "weight_decay",
             "label_weight",
             "kd_weight",
@@ -80,6 +83,11 @@ class Hyperparameters:
             self.label_weight + self.kd_weight + self.clt_weight > 0,
             "label_weight, kd_weight and clt_weight are all 0: nothing would be learned",
         )
+
+    @property
+    def hears_teacher(self) -> bool:
+        """Whether anything that the teacher says has a part in the loss."""
+        return self.kd_weight > 0 or self.clt_weight > 0
 
     @classmethod
     def names(cls) -> tuple[str, ...]:

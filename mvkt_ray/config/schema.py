@@ -56,6 +56,49 @@ class FoldsConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class LabelledConfig:
+    """Of which training recordings the labels are known; the others count as unlabelled.
+
+    Validation and test keep theirs: what a study chooses by and is examined on is labelled.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_EXTRA
+
+    folds: tuple[int, ...] = ()
+    """Those of these training folds."""
+    fraction: float | None = None
+    """Or those of this share of the patients with labels, each class about evenly."""
+    seed: int = 0
+    """Which patients make up the fraction; those of a smaller one are among those of a larger."""
+
+    def __post_init__(self) -> None:
+        require(
+            bool(self.folds) != (self.fraction is not None),
+            f"give either folds or a fraction, got folds={list(self.folds)!r}, "
+            f"fraction={self.fraction!r}",
+        )
+        require(
+            self.fraction is None or 0 < self.fraction <= 1,
+            f"fraction must be above 0 and at most 1, got {self.fraction!r}",
+        )
+        require_not_negative(self, "seed")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LabelUse:
+    """Which recordings a study trains on, by their labels."""
+
+    labelled: LabelledConfig | None = None
+    """None: every label of the training folds is known."""
+    distils_unlabelled: bool = False
+    """Whether recordings without a known label are among those that students distil over."""
+
+
+ALL_LABELS = LabelUse()
+"""Every label is known, and recordings that have none are left out."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class DataConfig:
     """Which recordings, at which rate, with which classes."""
 
@@ -70,12 +113,35 @@ class DataConfig:
     min_likelihood: float = 0.0
     """PTB-XL only: codes below this likelihood do not count. 0 is the benchmark's rule."""
     folds: FoldsConfig = field(default_factory=FoldsConfig)
+    labelled: LabelledConfig | None = None
+    """Of which training recordings the labels are known; None: of all that have one."""
+    unlabelled: Literal["distil", "leave_out"] | None = None
+    """What becomes of training recordings without a known label: the teacher is not trained on
+    them, but may say what it thinks of them, which is all that students learn of them. None: distil
+    where `labelled` is given, else leave out."""
 
     def __post_init__(self) -> None:
         require_above_zero(self, "sampling_rate_hz")
+        kept_apart = sorted(
+            set(self.labelled.folds if self.labelled else ()) - set(self.folds.train)
+        )
+        require(
+            not kept_apart,
+            f"labelled.folds must be training folds, got {kept_apart}, which are not among "
+            f"{list(self.folds.train)}",
+        )
         require(
             0 <= self.min_likelihood <= 100,
             f"min_likelihood must be between 0 and 100, got {self.min_likelihood!r}",
+        )
+
+    @property
+    def label_use(self) -> LabelUse:
+        """Which recordings are trained on, by their labels."""
+        distils = self.labelled is not None and self.unlabelled is None
+        return LabelUse(
+            labelled=self.labelled,
+            distils_unlabelled=distils or self.unlabelled == "distil",
         )
 
     @property
@@ -215,6 +281,9 @@ class ContenderConfig:
 
     base: Literal["chosen", "defaults"] = "chosen"
     """What `set` changes: the lead's chosen configuration, or the defaults of the space."""
+    where: Mapping[str, Scalar] = field(default_factory=dict[str, Scalar])
+    """With `base: chosen`: choose among the lead's trials with these hyper-parameters only, so that
+    what it is compared with makes its own choice of all the others."""
     set: Mapping[str, Scalar] = field(default_factory=dict[str, Scalar])
     """Hyper-parameters by name."""
     leads: tuple[str, ...] = ()
@@ -225,6 +294,10 @@ class ContenderConfig:
     def __post_init__(self) -> None:
         if self.n_seeds is not None:
             require_above_zero(self, "n_seeds")
+        require(
+            self.base == "chosen" or not self.where,
+            f"where chooses among trials, and base: {self.base} is none; leave one of them out",
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -292,6 +365,12 @@ class StudyConfig:
             f"network; those it has are {', '.join(sorted(self.students))}",
         )
 
+        longest = max(self._numbers("epochs"), default=0)
+        require(
+            longest <= self.student.epochs,
+            f"epochs of a student must not be above student.epochs, which is {self.student.epochs}:"
+            f" got {longest}; raise student.epochs to it",
+        )
         accumulating = [
             key for key, asked in self.resources.models().items() if asked.gradient_accumulation > 1
         ]
@@ -324,6 +403,14 @@ class StudyConfig:
         """All that a hyper-parameter with named values may be in a trial or a final."""
         elsewhere = [self.plain_kd, *(each.set for each in self.finals.contenders.values())]
         return self._drawn(name) | {str(where[name]) for where in elsewhere if name in where}
+
+    def _numbers(self, name: str) -> list[float]:
+        """All that a hyper-parameter that is a number is set to, or may be drawn up to."""
+        row = self.space.get(name)
+        drawn = [] if row is None else [row.value, row.high, *(row.choices or ())]
+        elsewhere = [self.plain_kd, *(each.set for each in self.finals.contenders.values())]
+        given = [*drawn, *(where.get(name) for where in elsewhere)]
+        return [value for value in given if isinstance(value, int | float)]
 
     def _drawn(self, name: str) -> set[str]:
         """All that the space may set a hyper-parameter with named values to."""

@@ -134,6 +134,38 @@ def make_folds(patients: np.ndarray, strata: np.ndarray, n_folds: int, seed: int
     return fold_of[patient_of]
 
 
+def draw_patients(
+    patients: np.ndarray, strata: np.ndarray, fraction: float, seed: int
+) -> np.ndarray:
+    """Draw a share of the patients of each stratum; a patient belongs to its rarest one.
+
+    The patients of a stratum stand in an order that the seed alone decides, and the first share of
+    them is drawn. So a smaller share is part of a larger one of the same seed.
+
+    Args:
+        patients: uint64 `[n_recordings]`, hashes.
+        strata: int `[n_recordings]`, 0 for the rarest.
+        fraction: Above 0, at most 1.
+        seed: Chooses the order.
+
+    Returns:
+        bool `[n_recordings]`: whether the recording's patient was drawn.
+    """
+    hashes, patient_of = np.unique(patients, return_inverse=True)
+    stratum = np.full(len(hashes), np.iinfo(np.int64).max)
+    np.minimum.at(stratum, patient_of, strata)
+    chance = np.random.default_rng(seed).permutation(len(hashes))
+    order = np.lexsort((chance, stratum))
+    of_order = stratum[order]
+    first = np.searchsorted(of_order, of_order, side="left")
+    size = np.searchsorted(of_order, of_order, side="right") - first
+    # The middle of a patient's place: of one patient alone a half share is the least that has it.
+    place = (np.arange(len(order)) - first + 0.5) / size
+    drawn = np.empty(len(hashes), dtype=bool)
+    drawn[order] = place < fraction
+    return drawn[patient_of]
+
+
 def patients_in_several_folds(patients: np.ndarray, folds: np.ndarray) -> np.ndarray:
     """Return the patients, as given, that have recordings in more than one fold; -1 is no fold."""
     pairs = pd.DataFrame({"patient": patients, "fold": folds})

@@ -26,7 +26,7 @@ class Batch:
     signal_BLS: torch.Tensor
     """float32, scaled by the view."""
     labels_BC: torch.Tensor
-    """float32, multi-hot."""
+    """float32, multi-hot; a row of NaN where the label is not known."""
     example_B: torch.Tensor
     """int64: index into the split, or into the rows given."""
     crop_B: torch.Tensor
@@ -131,7 +131,8 @@ class TrainLoader:
 
     `batch_size` is over all ranks; each takes its contiguous part, and parts differ by one example
     at most. So the batches are the same for any number of ranks. The last, incomplete one is left
-    out, unless it is the only one.
+    out, unless it is the only one. Where an epoch is to have more steps than the split has batches,
+    the split is gone through again in another order, as often as that takes.
 
     Raises:
         DataError: The split has fewer recordings than there are ranks.
@@ -146,6 +147,7 @@ class TrainLoader:
         *,
         batch_size: int,
         seed: int,
+        steps_per_epoch: int | None = None,
         rank: int = 0,
         world_size: int = 1,
         device: torch.device | str | None = None,
@@ -167,14 +169,18 @@ class TrainLoader:
         self._part = slice(
             *(self.examples_per_step * position // world_size for position in (rank, rank + 1))
         )
-        self.steps_per_epoch = len(split) // self.examples_per_step
+        self._steps_per_pass = len(split) // self.examples_per_step
+        self.steps_per_epoch = steps_per_epoch or self._steps_per_pass
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """Yield this rank's part of every global batch of an epoch."""
-        order = self._generator(epoch, _ORDER).permutation(len(self._n_crops))
-        crops = self._generator(epoch, _CROPS).integers(0, self._n_crops)
+        orders, choices = self._generator(epoch, _ORDER), self._generator(epoch, _CROPS)
+        order = crops = np.empty(0, dtype=np.int64)
         for step in range(self.steps_per_epoch):
-            first = step * self.examples_per_step
+            first = step % self._steps_per_pass * self.examples_per_step
+            if first == 0:
+                order = orders.permutation(len(self._n_crops))
+                crops = choices.integers(0, self._n_crops)
             example = order[first : first + self.examples_per_step][self._part]
             crop = crops[example]
             yield _batch(

@@ -1,18 +1,21 @@
 """Splits: training and validation recordings of a task, by fold; the test split is only counted.
 
+The training split may hold recordings without a known label, for students to distil over. They are
+never in another split: those of a validation or test fold, or of a patient there, are left out.
+
 Reads: the small columns of a shard set.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NoReturn
 
 import numpy as np
 import pandas as pd
 
-from mvkt_ray.config.schema import FoldsConfig
-from mvkt_ray.data.folds import may_share_patients, patients_in_several_folds
-from mvkt_ray.data.shards import Shards
+from mvkt_ray.config.schema import ALL_LABELS, FoldsConfig, LabelledConfig, LabelUse
+from mvkt_ray.data.folds import draw_patients, may_share_patients, patients_in_several_folds
+from mvkt_ray.data.shards import Shards, SplitColumns
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.errors import DataError
 from mvkt_ray.phrasing import number_ranges
@@ -20,20 +23,32 @@ from mvkt_ray.phrasing import number_ranges
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Split:
-    """Recordings of some folds that have a label of the task, in the order of the shards."""
+    """Recordings of some folds, in the order of the shards."""
 
     name: str
     """`train` or `val`."""
     rows: np.ndarray
     """int64 `[n]`: rows of the shard set, ascending."""
     labels: np.ndarray
-    """float32 `[n, n_classes]`, multi-hot."""
+    """float32 `[n, n_classes]`, multi-hot; a row of NaN where the label is not known."""
     classes: tuple[str, ...]
     shards: Shards
     """That it is of."""
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def has_label(self) -> np.ndarray:
+        """Return bool `[n]`: whether the label is known."""
+        return ~np.isnan(self.labels[:, 0])
+
+    def labelled(self) -> "Split":
+        """Return the part of the split whose labels are known; the split itself if that is all."""
+        known = self.has_label
+        if known.all():
+            return self
+        return replace(self, rows=self.rows[known], labels=self.labels[known])
 
     @property
     def record_ids(self) -> np.ndarray:
@@ -53,7 +68,7 @@ class TrainingSplits:
     train: Split
     val: Split
     n_without_label: int
-    """Recordings of the train and validation folds that have no label of the task: left out."""
+    """Recordings of the train and validation folds without a known label of the task: left out."""
     n_without_lead: int
     """Recordings of these folds that lack a lead: left out."""
     n_in_no_split: int
@@ -63,15 +78,21 @@ class TrainingSplits:
 
 
 def open_training_splits(
-    shards: Shards, task: Task, folds: FoldsConfig, min_likelihood: float = 0.0
+    shards: Shards,
+    task: Task,
+    folds: FoldsConfig,
+    min_likelihood: float = 0.0,
+    label_use: LabelUse = ALL_LABELS,
 ) -> TrainingSplits:
     """Return the training and validation splits, after checks that cover the test split too.
 
     Args:
         shards: Opened with the leads that will be used.
-        task: Recordings without a label of it are left out, and counted.
+        task: Recordings without a label of it are unlabelled.
         folds: Which folds make which split.
         min_likelihood: Codes below it do not count.
+        label_use: Of which training recordings labels are known, and whether the others are in the
+            training split; if not they are left out, and counted.
 
     Raises:
         DataError: A split is empty, or a patient is in two folds.
@@ -88,24 +109,67 @@ def open_training_splits(
         if not (is_inside & usable).any():
             _refuse_empty(name, is_inside, fold_of, has_label, has_leads, folds, task)
 
-    def split(name: str) -> Split:
-        rows = np.flatnonzero(inside[name] & usable)
-        return Split(
-            name=name,
-            rows=rows,
-            labels=labels[rows].astype(np.float32),
-            classes=task.classes,
-            shards=shards,
-        )
+    def split(name: str, chosen: np.ndarray, known: np.ndarray) -> Split:
+        rows = np.flatnonzero(chosen)
+        of_rows = labels[rows].astype(np.float32)
+        of_rows[~known[rows]] = np.nan
+        return Split(name=name, rows=rows, labels=of_rows, classes=task.classes, shards=shards)
 
+    known = _known(columns, has_label, inside["train"], label_use.labelled)
+    train = inside["train"] & has_leads & known
+    if not train.any():
+        _refuse_no_known(label_use.labelled, int((inside["train"] & usable).sum()))
+    if label_use.distils_unlabelled:
+        others = (fold_of < 0) & ~_with_patient_in(columns, inside["val"] | inside["test"])
+        train |= (inside["train"] | others) & has_leads & ~known
     seen = inside["train"] | inside["val"]
     return TrainingSplits(
-        train=split("train"),
-        val=split("val"),
-        n_without_label=int((seen & ~has_label).sum()),
-        n_without_lead=int((seen & has_label & ~has_leads).sum()),
-        n_in_no_split=int((~seen & ~inside["test"]).sum()),
+        train=split("train", train, known),
+        val=split("val", inside["val"] & usable, has_label),
+        n_without_label=int((seen & ~known & ~train).sum()),
+        n_without_lead=int((seen & known & ~has_leads).sum()),
+        n_in_no_split=int((~seen & ~inside["test"] & ~train).sum()),
         n_test=int((inside["test"] & usable).sum()),
+    )
+
+
+def _known(
+    columns: SplitColumns,
+    has_label: np.ndarray,
+    in_train: np.ndarray,
+    labelled: LabelledConfig | None,
+) -> np.ndarray:
+    """Return bool `[n]`: of which recordings the study knows the label."""
+    if labelled is None:
+        return has_label
+    if labelled.fraction is None:
+        return has_label & (~in_train | np.isin(columns.fold_N, labelled.folds))
+    rows = np.flatnonzero(has_label & in_train)
+    labels = columns.labels_NC[rows]
+    rank_C = np.argsort(np.argsort(labels.sum(axis=0), kind="stable"), kind="stable")
+    rarest = np.where(labels, rank_C, len(rank_C)).min(axis=1, initial=len(rank_C))
+    patients = columns.patient_hash_N[rows]
+    drawn = draw_patients(patients, rarest, labelled.fraction, labelled.seed)
+    known = has_label.copy()
+    known[rows] = drawn
+    return known
+
+
+def _with_patient_in(columns: SplitColumns, chosen: np.ndarray) -> np.ndarray:
+    """Return bool `[n]`: whether the recording's patient has one among those chosen."""
+    return np.isin(columns.patient_hash_N, columns.patient_hash_N[chosen])
+
+
+def _refuse_no_known(labelled: LabelledConfig | None, n_there: int) -> NoReturn:
+    assert labelled is not None
+    asked = (
+        f"the folds {_listed(labelled.folds)} have none"
+        if labelled.fraction is None
+        else f"a fraction of {labelled.fraction:g} is less than one patient of any class"
+    )
+    raise DataError(
+        f"no training recording has a known label, so there is nothing to train a teacher on: "
+        f"{n_there} have one, but {asked} of them. Set data.labelled to more."
     )
 
 

@@ -16,6 +16,10 @@ Labels of PTB-XL have no order: the primary class is the first positive one in t
 task's classes unless the caller knows better. A recording without any class of the task shares
 nothing with anyone under `disjoint`, and under `first_label` has a primary class of its own kind.
 
+A recording whose label is not known (a row of NaN) follows `any` whatever the rule: every other
+recording may be its negative, and it may be every other recording's. What the teacher thinks it has
+is not asked: knowledge says that crop by crop, and the pools are of recordings.
+
 Shapes: A and B anchors, N training recordings, C classes, K negatives, G groups of equal labels.
 """
 
@@ -39,21 +43,21 @@ def may_be_negatives(anchor_labels_AC: Tensor, labels_BC: Tensor, rule: str) -> 
     Under `any` everything is allowed, a recording against itself too: leaving that out is the
     caller's, who knows which rows are the same recording.
     """
+    unknown_AB = anchor_labels_AC[:, :1].isnan() | labels_BC[:, 0].isnan()
     if rule == "disjoint":
-        return anchor_labels_AC @ labels_BC.T == 0
+        return unknown_AB | (anchor_labels_AC.nan_to_num() @ labels_BC.nan_to_num().T == 0)
     if rule == "first_label":
-        return primary_classes(anchor_labels_AC)[:, None] != primary_classes(labels_BC)
+        anchor_A, other_B = primary_classes(anchor_labels_AC), primary_classes(labels_BC)
+        return unknown_AB | (anchor_A[:, None] != other_B)
     if rule == "authors":
-        return (anchor_labels_AC[:, :1] > 0) != (labels_BC[:, 0] > 0)
+        return unknown_AB | ((anchor_labels_AC[:, :1] > 0) != (labels_BC[:, 0] > 0))
     if rule == "any":
-        return torch.ones(
-            len(anchor_labels_AC), len(labels_BC), dtype=torch.bool, device=labels_BC.device
-        )
+        return torch.ones_like(unknown_AB)
     raise _unknown(rule)
 
 
 def primary_classes(labels_BC: Tensor) -> Tensor:
-    """Return the first positive class of each row; C where there is none."""
+    """Return the first positive class of each row; C where there is none, or none is known."""
     n_classes = labels_BC.shape[1]
     positions_C = torch.arange(n_classes, device=labels_BC.device)
     return torch.where(labels_BC > 0, positions_C, n_classes).amin(dim=1)
@@ -86,7 +90,7 @@ def negative_pools(
     """Group the training recordings once, so that each draw is cheap.
 
     Args:
-        labels_NC: multi-hot labels of the training recordings.
+        labels_NC: multi-hot labels of the training recordings; rows of NaN are not known.
         rule: one of `NEGATIVE_RULES`.
         primary_class_N: for `first_label`, where the source knows a primary class.
 
@@ -157,6 +161,20 @@ def draw_negatives(
 
 
 def _groups(labels_NC: Tensor, rule: str, primary_class_N: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Return each recording's group, and which groups may meet; the last is of unknown labels."""
+    unknown_N = labels_NC[:, 0].isnan()
+    if not unknown_N.any():
+        return _known_groups(labels_NC, rule, primary_class_N)
+    group_N, known_GG = _known_groups(labels_NC.nan_to_num(), rule, primary_class_N)
+    n_groups = len(known_GG) + 1
+    allowed_GG = torch.ones(n_groups, n_groups, dtype=torch.bool)
+    allowed_GG[:-1, :-1] = known_GG
+    return group_N.masked_fill(unknown_N, n_groups - 1), allowed_GG
+
+
+def _known_groups(
+    labels_NC: Tensor, rule: str, primary_class_N: Tensor | None
+) -> tuple[Tensor, Tensor]:
     if rule == "any":
         return torch.zeros(len(labels_NC), dtype=torch.int64), torch.ones(1, 1, dtype=torch.bool)
     if rule == "disjoint":

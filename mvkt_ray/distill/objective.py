@@ -105,7 +105,8 @@ class Objective(nn.Module):
 
         Args:
             hyperparameters: weights, temperatures and the rest of the trial.
-            train_labels_NC: multi-hot labels of the whole training split, in its order.
+            train_labels_NC: multi-hot labels of the whole training split, in its order; rows of
+                NaN are not known.
             student_dim: embedding dimension of the student.
             teacher_dim: embedding dimension of the teacher.
             seed: the same on every rank.
@@ -119,6 +120,8 @@ class Objective(nn.Module):
         self.clt_weight = hyperparameters.clt_weight
         self.temperature = hyperparameters.distill_temperature
         self.kd_loss = KD_LOSSES[hyperparameters.kd_loss]
+        n_unknown = int(train_labels_NC[:, 0].isnan().sum())
+        self.labelled_share = 1 - n_unknown / len(train_labels_NC) if n_unknown else 1.0
         if self.clt_weight > 0:
             generator = torch.Generator().manual_seed(seed)
             dim = hyperparameters.projection_dim
@@ -142,7 +145,7 @@ class Objective(nn.Module):
         Args:
             student_logits_BC: in any precision, as are the other floating arguments.
             student_embedding_BD: of the student's own dimension.
-            labels_BC: multi-hot.
+            labels_BC: multi-hot; a row of NaN has no part in the label loss.
             example_B: rows of the training split, int64.
             teacher_logits_BC: needed where kd_weight is above 0; no gradient flows into it.
             teacher_embedding_BD: needed where clt_weight is above 0; likewise.
@@ -155,9 +158,7 @@ class Objective(nn.Module):
             zero = student_logits_BC.new_zeros(())
             share = share_of_mean(rows_per_rank(len(labels_BC), labels_BC.device))
 
-            label = (
-                functional.binary_cross_entropy_with_logits(student_logits_BC, labels_BC) * share
-            )
+            label = self._label_loss(student_logits_BC, labels_BC) * share
             total = self.label_weight * label if self.label_weight > 0 else zero
             kd = clt = zero
             if self.kd_weight > 0:
@@ -178,6 +179,21 @@ class Objective(nn.Module):
                 )
                 total = total + self.clt_weight * clt
         return ObjectiveTerms(total=total, label=label.detach(), kd=kd.detach(), clt=clt.detach())
+
+    def _label_loss(self, student_logits_BC: Tensor, labels_BC: Tensor) -> Tensor:
+        """Return the mean binary cross-entropy over rows whose labels are known.
+
+        It is divided by how many of them a batch has on average, not by how many this one has: so
+        all labelled recordings count the same, and parts of a batch, over ranks or one after the
+        other, add up to it.
+        """
+        if self.labelled_share == 1:
+            return functional.binary_cross_entropy_with_logits(student_logits_BC, labels_BC)
+        known_B = ~labels_BC[:, 0].isnan()
+        loss_BC = functional.binary_cross_entropy_with_logits(
+            student_logits_BC, labels_BC.nan_to_num(), reduction="none"
+        )
+        return (loss_BC.mean(dim=1) * known_B).mean() / self.labelled_share
 
 
 def _given(tensor: Tensor | None, name: str, weight: str) -> Tensor:

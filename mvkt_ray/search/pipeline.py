@@ -123,6 +123,7 @@ def trial_inputs(
         task=prepared.task,
         folds=config.data.folds,
         min_likelihood=config.data.min_likelihood,
+        label_use=config.data.label_use,
         view=prepared.view,
         student=config.student,
         knowledge=_text(inputs["knowledge"]),

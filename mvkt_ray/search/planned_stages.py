@@ -40,8 +40,10 @@ def ingest_stage(config: StudyConfig, data: Location | None) -> PlannedStage:
 def shards_stage(prepared: Prepared) -> PlannedStage:
     """Describe shards that are there by their splits."""
     splits = prepared.splits
+    n_unlabelled = int((~splits.train.has_label).sum())
+    of_these = f" ({n_unlabelled:,} of them without a known label)" if n_unlabelled else ""
     what = (
-        f"{prepared.location}: {len(splits.train.rows):,} recordings to train, "
+        f"{prepared.location}: {len(splits.train.rows):,} recordings to train{of_these}, "
         f"{len(splits.val.rows):,} to validate, {splits.n_test:,} kept for the test"
     )
     if splits.n_in_no_split:

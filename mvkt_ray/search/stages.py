@@ -94,7 +94,8 @@ def prepare(config: StudyConfig, location: Location) -> Prepared:
             f"again with --rate {config.data.sampling_rate_hz}."
         )
     task = shards.task(config.data.task)
-    splits = open_training_splits(shards, task, config.data.folds, config.data.min_likelihood)
+    data = config.data
+    splits = open_training_splits(shards, task, data.folds, data.min_likelihood, data.label_use)
     view = fit_view(shards, splits.train.rows, config.teacher.leads, config.view)
     return Prepared(location=location, shards=shards, task=task, splits=splits, view=view)
 
@@ -106,6 +107,7 @@ def teacher_job(config: StudyConfig, prepared: Prepared) -> TeacherJob:
         task=prepared.task,
         folds=config.data.folds,
         min_likelihood=config.data.min_likelihood,
+        label_use=config.data.label_use,
         view=prepared.view,
         config=config.teacher,
         precision=config.resources.precision,

@@ -12,10 +12,10 @@ import torch
 
 from mvkt_ray.config.recipes import Hyperparameters, StudentConfig
 from mvkt_ray.config.resources import ResourcesConfig
-from mvkt_ray.config.schema import FoldsConfig
+from mvkt_ray.config.schema import ALL_LABELS, FoldsConfig, LabelUse
 from mvkt_ray.data.loader import EvalLoader, TrainLoader
 from mvkt_ray.data.shards import Shards, open_shards
-from mvkt_ray.data.splits import TrainingSplits, open_training_splits
+from mvkt_ray.data.splits import Split, TrainingSplits, open_training_splits
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.data.views import View
 from mvkt_ray.distill.knowledge import open_knowledge, view_fingerprint
@@ -75,6 +75,9 @@ class TrialInputs:
     """As asked for; what `auto` is on CPUs is in `cpu_precision`."""
     cpu_precision: Mapping[str, str] = field(default_factory=dict[str, str])
     """By name of the network: what `auto` was found to be when the study began."""
+    label_use: LabelUse = ALL_LABELS
+    """A student that hears the teacher is trained on recordings without a label, too; one that does
+    not, on the others alone, in as many steps."""
     resources: ResourcesConfig = field(default_factory=ResourcesConfig)
     """Of which a trial reads the number of parts that its batches are computed in."""
     refit: bool = False
@@ -126,14 +129,31 @@ class _Setting:
     def recipe(self) -> str:
         return fingerprint_of([self.trial.to_json(), self.facts])
 
+    @property
+    def epochs(self) -> int:
+        return self.hyperparameters.epochs or self.inputs.student.epochs
+
+    @property
+    def taught(self) -> Split:
+        """What the student is trained on: without a teacher's word labels are all it has."""
+        train = self.splits.train
+        return train if self.hyperparameters.hears_teacher else train.labelled()
+
     def train_loader(self, view: View) -> TrainLoader:
-        """Batches of a view; those of two views are of the same crops in the same order."""
+        """Batches of a view; those of two views are of the same crops in the same order.
+
+        An epoch has as many steps whatever it is on, so that students are compared which were
+        moved as often.
+        """
+        batch_size = self.hyperparameters.batch_size
+        n_train = len(self.splits.train)
         return TrainLoader(
             self.shards,
-            self.splits.train,
+            self.taught,
             view,
-            batch_size=self.hyperparameters.batch_size,
+            batch_size=batch_size,
             seed=derive_seed(self.seed, 1),
+            steps_per_epoch=n_train // min(batch_size, n_train),
             rank=self.ranks.rank,
             world_size=self.ranks.world_size,
             device=self.device,
@@ -190,7 +210,7 @@ def run_trial(trial: Trial, inputs: TrialInputs, report: Report) -> TrialResult:
         ),
         val_labels_NC=setting.splits.val.labels,
         classes=inputs.task.classes,
-        epochs=inputs.student.epochs,
+        epochs=setting.epochs,
         steering=Steering.of(setting.hyperparameters),
         seed=derive_seed(setting.seed, 2),
         recipe=setting.recipe,
@@ -270,7 +290,9 @@ def _open(trial: Trial, inputs: TrialInputs) -> _Setting:
             "the study file."
         ) from None
     shards = open_shards(inputs.shards)
-    splits = open_training_splits(shards, inputs.task, inputs.folds, inputs.min_likelihood)
+    splits = open_training_splits(
+        shards, inputs.task, inputs.folds, inputs.min_likelihood, inputs.label_use
+    )
     check_validation(splits.val)
     if inputs.refit:
         splits = with_validation(splits)
@@ -282,6 +304,7 @@ def _open(trial: Trial, inputs: TrialInputs) -> _Setting:
         "task": inputs.task.to_json(),
         "folds": asdict(inputs.folds),
         "min_likelihood": inputs.min_likelihood,
+        "label_use": asdict(inputs.label_use),
         "view": inputs.view.to_json(),
         "epochs": inputs.student.epochs,
         "precision": inputs.precision,
@@ -312,7 +335,7 @@ def _build(setting: _Setting) -> tuple[Learner, Lessons]:
     lessons, teacher_dim = _lessons(setting)
     objective = Objective(
         hyperparameters=hyperparameters,
-        train_labels_NC=torch.from_numpy(setting.splits.train.labels),
+        train_labels_NC=torch.from_numpy(setting.taught.labels),
         student_dim=network.embedding_dim,
         teacher_dim=teacher_dim,
         seed=derive_seed(setting.seed, 3),
@@ -323,14 +346,14 @@ def _build(setting: _Setting) -> tuple[Learner, Lessons]:
 def _lessons(setting: _Setting) -> tuple[Lessons, int]:
     """Return the batches, and the dimension of the teacher's embedding (0 without a teacher)."""
     inputs, loader = setting.inputs, setting.train_loader(setting.view)
-    if setting.hyperparameters.kd_weight == 0 and setting.hyperparameters.clt_weight == 0:
+    if not setting.hyperparameters.hears_teacher:
         return without_teacher(loader), 0
     if inputs.student.knowledge != "online":
         knowledge = open_knowledge(
             _required(inputs.knowledge, "knowledge", "mvkt cache"),
             shards=setting.shards,
             teacher=setting.facts["teacher"],
-            split=setting.splits.train,
+            split=setting.taught,
             view=setting.view,
             per_recording=inputs.student.knowledge == "record",
         )

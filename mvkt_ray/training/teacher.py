@@ -5,7 +5,7 @@ holds the network's name, its view, its classes, and what came of every epoch.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import safetensors.torch
 import torch
 
 from mvkt_ray.config.recipes import Hyperparameters, TeacherConfig
-from mvkt_ray.config.schema import FoldsConfig
+from mvkt_ray.config.schema import ALL_LABELS, FoldsConfig, LabelUse
 from mvkt_ray.data.loader import EvalLoader, TrainLoader
 from mvkt_ray.data.shards import Shards, open_shards
 from mvkt_ray.data.splits import TrainingSplits, open_training_splits
@@ -72,6 +72,8 @@ class TeacherJob:
     config: TeacherConfig
     precision: str
     gradient_accumulation: int = 1
+    label_use: LabelUse = ALL_LABELS
+    """It is trained on recordings whose labels are known, alone."""
     validated_epochs: frozenset[int] | None = None
     """After which it is validated, beside its last; None: after each. Nobody decides by them."""
     command: str = field(default_factory=command_line)
@@ -111,6 +113,7 @@ def teacher_config(job: TeacherJob) -> dict[str, Any]:
         "task": job.task.to_json(),
         "folds": asdict(job.folds),
         "min_likelihood": job.min_likelihood,
+        "labelled": asdict(job.label_use)["labelled"],
         "view": job.view.to_json(),
         "precision": job.precision,
     }
@@ -152,8 +155,9 @@ def train_teacher(
 
     check_batch_size(job.config.batch_size, ranks)
     device = current_device()
-    splits = open_training_splits(shards, job.task, job.folds, job.min_likelihood)
+    splits = open_training_splits(shards, job.task, job.folds, job.min_likelihood, job.label_use)
     check_validation(splits.val)
+    splits = replace(splits, train=splits.train.labelled())
     bf16 = _computes_in_bf16(job, location, device, ranks)
     learner = _build_learner(job, splits, bf16=bf16).to(device)
     loader = TrainLoader(

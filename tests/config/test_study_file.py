@@ -55,6 +55,22 @@ def test_short_forms_of_a_parameter_mean_fixed_and_choices(tmp_path: Path) -> No
     [
         ("{name: a, n_trails: 3}", ["n_trails", "search.n_trials"]),
         ("{name: a, search: {n_trails: 3}}", ["search.n_trails", "'n_trials'"]),
+        (
+            "{name: a, data: {labelled: {folds: [1, 9]}}}",
+            ["data: labelled.folds must be training folds", "[9]"],
+        ),
+        (
+            "{name: a, data: {labelled: {folds: [1], fraction: 0.5}}}",
+            ["either folds"],
+        ),
+        ("{name: a, data: {labelled: {fraction: 1.5}}}", ["data.labelled", "at most 1", "1.5"]),
+        ("{name: a, data: {unlabelled: use}}", ["data.unlabelled", "'distil'", "'use'"]),
+        ("{name: a, space: {epochs: [5, 30]}}", ["student.epochs, which is 15", "got 30"]),
+        ("{name: a, space: {epochs: {low: 5, high: 16}}}", ["student.epochs", "got 16"]),
+        (
+            "{name: a, finals: {contenders: {b: {base: defaults, where: {kd_weight: 0}}}}}",
+            ["finals.contenders.b", "where", "base: defaults"],
+        ),
         ("{name: a, data: {taks: form}}", ["data.taks", "'task'"]),
         ("{name: a, space: {kd_weight: {low: 5, high: 1}}}", ["space.kd_weight", "5", "swap"]),
         ("{name: a, space: {kd_weight: {low: 0, high: 1, log: true}}}", ["low must be > 0", "0"]),

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedGroupKFold
 
 from mvkt_ray.data.folds import (
+    draw_patients,
     hash_ids,
     make_folds,
     may_share_patients,
@@ -126,3 +127,41 @@ def test_a_patient_in_several_folds_is_never_overlooked(
     shared = patients_in_several_folds(patients, folds)
     hashes = quick_patient_hashes(pa.array(patients).cast(pa.string()))
     assert may_share_patients(hashes, folds) == bool(len(shared))
+
+
+@settings(max_examples=60)
+@given(RECORDINGS, st.floats(0.01, 1.0), st.floats(0.01, 1.0), st.integers(0, 3))
+def test_a_share_of_patients_is_whole_patients_of_each_stratum_and_part_of_a_larger_share(
+    recordings: list[tuple[int, int]], one: float, other: float, seed: int
+) -> None:
+    patients, strata = as_arrays(recordings)
+    small, large = sorted((one, other))
+    drawn = draw_patients(patients, strata, small, seed)
+    assert not (drawn & ~draw_patients(patients, strata, large, seed)).any()
+    assert draw_patients(patients, strata, 1.0, seed).all()
+    own = {patient: strata[patients == patient].min() for patient in np.unique(patients)}
+    for patient in own:
+        assert len(np.unique(drawn[patients == patient])) == 1
+    for stratum in set(own.values()):
+        members = [patient for patient in own if own[patient] == stratum]
+        n_drawn = sum(drawn[patients == patient][0] for patient in members)
+        assert abs(n_drawn - small * len(members)) <= 0.5 + 1e-9
+
+
+@settings(max_examples=30)
+@given(RECORDINGS, st.permutations(range(5)))
+def test_who_is_drawn_does_not_depend_on_the_order_of_recordings(
+    recordings: list[tuple[int, int]], shuffled: list[int]
+) -> None:
+    patients, strata = as_arrays(recordings)
+    order = np.argsort([shuffled[n % 5] for n in range(len(recordings))], kind="stable")
+    drawn = draw_patients(patients, strata, 0.4, seed=1)
+    again = draw_patients(patients[order], strata[order], 0.4, seed=1)
+    np.testing.assert_array_equal(again, drawn[order])
+
+
+def test_another_seed_draws_other_patients() -> None:
+    patients, strata = np.arange(200, dtype=np.uint64), np.zeros(200, dtype=int)
+    assert (
+        draw_patients(patients, strata, 0.5, 0) != draw_patients(patients, strata, 0.5, 1)
+    ).any()

@@ -235,3 +235,33 @@ def test_shards_that_were_compressed_give_the_same_batches(
         strict=True,
     ):
         assert torch.equal(a.signal_BLS, b.signal_BLS)
+
+
+@given(st.integers(1, 40), st.integers(1, 9), st.sampled_from([1, 2]))
+@settings(max_examples=25)
+def test_an_epoch_of_more_steps_goes_through_the_split_again_in_another_order(
+    shards: Shards, steps: int, size: int, world_size: int
+) -> None:
+    data = split(shards, list(range(9)))
+    seen = view("II")
+
+    def batches(steps_per_epoch: int | None, rank: int = 0, ranks: int = 1) -> list[Batch]:
+        loader = TrainLoader(
+            shards, data, seen, batch_size=max(size, ranks), seed=3,
+            steps_per_epoch=steps_per_epoch, rank=rank, world_size=ranks,
+        )  # fmt: skip
+        return list(loader.epoch(2))
+
+    longer, once = batches(steps), batches(None)
+    assert len(longer) == steps
+    for one, other in zip(longer, once, strict=False):
+        assert torch.equal(one.signal_BLS, other.signal_BLS)
+    of_a_pass = len(once)
+    for first in range(0, steps, of_a_pass):
+        shown = joined(longer[first : first + of_a_pass])[2].tolist()
+        assert len(set(shown)) == len(shown)
+    ranks = [batches(steps, rank, world_size) for rank in range(world_size)]
+    whole = batches(steps, 0, 1) if size >= world_size else None
+    for step in range(steps if whole else 0):
+        together = joined([of_rank[step] for of_rank in ranks])
+        assert torch.equal(together[2], whole[step].example_B)  # type: ignore[index]

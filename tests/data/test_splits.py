@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mvkt_ray.config.schema import FoldsConfig
+from mvkt_ray.config.schema import FoldsConfig, LabelledConfig, LabelUse
 from mvkt_ray.data.ingest.run_ingest import ingest
 from mvkt_ray.data.recording import LEADS
 from mvkt_ray.data.shards import Shards, open_shards
@@ -216,3 +216,88 @@ def test_real_folds_and_classes_are_those_of_the_dataset(
     classes = shards.manifest.details["classes"]["superdiagnostic"]
     assert classes == {"NORM": 1353, "MI": 683, "STTC": 752, "CD": 668, "HYP": 373}
     assert shards.manifest.counts["n_patients"] == 2873
+
+
+def test_declared_unlabelled_recordings_are_left_out_or_kept_without_their_labels(
+    shards: Shards,
+) -> None:
+    whole = open_training_splits(shards, shards.tasks["ab"], FOLDS)
+    first = LabelledConfig(folds=(1,))
+    few = open_training_splits(shards, shards.tasks["ab"], FOLDS, 0.0, LabelUse(labelled=first))
+    assert few.train.rows.tolist() == [n for n in range(24) if n % 4 == 0]
+    assert few.n_without_label == 6 + 6
+    use = LabelUse(labelled=first, distils_unlabelled=True)
+    all_of_them = open_training_splits(shards, shards.tasks["ab"], FOLDS, 0.0, use)
+    # Those of the training folds that have no label of the task are among them, too.
+    assert all_of_them.train.rows.tolist() == [n for n in range(32) if n % 4 in (0, 1)]
+    assert all_of_them.train.labelled().rows.tolist() == few.train.rows.tolist()
+    assert all_of_them.train.labelled().labels.tolist() == few.train.labels.tolist()
+    hidden = ~all_of_them.train.has_label
+    assert np.isnan(all_of_them.train.labels[hidden]).all()
+    assert all_of_them.n_without_label == 2
+    for splits in (few, all_of_them):
+        assert splits.val.rows.tolist() == whole.val.rows.tolist()
+        assert splits.val.labels.tolist() == whole.val.labels.tolist()
+        assert splits.n_test == whole.n_test
+    assert whole.train.labelled() is whole.train
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(RECORDINGS, st.floats(0.2, 1.0), st.integers(0, 2), st.booleans())
+def test_property_unlabelled_recordings_are_never_of_a_patient_of_another_split(
+    tmp_path_factory: pytest.TempPathFactory,
+    ingested: Make,
+    make_recording: Make,
+    recordings: list[tuple[int, list[str], float]],
+    fraction: float,
+    seed: int,
+    distils: bool,
+) -> None:
+    made = [
+        make_recording(
+            number,
+            patient_id=f" {patient}.0" if number % 3 else f"{patient}",
+            # A patient's recordings have one fold, or none.
+            fold=(patient % 5 or None) if number % 4 else None,
+            codes=tuple(codes),
+            likelihoods=(100.0,) * len(codes),
+        )
+        for number, (patient, codes, _) in enumerate(recordings)
+    ]
+    made += [
+        make_recording(100 + n, patient_id=f"of {n}", fold=fold)
+        for n, fold in enumerate((1, 1, 1, 2, 2, 2, 3, 4))
+    ]
+    shards = ingested(tmp_path_factory.mktemp("s") / "s", made)
+    use = LabelUse(
+        labelled=LabelledConfig(fraction=fraction, seed=seed), distils_unlabelled=distils
+    )
+    splits = open_training_splits(shards, shards.tasks["ab"], FOLDS, 0.0, use)
+    whole = open_training_splits(shards, shards.tasks["ab"], FOLDS)
+    assert splits.val.rows.tolist() == whole.val.rows.tolist()
+    known = splits.train.labelled()
+    assert set(known.rows) <= set(whole.train.rows)
+    if not distils:
+        assert known is splits.train
+    kept_apart = {
+        int(each.patient_id.strip().removesuffix(".0").removeprefix("of "))
+        for each in made
+        if each.fold in (*FOLDS.val, *FOLDS.test) and not each.patient_id.startswith("of")
+    }
+    for row in splits.train.rows:
+        fold, patient = made[row].fold, made[row].patient_id
+        assert fold in (*FOLDS.train, None)
+        if not patient.startswith("of"):
+            assert int(patient.strip().removesuffix(".0")) not in kept_apart
+    patients_known = set(known.patient_ids)
+    labelled_train = set(whole.train.patient_ids)
+    of_known = {row for row in whole.train.rows if shards.patient_ids()[row] in patients_known}
+    # Patients are drawn whole: of a labelled one every label is known.
+    assert set(known.rows) == of_known
+    assert patients_known <= labelled_train
+
+
+def test_labels_of_nobody_are_refused(shards: Shards) -> None:
+    use = LabelUse(labelled=LabelledConfig(fraction=0.001))
+    with pytest.raises(DataError, match=r"12 have one, but a fraction of 0\.001 .* data\.labelled"):
+        open_training_splits(shards, shards.tasks["ab"], FOLDS, 0.0, use)

@@ -143,3 +143,26 @@ def test_a_split_of_one_recording_has_no_negatives():
 def test_an_unknown_rule_is_answered_with_the_rules_there_are():
     with pytest.raises(ConfigError, match=r"'all'.*disjoint, first_label, any"):
         negative_pools(torch.ones(3, 2), "all")
+
+
+@pytest.mark.parametrize("rule", NEGATIVE_RULES)
+def test_a_recording_without_a_known_label_may_meet_every_other_one(rule: str):
+    labels_NC = _labels(3, 12, 3, 0.4)
+    unknown = [2, 7]
+    with_unknown_NC = labels_NC.clone()
+    with_unknown_NC[unknown] = torch.nan
+    allowed_NN = may_be_negatives(with_unknown_NC, with_unknown_NC, rule)
+    assert allowed_NN[unknown].all()
+    assert allowed_NN[:, unknown].all()
+    known = [row for row in range(12) if row not in unknown]
+    expected = may_be_negatives(labels_NC[known], labels_NC[known], rule)
+    assert torch.equal(allowed_NN[known][:, known], expected)
+
+    pools = negative_pools(with_unknown_NC, rule)
+    drawn_BK = draw_negatives(pools, torch.arange(12), 11, torch.Generator().manual_seed(0))
+    for row in unknown:
+        assert set(drawn_BK[row].tolist()) == set(range(12)) - {row}
+    for row in known:
+        assert set(drawn_BK[row].tolist()) <= {
+            other for other in range(12) if allowed_NN[row, other] and other != row
+        }

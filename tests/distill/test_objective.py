@@ -171,3 +171,65 @@ def test_a_split_of_one_recording_is_refused_with_what_to_do():
             teacher_dim=2,
             seed=0,
         )
+
+
+def test_rows_without_a_label_have_no_part_in_the_label_loss_and_all_of_it_in_the_teachers():
+    labels_NC = LABELS_NC.clone()
+    labels_NC[::3] = torch.nan
+    objective = Objective(
+        hyperparameters=Hyperparameters(clt_weight=0.0, kd_weight=1.0),
+        train_labels_NC=labels_NC,
+        student_dim=STUDENT_DIM,
+        teacher_dim=TEACHER_DIM,
+        seed=0,
+    )
+    sums = torch.zeros(C)
+    for first in range(0, N, 10):
+        batch = _batch(first)
+        example_B = torch.arange(first, first + 10)
+        batch |= {"labels_BC": labels_NC[example_B], "example_B": example_B}
+        generator = torch.Generator().manual_seed(first)
+        logits_BC = torch.randn(10, C, generator=generator, requires_grad=True)
+        teacher_BC = torch.randn(10, C, generator=generator)
+        batch |= {"student_logits_BC": logits_BC, "teacher_logits_BC": teacher_BC}
+        batch["student_embedding_BD"] = torch.zeros(10, STUDENT_DIM)
+        terms = objective(**batch)
+        assert terms.kd.item() == pytest.approx(
+            multilabel_kd(logits_BC, teacher_BC, 2.0).item(), rel=1e-6
+        )
+        [gradient_BC] = torch.autograd.grad(terms.total - terms.kd, logits_BC, retain_graph=True)
+        assert torch.isfinite(gradient_BC).all()
+        known_B = ~batch["labels_BC"][:, 0].isnan()
+        expected = functional.binary_cross_entropy_with_logits(
+            logits_BC[known_B], batch["labels_BC"][known_B]
+        )
+        sums[0] += terms.label
+        sums[1] += expected.detach() * known_B.sum()
+    # Over an epoch it is the mean over all labelled recordings: each counts the same.
+    n_known = int((~labels_NC[:, 0].isnan()).sum())
+    assert sums[0].item() / (N / 10) == pytest.approx(sums[1].item() / n_known, rel=1e-5)
+
+
+def test_a_label_loss_of_parts_adds_up_to_that_of_the_batch_though_one_part_has_no_label():
+    labels_NC = LABELS_NC.clone()
+    labels_NC[:30] = torch.nan
+    objective = Objective(
+        hyperparameters=Hyperparameters(kd_weight=0.0, clt_weight=0.0),
+        train_labels_NC=labels_NC,
+        student_dim=STUDENT_DIM,
+        teacher_dim=TEACHER_DIM,
+        seed=0,
+    )
+    example_B = torch.tensor([1, 5, 7, 40])
+    logits_BC = torch.randn(4, C, generator=torch.Generator().manual_seed(1))
+
+    def label_loss(part: slice) -> float:
+        rows = example_B[part]
+        embedding_BD = torch.zeros(len(rows), STUDENT_DIM)
+        return objective(logits_BC[part], embedding_BD, labels_NC[rows], rows).label.item()
+
+    whole = label_loss(slice(0, 4))
+    assert whole > 0
+    assert label_loss(slice(0, 2)) == 0
+    parts = (label_loss(slice(0, 2)) + label_loss(slice(2, 4))) / 2
+    assert parts == pytest.approx(whole, rel=1e-6)

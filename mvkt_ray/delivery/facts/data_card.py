@@ -29,7 +29,8 @@ def describe_data(material: ReportMaterial) -> tuple[dict[str, Any] | None, str 
         return None, f"The shards {where} are not there any more."
     manifest, config = shards.manifest, material.config
     task = shards.task(config.data.task) if material.teacher is None else _task(material)
-    splits = open_training_splits(shards, task, config.data.folds, config.data.min_likelihood)
+    data = config.data
+    splits = open_training_splits(shards, task, data.folds, data.min_likelihood, data.label_use)
     quarantine = Counter(shards.quarantine()["reason"].to_pylist())
     source = str(manifest.details["source"])
     card = {
@@ -41,7 +42,7 @@ def describe_data(material: ReportMaterial) -> tuple[dict[str, Any] | None, str 
         "n_recordings": shards.n_recordings,
         "n_patients": int(manifest.counts["n_patients"]),
         "n_without_patient": manifest.counts["n_without_patient"],
-        **count_unused(shards, task, config.data.folds, config.data.min_likelihood),
+        **count_unused(shards, task, data.folds, data.min_likelihood, splits.train.rows),
         "n_with_assumed_gain": manifest.counts["n_with_assumed_gain"],
         "n_with_assumed_rate": manifest.counts["n_with_assumed_rate"],
         "n_not_listed": manifest.counts["n_not_listed"],
@@ -73,13 +74,14 @@ def _test_split(
     folds = list(material.config.data.folds.test)
     if material.finals is None:
         closed = {"n_patients": None, "n_positive": None, "age_years": None, "sex": None}
-        return {"folds": folds, "n_recordings": n_test, **closed}
+        return {"folds": folds, "n_recordings": n_test, "n_labelled": n_test, **closed}
     test = material.finals.test
     row_of = {record_id: row for row, record_id in enumerate(shards.record_ids())}
     rows = np.array([row_of[each] for each in test.record_ids_N if each in row_of], dtype=np.int64)
     card = _split(shards, rows, test.labels_NC, task, material.config, "test")
     return card | {
         "n_recordings": len(test.record_ids_N),
+        "n_labelled": len(test.record_ids_N),
         "n_patients": len(np.unique(test.patient_ids_N)),
     }
 
@@ -97,6 +99,7 @@ def _split(
     return {
         "folds": list(getattr(config.data.folds, name)),
         "n_recordings": len(rows),
+        "n_labelled": int((~np.isnan(np.asarray(labels_NC, dtype=np.float32)).any(axis=1)).sum()),
         "n_patients": len(np.unique(patients.astype(str))),
         "n_positive": dict(zip(task.classes, map(int, positives), strict=True)),
         "age_years": _ages(shards.column("age").take(rows).to_numpy(zero_copy_only=False)),

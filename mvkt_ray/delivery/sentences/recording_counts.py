@@ -14,6 +14,9 @@ def use_sentence(data: Mapping[str, Any]) -> str:
     sizes = [data["splits"][name]["n_recordings"] for name in ("train", "val", "test")]
     total, used = data["n_recordings"], sum(sizes)
     train, val, test = (f"{size:,}" for size in sizes)
+    n_unlabelled = sizes[0] - data["splits"]["train"]["n_labelled"]
+    if n_unlabelled:
+        train += f" ({n_unlabelled:,} of them without a known label, to distil over)"
     said = (
         f"Of {total:,} recordings {train} are for training, {val} for validation and {test} for "
         "the test"
@@ -35,8 +38,8 @@ def _reasons(data: Mapping[str, Any]) -> list[str]:
         ),
         (
             data["n_without_label"],
-            "have no label of the task",
-            "has no label of the task",
+            "have no known label of the task",
+            "has no known label of the task",
         ),
         (data["n_without_lead"], "lack a lead", "lacks a lead"),
     )

@@ -6,7 +6,7 @@ A plan is a pure function of the study's configuration and its ledger, so that a
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from mvkt_ray.config.objectives import SCORE, Objective
 from mvkt_ray.config.schema import ContenderConfig, FinalsConfig, Scalar
@@ -102,8 +102,12 @@ def plan_finals(
             add(name, _without_teacher(name, space))
         for name, contender in config.contenders.items():
             if condition in leads_of[name]:
-                own = _read_set(name, contender)
-                if contender.base == "chosen":
+                own = _read(name, contender, "set")
+                if contender.where:
+                    record = _best_where(name, contender, records, condition)
+                    of_trial = record.trial.hyperparameters
+                    add(name, own, of_trial, record.number, contender.n_seeds)
+                elif contender.base == "chosen":
                     add(name, own, n_seeds=contender.n_seeds)
                 else:
                     add(name, own, space.defaults, None, contender.n_seeds)
@@ -156,14 +160,7 @@ def _best_trials(
     condition: Condition,
     objectives: Sequence[Objective],
 ) -> list[TrialRecord]:
-    """Of equal trials the first: a later one must be better to be chosen."""
-    complete = [
-        record
-        for record in records
-        if record.trial.arm is Arm.SEARCH
-        and record.trial.condition == condition
-        and record.macro_auroc is not None
-    ]
+    complete = _complete(records, condition)
     if len(complete) < min(1, config.n_configurations):
         raise ConfigError(
             f"lead {condition.name} has no complete trial to choose from: {len(complete)} of its "
@@ -172,8 +169,33 @@ def _best_trials(
         )
     if len(objectives) > 1 and config.n_configurations:
         return few_of_front(front_of(complete, objectives), objectives, config.n_configurations)
-    complete.sort(key=lambda record: (-(record.macro_auroc or 0.0), record.number))
     return complete[: config.n_configurations]
+
+
+def _best_where(
+    name: str, contender: ContenderConfig, records: Sequence[TrialRecord], condition: Condition
+) -> TrialRecord:
+    asked = _read(name, contender, "where")
+    for record in _complete(records, condition):
+        if all(record.trial.hyperparameters.get(key) == asked[key] for key in asked):
+            return record
+    wanted = ", ".join(f"{key} {value!r}" for key, value in asked.items())
+    raise ConfigError(
+        f"finals.contenders.{name}: no trial of lead {condition.name} came to its end with "
+        f"{wanted}. Give the space such a choice and go on with the search, or correct `where`."
+    )
+
+
+def _complete(records: Sequence[TrialRecord], condition: Condition) -> list[TrialRecord]:
+    """Return the complete search trials of a condition, the best first; of equal ones the first."""
+    complete = [
+        record
+        for record in records
+        if record.trial.arm is Arm.SEARCH
+        and record.trial.condition == condition
+        and record.macro_auroc is not None
+    ]
+    return sorted(complete, key=lambda record: (-(record.macro_auroc or 0.0), record.number))
 
 
 def _check_answer(config: FinalsConfig, objectives: Sequence[Objective]) -> None:
@@ -203,8 +225,11 @@ def _check_answer(config: FinalsConfig, objectives: Sequence[Objective]) -> None
         )
 
 
-def _read_set(name: str, contender: ContenderConfig) -> dict[str, Scalar]:
-    where = f"finals.contenders.{name}.set"
-    for key in contender.set:
-        require_name(where, key)
-    return {key: read_value(key, value, f"{where}.{key}") for key, value in contender.set.items()}
+def _read(
+    name: str, contender: ContenderConfig, field: Literal["set", "where"]
+) -> dict[str, Scalar]:
+    values: Mapping[str, Scalar] = getattr(contender, field)
+    at = f"finals.contenders.{name}.{field}"
+    for key in values:
+        require_name(at, key)
+    return {key: read_value(key, value, f"{at}.{key}") for key, value in values.items()}

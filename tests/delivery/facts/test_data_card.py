@@ -59,26 +59,31 @@ class FewShards:
 @given(
     recordings=st.lists(
         st.tuples(st.integers(-1, 12), st.integers(0, 1), st.booleans()), min_size=1, max_size=60
-    )
+    ),
+    distils=st.booleans(),
 )
 def test_every_recording_is_in_a_split_or_counted_once_with_a_reason(
-    recordings: list[tuple[int, int, bool]],
+    recordings: list[tuple[int, int, bool]], distils: bool
 ) -> None:
     folds, label, has_leads = map(np.array, zip(*recordings, strict=True))
     shards: Any = FewShards(folds, label[:, None], has_leads)
     no_task: Any = None  # the labels are there already
     splits = FoldsConfig(train=(1, 2), val=(3,), test=(4, 10))
-    unused = count_unused(shards, no_task, splits, 0.0)
     usable = (label > 0) & has_leads
-    sizes = {
-        name: {"n_recordings": int((np.isin(folds, getattr(splits, name)) & usable).sum())}
-        for name in ("train", "val", "test")
-    }
+    inside = {name: np.isin(folds, getattr(splits, name)) & usable for name in ("val", "test")}
+    # Of fold 2 no label is to be known.
+    known = usable & (folds == 1)
+    without = has_leads & ~known & (np.isin(folds, [1, 2]) | ((folds < 0) & ~usable))
+    inside["train"] = known | without if distils else known
+    unused = count_unused(shards, no_task, splits, 0.0, np.flatnonzero(inside["train"]))
+    sizes = {name: {"n_recordings": int(chosen.sum())} for name, chosen in inside.items()}
+    sizes["train"]["n_labelled"] = int(known.sum())
     used = sum(split["n_recordings"] for split in sizes.values())
     assert used + sum(unused[f"n_{reason}"] for reason in UNUSED) == len(recordings)
     said = use_sentence({"n_recordings": len(recordings), "splits": sizes, **unused})
     assert ("in no split" in said) == (used < len(recordings))
-    assert ("no fold" in said) == (-1 in folds)
+    used_without_fold = inside["train"] & (folds < 0)
+    assert ("no fold" in said) == ((folds < 0) & ~used_without_fold).any()
 
 
 def test_the_card_adds_up(final_report: dict[str, Any], searched_report: dict[str, Any]) -> None:

@@ -86,7 +86,7 @@ def test_recordings_in_no_split_are_counted_with_the_reason(report: dict[str, An
     assert says(
         report,
         "The other 62 are in no split and not used: 7 have no fold, 1 is of a fold that no split "
-        "names (11) and 54 have no label of the task.",
+        "names (11) and 54 have no known label of the task.",
     )
 
 
