@@ -25,6 +25,9 @@ from mvkt_ray.storage.location import Location
 
 _WORK = ".work"
 
+_PLACES = ("location", "unlabelled")
+"""Fields of sources that say where recordings are, not which."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IngestPlan:
@@ -46,8 +49,7 @@ class IngestPlan:
         `strict` and `out` do not change what comes out, nor does the recordings' location: the
         same dataset in another folder gives the same shards.
         """
-        source = dataclasses.asdict(self.source)  # pyright: ignore[reportArgumentType]
-        source.pop("location", None)
+        source = _without_places(dataclasses.asdict(self.source))  # pyright: ignore[reportArgumentType]
         settings = dataclasses.asdict(self.settings)
         del settings["strict"]
         return {"source": {"name": self.source.name, **source}, **settings}
@@ -130,9 +132,23 @@ def _chunks(source: Source, settings: IngestSettings) -> Iterator[list[dict[str,
 
 
 def _digest(source: Source, chunk: list[dict[str, Any]]) -> str:
-    """Hash what is listed, with paths as they are inside the source's folder."""
-    folder = f"{Location.parse(getattr(source, 'location', ''))}/"
-    return fingerprint_of([{**ref, "path": ref["path"].removeprefix(folder)} for ref in chunk])
+    """Hash what is listed, with paths as they are inside the source's folders."""
+    folders = [f"{Location.parse(getattr(source, name, ''))}/" for name in _PLACES]
+    refs: list[dict[str, Any]] = []
+    for ref in chunk:
+        path = ref["path"]
+        for folder in folders:
+            path = path.removeprefix(folder)
+        refs.append({**ref, "path": path})
+    return fingerprint_of(refs)
+
+
+def _without_places(source: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: _without_places(value) if isinstance(value, dict) else value
+        for name, value in source.items()
+        if name not in _PLACES
+    }
 
 
 def _refuse_repeated_ids(source: Source, settings: IngestSettings, suspects: np.ndarray) -> None:

@@ -14,12 +14,15 @@ from mvkt_ray.data.sources.source import Source
 from mvkt_ray.data.sources.source_options import checked_options
 from mvkt_ray.data.sources.synthetic import Synthetic
 from mvkt_ray.data.sources.wfdb_folder import WfdbFolder
+from mvkt_ray.data.sources.with_unlabelled import OPTION, WithUnlabelled
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.phrasing import did_you_mean
 
 __all__ = ["SOURCES", "Source", "open_source"]
 
-SOURCES: dict[str, type[Source]] = {
+AnySource = type[PtbXl] | type[Cpsc2018] | type[Cinc2021] | type[WfdbFolder] | type[Synthetic]
+
+SOURCES: Mapping[str, AnySource] = {
     source.name: source for source in (PtbXl, Cpsc2018, Cinc2021, WfdbFolder, Synthetic)
 }
 """Every source, by the name that users give."""
@@ -31,7 +34,8 @@ def open_source(name: str, location: str, options: Mapping[str, object]) -> Sour
     Args:
         name: a key of `SOURCES`.
         location: folder of the dataset; the synthetic source needs none and takes any.
-        options: fields of the source's dataclass, typed or as text.
+        options: fields of the source's dataclass, typed or as text; and, of any source,
+            `unlabelled`, a folder of further records without labels.
 
     Raises:
         ConfigError: for an unknown name or option, or a value out of range.
@@ -39,4 +43,9 @@ def open_source(name: str, location: str, options: Mapping[str, object]) -> Sour
     if name not in SOURCES:
         raise ConfigError(f"there is no source {name!r}; {did_you_mean(name, SOURCES)}")
     cls: Any = SOURCES[name]
-    return cls(location=location, **checked_options(name, cls, options))
+    own = {key: value for key, value in options.items() if key != OPTION}
+    source: Source = cls(location=location, **checked_options(name, cls, own))
+    if OPTION not in options:
+        return source
+    beside = checked_options(name, WithUnlabelled, {OPTION: options[OPTION]})
+    return WithUnlabelled(source=source, **beside)
