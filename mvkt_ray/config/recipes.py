@@ -9,6 +9,17 @@ from mvkt_ray.config.checks import (
     require_above_zero,
     require_not_negative,
 )
+from mvkt_ray.phrasing import listing
+
+MORE_TEACHING_WEIGHTS = ("relation_weight", "feature_weight")
+"""Weights of the ways to teach that MVKT-ECG does not have; plain distillation has 0 in each."""
+TEACHING_WEIGHTS = ("kd_weight", "clt_weight", *MORE_TEACHING_WEIGHTS)
+"""Weights of the terms that need a teacher; a student alone has 0 in each."""
+
+
+def taught_by(only: str | None) -> dict[str, float]:
+    """Return the weights that switch off all of the teacher but one term, or all of it."""
+    return {name: 0.0 for name in TEACHING_WEIGHTS if name != only}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,6 +64,10 @@ class Hyperparameters:
     n_negatives: int = 1024
     bank_momentum: float = 0.5
     projection_dim: int = 128
+    relation_weight: float = 0.0
+    """Of the order of recordings within a class; softened by `distill_temperature`, too."""
+    feature_weight: float = 0.0
+    """Of the regression of the teacher's embedding on the student's."""
 
     def __post_init__(self) -> None:
         require_above_zero(
@@ -72,22 +87,21 @@ class Hyperparameters:
             "epochs",
             "weight_decay",
             "label_weight",
-            "kd_weight",
-            "clt_weight",
+            *TEACHING_WEIGHTS,
             "warmup_epochs",
         )
         for name in ("dropout", "bank_momentum"):
             value = getattr(self, name)
             require(0 <= value < 1, f"{name} must be in [0, 1), got {value!r}")
         require(
-            self.label_weight + self.kd_weight + self.clt_weight > 0,
-            "label_weight, kd_weight and clt_weight are all 0: nothing would be learned",
+            self.label_weight > 0 or self.hears_teacher,
+            f"{listing(('label_weight', *TEACHING_WEIGHTS))} are all 0: nothing would be learned",
         )
 
     @property
     def hears_teacher(self) -> bool:
         """Whether anything that the teacher says has a part in the loss."""
-        return self.kd_weight > 0 or self.clt_weight > 0
+        return any(getattr(self, name) > 0 for name in TEACHING_WEIGHTS)
 
     @classmethod
     def names(cls) -> tuple[str, ...]:

@@ -1,9 +1,9 @@
-"""What a student minimises: the weighted sum of the label loss, MKD and CLT.
+"""What a student minimises: the weighted sum of the label loss, MKD, CLT, and more that teaches.
 
-    label_weight * BCE + kd_weight * MKD + clt_weight * CLT
+    label_weight * BCE + kd_weight * MKD + clt_weight * CLT + sum of <name>_weight * <name>
 
-(gamma, alpha and beta in the authors' code, 1, 1 and 0.8 there.) The tables of this file are the
-only list of losses: adding one is one file in `losses/` and one row here.
+(The first three are gamma, alpha and beta in the authors' code, 1, 1 and 0.8 there.) The tables of
+this file are the only list of losses: adding one is one file in `losses/` and one row here.
 
 Shapes: B this rank's batch, C classes, D embedding, N training recordings.
 """
@@ -19,10 +19,15 @@ from torch.nn import functional
 from mvkt_ray.config.recipes import Hyperparameters
 from mvkt_ray.distill.losses.clt_crd import ContrastiveBanks
 from mvkt_ray.distill.losses.clt_infonce import InfoNceTerm
+from mvkt_ray.distill.losses.dist_relation import dist_relation
+from mvkt_ray.distill.losses.feature_regression import FeatureRegression
 from mvkt_ray.distill.losses.multilabel_kd import multilabel_kd, multilabel_kd_authors
 from mvkt_ray.distill.losses.softmax_kd import softmax_kd
 from mvkt_ray.models import ProjectionHead
 from mvkt_ray.models.collectives import rows_per_rank, share_of_mean
+
+_FEATURE_STREAM = 1
+"""Makes another seed of the objective's own."""
 
 KdLoss = Callable[[Tensor, Tensor, float | Tensor], Tensor]
 """(student_logits_BC, teacher_logits_BC, temperature) to a scalar."""
@@ -69,6 +74,31 @@ CLT_LOSSES: Mapping[str, CltBuilder] = MappingProxyType({"crd": _crd, "infonce":
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class BothSay:
+    """What student and teacher say of this rank's batch, float32; no gradient to the teacher."""
+
+    student_logits_BC: Tensor
+    student_embedding_BD: Tensor
+    teacher_logits_BC: Tensor
+    teacher_embedding_BD: Tensor
+
+
+def _relation(objective: "Objective", said: BothSay) -> Tensor:
+    return dist_relation(said.student_logits_BC, said.teacher_logits_BC, objective.temperature)
+
+
+def _feature(objective: "Objective", said: BothSay) -> Tensor:
+    return objective.feature_regression(said.student_embedding_BD, said.teacher_embedding_BD)
+
+
+MORE_TERMS: Mapping[str, Callable[["Objective", BothSay], Tensor]] = MappingProxyType(
+    {"relation": _relation, "feature": _feature}
+)
+"""More ways to teach, by the name that is in `<name>_weight` and in an epoch's losses. Each returns
+a scalar whose mean over ranks is the loss of the joined batch."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ObjectiveTerms:
     """The sum and its parts, float32 scalars. Their means over ranks are the joined batch's."""
 
@@ -80,14 +110,18 @@ class ObjectiveTerms:
     """Unweighted; 0 where kd_weight is 0."""
     clt: Tensor
     """Unweighted; 0 where clt_weight is 0."""
+    relation: Tensor | None = None
+    """Unweighted; None where relation_weight is 0, as with all that follow."""
+    feature: Tensor | None = None
 
 
 class Objective(nn.Module):
     """The objective of one student, with all that it learns and remembers.
 
-    It holds trainable parameters (both projection heads, when CLT is on), which belong in the
-    optimiser, and buffers (the banks). Its `state_dict` holds the random state of the negatives
-    too, so that a loaded objective goes on with exactly the numbers it would have had.
+    It holds trainable parameters (both projection heads, when CLT is on; the map of the feature
+    regression), which belong in the optimiser, and buffers (the banks). Its `state_dict` holds the
+    random state of the negatives too, so that a loaded objective goes on with exactly the numbers
+    it would have had.
 
     Under torch.distributed every rank passes its own part of the batch; parts may differ in size.
     """
@@ -130,6 +164,27 @@ class Objective(nn.Module):
             self.clt_loss = CLT_LOSSES[hyperparameters.clt_loss](
                 hyperparameters, train_labels_NC, generator
             )
+        self.more_weights = {
+            name: weight
+            for name in MORE_TERMS
+            if (weight := float(getattr(hyperparameters, f"{name}_weight"))) > 0
+        }
+        if "feature" in self.more_weights:
+            # A generator of its own: CLT has the same numbers with this term and without it.
+            generator = torch.Generator().manual_seed(seed ^ _FEATURE_STREAM)
+            self.feature_regression = FeatureRegression(
+                student_dim, teacher_dim, generator=generator
+            )
+
+    @property
+    def term_names(self) -> tuple[str, ...]:
+        """Fields of `ObjectiveTerms` that are there, the sum first."""
+        return ("total", "label", "kd", "clt", *self.more_weights)
+
+    @property
+    def reads_student_logits(self) -> bool:
+        """Whether the student's classifier has any part in the sum."""
+        return self.label_weight > 0 or self.kd_weight > 0 or "relation" in self.more_weights
 
     def forward(
         self,
@@ -148,7 +203,8 @@ class Objective(nn.Module):
             labels_BC: multi-hot; a row of NaN has no part in the label loss.
             example_B: rows of the training split, int64.
             teacher_logits_BC: needed where kd_weight is above 0; no gradient flows into it.
-            teacher_embedding_BD: needed where clt_weight is above 0; likewise.
+            teacher_embedding_BD: needed where clt_weight is above 0; likewise. Both are needed for
+                any of `MORE_TERMS`.
 
         Raises:
             ValueError: what a term needs of the teacher is not given.
@@ -178,7 +234,27 @@ class Objective(nn.Module):
                     example_B,
                 )
                 total = total + self.clt_weight * clt
-        return ObjectiveTerms(total=total, label=label.detach(), kd=kd.detach(), clt=clt.detach())
+            more: dict[str, Tensor] = {}
+            for name, weight in self.more_weights.items():
+                said = BothSay(
+                    student_logits_BC=student_logits_BC,
+                    student_embedding_BD=student_embedding_BD.float(),
+                    teacher_logits_BC=_given(
+                        teacher_logits_BC, "teacher_logits_BC", f"{name}_weight"
+                    ),
+                    teacher_embedding_BD=_given(
+                        teacher_embedding_BD, "teacher_embedding_BD", f"{name}_weight"
+                    ),
+                )
+                more[name] = MORE_TERMS[name](self, said)
+                total = total + weight * more[name]
+        return ObjectiveTerms(
+            total=total,
+            label=label.detach(),
+            kd=kd.detach(),
+            clt=clt.detach(),
+            **{name: value.detach() for name, value in more.items()},
+        )
 
     def _label_loss(self, student_logits_BC: Tensor, labels_BC: Tensor) -> Tensor:
         """Return the mean binary cross-entropy over rows whose labels are known.

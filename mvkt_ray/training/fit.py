@@ -29,8 +29,6 @@ from mvkt_ray.training.ranks import Ranks
 from mvkt_ray.training.seeds import derive_seed
 from mvkt_ray.training.validation import Predictions, Windows, predict
 
-TERMS = ("total", "label", "kd", "clt")
-
 _ENDS = {Decision.PRUNE: TrialState.PRUNED, Decision.STOP: TrialState.RUNNING}
 """How a training stands that was told not to go on."""
 
@@ -216,7 +214,9 @@ def fit(
         predictions = None
         for epoch in range(done + 1, course.epochs + 1):
             started_s = time.perf_counter()
-            losses = _train_epoch(module, course, epoch, optimizer, schedule, device, ranks)
+            losses = _train_epoch(
+                module, learner.term_names, course, epoch, optimizer, schedule, device, ranks
+            )
             if not all(math.isfinite(value) for value in losses.values()):
                 reason = f"epoch {epoch}: the loss is not finite ({losses})"
                 return end(TrialState.DIVERGED, epoch - 1, reason)
@@ -277,6 +277,7 @@ def _scored(
 
 def _train_epoch(
     module: nn.Module,
+    terms: Sequence[str],
     course: Course,
     epoch: int,
     optimizer: Optimizer,
@@ -288,43 +289,44 @@ def _train_epoch(
     # Dropout draws from torch's own generator. Started anew it needs no place in the checkpoint.
     torch.manual_seed(derive_seed(course.seed, epoch, ranks.rank))
     module.train()
-    sums = torch.zeros(len(TERMS), dtype=torch.float64, device=device)
+    sums = torch.zeros(len(terms), dtype=torch.float64, device=device)
     for lesson in course.lessons(epoch):
         optimizer.zero_grad(set_to_none=True)
         # Read once per epoch: reading a number per step would wait for the GPU each time.
-        sums += _gradients(module, lesson, course.gradient_accumulation)
+        sums += _gradients(module, terms, lesson, course.gradient_accumulation)
         optimizer.step()
         schedule.step()
     means = ranks.sum(sums) / (course.steps_per_epoch * ranks.world_size)
-    return dict(zip(TERMS, means.tolist(), strict=True))
+    return dict(zip(terms, means.tolist(), strict=True))
 
 
-def _gradients(module: nn.Module, lesson: Lesson, n_parts: int) -> Tensor:
-    """Add up the gradients of a lesson's parts; return its terms, float32 in the order of `TERMS`.
+def _gradients(module: nn.Module, terms: Sequence[str], lesson: Lesson, n_parts: int) -> Tensor:
+    """Add up the gradients of a lesson's parts; return its terms by these names, float32.
 
     Both are those of the whole lesson within rounding, whatever the number of parts, except:
     batch normalisation normalises each part by the part's own statistics (over all ranks), and
-    takes its running ones from each; and the banks of CLT draw negatives for each part, and know
-    what the parts before it have left in them.
+    takes its running ones from each; the banks of CLT draw negatives for each part, and know
+    what the parts before it have left in them; and terms that compare the recordings of a batch
+    with each other (InfoNCE, relation, feature) compare those of a part.
     """
     rows = rows_per_rank(len(lesson.labels_BC), lesson.labels_BC.device)
     parts = lesson.split(min(n_parts, *rows))
     whole = sum(rows)
     unshared = module.no_sync if isinstance(module, DistributedDataParallel) else nullcontext
-    sums = torch.zeros(len(TERMS), device=lesson.labels_BC.device)
+    sums = torch.zeros(len(terms), device=lesson.labels_BC.device)
     for position, part in enumerate(parts, start=1):
         share = sum(rows_per_rank(len(part.labels_BC), part.labels_BC.device)) / whole
         # Ranks share their gradients once, with those of the last part.
         with nullcontext() if position == len(parts) else unshared():
-            terms = module(
+            of_part = module(
                 part.signal_BLS,
                 part.labels_BC,
                 part.example_B,
                 part.teacher_logits_BC,
                 part.teacher_embedding_BD,
             )
-            (terms.total * share).backward()
-        sums += share * torch.stack([getattr(terms, name).detach() for name in TERMS])
+            (of_part.total * share).backward()
+        sums += share * torch.stack([getattr(of_part, name).detach() for name in terms])
     return sums
 
 

@@ -24,9 +24,14 @@ class Learner(nn.Module):
         self.bf16 = bf16
 
     @property
+    def term_names(self) -> tuple[str, ...]:
+        """What each step's terms are called."""
+        return self.objective.term_names
+
+    @property
     def leaves_parameters_out(self) -> bool:
         """Whether the classifier has no part in the loss."""
-        return self.objective.label_weight == 0 and self.objective.kd_weight == 0
+        return not self.objective.reads_student_logits
 
     def forward(
         self,

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from mvkt_ray.config.recipes import Hyperparameters, StudentConfig
+from mvkt_ray.config.recipes import TEACHING_WEIGHTS, Hyperparameters, StudentConfig
 from mvkt_ray.config.resources import ResourcesConfig
 from mvkt_ray.config.schema import ALL_LABELS, FoldsConfig, LabelUse
 from mvkt_ray.data.loader import EvalLoader, TrainLoader
@@ -377,8 +377,8 @@ def _lessons(setting: _Setting) -> tuple[Lessons, int]:
 def _required(location: str | None, kind: str, command: str) -> str:
     if location is None:
         raise ConfigError(
-            f"The trial distils (kd_weight or clt_weight is above 0), but no {kind} is given. Give "
-            f"one that `{command}` made, or set both weights to 0."
+            f"The trial distils ({', '.join(TEACHING_WEIGHTS)}: one is above 0), but no {kind} is "
+            f"given. Give one that `{command}` made, or set all of them to 0."
         )
     return location
 

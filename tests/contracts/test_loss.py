@@ -10,7 +10,9 @@ from torch import Tensor
 from mvkt_ray.config.recipes import Hyperparameters
 from mvkt_ray.distill.losses.clt_crd import clt_crd
 from mvkt_ray.distill.losses.clt_infonce import clt_infonce
-from mvkt_ray.distill.objective import CLT_LOSSES, KD_LOSSES
+from mvkt_ray.distill.losses.dist_relation import dist_relation
+from mvkt_ray.distill.losses.feature_regression import feature_regression
+from mvkt_ray.distill.objective import CLT_LOSSES, KD_LOSSES, MORE_TERMS
 
 DIVERGENCE = 0.75 * math.log(0.75 / 0.5) + 0.25 * math.log(0.25 / 0.5)
 """KL of (3/4, 1/4) from (1/2, 1/2)."""
@@ -43,10 +45,17 @@ CLT_BY_HAND: dict[str, tuple[Callable[..., Tensor], float]] = {
     ),
 }
 
+MORE_BY_HAND: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], float]] = {
+    # Two recordings: the models agree on the first column and say opposites of the second.
+    "relation": (lambda student, teacher: dist_relation(student, teacher, 2.0), (0 + 2) / 2),
+    "feature": (feature_regression, (0 + 4) / 2),
+}
+
 
 def test_every_loss_of_the_tables_has_its_hand_computed_value_here():
     assert set(KD_BY_HAND) == set(KD_LOSSES)
     assert set(CLT_BY_HAND) == set(CLT_LOSSES)
+    assert set(MORE_BY_HAND) == set(MORE_TERMS)
 
 
 @pytest.mark.parametrize("name", KD_LOSSES)
@@ -60,6 +69,15 @@ def test_a_distillation_loss_has_its_hand_computed_value(name: str):
 def test_a_contrastive_loss_has_its_hand_computed_value(name: str):
     loss, by_hand = CLT_BY_HAND[name]
     value = loss(torch.eye(2), torch.eye(2))
+    assert value.shape == ()
+    assert value.item() == pytest.approx(by_hand, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", MORE_TERMS)
+def test_another_way_to_teach_has_its_hand_computed_value(name: str):
+    loss, by_hand = MORE_BY_HAND[name]
+    student = torch.tensor([[1.0, -1.0], [-1.0, 1.0]])
+    value = loss(student, torch.tensor([[3.0, 3.0], [-3.0, -3.0]]))
     assert value.shape == ()
     assert value.item() == pytest.approx(by_hand, rel=1e-5)
 

@@ -9,10 +9,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mvkt_ray.config.recipes import Hyperparameters
+from mvkt_ray.config.recipes import MORE_TEACHING_WEIGHTS, Hyperparameters
 from mvkt_ray.distill.losses.multilabel_kd import multilabel_kd
 from mvkt_ray.distill.negatives import NEGATIVE_RULES
-from mvkt_ray.distill.objective import CLT_LOSSES, KD_LOSSES, Objective, ObjectiveTerms
+from mvkt_ray.distill.objective import (
+    CLT_LOSSES,
+    KD_LOSSES,
+    MORE_TERMS,
+    Objective,
+    ObjectiveTerms,
+)
 from mvkt_ray.errors import ConfigError
 
 N, C, B, STUDENT_DIM, TEACHER_DIM = 50, 3, 8, 6, 10
@@ -48,6 +54,7 @@ def test_the_tables_hold_exactly_what_a_study_may_ask_for():
     assert set(KD_LOSSES) == set(get_args(hints["kd_loss"]))
     assert set(CLT_LOSSES) == set(get_args(hints["clt_loss"]))
     assert set(NEGATIVE_RULES) == set(get_args(hints["negatives"]))
+    assert [f"{name}_weight" for name in MORE_TERMS] == list(MORE_TEACHING_WEIGHTS)
 
 
 @pytest.mark.parametrize("clt_loss", CLT_LOSSES)
@@ -63,6 +70,53 @@ def test_the_total_is_the_weighted_sum_of_the_unweighted_terms(clt_loss: str):
     torch.testing.assert_close(terms.kd, expected_kd)
     assert terms.clt > 0
     torch.testing.assert_close(terms.total, 0.7 * terms.label + 3.0 * terms.kd + 0.2 * terms.clt)
+
+
+@pytest.mark.parametrize("name", MORE_TERMS)
+def test_another_way_to_teach_is_added_with_its_weight_and_changes_no_other_term(name: str):
+    without = _objective(clt_weight=0.2)(**_batch(0))
+    weight: dict[str, Any] = {f"{name}_weight": 0.3}
+    objective = _objective(clt_weight=0.2, **weight)
+    terms = objective(**_batch(0))
+    assert getattr(without, name) is None
+    value = getattr(terms, name)
+    assert value > 0
+    for other in ("label", "kd", "clt"):
+        assert torch.equal(getattr(terms, other), getattr(without, other))
+    torch.testing.assert_close(terms.total, without.total + 0.3 * value)
+    assert objective.term_names == ("total", "label", "kd", "clt", name)
+
+
+@pytest.mark.parametrize("name", MORE_TERMS)
+def test_another_way_to_teach_can_be_all_that_there_is(name: str):
+    weights: dict[str, Any] = {
+        "label_weight": 0.0,
+        "kd_weight": 0.0,
+        "clt_weight": 0.0,
+        f"{name}_weight": 1.0,
+    }
+    batch = _batch(0)
+    for given in batch.values():
+        given.requires_grad_(given.is_floating_point())
+    objective = _objective(**weights)
+    terms = objective(**batch)
+    terms.total.backward()
+    assert torch.equal(terms.total, getattr(terms, name))
+    hears_of_logits = batch["student_logits_BC"].grad is not None
+    assert hears_of_logits == objective.reads_student_logits
+    assert batch["teacher_logits_BC"].grad is None
+    assert batch["teacher_embedding_BD"].grad is None
+    for parameter in objective.parameters():
+        assert parameter.grad is not None
+        assert parameter.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize("name", MORE_TERMS)
+@pytest.mark.parametrize("missing", ["teacher_logits_BC", "teacher_embedding_BD"])
+def test_another_way_to_teach_names_what_it_misses(name: str, missing: str):
+    weights: dict[str, Any] = {"kd_weight": 0.0, "clt_weight": 0.0, f"{name}_weight": 1.0}
+    with pytest.raises(ValueError, match=f"{name}_weight.*{missing}"):
+        _objective(**weights)(**(_batch(0) | {missing: None}))
 
 
 def test_a_student_alone_needs_no_teacher_and_learns_nothing_more():
@@ -145,6 +199,7 @@ def test_a_loaded_state_resumes_the_exact_negatives(clt_loss: str):
 
 @pytest.mark.parametrize("clt_loss", CLT_LOSSES)
 def test_everything_is_computed_in_float32_under_autocast(clt_loss: str):
+    on = {"clt_loss": clt_loss, **dict.fromkeys(MORE_TEACHING_WEIGHTS, 0.5)}
     halves = {
         name: value.bfloat16() if value.is_floating_point() else value
         for name, value in _batch(0).items()
@@ -154,8 +209,8 @@ def test_everything_is_computed_in_float32_under_autocast(clt_loss: str):
         for name, value in halves.items()
     }
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        terms = _objective(clt_loss=clt_loss)(**halves)
-    expected = _objective(clt_loss=clt_loss)(**rounded)
+        terms = _objective(**on)(**halves)
+    expected = _objective(**on)(**rounded)
     for field in fields(ObjectiveTerms):
         value = getattr(terms, field.name)
         assert value.dtype == torch.float32

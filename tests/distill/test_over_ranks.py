@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch import distributed as dist
 from torch.nn import functional
 
-from mvkt_ray.config.recipes import Hyperparameters
+from mvkt_ray.config.recipes import MORE_TEACHING_WEIGHTS, Hyperparameters
 from mvkt_ray.distill.losses.clt_infonce import clt_infonce
 from mvkt_ray.distill.objective import CLT_LOSSES, Objective
 from mvkt_ray.models import build_network, sync_batch_norm
@@ -149,7 +149,12 @@ def case_objective(rows: tuple[int, int]) -> dict[str, Tensor]:
     results: dict[str, Tensor] = {}
     for clt_loss in CLT_LOSSES:
         objective = Objective(
-            hyperparameters=Hyperparameters(clt_loss=clt_loss, n_negatives=7, projection_dim=5),  # type: ignore[arg-type]
+            hyperparameters=Hyperparameters(
+                clt_loss=clt_loss,  # type: ignore[arg-type]
+                n_negatives=7,
+                projection_dim=5,
+                **dict.fromkeys(MORE_TEACHING_WEIGHTS, 0.7),  # type: ignore[arg-type]
+            ),
             train_labels_NC=LABELS_NC,
             student_dim=6,
             teacher_dim=8,
@@ -165,8 +170,9 @@ def case_objective(rows: tuple[int, int]) -> dict[str, Tensor]:
                 for name, dim in shapes.items()
             }
             embedding_BD = batch["s_embedding"].requires_grad_()
+            logits_BC = batch["s_logits"].requires_grad_()
             terms = objective(
-                batch["s_logits"],
+                logits_BC,
                 embedding_BD,
                 _part(LABELS_NC[example_J], rows),
                 _part(example_J, rows),
@@ -183,7 +189,9 @@ def case_objective(rows: tuple[int, int]) -> dict[str, Tensor]:
             assert embedding_BD.grad is not None
             key = f"{clt_loss} {step}"
             results[f"{key} embedding"] = _joined(embedding_BD.grad / world_size(), rows)
-            for name in ("total", "label", "kd", "clt"):
+            assert logits_BC.grad is not None
+            results[f"{key} logits"] = _joined(logits_BC.grad / world_size(), rows)
+            for name in objective.term_names:
                 results[f"{key} {name}"] = _mean_over_ranks(getattr(terms, name))
         for name, value in objective.state_dict().items():
             if isinstance(value, Tensor):

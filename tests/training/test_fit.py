@@ -176,7 +176,7 @@ def test_parts_of_a_batch_have_the_gradient_of_the_whole(n_examples: int, n_part
     found = []
     for parts in (1, n_parts):
         learner = learner_without_coupling()
-        terms = _gradients(learner, lesson, parts)
+        terms = _gradients(learner, learner.term_names, lesson, parts)
         assert terms.tolist()[1] > 0
         found.append([terms, *(weight.grad for weight in learner.parameters())])
     for whole, in_parts in zip(*found, strict=True):

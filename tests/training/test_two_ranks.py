@@ -40,6 +40,14 @@ TRIALS: dict[str, dict[str, Any]] = {
     "one_cycle": {"schedule": "one_cycle", "learning_rate": 1e-2},
     "resnet": {"student": "xresnet1d18"},
     "uneven": {"batch_size": 15, "clt_weight": 0.1},
+    "relation": {"clt_weight": 0.0, "relation_weight": 1.0, "batch_size": 15},
+    "feature": {"clt_weight": 0.0, "feature_weight": 1.0, "batch_size": 15},
+    "feature only": {
+        "label_weight": 0.0,
+        "kd_weight": 0.0,
+        "clt_weight": 0.0,
+        "feature_weight": 1.0,
+    },
 }
 
 Found = dict[str, Any]
@@ -103,7 +111,7 @@ def gradient(n_parts: int) -> torch.Tensor:
     lesson = Lesson(
         signal_BLS=signal_BLS[own], labels_BC=labels_BC[own], example_B=torch.arange(7)[own]
     )
-    _gradients(module, lesson, n_parts)
+    _gradients(module, ("total",), lesson, n_parts)
     return torch.cat([weight.grad.flatten() for weight in learner.parameters()])  # pyright: ignore[reportOptionalMemberAccess]
 
 

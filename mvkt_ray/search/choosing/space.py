@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 
 import optuna
 
-from mvkt_ray.config.recipes import Hyperparameters
+from mvkt_ray.config.recipes import MORE_TEACHING_WEIGHTS, Hyperparameters, taught_by
 from mvkt_ray.config.schema import Scalar, StudyConfig
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.records import Arm, Condition
@@ -142,7 +142,7 @@ class SearchSpace:
 
         A drawn parameter takes its default where the space has it, else the middle of its range
         (geometric on a log scale) or its first choice. Then the arm sets its own: the student alone
-        switches both transfer losses off. Where its student is then beyond the limits, it has the
+        switches every transfer loss off. Where its student is then beyond the limits, it has the
         largest one within them instead: what distillation is compared with should not be weak.
         """
         values = self._baseline(arm, {})
@@ -156,7 +156,7 @@ class SearchSpace:
             if self._is_drawn(name, middle):
                 default = self.defaults[name]
                 middle[name] = given.get(name, default_or_middle(distribution, default))
-        own = {"kd_weight": 0.0, "clt_weight": 0.0} if arm is Arm.STUDENT_ALONE else self.plain_kd
+        own = taught_by(None) if arm is Arm.STUDENT_ALONE else self.plain_kd
         return of_its_student({**self.defaults, **middle, **own}, own, "plain_kd")
 
     def part_in_space(self, hyperparameters: Params) -> dict[str, Scalar]:
@@ -233,7 +233,8 @@ def n_trials(config: StudyConfig, space: SearchSpace) -> int:
 def _read_plain_kd(values: Mapping[str, Scalar]) -> dict[str, Scalar]:
     for name in values:
         require_name("plain_kd", name)
-    return {name: read_value(name, value, f"plain_kd.{name}") for name, value in values.items()}
+    read = {name: read_value(name, value, f"plain_kd.{name}") for name, value in values.items()}
+    return {**dict.fromkeys(MORE_TEACHING_WEIGHTS, 0.0), **read}
 
 
 def _check_n_trials(config: StudyConfig, space: SearchSpace) -> None:

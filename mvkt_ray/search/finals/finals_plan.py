@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from mvkt_ray.config.objectives import SCORE, Objective
+from mvkt_ray.config.recipes import taught_by
 from mvkt_ray.config.schema import ContenderConfig, FinalsConfig, Scalar
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.records import Arm, Condition, Trial
@@ -145,11 +146,11 @@ def final_trials(plan: Sequence[Contender]) -> tuple[Trial, ...]:
 def _without_teacher(name: str, space: SearchSpace) -> Mapping[str, Scalar]:
     match name:
         case "student_alone":
-            return {"kd_weight": 0.0, "clt_weight": 0.0}
+            return taught_by(None)
         case "mkd_only":
-            return {"clt_weight": 0.0}
+            return taught_by("kd_weight")
         case "clt_only":
-            return {"kd_weight": 0.0}
+            return taught_by("clt_weight")
         case _:
             return space.plain_kd
 

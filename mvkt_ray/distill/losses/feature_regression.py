@@ -1,0 +1,64 @@
+"""A hint on embeddings: the teacher's is a linear map of the student's.
+
+Romero, Ballas, Kahou, Chassang, Gatta and Bengio, "FitNets: Hints for Thin Deep Nets", ICLR 2015,
+arXiv 1412.6550, eq. 3, with the pooled embeddings in the place of feature maps: those of one lead
+and of twelve have no common place in a network but the last.
+
+Shapes: B this rank's batch, J the joined batch of all ranks, S embedding of the student, D
+embedding of the teacher.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mvkt_ray.distill.precision import in_full_precision
+from mvkt_ray.distill.standardised import standardised
+from mvkt_ray.models.collectives import rows_per_rank, share_of_mean
+
+
+@in_full_precision
+def feature_regression(mapped_embedding_BD: Tensor, teacher_embedding_BD: Tensor) -> Tensor:
+    """Return this rank's share of the mean squared error of the joined batch, in 0 to 4.
+
+    With s and t the mapped and the teacher's embedding, every dimension of each with mean 0 and
+    variance 1 over the joined batch:
+
+        1/(J D) sum_j sum_d (s[j, d] - t[j, d])^2
+
+    which is 2 (1 - correlation) per dimension. Standardised, because channels differ in scale by
+    orders of magnitude, and a sum of raw squares would be about the loudest of them; and not
+    divided by their length, because embeddings behind a ReLU all point in nearly one direction,
+    so that cosines hardly tell recordings apart. Of the student, too, so that a map that begins
+    at any scale has useful gradients from the first step. FitNets trains by its hint first and
+    drops it; here it is one term of the sum throughout.
+
+    Dimensions that are constant in the teacher's batch cost nothing. The mean over ranks is the
+    loss of the joined batch.
+
+    Args:
+        mapped_embedding_BD: of the student, mapped to the teacher's dimension.
+        teacher_embedding_BD: no gradient flows into it.
+    """
+    rows = rows_per_rank(len(mapped_embedding_BD), mapped_embedding_BD.device)
+    teacher_BD = standardised(teacher_embedding_BD.detach(), rows)
+    student_BD = standardised(mapped_embedding_BD, rows)
+    return share_of_mean(rows) * (teacher_BD * (teacher_BD - student_BD)).mean() * 2
+
+
+class FeatureRegression(nn.Module):
+    """`feature_regression` with the trained map, a matrix: standardising takes any bias away.
+
+    Weights are uniform in +-1/sqrt(S), torch's default for a linear layer, from `generator` alone.
+    """
+
+    def __init__(self, student_dim: int, teacher_dim: int, *, generator: torch.Generator) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(teacher_dim, student_dim))
+        bound = student_dim**-0.5
+        nn.init.uniform_(self.weight, -bound, bound, generator=generator)
+
+    def forward(self, student_embedding_BS: Tensor, teacher_embedding_BD: Tensor) -> Tensor:
+        """Return this rank's share of the loss."""
+        mapped_BD = functional.linear(student_embedding_BS, self.weight)
+        return feature_regression(mapped_BD, teacher_embedding_BD)
