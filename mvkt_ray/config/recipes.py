@@ -68,6 +68,9 @@ class Hyperparameters:
     """Of the order of recordings within a class; softened by `distill_temperature`, too."""
     feature_weight: float = 0.0
     """Of the regression of the teacher's embedding on the student's."""
+    ema_decay: float = 0.0
+    """Above 0, the student that is validated and kept is the exponential moving average of its
+    weights: what each step leaves of it, at most. 0.99 averages over about 100 steps."""
 
     def __post_init__(self) -> None:
         require_above_zero(
@@ -90,7 +93,7 @@ class Hyperparameters:
             *TEACHING_WEIGHTS,
             "warmup_epochs",
         )
-        for name in ("dropout", "bank_momentum"):
+        for name in ("dropout", "bank_momentum", "ema_decay"):
             value = getattr(self, name)
             require(0 <= value < 1, f"{name} must be in [0, 1), got {value!r}")
         require(

@@ -53,6 +53,8 @@ class Checkpoint:
     """Weights and buffers of the network and of the objective."""
     optimizer: Mapping[str, Any]
     schedule: Mapping[str, Any]
+    average: Mapping[str, Any] | None = None
+    """Of the weights, where one is kept."""
     epoch: int
     """The last one that was trained, from 1."""
     history: tuple[EpochRecord, ...] = field(default=())
@@ -69,6 +71,7 @@ class Checkpoint:
             "learner": dict(self.learner),
             "optimizer": dict(self.optimizer),
             "schedule": dict(self.schedule),
+            "average": None if self.average is None else dict(self.average),
             "epoch": self.epoch,
             "history": [record.to_json() for record in self.history],
             "wall_s": self.wall_s,

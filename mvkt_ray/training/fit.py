@@ -20,6 +20,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from mvkt_ray.models import expect_channels_last, sync_batch_norm
 from mvkt_ray.models.collectives import rows_per_rank
+from mvkt_ray.models.weight_average import WeightAverage
 from mvkt_ray.records import Decision, EpochMetrics, TrialState
 from mvkt_ray.storage.location import Location
 from mvkt_ray.training.checkpoint import Checkpoint, EpochRecord, read_checkpoint
@@ -92,6 +93,9 @@ class Course:
     seed: int
     recipe: str
     """Hash of all that the numbers depend on; a checkpoint of another recipe is refused."""
+    ema_decay: float = 0.0
+    """Above 0: what is examined, and what the learner's network is in the end, is the average of
+    its weights that `WeightAverage` keeps."""
     gradient_accumulation: int = 1
     """Parts that each of this rank's batches is computed in; not in the recipe, as a training may
     go on where there is less memory. See `_gradients` for what depends on it."""
@@ -141,6 +145,8 @@ def fit(
 ) -> Outcome:
     """Train from the last checkpoint, or from the start, to the last epoch.
 
+    Where the weights are averaged, a complete training ends with the average in the learner.
+
     Called on every rank. `report` is called on the first rank only, once per epoch, validated or
     not, after the epoch's checkpoint is on disk, and again for the epochs that a found checkpoint
     holds: a process may have died between the checkpoint and the report.
@@ -171,7 +177,10 @@ def fit(
             epochs=course.epochs,
             steps_per_epoch=course.steps_per_epoch,
         )
-        checkpoint = _resume(learner, optimizer, schedule, checkpoint_at, course.recipe, ranks)
+        average = WeightAverage(learner.network, course.ema_decay) if course.ema_decay else None
+        checkpoint = _resume(
+            learner, optimizer, schedule, average, checkpoint_at, course.recipe, ranks
+        )
         if checkpoint is not None:
             clock = _Clock(wall_before_s=checkpoint.wall_s, cpu_before_s=checkpoint.cpu_s)
         history = list(checkpoint.history) if checkpoint else []
@@ -180,7 +189,7 @@ def fit(
 
         def validate() -> Predictions:
             return predict(
-                learner.network,
+                average.network if average else learner.network,
                 course.windows,
                 course.val_labels_NC,
                 device=device,
@@ -215,7 +224,7 @@ def fit(
         for epoch in range(done + 1, course.epochs + 1):
             started_s = time.perf_counter()
             losses = _train_epoch(
-                module, learner.term_names, course, epoch, optimizer, schedule, device, ranks
+                module, learner, average, course, epoch, optimizer, schedule, device, ranks
             )
             if not all(math.isfinite(value) for value in losses.values()):
                 reason = f"epoch {epoch}: the loss is not finite ({losses})"
@@ -242,6 +251,7 @@ def fit(
                     learner=learner.state_dict(),
                     optimizer=optimizer.state_dict(),
                     schedule=schedule.state_dict(),
+                    average=average.state_dict() if average else None,
                     epoch=epoch,
                     history=tuple(history),
                     wall_s=wall_s,
@@ -253,7 +263,10 @@ def fit(
             if decision is not Decision.CONTINUE:
                 return end(_ENDS[decision], epoch, _reason(decision, epoch))
 
-        return end(TrialState.COMPLETE, course.epochs, last=predictions or validate())
+        last = predictions or validate()
+        if average is not None:
+            learner.network.load_state_dict(average.network.state_dict())
+        return end(TrialState.COMPLETE, course.epochs, last=last)
 
 
 def _scored(
@@ -277,7 +290,8 @@ def _scored(
 
 def _train_epoch(
     module: nn.Module,
-    terms: Sequence[str],
+    learner: Learner,
+    average: WeightAverage | None,
     course: Course,
     epoch: int,
     optimizer: Optimizer,
@@ -289,6 +303,7 @@ def _train_epoch(
     # Dropout draws from torch's own generator. Started anew it needs no place in the checkpoint.
     torch.manual_seed(derive_seed(course.seed, epoch, ranks.rank))
     module.train()
+    terms = learner.term_names
     sums = torch.zeros(len(terms), dtype=torch.float64, device=device)
     for lesson in course.lessons(epoch):
         optimizer.zero_grad(set_to_none=True)
@@ -296,6 +311,8 @@ def _train_epoch(
         sums += _gradients(module, terms, lesson, course.gradient_accumulation)
         optimizer.step()
         schedule.step()
+        if average is not None:
+            average.update(learner.network)
     means = ranks.sum(sums) / (course.steps_per_epoch * ranks.world_size)
     return dict(zip(terms, means.tolist(), strict=True))
 
@@ -334,6 +351,7 @@ def _resume(
     learner: Learner,
     optimizer: Optimizer,
     schedule: LRScheduler,
+    average: WeightAverage | None,
     location: Location,
     recipe: str,
     ranks: Ranks,
@@ -345,6 +363,8 @@ def _resume(
         learner.load_state_dict(checkpoint.learner)
         optimizer.load_state_dict(dict(checkpoint.optimizer))
         schedule.load_state_dict(dict(checkpoint.schedule))
+        if average is not None and checkpoint.average is not None:
+            average.load_state_dict(checkpoint.average)
     elif ranks.is_first:
         location.parent.make_directory()
     return checkpoint

@@ -214,6 +214,7 @@ def run_trial(trial: Trial, inputs: TrialInputs, report: Report) -> TrialResult:
         steering=Steering.of(setting.hyperparameters),
         seed=derive_seed(setting.seed, 2),
         recipe=setting.recipe,
+        ema_decay=setting.hyperparameters.ema_decay,
         gradient_accumulation=setting.gradient_accumulation,
         validated_epochs=inputs.validated_epochs,
     )

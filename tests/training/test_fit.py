@@ -23,6 +23,7 @@ from mvkt_ray.training.learner import Learner
 from mvkt_ray.training.optimizers import Steering
 from mvkt_ray.training.process import seeded
 from mvkt_ray.training.ranks import Ranks
+from mvkt_ray.training.validation import predict
 
 N, C, D, BATCH, EPOCHS = 32, 3, 6, 8, 4
 CPU = torch.device("cpu")
@@ -335,6 +336,45 @@ def test_a_damaged_checkpoint_is_refused_with_its_path(tmp_path: Path) -> None:
     (tmp_path / "checkpoint.pt").write_bytes(b"not what torch wrote")
     with pytest.raises(ArtifactError, match=r"checkpoint\.pt cannot be read"):
         train(tmp_path)
+
+
+AVERAGED = replace(COURSE, ema_decay=0.8)
+
+
+def test_averaged_weights_are_examined_and_kept_and_steer_nothing(
+    uninterrupted: tuple[Outcome, Learner], tmp_path: Path
+) -> None:
+    outcome, learner = train(tmp_path, course=AVERAGED)
+    plain, raw = uninterrupted
+    kept = read(tmp_path)
+    assert kept.average is not None
+    for one, other in zip(outcome.history, plain.history, strict=True):
+        trained = {"total", "label", "kd", "clt"}
+        assert {n: one.metrics.losses[n] for n in trained} == {
+            n: other.metrics.losses[n] for n in trained
+        }
+        assert one.metrics.losses["val_label"] != other.metrics.losses["val_label"]
+    for name, value in learner.network.state_dict().items():
+        assert torch.equal(value, kept.average["network"][name])
+        assert torch.equal(raw.network.state_dict()[name], kept.learner[f"network.{name}"])
+    assert outcome.predictions is not None
+    again = predict(
+        learner.network, TwoWindows(), LABELS.numpy(), device=CPU, bf16=False, ranks=Ranks()
+    )
+    assert np.array_equal(outcome.predictions.probabilities_NC, again.probabilities_NC)
+
+
+@pytest.mark.parametrize("killed_in_epoch", range(1, EPOCHS + 1))
+def test_averaged_weights_go_on_with_the_same_bits(tmp_path: Path, killed_in_epoch: int) -> None:
+    def die(metrics: EpochMetrics) -> Decision:
+        if metrics.epoch == killed_in_epoch:
+            raise KilledError
+        return Decision.CONTINUE
+
+    with pytest.raises(KilledError):
+        train(tmp_path / "cut", course=AVERAGED, report=die)
+    cut = train(tmp_path / "cut", course=AVERAGED)
+    assert_same(cut, train(tmp_path / "whole", course=AVERAGED))
 
 
 def test_time_adds_up_over_attempts(tmp_path: Path) -> None:

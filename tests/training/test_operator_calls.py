@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from mvkt_ray.config.recipes import Hyperparameters
+from mvkt_ray.config.recipes import MORE_TEACHING_WEIGHTS, Hyperparameters
 from mvkt_ray.data.loader import EvalLoader, TrainLoader
 from mvkt_ray.distill.knowledge import open_knowledge
 from mvkt_ray.distill.objective import Objective
@@ -33,6 +33,11 @@ CPU = torch.device("cpu")
 MKD: dict[str, Any] = {"clt_weight": 0}
 CRD: dict[str, Any] = {"clt_weight": 1, "clt_loss": "crd"}
 INFONCE: dict[str, Any] = {"clt_weight": 1, "clt_loss": "infonce"}
+MORE: dict[str, Any] = {
+    "clt_weight": 0,
+    "ema_decay": 0.9,
+    **dict.fromkeys(MORE_TEACHING_WEIGHTS, 1.0),
+}
 WAITS = {"aten._local_scalar_dense.default", "aten.nonzero.default", "aten.is_nonzero.default"}
 """Operators whose answer the processor needs: each would wait for all that a GPU has to do."""
 
@@ -93,6 +98,7 @@ def of_one_step(
         steering=Steering.of(hyperparameters),
         seed=0,
         recipe="counted",
+        ema_decay=hyperparameters.ema_decay,
     )
     learner = Learner(student, objective, bf16=bf16)
     checkpoint = Location.parse(folder) / "checkpoint.pt"
@@ -113,7 +119,7 @@ def test_a_step_with_mkd_calls_no_more_operators_than_it_did(
 
 
 @pytest.mark.parametrize("bf16", [False, True])
-@pytest.mark.parametrize("terms", [MKD, CRD, INFONCE])
+@pytest.mark.parametrize("terms", [MKD, CRD, INFONCE, MORE])
 def test_a_step_has_as_many_operators_for_any_batch_and_waits_for_none(
     tiny_study: "TinyStudy", tmp_path: Path, terms: dict[str, Any], bf16: bool
 ) -> None:
