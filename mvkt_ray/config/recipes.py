@@ -68,6 +68,8 @@ class Hyperparameters:
     """Of the order of recordings within a class; softened by `distill_temperature`, too."""
     feature_weight: float = 0.0
     """Of the regression of the teacher's embedding on the student's."""
+    mixup: float = 0.0
+    """Above 0, pairs of recordings of a batch are mixed by a share from Beta(mixup, mixup)."""
     ema_decay: float = 0.0
     """Above 0, the student that is validated and kept is the exponential moving average of its
     weights: what each step leaves of it, at most. 0.99 averages over about 100 steps."""
@@ -92,10 +94,16 @@ class Hyperparameters:
             "label_weight",
             *TEACHING_WEIGHTS,
             "warmup_epochs",
+            "mixup",
         )
         for name in ("dropout", "bank_momentum", "ema_decay"):
             value = getattr(self, name)
             require(0 <= value < 1, f"{name} must be in [0, 1), got {value!r}")
+        require(
+            self.mixup == 0 or self.clt_weight == 0,
+            f"mixup is {self.mixup!r} and clt_weight {self.clt_weight!r}: CLT knows recordings of "
+            "the training split, and a mixture of two is none of them. One of the two must be 0",
+        )
         require(
             self.label_weight > 0 or self.hears_teacher,
             f"{listing(('label_weight', *TEACHING_WEIGHTS))} are all 0: nothing would be learned",

@@ -4,12 +4,16 @@ Shapes: B batch, L leads, S samples, C classes, D embedding of the teacher.
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
+import numpy as np
 import torch
 
 from mvkt_ray.data.loader import TrainLoader
 from mvkt_ray.distill.knowledge import Knowledge
+from mvkt_ray.distill.mixup import Mixture
 from mvkt_ray.models import Network
+from mvkt_ray.models.collectives import rows_per_rank
 from mvkt_ray.training.fit import Lesson
 from mvkt_ray.training.learner import run_network
 
@@ -72,3 +76,36 @@ def with_teacher(
             )
 
     return lessons
+
+
+def with_mixup(lessons: Lessons, *, alpha: float, seed: int) -> Lessons:
+    """Return mixtures of pairs of each batch; shares and pairs follow from seed and epoch.
+
+    Signals, labels and embeddings are mixed as they are, the teacher's opinion as probabilities,
+    not as logits: of two certain opinions the mixture is that either may be right.
+
+    Args:
+        lessons: this rank's part; all ranks take theirs in step, as partners may be elsewhere.
+        alpha: of `Mixture.draw`, > 0.
+        seed: the same on every rank.
+    """
+
+    def mixed(epoch: int) -> Iterator[Lesson]:
+        generator = np.random.default_rng(np.random.SeedSequence([seed, epoch]))
+        for lesson in lessons(epoch):
+            device = lesson.labels_BC.device
+            rows = rows_per_rank(len(lesson.labels_BC), device)
+            yield _mixed_lesson(lesson, Mixture.draw(generator, alpha, rows, device))
+
+    return mixed
+
+
+def _mixed_lesson(lesson: Lesson, mixture: Mixture) -> Lesson:
+    logits_BC, embedding_BD = lesson.teacher_logits_BC, lesson.teacher_embedding_BD
+    return replace(
+        lesson,
+        signal_BLS=mixture.of(lesson.signal_BLS),
+        labels_BC=mixture.of(lesson.labels_BC),
+        teacher_logits_BC=None if logits_BC is None else mixture.of_logits(logits_BC),
+        teacher_embedding_BD=None if embedding_BD is None else mixture.of(embedding_BD),
+    )

@@ -29,7 +29,13 @@ from mvkt_ray.storage.artifacts import MANIFEST_NAME, fingerprint_of, read_manif
 from mvkt_ray.storage.location import Location
 from mvkt_ray.training.cpu_precision import computes_in_bf16
 from mvkt_ray.training.fit import Course, Outcome, fit
-from mvkt_ray.training.guidance import Lessons, with_knowledge, with_teacher, without_teacher
+from mvkt_ray.training.guidance import (
+    Lessons,
+    with_knowledge,
+    with_mixup,
+    with_teacher,
+    without_teacher,
+)
 from mvkt_ray.training.learner import Learner
 from mvkt_ray.training.optimizers import Steering
 from mvkt_ray.training.process import (
@@ -334,6 +340,10 @@ def _build(setting: _Setting) -> tuple[Learner, Lessons]:
         n_leads, n_classes = len(setting.view.leads), len(setting.inputs.task.classes)
         network = build_student(hyperparameters, n_leads, n_classes)
     lessons, teacher_dim = _lessons(setting)
+    if hyperparameters.mixup > 0:
+        lessons = with_mixup(
+            lessons, alpha=hyperparameters.mixup, seed=derive_seed(setting.seed, 4)
+        )
     objective = Objective(
         hyperparameters=hyperparameters,
         train_labels_NC=torch.from_numpy(setting.taught.labels),

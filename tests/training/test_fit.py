@@ -19,6 +19,7 @@ from mvkt_ray.records import Decision, EpochMetrics, TrialState
 from mvkt_ray.storage.location import Location
 from mvkt_ray.training.checkpoint import Checkpoint
 from mvkt_ray.training.fit import Course, Lesson, Outcome, _gradients, fit
+from mvkt_ray.training.guidance import with_mixup
 from mvkt_ray.training.learner import Learner
 from mvkt_ray.training.optimizers import Steering
 from mvkt_ray.training.process import seeded
@@ -339,6 +340,7 @@ def test_a_damaged_checkpoint_is_refused_with_its_path(tmp_path: Path) -> None:
 
 
 AVERAGED = replace(COURSE, ema_decay=0.8)
+MIXED = replace(COURSE, lessons=with_mixup(lessons, alpha=0.5, seed=3))
 
 
 def test_averaged_weights_are_examined_and_kept_and_steer_nothing(
@@ -365,16 +367,19 @@ def test_averaged_weights_are_examined_and_kept_and_steer_nothing(
 
 
 @pytest.mark.parametrize("killed_in_epoch", range(1, EPOCHS + 1))
-def test_averaged_weights_go_on_with_the_same_bits(tmp_path: Path, killed_in_epoch: int) -> None:
+@pytest.mark.parametrize("course", [AVERAGED, MIXED], ids=["averaged", "mixed"])
+def test_an_average_and_mixtures_go_on_with_the_same_bits(
+    tmp_path: Path, killed_in_epoch: int, course: Course
+) -> None:
     def die(metrics: EpochMetrics) -> Decision:
         if metrics.epoch == killed_in_epoch:
             raise KilledError
         return Decision.CONTINUE
 
     with pytest.raises(KilledError):
-        train(tmp_path / "cut", course=AVERAGED, report=die)
-    cut = train(tmp_path / "cut", course=AVERAGED)
-    assert_same(cut, train(tmp_path / "whole", course=AVERAGED))
+        train(tmp_path / "cut", course=course, report=die)
+    cut = train(tmp_path / "cut", course=course)
+    assert_same(cut, train(tmp_path / "whole", course=course))
 
 
 def test_time_adds_up_over_attempts(tmp_path: Path) -> None:

@@ -136,6 +136,12 @@ def test_numbers_that_yaml_reads_as_text_are_numbers(make_config: MakeConfig) ->
         ),
         ({"n_negatives": ParameterConfig(low=1, high=9.5)}, ["whole number", "9.5"]),
         ({"dropout": ParameterConfig(choices=(0, "0.0"))}, ["0.0 more than once"]),
+        ({"mixup": 0.2}, ["mixup is 0.2", "clt_weight 0.02", "must be 0"]),
+        (
+            {"mixup": 0.2, "clt_weight": ParameterConfig(choices=(0.0, 0.1))},
+            ["mixup is 0.2", "must be 0"],
+        ),
+        ({"ema_decay": ParameterConfig(low=0.9, high=1.0)}, ["space.ema_decay.high", "[0, 1)"]),
     ],
 )
 def test_a_wrong_space_is_refused_by_key_and_value(

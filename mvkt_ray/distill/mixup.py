@@ -1,0 +1,75 @@
+"""Mixup: pairs of recordings are laid over each other, and what is said of them is mixed as well.
+
+Zhang, Cisse, Dauphin and Lopez-Paz, "mixup: Beyond Empirical Risk Minimization", ICLR 2018, arXiv
+1710.09412. As in their code a batch has one share and one permutation of partners.
+
+Shapes: B this rank's batch, J the joined batch of all ranks, C classes, X anything.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from mvkt_ray.distill.precision import in_full_precision
+from mvkt_ray.models.collectives import gather_rows, own_part
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mixture:
+    """Who is mixed with whom in a batch, and how much is kept; the same on every rank."""
+
+    share: float
+    """Of a recording itself, in [0, 1]; the rest is its partner's."""
+    partner_J: Tensor
+    """int64, on the device: a permutation of the joined batch."""
+    rows: list[int]
+    """Of every rank."""
+
+    @classmethod
+    def draw(
+        cls, generator: np.random.Generator, alpha: float, rows: list[int], device: torch.device
+    ) -> "Mixture":
+        """Draw the share from Beta(alpha, alpha), and the partners.
+
+        Args:
+            generator: in the same state on all ranks; advanced as much by any number of them.
+            alpha: > 0; the smaller, the nearer are mixtures to one of the two.
+            rows: what `rows_per_rank` returned.
+            device: of the batch.
+        """
+        share = float(generator.beta(alpha, alpha))
+        partner_J = torch.from_numpy(generator.permutation(sum(rows)))
+        return cls(share=share, partner_J=partner_J.to(device, non_blocking=True), rows=rows)
+
+    def partners(self, values_BX: Tensor) -> Tensor:
+        """Return the rows of this rank's partners, wherever they are."""
+        return own_part(gather_rows(values_BX, self.rows)[self.partner_J], self.rows)
+
+    def of(self, values_BX: Tensor) -> Tensor:
+        """Return share * own + (1 - share) * partner: of signals, labels, embeddings."""
+        return torch.lerp(self.partners(values_BX), values_BX, self.share)
+
+    def of_logits(self, logits_BC: Tensor) -> Tensor:
+        """Return the logits of the mixed probabilities: what a mixture is worth to a teacher."""
+        return mixed_logits(logits_BC, self.partners(logits_BC), self.share)
+
+
+@in_full_precision
+def mixed_logits(logits_BC: Tensor, partner_BC: Tensor, share: float) -> Tensor:
+    """Return z with sigmoid(z) = share * sigmoid(own) + (1 - share) * sigmoid(partner).
+
+    From logarithms of both outcomes, so that it is exact where a probability is 0 or 1 in float32.
+    """
+    own, other = (math.log(part) if part > 0 else -math.inf for part in (share, 1 - share))
+
+    def log_probability(sign: int) -> Tensor:
+        return torch.logaddexp(
+            functional.logsigmoid(sign * logits_BC) + own,
+            functional.logsigmoid(sign * partner_BC) + other,
+        )
+
+    return log_probability(1) - log_probability(-1)
