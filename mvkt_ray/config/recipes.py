@@ -11,7 +11,7 @@ from mvkt_ray.config.checks import (
 )
 from mvkt_ray.phrasing import listing
 
-MORE_TEACHING_WEIGHTS = ("relation_weight", "feature_weight")
+MORE_TEACHING_WEIGHTS = ("relation_weight", "feature_weight", "label_embedding_weight")
 """Weights of the ways to teach that MVKT-ECG does not have; plain distillation has 0 in each."""
 TEACHING_WEIGHTS = ("kd_weight", "clt_weight", *MORE_TEACHING_WEIGHTS)
 """Weights of the terms that need a teacher; a student alone has 0 in each."""
@@ -68,6 +68,8 @@ class Hyperparameters:
     """Of the order of recordings within a class; softened by `distill_temperature`, too."""
     feature_weight: float = 0.0
     """Of the regression of the teacher's embedding on the student's."""
+    label_embedding_weight: float = 0.0
+    """Of the distances between recordings, and between diseases, by L2D."""
     mixup: float = 0.0
     """Above 0, pairs of recordings of a batch are mixed by a share from Beta(mixup, mixup)."""
     ema_decay: float = 0.0

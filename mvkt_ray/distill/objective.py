@@ -21,6 +21,7 @@ from mvkt_ray.distill.losses.clt_crd import ContrastiveBanks
 from mvkt_ray.distill.losses.clt_infonce import InfoNceTerm
 from mvkt_ray.distill.losses.dist_relation import dist_relation
 from mvkt_ray.distill.losses.feature_regression import FeatureRegression
+from mvkt_ray.distill.losses.label_embedding import label_embedding
 from mvkt_ray.distill.losses.multilabel_kd import multilabel_kd, multilabel_kd_authors
 from mvkt_ray.distill.losses.softmax_kd import softmax_kd
 from mvkt_ray.models import ProjectionHead
@@ -81,6 +82,8 @@ class BothSay:
     student_embedding_BD: Tensor
     teacher_logits_BC: Tensor
     teacher_embedding_BD: Tensor
+    labels_BC: Tensor
+    student_classifier_CS: Tensor | None
 
 
 def _relation(objective: "Objective", said: BothSay) -> Tensor:
@@ -91,8 +94,22 @@ def _feature(objective: "Objective", said: BothSay) -> Tensor:
     return objective.feature_regression(said.student_embedding_BD, said.teacher_embedding_BD)
 
 
+def _label_embedding(objective: "Objective", said: BothSay) -> Tensor:
+    classifier_CS = said.student_classifier_CS
+    if classifier_CS is None:
+        raise ValueError("label_embedding_weight is above 0, but student_classifier_CS is None.")
+    return label_embedding(
+        said.student_embedding_BD,
+        classifier_CS.float(),
+        said.teacher_embedding_BD,
+        objective.teacher_classifier_CD,
+        # Of mixtures whose larger part has the disease, too.
+        said.labels_BC > 0.5,
+    )
+
+
 MORE_TERMS: Mapping[str, Callable[["Objective", BothSay], Tensor]] = MappingProxyType(
-    {"relation": _relation, "feature": _feature}
+    {"relation": _relation, "feature": _feature, "label_embedding": _label_embedding}
 )
 """More ways to teach, by the name that is in `<name>_weight` and in an epoch's losses. Each returns
 a scalar whose mean over ranks is the loss of the joined batch."""
@@ -113,6 +130,7 @@ class ObjectiveTerms:
     relation: Tensor | None = None
     """Unweighted; None where relation_weight is 0, as with all that follow."""
     feature: Tensor | None = None
+    label_embedding: Tensor | None = None
 
 
 class Objective(nn.Module):
@@ -134,6 +152,7 @@ class Objective(nn.Module):
         student_dim: int,
         teacher_dim: int,
         seed: int,
+        teacher_classifier_CD: Tensor | None = None,
     ) -> None:
         """Draw heads and banks from the seed alone; torch's global random state stays.
 
@@ -144,8 +163,10 @@ class Objective(nn.Module):
             student_dim: embedding dimension of the student.
             teacher_dim: embedding dimension of the teacher.
             seed: the same on every rank.
+            teacher_classifier_CD: its weights; needed where label_embedding_weight is above 0.
 
         Raises:
+            ValueError: the teacher's classifier is needed and not given.
             ConfigError: CLT is on and the training split has fewer than two recordings.
         """
         super().__init__()
@@ -176,6 +197,14 @@ class Objective(nn.Module):
                 student_dim, teacher_dim, generator=generator
             )
 
+        if "label_embedding" in self.more_weights:
+            classifier_CD = _given(
+                teacher_classifier_CD, "teacher_classifier_CD", "label_embedding_weight"
+            )
+            # Not in checkpoints: whoever goes on has the teacher as well.
+            self.teacher_classifier_CD: Tensor
+            self.register_buffer("teacher_classifier_CD", classifier_CD.clone(), persistent=False)
+
     @property
     def term_names(self) -> tuple[str, ...]:
         """Fields of `ObjectiveTerms` that are there, the sum first."""
@@ -183,7 +212,7 @@ class Objective(nn.Module):
 
     @property
     def reads_student_logits(self) -> bool:
-        """Whether the student's classifier has any part in the sum."""
+        """Whether the student's logits have any part in the sum."""
         return self.label_weight > 0 or self.kd_weight > 0 or "relation" in self.more_weights
 
     def forward(
@@ -194,6 +223,7 @@ class Objective(nn.Module):
         example_B: Tensor,
         teacher_logits_BC: Tensor | None = None,
         teacher_embedding_BD: Tensor | None = None,
+        student_classifier_CS: Tensor | None = None,
     ) -> ObjectiveTerms:
         """Return the terms for one step; in training mode this advances banks and negatives.
 
@@ -205,6 +235,7 @@ class Objective(nn.Module):
             teacher_logits_BC: needed where kd_weight is above 0; no gradient flows into it.
             teacher_embedding_BD: needed where clt_weight is above 0; likewise. Both are needed for
                 any of `MORE_TERMS`.
+            student_classifier_CS: its weights; needed where label_embedding_weight is above 0.
 
         Raises:
             ValueError: what a term needs of the teacher is not given.
@@ -245,6 +276,8 @@ class Objective(nn.Module):
                     teacher_embedding_BD=_given(
                         teacher_embedding_BD, "teacher_embedding_BD", f"{name}_weight"
                     ),
+                    labels_BC=labels_BC,
+                    student_classifier_CS=student_classifier_CS,
                 )
                 more[name] = MORE_TERMS[name](self, said)
                 total = total + weight * more[name]
@@ -275,6 +308,6 @@ class Objective(nn.Module):
 def _given(tensor: Tensor | None, name: str, weight: str) -> Tensor:
     if tensor is None:
         raise ValueError(
-            f"{weight} is above 0, but {name} is None. Pass what the teacher says of this batch."
+            f"{weight} is above 0, but {name} is None. Pass what the teacher says, or is."
         )
     return tensor.detach().float()

@@ -324,7 +324,7 @@ def _gradients(module: nn.Module, terms: Sequence[str], lesson: Lesson, n_parts:
     batch normalisation normalises each part by the part's own statistics (over all ranks), and
     takes its running ones from each; the banks of CLT draw negatives for each part, and know
     what the parts before it have left in them; and terms that compare the recordings of a batch
-    with each other (InfoNCE, relation, feature) compare those of a part.
+    with each other (InfoNCE, and all of `MORE_TERMS`) compare those of a part.
     """
     rows = rows_per_rank(len(lesson.labels_BC), lesson.labels_BC.device)
     parts = lesson.split(min(n_parts, *rows))

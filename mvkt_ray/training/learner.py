@@ -30,7 +30,7 @@ class Learner(nn.Module):
 
     @property
     def leaves_parameters_out(self) -> bool:
-        """Whether the classifier has no part in the loss."""
+        """Whether the classifier, or its bias, has no part in the loss."""
         return not self.objective.reads_student_logits
 
     def forward(
@@ -44,7 +44,13 @@ class Learner(nn.Module):
         """Run the network in its precision and the objective in float32."""
         logits_BC, embedding_BD = run_network(self.network, signal_BLS, bf16=self.bf16)
         return self.objective(
-            logits_BC, embedding_BD, labels_BC, example_B, teacher_logits_BC, teacher_embedding_BD
+            logits_BC,
+            embedding_BD,
+            labels_BC,
+            example_B,
+            teacher_logits_BC,
+            teacher_embedding_BD,
+            student_classifier_CS=self.network.classifier.weight,
         )
 
 

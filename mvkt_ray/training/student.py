@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from mvkt_ray.config.recipes import TEACHING_WEIGHTS, Hyperparameters, StudentConfig
 from mvkt_ray.config.resources import ResourcesConfig
@@ -50,7 +51,7 @@ from mvkt_ray.training.ranks import Ranks
 from mvkt_ray.training.refit import with_validation
 from mvkt_ray.training.seeds import derive_seed, trial_seed
 from mvkt_ray.training.teacher import KIND as TEACHER
-from mvkt_ray.training.teacher import open_teacher
+from mvkt_ray.training.teacher import Teacher, open_teacher
 from mvkt_ray.training.trial_files import StoredResult, TrialFolder
 
 Report = Callable[[EpochMetrics], Decision]
@@ -350,6 +351,7 @@ def _build(setting: _Setting) -> tuple[Learner, Lessons]:
         student_dim=network.embedding_dim,
         teacher_dim=teacher_dim,
         seed=derive_seed(setting.seed, 3),
+        teacher_classifier_CD=_teacher_classifier(setting),
     )
     return Learner(network, objective, bf16=setting.bf16), lessons
 
@@ -369,11 +371,7 @@ def _lessons(setting: _Setting) -> tuple[Lessons, int]:
             per_recording=inputs.student.knowledge == "record",
         )
         return with_knowledge(loader, knowledge, setting.device), knowledge.embedding_dim
-    teacher = open_teacher(
-        _required(inputs.teacher, "teacher", "mvkt train-teacher"),
-        shards=setting.shards,
-        task=inputs.task,
-    )
+    teacher = _teacher(setting)
     if view_fingerprint(teacher.view) != view_fingerprint(inputs.view):
         raise StaleArtifactError(
             f"The teacher {inputs.teacher} was trained on {teacher.view}, but is used with "
@@ -383,6 +381,21 @@ def _lessons(setting: _Setting) -> tuple[Lessons, int]:
     teacher_loader = setting.train_loader(inputs.view.with_leads(teacher.view.leads))
     lessons = with_teacher(loader, teacher_loader, network, bf16=setting.bf16)
     return lessons, network.embedding_dim
+
+
+def _teacher_classifier(setting: _Setting) -> Tensor | None:
+    """Return the weights by which logits are linear in embeddings; knowledge does not hold them."""
+    if setting.hyperparameters.label_embedding_weight == 0:
+        return None
+    return _teacher(setting).network.classifier.weight
+
+
+def _teacher(setting: _Setting) -> Teacher:
+    return open_teacher(
+        _required(setting.inputs.teacher, "teacher", "mvkt train-teacher"),
+        shards=setting.shards,
+        task=setting.inputs.task,
+    )
 
 
 def _required(location: str | None, kind: str, command: str) -> str:

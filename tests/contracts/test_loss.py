@@ -12,6 +12,7 @@ from mvkt_ray.distill.losses.clt_crd import clt_crd
 from mvkt_ray.distill.losses.clt_infonce import clt_infonce
 from mvkt_ray.distill.losses.dist_relation import dist_relation
 from mvkt_ray.distill.losses.feature_regression import feature_regression
+from mvkt_ray.distill.losses.label_embedding import label_embedding
 from mvkt_ray.distill.objective import CLT_LOSSES, KD_LOSSES, MORE_TERMS
 
 DIVERGENCE = 0.75 * math.log(0.75 / 0.5) + 0.25 * math.log(0.25 / 0.5)
@@ -49,6 +50,13 @@ MORE_BY_HAND: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], float]] = {
     # Two recordings: the models agree on the first column and say opposites of the second.
     "relation": (lambda student, teacher: dist_relation(student, teacher, 2.0), (0 + 2) / 2),
     "feature": (feature_regression, (0 + 4) / 2),
+    # Both have both classes, whose embeddings are sqrt(2) and sqrt(18) apart, each in its model.
+    "label_embedding": (
+        lambda student, teacher: label_embedding(
+            student, torch.eye(2), teacher, torch.eye(2), torch.ones(2, 2).bool()
+        ),
+        0.0,
+    ),
 }
 
 

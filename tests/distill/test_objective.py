@@ -22,6 +22,7 @@ from mvkt_ray.distill.objective import (
 from mvkt_ray.errors import ConfigError
 
 N, C, B, STUDENT_DIM, TEACHER_DIM = 50, 3, 8, 6, 10
+TEACHER_CLASSIFIER_CD = torch.randn(C, TEACHER_DIM, generator=torch.Generator().manual_seed(1))
 LABELS_NC = (torch.rand(N, C, generator=torch.Generator().manual_seed(0)) < 0.4).float()
 
 
@@ -33,6 +34,7 @@ def _objective(seed: int = 0, **hyperparameters: Any) -> Objective:
         student_dim=STUDENT_DIM,
         teacher_dim=TEACHER_DIM,
         seed=seed,
+        teacher_classifier_CD=TEACHER_CLASSIFIER_CD,
     )
 
 
@@ -46,6 +48,7 @@ def _batch(number: int) -> dict[str, Tensor]:
         "example_B": example_B,
         "teacher_logits_BC": torch.randn(B, C, generator=generator),
         "teacher_embedding_BD": torch.randn(B, TEACHER_DIM, generator=generator),
+        "student_classifier_CS": torch.randn(C, STUDENT_DIM, generator=generator),
     }
 
 
@@ -117,6 +120,24 @@ def test_another_way_to_teach_names_what_it_misses(name: str, missing: str):
     weights: dict[str, Any] = {"kd_weight": 0.0, "clt_weight": 0.0, f"{name}_weight": 1.0}
     with pytest.raises(ValueError, match=f"{name}_weight.*{missing}"):
         _objective(**weights)(**(_batch(0) | {missing: None}))
+
+
+def test_a_teacher_without_its_classifier_is_refused_where_its_weights_are_needed():
+    with pytest.raises(ValueError, match=r"label_embedding_weight.*teacher_classifier_CD"):
+        Objective(
+            hyperparameters=Hyperparameters(label_embedding_weight=1.0),
+            train_labels_NC=LABELS_NC,
+            student_dim=STUDENT_DIM,
+            teacher_dim=TEACHER_DIM,
+            seed=0,
+        )
+    with pytest.raises(ValueError, match="student_classifier_CS"):
+        _objective(label_embedding_weight=1.0)(**(_batch(0) | {"student_classifier_CS": None}))
+
+
+def test_the_teachers_classifier_is_in_no_checkpoint():
+    objective = _objective(label_embedding_weight=1.0, clt_weight=0.0)
+    assert list(objective.state_dict()) == []
 
 
 def test_a_student_alone_needs_no_teacher_and_learns_nothing_more():

@@ -159,6 +159,7 @@ def case_objective(rows: tuple[int, int]) -> dict[str, Tensor]:
             student_dim=6,
             teacher_dim=8,
             seed=3,
+            teacher_classifier_CD=torch.randn(C, 8, generator=torch.Generator().manual_seed(1)),
         )
         optimizer = torch.optim.SGD(objective.parameters(), lr=0.3)
         for step in range(4):
@@ -171,6 +172,7 @@ def case_objective(rows: tuple[int, int]) -> dict[str, Tensor]:
             }
             embedding_BD = batch["s_embedding"].requires_grad_()
             logits_BC = batch["s_logits"].requires_grad_()
+            classifier_CS = torch.randn(C, 6, generator=generator).requires_grad_()
             terms = objective(
                 logits_BC,
                 embedding_BD,
@@ -178,6 +180,7 @@ def case_objective(rows: tuple[int, int]) -> dict[str, Tensor]:
                 _part(example_J, rows),
                 batch["t_logits"],
                 batch["t_embedding"],
+                student_classifier_CS=classifier_CS,
             )
             objective.zero_grad()
             terms.total.backward()
@@ -190,6 +193,8 @@ def case_objective(rows: tuple[int, int]) -> dict[str, Tensor]:
             key = f"{clt_loss} {step}"
             results[f"{key} embedding"] = _joined(embedding_BD.grad / world_size(), rows)
             assert logits_BC.grad is not None
+            assert classifier_CS.grad is not None
+            results[f"{key} classifier"] = _as_ddp([classifier_CS.grad])[0]
             results[f"{key} logits"] = _joined(logits_BC.grad / world_size(), rows)
             for name in objective.term_names:
                 results[f"{key} {name}"] = _mean_over_ranks(getattr(terms, name))

@@ -77,6 +77,7 @@ def of_one_step(
         student_dim=student.embedding_dim,
         teacher_dim=knowledge.embedding_dim,
         seed=0,
+        teacher_classifier_CD=torch.ones(len(splits.train.classes), knowledge.embedding_dim),
     )
     loader = TrainLoader(shards, splits.train, view, batch_size=hyperparameters.batch_size, seed=0)
     lessons = with_knowledge(loader, knowledge, CPU)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +17,7 @@ import safetensors.torch
 import torch
 from sklearn.metrics import roc_auc_score
 
-from mvkt_ray.config.recipes import StudentConfig
+from mvkt_ray.config.recipes import MORE_TEACHING_WEIGHTS, StudentConfig
 from mvkt_ray.distill.knowledge_parts import ask_teacher
 from mvkt_ray.distill.knowledge_writer import write_knowledge
 from mvkt_ray.errors import (
@@ -266,6 +266,27 @@ def test_the_student_alone_needs_no_teacher(
     assert result.state is TrialState.COMPLETE
     assert heard[0].losses["total"] == heard[0].losses["label"]
     assert heard[0].losses["kd"] == heard[0].losses["clt"] == 0.0
+
+
+@pytest.mark.parametrize("student", [StudentConfig(epochs=2), ONLINE])
+def test_every_way_to_teach_has_what_it_needs_of_the_teacher(
+    tiny_study: "TinyStudy", tmp_path: Path, student: StudentConfig
+) -> None:
+    on: dict[str, Any] = {"clt_weight": 0.0, "mixup": 0.3, "ema_decay": 0.9}
+    trial = tiny_study.trial(**on, **dict.fromkeys(MORE_TEACHING_WEIGHTS, 1.0))
+    heard: list[EpochMetrics] = []
+    inputs = tiny_study.trials_in(tmp_path, student=student)
+    assert run_trial(trial, inputs, listening(heard)).state is TrialState.COMPLETE
+    for name in MORE_TEACHING_WEIGHTS:
+        assert heard[0].losses[name.removesuffix("_weight")] > 0
+
+
+def test_the_teacher_itself_is_needed_for_its_weights(
+    tiny_study: "TinyStudy", go_on: Report, tmp_path: Path
+) -> None:
+    trial = tiny_study.trial(label_embedding_weight=1.0)
+    with pytest.raises(ConfigError, match="no teacher is given"):
+        run_trial(trial, tiny_study.trials_in(tmp_path, teacher=None), go_on)
 
 
 def test_distillation_without_a_teacher_is_refused(

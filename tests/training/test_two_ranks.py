@@ -42,6 +42,13 @@ TRIALS: dict[str, dict[str, Any]] = {
     "uneven": {"batch_size": 15, "clt_weight": 0.1},
     "relation": {"clt_weight": 0.0, "relation_weight": 1.0, "batch_size": 15},
     "feature": {"clt_weight": 0.0, "feature_weight": 1.0, "batch_size": 15},
+    "label_embedding": {"clt_weight": 0.0, "label_embedding_weight": 1.0, "batch_size": 15},
+    "label_embedding only": {
+        "label_weight": 0.0,
+        "kd_weight": 0.0,
+        "clt_weight": 0.0,
+        "label_embedding_weight": 1.0,
+    },
     "mixed": {"mixup": 0.5, "clt_weight": 0.0, "batch_size": 15, "relation_weight": 1.0},
     "mixed alone": {"mixup": 0.5, "clt_weight": 0.0, "kd_weight": 0.0},
     "averaged": {"ema_decay": 0.7, "clt_weight": 0.0},
