@@ -134,7 +134,7 @@ def make_folds(patients: np.ndarray, strata: np.ndarray, n_folds: int, seed: int
     return fold_of[patient_of]
 
 
-def draw_patients(
+def choose_patients(
     patients: np.ndarray, strata: np.ndarray, fraction: float, seed: int
 ) -> np.ndarray:
     """Draw a share of the patients of each stratum; a patient belongs to its rarest one.

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from mvkt_ray.config.schema import ALL_LABELS, FoldsConfig, LabelledConfig, LabelUse
-from mvkt_ray.data.folds import draw_patients, may_share_patients, patients_in_several_folds
+from mvkt_ray.data.folds import choose_patients, may_share_patients, patients_in_several_folds
 from mvkt_ray.data.shards import Shards, SplitColumns
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.errors import DataError
@@ -149,7 +149,7 @@ def _known(
     rank_C = np.argsort(np.argsort(labels.sum(axis=0), kind="stable"), kind="stable")
     rarest = np.where(labels, rank_C, len(rank_C)).min(axis=1, initial=len(rank_C))
     patients = columns.patient_hash_N[rows]
-    drawn = draw_patients(patients, rarest, labelled.fraction, labelled.seed)
+    drawn = choose_patients(patients, rarest, labelled.fraction, labelled.seed)
     known = has_label.copy()
     known[rows] = drawn
     return known

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedGroupKFold
 
 from mvkt_ray.data.folds import (
-    draw_patients,
+    choose_patients,
     hash_ids,
     make_folds,
     may_share_patients,
@@ -136,9 +136,9 @@ def test_a_share_of_patients_is_whole_patients_of_each_stratum_and_part_of_a_lar
 ) -> None:
     patients, strata = as_arrays(recordings)
     small, large = sorted((one, other))
-    drawn = draw_patients(patients, strata, small, seed)
-    assert not (drawn & ~draw_patients(patients, strata, large, seed)).any()
-    assert draw_patients(patients, strata, 1.0, seed).all()
+    drawn = choose_patients(patients, strata, small, seed)
+    assert not (drawn & ~choose_patients(patients, strata, large, seed)).any()
+    assert choose_patients(patients, strata, 1.0, seed).all()
     own = {patient: strata[patients == patient].min() for patient in np.unique(patients)}
     for patient in own:
         assert len(np.unique(drawn[patients == patient])) == 1
@@ -155,13 +155,13 @@ def test_who_is_drawn_does_not_depend_on_the_order_of_recordings(
 ) -> None:
     patients, strata = as_arrays(recordings)
     order = np.argsort([shuffled[n % 5] for n in range(len(recordings))], kind="stable")
-    drawn = draw_patients(patients, strata, 0.4, seed=1)
-    again = draw_patients(patients[order], strata[order], 0.4, seed=1)
+    drawn = choose_patients(patients, strata, 0.4, seed=1)
+    again = choose_patients(patients[order], strata[order], 0.4, seed=1)
     np.testing.assert_array_equal(again, drawn[order])
 
 
 def test_another_seed_draws_other_patients() -> None:
     patients, strata = np.arange(200, dtype=np.uint64), np.zeros(200, dtype=int)
     assert (
-        draw_patients(patients, strata, 0.5, 0) != draw_patients(patients, strata, 0.5, 1)
+        choose_patients(patients, strata, 0.5, 0) != choose_patients(patients, strata, 0.5, 1)
     ).any()
