@@ -49,10 +49,7 @@ def main(words: Sequence[str] | None = None) -> int:
     folder = str(arguments.out / "ways")
     with ProcessPoolExecutor(arguments.workers) as pool:
         tasks = {
-            pool.submit(
-                train, each, inputs[WAYS[each.way].teacher], str(arguments.out / "ways")
-            ): each
-            for each in todo
+            pool.submit(train, each, inputs[WAYS[each.way].teacher], folder): each for each in todo
         }
         for done, task in enumerate(as_completed(tasks), start=1):
             note(arguments.out / "ways.jsonl", tasks[task], task.result().macro_auroc or 0.0)
@@ -68,22 +65,11 @@ def inputs_of(teacher: str, arguments: argparse.Namespace, leads: list[str]) -> 
     study.write_text(
         f"base: {STUDY}\nname: {teacher}\nteacher: {TEACHERS[teacher]}\n"
         f"search: {{n_trials: 0, baselines: [], leads: [{', '.join(leads)}]}}\n"
-        "finals: {n_configurations: 0, baselines: [], answer: mkd}\n"
+        "finals: {contenders: {mkd: {base: defaults}}}\n"
     )
-    words = [
-        "search",
-        str(study),
-        "--data",
-        arguments.data,
-        "--out",
-        str(out),
-        "--in-process",
-        "-q",
-    ]
-    resume = ["--resume"] if out.exists() else []
-    subprocess.run(
-        [sys.executable, "-m", "mvkt_ray", *words, "--folds", arguments.folds, *resume], check=True
-    )
+    words = ["search", str(study), "--data", arguments.data, "--folds", arguments.folds]
+    words += ["--out", str(out), "--in-process", "-q", *(["--resume"] if out.exists() else [])]
+    subprocess.run([sys.executable, "-m", "mvkt_ray", *words], check=True)
     folder = StudyFolder(Location.parse(out))
     config = folder.read_config()
     shards = folder.read_inputs()["shards"]
