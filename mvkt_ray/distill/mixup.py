@@ -31,19 +31,28 @@ class Mixture:
 
     @classmethod
     def draw(
-        cls, generator: np.random.Generator, alpha: float, rows: list[int], device: torch.device
+        cls, generator: np.random.Generator, alpha: float, known_B: Tensor, rows: list[int]
     ) -> "Mixture":
         """Draw the share from Beta(alpha, alpha), and the partners.
+
+        Recordings whose labels are known have partners of which that holds as well, and the others
+        each other: else most mixtures of a training with few labels would have none.
 
         Args:
             generator: in the same state on all ranks; advanced as much by any number of them.
             alpha: > 0; the smaller, the nearer are mixtures to one of the two.
+            known_B: bool, on the device: whether a recording's labels are known.
             rows: what `rows_per_rank` returned.
-            device: of the batch.
         """
         share = float(generator.beta(alpha, alpha))
-        partner_J = torch.from_numpy(generator.permutation(sum(rows)))
-        return cls(share=share, partner_J=partner_J.to(device, non_blocking=True), rows=rows)
+        keys_J = torch.from_numpy(generator.random(sum(rows))).to(known_B.device, non_blocking=True)
+        # Those with a label before the others: once in the order of the batch, once in any order.
+        unknown_J = gather_rows((~known_B).double(), rows)
+        in_order_J = torch.argsort(unknown_J, stable=True)
+        in_any_order_J = torch.argsort(unknown_J + keys_J, stable=True)
+        partner_J = torch.empty_like(in_order_J)
+        partner_J[in_order_J] = in_any_order_J
+        return cls(share=share, partner_J=partner_J, rows=rows)
 
     def partners(self, values_BX: Tensor) -> Tensor:
         """Return the rows of this rank's partners, wherever they are."""

@@ -2,8 +2,8 @@
 
     label_weight * BCE + kd_weight * MKD + clt_weight * CLT + sum of <name>_weight * <name>
 
-(The first three are gamma, alpha and beta in the authors' code, 1, 1 and 0.8 there.) The tables of
-this file are the only list of losses: adding one is one file in `losses/` and one row here.
+(gamma, alpha and beta in the authors' code, 1, 1 and 0.8 there.) The tables of this file and of
+`more_terms` are the only list of losses: adding one is one file in `losses/` and one row there.
 
 Shapes: B this rank's batch, C classes, D embedding, N training recordings.
 """
@@ -19,16 +19,11 @@ from torch.nn import functional
 from mvkt_ray.config.recipes import Hyperparameters
 from mvkt_ray.distill.losses.clt_crd import ContrastiveBanks
 from mvkt_ray.distill.losses.clt_infonce import InfoNceTerm
-from mvkt_ray.distill.losses.dist_relation import dist_relation
-from mvkt_ray.distill.losses.feature_regression import FeatureRegression
-from mvkt_ray.distill.losses.label_embedding import label_embedding
 from mvkt_ray.distill.losses.multilabel_kd import multilabel_kd, multilabel_kd_authors
 from mvkt_ray.distill.losses.softmax_kd import softmax_kd
+from mvkt_ray.distill.more_terms import BothSay, MoreTerms
 from mvkt_ray.models import ProjectionHead
 from mvkt_ray.models.collectives import rows_per_rank, share_of_mean
-
-_FEATURE_STREAM = 1
-"""Makes another seed of the objective's own."""
 
 KdLoss = Callable[[Tensor, Tensor, float | Tensor], Tensor]
 """(student_logits_BC, teacher_logits_BC, temperature) to a scalar."""
@@ -72,47 +67,6 @@ KD_LOSSES: Mapping[str, KdLoss] = MappingProxyType(
 
 CLT_LOSSES: Mapping[str, CltBuilder] = MappingProxyType({"crd": _crd, "infonce": _infonce})
 """Losses between projections, by the name that `clt_loss` has in a study."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BothSay:
-    """What student and teacher say of this rank's batch, float32; no gradient to the teacher."""
-
-    student_logits_BC: Tensor
-    student_embedding_BD: Tensor
-    teacher_logits_BC: Tensor
-    teacher_embedding_BD: Tensor
-    labels_BC: Tensor
-    student_classifier_CS: Tensor | None
-
-
-def _relation(objective: "Objective", said: BothSay) -> Tensor:
-    return dist_relation(said.student_logits_BC, said.teacher_logits_BC, objective.temperature)
-
-
-def _feature(objective: "Objective", said: BothSay) -> Tensor:
-    return objective.feature_regression(said.student_embedding_BD, said.teacher_embedding_BD)
-
-
-def _label_embedding(objective: "Objective", said: BothSay) -> Tensor:
-    classifier_CS = said.student_classifier_CS
-    if classifier_CS is None:
-        raise ValueError("label_embedding_weight is above 0, but student_classifier_CS is None.")
-    return label_embedding(
-        said.student_embedding_BD,
-        classifier_CS.float(),
-        said.teacher_embedding_BD,
-        objective.teacher_classifier_CD,
-        # Of mixtures whose larger part has the disease, too.
-        said.labels_BC > 0.5,
-    )
-
-
-MORE_TERMS: Mapping[str, Callable[["Objective", BothSay], Tensor]] = MappingProxyType(
-    {"relation": _relation, "feature": _feature, "label_embedding": _label_embedding}
-)
-"""More ways to teach, by the name that is in `<name>_weight` and in an epoch's losses. Each returns
-a scalar whose mean over ranks is the loss of the joined batch."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -185,35 +139,23 @@ class Objective(nn.Module):
             self.clt_loss = CLT_LOSSES[hyperparameters.clt_loss](
                 hyperparameters, train_labels_NC, generator
             )
-        self.more_weights = {
-            name: weight
-            for name in MORE_TERMS
-            if (weight := float(getattr(hyperparameters, f"{name}_weight"))) > 0
-        }
-        if "feature" in self.more_weights:
-            # A generator of its own: CLT has the same numbers with this term and without it.
-            generator = torch.Generator().manual_seed(seed ^ _FEATURE_STREAM)
-            self.feature_regression = FeatureRegression(
-                student_dim, teacher_dim, generator=generator
-            )
-
-        if "label_embedding" in self.more_weights:
-            classifier_CD = _given(
-                teacher_classifier_CD, "teacher_classifier_CD", "label_embedding_weight"
-            )
-            # Not in checkpoints: whoever goes on has the teacher as well.
-            self.teacher_classifier_CD: Tensor
-            self.register_buffer("teacher_classifier_CD", classifier_CD.clone(), persistent=False)
+        self.more = MoreTerms(
+            hyperparameters=hyperparameters,
+            student_dim=student_dim,
+            teacher_dim=teacher_dim,
+            teacher_classifier_CD=teacher_classifier_CD,
+            seed=seed,
+        )
 
     @property
     def term_names(self) -> tuple[str, ...]:
         """Fields of `ObjectiveTerms` that are there, the sum first."""
-        return ("total", "label", "kd", "clt", *self.more_weights)
+        return ("total", "label", "kd", "clt", *self.more.weights)
 
     @property
     def reads_student_logits(self) -> bool:
         """Whether the student's logits have any part in the sum."""
-        return self.label_weight > 0 or self.kd_weight > 0 or "relation" in self.more_weights
+        return self.label_weight > 0 or self.kd_weight > 0 or "relation" in self.more.weights
 
     def forward(
         self,
@@ -233,12 +175,11 @@ class Objective(nn.Module):
             labels_BC: multi-hot; a row of NaN has no part in the label loss.
             example_B: rows of the training split, int64.
             teacher_logits_BC: needed where kd_weight is above 0; no gradient flows into it.
-            teacher_embedding_BD: needed where clt_weight is above 0; likewise. Both are needed for
-                any of `MORE_TERMS`.
-            student_classifier_CS: its weights; needed where label_embedding_weight is above 0.
+            teacher_embedding_BD: needed where clt_weight is above 0; likewise.
+            student_classifier_CS: its weights; needed, as all else is, for any of `MORE_TERMS`.
 
         Raises:
-            ValueError: what a term needs of the teacher is not given.
+            ValueError: what a term needs is not given.
         """
         with torch.autocast(student_logits_BC.device.type, enabled=False):
             student_logits_BC, labels_BC = student_logits_BC.float(), labels_BC.float()
@@ -266,21 +207,21 @@ class Objective(nn.Module):
                 )
                 total = total + self.clt_weight * clt
             more: dict[str, Tensor] = {}
-            for name, weight in self.more_weights.items():
+            if self.more.weights:
+                of = f"{next(iter(self.more.weights))}_weight"
                 said = BothSay(
                     student_logits_BC=student_logits_BC,
-                    student_embedding_BD=student_embedding_BD.float(),
-                    teacher_logits_BC=_given(
-                        teacher_logits_BC, "teacher_logits_BC", f"{name}_weight"
-                    ),
-                    teacher_embedding_BD=_given(
-                        teacher_embedding_BD, "teacher_embedding_BD", f"{name}_weight"
-                    ),
+                    student_embedding_BS=student_embedding_BD.float(),
+                    student_classifier_CS=_there(
+                        student_classifier_CS, "student_classifier_CS", of
+                    ).float(),
+                    teacher_logits_BC=_given(teacher_logits_BC, "teacher_logits_BC", of),
+                    teacher_embedding_BD=_given(teacher_embedding_BD, "teacher_embedding_BD", of),
                     labels_BC=labels_BC,
-                    student_classifier_CS=student_classifier_CS,
                 )
-                more[name] = MORE_TERMS[name](self, said)
-                total = total + weight * more[name]
+                more = self.more(said)
+            for name, value in more.items():
+                total = total + self.more.weights[name] * value
         return ObjectiveTerms(
             total=total,
             label=label.detach(),
@@ -306,8 +247,10 @@ class Objective(nn.Module):
 
 
 def _given(tensor: Tensor | None, name: str, weight: str) -> Tensor:
+    return _there(tensor, name, weight).detach().float()
+
+
+def _there(tensor: Tensor | None, name: str, weight: str) -> Tensor:
     if tensor is None:
-        raise ValueError(
-            f"{weight} is above 0, but {name} is None. Pass what the teacher says, or is."
-        )
-    return tensor.detach().float()
+        raise ValueError(f"{weight} is above 0, but {name} is None. Pass that of this batch.")
+    return tensor

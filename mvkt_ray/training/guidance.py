@@ -82,7 +82,8 @@ def with_mixup(lessons: Lessons, *, alpha: float, seed: int) -> Lessons:
     """Return mixtures of pairs of each batch; shares and pairs follow from seed and epoch.
 
     Signals, labels and embeddings are mixed as they are, the teacher's opinion as probabilities,
-    not as logits: of two certain opinions the mixture is that either may be right.
+    not as logits: of two certain opinions the mixture is that either may be right. A mixture has a
+    label where both recordings have one; elsewhere it stays NaN.
 
     Args:
         lessons: this rank's part; all ranks take theirs in step, as partners may be elsewhere.
@@ -93,9 +94,9 @@ def with_mixup(lessons: Lessons, *, alpha: float, seed: int) -> Lessons:
     def mixed(epoch: int) -> Iterator[Lesson]:
         generator = np.random.default_rng(np.random.SeedSequence([seed, epoch]))
         for lesson in lessons(epoch):
-            device = lesson.labels_BC.device
-            rows = rows_per_rank(len(lesson.labels_BC), device)
-            yield _mixed_lesson(lesson, Mixture.draw(generator, alpha, rows, device))
+            known_B = ~lesson.labels_BC[:, 0].isnan()
+            rows = rows_per_rank(len(known_B), known_B.device)
+            yield _mixed_lesson(lesson, Mixture.draw(generator, alpha, known_B, rows))
 
     return mixed
 

@@ -13,7 +13,8 @@ from mvkt_ray.distill.losses.clt_infonce import clt_infonce
 from mvkt_ray.distill.losses.dist_relation import dist_relation
 from mvkt_ray.distill.losses.feature_regression import feature_regression
 from mvkt_ray.distill.losses.label_embedding import label_embedding
-from mvkt_ray.distill.objective import CLT_LOSSES, KD_LOSSES, MORE_TERMS
+from mvkt_ray.distill.more_terms import MORE_TERMS
+from mvkt_ray.distill.objective import CLT_LOSSES, KD_LOSSES
 
 DIVERGENCE = 0.75 * math.log(0.75 / 0.5) + 0.25 * math.log(0.25 / 0.5)
 """KL of (3/4, 1/4) from (1/2, 1/2)."""

@@ -11,7 +11,6 @@ from scipy import stats
 
 from mvkt_ray.distill.mixup import Mixture, mixed_logits
 
-CPU = torch.device("cpu")
 LOGITS = st.floats(-30, 30)
 
 
@@ -48,7 +47,7 @@ def test_nothing_is_mixed_at_the_ends(share: float) -> None:
 @settings(max_examples=20)
 @given(seed=st.integers(0, 1000), n=st.integers(1, 30))
 def test_everybody_is_a_partner_once_so_that_sums_are_kept(seed: int, n: int) -> None:
-    mixture = Mixture.draw(np.random.default_rng(seed), 0.4, [n], CPU)
+    mixture = Mixture.draw(np.random.default_rng(seed), 0.4, torch.ones(n).bool(), [n])
     assert 0 <= mixture.share <= 1
     assert sorted(mixture.partner_J.tolist()) == list(range(n))
     values_BX = torch.randn(n, 3, generator=torch.Generator().manual_seed(seed))
@@ -57,11 +56,25 @@ def test_everybody_is_a_partner_once_so_that_sums_are_kept(seed: int, n: int) ->
 
 def test_shares_are_drawn_from_the_beta_distribution() -> None:
     generator = np.random.default_rng(0)
-    shares = [Mixture.draw(generator, 0.3, [2], CPU).share for _ in range(2000)]
+    shares = [Mixture.draw(generator, 0.3, torch.ones(2).bool(), [2]).share for _ in range(2000)]
     assert stats.kstest(shares, stats.beta(0.3, 0.3).cdf).pvalue > 0.01
 
 
-def test_the_same_is_drawn_for_any_number_of_ranks() -> None:
-    one = Mixture.draw(np.random.default_rng(3), 0.3, [7], CPU)
-    many = Mixture.draw(np.random.default_rng(3), 0.3, [4, 3], CPU)
-    assert (one.share, one.partner_J.tolist()) == (many.share, many.partner_J.tolist())
+@settings(max_examples=30)
+@given(seed=st.integers(0, 1000), known=st.lists(st.booleans(), min_size=1, max_size=20))
+def test_whose_label_is_known_has_such_a_partner(seed: int, known: list[bool]) -> None:
+    known_B = torch.tensor(known)
+    mixture = Mixture.draw(np.random.default_rng(seed), 0.4, known_B, [len(known)])
+    assert sorted(mixture.partner_J.tolist()) == list(range(len(known)))
+    assert torch.equal(known_B[mixture.partner_J], known_B)
+    labels_BC = torch.where(known_B[:, None], 1.0, torch.nan).expand(-1, 2)
+    assert torch.equal(~mixture.of(labels_BC)[:, 0].isnan(), known_B)
+
+
+def test_every_partner_is_as_likely_as_any_other() -> None:
+    generator, known_B = np.random.default_rng(0), torch.tensor([True, False, True, False, True])
+    drawn = [Mixture.draw(generator, 0.4, known_B, [5]).partner_J for _ in range(1500)]
+    for row, expected in ((0, [0, 2, 4]), (3, [1, 3])):
+        found = np.bincount([int(partner_J[row]) for partner_J in drawn], minlength=5)
+        assert found.sum() == found[expected].sum()
+        assert stats.chisquare(found[expected]).pvalue > 0.01

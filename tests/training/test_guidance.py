@@ -1,6 +1,7 @@
 """What lessons hold that are mixed; which teacher they are from is in test_student."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 
@@ -69,3 +70,20 @@ def test_a_student_alone_is_given_the_same_mixtures() -> None:
         assert alone.teacher_embedding_BD is None
         assert torch.equal(alone.signal_BLS, taught.signal_BLS)
         assert torch.equal(alone.labels_BC, taught.labels_BC)
+
+
+def test_a_mixture_has_a_label_where_both_recordings_have_one() -> None:
+    def few_labels(epoch: int) -> Iterator[Lesson]:
+        for lesson in _lessons(epoch):
+            labels_BC = lesson.labels_BC.clone()
+            labels_BC[::2] = torch.nan
+            yield replace(lesson, labels_BC=labels_BC)
+
+    for lesson in with_mixup(few_labels, alpha=1.0, seed=0)(1):
+        weights_BB = lesson.signal_BLS[:, 0]
+        is_known_B = ~lesson.labels_BC.isnan().any(dim=1)
+        assert is_known_B.tolist() == [False, True] * 3
+        for row in range(B):
+            assert (weights_BB[row, 1 - row % 2 :: 2] == 0).all()
+        assert lesson.teacher_logits_BC is not None
+        assert lesson.teacher_logits_BC.isfinite().all()

@@ -21,7 +21,7 @@ from mvkt_ray.models import build_network
 from mvkt_ray.records import Decision
 from mvkt_ray.storage.location import Location
 from mvkt_ray.training.fit import Course, Lesson, fit
-from mvkt_ray.training.guidance import with_knowledge
+from mvkt_ray.training.guidance import with_knowledge, with_mixup
 from mvkt_ray.training.learner import Learner
 from mvkt_ray.training.optimizers import Steering
 from mvkt_ray.training.ranks import Ranks
@@ -36,6 +36,7 @@ INFONCE: dict[str, Any] = {"clt_weight": 1, "clt_loss": "infonce"}
 MORE: dict[str, Any] = {
     "clt_weight": 0,
     "ema_decay": 0.9,
+    "mixup": 0.5,
     **dict.fromkeys(MORE_TEACHING_WEIGHTS, 1.0),
 }
 WAITS = {"aten._local_scalar_dense.default", "aten.nonzero.default", "aten.is_nonzero.default"}
@@ -81,6 +82,8 @@ def of_one_step(
     )
     loader = TrainLoader(shards, splits.train, view, batch_size=hyperparameters.batch_size, seed=0)
     lessons = with_knowledge(loader, knowledge, CPU)
+    if hyperparameters.mixup > 0:
+        lessons = with_mixup(lessons, alpha=hyperparameters.mixup, seed=0)
     counting, begun = Operators(), list[Counter[str]]()
 
     def marked(epoch: int) -> Iterator[Lesson]:

@@ -18,6 +18,8 @@ import torch
 from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
+from mvkt_ray.config.recipes import MORE_TEACHING_WEIGHTS
+from mvkt_ray.config.schema import LabelledConfig, LabelUse
 from mvkt_ray.distill.objective import ObjectiveTerms
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.models.collectives import rows_per_rank, share_of_mean
@@ -60,6 +62,8 @@ TRIALS: dict[str, dict[str, Any]] = {
     },
 }
 
+FEW_LABELS = LabelUse(labelled=LabelledConfig(folds=(1, 2)), distils_unlabelled=True)
+
 Found = dict[str, Any]
 Plan = Mapping[str, Any]
 """`job`, `inputs`, `trials` by name, and the trials `pruned` and `tiny`: a pickle of our own."""
@@ -87,6 +91,7 @@ def do_all(plan: Plan, folder: Path) -> Found:
         heard.append(metrics.epoch)
         return Decision.PRUNE if metrics.epoch == 2 else Decision.CONTINUE
 
+    found["few labels"] = train(plan["few labels"], replace(inputs, label_use=FEW_LABELS))
     pruned = run_trial(plan["pruned"], replace(inputs, measures_latency=True), prune_second)
     return found | {
         "teacher": {"epochs": teacher_epochs},
@@ -154,7 +159,7 @@ def be_rank(rank: int, folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def plan(tiny_study: "TinyStudy") -> Plan:
-    gentle = {"schedule": "constant", "learning_rate": 1e-3}
+    gentle: dict[str, Any] = {"schedule": "constant", "learning_rate": 1e-3}
     return {
         "job": tiny_study.job,
         "inputs": tiny_study.inputs,
@@ -162,6 +167,14 @@ def plan(tiny_study: "TinyStudy") -> Plan:
             name: tiny_study.trial(number=number, **(gentle | changes))
             for number, (name, changes) in enumerate(TRIALS.items())
         },
+        "few labels": tiny_study.trial(
+            number=80,
+            **gentle,
+            batch_size=15,
+            mixup=0.5,
+            clt_weight=0.0,
+            **dict.fromkeys(MORE_TEACHING_WEIGHTS, 1.0),
+        ),
         "pruned": tiny_study.trial(number=90),
         "tiny": tiny_study.trial(number=91, batch_size=1),
     }
@@ -192,7 +205,7 @@ def two_ranks(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> list[Foun
     return [pickle.loads((folder / f"found{rank}").read_bytes()) for rank in range(2)]
 
 
-@pytest.mark.parametrize("name", ["teacher", *TRIALS])
+@pytest.mark.parametrize("name", ["teacher", "few labels", *TRIALS])
 def test_two_workers_have_the_loss_curve_of_one(
     one_rank: Found, two_ranks: list[Found], name: str
 ) -> None:
