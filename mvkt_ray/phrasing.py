@@ -54,6 +54,11 @@ def percent(share: float) -> str:
     return f"{100 * share:.4g} %"
 
 
+def whole_percent(share: float) -> str:
+    """Write a share that was estimated as `31 %`."""
+    return f"{100 * share + 0.0:.0f} %".replace("-0 %", "0 %")
+
+
 def listing(names: Sequence[str]) -> str:
     """Write names as in a sentence: `V6`, `V6 and I`, `V6, V5 and I`."""
     *others, last = names or ("",)

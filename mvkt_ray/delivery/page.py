@@ -16,12 +16,18 @@ from mvkt_ray.delivery.facts.comparisons import compared_with
 from mvkt_ray.delivery.facts.data_card import AGE_PERCENTILES
 from mvkt_ray.delivery.facts.material import ReportMaterial
 from mvkt_ray.delivery.figures.gallery import Gallery, make_gallery
+from mvkt_ray.delivery.figures.gap_steps import DRAWN_LEADS
 from mvkt_ray.delivery.figures.of_search.centred import N_DRAWN
 from mvkt_ray.delivery.figures.of_search.learning_curves import N_CURVES
 from mvkt_ray.delivery.figures.of_search.parallel_coordinates import N_TRIALS
 from mvkt_ray.delivery.heat_map import make_heat_map
 from mvkt_ray.delivery.sentences import captions
 from mvkt_ray.delivery.sentences.from_validation_to_test import gap_sentence, mean_gap_sentence
+from mvkt_ray.delivery.sentences.gap_in_words import (
+    is_left,
+    teacher_gap_caption,
+    teacher_gap_figure_caption,
+)
 from mvkt_ray.delivery.sentences.how_far import finals_begun
 from mvkt_ray.delivery.sentences.recording_counts import use_sentence
 from mvkt_ray.delivery.sentences.small_students import least, sizes_caption
@@ -97,6 +103,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= FILTERS
+    environment.tests["left_over"] = is_left
     return environment
 
 
@@ -119,6 +126,8 @@ def _sentences(report: Mapping[str, Any], gallery: Gallery) -> dict[str, str]:
         "begun": " ".join(finals_begun(report)),
         "gap": "" if gap is None else gap_sentence(gap),
         "mean_gap": "" if gap is None else mean_gap_sentence(gap),
+        "teacher_gap": teacher_gap_caption(report),
+        "teacher_gap_figure": teacher_gap_figure_caption(report, DRAWN_LEADS),
         "use": "" if data is None else use_sentence(data),
     }
 

@@ -126,6 +126,34 @@ def lead_pair_rows(report: Report, material: ReportMaterial) -> Rows:
         yield {"lead": pair["lead"]} | _difference(pair)
 
 
+def teacher_gap_rows(report: Report, material: ReportMaterial) -> Rows:
+    """One row per lead and class, and one per lead for their mean."""
+    gap: Mapping[str, Any] = report["teacher_gap"] or {"leads": ()}
+    for lead in gap["leads"]:
+        first = {
+            "lead": lead["lead"],
+            "contender": report["answer"]["contender"],
+            "over": gap["baseline"],
+        }
+        for row in lead["rows"]:
+            scores = {name: row[name] for name in ("alone", "answer", "ensemble", "teacher")}
+            counts = {"n_students": lead["n_students"], "n_positive": row["n_positive"]}
+            whole = row["gap"] or {}
+            yield {
+                **first,
+                "class": row["class"],
+                **counts,
+                "too_few": row["too_few"],
+                **{f"{name}_auroc": score for name, score in scores.items()},
+                "gap": whole.get("difference"),
+                **_ends("gap_ci", whole.get("ci")),
+                **_gap_part("closed", row["closed"]),
+                **_gap_part("attainable", row["attainable"]),
+                **_gap_part("left", row["left"]),
+                "reason": row["reason"],
+            }
+
+
 def trial_rows(report: Report, material: ReportMaterial) -> Rows:
     """One row per training, of the search and of the finals."""
     prices = PriceList(material.config.resources.cost)
@@ -212,6 +240,16 @@ def _difference(gain: Mapping[str, Any]) -> dict[str, Any]:
         **_ends("ci", gain["ci"]),
         **_ends("ci_corrected", gain["ci_corrected"]),
         **{name: gain[name] for name in ("p", "p_holm", "claimed", "n_seeds")},
+    }
+
+
+def _gap_part(name: str, part: Mapping[str, Any] | None) -> dict[str, Any]:
+    part = part or {}
+    return {
+        name: part.get("difference"),
+        **_ends(f"{name}_ci", part.get("ci")),
+        f"{name}_fraction": part.get("fraction"),
+        **_ends(f"{name}_fraction_ci", part.get("fraction_ci")),
     }
 
 

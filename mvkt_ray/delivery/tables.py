@@ -23,6 +23,7 @@ from mvkt_ray.delivery.table_rows import (
     quarantine_rows,
     size_rows,
     split_rows,
+    teacher_gap_rows,
     trial_rows,
 )
 from mvkt_ray.phrasing import percent
@@ -60,6 +61,19 @@ _DIFFERENCE = {
     "claimed": "whether the corrected interval leaves out 0",
     "n_seeds": "seeds that both have",
 }
+
+
+def _gap_part(name: str, what: str) -> dict[str, str]:
+    """Return the columns of one part of the gap to the teacher."""
+    return {
+        name: what,
+        f"{name}_ci_low": f"low end of its {_LEVEL} interval, of this difference alone",
+        f"{name}_ci_high": "its high end",
+        f"{name}_fraction": "as a share of the gap; empty where the gap is not shown",
+        f"{name}_fraction_ci_low": f"low end of the share's {_LEVEL} interval",
+        f"{name}_fraction_ci_high": "its high end",
+    }
+
 
 TABLES: tuple[Table, ...] = (
     Table(
@@ -169,6 +183,35 @@ TABLES: tuple[Table, ...] = (
         what="leads against leads, by the answer",
         columns={"lead": "the first", "over": "the second"} | _DIFFERENCE,
         rows=lead_pair_rows,
+    ),
+    Table(
+        name="teacher_gap",
+        what="how far students are from the teacher, by lead and class; the parts sum to the gap",
+        columns={
+            "lead": "what the students see",
+            "contender": "the answer",
+            "over": "the contender that learned from labels alone",
+            "class": "of the task; empty: their macro mean",
+            "n_students": "seeds of both, and students in the ensemble",
+            "n_positive": "test recordings with the class",
+            "too_few": "whether they are too few to judge by",
+            "alone_auroc": "of the contender that learned from labels alone, mean over seeds",
+            "answer_auroc": "of the answer, mean over seeds",
+            "ensemble_auroc": "of the mean of the probabilities of the answer's seeds",
+            "teacher_auroc": "of the teacher, with all its leads",
+            "gap": "teacher minus alone",
+            "gap_ci_low": f"low end of its {_LEVEL} interval, of this difference alone",
+            "gap_ci_high": "its high end",
+            **_gap_part("closed", "answer minus alone"),
+            **_gap_part("attainable", "ensemble minus answer: the lead shows it"),
+            **_gap_part(
+                "left",
+                "teacher minus ensemble: probably not visible in this lead; of "
+                "one seed, which is no ensemble, teacher minus answer",
+            ),
+            "reason": "why there are no shares",
+        },
+        rows=teacher_gap_rows,
     ),
     Table(
         name="trials",

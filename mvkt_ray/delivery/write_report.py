@@ -16,19 +16,19 @@ from mvkt_ray import __version__
 from mvkt_ray.delivery.facts.chosen import Selections
 from mvkt_ray.delivery.facts.cost import describe_cost
 from mvkt_ray.delivery.facts.data_card import describe_data
+from mvkt_ray.delivery.facts.gaps.validation_gap import describe_gap
 from mvkt_ray.delivery.facts.material import ReportMaterial, gather_material
 from mvkt_ray.delivery.facts.pareto_fronts import describe_sizes
 from mvkt_ray.delivery.facts.provenance import describe_provenance
 from mvkt_ray.delivery.facts.ranked import describe_finals, describe_search
 from mvkt_ray.delivery.facts.study_summary import describe_race, describe_study
-from mvkt_ray.delivery.facts.validation_gap import describe_gap
 from mvkt_ray.delivery.page import write_page
 from mvkt_ray.delivery.sentences.answer import sentences_after_finals, sentences_before_finals
 from mvkt_ray.delivery.sentences.limits import describe_limits
 from mvkt_ray.delivery.tables import write_tables
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 METRIC = "macro_auroc"
 
 

@@ -85,6 +85,8 @@ class AurocResamples:
 
     observed_KC: NDArray[np.float64]
     """On the recordings as they are."""
+    observed_KRC: NDArray[np.float64]
+    """The same, of each seed."""
     values_BKC: NDArray[np.float64]
     """Under each resample: the mean over all seeds on the patients drawn, and what other seeds
     would add to it (`seed_noise`)."""
@@ -172,6 +174,7 @@ def bootstrap_auroc(
     observed_KC = observed_KRC.mean(axis=1)
     return AurocResamples(
         observed_KC=observed_KC,
+        observed_KRC=observed_KRC,
         values_BKC=values_BKC,
         macro_K=mean_of_defined(observed_KC),
         macro_KR=macro_KR1[..., 0],

@@ -21,6 +21,7 @@ from mvkt_ray.delivery.figures.ecg_strips import draw_context, draw_strip
 from mvkt_ray.delivery.figures.example_recordings import N_MOST, find_examples
 from mvkt_ray.delivery.figures.gain_intervals import draw_gains
 from mvkt_ray.delivery.figures.gallery import Gallery, make_gallery
+from mvkt_ray.delivery.figures.gap_steps import DRAWN_LEADS, draw_gap_steps
 from mvkt_ray.delivery.figures.of_search.centred import (
     N_DRAWN,
     CentredTrial,
@@ -97,6 +98,32 @@ def test_every_image_says_what_it_shows(gallery: Gallery) -> None:
         assert title is not None
         assert description is not None
         assert len(description[1]) > 20
+
+
+def test_the_gap_has_a_panel_per_lead_and_a_row_per_class_that_can_be_judged(
+    final_report: dict[str, Any], searched_report: dict[str, Any]
+) -> None:
+    svg = draw_gap_steps(final_report)
+    texts = re.findall(r"<text[^>]*>([^<]+)</text>", svg)
+    leads = final_report["teacher_gap"]["leads"]
+    assert [text for text in texts if text in LEADS] == [lead["lead"] for lead in leads]
+    judged = [row["class"] for row in leads[0]["rows"][1:] if not row["too_few"]]
+    assert 0 < len(judged) < len(leads[0]["rows"]) - 1
+    assert {text for text in texts if text in final_report["classes"]} == set(judged)
+    assert "ensemble of 2 of these" in texts
+    assert draw_gap_steps(searched_report) == ""
+
+
+def test_the_gap_of_more_leads_than_there_is_room_for_is_of_the_best(
+    final_report: dict[str, Any],
+) -> None:
+    (first, *_) = final_report["teacher_gap"]["leads"]
+    leads = [first | {"lead": name} for name in LEADS]
+    gap = final_report["teacher_gap"] | {"leads": leads}
+    texts = re.findall(
+        r"<text[^>]*>([^<]+)</text>", draw_gap_steps(final_report | {"teacher_gap": gap})
+    )
+    assert [text for text in texts if text in LEADS] == list(LEADS[:DRAWN_LEADS])
 
 
 def test_ranked_leads_name_the_best_and_the_teacher(final_report: dict[str, Any]) -> None:

@@ -19,6 +19,7 @@ from mvkt_ray.delivery.facts.material import gather_material
 from mvkt_ray.delivery.figures.gallery import Gallery, make_gallery
 from mvkt_ray.delivery.heat_map import make_heat_map
 from mvkt_ray.delivery.page import render_page, write_page
+from mvkt_ray.delivery.sentences.answer import sentences_after_finals
 from mvkt_ray.delivery.sentences.captions import ranked_leads_caption
 from mvkt_ray.delivery.wording import (
     breakable,
@@ -196,6 +197,22 @@ def test_a_gain_is_called_a_gain_only_where_it_is_claimed(
     assert 0 < claimed < len(gains)
     assert final_page.count('class="claim yes"') == claimed
     assert final_page.count('class="claim no"') == len(gains) - claimed
+
+
+def test_what_is_left_of_the_gap_is_on_the_page_with_every_class(
+    final_page: str, final_report: dict[str, Any], searched_page: str
+) -> None:
+    assert "What is left of the gap" not in searched_page
+    table = final_page[final_page.index("<caption>The gap in AUROC by lead and class") :]
+    table = table.partition("</table>")[0]
+    for lead in final_report["teacher_gap"]["leads"]:
+        for row in lead["rows"][1:]:
+            assert f"<td>{row['class']}</td>" in table
+            if row["reason"] is None and not row["too_few"]:
+                assert signed(row["left"]["difference"]) in table
+                assert f"{100 * row['closed']['fraction']:.0f}\N{NO-BREAK SPACE}%" in table.replace(
+                    "\N{MINUS SIGN}", "-"
+                )
 
 
 def test_before_the_finals_the_page_says_so_at_the_top(searched_page: str) -> None:
@@ -395,6 +412,7 @@ def test_a_teacher_below_a_student_is_no_ceiling(final_report: dict[str, Any]) -
 def test_another_answer_is_not_called_distilled(final_report: dict[str, Any]) -> None:
     report = deepcopy(final_report)
     report["answer"]["contender"] = "plain_kd"
+    report["answer"]["sentences"] = sentences_after_finals(report)
     text = text_of(report)
     assert "the distilled student" not in text
     assert "ranked by the contender plain distillation" in text
@@ -413,8 +431,8 @@ def test_a_class_without_threshold_has_none_among_the_examples(
 
 
 FIGURES = (
-    "ranked_leads", "gains", "importance", "slices", "parallel", "two_dials", "learning_curves",
-    "cost",
+    "ranked_leads", "gains", "teacher_gap", "importance", "slices", "parallel", "two_dials",
+    "learning_curves", "cost",
 )  # fmt: skip
 
 
@@ -446,7 +464,8 @@ def test_too_few_positives_show_no_number(final_report: dict[str, Any], final_pa
     n_few = sum(scores["too_few"] for scores in few.values())
     assert n_few > 0
     rows = [*heat_map.rows, heat_map.teacher]
-    assert final_page.count(">too few</td>") == n_few * len(rows)
+    table = final_page[final_page.index('heat-map">') :].partition("</table>")[0]
+    assert table.count(">too few</td>") == n_few * len(rows)
     for row in heat_map.rows:
         for name, cell in zip(heat_map.classes, row.cells, strict=True):
             assert cell.too_few == few[name]["too_few"] == (cell.background is None)

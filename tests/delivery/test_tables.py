@@ -59,6 +59,23 @@ def test_gains_csv_has_every_comparison_and_whether_it_is_claimed(
     assert [row["over"] for row in tables["mean_gains"]] == ["student_alone", "plain_kd"]
 
 
+def test_teacher_gap_csv_has_the_parts_of_every_lead_and_class(
+    final: tuple[dict[str, Any], dict[str, Rows]],
+) -> None:
+    report, tables = final
+    expected = [
+        (lead["lead"], row) for lead in report["teacher_gap"]["leads"] for row in lead["rows"]
+    ]
+    assert len(expected) == 4 * (1 + len(report["classes"]))
+    for (lead, row), found in zip(expected, tables["teacher_gap"], strict=True):
+        assert (found["lead"], found["class"]) == (lead, row["class"] or "")
+        assert float(found["teacher_auroc"]) == row["teacher"]
+        for name in ("closed", "attainable", "left"):
+            assert float(found[name]) == row[name]["difference"]
+            if row[name]["fraction"] is not None:
+                assert float(found[f"{name}_fraction"]) == row[name]["fraction"]
+
+
 def test_classes_and_contenders_are_there_for_every_lead_and_for_the_teacher(
     final: tuple[dict[str, Any], dict[str, Rows]],
 ) -> None:
@@ -105,5 +122,6 @@ def test_before_finals_tables_of_the_test_split_are_empty(
 ) -> None:
     _, tables = written(searched_study, tmp_path)
     assert tables["gains"] == tables["lead_pairs"] == tables["openings"] == []
+    assert tables["teacher_gap"] == []
     assert {row["ranked_on"] for row in tables["leads"]} == {"validation"}
     assert {row["test_macro_auroc"] for row in tables["leads"]} == {""}

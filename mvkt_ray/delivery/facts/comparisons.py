@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mvkt_ray.delivery.facts.evidence import LEVEL, TEACHER, Evidence, Resampled
-from mvkt_ray.json_values import finite
+from mvkt_ray.delivery.facts.evidence import LEVEL, Evidence, Resampled
 from mvkt_ray.search.finals.finals_plan import CHOSEN, is_chosen
 from mvkt_ray.search.finals.finals_results import Key
 from mvkt_ray.statistics.gains import Difference, correct_together, paired_differences
-from mvkt_ray.statistics.intervals import ends, percentile_interval
+from mvkt_ray.statistics.intervals import ends
 
 ALONE = "student_alone"
 """The contender without a teacher: gains are, first of all, over it."""
@@ -116,41 +115,6 @@ def mean_gains(evidence: Evidence) -> dict[str, MeanGain]:
     }
 
 
-def gap_closed(evidence: Evidence, leads: Sequence[str]) -> dict[str, Any] | None:
-    """Return how much of the distance from student alone to teacher the answer goes.
-
-    Over several leads it is the ratio of the means. None where no student alone was compared.
-    """
-    shared = _shared(evidence, ALONE, leads)
-    if evidence.finals.answer == ALONE or shared is None:
-        return None
-    resampled, with_alone = shared
-    areas = resampled.areas
-    answers = [resampled.position(evidence.answer(lead)) for lead in with_alone]
-    alone = [resampled.position((ALONE, lead)) for lead in with_alone]
-    teacher = resampled.position(TEACHER)
-    scores, values, seeds = (
-        np.stack([of[answers].mean(0), of[alone].mean(0), of[teacher]])
-        for of in (areas.macro_K, areas.macro_BK.T, areas.macro_KR)
-    )
-    gap = paired_differences(scores, values.T, [(2, 1)], level=LEVEL, seeds_KR=seeds)[0]
-    told = {"gap": gap.difference, "gap_ci": ends(gap.interval)}
-    if gap.interval.low <= 0:
-        reason = (
-            "The teacher is not shown to be better than the student alone, so there is no gap "
-            "to close."
-        )
-        return {"fraction": None, "ci": None, **told, "reason": reason}
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio_B = (values[0] - values[1]) / (values[2] - values[1])
-    return {
-        "fraction": finite((scores[0] - scores[1]) / gap.difference),
-        "ci": ends(percentile_interval(ratio_B[np.isfinite(ratio_B)], LEVEL)),
-        **told,
-        "reason": None,
-    }
-
-
 def describe_difference(over: str, difference: Difference, n_seeds: int) -> dict[str, Any]:
     """Return a difference as the report has it."""
     return {
@@ -165,14 +129,7 @@ def describe_difference(over: str, difference: Difference, n_seeds: int) -> dict
     }
 
 
-def _differences(resampled: Resampled, pairs: Sequence[tuple[int, int]]) -> list[Difference]:
-    areas = resampled.areas
-    return paired_differences(
-        areas.macro_K, areas.macro_BK, pairs, level=LEVEL, seeds_KR=areas.macro_KR
-    )
-
-
-def _shared(
+def over_shared_seeds(
     evidence: Evidence, name: str, leads: Sequence[str]
 ) -> tuple[Resampled, list[str]] | None:
     """Return the leads that have a contender, over the seeds that it has for all of them."""
@@ -184,8 +141,15 @@ def _shared(
     return (evidence.over(tuple(sorted(seeds))), [lead for _, lead in keys]) if seeds else None
 
 
+def _differences(resampled: Resampled, pairs: Sequence[tuple[int, int]]) -> list[Difference]:
+    areas = resampled.areas
+    return paired_differences(
+        areas.macro_K, areas.macro_BK, pairs, level=LEVEL, seeds_KR=areas.macro_KR
+    )
+
+
 def _mean_gain(evidence: Evidence, name: str) -> MeanGain | None:
-    shared = _shared(evidence, name, evidence.leads)
+    shared = over_shared_seeds(evidence, name, evidence.leads)
     if shared is None:
         return None
     resampled, leads = shared

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from mvkt_ray.delivery.facts.chosen import Selections
 from mvkt_ray.delivery.facts.class_means import validation_scores
-from mvkt_ray.delivery.facts.comparisons import ALONE, describe_difference, gap_closed
+from mvkt_ray.delivery.facts.comparisons import ALONE, describe_difference
 from mvkt_ray.delivery.facts.evidence import LEVEL, Evidence
+from mvkt_ray.delivery.facts.gaps.teacher_gap import gap_closed
 from mvkt_ray.delivery.facts.material import ReportMaterial
 from mvkt_ray.delivery.facts.split_scores import describe_test, describe_validation
 from mvkt_ray.delivery.facts.study_summary import stopped_at

@@ -19,6 +19,7 @@ from mvkt_ray.delivery.figures.drawing import ALONE_STYLE, CHOSEN_STYLE, TEACHER
 from mvkt_ray.delivery.figures.ecg_strips import draw_context, draw_strip
 from mvkt_ray.delivery.figures.example_recordings import Example, Examples, find_examples
 from mvkt_ray.delivery.figures.gain_intervals import draw_gains
+from mvkt_ray.delivery.figures.gap_steps import draw_gap_steps
 from mvkt_ray.delivery.figures.of_search.centred import centred_trials, drawn_trials
 from mvkt_ray.delivery.figures.of_search.importance_bars import draw_importance
 from mvkt_ray.delivery.figures.of_search.learning_curves import draw_learning_curves
@@ -94,6 +95,7 @@ def make_gallery(report: Mapping[str, Any], material: ReportMaterial) -> Gallery
             "ranked_leads": draw_ranked_leads(report),
             "sizes": draw_sizes(report, sized_trials(material)),
             "gains": draw_gains(report),
+            "teacher_gap": draw_gap_steps(report),
             "importance": draw_importance(report["study_summary"]["importance"] or {}),
             "slices": draw_slices(trials),
             "parallel": draw_parallel(trials),

@@ -12,6 +12,7 @@ from mvkt_ray.delivery.facts.class_means import left_out_of
 from mvkt_ray.delivery.sentences.classes_counted import LISTED as CLASSES_LISTED
 from mvkt_ray.delivery.sentences.classes_counted import left_out_sentence, over_classes
 from mvkt_ray.delivery.sentences.from_validation_to_test import gap_sentence
+from mvkt_ray.delivery.sentences.gap_in_words import teacher_gap_sentences
 from mvkt_ray.delivery.sentences.how_far import (
     finals_begun,
     n_looks,
@@ -90,6 +91,7 @@ def sentences_after_finals(report: Mapping[str, Any]) -> list[str]:
         _which_are_best(report, ranked),
         *([] if gap is None else [gap_sentence(gap)]),
         *_what_the_teacher_bought(report, first),
+        *teacher_gap_sentences(report, first["lead"]),
         *small_student_sentences(report),
         *finals_begun(report),
         *_warnings(report),

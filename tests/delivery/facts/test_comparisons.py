@@ -8,11 +8,11 @@ import pytest
 
 from mvkt_ray.delivery.facts.comparisons import (
     gains_of_answer,
-    gap_closed,
     lead_against_lead,
     mean_gains,
 )
 from mvkt_ray.delivery.facts.evidence import Evidence
+from mvkt_ray.delivery.facts.gaps.teacher_gap import gap_closed
 from mvkt_ray.delivery.facts.leads import Ranking
 from mvkt_ray.delivery.facts.split_scores import describe_test, describe_validation
 from mvkt_ray.statistics.gains import holm

@@ -57,6 +57,7 @@ def report_of(
         "data": None,
         "teacher": {"leads": list(range(12)), "test": test | {"macro_auroc": 0.92}},
         "mean_gain": mean,
+        "teacher_gap": None,
         "statistics": {"level": level},
         "leads": [
             {

@@ -1,0 +1,217 @@
+"""The distance of a lead's students to the teacher: what was closed of it, and what is left.
+
+Three parts, by lead and class: what the answer closes of what a student without a teacher is
+behind; what an ensemble of the answer's students reaches beyond one of them, which the lead
+therefore shows, so that better training could reach it, too; and what they do not reach together.
+
+Shapes: K contenders, B resamples, R seeds, N recordings, C classes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mvkt_ray.delivery.facts.comparisons import ALONE, over_shared_seeds
+from mvkt_ray.delivery.facts.evidence import LEVEL, TEACHER, Evidence, Resampled, Seeds
+from mvkt_ray.delivery.facts.split_scores import MIN_POSITIVES
+from mvkt_ray.json_values import finite
+from mvkt_ray.search.finals.finals_plan import Contender
+from mvkt_ray.search.finals.finals_results import FinalsResults
+from mvkt_ray.statistics.intervals import ends
+from mvkt_ray.statistics.resampling import AurocResamples, bootstrap_auroc
+from mvkt_ray.statistics.split_gap import Part, SplitGap, split_gap
+
+NO_GAP = (
+    "The teacher is not shown to be better than the student alone, so there is no gap to close."
+)
+NO_SCORE = "No test recording is with the class, or none is without it."
+
+
+def gap_closed(evidence: Evidence, leads: Sequence[str]) -> dict[str, Any] | None:
+    """Return how much of the distance from student alone to teacher the answer goes.
+
+    Over several leads it is the ratio of the means. None where no student alone was compared.
+    """
+    shared = over_shared_seeds(evidence, ALONE, leads)
+    if evidence.finals.answer == ALONE or shared is None:
+        return None
+    resampled, with_alone = shared
+    areas = resampled.areas
+    answers = [resampled.position(evidence.answer(lead)) for lead in with_alone]
+    alone = [resampled.position((ALONE, lead)) for lead in with_alone]
+    teacher = resampled.position(TEACHER)
+    scores, values, seeds = (
+        np.stack([of[alone].mean(0), of[answers].mean(0), of[teacher]])
+        for of in (areas.macro_K, areas.macro_BK.T, areas.macro_KR)
+    )
+    found = split_gap(scores, values.T, seeds_KR=seeds, level=LEVEL)
+    closed = found.parts[0]
+    return {
+        "fraction": None if closed.share is None else finite(closed.share),
+        "ci": ends(closed.share_interval),
+        "gap": found.gap.difference,
+        "gap_ci": ends(found.gap.interval),
+        "reason": None if found.is_shown else NO_GAP,
+    }
+
+
+def describe_teacher_gap(evidence: Evidence, leads: Sequence[str]) -> dict[str, Any] | None:
+    """Return the report's `teacher_gap`.
+
+    Args:
+        evidence: The contenders.
+        leads: Ranked, the best first.
+
+    Returns:
+        None where nothing was compared that learned without a teacher.
+    """
+    baseline = baseline_of(evidence.finals)
+    if baseline is None:
+        return None
+    ensembles = _Ensembles(evidence)
+    described: list[dict[str, Any]] = []
+    for lead in leads:
+        shared = over_shared_seeds(evidence, baseline, [lead])
+        if shared is not None:
+            described.append(_describe_lead(evidence, ensembles, shared[0], baseline, lead))
+    if not described:
+        return None
+    return {"baseline": baseline, "leads": described}
+
+
+def baseline_of(finals: FinalsResults) -> str | None:
+    """Return the contender that learned from labels alone, `student_alone` first; None without.
+
+    There is no gap to close where the answer itself is one.
+    """
+    untaught = dict.fromkeys(each.name for each in finals.plan if not _is_taught(each))
+    if finals.answer in untaught:
+        return None
+    return ALONE if ALONE in untaught else next(iter(untaught), None)
+
+
+def _is_taught(contender: Contender) -> bool:
+    """Whether any loss that needs a teacher has a weight."""
+    weights = {
+        name: float(value)
+        for name, value in contender.hyperparameters.items()
+        if name.endswith("_weight") and name != "label_weight"
+    }
+    # What is not said has its default, which is to be taught.
+    return contender.name != ALONE and (not weights or any(weights.values()))
+
+
+class _Ensembles:
+    """The mean of the probabilities of each answer's seeds, scored under the same resamples."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self._evidence = evidence
+        self._over: dict[Seeds, tuple[tuple[str, ...], AurocResamples]] = {}
+
+    def of(self, seeds: Seeds, lead: str) -> tuple[AurocResamples, int]:
+        """Return the ensembles over some seeds, and which one is the lead's."""
+        if seeds not in self._over:
+            self._over[seeds] = self._score(seeds)
+        names, areas = self._over[seeds]
+        return areas, names.index(lead)
+
+    def _score(self, seeds: Seeds) -> tuple[tuple[str, ...], AurocResamples]:
+        evidence, test = self._evidence, self._evidence.finals.test
+        names = tuple(
+            lead for lead in evidence.leads if set(seeds) <= set(test.seeds[evidence.answer(lead)])
+        )
+        means_KNC: list[NDArray[np.float64]] = []
+        for lead in names:
+            key = evidence.answer(lead)
+            rows = [test.seeds[key].index(seed) for seed in seeds]
+            means_KNC.append(test.scores[key][rows].astype(np.float64).mean(axis=0))
+        scores_K1NC = np.stack(means_KNC)[:, None]
+        return names, bootstrap_auroc(test.labels_NC, scores_K1NC, evidence.resamples)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class _Steps:
+    """Scores of one class, or their macro mean, from alone to teacher."""
+
+    names: tuple[str, ...]
+    observed_K: NDArray[np.float64]
+    values_BK: NDArray[np.float64]
+    seeds_KR: NDArray[np.float64]
+
+
+def _describe_lead(
+    evidence: Evidence, ensembles: _Ensembles, resampled: Resampled, baseline: str, lead: str
+) -> dict[str, Any]:
+    labels_NC = evidence.finals.test.labels_NC
+    n_seeds = len(resampled.seeds)
+    at = [resampled.position(key) for key in ((baseline, lead), evidence.answer(lead), TEACHER)]
+    # Of one student there is no ensemble.
+    ensemble = ensembles.of(resampled.seeds, lead) if n_seeds > 1 else None
+
+    def steps(c: int | None) -> _Steps:
+        columns = [_column(resampled.areas, k, c) for k in at]
+        names = ["alone", "answer", "teacher"]
+        if ensemble is not None:
+            observed, values_B, seeds_R = _column(*ensemble, c)
+            columns.insert(2, (observed, values_B, np.repeat(seeds_R, n_seeds)))
+            names.insert(2, "ensemble")
+        observed_K, values_KB, seeds_KR = zip(*columns, strict=True)
+        return _Steps(
+            names=tuple(names),
+            observed_K=np.array(observed_K),
+            values_BK=np.stack(values_KB, axis=1),
+            seeds_KR=np.stack(seeds_KR),
+        )
+
+    rows = [{"class": None, "n_positive": None, "too_few": False, **_describe(steps(None))}]
+    for c, name in enumerate(evidence.finals.classes):
+        n_positive = int((labels_NC[:, c] > 0.5).sum())
+        counts = {"n_positive": n_positive, "too_few": n_positive < MIN_POSITIVES}
+        rows.append({"class": name, **counts, **_describe(steps(c))})
+    return {"lead": lead, "n_students": n_seeds, "rows": rows}
+
+
+def _column(
+    areas: AurocResamples, k: int, c: int | None
+) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
+    """Return score, resamples and seeds' scores of one contender, of a class or on average."""
+    if c is None:
+        return float(areas.macro_K[k]), areas.macro_BK[:, k], areas.macro_KR[k]
+    return float(areas.observed_KC[k, c]), areas.values_BKC[:, k, c], areas.observed_KRC[k, :, c]
+
+
+_NOTHING = dict.fromkeys(("gap", "closed", "attainable", "left"))
+
+
+def _describe(steps: _Steps) -> dict[str, Any]:
+    scores: dict[str, Any] = {"alone": None, "answer": None, "ensemble": None, "teacher": None}
+    scores |= {
+        name: finite(score) for name, score in zip(steps.names, steps.observed_K, strict=True)
+    }
+    defined = ~np.isnan(steps.values_BK).any(axis=1)
+    if np.isnan(steps.observed_K).any() or defined.sum() < 2:
+        return scores | _NOTHING | {"reason": NO_SCORE}
+    found = split_gap(steps.observed_K, steps.values_BK, seeds_KR=steps.seeds_KR, level=LEVEL)
+    return scores | _parts(found) | {"reason": None if found.is_shown else NO_GAP}
+
+
+def _parts(found: SplitGap) -> dict[str, Any]:
+    closed, *attainable, left = map(_part, found.parts)
+    return {
+        "gap": {"difference": found.gap.difference, "ci": ends(found.gap.interval)},
+        "closed": closed,
+        "attainable": attainable[0] if attainable else None,
+        "left": left,
+    }
+
+
+def _part(part: Part) -> dict[str, Any]:
+    return {
+        "difference": part.difference.difference,
+        "ci": ends(part.difference.interval),
+        "fraction": None if part.share is None else finite(part.share),
+        "fraction_ci": ends(part.share_interval),
+    }
