@@ -20,6 +20,7 @@ from mvkt_ray.cli.verbs.export import export_verb
 from mvkt_ray.cli.verbs.finalize import finalize_verb
 from mvkt_ray.cli.verbs.ingest import ingest_verb
 from mvkt_ray.cli.verbs.inspect import inspect_verb
+from mvkt_ray.cli.verbs.label_budget import label_budget_verb
 from mvkt_ray.cli.verbs.predict import predict_verb
 from mvkt_ray.cli.verbs.report import report_verb
 from mvkt_ray.cli.verbs.rerun import rerun_verb
@@ -40,6 +41,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "status": status_verb,
     "finalize": finalize_verb,
     "report": report_verb,
+    "label-budget": label_budget_verb,
     "export": export_verb,
     "predict": predict_verb,
     "rerun": rerun_verb,

@@ -25,7 +25,7 @@ EXIT_FAILED = 1
 EXIT_WRONG_INPUT = 2
 EXIT_INTERRUPTED = 130
 
-RESUMABLE_VERBS = frozenset({"ingest", "train-teacher", "cache", "search", "demo"})
+RESUMABLE_VERBS = frozenset({"ingest", "train-teacher", "cache", "search", "demo", "label-budget"})
 """Verbs that have `--resume`."""
 
 VERBS_THAT_GO_ON = frozenset({"download", "finalize"})

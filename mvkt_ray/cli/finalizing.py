@@ -29,6 +29,23 @@ def finalize(
     in_process: bool,
 ) -> None:
     """Train, open the test split once, examine, and say what came out."""
+    results = train_and_examine(
+        output, folder, config, request, address=address, in_process=in_process
+    )
+    value = results_as_value(config.name, results)
+    output.answer(value, _result_tables(value, str(folder.root)))
+
+
+def train_and_examine(
+    output: Output,
+    folder: "StudyFolder",
+    config: "StudyConfig",
+    request: "FinalsRequest",
+    *,
+    address: str | None,
+    in_process: bool,
+) -> "FinalsResults":
+    """Run finals in a session of their own, and show how far they are."""
     from mvkt_ray.search.finals.finals_outlook import finals_outlook
     from mvkt_ray.search.finals.run_finals import run_finals
     from mvkt_ray.search.ledger.ledger_database import driving
@@ -52,8 +69,7 @@ def finalize(
             results = run_finals(outlook, session.runner, session.view)
             log_note = session.log_note
     output.say(f"done in {duration(time.monotonic() - started)}{log_note}")
-    value = results_as_value(config.name, results)
-    output.answer(value, _result_tables(value, str(folder.root)))
+    return results
 
 
 def results_as_value(name: str, results: "FinalsResults") -> dict[str, Any]:

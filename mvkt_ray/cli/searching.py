@@ -52,7 +52,7 @@ def search(
     with output.waiting("checking the study"):
         plan = plan_search(config, request)
     with tracking(trackers, config, request.folder) as follow:
-        study = _run(output, plan, follow, address=address, in_process=in_process)
+        study = run_trials(output, plan, follow, address=address, in_process=in_process)
         report = answer_with_report(output, request.folder)
     if study.stopped_by:
         # With --quiet, too: without it nobody could tell a study that was stopped from a whole one.
@@ -87,7 +87,7 @@ def show_plan(
     output.answer(plan_as_value(plan, where, forecast), plan_tables(plan, where, forecast))
 
 
-def _run(
+def run_trials(
     output: Output,
     plan: "SearchPlan",
     follow: "Callable[[Study], AskTell]",
@@ -95,6 +95,7 @@ def _run(
     address: str | None,
     in_process: bool,
 ) -> "Study":
+    """Carry out a plan in a session of its own, and show how far it is."""
     from mvkt_ray.search.opened_search import open_search
     from mvkt_ray.search.pipeline import run_search
     from mvkt_ray.search.prediction import predict

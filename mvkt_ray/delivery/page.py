@@ -66,7 +66,7 @@ def write_page(report: Mapping[str, Any], material: ReportMaterial, location: Lo
 
 def render_page(report: Mapping[str, Any], gallery: Gallery) -> str:
     """Return the page; a section without data says why in one line."""
-    environment = _environment()
+    environment = page_environment()
     made_at = datetime.fromisoformat(report["made_at"])
     return environment.get_template("index.html").render(
         report=report,
@@ -87,13 +87,13 @@ def render_page(report: Mapping[str, Any], gallery: Gallery) -> str:
         said=_sentences(report, gallery),
         made_at=f"{made_at:%d %B %Y, %H:%M} UTC".lstrip("0"),
         Markup=Markup,
-        style=Markup(_text_of(environment, "page.css")),
-        script=Markup(_text_of(environment, "page.js")),
+        style=Markup(source_of(environment, "page.css")),
+        script=Markup(source_of(environment, "page.js")),
     )
 
 
 @functools.cache
-def _environment() -> Environment:
+def page_environment() -> Environment:
     """Return the templates; what they hold does not change while the program runs."""
     environment = Environment(
         loader=PackageLoader("mvkt_ray.delivery", "page_templates"),
@@ -145,7 +145,8 @@ def _baselines(report: Mapping[str, Any]) -> list[tuple[str, Any]]:
     return [(name, means.get(name)) for name in [*baselines, *further]]
 
 
-def _text_of(environment: Environment, name: str) -> str:
+def source_of(environment: Environment, name: str) -> str:
+    """Return the text of a file beside the templates."""
     assert environment.loader is not None
     source, _, _ = environment.loader.get_source(environment, name)
     return source

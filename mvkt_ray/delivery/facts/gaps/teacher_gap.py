@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mvkt_ray.config.recipes import Hyperparameters
 from mvkt_ray.delivery.facts.comparisons import ALONE, over_shared_seeds
 from mvkt_ray.delivery.facts.evidence import LEVEL, TEACHER, Evidence, Resampled, Seeds
 from mvkt_ray.delivery.facts.split_scores import MIN_POSITIVES
@@ -94,14 +95,8 @@ def baseline_of(finals: FinalsResults) -> str | None:
 
 
 def _is_taught(contender: Contender) -> bool:
-    """Whether any loss that needs a teacher has a weight."""
-    weights = {
-        name: float(value)
-        for name, value in contender.hyperparameters.items()
-        if name.endswith("_weight") and name != "label_weight"
-    }
-    # What is not said has its default, which is to be taught.
-    return contender.name != ALONE and (not weights or any(weights.values()))
+    values = dict(contender.hyperparameters)
+    return contender.name != ALONE and Hyperparameters(**values).hears_teacher  # type: ignore[arg-type]
 
 
 class _Ensembles:

@@ -1,0 +1,256 @@
+"""The numbers of a label budget: scores by budget, lead and contender, gains, and equal labels.
+
+Shapes: K contenders, B resamples, M budgets.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mvkt_ray import __version__
+from mvkt_ray.delivery.facts.evidence import LEVEL, N_RESAMPLES, SEED, TEACHER
+from mvkt_ray.delivery.facts.gaps.teacher_gap import baseline_of
+from mvkt_ray.delivery.label_curve.curve_material import CurveMaterial, ExaminedCell, n_labelled
+from mvkt_ray.json_values import finite
+from mvkt_ray.search.finals.finals_results import FinalsResults, Key
+from mvkt_ray.search.label_budget.budget_cells import Budget
+from mvkt_ray.statistics.budget_curve import (
+    BudgetScores,
+    equal_labels,
+    quantiles_with_infinity,
+    score_budget,
+)
+from mvkt_ray.statistics.gains import Difference, correct_together, paired_differences
+from mvkt_ray.statistics.intervals import ends, percentile_interval
+from mvkt_ray.statistics.resampling import draw_patients
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class _Point:
+    """One budget, scored."""
+
+    cells: tuple[ExaminedCell, ...]
+    keys: tuple[Key, ...]
+    """By contender; the teacher is the last."""
+    scores: BudgetScores
+
+    @property
+    def n_labelled(self) -> float:
+        return n_labelled(self.cells)
+
+
+def describe_curve(material: CurveMaterial) -> dict[str, Any]:
+    """Return the report of a label budget as plain values; numbers that are not defined are None.
+
+    Raises:
+        DataError: Finals of one budget have no lead in common.
+    """
+    first = material.examined[0].finals
+    alone = baseline_of(first)
+    assert alone is not None
+    resamples = draw_patients(first.test.patient_ids_N, N_RESAMPLES, SEED)
+    points = {
+        budget: _score(cells, resamples, stream, alone)
+        for stream, (budget, cells) in enumerate(material.by_budget.items())
+    }
+    gains = _gains(points, first.answer, alone)
+    leads = list(dict.fromkeys(lead for point in points.values() for _, lead in point.keys[:-1]))
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "study": material.plan.base.name,
+        "task": material.plan.base.data.task,
+        "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "mvkt_ray_version": __version__,
+        "is_synthetic": material.plan.base.data.source == "synthetic",
+        "metric": "macro_auroc",
+        "statistics": {"level": LEVEL, "n_resamples": N_RESAMPLES, "n_gains": len(gains)},
+        "alone": alone,
+        "answer": first.answer,
+        "n_test_recordings": len(first.test.record_ids_N),
+        "n_test_patients": len(set(first.test.patient_ids_N)),
+        "budgets": [
+            _describe_budget(material, budget, list(point.cells))
+            for budget, point in points.items()
+        ],
+        "leads": [_describe_lead(lead, points, gains, first.answer, alone) for lead in leads],
+        "cells": [
+            {"name": cell.name, "labels": cell.describe(), "state": state}
+            for cell, state in material.states
+        ],
+    }
+
+
+def _score(cells: Sequence[ExaminedCell], resamples: Any, stream: int, alone: str) -> _Point:
+    """Score what all draws of a budget have: leads of which both contenders were trained."""
+    keys = [
+        key
+        for key in cells[0].finals.test.scores
+        if key[0] in (alone, cells[0].finals.answer)
+        and all(key in each.finals.test.scores for each in cells)
+    ]
+    draws: list[list[NDArray[Any]]] = []
+    for each in cells:
+        seeds = _shared_seeds(each.finals, keys)
+        scores = [_of_seeds(each.finals, key, seeds) for key in keys]
+        # The teacher has no seeds: it is the same under each.
+        teacher = np.repeat(each.finals.test.teacher_NC[None], len(seeds), axis=0)
+        draws.append([*scores, teacher])
+    scores = score_budget(cells[0].finals.test.labels_NC, draws, resamples, stream)
+    return _Point(cells=tuple(cells), keys=(*keys, TEACHER), scores=scores)
+
+
+def _shared_seeds(finals: FinalsResults, keys: Sequence[Key]) -> list[int]:
+    return sorted(set.intersection(*(set(finals.test.seeds[key]) for key in keys)))
+
+
+def _of_seeds(finals: FinalsResults, key: Key, seeds: Sequence[int]) -> NDArray[Any]:
+    own = finals.test.seeds[key]
+    return finals.test.scores[key][[own.index(seed) for seed in seeds]]
+
+
+def _gains(
+    points: Mapping[Budget, _Point], answer: str, alone: str
+) -> dict[tuple[Budget, str], Difference]:
+    """Return distilled minus alone, by budget and lead, corrected as one family."""
+    found: list[tuple[tuple[Budget, str], Difference]] = []
+    for budget, point in points.items():
+        leads = [lead for name, lead in point.keys if name == answer]
+        leads = [lead for lead in leads if (alone, lead) in point.keys]
+        pairs = [
+            (point.keys.index((answer, lead)), point.keys.index((alone, lead))) for lead in leads
+        ]
+        scores = point.scores
+        differences = paired_differences(
+            scores.observed_K, scores.values_BK, pairs, level=LEVEL, seeds_KR=scores.units_KU
+        )
+        found += [((budget, lead), each) for lead, each in zip(leads, differences, strict=True)]
+    family = correct_together([each for _, each in found], LEVEL)
+    return {key: each for (key, _), each in zip(found, family, strict=True)}
+
+
+def _describe_budget(
+    material: CurveMaterial, budget: Budget, cells: Sequence[ExaminedCell]
+) -> dict[str, Any]:
+    planned = [cell for cell, _ in material.states if cell.budget == budget]
+    return {
+        "budget": budget,
+        "n_labelled": n_labelled(cells),
+        "n_draws": len(cells),
+        "n_draws_planned": len(planned),
+        "draws": [
+            {
+                "name": each.cell.name,
+                "labelled": {k: v for k, v in asdict(each.cell.labelled).items() if v is not None},
+                "n_labelled": each.n_labelled,
+            }
+            for each in cells
+        ],
+    }
+
+
+def _describe_lead(
+    lead: str,
+    points: Mapping[Budget, _Point],
+    gains: Mapping[tuple[Budget, str], Difference],
+    answer: str,
+    alone: str,
+) -> dict[str, Any]:
+    own = {
+        budget: point
+        for budget, point in points.items()
+        if (answer, lead) in point.keys and (alone, lead) in point.keys
+    }
+    return {
+        "lead": lead,
+        "points": [
+            {
+                "budget": budget,
+                "n_labelled": point.n_labelled,
+                "alone": _describe_score(point, (alone, lead)),
+                "answer": _describe_score(point, (answer, lead)),
+                "teacher": _describe_score(point, TEACHER),
+                "gain": _describe_gain(gains[budget, lead]),
+                "equal_labels": _equal(list(own.values()), point, (answer, lead), (alone, lead)),
+            }
+            for budget, point in own.items()
+        ],
+    }
+
+
+def _describe_score(point: _Point, key: Key) -> dict[str, Any]:
+    k = point.keys.index(key)
+    interval = percentile_interval(point.scores.values_BK[:, k], LEVEL)
+    clipped = replace(interval, low=max(0.0, interval.low), high=min(1.0, interval.high))
+    return {
+        "macro_auroc": finite(point.scores.observed_K[k]),
+        "ci": ends(clipped),
+        "by_draw": _by_draw(point, k),
+    }
+
+
+def _by_draw(point: _Point, k: int) -> list[float]:
+    """Return the score of each draw; of one draw alone its mean over seeds."""
+    units_U = point.scores.units_KU[k]
+    return units_U.tolist() if len(point.cells) > 1 else [float(units_U.mean())]
+
+
+def _describe_gain(difference: Difference) -> dict[str, Any]:
+    return {
+        "difference": difference.difference,
+        "ci": ends(difference.interval),
+        "ci_corrected": ends(difference.corrected),
+        "p_holm": difference.p_holm,
+        "claimed": difference.claimed,
+    }
+
+
+def _equal(
+    points: Sequence[_Point], point: _Point, answer: Key, alone: Key
+) -> dict[str, Any] | None:
+    """Return with how many labels alone is as good; None where only one budget was measured.
+
+    `most` and `fewest` are those that were measured: beyond them nothing is known, which is None in
+    an interval together with `is_beyond` or `is_below`.
+    """
+    if len(points) < 2:
+        return None
+    n_labels_M = np.array([each.n_labelled for each in points])
+    observed_M = np.array([_observed(each, alone) for each in points])
+    found = float(equal_labels(n_labels_M, observed_M, _observed(point, answer)))
+    values_BM = np.stack([_values(each, alone) for each in points], axis=1)
+    wanted_B = _values(point, answer)
+    defined = ~(np.isnan(values_BM).any(axis=1) | np.isnan(wanted_B))
+    found_B = equal_labels(n_labels_M, values_BM[defined], wanted_B[defined])
+    low, high = quantiles_with_infinity(np.asarray(found_B), LEVEL)
+    return {
+        "n_labels": _inside(found),
+        "low": _inside(low),
+        "high": _inside(high),
+        "is_beyond": math.isinf(found),
+        "is_below": found == 0,
+        "low_is_beyond": math.isinf(low),
+        "low_is_below": low == 0,
+        "high_is_beyond": math.isinf(high),
+        "high_is_below": high == 0,
+        "fewest": float(n_labels_M.min()),
+        "most": float(n_labels_M.max()),
+    }
+
+
+def _observed(point: _Point, key: Key) -> float:
+    return float(point.scores.observed_K[point.keys.index(key)])
+
+
+def _values(point: _Point, key: Key) -> NDArray[np.float64]:
+    return point.scores.values_BK[:, point.keys.index(key)]
+
+
+def _inside(n_labels: float) -> float | None:
+    return n_labels if 0 < n_labels < np.inf else None

@@ -1,0 +1,112 @@
+"""The curves of a label budget: one panel per lead, alone, distilled and the teacher.
+
+Reads: what `curve_facts` made.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from mvkt_ray.delivery.figures.drawing import (
+    ALONE_STYLE,
+    CHOSEN_STYLE,
+    TEACHER_STYLE,
+    WIDTH,
+    Style,
+    drawing,
+    grid_of,
+    label,
+    lowest_panels,
+    panels,
+    put_legend,
+    to_svg,
+)
+from mvkt_ray.delivery.wording import contender_name, score
+
+_N_COLUMNS = 2
+_PANEL_HEIGHT = 330.0
+_STYLES: Mapping[str, Style] = {
+    "teacher": TEACHER_STYLE,
+    "alone": ALONE_STYLE,
+    "answer": CHOSEN_STYLE,
+}
+_ASIDE = {"teacher": 1.0, "alone": 0.985, "answer": 1.015}
+"""Bars at one budget stand beside each other, not on each other."""
+
+
+def draw_curve(curve: Mapping[str, Any]) -> str:
+    """Draw one panel per lead; an empty string where nothing was examined."""
+    leads = [lead for lead in curve["leads"] if lead["points"]]
+    if not leads:
+        return ""
+    n_rows, _ = grid_of(len(leads), _N_COLUMNS)
+    with drawing(WIDTH, _PANEL_HEIGHT * n_rows + 40) as figure:
+        all_axes = panels(figure, len(leads), _N_COLUMNS, sharex=True, sharey=True)
+        for axes, lead in zip(all_axes, leads, strict=True):
+            _draw_panel(axes, lead)
+        for axes in all_axes[::_N_COLUMNS]:
+            axes.set_ylabel("macro AUROC on the test split")
+        for axes in lowest_panels(all_axes, _N_COLUMNS):
+            axes.set_xlabel("labelled recordings")
+        put_legend(figure, all_axes, _legend(curve))
+        return to_svg(figure, "label-curve", "Score against labels", _describe(curve, leads))
+
+
+def _draw_panel(axes: Axes, lead: Mapping[str, Any]) -> None:
+    points = lead["points"]
+    places = [point["n_labelled"] for point in points]
+    axes.set_xscale("log")
+    for name, style in _STYLES.items():
+        own = [place * _ASIDE[name] for place in places]
+        scores = [point[name]["macro_auroc"] for point in points]
+        is_teacher = name == "teacher"
+        axes.plot(
+            own, scores, style.marker, color=style.colour, linestyle=style.line,
+            linewidth=1.2 if is_teacher else 1.8, markersize=5 if is_teacher else 7,
+        )  # fmt: skip
+        for place, point in zip(own, points, strict=True):
+            if point[name]["ci"] is not None and not is_teacher:
+                axes.plot((place, place), point[name]["ci"], color=style.colour, linewidth=1.3)
+            draws = point[name]["by_draw"]
+            if len(draws) > 1 and not is_teacher:
+                axes.plot(
+                    [place] * len(draws), draws, style.marker, color=style.colour, markersize=3,
+                    markeredgewidth=0, alpha=0.6,
+                )  # fmt: skip
+    axes.xaxis.set_major_locator(FixedLocator(places))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda place, _: f"{place:,.0f}"))
+    axes.set_xlim(min(places) / 1.15, max(places) * 1.15)
+    axes.set_title(label(lead["lead"], 24))
+
+
+def _legend(curve: Mapping[str, Any]) -> list[Line2D]:
+    names = {
+        "answer": contender_name(curve["answer"]),
+        "alone": contender_name(curve["alone"]),
+        "teacher": "teacher",
+    }
+    return [
+        Line2D(
+            [], [], marker=_STYLES[key].marker, linestyle=_STYLES[key].line,
+            color=_STYLES[key].colour, label=name,
+        )
+        for key, name in names.items()
+    ]  # fmt: skip
+
+
+def _describe(curve: Mapping[str, Any], leads: Sequence[Mapping[str, Any]]) -> str:
+    parts: list[str] = []
+    for lead in leads:
+        first, last = lead["points"][0], lead["points"][-1]
+        texts = [
+            f"{contender_name(curve['alone'])} {score(point['alone']['macro_auroc'])} and "
+            f"{contender_name(curve['answer'])} {score(point['answer']['macro_auroc'])} with "
+            f"{point['n_labelled']:,.0f} labels"
+            for point in ([first] if first is last else [first, last])
+        ]
+        parts.append(f"{lead['lead']}: {', '.join(texts)}")
+    return f"Macro AUROC against the number of labelled recordings. {'; '.join(parts)}."

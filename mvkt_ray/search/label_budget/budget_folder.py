@@ -1,0 +1,173 @@
+"""The folder of a label budget: its plan, and a study's folder for each cell.
+
+Reads: the ledgers of the cells. Writes: `label_budget.json` and `base_study.yaml`, before any cell
+begins. Whatever is killed, the plan and what the cells' own ledgers say is all that goes on.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from mvkt_ray.config.schema import StudyConfig
+from mvkt_ray.config.study_file import study_from_yaml, write_study
+from mvkt_ray.errors import ArtifactError, ConfigError, StaleArtifactError
+from mvkt_ray.file_guards import reading as reading_file
+from mvkt_ray.records import TrialState
+from mvkt_ray.search.finals.finals_ledger import FinalsLedger
+from mvkt_ray.search.label_budget.budget_cells import Budget, BudgetCell, plan_cells
+from mvkt_ray.search.ledger.ledger import Ledger
+from mvkt_ray.search.ledger.ledger_database import has_ledger, reading
+from mvkt_ray.search.ledger.study_folder import StudyFolder
+from mvkt_ray.search.same_study import refuse_other_config
+from mvkt_ray.storage.artifacts import MANIFEST_NAME
+from mvkt_ray.storage.location import Location
+
+SCHEMA_VERSION = 1
+_CHANGED = "It was changed since the command wrote it: restore it from a copy."
+
+CellState = Literal["new", "begun", "searched", "examined"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BudgetPlan:
+    """What a label budget compares."""
+
+    base: StudyConfig
+    budgets: tuple[Budget, ...]
+    n_draws: int
+    data: str | None
+    """Where the recordings or shards are; None: they are made up."""
+
+    @property
+    def cells(self) -> tuple[BudgetCell, ...]:
+        """All cells, in the order in which they are run."""
+        return plan_cells(self.base, self.budgets, self.n_draws)
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetFolder:
+    """Paths of a label budget, in a folder or on an object store."""
+
+    root: Location
+
+    @property
+    def plan_file(self) -> Location:
+        """The plan, as JSON."""
+        return self.root / "label_budget.json"
+
+    @property
+    def base_file(self) -> Location:
+        """The study that all cells are made of, as YAML."""
+        return self.root / "base_study.yaml"
+
+    @property
+    def report_folder(self) -> Location:
+        """The curves, in all their forms."""
+        return self.root / "report"
+
+    def cell(self, cell: BudgetCell) -> StudyFolder:
+        """Return the folder of a cell's study."""
+        return StudyFolder(self.root / cell.name)
+
+    def shards(self, plan: BudgetPlan) -> Location | None:
+        """Return the shards that every cell uses: those given, else those of the first one."""
+        given = None if plan.data is None else Location.parse(plan.data)
+        if given is not None and (given / MANIFEST_NAME).exists():
+            return given
+        own = self.cell(plan.cells[0]).shards
+        return own if (own / MANIFEST_NAME).exists() else given
+
+    def begin(self, plan: BudgetPlan, *, resume: bool) -> None:
+        """Write the plan, or go on with the one that is there, which may be widened.
+
+        Raises:
+            ArtifactError: Something else is in the folder, or a label budget without `resume`.
+            StaleArtifactError: That budget is of another study.
+        """
+        if self.plan_file.exists():
+            if not resume:
+                raise ArtifactError(
+                    f"{self.root} is in use: it holds a label budget. Go on with it by --resume, "
+                    "or give another --out."
+                )
+            self._expect_same_base(plan.base)
+        elif self.root.is_file():
+            raise ArtifactError(f"{self.root} is a file. Give a new or empty folder as --out.")
+        elif others := [name for name in self.root.names() if name != self.base_file.name]:
+            raise ArtifactError(
+                f"{self.root} is in use: it holds {', '.join(others[:3])} but no label budget. "
+                "Give a new or empty folder as --out."
+            )
+        self.base_file.write_bytes(write_study(plan.base).encode())
+        value = {
+            "schema_version": SCHEMA_VERSION,
+            "budgets": list(plan.budgets),
+            "n_draws": plan.n_draws,
+            "data": plan.data,
+        }
+        self.plan_file.write_bytes((json.dumps(value, indent=2) + "\n").encode())
+
+    def _expect_same_base(self, base: StudyConfig) -> None:
+        before = self.read_plan().base
+        refuse_other_config(base, before)
+        if base.finals != before.finals:
+            raise StaleArtifactError(
+                f"the label budget in {self.root} was begun with other finals, and its cells are "
+                "compared with each other. Give the finals that it was begun with, or another "
+                "--out."
+            )
+
+    def read_plan(self) -> BudgetPlan:
+        """Read what `begin` wrote.
+
+        Raises:
+            ArtifactError: There is none, or it was changed.
+        """
+        if not self.plan_file.exists():
+            raise ArtifactError(
+                f"{self.root} holds no label budget: there is no {self.plan_file.name}. Give the "
+                "folder that `mvkt label-budget --out` wrote."
+            )
+        with reading_file(self.plan_file, _CHANGED, ArtifactError):
+            value = json.loads(self.plan_file.read_bytes())
+            if value["schema_version"] != SCHEMA_VERSION:
+                raise ValueError(f"it has schema version {value['schema_version']}")
+            budgets, n_draws = tuple(map(float, value["budgets"])), int(value["n_draws"])
+            data = value["data"]
+        with reading_file(self.base_file, _CHANGED, ConfigError):
+            base = study_from_yaml(self.base_file.read_bytes().decode(), str(self.base_file))
+        return BudgetPlan(base=base, budgets=budgets, n_draws=n_draws, data=data)
+
+    def states(self, cells: Sequence[BudgetCell], base: StudyConfig) -> list[CellState]:
+        """Return how far each cell is, by its ledger."""
+        return [state_of_cell(self.cell(cell), cell.study(base).name) for cell in cells]
+
+
+def state_of_cell(folder: StudyFolder, name: str) -> CellState:
+    """Return how far the study of a cell is.
+
+    Args:
+        folder: Of the study.
+        name: Of the study.
+
+    Raises:
+        ArtifactError: Its ledger is damaged.
+    """
+    if not folder.study_file.exists():
+        return "new"
+    if not has_ledger(folder):
+        return "begun"
+    n_trials = folder.read_config().search.n_trials
+    with reading(folder) as database, FinalsLedger.open_all(database, name) as finals:
+        if any(each.opening is not None and each.opening.completed_at for each in finals):
+            return "examined"
+        ledger = Ledger.find(database, name)
+        if ledger is None:
+            return "begun"
+        try:
+            is_over = "config" in ledger.notes and len(ledger.records) >= n_trials
+            is_running = any(each.state is TrialState.RUNNING for each in ledger.records)
+        finally:
+            ledger.close()
+    return "searched" if is_over and not is_running else "begun"
