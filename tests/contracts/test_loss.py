@@ -137,6 +137,28 @@ def test_many_students_with_their_own_temperatures_are_distilled_in_one_call(nam
         torch.testing.assert_close(value, KD_LOSSES[name](student_BC, teacher_BC, temperature))
 
 
+def test_many_students_are_taught_in_one_call():
+    generator = torch.Generator().manual_seed(0)
+    students_MBC = torch.randn(3, 5, 4, generator=generator)
+    classifiers_MCC = torch.randn(3, 4, 4, generator=generator)
+    teacher_BC, teacher_CC = torch.randn(5, 4, generator=generator), torch.eye(4)
+    positive_BC = torch.rand(5, 4, generator=generator) < 0.6
+    temperature_M = torch.tensor([1.0, 2.0, 5.0])
+
+    def every(student_BC: Tensor, classifier_CC: Tensor, temperature: Tensor) -> Tensor:
+        return torch.stack(
+            [
+                dist_relation(student_BC, teacher_BC, temperature),
+                feature_regression(student_BC, teacher_BC),
+                label_embedding(student_BC, classifier_CC, teacher_BC, teacher_CC, positive_BC),
+            ]
+        )
+
+    cases = (students_MBC, classifiers_MCC, temperature_M)
+    one_by_one = [every(*case) for case in zip(*cases, strict=True)]
+    torch.testing.assert_close(torch.vmap(every)(*cases), torch.stack(one_by_one))
+
+
 def test_many_students_are_contrasted_in_one_call():
     generator = torch.Generator().manual_seed(0)
     students_MBP = torch.nn.functional.normalize(torch.randn(3, 4, 5, generator=generator), dim=2)
