@@ -5,7 +5,7 @@ Datasets are downloaded in `download`, and recordings become shards in `ingest`,
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from mvkt_ray.data.sources.cinc2021 import Cinc2021
 from mvkt_ray.data.sources.cpsc2018 import Cpsc2018
@@ -20,9 +20,7 @@ from mvkt_ray.phrasing import did_you_mean
 
 __all__ = ["SOURCES", "Source", "open_source"]
 
-AnySource = type[PtbXl] | type[Cpsc2018] | type[Cinc2021] | type[WfdbFolder] | type[Synthetic]
-
-SOURCES: Mapping[str, AnySource] = {
+SOURCES: dict[str, type[Source]] = {
     source.name: source for source in (PtbXl, Cpsc2018, Cinc2021, WfdbFolder, Synthetic)
 }
 """Every source, by the name that users give."""
@@ -48,4 +46,5 @@ def open_source(name: str, location: str, options: Mapping[str, object]) -> Sour
     if OPTION not in options:
         return source
     beside = checked_options(name, WithUnlabelled, {OPTION: options[OPTION]})
-    return WithUnlabelled(source=source, **beside)
+    # Its name is that of another source, so no constant of its class as the protocol has it.
+    return cast(Source, WithUnlabelled(source=source, **beside))

@@ -6,7 +6,7 @@ ingest tasks of a cluster. Listing is lazy and in a stable order; reading is by 
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 from mvkt_ray.data.recording import Recording, RecordingRef
 from mvkt_ray.data.sources.record_files import NotListed
@@ -25,10 +25,7 @@ CERTAIN = 100.0
 class Source(Protocol):
     """A dataset that recordings come from; one file each in this folder."""
 
-    @property
-    def name(self) -> str:
-        """What users call it."""
-        ...
+    name: ClassVar[str]
 
     @property
     def has_folds(self) -> bool:
