@@ -67,7 +67,7 @@ def driver_session(
             name=name,
             where=runner.describe(),
             n_epochs=config.student.epochs,
-            teacher_epochs=config.teacher.epochs,
+            teacher_epochs=config.teacher.n_epochs,
         ) as view,
     ):
         yield DriverSession(runner=runner, view=view, own=own, log=log)

@@ -142,11 +142,31 @@ class TeacherConfig:
     learning_rate: float = 1e-2
     weight_decay: float = 1e-2
     seed: int = 0
+    members: int = 1
+    """Networks that are trained one after another, from `seed`, `seed` + 1, ..., and teach
+    together: the mean of their logits, beside the embeddings of all. See `models/ensemble.py`."""
 
     def __post_init__(self) -> None:
-        require_above_zero(self, "epochs", "batch_size", "learning_rate", "warmup_factor")
+        require_above_zero(
+            self, "epochs", "batch_size", "learning_rate", "warmup_factor", "members"
+        )
         require_not_negative(self, "weight_decay", "warmup_epochs")
         require(0 <= self.dropout < 1, f"dropout must be in [0, 1), got {self.dropout!r}")
+
+    @property
+    def member_seeds(self) -> tuple[int, ...]:
+        """The seed of each member, in the order in which they are trained."""
+        return tuple(range(self.seed, self.seed + self.members))
+
+    @property
+    def n_epochs(self) -> int:
+        """Epochs of all members together."""
+        return self.epochs * self.members
+
+    @property
+    def described(self) -> str:
+        """Its network for people, and how many there are of it where there are several."""
+        return f"an ensemble of {self.members} {self.network}" if self.members > 1 else self.network
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

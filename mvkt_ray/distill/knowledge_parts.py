@@ -19,7 +19,7 @@ from mvkt_ray.data.shards import Shards
 from mvkt_ray.data.splits import Split
 from mvkt_ray.data.views import View
 from mvkt_ray.errors import DataError
-from mvkt_ray.models import Network
+from mvkt_ray.models import Ensemble, Network
 
 CROPS_PER_PART = 4096
 """About; a part ends where a recording does. A second or two of one core with a small teacher, by
@@ -87,7 +87,7 @@ def parts_of(
 
 @torch.no_grad()
 def ask_teacher(
-    teacher: Network,
+    teacher: Network | Ensemble,
     shards: Shards,
     view: View,
     part: Part,

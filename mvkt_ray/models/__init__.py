@@ -12,6 +12,7 @@ from types import MappingProxyType
 import torch
 
 from mvkt_ray.errors import ConfigError
+from mvkt_ray.models.ensemble import Ensemble, one_of
 from mvkt_ray.models.facts import NetworkFacts, network_facts
 from mvkt_ray.models.layers import expect_channels_last
 from mvkt_ray.models.network import Backbone, Network
@@ -25,6 +26,7 @@ from mvkt_ray.phrasing import did_you_mean
 __all__ = [
     "NETWORKS",
     "Backbone",
+    "Ensemble",
     "Network",
     "NetworkFacts",
     "ProjectionHead",
@@ -32,6 +34,7 @@ __all__ = [
     "expect_channels_last",
     "facts_of_unbuilt",
     "network_facts",
+    "one_of",
     "sync_batch_norm",
 ]
 

@@ -52,6 +52,11 @@ class Network(nn.Module):
         self.classifier = nn.Linear(self.embedding_dim, n_classes)
         nn.init.zeros_(self.classifier.bias)
 
+    @property
+    def classifier_weight(self) -> Tensor:
+        """`[C, D]`, by which logits are linear in the embedding."""
+        return self.classifier.weight
+
     def forward(self, signal_BLS: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits_BC, before the sigmoid, and embedding_BD."""
         features_BFT = self.backbone(signal_BLS)

@@ -54,7 +54,7 @@ def shards_stage(prepared: Prepared) -> PlannedStage:
 def teacher_stage(config: StudyConfig, location: Location, found: Manifest | None) -> PlannedStage:
     """Describe the training of a teacher, or the one that was found at its location."""
     if found is None:
-        what = f"train {config.teacher.network} for {config.teacher.epochs} epochs"
+        what = f"train {config.teacher.described} for {config.teacher.epochs} epochs"
         return PlannedStage(name="teacher", action="make", what=what)
     what = f"{location}, validation macro AUROC {found.details['macro_auroc']:.3f}"
     return PlannedStage(name="teacher", action="reuse", what=what)
@@ -99,6 +99,6 @@ def _knowledge_bytes(config: StudyConfig, prepared: Prepared) -> int:
     return knowledge_size_bytes(
         n_recordings if config.student.knowledge == "record" else count_crops(prepared),
         n_classes,
-        network.embedding_dim,
+        network.embedding_dim * config.teacher.members,
         n_recordings=n_recordings,
     )

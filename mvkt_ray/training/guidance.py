@@ -12,7 +12,7 @@ import torch
 from mvkt_ray.data.loader import TrainLoader
 from mvkt_ray.distill.knowledge import Knowledge
 from mvkt_ray.distill.mixup import Mixture
-from mvkt_ray.models import Network
+from mvkt_ray.models import Ensemble, Network
 from mvkt_ray.models.collectives import rows_per_rank
 from mvkt_ray.training.fit import Lesson
 from mvkt_ray.training.learner import run_network
@@ -51,7 +51,7 @@ def with_knowledge(loader: TrainLoader, knowledge: Knowledge, device: torch.devi
 
 
 def with_teacher(
-    loader: TrainLoader, teacher_loader: TrainLoader, teacher: Network, *, bf16: bool
+    loader: TrainLoader, teacher_loader: TrainLoader, teacher: Network | Ensemble, *, bf16: bool
 ) -> Lessons:
     """Return batches with what the teacher says now of the very same crops.
 

@@ -387,7 +387,7 @@ def _teacher_classifier(setting: _Setting) -> Tensor | None:
     """Return the weights by which logits are linear in embeddings; knowledge does not hold them."""
     if setting.hyperparameters.label_embedding_weight == 0:
         return None
-    return _teacher(setting).network.classifier.weight
+    return _teacher(setting).network.classifier_weight
 
 
 def _teacher(setting: _Setting) -> Teacher:

@@ -1,90 +1,57 @@
 """The teacher: the model that sees all leads, trained once per study, with labels only.
 
+It is one network, or an ensemble of several that differ by their seeds, trained one after another.
+
 Reads: shards. Writes: an artifact of kind `teacher`: `teacher.safetensors` and the manifest, which
-holds the network's name, its view, its classes, and what came of every epoch.
+holds the network's name, its view, its classes, and what came of every epoch and member.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import safetensors.torch
-import torch
 
-from mvkt_ray.config.recipes import Hyperparameters, TeacherConfig
-from mvkt_ray.config.schema import ALL_LABELS, FoldsConfig, LabelUse
-from mvkt_ray.data.loader import EvalLoader, TrainLoader
 from mvkt_ray.data.shards import Shards, open_shards
-from mvkt_ray.data.splits import TrainingSplits, open_training_splits
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.data.views import View
-from mvkt_ray.distill.objective import Objective
-from mvkt_ray.errors import ArtifactError, StaleArtifactError, TrialDivergedError
+from mvkt_ray.errors import ArtifactError, StaleArtifactError
 from mvkt_ray.file_guards import reading
-from mvkt_ray.models import Network, build_network
-from mvkt_ray.records import Decision, EpochMetrics, TrialState
+from mvkt_ray.models import Ensemble, Network, build_network, one_of
+from mvkt_ray.records import EpochMetrics
 from mvkt_ray.storage.artifacts import (
     Manifest,
     build_folder,
     claim_output,
-    command_line,
     expect_input,
     open_file,
-    partial_location,
     publish,
     read_manifest,
     recipe_of,
 )
 from mvkt_ray.storage.location import Location
-from mvkt_ray.training.cpu_precision import computes_in_bf16, settled_precision
-from mvkt_ray.training.fit import Course, Lesson, Outcome, fit
-from mvkt_ray.training.learner import Learner
-from mvkt_ray.training.optimizers import Steering
-from mvkt_ray.training.process import (
-    EVALUATION_BATCH_SIZE,
-    check_batch_size,
-    check_validation,
-    current_device,
-    seeded,
-)
 from mvkt_ray.training.ranks import Ranks
-from mvkt_ray.training.seeds import derive_seed
+from mvkt_ray.training.teaching.members import (
+    Member,
+    School,
+    checkpoint_file,
+    examine,
+    open_school,
+    train_member,
+)
+from mvkt_ray.training.teaching.teacher_job import TeacherJob, teacher_config
 
 KIND = "teacher"
 WEIGHTS_FILE = "teacher.safetensors"
-CHECKPOINT_FILE = ".checkpoint.pt"
-"""In the partial folder; its dot keeps it out of the artifact."""
-PRECISION_FILE = ".precision.json"
-"""Beside it: what `precision: auto` was found to be on the CPU that the training began on."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TeacherJob:
-    """A teacher to train: which data, which view, which network."""
-
-    shards: str
-    task: Task
-    folds: FoldsConfig
-    min_likelihood: float
-    view: View
-    """With the teacher's leads."""
-    config: TeacherConfig
-    precision: str
-    gradient_accumulation: int = 1
-    label_use: LabelUse = ALL_LABELS
-    """It is trained on recordings whose labels are known, alone."""
-    validated_epochs: frozenset[int] | None = None
-    """After which it is validated, beside its last; None: after each. Nobody decides by them."""
-    command: str = field(default_factory=command_line)
-    """Of the driver, which makes the job; a worker that trains it was called by Ray."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Teacher:
     """A finished teacher."""
 
-    network: Network
+    network: Network | Ensemble
     """In evaluation mode, on the CPU."""
     view: View
     classes: tuple[str, ...]
@@ -106,19 +73,6 @@ class Teacher:
         return float(self.manifest.details["macro_auroc"])
 
 
-def teacher_config(job: TeacherJob) -> dict[str, Any]:
-    """Return all that the teacher's numbers depend on beside the shards, as plain values."""
-    return {
-        "teacher": asdict(job.config),
-        "task": job.task.to_json(),
-        "folds": asdict(job.folds),
-        "min_likelihood": job.min_likelihood,
-        "labelled": asdict(job.label_use)["labelled"],
-        "view": job.view.to_json(),
-        "precision": job.precision,
-    }
-
-
 def train_teacher(
     job: TeacherJob,
     out: str | Location,
@@ -133,7 +87,8 @@ def train_teacher(
     Args:
         job: what to train.
         out: a folder that does not exist yet, on a file system or in a store that all ranks see.
-        report: called on the first rank after every epoch, and again for those of a checkpoint.
+        report: called on the first rank after every epoch, and again for those of a checkpoint;
+            the epochs of an ensemble are counted on from member to member.
         ranks: by default, the process group that this process is in.
 
     Raises:
@@ -153,67 +108,14 @@ def train_teacher(
     if finished is not None:
         return finished
 
-    check_batch_size(job.config.batch_size, ranks)
-    device = current_device()
-    splits = open_training_splits(shards, job.task, job.folds, job.min_likelihood, job.label_use)
-    check_validation(splits.val)
-    splits = replace(splits, train=splits.train.labelled())
-    bf16 = _computes_in_bf16(job, location, device, ranks)
-    learner = _build_learner(job, splits, bf16=bf16).to(device)
-    loader = TrainLoader(
-        shards,
-        splits.train,
-        job.view,
-        batch_size=job.config.batch_size,
-        seed=derive_seed(job.config.seed, 1),
-        rank=ranks.rank,
-        world_size=ranks.world_size,
-        device=device,
-    )
-
-    def lessons(epoch: int) -> Iterator[Lesson]:
-        for batch in loader.epoch(epoch):
-            yield Lesson(
-                signal_BLS=batch.signal_BLS,
-                labels_BC=batch.labels_BC,
-                example_B=batch.example_B,
-            )
-
-    def go_on(metrics: EpochMetrics) -> Decision:
-        report(metrics)
-        return Decision.CONTINUE
-
-    course = Course(
-        lessons=lessons,
-        steps_per_epoch=loader.steps_per_epoch,
-        examples_per_epoch=loader.steps_per_epoch * loader.examples_per_step,
-        windows=EvalLoader(
-            shards,
-            splits.val,
-            job.view,
-            batch_size=EVALUATION_BATCH_SIZE,
-            rank=ranks.rank,
-            world_size=ranks.world_size,
-            device=device,
-        ),
-        val_labels_NC=splits.val.labels,
-        classes=job.task.classes,
-        epochs=job.config.epochs,
-        steering=Steering.of(job.config),
-        seed=derive_seed(job.config.seed, 2),
-        recipe=recipe,
-        gradient_accumulation=job.gradient_accumulation,
-        validated_epochs=job.validated_epochs,
-    )
-    checkpoint_at = partial_location(location) / CHECKPOINT_FILE
-    outcome = fit(learner, course, checkpoint_at, go_on, device=device, ranks=ranks)
-    if outcome.state is TrialState.DIVERGED:
-        raise TrialDivergedError(
-            f"The teacher diverged ({outcome.reason}). Its learning_rate is "
-            f"{job.config.learning_rate!r}; a lower one should train: change teacher.learning_rate."
-        )
+    school = open_school(job, location, shards, recipe, ranks)
+    members = [
+        train_member(school, number, seed, report)
+        for number, seed in enumerate(job.config.member_seeds)
+    ]
+    per_class_auroc = examine(school, members)
     if ranks.is_first:
-        _publish(location, job, splits, learner, outcome, inputs)
+        _publish(school, members, per_class_auroc, inputs)
     ranks.wait()
     return read_manifest(location, KIND)
 
@@ -247,12 +149,7 @@ def open_teacher(
             "for this task."
         )
     view = View.from_json(manifest.config["view"])
-    network = build_network(
-        manifest.config["teacher"]["network"],
-        len(view.leads),
-        len(own_classes),
-        dropout=manifest.config["teacher"]["dropout"],
-    )
+    network = _build(manifest.config["teacher"], len(view.leads), len(own_classes))
     content = open_file(root, manifest, WEIGHTS_FILE, Path.read_bytes)
     advice = "It was damaged after it was published: train the teacher again."
     with reading(root / WEIGHTS_FILE, advice, ArtifactError):
@@ -260,60 +157,25 @@ def open_teacher(
     return Teacher(network=network.eval(), view=view, classes=own_classes, manifest=manifest)
 
 
-def _computes_in_bf16(
-    job: TeacherJob, location: Location, device: torch.device, ranks: Ranks
-) -> bool:
-    """Return whether the teacher runs in bf16; on CPUs `auto` is settled by the first rank."""
-    chosen: dict[str, str] = {}
-    if job.precision == "auto" and device.type == "cpu":
-        file = partial_location(location) / PRECISION_FILE
-        measured = (
-            settled_precision(
-                file,
-                job.config.network,
-                n_leads=len(job.view.leads),
-                n_samples=job.view.crop_samples,
-            ).chosen.encode()
-            if ranks.is_first
-            else None
-        )
-        content = ranks.from_first(measured)
-        assert content is not None
-        chosen = {job.config.network: content.decode()}
-    return computes_in_bf16(job.precision, device, job.config.network, chosen)
-
-
-def _build_learner(job: TeacherJob, splits: TrainingSplits, *, bf16: bool) -> Learner:
-    with seeded(derive_seed(job.config.seed, 0)):
-        network = build_network(
-            job.config.network,
-            len(job.view.leads),
-            len(job.task.classes),
-            dropout=job.config.dropout,
-        )
-    labels_only = Hyperparameters(label_weight=1.0, kd_weight=0.0, clt_weight=0.0)
-    objective = Objective(
-        hyperparameters=labels_only,
-        train_labels_NC=torch.from_numpy(splits.train.labels),
-        student_dim=network.embedding_dim,
-        teacher_dim=network.embedding_dim,
-        seed=0,
+def _build(config: Mapping[str, Any], n_leads: int, n_classes: int) -> Network | Ensemble:
+    """Build what the manifest of a teacher says that it is."""
+    return one_of(
+        [
+            build_network(config["network"], n_leads, n_classes, dropout=config["dropout"])
+            for _ in range(config["members"])
+        ]
     )
-    return Learner(network, objective, bf16=bf16)
 
 
 def _publish(
-    location: Location,
-    job: TeacherJob,
-    splits: TrainingSplits,
-    learner: Learner,
-    outcome: Outcome,
+    school: School,
+    members: Sequence[Member],
+    per_class_auroc: Mapping[str, float],
     inputs: dict[str, str],
 ) -> None:
-    network = learner.network
+    job, location, splits = school.job, school.location, school.splits
+    network = one_of([member.network for member in members])
     weights = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
-    last = outcome.last_validated
-    assert last is not None
     with build_folder(location) as folder:
         Location.parse(folder / WEIGHTS_FILE).write_bytes(safetensors.torch.save(weights))
         publish(
@@ -328,17 +190,34 @@ def _publish(
                 "n_parameters": sum(weight.numel() for weight in network.parameters()),
             },
             details={
-                "network": job.config.network,
-                "precision": "bf16" if learner.bf16 else "float32",
+                "network": job.config.described,
+                "precision": "bf16" if school.bf16 else "float32",
                 "embedding_dim": network.embedding_dim,
                 "classes": list(job.task.classes),
-                "macro_auroc": last.metrics.macro_auroc,
-                "per_class_auroc": dict(last.per_class_auroc),
-                "epochs": [record.metrics.to_json() for record in outcome.history],
-                "wall_s": outcome.wall_s,
-                "cpu_s": outcome.cpu_s,
+                "macro_auroc": fmean(per_class_auroc.values()),
+                "per_class_auroc": dict(per_class_auroc),
+                "members": [
+                    {
+                        "seed": member.seed,
+                        "macro_auroc": member.score.metrics.macro_auroc,
+                        "per_class_auroc": dict(member.score.per_class_auroc),
+                    }
+                    for member in members
+                ],
+                "epochs": [metrics.to_json() for metrics in _epochs(job, members)],
+                "wall_s": sum(member.outcome.wall_s for member in members),
+                "cpu_s": sum(member.outcome.cpu_s for member in members),
             },
             command=job.command,
         )
     if location.is_local:
-        (location / CHECKPOINT_FILE).delete()
+        for number in range(len(members)):
+            (location / checkpoint_file(number)).delete()
+
+
+def _epochs(job: TeacherJob, members: Sequence[Member]) -> Iterator[EpochMetrics]:
+    """Give every epoch as it was reported: counted on from member to member."""
+    for number, member in enumerate(members):
+        for record in member.outcome.history:
+            metrics = record.metrics
+            yield replace(metrics, epoch=number * job.config.epochs + metrics.epoch)

@@ -77,6 +77,7 @@ def test_short_forms_of_a_parameter_mean_fixed_and_choices(tmp_path: Path) -> No
         ("{name: a, space: {kd_weight: {low: 1}}}", ["both low and high"]),
         ("{name: a, teacher: {epochs: many}}", ["teacher.epochs", "'many'"]),
         ("{name: a, teacher: {epochs: 0}}", ["epochs must be > 0", "0"]),
+        ("{name: a, teacher: {members: 0}}", ["members must be > 0", "0"]),
         ("{name: a, search: {objectives: []}}", ["begin with macro_auroc", "[]"]),
         ("{name: a, search: {objectives: [macs]}}", ["begin with macro_auroc", "['macs']"]),
         ("{name: a, search: {objectives: [macro_auroc, macs, macs]}}", ["repeat", "['macs']"]),

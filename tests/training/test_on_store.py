@@ -78,10 +78,10 @@ def test_a_teacher_goes_on_in_a_store_and_is_the_one_of_a_disk(
     die = dying_in_epoch(2, seen)
     with pytest.raises(KilledError):
         train_teacher(tiny_study.job, out, lambda metrics: (die(metrics), None)[1])
-    assert (bucket / "teacher.partial" / ".checkpoint.pt").exists()
+    assert (bucket / "teacher.partial" / ".checkpoint-0.pt").exists()
     train_teacher(tiny_study.job, out, seen.append)
     # One PUT per epoch, and the third epoch is the only one that was trained twice by nobody.
-    assert len(s3_server.asked("PUT", "teacher.partial/.checkpoint.pt")) == 3
+    assert len(s3_server.asked("PUT", "teacher.partial/.checkpoint-0.pt")) == 3
     assert bucket.names() == ["teacher"]
     ours, theirs = (
         open_teacher(runner, shards=tiny_study.shards, task=tiny_study.job.task)

@@ -1,25 +1,33 @@
 """The teacher: published once, taken up when killed, refused where it does not belong."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
+from mvkt_ray.config.recipes import StudentConfig
 from mvkt_ray.data.ingest.run_ingest import ingest
 from mvkt_ray.data.ingest.shard_writer import IngestSettings
-from mvkt_ray.data.loader import EvalLoader
+from mvkt_ray.data.loader import Batch, EvalLoader, TrainLoader
 from mvkt_ray.data.shards import open_shards
 from mvkt_ray.data.sources.synthetic import Synthetic
 from mvkt_ray.data.tasks import Task
+from mvkt_ray.distill.knowledge_parts import ask_teacher
+from mvkt_ray.distill.knowledge_writer import write_knowledge
 from mvkt_ray.errors import ArtifactError, StaleArtifactError, TrialDivergedError
-from mvkt_ray.records import EpochMetrics
+from mvkt_ray.models import Ensemble
+from mvkt_ray.records import Decision, EpochMetrics
 from mvkt_ray.storage.artifacts import verify_artifact
 from mvkt_ray.training.ranks import Ranks
-from mvkt_ray.training.teacher import open_teacher, train_teacher
+from mvkt_ray.training.student import run_trial
+from mvkt_ray.training.teacher import Teacher, open_teacher, train_teacher
+from mvkt_ray.training.teaching.teacher_job import TeacherJob
 from mvkt_ray.training.validation import predict
 
 if TYPE_CHECKING:
@@ -139,3 +147,119 @@ def test_an_unfinished_teacher_cannot_be_opened(tiny_study: "TinyStudy", tmp_pat
         train_teacher(tiny_study.job, str(tmp_path / "teacher"), die)
     with pytest.raises(ArtifactError, match="unfinished"):
         open_teacher(str(tmp_path / "teacher"))
+
+
+@pytest.fixture(scope="session")
+def pair_job(tiny_study: "TinyStudy") -> TeacherJob:
+    """What it takes to train two networks as one teacher."""
+    return replace(tiny_study.job, config=replace(tiny_study.job.config, members=2, epochs=2))
+
+
+@pytest.fixture(scope="session")
+def pair(pair_job: TeacherJob, tmp_path_factory: pytest.TempPathFactory) -> Teacher:
+    """A teacher of two networks, trained without a break."""
+    out = str(tmp_path_factory.mktemp("pair") / "teacher")
+    heard: list[EpochMetrics] = []
+    train_teacher(pair_job, out, listening(heard))
+    assert [metrics.epoch for metrics in heard] == [1, 2, 3, 4]
+    return open_teacher(out)
+
+
+def test_the_members_of_an_ensemble_are_the_teachers_that_their_seeds_give_alone(
+    pair_job: TeacherJob, pair: Teacher, tmp_path: Path
+) -> None:
+    assert isinstance(pair.network, Ensemble)
+    for number, member in enumerate(pair.network.members):
+        config = replace(pair_job.config, members=1, seed=pair_job.config.seed + number)
+        out = str(tmp_path / str(number))
+        alone = train_teacher(replace(pair_job, config=config), out, listening([]))
+        weights = open_teacher(out).network.state_dict()
+        for name, weight in member.state_dict().items():
+            assert torch.equal(weight, weights[name])
+        noted = pair.manifest.details["members"][number]
+        assert noted["macro_auroc"] == alone.details["macro_auroc"]
+        assert noted["per_class_auroc"] == alone.details["per_class_auroc"]
+        assert noted["seed"] == config.seed
+
+
+def test_the_score_of_an_ensemble_is_that_of_the_mean_of_its_members_logits(
+    tiny_study: "TinyStudy", pair: Teacher
+) -> None:
+    assert isinstance(pair.network, Ensemble)
+    val = tiny_study.splits.val
+    [batch] = EvalLoader(tiny_study.shards, val, pair.view, batch_size=4096).batches()
+    with torch.no_grad():
+        logits = [member(batch.signal_BLS)[0].numpy() for member in pair.network.members]
+    score_WC = 1 / (1 + np.exp(-np.mean(logits, axis=0)))
+    # The highest window of each recording.
+    example_W = batch.example_B.numpy()
+    score_NC = np.stack([score_WC[example_W == n].max(axis=0) for n in range(len(val.rows))])
+    defined = ((val.labels.mean(axis=0) > 0) & (val.labels.mean(axis=0) < 1)).nonzero()[0]
+    expected = roc_auc_score(val.labels[:, defined], score_NC[:, defined])
+    assert pair.macro_auroc == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("after", [1, 2, 3, 4])
+def test_an_ensemble_that_was_killed_repeats_no_epoch_and_becomes_the_same(
+    pair_job: TeacherJob, pair: Teacher, tmp_path: Path, after: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(metrics: EpochMetrics) -> None:
+        if metrics.epoch == after:
+            raise KilledError
+
+    out = str(tmp_path / "teacher")
+    with pytest.raises(KilledError):
+        train_teacher(pair_job, out, die)
+    trained: list[int] = []
+    epoch = TrainLoader.epoch
+
+    def counted(loader: TrainLoader, number: int) -> Iterator[Batch]:
+        trained.append(number)
+        return epoch(loader, number)
+
+    monkeypatch.setattr(TrainLoader, "epoch", counted)
+    heard: list[EpochMetrics] = []
+    train_teacher(pair_job, out, listening(heard))
+    assert trained == [1, 2, 1, 2][after:]
+    assert [metrics.epoch for metrics in heard] == [1, 2, 3, 4]
+    again = open_teacher(out)
+    assert again.fingerprint == pair.fingerprint
+    assert again.manifest.details["members"] == pair.manifest.details["members"]
+    files = sorted(path.name for path in (tmp_path / "teacher").iterdir())
+    assert files == ["manifest.json", "teacher.safetensors"]
+
+
+def test_students_hear_of_an_ensemble_the_same_from_its_knowledge_and_in_the_loop(
+    tiny_study: "TinyStudy", pair: Teacher, tmp_path: Path
+) -> None:
+    [one] = {member.embedding_dim for member in pair.network.members}  # type: ignore[union-attr]
+    assert pair.network.embedding_dim == pair.manifest.details["embedding_dim"] == 2 * one
+    location = tmp_path / "teacher"
+    config = replace(tiny_study.job.config, members=2, epochs=2)
+    train_teacher(replace(tiny_study.job, config=config), str(location), listening([]))
+    write_knowledge(
+        str(tmp_path / "knowledge"),
+        ask=partial(ask_teacher, pair.network, tiny_study.shards, pair.view),
+        shards=tiny_study.shards,
+        split=tiny_study.splits.train,
+        view=pair.view,
+        teacher_fingerprint=pair.fingerprint,
+        embedding_dim=pair.network.embedding_dim,
+    )
+    curves: dict[str, list[EpochMetrics]] = {"cached": [], "online": []}
+    for name, curve in curves.items():
+        inputs = tiny_study.trials_in(
+            tmp_path / name,
+            student=StudentConfig(epochs=2, knowledge=name),  # type: ignore[arg-type]
+            teacher=str(location),
+            knowledge=str(tmp_path / "knowledge"),
+        )
+
+        def report(metrics: EpochMetrics, curve: list[EpochMetrics] = curve) -> Decision:
+            curve.append(metrics)
+            return Decision.CONTINUE
+
+        run_trial(tiny_study.trial(clt_weight=0.5), inputs, report)
+    for cached, online in zip(*curves.values(), strict=True):
+        assert cached.losses["clt"] > 0
+        assert cached.losses == pytest.approx(dict(online.losses), rel=2e-3)

@@ -208,6 +208,9 @@ def _describe_other(location: "Location", manifest: "Manifest") -> Answer:
     if "macro_auroc" in details:
         rows["macro AUROC"] = f"{score(details['macro_auroc'])} on the validation split"
         rows["epochs"] = f"{len(details['epochs'])} in {duration(details['wall_s'])}"
+    members = details.get("members", [])
+    if len(members) > 1:
+        rows["members alone"] = ", ".join(score(each["macro_auroc"]) for each in members)
     rows |= {name.removeprefix("n_"): f"{n:,}" for name, n in manifest.counts.items()
              if name != "n_parameters"}  # fmt: skip
     rows |= {f"from {kind}": text for kind, text in manifest.inputs.items()}

@@ -61,7 +61,7 @@ def train_teacher_verb(
         output.say(f"teacher: reused, {location}")
         _answer(output, location, finished)
         return
-    what = f"{config.teacher.network} on {len(prepared.view.leads)} leads"
+    what = f"{config.teacher.described} on {len(prepared.view.leads)} leads"
     files = own_files_beside(output, location)
     with (
         holding(location),

@@ -23,7 +23,7 @@ from mvkt_ray.data.shards import Shards, open_shards
 from mvkt_ray.data.splits import Split, open_training_splits
 from mvkt_ray.data.views import View
 from mvkt_ray.errors import ArtifactError
-from mvkt_ray.models import Network
+from mvkt_ray.models import Ensemble, Network
 from mvkt_ray.records import Trial
 from mvkt_ray.search.finals.finals_results import hash_of_all
 from mvkt_ray.search.finals.openings import Opening
@@ -117,7 +117,7 @@ def examine(examination: Examination, trial: Trial | None) -> Marks:
 class _Candidate:
     """Whoever is examined: a student, or the teacher."""
 
-    network: Network
+    network: Network | Ensemble
     weights: str
     """Hash of them."""
     view: View

@@ -1,0 +1,243 @@
+"""The networks of a teacher are trained, one after another, each from a checkpoint of its own.
+
+Reads: batches and evaluation windows of shards. Writes, in the partial folder of the teacher: the
+members' checkpoints.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from mvkt_ray.config.recipes import Hyperparameters
+from mvkt_ray.data.loader import EvalLoader, TrainLoader
+from mvkt_ray.data.shards import Shards
+from mvkt_ray.data.splits import TrainingSplits, open_training_splits
+from mvkt_ray.distill.objective import Objective
+from mvkt_ray.errors import TrialDivergedError
+from mvkt_ray.models import Network, build_network, one_of
+from mvkt_ray.records import Decision, EpochMetrics, TrialState
+from mvkt_ray.storage.artifacts import partial_location
+from mvkt_ray.storage.location import Location
+from mvkt_ray.training.checkpoint import EpochRecord
+from mvkt_ray.training.cpu_precision import computes_in_bf16, settled_precision
+from mvkt_ray.training.fit import Course, Lesson, Outcome, fit
+from mvkt_ray.training.learner import Learner
+from mvkt_ray.training.optimizers import Steering
+from mvkt_ray.training.process import (
+    EVALUATION_BATCH_SIZE,
+    check_batch_size,
+    check_validation,
+    current_device,
+    seeded,
+)
+from mvkt_ray.training.ranks import Ranks
+from mvkt_ray.training.seeds import derive_seed
+from mvkt_ray.training.teaching.teacher_job import TeacherJob
+from mvkt_ray.training.validation import predict
+
+PRECISION_FILE = ".precision.json"
+"""In the partial folder: what `precision: auto` was found to be on the CPU where it all began."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class School:
+    """A teacher to train, with all that was opened and checked for it."""
+
+    job: TeacherJob
+    location: Location
+    shards: Shards
+    splits: TrainingSplits
+    recipe: str
+    bf16: bool
+    device: torch.device
+    ranks: Ranks
+
+    def windows(self) -> EvalLoader:
+        """Give this rank's part of the validation split."""
+        return EvalLoader(
+            self.shards,
+            self.splits.val,
+            self.job.view,
+            batch_size=EVALUATION_BATCH_SIZE,
+            rank=self.ranks.rank,
+            world_size=self.ranks.world_size,
+            device=self.device,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Member:
+    """One trained network of a teacher."""
+
+    seed: int
+    network: Network
+    outcome: Outcome
+
+    @property
+    def score(self) -> EpochRecord:
+        """What it came to on the validation split after its last epoch."""
+        last = self.outcome.last_validated
+        assert last is not None
+        return last
+
+
+def open_school(
+    job: TeacherJob, location: Location, shards: Shards, recipe: str, ranks: Ranks
+) -> School:
+    """Open and check what a teacher is trained on, on every rank.
+
+    Args:
+        job: what to train.
+        location: where the teacher will be.
+        shards: those of the job.
+        recipe: hash of all that the teacher's numbers depend on.
+        ranks: this process among those that train it.
+
+    Raises:
+        ConfigError: The batch size is smaller than the number of ranks.
+        DataError: The shards lack a lead or a split, or cannot be scored.
+    """
+    check_batch_size(job.config.batch_size, ranks)
+    device = current_device()
+    splits = open_training_splits(shards, job.task, job.folds, job.min_likelihood, job.label_use)
+    check_validation(splits.val)
+    return School(
+        job=job,
+        location=location,
+        shards=shards,
+        splits=replace(splits, train=splits.train.labelled()),
+        recipe=recipe,
+        bf16=_computes_in_bf16(job, location, device, ranks),
+        device=device,
+        ranks=ranks,
+    )
+
+
+def checkpoint_file(member: int) -> str:
+    """Name the checkpoint of a member, counted from 0, in the partial folder.
+
+    Its dot keeps it out of the artifact. That of a finished member stays until the teacher is
+    published, so that a killed training goes on with the member that was in training.
+    """
+    return f".checkpoint-{member}.pt"
+
+
+def train_member(
+    school: School, number: int, seed: int, report: Callable[[EpochMetrics], None]
+) -> Member:
+    """Train a network of a teacher, from its checkpoint if it has one.
+
+    Args:
+        school: where it learns.
+        number: of the member, from 0.
+        seed: what is random in it follows from.
+        report: called on the first rank after every epoch, the epochs of earlier members counted.
+
+    Raises:
+        TrialDivergedError: The loss or the predictions are not finite.
+    """
+    job, splits, device, ranks = school.job, school.splits, school.device, school.ranks
+    learner = _build_learner(job, splits, seed, bf16=school.bf16).to(device)
+    loader = TrainLoader(
+        school.shards,
+        splits.train,
+        job.view,
+        batch_size=job.config.batch_size,
+        seed=derive_seed(seed, 1),
+        rank=ranks.rank,
+        world_size=ranks.world_size,
+        device=device,
+    )
+
+    def lessons(epoch: int) -> Iterator[Lesson]:
+        for batch in loader.epoch(epoch):
+            yield Lesson(
+                signal_BLS=batch.signal_BLS,
+                labels_BC=batch.labels_BC,
+                example_B=batch.example_B,
+            )
+
+    def go_on(metrics: EpochMetrics) -> Decision:
+        report(replace(metrics, epoch=number * job.config.epochs + metrics.epoch))
+        return Decision.CONTINUE
+
+    course = Course(
+        lessons=lessons,
+        steps_per_epoch=loader.steps_per_epoch,
+        examples_per_epoch=loader.steps_per_epoch * loader.examples_per_step,
+        windows=school.windows(),
+        val_labels_NC=splits.val.labels,
+        classes=job.task.classes,
+        epochs=job.config.epochs,
+        steering=Steering.of(job.config),
+        seed=derive_seed(seed, 2),
+        recipe=school.recipe,
+        gradient_accumulation=job.gradient_accumulation,
+        validated_epochs=job.validated_epochs,
+    )
+    checkpoint_at = partial_location(school.location) / checkpoint_file(number)
+    outcome = fit(learner, course, checkpoint_at, go_on, device=device, ranks=ranks)
+    if outcome.state is TrialState.DIVERGED:
+        raise TrialDivergedError(
+            f"The teacher diverged ({outcome.reason}). Its learning_rate is "
+            f"{job.config.learning_rate!r}; a lower one should train: change teacher.learning_rate."
+        )
+    return Member(seed=seed, network=learner.network, outcome=outcome)
+
+
+def examine(school: School, members: Sequence[Member]) -> dict[str, float]:
+    """Return the AUROC of a teacher on the validation split, by class where it is defined."""
+    if len(members) == 1:
+        return dict(members[0].score.per_class_auroc)
+    predictions = predict(
+        one_of([member.network for member in members]),
+        school.windows(),
+        school.splits.val.labels,
+        device=school.device,
+        bf16=school.bf16,
+        ranks=school.ranks,
+    )
+    return predictions.per_class_auroc(school.job.task.classes)
+
+
+def _build_learner(job: TeacherJob, splits: TrainingSplits, seed: int, *, bf16: bool) -> Learner:
+    with seeded(derive_seed(seed, 0)):
+        network = build_network(
+            job.config.network,
+            len(job.view.leads),
+            len(job.task.classes),
+            dropout=job.config.dropout,
+        )
+    labels_only = Hyperparameters(label_weight=1.0, kd_weight=0.0, clt_weight=0.0)
+    objective = Objective(
+        hyperparameters=labels_only,
+        train_labels_NC=torch.from_numpy(splits.train.labels),
+        student_dim=network.embedding_dim,
+        teacher_dim=network.embedding_dim,
+        seed=0,
+    )
+    return Learner(network, objective, bf16=bf16)
+
+
+def _computes_in_bf16(
+    job: TeacherJob, location: Location, device: torch.device, ranks: Ranks
+) -> bool:
+    """Return whether the teacher runs in bf16; on CPUs `auto` is settled by the first rank."""
+    chosen: dict[str, str] = {}
+    if job.precision == "auto" and device.type == "cpu":
+        file = partial_location(location) / PRECISION_FILE
+        measured = (
+            settled_precision(
+                file,
+                job.config.network,
+                n_leads=len(job.view.leads),
+                n_samples=job.view.crop_samples,
+            ).chosen.encode()
+            if ranks.is_first
+            else None
+        )
+        content = ranks.from_first(measured)
+        assert content is not None
+        chosen = {job.config.network: content.decode()}
+    return computes_in_bf16(job.precision, device, job.config.network, chosen)

@@ -1,0 +1,44 @@
+"""What it takes to train a teacher, as a value that travels to where it is trained."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from mvkt_ray.config.recipes import TeacherConfig
+from mvkt_ray.config.schema import ALL_LABELS, FoldsConfig, LabelUse
+from mvkt_ray.data.tasks import Task
+from mvkt_ray.data.views import View
+from mvkt_ray.storage.artifacts import command_line
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TeacherJob:
+    """A teacher to train: which data, which view, which network."""
+
+    shards: str
+    task: Task
+    folds: FoldsConfig
+    min_likelihood: float
+    view: View
+    """With the teacher's leads."""
+    config: TeacherConfig
+    precision: str
+    gradient_accumulation: int = 1
+    label_use: LabelUse = ALL_LABELS
+    """It is trained on recordings whose labels are known, alone."""
+    validated_epochs: frozenset[int] | None = None
+    """After which it is validated, beside its last; None: after each. Nobody decides by them."""
+    command: str = field(default_factory=command_line)
+    """Of the driver, which makes the job; a worker that trains it was called by Ray."""
+
+
+def teacher_config(job: TeacherJob) -> dict[str, Any]:
+    """Return all that the teacher's numbers depend on beside the shards, as plain values."""
+    return {
+        "teacher": asdict(job.config),
+        "task": job.task.to_json(),
+        "folds": asdict(job.folds),
+        "min_likelihood": job.min_likelihood,
+        "labelled": asdict(job.label_use)["labelled"],
+        "view": job.view.to_json(),
+        "precision": job.precision,
+    }
