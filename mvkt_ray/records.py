@@ -18,6 +18,8 @@ class Arm(StrEnum):
     PLAIN_KD = "plain_kd"
     FINAL = "final"
     """Trained again, with several seeds, to be examined on the test split."""
+    ASSISTANT = "assistant"
+    """Trained before the trials of its condition, to teach them."""
 
 
 class TrialState(StrEnum):

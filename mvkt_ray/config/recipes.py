@@ -1,6 +1,6 @@
 """Frozen dataclasses that describe how the teacher and the students are trained."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Literal
 
 from mvkt_ray.config.checks import (
@@ -123,6 +123,28 @@ class Hyperparameters:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class AssistantConfig:
+    """A model between the teacher and the students of a condition, which sees what they see.
+
+    It is taught by the teacher (labels and MKD), and teaches in its place: a student that distils
+    hears the logits and embeddings of its condition's assistant, and the teacher's no more, as in
+    Mirzadeh et al. (AAAI 2020, arXiv 1902.03393). That bridges what a large model of all leads and
+    a small one of a single lead do not have in common: one step loses the leads, the next the size.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_EXTRA
+
+    network: str = ""
+    """Name in the table of networks. Empty: the teacher's."""
+    epochs: int | None = None
+    """None: the teacher's. Whatever else moves its weights is as for the teacher."""
+
+    def __post_init__(self) -> None:
+        if self.epochs is not None:
+            require_above_zero(self, "epochs")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TeacherConfig:
     """The model that sees all leads; trained once, with labels only."""
 
@@ -145,6 +167,8 @@ class TeacherConfig:
     members: int = 1
     """Networks that are trained one after another, from `seed`, `seed` + 1, ..., and teach
     together: the mean of their logits, beside the embeddings of all. See `models/ensemble.py`."""
+    assistant: AssistantConfig | None = None
+    """In a study file `true` for one with the defaults. None: the teacher teaches students."""
 
     def __post_init__(self) -> None:
         require_above_zero(
@@ -162,6 +186,18 @@ class TeacherConfig:
     def n_epochs(self) -> int:
         """Epochs of all members together."""
         return self.epochs * self.members
+
+    def of_assistant(self) -> "TeacherConfig | None":
+        """Return how an assistant is made; None where there is none."""
+        if self.assistant is None:
+            return None
+        return replace(
+            self,
+            network=self.assistant.network or self.network,
+            epochs=self.assistant.epochs or self.epochs,
+            members=1,
+            assistant=None,
+        )
 
     @property
     def described(self) -> str:

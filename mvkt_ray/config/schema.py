@@ -371,6 +371,12 @@ class StudyConfig:
             f"epochs of a student must not be above student.epochs, which is {self.student.epochs}:"
             f" got {longest}; raise student.epochs to it",
         )
+        require(
+            self.teacher.assistant is None or self.student.knowledge != "online",
+            "teacher.assistant and student.knowledge online exclude each other: an assistant is "
+            "asked once, before the trials. Set student.knowledge to cached or record",
+        )
+
         accumulating = [
             key for key, asked in self.resources.models().items() if asked.gradient_accumulation > 1
         ]

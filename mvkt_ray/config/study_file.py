@@ -78,6 +78,9 @@ def study_from_mapping(value: Mapping[str, Any], origin: str) -> StudyConfig:
     if isinstance(space, Mapping):
         rows = cast(Mapping[str, Any], space)
         value = {**value, "space": {name: _parameter(row) for name, row in rows.items()}}
+    teacher = value.get("teacher")
+    if isinstance(teacher, Mapping):
+        value = {**value, "teacher": _teacher(cast(Mapping[str, Any], teacher))}
     try:
         return TypeAdapter(StudyConfig).validate_python(value)
     except ValidationError as error:
@@ -240,6 +243,14 @@ def _parameter(row: Any) -> Any:
     return {"value": row}
 
 
+def _teacher(section: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Let a teacher say `assistant: true`."""
+    assistant = section.get("assistant")
+    if not isinstance(assistant, bool):
+        return section
+    return {**section, "assistant": {} if assistant else None}
+
+
 def _explain(item: Any, value: Mapping[str, Any], owner: Any = StudyConfig) -> str:
     """Write one error of pydantic as `dotted.path: what is wrong (got value)`."""
     path = [str(part) for part in item["loc"]]
@@ -270,5 +281,8 @@ def _names_at(path: list[str], owner: Any) -> list[str]:
 def _type_below(owner: Any, key: str) -> Any:
     """Return the type of what stands at a key of a dataclass or of a mapping."""
     if dataclasses.is_dataclass(owner):
-        return typing.get_type_hints(owner).get(key)
+        below = typing.get_type_hints(owner).get(key)
+        parts = typing.get_args(below)
+        # What may be left out is a union with None.
+        return next((part for part in parts if dataclasses.is_dataclass(part)), below)
     return typing.get_args(owner)[1] if typing.get_origin(owner) is Mapping else None

@@ -242,7 +242,7 @@ class OnRay:
         trials = Location.parse(inputs.trials)
         if trials.is_local:
             trials.make_directory()
-        self._expect_shared(inputs.shards, inputs.teacher, inputs.knowledge, trials)
+        self._expect_shared(*inputs.read.values(), trials)
         run = TrialsRun(
             study=study,
             inputs=inputs,

@@ -10,7 +10,7 @@ class StageListener(Protocol):
     """Is told how far the stages are."""
 
     def stage_started(self, stage: str, what: str) -> None:
-        """Say that a stage begins: `shards`, `teacher`, `knowledge` or `trials`."""
+        """Say that a stage begins: `shards`, `teacher`, `knowledge`, `assistants`, `trials`."""
         ...
 
     def stage_progress(self, done: int, total: int) -> None:

@@ -13,6 +13,8 @@ from mvkt_ray.data.ingest.run_ingest import IngestProgress, ingest
 from mvkt_ray.data.ingest.shard_writer import IngestSettings
 from mvkt_ray.distill.knowledge import open_knowledge
 from mvkt_ray.machine_faults import naming_the_ledger
+from mvkt_ray.search.assistants.provide_assistants import assistants_at, provide_assistants
+from mvkt_ray.search.choosing.conditions import read_conditions
 from mvkt_ray.search.choosing.pruning import decision_epochs
 from mvkt_ray.search.ledger.ledger_database import LedgerDatabase, reading
 from mvkt_ray.search.ledger.study_folder import StudyFolder
@@ -35,7 +37,7 @@ from mvkt_ray.search.stages import (
 from mvkt_ray.search.study import Study
 from mvkt_ray.storage.artifacts import MANIFEST_NAME, Manifest, read_manifest
 from mvkt_ray.storage.location import Location
-from mvkt_ray.training.student import TrialInputs
+from mvkt_ray.training.student import Assistant, TrialInputs
 from mvkt_ray.training.teacher import KIND as TEACHER
 from mvkt_ray.training.teacher import open_teacher
 
@@ -81,11 +83,13 @@ def run_search(
             config, folder, runner, listener, prepared, plan.teacher_location, folder.knowledge
         )
     folder.write_inputs(inputs)
+    made_from = {"shards": prepared.shards.fingerprint, "teacher": teacher.fingerprint}
+    made_from |= _provide_assistants(plan, prepared, runner, listener)
     with naming_the_ledger(search.database.name):
         study = search.begin_or_resume(
             config,
             plan.space,
-            inputs={"shards": prepared.shards.fingerprint, "teacher": teacher.fingerprint},
+            inputs=made_from,
             precisions=lambda: measure_students(config, prepared, runner),
             budget=_budget(folder, config, plan.request.limits),
         )
@@ -128,6 +132,7 @@ def trial_inputs(
         student=config.student,
         knowledge=_text(inputs["knowledge"]),
         teacher=_text(inputs["teacher"]),
+        assistants=_assistants(config, folder, prepared),
         study_seed=config.seed,
         trials=str(folder.trials),
         precision=config.resources.precision,
@@ -210,6 +215,26 @@ def _provide_teacher(
     return teacher
 
 
+def _provide_assistants(
+    plan: SearchPlan, prepared: Prepared, runner: Runner, listener: Listener
+) -> dict[str, str]:
+    """Train the assistants and ask them unless they are there; return their fingerprints."""
+    config, folder = plan.config, plan.folder
+    if config.teacher.assistant is None:
+        return {}
+    made = provide_assistants(
+        config,
+        plan.space,
+        folder,
+        runner,
+        listener,
+        prepared,
+        trial_inputs(config, folder, prepared, {}),
+        plan.stage("assistants").what,
+    )
+    return {f"assistant of {condition}": found for condition, found in made.items()}
+
+
 def provide_knowledge(
     config: StudyConfig,
     folder: StudyFolder,
@@ -241,6 +266,15 @@ def provide_knowledge(
     what = f"{plan.n_crops:,} crops, {plan.size_bytes / 1e6:,.1f} MB"
     with timed_stage(folder, listener, "knowledge", what):
         cache_knowledge(plan, location, runner, config.resources, listener.stage_progress)
+
+
+def _assistants(
+    config: StudyConfig, folder: StudyFolder, prepared: Prepared
+) -> dict[str, Assistant]:
+    if config.teacher.assistant is None:
+        return {}
+    conditions = read_conditions(config.search.leads, prepared.shards.leads)
+    return assistants_at(folder.assistants, folder.assistants, conditions)
 
 
 def _text(location: Location | None) -> str | None:

@@ -10,6 +10,7 @@ from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.distill.knowledge import knowledge_size_bytes
 from mvkt_ray.models import build_network
 from mvkt_ray.phrasing import listing
+from mvkt_ray.search.choosing.assistant_trials import assistant_trials
 from mvkt_ray.search.choosing.grid import n_points_text
 from mvkt_ray.search.choosing.space import SearchSpace, n_baselines, n_trials
 from mvkt_ray.search.ledger.study_folder import StudyFolder
@@ -17,7 +18,7 @@ from mvkt_ray.search.stages import Prepared, count_crops
 from mvkt_ray.storage.artifacts import MANIFEST_NAME, Manifest
 from mvkt_ray.storage.location import Location
 
-StageName = Literal["shards", "teacher", "knowledge", "trials"]
+StageName = Literal["shards", "teacher", "knowledge", "assistants", "trials"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,6 +76,35 @@ def knowledge_stage(
     return PlannedStage(name="knowledge", action="make", what=f"compute{size}")
 
 
+def assistants_stage(
+    config: StudyConfig, space: SearchSpace, folder: StudyFolder, prepared: Prepared | None
+) -> tuple[PlannedStage, ...]:
+    """Describe the assistants, if there are any: their training, and what they are asked.
+
+    Raises:
+        ConfigError: They cannot be trained as they are asked for.
+    """
+    made, trials = config.teacher.of_assistant(), assistant_trials(config, space)
+    if made is None:
+        return ()
+    at = folder.assistants
+    names = [trial.condition.name for trial in trials]
+    parts = [part for name in names for part in (at.teacher(name), at.knowledge(name))]
+    if all((part / MANIFEST_NAME).exists() for part in parts):
+        return (PlannedStage(name="assistants", action="reuse", what=str(at.root)),)
+    what = (
+        f"train {made.network} for {made.epochs} epochs, for each condition one ({len(trials)}), "
+        "and compute their knowledge"
+    )
+    if prepared is not None:
+        n_bytes = sum(
+            _bytes_of(config, prepared, made.network, len(trial.condition.leads))
+            for trial in trials
+        )
+        what += f", about {n_bytes / 1e6:,.1f} MB in all"
+    return (PlannedStage(name="assistants", action="make", what=what),)
+
+
 def trials_stage(config: StudyConfig, space: SearchSpace) -> PlannedStage:
     """Describe the trials: how many, how long, of which grid, for what, within which limits."""
     count = n_trials(config, space)
@@ -94,11 +124,19 @@ def trials_stage(config: StudyConfig, space: SearchSpace) -> PlannedStage:
 
 
 def _knowledge_bytes(config: StudyConfig, prepared: Prepared) -> int:
+    teacher, n_leads = config.teacher, len(prepared.view.leads)
+    return _bytes_of(config, prepared, teacher.network, n_leads, n_members=teacher.members)
+
+
+def _bytes_of(
+    config: StudyConfig, prepared: Prepared, name: str, n_leads: int, *, n_members: int = 1
+) -> int:
+    """Predict the size of what networks say of the training split."""
     n_classes, n_recordings = len(prepared.task.classes), len(prepared.splits.train.rows)
-    network = build_network(config.teacher.network, len(prepared.view.leads), n_classes)
+    network = build_network(name, n_leads, n_classes)
     return knowledge_size_bytes(
         n_recordings if config.student.knowledge == "record" else count_crops(prepared),
         n_classes,
-        network.embedding_dim * config.teacher.members,
+        network.embedding_dim * n_members,
         n_recordings=n_recordings,
     )

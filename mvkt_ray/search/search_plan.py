@@ -19,6 +19,7 @@ from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.planned_stages import (
     PlannedStage,
     StageName,
+    assistants_stage,
     ingest_stage,
     knowledge_stage,
     shards_stage,
@@ -250,5 +251,6 @@ def _later_stages(plan: SearchPlan) -> tuple[PlannedStage, ...]:
     return (
         teacher_stage(plan.config, plan.teacher_location, plan.teacher),
         knowledge_stage(plan.config, plan.folder, plan.prepared),
+        *assistants_stage(plan.config, plan.space, plan.folder, plan.prepared),
         trials_stage(plan.config, plan.space),
     )

@@ -4,8 +4,8 @@ import numpy as np
 
 from mvkt_ray.records import Arm, Trial
 
-_FINALS = 1 << 40
-"""A number that no trial of a search has."""
+_SHARED = {Arm.FINAL: 1 << 40, Arm.ASSISTANT: (1 << 40) + 1}
+"""By arm: a number that no trial of a search has, in place of the trial's own."""
 
 
 def derive_seed(*parts: int) -> int:
@@ -22,7 +22,8 @@ def trial_seed(study_seed: int, trial: Trial) -> int:
 
     Finals of one repetition share it, whatever their lead and configuration: they begin with the
     same weights where their networks are alike, and see the same crops in the same order, so that
-    their differences are pairs.
+    their differences are pairs. So do all assistants: which leads a study has beside an assistant's
+    changes nothing of it.
     """
-    number = _FINALS if trial.arm is Arm.FINAL else trial.number
+    number = _SHARED.get(trial.arm, trial.number)
     return derive_seed(study_seed, number, trial.repetition)

@@ -25,7 +25,14 @@ from mvkt_ray.errors import ArtifactError, ConfigError, MachineError, MvktError,
 from mvkt_ray.machine_faults import GOES_ON, is_out_of_gpu_memory, machine_fault
 from mvkt_ray.models import Network, build_network, facts_of_unbuilt
 from mvkt_ray.models.latency import median_latency_ms
-from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialResult, TrialState
+from mvkt_ray.records import (
+    Condition,
+    Decision,
+    EpochMetrics,
+    Trial,
+    TrialResult,
+    TrialState,
+)
 from mvkt_ray.storage.artifacts import MANIFEST_NAME, fingerprint_of, read_manifest
 from mvkt_ray.storage.location import Location
 from mvkt_ray.training.cpu_precision import computes_in_bf16
@@ -61,6 +68,14 @@ TIMED_RECORDING_S = 10.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Assistant:
+    """Where the assistant of a condition and its knowledge are; see `AssistantConfig`."""
+
+    teacher: str
+    knowledge: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TrialInputs:
     """What is the same for all trials of a study; small, and picklable."""
 
@@ -75,6 +90,9 @@ class TrialInputs:
     """Where the teacher's knowledge is; needed by `student.knowledge: cached` and `record`."""
     teacher: str | None
     """Where the teacher is; needed by `student.knowledge: online`."""
+    assistants: Mapping[str, Assistant] = field(default_factory=dict[str, Assistant])
+    """By name of the condition, for all conditions or none: who teaches its students in the
+    teacher's place."""
     study_seed: int
     trials: str
     """The folder that holds the trials' own."""
@@ -100,6 +118,28 @@ class TrialInputs:
         """Return whether a network of the study runs in bf16 on a device."""
         return computes_in_bf16(self.precision, device, network, self.cpu_precision)
 
+    def assistant_of(self, condition: Condition) -> Assistant | None:
+        """Return who teaches a condition's students in the teacher's place, if anybody does.
+
+        Raises:
+            ConfigError: The other conditions have an assistant.
+        """
+        if self.assistants and condition.name not in self.assistants:
+            raise ConfigError(
+                f"There is no assistant for {condition.name}, only for "
+                f"{', '.join(self.assistants)}. Start a study whose search.leads have it, too."
+            )
+        return self.assistants.get(condition.name)
+
+    @property
+    def read(self) -> dict[str, str | None]:
+        """Every artifact that trials read, by what it is."""
+        named = {"shards": self.shards, "teacher": self.teacher, "knowledge": self.knowledge}
+        for name, assistant in self.assistants.items():
+            named[f"assistant of {name}"] = assistant.teacher
+            named[f"knowledge of {name}"] = assistant.knowledge
+        return named
+
     def writing_to(self, trials: str) -> "TrialInputs":
         """Return the same inputs with another folder for the trials' files."""
         return replace(self, trials=trials)
@@ -117,6 +157,7 @@ class _Setting:
     view: View
     device: torch.device
     ranks: Ranks
+    assistant: Assistant | None
     facts: dict[str, Any]
     """What the numbers depend on beside the trial itself, as plain values."""
 
@@ -279,8 +320,7 @@ def machine_fault_behind(error: BaseException, inputs: TrialInputs) -> MachineEr
     if isinstance(error.__cause__, OSError):
         # A file of an artifact that was whole when the study began.
         return machine_fault(error.__cause__, in_trial=True)
-    for name in ("shards", "teacher", "knowledge"):
-        location = getattr(inputs, name)
+    for name, location in inputs.read.items():
         if location is not None and not (Location.parse(location) / MANIFEST_NAME).exists():
             return MachineError(
                 f"The machine fails: what the study was given as its {name} is no longer at "
@@ -320,6 +360,9 @@ def _open(trial: Trial, inputs: TrialInputs) -> _Setting:
         "study_seed": inputs.study_seed,
         "refit": inputs.refit,
     }
+    assistant = inputs.assistant_of(trial.condition)
+    if assistant is not None:
+        facts["assistant"] = read_manifest(assistant.teacher, TEACHER).fingerprint
     ranks = Ranks.here()
     check_batch_size(hyperparameters.batch_size, ranks)
     return _Setting(
@@ -331,6 +374,7 @@ def _open(trial: Trial, inputs: TrialInputs) -> _Setting:
         view=inputs.view.with_leads(trial.condition.leads),
         device=current_device(),
         ranks=ranks,
+        assistant=assistant,
         facts=facts,
     )
 
@@ -363,9 +407,9 @@ def _lessons(setting: _Setting) -> tuple[Lessons, int]:
         return without_teacher(loader), 0
     if inputs.student.knowledge != "online":
         knowledge = open_knowledge(
-            _required(inputs.knowledge, "knowledge", "mvkt cache"),
+            _required(_knowledge_of(setting), "knowledge", "mvkt cache"),
             shards=setting.shards,
-            teacher=setting.facts["teacher"],
+            teacher=setting.facts["assistant" if setting.assistant else "teacher"],
             split=setting.taught,
             view=setting.view,
             per_recording=inputs.student.knowledge == "record",
@@ -391,11 +435,18 @@ def _teacher_classifier(setting: _Setting) -> Tensor | None:
 
 
 def _teacher(setting: _Setting) -> Teacher:
+    """Open whoever teaches the student: its assistant if it has one."""
+    location = setting.assistant.teacher if setting.assistant else setting.inputs.teacher
     return open_teacher(
-        _required(setting.inputs.teacher, "teacher", "mvkt train-teacher"),
+        _required(location, "teacher", "mvkt train-teacher"),
         shards=setting.shards,
         task=setting.inputs.task,
     )
+
+
+def _knowledge_of(setting: _Setting) -> str | None:
+    """Return where is what the student distils: of its assistant if it has one."""
+    return setting.assistant.knowledge if setting.assistant else setting.inputs.knowledge
 
 
 def _required(location: str | None, kind: str, command: str) -> str:

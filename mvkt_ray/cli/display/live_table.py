@@ -32,6 +32,7 @@ _UNITS = {
     "shards": "recordings",
     "knowledge": "crops",
     "teacher": "epochs",
+    "assistants": "epochs",
     "examination": "models",
 }
 _LINES_AROUND_TABLE = 9

@@ -11,6 +11,7 @@ from typing import Protocol
 from mvkt_ray.errors import TrialError
 from mvkt_ray.machine_faults import naming_the_ledger
 from mvkt_ray.records import Trial, TrialState
+from mvkt_ray.search.assistants.provide_assistants import ask_assistants, assistants_at
 from mvkt_ray.search.finals.examine import Examination, examine_all
 from mvkt_ray.search.finals.finals import Finals, listed
 from mvkt_ray.search.finals.finals_ledger import FinalsLedger
@@ -156,6 +157,11 @@ def _inputs(
         joined = dataclasses.replace(prepared, splits=with_validation(prepared.splits))
         provide_knowledge(config, folder, runner, listener, joined, teacher, files.knowledge)
         inputs = dataclasses.replace(inputs, knowledge=str(files.knowledge))
+        if config.teacher.assistant is not None:
+            at, conditions = files.assistants, outlook.space.conditions
+            ask_assistants(config, outlook.space, folder, runner, listener, joined, at)
+            assistants = assistants_at(folder.assistants, at, conditions)
+            inputs = dataclasses.replace(inputs, assistants=assistants)
     return dataclasses.replace(inputs, refit=True)
 
 

@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 
 from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.config.study_file import study_from_yaml
@@ -81,6 +82,11 @@ class StudyFolder:
     def knowledge(self) -> Location:
         """What the teacher says of the training recordings."""
         return self.root / "knowledge"
+
+    @property
+    def assistants(self) -> "AssistantsFolder":
+        """Models between the teacher and the students, with `teacher.assistant` only."""
+        return AssistantsFolder(self.root / "assistants")
 
     @property
     def trials(self) -> Location:
@@ -251,6 +257,11 @@ class FinalsFolder:
         return self.root / "knowledge"
 
     @property
+    def assistants(self) -> "AssistantsFolder":
+        """What assistants say of these recordings; with `refit` only."""
+        return AssistantsFolder(self.root / "assistants")
+
+    @property
     def teacher_validation(self) -> Location:
         """Predictions of the teacher on the validation split."""
         return self.root / "teacher_validation.arrow"
@@ -259,3 +270,41 @@ class FinalsFolder:
     def teacher_test(self) -> Location:
         """Predictions of the teacher on the test split."""
         return self.root / "teacher_test.arrow"
+
+
+@dataclass(frozen=True, slots=True)
+class AssistantsFolder:
+    """Paths of the models between the teacher and the students, one for each condition."""
+
+    root: Location
+
+    @property
+    def trials(self) -> Location:
+        """Where they are trained, one folder each, as of trials."""
+        return self.root / "trials"
+
+    @property
+    def usage(self) -> Location:
+        """What training them has used, by condition, as JSON."""
+        return self.root / "usage.json"
+
+    def teacher(self, condition: str) -> Location:
+        """Return where the assistant of a condition is: a teacher of its leads."""
+        return self.root / condition / "teacher"
+
+    def knowledge(self, condition: str) -> Location:
+        """Return where what it says of the training recordings is."""
+        return self.root / condition / "knowledge"
+
+    def write_usage(self, used: Mapping[str, Usage]) -> None:
+        """Note what each training has used."""
+        value = {condition: usage.to_json() for condition, usage in used.items()}
+        self.usage.write_bytes((json.dumps(value, indent=2) + "\n").encode())
+
+    def read_usage(self) -> dict[str, Usage]:
+        """Read what `write_usage` wrote; empty where nothing was."""
+        if not self.usage.exists():
+            return {}
+        with _reading(self.usage):
+            value: dict[str, dict[str, Any]] = json.loads(self.usage.read_bytes())
+            return {condition: Usage.from_json(each) for condition, each in value.items()}

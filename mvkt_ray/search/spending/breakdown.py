@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import reduce
 
 from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.records import NOTHING_USED, Reservation, TrialState, Usage
@@ -18,6 +19,7 @@ class Spending:
     """What was spent, counting what runs."""
 
     teacher: Spent
+    """With its assistants."""
     trials: Spent
     finals: Spent
     wasted: Spent
@@ -48,7 +50,15 @@ class Spending:
 
 
 def teacher_usage(folder: StudyFolder, config: StudyConfig) -> Usage:
-    """Return what the study's teacher has used; nothing where the teacher was given to it."""
+    """Return what the study's teacher has used, and its assistants where it has any.
+
+    Nothing for a teacher that was given to the study.
+    """
+    assistants = folder.assistants.read_usage().values()
+    return reduce(Usage.plus, assistants, _usage_of_teacher(folder, config))
+
+
+def _usage_of_teacher(folder: StudyFolder, config: StudyConfig) -> Usage:
     known = folder.read_teacher_usage()
     if known is not None:
         return known

@@ -1,6 +1,6 @@
 """What it takes to train a teacher, as a value that travels to where it is trained."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from mvkt_ray.config.recipes import TeacherConfig
@@ -33,8 +33,9 @@ class TeacherJob:
 
 def teacher_config(job: TeacherJob) -> dict[str, Any]:
     """Return all that the teacher's numbers depend on beside the shards, as plain values."""
+    # One teacher is the same with an assistant and without.
     return {
-        "teacher": asdict(job.config),
+        "teacher": asdict(replace(job.config, assistant=None)),
         "task": job.task.to_json(),
         "folds": asdict(job.folds),
         "min_likelihood": job.min_likelihood,

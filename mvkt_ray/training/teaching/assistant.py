@@ -1,0 +1,100 @@
+"""An assistant: a finished student that is published as a teacher of its own leads.
+
+Reads: the folder of a trial. Writes: an artifact of kind `teacher`, made from shards, from the
+teacher of all leads and from its knowledge, so that whoever opens a teacher can open it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from mvkt_ray.data.splits import TrainingSplits
+from mvkt_ray.records import EpochMetrics, Trial, TrialResult
+from mvkt_ray.storage.artifacts import Manifest, build_folder, publish, recipe_of
+from mvkt_ray.storage.location import Location
+from mvkt_ray.training.teacher import KIND, WEIGHTS_FILE
+from mvkt_ray.training.teaching.teacher_job import TeacherJob
+from mvkt_ray.training.trial_files import TrialFolder
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AssistantJob:
+    """An assistant that is to be trained, as a trial, and published."""
+
+    trial: Trial
+    job: TeacherJob
+    """What a teacher would be made of that sees its leads; `config` is the assistant's."""
+    study_seed: int
+    per_recording: bool
+    """Whether it hears what the teacher says of whole recordings."""
+    inputs: Mapping[str, str]
+    """Fingerprints of shards, of the teacher and of its knowledge, by kind."""
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """All that its numbers depend on beside its inputs, as plain values."""
+        job = self.job
+        return {
+            "teacher": asdict(job.config),
+            "task": job.task.to_json(),
+            "folds": asdict(job.folds),
+            "min_likelihood": job.min_likelihood,
+            "label_use": asdict(job.label_use),
+            "view": job.view.to_json(),
+            "precision": job.precision,
+            "hyperparameters": dict(self.trial.hyperparameters),
+            "knowledge_of": "recordings" if self.per_recording else "crops",
+            "study_seed": self.study_seed,
+        }
+
+    @property
+    def recipe(self) -> str:
+        """Hash by which a finished one is known to be the same."""
+        return recipe_of(KIND, self.config, self.inputs)
+
+
+def publish_assistant(
+    out: Location,
+    job: AssistantJob,
+    trials: str,
+    *,
+    result: TrialResult,
+    epochs: Sequence[EpochMetrics],
+    splits: TrainingSplits,
+) -> Manifest:
+    """Publish the student that a complete trial left as a teacher of its leads.
+
+    Args:
+        out: A folder that does not exist yet.
+        job: What it was made of.
+        trials: The folder with the trial's own.
+        result: How the trial ended.
+        epochs: What it reported.
+        splits: Of the study.
+    """
+    weights = TrialFolder.of(trials, job.trial.number).student.read_bytes()
+    with build_folder(out) as folder:
+        Location.parse(folder / WEIGHTS_FILE).write_bytes(weights)
+        return publish(
+            out,
+            kind=KIND,
+            config=job.config,
+            inputs=job.inputs,
+            built=folder,
+            counts={
+                "n_train": len(splits.train.rows),
+                "n_val": len(splits.val.rows),
+                "n_parameters": result.n_parameters,
+            },
+            details={
+                "network": job.job.config.network,
+                "precision": job.job.precision,
+                "classes": list(job.job.task.classes),
+                "macro_auroc": result.macro_auroc,
+                "per_class_auroc": dict(result.per_class_auroc),
+                "epochs": [metrics.to_json() for metrics in epochs],
+                "wall_s": result.wall_s,
+                "cpu_s": result.cpu_s,
+            },
+            command=job.job.command,
+        )
