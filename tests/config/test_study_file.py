@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mvkt_ray.config.objectives import SizeLimitsConfig
+from mvkt_ray.config.recipes import TeacherConfig
 from mvkt_ray.config.resources import CostConfig, NodeTypeConfig
 from mvkt_ray.config.schema import FoldsConfig, StudyConfig
 from mvkt_ray.config.study_file import (
@@ -15,6 +16,7 @@ from mvkt_ray.config.study_file import (
     read_prices,
     read_study,
     study_from_mapping,
+    study_from_yaml,
     write_prices,
     write_study,
 )
@@ -50,6 +52,20 @@ def test_short_forms_of_a_parameter_mean_fixed_and_choices(tmp_path: Path) -> No
     assert study.space["batch_size"].choices == (64, 128)
 
 
+def test_an_assistant_is_the_teachers_network_unless_another_is_named(tmp_path: Path) -> None:
+    def made(assistant: str) -> TeacherConfig | None:
+        text = f"{{name: a, teacher: {{epochs: 7, members: 3, seed: 4, assistant: {assistant}}}}}"
+        study = read_study(write(tmp_path, text))
+        assert study_from_yaml(write_study(study), "again") == study
+        return study.teacher.of_assistant()
+
+    assert made("false") is None
+    assert made("null") is None
+    assert made("true") == made("{}") == TeacherConfig(epochs=7, seed=4)
+    expected = TeacherConfig(network="sepconv1d_tiny", epochs=9, seed=4)
+    assert made("{network: sepconv1d_tiny, epochs: 9}") == expected
+
+
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
@@ -78,6 +94,13 @@ def test_short_forms_of_a_parameter_mean_fixed_and_choices(tmp_path: Path) -> No
         ("{name: a, teacher: {epochs: many}}", ["teacher.epochs", "'many'"]),
         ("{name: a, teacher: {epochs: 0}}", ["epochs must be > 0", "0"]),
         ("{name: a, teacher: {members: 0}}", ["members must be > 0", "0"]),
+        ("{name: a, teacher: {assistant: {epochs: 0}}}", ["epochs must be > 0", "0"]),
+        ("{name: a, teacher: {assistant: {netwerk: b}}}", ["assistant.netwerk", "'network'"]),
+        ("{name: a, teacher: {assistant: big}}", ["teacher.assistant", "'big'"]),
+        (
+            "{name: a, teacher: {assistant: true}, student: {knowledge: online}}",
+            ["teacher.assistant", "online", "cached or record"],
+        ),
         ("{name: a, search: {objectives: []}}", ["begin with macro_auroc", "[]"]),
         ("{name: a, search: {objectives: [macs]}}", ["begin with macro_auroc", "['macs']"]),
         ("{name: a, search: {objectives: [macro_auroc, macs, macs]}}", ["repeat", "['macs']"]),
