@@ -132,6 +132,11 @@ def test_what_assistants_took_is_in_the_price_of_the_teacher(
     assert sorted(used) == ["II", "V1"]
     whole = teacher_usage(folder, folder.read_config())
     assert whole.worker_s == pytest.approx(own.worker_s + used["II"].worker_s + used["V1"].worker_s)
+    cost = json.loads((out / "report" / "report.json").read_text())["cost"]
+    found = [out / "teacher", *(out / "assistants" / lead / "teacher" for lead in used)]
+    for name in ("wall_s", "cpu_s"):
+        parts = [read_manifest(each).details[name] for each in found]
+        assert cost[f"teacher_{name}"] == pytest.approx(sum(parts), abs=2e-3)
     for lead, usage in used.items():
         trained_s = read_manifest(out / "assistants" / lead / "teacher").details["wall_s"]
         assert usage.worker_s >= trained_s

@@ -1,7 +1,7 @@
 """What a study took, what was saved, and what was wasted; estimates say what they rest on."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mvkt_ray.config.recipes import TEACHING_WEIGHTS
@@ -10,6 +10,7 @@ from mvkt_ray.records import Trial, TrialResult, TrialState
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.search.spending.breakdown import Spending, teacher_usage
 from mvkt_ray.search.spending.prices import PriceList
+from mvkt_ray.storage.artifacts import MANIFEST_NAME, read_manifest
 
 _SPENT_IN_VAIN = (TrialState.FAILED, TrialState.DIVERGED)
 
@@ -100,7 +101,8 @@ def _basis(material: ReportMaterial) -> dict[str, str]:
     return {
         "wall_s": "Sums over trainings, which may have run side by side: not time by the clock. "
         "All finals that were begun are in them, and a teacher that was given to the study with "
-        "what its own training took.",
+        "what its own training took. A teacher's seconds, GPUs and money are with those of its "
+        "assistants, where the study has any.",
         "gpu_s": "GPUs that workers reserved, times the seconds that they held them, over all "
         "attempts. A teacher that was given to the study has cost it nothing.",
         "money": "Seconds that workers held their node, times the share of its CPUs or GPUs that "
@@ -119,13 +121,27 @@ def _ended(records: Sequence[TrialRecord]) -> list[TrialResult]:
 
 
 def _teacher_seconds(material: ReportMaterial) -> tuple[float | None, float | None]:
-    """Seconds of the teacher's training, whoever trained it; None where it does not say."""
+    """Seconds of the teacher's training, whoever trained it, and of those of its assistants.
+
+    None where the teacher does not say.
+    """
     details = {} if material.teacher is None else material.teacher.details
-    wall_s, cpu_s = details.get("wall_s"), details.get("cpu_s")
-    return (
-        None if wall_s is None else round(float(wall_s), 3),
-        None if cpu_s is None else round(float(cpu_s), 3),
-    )
+    assistants = _assistants(material)
+
+    def with_assistants(name: str) -> float | None:
+        own = details.get(name)
+        return None if own is None else _total([own, *(each[name] for each in assistants)])
+
+    return with_assistants("wall_s"), with_assistants("cpu_s")
+
+
+def _assistants(material: ReportMaterial) -> list[Mapping[str, Any]]:
+    """Return what is known of the study's assistants, of which there are none by default."""
+    if material.config.teacher.assistant is None:
+        return []
+    at = material.folder.assistants
+    found = [at.teacher(condition.name) for condition in material.space.conditions]
+    return [read_manifest(each).details for each in found if (each / MANIFEST_NAME).exists()]
 
 
 def _spared_s(result: TrialResult, epochs: int) -> float:

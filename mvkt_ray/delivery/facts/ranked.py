@@ -147,9 +147,10 @@ def _teacher(material: ReportMaterial, evidence: Evidence | None) -> dict[str, A
     if material.teacher is None:
         return None
     manifest: Manifest = material.teacher
-    details = manifest.details
+    details, assistant = manifest.details, material.config.teacher.of_assistant()
     return {
         "network": str(details["network"]),
+        "assistant": None if assistant is None else assistant.network,
         "leads": list(manifest.config["view"]["leads"]),
         "n_parameters": int(manifest.counts["n_parameters"]),
         "validation": validation_scores(

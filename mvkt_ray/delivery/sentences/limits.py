@@ -76,10 +76,15 @@ def _one_teacher(report: Report) -> list[str]:
     teacher = report["teacher"]
     if teacher is None:
         return []
+    between = (
+        f" by way of one assistant for each lead ({teacher['assistant']}, trained once)"
+        if teacher["assistant"]
+        else ""
+    )
     return [
         f"One teacher ({teacher['network']}, trained once, seed "
-        f"{report['provenance']['seeds']['teacher']}) taught every student that was taught. "
-        "Another one may help more or less."
+        f"{report['provenance']['seeds']['teacher']}) taught every student that was taught"
+        f"{between}. Another one may help more or less."
     ]
 
 

@@ -123,3 +123,9 @@ def test_finals_that_are_not_over_are_told_from_those_of_the_report(
     report["finals_begun"] = {"number": 2, "n_trainings": 8, "n_ended": 8, "is_opened": True}
     assert says(report, "What is said here is of finals 1.")
     assert says(report, "examination on the test split was begun and is not complete")
+
+
+def test_students_that_assistants_taught_are_said_to_be(report: dict[str, Any]) -> None:
+    assert says(report, "taught every student that was taught. Another")
+    report["teacher"]["assistant"] = "xresnet1d18"
+    assert says(report, "by way of one assistant for each lead (xresnet1d18, trained once).")
