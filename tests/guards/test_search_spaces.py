@@ -1,6 +1,5 @@
 """Every file in search_spaces/ is a valid study that can be sampled and trained on."""
 
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -38,7 +37,7 @@ def test_the_file_is_a_valid_study_of_its_own_name(path: Path) -> None:
 def test_finals_of_the_file_can_be_planned(path: Path) -> None:
     study = read_study(path)
     space = SearchSpace.from_config(study, LEADS)
-    records = [complete_record(condition) for condition in space.conditions]
+    records = [complete_record(condition, space) for condition in space.conditions]
     plan = plan_finals(study.finals, space, records)
     answers = {contender.condition for contender in plan if contender.name == study.finals.answer}
     assert answers == set(space.conditions)
@@ -58,10 +57,8 @@ def test_the_file_says_why(path: Path) -> None:
     assert path.name in (FOLDER / "README.md").read_text()
 
 
-def complete_record(condition: Condition) -> TrialRecord:
-    """A search trial with the default hyper-parameters that came to its end."""
-    trial = Trial(
-        number=0, condition=condition, arm=Arm.SEARCH, hyperparameters=asdict(Hyperparameters())
-    )
+def complete_record(condition: Condition, space: SearchSpace) -> TrialRecord:
+    """A search trial with the defaults of a space that came to its end."""
+    trial = Trial(number=0, condition=condition, arm=Arm.SEARCH, hyperparameters=space.defaults)
     result = TrialResult(number=0, state=TrialState.COMPLETE, macro_auroc=0.8)
     return TrialRecord(trial=trial, drawn={}, state=TrialState.COMPLETE, result=result)
