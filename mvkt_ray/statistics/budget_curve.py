@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from mvkt_ray.slots import own_cores
 from mvkt_ray.statistics.resampling import MOST_THREADS, PatientResamples, check_scores
@@ -107,7 +107,7 @@ def _units(draws: Sequence[Sequence[_Scored]]) -> tuple[NDArray[np.float64], NDA
 
 
 def equal_labels(
-    n_labels_M: NDArray[Any], reference_M: NDArray[Any], score: float | NDArray[Any]
+    n_labels_M: ArrayLike, reference_M: ArrayLike, score: float | NDArray[Any]
 ) -> NDArray[np.float64]:
     """Return with how many labels the reference scores as much: on its curve, between budgets.
 

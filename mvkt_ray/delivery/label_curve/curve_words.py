@@ -39,8 +39,8 @@ def labels_of(n_labels: float) -> str:
 
 def equal_labels_text(equal: Mapping[str, Any] | None) -> str:
     """Write with how many labels alone is as good, and its interval, for a table."""
-    if equal is None:
-        return "not known"
+    if equal is None or (equal["low_is_below"] and equal["high_is_beyond"]):
+        return "cannot be told"
     value = _place(equal, "n_labels", "is_beyond", "is_below")
     low = _place(equal, "low", "low_is_beyond", "low_is_below")
     high = _place(equal, "high", "high_is_beyond", "high_is_below")

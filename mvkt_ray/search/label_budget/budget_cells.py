@@ -72,7 +72,7 @@ def plan_cells(
     _check_base(base)
     if n_draws < 1:
         raise ConfigError(f"--draws must be at least 1, got {n_draws}.")
-    ordered = sorted(dict.fromkeys(budgets), key=lambda budget: _share(base, budget))
+    ordered = sorted(set(map(float, budgets)), key=lambda budget: _share(base, budget))
     if not ordered:
         raise ConfigError("--budgets names none: give numbers of training folds, as 1,2,4.")
     draws = [_draws(base, budget, n_draws) for budget in ordered]
