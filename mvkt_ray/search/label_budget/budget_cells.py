@@ -6,11 +6,11 @@ are the same: students distil over all of them.
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
-from mvkt_ray.config.recipes import Hyperparameters
+from mvkt_ray.config.recipes import TEACHING_WEIGHTS, Hyperparameters
 from mvkt_ray.config.schema import LabelledConfig, StudyConfig
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.phrasing import number_ranges
@@ -125,17 +125,12 @@ def _check_base(base: StudyConfig) -> None:
 def _has_untaught(base: StudyConfig) -> bool:
     if "student_alone" in base.finals.baselines:
         return True
-    fixed = {name: row.value for name, row in base.space.items() if row.value is not None}
-    drawn = {name: row for name, row in base.space.items() if row.value is None}
+    usual = asdict(Hyperparameters())
+    fixed = {name: row.value for name, row in base.space.items()}
     for contender in base.finals.contenders.values():
-        given = {**fixed, **contender.where, **contender.set}
-        weights = {
-            name: float(given[name]) if name in given else getattr(Hyperparameters(), name)
-            for name in Hyperparameters.names()
-            if name.endswith("_weight") and name != "label_weight"
-        }
-        unknown = [name for name in weights if name in drawn and name not in given]
-        if not unknown and not any(weights.values()):
+        # What is drawn has no value: a trial may have any.
+        given = {**usual, **fixed, **contender.where, **contender.set}
+        if all(given[name] == 0 for name in TEACHING_WEIGHTS):
             return True
     return False
 
