@@ -1,10 +1,13 @@
 """Every file in search_spaces/ is a valid study that can be sampled and trained on."""
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from mvkt_ray.config.recipes import Hyperparameters
+from mvkt_ray.config.schema import Scalar
 from mvkt_ray.config.study_file import read_study
 from mvkt_ray.data.recording import LEADS
 from mvkt_ray.models import NETWORKS
@@ -37,7 +40,9 @@ def test_the_file_is_a_valid_study_of_its_own_name(path: Path) -> None:
 def test_finals_of_the_file_can_be_planned(path: Path) -> None:
     study = read_study(path)
     space = SearchSpace.from_config(study, LEADS)
-    records = [complete_record(condition, space) for condition in space.conditions]
+    # Contenders that choose for themselves have a trial of their own kind.
+    kinds = [{}, *(each.where for each in study.finals.contenders.values() if each.where)]
+    records = [complete_record(each, kind) for each in space.conditions for kind in kinds]
     plan = plan_finals(study.finals, space, records)
     answers = {contender.condition for contender in plan if contender.name == study.finals.answer}
     assert answers == set(space.conditions)
@@ -57,8 +62,13 @@ def test_the_file_says_why(path: Path) -> None:
     assert path.name in (FOLDER / "README.md").read_text()
 
 
-def complete_record(condition: Condition, space: SearchSpace) -> TrialRecord:
-    """A search trial with the defaults of a space that came to its end."""
-    trial = Trial(number=0, condition=condition, arm=Arm.SEARCH, hyperparameters=space.defaults)
+def complete_record(condition: Condition, changed: Mapping[str, Scalar]) -> TrialRecord:
+    """A search trial with the default hyper-parameters, but for some, that came to its end."""
+    trial = Trial(
+        number=0,
+        condition=condition,
+        arm=Arm.SEARCH,
+        hyperparameters={**asdict(Hyperparameters()), **changed},
+    )
     result = TrialResult(number=0, state=TrialState.COMPLETE, macro_auroc=0.8)
     return TrialRecord(trial=trial, drawn={}, state=TrialState.COMPLETE, result=result)
