@@ -1,20 +1,29 @@
 """Where the teacher pays: train what is missing, and write what there is.
 
-    python -m benchmarks.teacher_pays ways --data PTBXL_FOLDER --out runs/pays
+    python -m benchmarks.teacher_pays ways     --data PTBXL_FOLDER --out runs/pays
+    python -m benchmarks.teacher_pays labels   --data PTBXL_FOLDER --out runs/pays
+    python -m benchmarks.teacher_pays controls --data PTBXL_FOLDER --out runs/pays
+    python -m benchmarks.teacher_pays rotation --data PTBXL_FOLDER --out runs/pays
+    python -m benchmarks.teacher_pays page     --out runs/pays --page benchmarks/TEACHER.md
         [--ways mkd,relation] [--leads II,V5,V2,aVF] [--seeds 3] [--folds 1-7/8/9] [--workers 2]
+        [--in-process]
 
-May be stopped at any time and called again: every student has a folder, and is trained once.
-Hours: a student takes half a minute of one core.
+May be stopped at any time and called again: what is finished is found. Hours: a student takes half
+a minute of one core, and there are hundreds.
 """
 
 import argparse
 import json
-import subprocess
+import shlex
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
+from benchmarks.teacher_pays.controls import controls_of, run_control
+from benchmarks.teacher_pays.page import write_page
+from benchmarks.teacher_pays.rotation import N_FOLDS, run_fold
+from benchmarks.teacher_pays.studies import FIDELITY, mvkt, search, write_study
 from benchmarks.teacher_pays.ways import TEACHERS, WAYS, Training, train, trainings
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.pipeline import trial_inputs
@@ -22,7 +31,8 @@ from mvkt_ray.search.stages import prepare
 from mvkt_ray.storage.location import Location
 from mvkt_ray.training.student import TrialInputs
 
-STUDY = Path(__file__).parents[2] / "search_spaces" / "fidelity.yaml"
+ROTATED = ("alone", "mkd")
+"""Ways that all folds are examined by; the last one is the recipe that the screens found best."""
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -30,21 +40,46 @@ def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("part", choices=["ways"])
-    parser.add_argument("--data", required=True, help="folder of PTB-XL, or shards")
+    parser.add_argument("part", choices=["ways", "labels", "controls", "rotation", "page"])
+    parser.add_argument("--data", default="-", help="folder of PTB-XL, or shards")
     parser.add_argument("--out", type=Path, default=Path("runs/pays"))
+    parser.add_argument("--page", type=Path, default=Path("benchmarks/TEACHER.md"))
     parser.add_argument("--ways", default=",".join(WAYS))
     parser.add_argument("--leads", default="II,V5,V2,aVF")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--folds", default="1-7/8/9")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--in-process", action="store_true")
     arguments = parser.parse_args(words)
-    leads = arguments.leads.split(",")
-    ways = arguments.ways.split(",")
-    inputs = {
-        name: inputs_of(name, arguments, leads)
-        for name in dict.fromkeys(WAYS[way].teacher for way in ways)
-    }
+    runner = ["--in-process"] if arguments.in_process else []
+    match arguments.part:
+        case "ways":
+            train_ways(arguments)
+        case "labels":
+            out = arguments.out / "labels"
+            study = FIDELITY.parent / "label_budget.yaml"
+            resume = ["--resume"] if out.exists() else []
+            given = ["--data", arguments.data, "--folds", arguments.folds, "--out", str(out)]
+            mvkt("label-budget", str(study), *given, *runner, *resume)
+        case "controls":
+            for control in controls_of(arguments.out / "labels", "folds2", ["II", "V5"]):
+                run_control(control, arguments.out, arguments.data, runner)
+        case "rotation":
+            contenders = {name: WAYS[name].set for name in ROTATED}
+            for fold in range(1, N_FOLDS + 1):
+                run_fold(fold, arguments.out, arguments.data, contenders, arguments.seeds, runner)
+        case _:
+            command = shlex.join(["python", "-m", "benchmarks.teacher_pays", *sys.argv[1:]])
+            arguments.page.write_text(write_page(arguments.out, command))
+            print(f"wrote {arguments.page}")
+    return 0
+
+
+def train_ways(arguments: argparse.Namespace) -> None:
+    """Train every way on every lead and seed, side by side."""
+    ways, leads = arguments.ways.split(","), arguments.leads.split(",")
+    teachers = dict.fromkeys(WAYS[way].teacher for way in ways)
+    inputs = {name: inputs_of(name, arguments, leads) for name in teachers}
     todo = trainings(ways, leads, arguments.seeds)
     folder = str(arguments.out / "ways")
     with ProcessPoolExecutor(arguments.workers) as pool:
@@ -52,24 +87,25 @@ def main(words: Sequence[str] | None = None) -> int:
             pool.submit(train, each, inputs[WAYS[each.way].teacher], folder): each for each in todo
         }
         for done, task in enumerate(as_completed(tasks), start=1):
-            note(arguments.out / "ways.jsonl", tasks[task], task.result().macro_auroc or 0.0)
-            print(f"[{done}/{len(todo)}] {tasks[task]} {task.result().macro_auroc:.4f}", flush=True)
-    return 0
+            macro_auroc = task.result().macro_auroc or 0.0
+            note(arguments.out / "ways.jsonl", tasks[task], macro_auroc)
+            print(f"[{done}/{len(todo)}] {tasks[task]} {macro_auroc:.4f}", flush=True)
 
 
 def inputs_of(teacher: str, arguments: argparse.Namespace, leads: list[str]) -> TrialInputs:
     """Make shards, teacher and knowledge by `mvkt search`, which finds them the next time."""
     out = arguments.out / "teachers" / teacher
-    study = arguments.out / f"{teacher}.yaml"
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    study.write_text(
-        f"base: {STUDY}\nname: {teacher}\nteacher: {TEACHERS[teacher]}\n"
-        f"search: {{n_trials: 0, baselines: [], leads: [{', '.join(leads)}]}}\n"
-        "finals: {contenders: {mkd: {base: defaults}}}\n"
+    study = write_study(
+        arguments.out / f"{teacher}.yaml",
+        {
+            "base": str(FIDELITY),
+            "name": teacher,
+            "teacher": dict(TEACHERS[teacher]),
+            "search": {"n_trials": 0, "baselines": [], "leads": leads},
+            "finals": {"contenders": {"mkd": {"base": "defaults"}}},
+        },
     )
-    words = ["search", str(study), "--data", arguments.data, "--folds", arguments.folds]
-    words += ["--out", str(out), "--in-process", "-q", *(["--resume"] if out.exists() else [])]
-    subprocess.run([sys.executable, "-m", "mvkt_ray", *words], check=True)
+    search(study, out, arguments.data, arguments.folds, ["--in-process"])
     folder = StudyFolder(Location.parse(out))
     config = folder.read_config()
     shards = folder.read_inputs()["shards"]

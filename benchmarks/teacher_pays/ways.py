@@ -48,10 +48,10 @@ class Way:
     """The student alone that it is compared with: one that was trained as long, and as well."""
 
 
-TEACHERS: Mapping[str, str] = {
-    "one": "{}",
-    "three": "{members: 3}",
-    "assistant": "{assistant: {}}",
+TEACHERS: Mapping[str, Mapping[str, object]] = {
+    "one": {},
+    "three": {"members": 3},
+    "assistant": {"assistant": True},
 }
 """What a study says of its teacher, by name."""
 
