@@ -368,11 +368,14 @@ def _index_of(ids: pa.ChunkedArray, record_id: str) -> int | None:
     return same[0] if len(same) == 1 else None
 
 
+NO_FOLD = -1
+"""Stands for the fold of a recording that has none."""
+
 _RECORDING_COLUMNS = ("record_id", "patient_id", "source", "fold", "age", "sex")
 
 
 def _fold_numbers(fold: pa.Array) -> np.ndarray:
-    return pc.fill_null(fold, pa.scalar(-1, pa.int16())).to_numpy()
+    return pc.fill_null(fold, pa.scalar(NO_FOLD, pa.int16())).to_numpy()
 
 
 def labels_of(

@@ -163,13 +163,13 @@ def _with_patient_in(columns: SplitColumns, chosen: np.ndarray) -> np.ndarray:
 def _refuse_no_known(labelled: LabelledConfig | None, n_there: int) -> NoReturn:
     assert labelled is not None
     asked = (
-        f"the folds {_listed(labelled.folds)} have none"
+        f"none of them is in the folds {_listed(labelled.folds)}"
         if labelled.fraction is None
         else f"a fraction of {labelled.fraction:g} is less than one patient of any class"
     )
     raise DataError(
         f"no training recording has a known label, so there is nothing to train a teacher on: "
-        f"{n_there} have one, but {asked} of them. Set data.labelled to more."
+        f"{n_there:,} have one, but {asked}. Set data.labelled to more."
     )
 
 

@@ -158,17 +158,20 @@ def _as_value(out: str, manifest: "Manifest") -> dict[str, Any]:
 
 def _tables(out: str, manifest: "Manifest", elapsed_s: float) -> list[Any]:
     from mvkt_ray.data.describe import describe_assumptions
+    from mvkt_ray.data.shards import NO_FOLD
 
     counts, details = manifest.counts, manifest.details
     seen = counts["n_recordings"] + counts["n_quarantined"]
     folds = {int(fold): n for fold, n in details["folds"].items()}
+    n_without = folds.pop(NO_FOLD, 0)
     made = ", made here" if details["folds_made_at_ingest"] else ""
+    none = f"; {n_without:,} recordings have none" if n_without else ""
     size_bytes = sum(entry.size_bytes for entry in manifest.files.values())
     rows: dict[str, object] = {
         "shards": f"{out}, {byte_size(size_bytes)}",
         "recordings": f"{counts['n_recordings']:,} of {seen:,}",
         "patients": f"{counts['n_patients']:,}",
-        "folds": f"{number_ranges(folds)}{made}",
+        "folds": f"{number_ranges(folds)}{made}{none}",
         "quarantined": f"{counts['n_quarantined']:,}",
     }
     if assumed := describe_assumptions(counts):

@@ -106,12 +106,14 @@ def _draw(location: "Location", record_id: str, png: Path | None) -> Path:
 
 def _describe_shards(location: "Location", manifest: "Manifest") -> Answer:
     from mvkt_ray.data.describe import describe_assumptions, describe_shards
-    from mvkt_ray.data.shards import open_shards
+    from mvkt_ray.data.shards import NO_FOLD, open_shards
 
     value = describe_shards(open_shards(location))
     quarantine: Mapping[str, int] = value["quarantine"]
     made = " (made at ingest: the source has none)" if value["folds_made_at_ingest"] else ""
     folds = {int(fold): n for fold, n in value["folds"].items()}
+    n_without = folds.pop(NO_FOLD, 0)
+    none = f"; none: {n_without:,}" if n_without else ""
     rows: dict[str, object] = {
         "shards": f"{location}, {value['shards']} files, {byte_size(value['size_bytes'])}",
         "source": value["source"],
@@ -121,7 +123,7 @@ def _describe_shards(location: "Location", manifest: "Manifest") -> Answer:
         "leads": " ".join(value["leads"]),
         "rate": f"{value['sampling_rate_hz']} Hz{_source_rates(value)}",
         "lengths": _lengths(value),
-        "folds": ", ".join(f"{fold}: {n:,}" for fold, n in sorted(folds.items())) + made,
+        "folds": ", ".join(f"{fold}: {n:,}" for fold, n in sorted(folds.items())) + none + made,
         "fingerprint": value["fingerprint"],
         "made": f"{manifest.created_at} by {manifest.command}",
     }

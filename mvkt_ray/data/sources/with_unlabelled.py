@@ -4,6 +4,9 @@ For the ECGs that a hospital has and nobody has labelled: students may distil ov
 `data.unlabelled` of a study). Every record is of a patient of its own. Where it is known whose the
 records are, a CSV file of the source `wfdb` says so, with nothing in `codes`.
 
+A copy of a test recording under another name would be trained on and cannot be told from other
+records: the Challenge 2021, for one, holds PTB-XL. The folder must be of other recordings.
+
 Reads: what the source reads, and the WFDB records below the folder.
 """
 

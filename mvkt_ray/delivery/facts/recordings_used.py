@@ -10,11 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mvkt_ray.config.schema import FoldsConfig
-from mvkt_ray.data.shards import Shards
+from mvkt_ray.data.shards import NO_FOLD, Shards
 from mvkt_ray.data.tasks import Task
-
-NO_FOLD = -1
-"""In the column `fold` of shards."""
 
 UNUSED = ("without_fold", "in_other_folds", "without_label", "without_lead")
 """Reasons for which a recording is in no split, the first one that holds first."""
