@@ -15,11 +15,14 @@ from mvkt_ray.cli.finalizing import train_and_examine
 from mvkt_ray.cli.own_files import expect_writable
 from mvkt_ray.cli.searching import run_trials
 from mvkt_ray.errors import DataError, TrialError
+from mvkt_ray.phrasing import NumberStyle
 
 if TYPE_CHECKING:
     from mvkt_ray.search.label_budget.budget_cells import BudgetCell
     from mvkt_ray.search.label_budget.budget_folder import BudgetFolder, BudgetPlan
     from mvkt_ray.search.search_plan import SearchPlan
+
+_SAID = NumberStyle()
 
 
 def run_budget(
@@ -190,7 +193,7 @@ def _curve_tables(curve: dict[str, Any], page: str) -> list[RenderableType]:
                 str(len(point["answer"]["by_draw"])),
                 score(point["alone"]["macro_auroc"]),
                 score(point["answer"]["macro_auroc"]),
-                f"{gain['difference']:+.3f}{'' if gain['claimed'] else ' not shown'}",
+                f"{_SAID.signed(gain['difference'])}{'' if gain['claimed'] else ' not shown'}",
                 equal_labels_text(point["equal_labels"]),
             )
     title = f"Label budget {curve['study']}: macro AUROC on the test split, means over draws"

@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import norm
+from scipy.stats import t as student_t
 
 from mvkt_ray.slots import own_cores
 from mvkt_ray.statistics.resampling import MOST_THREADS, PatientResamples, check_scores
@@ -34,6 +36,28 @@ class BudgetScores:
     """The same of each draw; of one draw alone, of each seed."""
     values_BK: NDArray[np.float64]
     """Under each resample of patients, with what other draws would add to it."""
+
+    def widened(self, level: float) -> NDArray[np.float64]:
+        """Return `values_BK` further from their means, so that percentiles hold for few draws.
+
+        Few draws tell their spread badly, so an interval of a score is one of a Student t: its
+        degrees of freedom are Satterthwaite's (1946), with the patients' part taken as known, and
+        the values are spread by its deviate over the normal one.
+
+        Args:
+            level: of the intervals that are made of them.
+        """
+        values_BK = self.values_BK
+        n_units = self.units_KU.shape[1]
+        of_units = self.units_KU.var(axis=1, ddof=1).mean() / n_units if n_units > 1 else 0.0
+        if of_units <= 0:
+            return values_BK
+        variance_K = np.nanvar(values_BK, axis=0)
+        freedom_K = (n_units - 1) * np.maximum(variance_K / of_units, 1.0) ** 2
+        tail = (1 - level) / 2
+        wider_K = student_t.isf(tail, freedom_K) / norm.isf(tail)
+        mean_K = np.nanmean(values_BK, axis=0)
+        return mean_K + (values_BK - mean_K) * wider_K
 
 
 def score_budget(

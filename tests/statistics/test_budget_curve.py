@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.stats import t as student_t
 from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import roc_auc_score
 
@@ -112,6 +113,20 @@ def test_draws_that_differ_make_intervals_wider() -> None:
         score_budget(LABELS_NC, draws, RESAMPLES, 0).values_BK.std() for draws in (apart, near)
     )
     assert wide > 1.5 * narrow
+
+
+def test_intervals_of_few_draws_that_differ_are_those_of_a_student_t() -> None:
+    apart = [[draw(each, 1)] for each in (0.2, 1.0, 1.8)]
+    found = score_budget(LABELS_NC, apart, RESAMPLES, 0)
+    wider_B, values_B = found.widened(0.95)[:, 0], found.values_BK[:, 0]
+    assert wider_B.mean() == pytest.approx(values_B.mean())
+    freedom = 2 * max(values_B.var() / (found.units_KU.var(ddof=1) / 3), 1.0) ** 2
+    factor = student_t.ppf(0.975, freedom) / 1.959964
+    assert wider_B.std() / values_B.std() == pytest.approx(factor)
+    assert factor > 1.5
+    # Where draws do not differ, the patients are all that there is, and they are many.
+    same = score_budget(LABELS_NC, [[draw(1.0, 1)]] * 3, RESAMPLES, 0)
+    assert same.widened(0.95) == pytest.approx(same.values_BK)
 
 
 def test_what_all_contenders_have_of_a_draw_cancels_in_their_difference() -> None:

@@ -186,7 +186,7 @@ def _describe_lead(
 
 def _describe_score(point: _Point, key: Key) -> dict[str, Any]:
     k = point.keys.index(key)
-    interval = percentile_interval(point.scores.values_BK[:, k], LEVEL)
+    interval = percentile_interval(point.scores.widened(LEVEL)[:, k], LEVEL)
     clipped = replace(interval, low=max(0.0, interval.low), high=min(1.0, interval.high))
     return {
         "macro_auroc": finite(point.scores.observed_K[k]),
@@ -249,7 +249,7 @@ def _observed(point: _Point, key: Key) -> float:
 
 
 def _values(point: _Point, key: Key) -> NDArray[np.float64]:
-    return point.scores.values_BK[:, point.keys.index(key)]
+    return point.scores.widened(LEVEL)[:, point.keys.index(key)]
 
 
 def _inside(n_labels: float) -> float | None:
