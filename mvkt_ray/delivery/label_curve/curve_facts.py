@@ -68,6 +68,9 @@ def describe_curve(material: CurveMaterial) -> dict[str, Any]:
         "task": material.plan.base.data.task,
         "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "mvkt_ray_version": __version__,
+        "distils_unlabelled": material.examined[0]
+        .cell.study(material.plan.base)
+        .data.label_use.distils_unlabelled,
         "is_synthetic": material.plan.base.data.source == "synthetic",
         "metric": "macro_auroc",
         "statistics": {"level": LEVEL, "n_resamples": N_RESAMPLES, "n_gains": len(gains)},

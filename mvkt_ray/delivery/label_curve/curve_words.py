@@ -6,10 +6,11 @@ Reads: what `curve_facts` made.
 from collections.abc import Mapping
 from typing import Any
 
-from mvkt_ray.delivery.wording import contender_name
 from mvkt_ray.phrasing import NumberStyle, listing, percent
 
 _SAID = NumberStyle(nothing="not defined")
+_ALONE, _ANSWER = "the student alone", "the distilled student"
+"""Whatever the finals call them: one was not taught, the other was."""
 Curve = Mapping[str, Any]
 
 
@@ -53,36 +54,39 @@ def curve_caption(curve: Curve) -> str:
     return (
         "Macro AUROC on the test split against the number of labelled recordings that teacher and "
         f"students knew. Small marks are draws of the labels, bars {level} intervals over patients "
-        "and draws (over seeds where there is one draw). Distilled students also saw the other "
-        "training recordings, without their labels."
+        "and draws (over seeds where there is one draw). Distilled students "
+        + (
+            "also saw the other training recordings, without their labels."
+            if curve["distils_unlabelled"]
+            else "saw no other recordings."
+        )
     )
 
 
 def _of_lead(curve: Curve, lead: Mapping[str, Any]) -> str:
     point = lead["points"][0]
     name, equal, gain = lead["lead"], point["equal_labels"], point["gain"]
-    answer, alone = contender_name(curve["answer"]), contender_name(curve["alone"])
     level = percent(curve["statistics"]["level"])
     labels = f"{labels_of(point['n_labelled'])} labels"
     worth = (
         f"{_SAID.signed(gain['difference'])}, corrected {level} interval "
         f"{_SAID.signed_interval(gain['ci_corrected'])}"
     )
-    begin = f"On {name}, {answer} with {labels}"
+    begin = f"On {name}, {_ANSWER} with {labels}"
     if gain["claimed"] and gain["difference"] < 0:
-        return f"{begin} is worse than {alone} with as many ({worth})."
+        return f"{begin} is worse than {_ALONE} with as many ({worth})."
     if not gain["claimed"]:
-        return f"{begin} is not shown to be better than {alone} with as many ({worth})."
-    better = f"{begin} is better than {alone} with as many ({worth})"
+        return f"{begin} is not shown to be better than {_ALONE} with as many ({worth})."
+    better = f"{begin} is better than {_ALONE} with as many ({worth})"
     if equal is None:
-        return f"{better}; with how many labels {alone} is as good cannot be said of one budget."
+        return f"{better}; with how many labels {_ALONE} is as good cannot be said of one budget."
     most = labels_of(equal["most"])
     if equal["low_is_beyond"]:
-        return f"{better}, and than {alone} with all {most} labels that were measured."
+        return f"{better}, and than {_ALONE} with all {most} labels that were measured."
     low = _place(equal, "low", "low_is_beyond", "low_is_below")
     if equal["is_beyond"]:
         return (
-            f"{better}, and as good as {alone} with the {most} labels that were measured, or "
+            f"{better}, and as good as {_ALONE} with the {most} labels that were measured, or "
             f"better; {level} of the resamples leave open {low} and more."
         )
     if equal["high_is_beyond"]:
@@ -90,10 +94,10 @@ def _of_lead(curve: Curve, lead: Mapping[str, Any]) -> str:
     else:
         high = _place(equal, "high", "high_is_beyond", "high_is_below")
     if equal["n_labels"] is None or equal["n_labels"] <= point["n_labelled"]:
-        return f"{better}; how many labels that is worth the curve of {alone} does not tell."
+        return f"{better}; how many labels that is worth the curve of {_ALONE} does not tell."
     return (
-        f"{better}: as good as {alone} with about {labels_of(equal['n_labels'])} ({level} interval "
-        f"{low} to {high})."
+        f"{better}: as good as {_ALONE} with about {labels_of(equal['n_labels'])} ({level} "
+        f"interval {low} to {high})."
     )
 
 

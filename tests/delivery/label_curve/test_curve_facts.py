@@ -96,7 +96,9 @@ def test_a_gain_that_is_shown_is_told_in_labels(
     first = whole[1]["leads"][0]["points"][0]
     assert first["gain"]["claimed"]
     (said, other) = whole[1]["sentences"]
-    assert said.startswith("On II, distilled with 100 labels is better than student alone")
+    assert said.startswith(
+        "On II, the distilled student with 100 labels is better than the student"
+    )
     assert f"about {first['equal_labels']['n_labels']:,.0f} (95 % interval" in said
     assert other.startswith("On V5")
 
@@ -108,7 +110,7 @@ def test_where_nothing_is_gained_nothing_is_said_of_labels(make: Make) -> None:
     assert "as good as" not in curve["sentences"][0]
     worse = {1: (1.2, 0.2), 2: (1.3, 0.3), 4: (1.4, 0.4)}
     _, curve = make(skill=worse, leads=("II",))
-    assert "is worse than student alone with as many" in curve["sentences"][0]
+    assert "is worse than the student alone with as many" in curve["sentences"][0]
     assert equal_labels_text(curve["leads"][0]["points"][0]["equal_labels"]) == "fewer than 100"
 
 
@@ -116,7 +118,7 @@ def test_beyond_all_labels_no_number_is_made_up(make: Make) -> None:
     ahead = {1: (0.1, 1.6), 2: (0.12, 1.7), 4: (0.14, 1.8)}
     _, curve = make(skill=ahead, leads=("II",))
     assert curve["sentences"][0].endswith(
-        "and than student alone with all 400 labels that were measured."
+        "and than the student alone with all 400 labels that were measured."
     )
     assert equal_labels_text(curve["leads"][0]["points"][0]["equal_labels"]) == "more than 400"
 
