@@ -18,6 +18,8 @@ from mvkt_ray.search.study import Study
 from mvkt_ray.storage.artifacts import read_manifest
 from mvkt_ray.storage.location import Location
 from mvkt_ray.training.student import run_trial
+from mvkt_ray.training.teacher import open_teacher
+from tests.object_store import S3Server
 from tests.planned_search import plan_and_run
 
 TINY: dict[str, Any] = {
@@ -170,3 +172,37 @@ def test_an_assistant_that_diverges_ends_the_search_by_name_and_the_others_stay(
         plan_and_run(config, folder, InProcess(run_trial=diverge), Silent())
     assert read_manifest(folder.assistants.teacher("II")).details["macro_auroc"] > 0
     assert not folder.assistants.teacher("V5").exists()
+
+
+def test_students_of_a_lead_set_have_an_assistant_of_the_set_on_an_object_store_too(
+    s3_server: S3Server, tmp_path: Path
+) -> None:
+    bucket = s3_server.make_bucket("assisted")
+    config = study_from_mapping(
+        {**TINY, "search": {**TINY["search"], "leads": ["II+V5"], "n_trials": 1}}, "tiny"
+    )
+    on_store = StudyFolder(bucket / "study")
+    plan_and_run(config, on_store, InProcess(), Silent()).close()
+    local = run(tmp_path / "study", config)
+    for folder in (on_store, local):
+        teacher = open_teacher(folder.assistants.teacher("II+V5"))
+        assert teacher.view.leads == ("II", "V5")
+    assert (
+        read_manifest(on_store.assistants.knowledge("II+V5")).fingerprint
+        == read_manifest(local.assistants.knowledge("II+V5")).fingerprint
+    )
+    # What is there is taken up.
+    plan_and_run(config, on_store, InProcess(), Silent(), resume=True).close()
+
+
+def test_assistants_hear_of_recordings_without_a_label_and_speak_of_them(tmp_path: Path) -> None:
+    data = {**TINY["data"], "labelled": {"fraction": 0.5}}
+    config = study_from_mapping({**TINY, "data": data}, "tiny")
+    folder = run(tmp_path / "study", config)
+    teacher = read_manifest(folder.teacher)
+    for lead in ("II", "V5"):
+        made, said = (
+            read_manifest(at)
+            for at in (folder.assistants.teacher(lead), folder.assistants.knowledge(lead))
+        )
+        assert made.counts["n_train"] == said.counts["n_recordings"] > teacher.counts["n_train"]
