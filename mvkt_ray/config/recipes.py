@@ -167,6 +167,11 @@ class TeacherConfig:
     members: int = 1
     """Networks that are trained one after another, from `seed`, `seed` + 1, ..., and teach
     together: the mean of their logits, beside the embeddings of all. See `models/ensemble.py`."""
+    cross_fitting: int = 0
+    """With K: beside the teacher K networks are trained, each without a K-th of the patients, and
+    students hear of a recording the logits of the one that has not seen it. Embeddings, and all
+    that is said of the teacher itself, stay the teacher's own: those of different networks have
+    nothing in common. 0: students hear the teacher of the recordings that it was trained on."""
     assistant: AssistantConfig | None = None
     """In a study file `true` for one with the defaults. None: the teacher teaches students."""
 
@@ -176,6 +181,10 @@ class TeacherConfig:
         )
         require_not_negative(self, "weight_decay", "warmup_epochs")
         require(0 <= self.dropout < 1, f"dropout must be in [0, 1), got {self.dropout!r}")
+        require(
+            self.cross_fitting == 0 or self.cross_fitting >= 2,
+            f"cross_fitting must be 0 for none, or 2 or more, got {self.cross_fitting!r}",
+        )
 
     @property
     def member_seeds(self) -> tuple[int, ...]:
@@ -183,9 +192,15 @@ class TeacherConfig:
         return tuple(range(self.seed, self.seed + self.members))
 
     @property
+    def cross_fitting_seeds(self) -> tuple[int, ...]:
+        """The seed of each network that is trained without some patients."""
+        first = self.seed + self.members
+        return tuple(range(first, first + self.cross_fitting))
+
+    @property
     def n_epochs(self) -> int:
-        """Epochs of all members together."""
-        return self.epochs * self.members
+        """Epochs of all networks together."""
+        return self.epochs * (self.members + self.cross_fitting)
 
     def of_assistant(self) -> "TeacherConfig | None":
         """Return how an assistant is made; None where there is none."""
@@ -196,13 +211,15 @@ class TeacherConfig:
             network=self.assistant.network or self.network,
             epochs=self.assistant.epochs or self.epochs,
             members=1,
+            cross_fitting=0,
             assistant=None,
         )
 
     @property
     def described(self) -> str:
         """Its network for people, and how many there are of it where there are several."""
-        return f"an ensemble of {self.members} {self.network}" if self.members > 1 else self.network
+        own = f"an ensemble of {self.members} {self.network}" if self.members > 1 else self.network
+        return f"{own} (cross-fitted by {self.cross_fitting})" if self.cross_fitting else own
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -376,6 +376,12 @@ class StudyConfig:
             "teacher.assistant and student.knowledge online exclude each other: an assistant is "
             "asked once, before the trials. Set student.knowledge to cached or record",
         )
+        require(
+            not self.teacher.cross_fitting or self.student.knowledge != "online",
+            f"teacher.cross_fitting {self.teacher.cross_fitting} and student.knowledge online "
+            "exclude each other: who speaks of a recording is settled when knowledge is computed. "
+            "Set student.knowledge to cached or record",
+        )
 
         accumulating = [
             key for key, asked in self.resources.models().items() if asked.gradient_accumulation > 1

@@ -18,6 +18,7 @@ from mvkt_ray.data.loader import GridLoader
 from mvkt_ray.data.shards import Shards
 from mvkt_ray.data.splits import Split
 from mvkt_ray.data.views import View
+from mvkt_ray.distill.cross_fitting import unseen_logits
 from mvkt_ray.errors import DataError
 from mvkt_ray.models import Ensemble, Network
 
@@ -39,6 +40,9 @@ class Part:
     """Row of the tables of knowledge that its first row is."""
     per_recording: bool
     """Whether what is said is the mean over the crops of each recording."""
+    speaker_N: NDArray[np.int64] | None = None
+    """Whose logits are asked for of each recording, as `speakers_of` gives them; None: the
+    teacher's."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -63,6 +67,7 @@ def parts_of(
     n_crops_N: NDArray[np.int64],
     *,
     per_recording: bool = False,
+    speaker_N: NDArray[np.int64] | None = None,
     crops_per_part: int = CROPS_PER_PART,
 ) -> Sequence[Part]:
     """Cut a split into parts of at least one recording, by the numbers of their crops.
@@ -71,6 +76,7 @@ def parts_of(
         split: Whose recordings the teacher is asked about.
         n_crops_N: As `crops_of` counts them.
         per_recording: Ask for means over the crops of each recording.
+        speaker_N: Whose logits to ask for of each recording; None: the teacher's.
         crops_per_part: How many crops a part is to have, about.
     """
     first_crop_N = np.cumsum(n_crops_N) - n_crops_N
@@ -80,6 +86,7 @@ def parts_of(
             rows=split.rows[begin:end],
             first_row=int(begin if per_recording else first_crop_N[begin]),
             per_recording=per_recording,
+            speaker_N=None if speaker_N is None else speaker_N[begin:end],
         )
         for begin, end in zip(begins, [*begins[1:], len(n_crops_N)], strict=True)
     ]
@@ -92,6 +99,7 @@ def ask_teacher(
     view: View,
     part: Part,
     *,
+    cross_fitted: Sequence[Network] = (),
     batch_size: int = BATCH_SIZE,
     device: torch.device | str = "cpu",
 ) -> Answer:
@@ -102,6 +110,7 @@ def ask_teacher(
         shards: What the rows are of.
         view: The teacher's.
         part: Which recordings.
+        cross_fitted: Networks by group, where the part names speakers; likewise on the device.
         batch_size: Crops in one forward pass.
         device: Where the teacher is.
 
@@ -115,7 +124,11 @@ def ask_teacher(
     said: dict[str, list[NDArray[np.float16]]] = {"logits": [], "embedding": []}
     means: dict[str, NDArray[np.float32]] = {}
     for batch in loader.batches():
-        for name, said_BX in zip(said, teacher(batch.signal_BLS), strict=True):
+        logits_BC, embedding_BD = teacher(batch.signal_BLS)
+        if part.speaker_N is not None:
+            speaker_B = part.speaker_N[batch.example_B.cpu().numpy()]
+            logits_BC = unseen_logits(cross_fitted, batch.signal_BLS, speaker_B)
+        for name, said_BX in zip(said, (logits_BC, embedding_BD), strict=True):
             _refuse_overflow(said_BX, name)
             if part.per_recording:
                 empty_NX = np.zeros((len(n_crops_N), said_BX.shape[1]), dtype=np.float32)

@@ -43,6 +43,7 @@ def write_knowledge(
     teacher_fingerprint: str,
     embedding_dim: int,
     per_recording: bool = False,
+    speaker_N: NDArray[np.int64] | None = None,
     map_function: MapFunction = in_process_map,
     crops_per_part: int = CROPS_PER_PART,
     on_progress: Callable[[int, int], None] | None = None,
@@ -60,6 +61,8 @@ def write_knowledge(
         teacher_fingerprint: of the teacher's artifact.
         embedding_dim: the teacher's.
         per_recording: write the mean over the crops of each recording instead of each crop.
+        speaker_N: whose logits are written of each recording, as `speakers_of` gives them; None:
+            the teacher's.
         map_function: where the teacher is asked; answers may come in any order.
         crops_per_part: how many crops are asked about at once, about.
         on_progress: called with crops done and crops in total.
@@ -79,7 +82,13 @@ def write_knowledge(
             (np.ones_like(n_crops_N) if per_recording else n_crops_N).astype(np.int32)
         ),
     }
-    parts = parts_of(split, n_crops_N, per_recording=per_recording, crops_per_part=crops_per_part)
+    parts = parts_of(
+        split,
+        n_crops_N,
+        per_recording=per_recording,
+        speaker_N=speaker_N,
+        crops_per_part=crops_per_part,
+    )
     n_rows = n_recordings if per_recording else n_crops
     with build_folder(location) as folder:
         with (

@@ -7,12 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mvkt_ray.config.resources import ResourcesConfig
 from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.data.shards import Shards, open_shards
 from mvkt_ray.data.splits import TrainingSplits, open_training_splits
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.data.views import View, fit_view
+from mvkt_ray.distill.cross_fitting import speakers_of
 from mvkt_ray.distill.knowledge import (
     KIND,
     knowledge_config,
@@ -60,6 +64,15 @@ class KnowledgePlan:
     size_bytes: int
     per_recording: bool = False
     """Write the mean over each recording's crops instead of each crop."""
+
+    @property
+    def speakers(self) -> NDArray[np.int64] | None:
+        """int64 `[n]`: whose logits are written of each recording, by a cross-fitted teacher."""
+        n_groups = len(self.teacher.cross_fitted)
+        if not n_groups:
+            return None
+        seed = int(self.teacher.manifest.config["teacher"]["seed"])
+        return speakers_of(self.prepared.splits.train, n_groups, seed)
 
     @property
     def recipe(self) -> str:
@@ -234,6 +247,7 @@ def cache_knowledge(
         teacher_fingerprint=plan.teacher.fingerprint,
         embedding_dim=plan.teacher.network.embedding_dim,
         per_recording=plan.per_recording,
+        speaker_N=plan.speakers,
         map_function=partial(
             runner.map,
             reserving=resources.teacher.asked,

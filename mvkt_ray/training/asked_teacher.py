@@ -33,11 +33,18 @@ def answer(asked: AskedTeacher, part: Part) -> Answer:
             a lead.
     """
     shards = open_shards(asked.shards, leads=asked.view.leads)
-    network = open_teacher(asked.teacher, shards=shards).network
+    teacher = open_teacher(asked.teacher, shards=shards)
     device = current_device()
     # Sums have the same order everywhere: some processes have one core, others more.
     with torch_threads(1):
-        said = ask_teacher(network.to(device), shards, asked.view, part, device=device)
+        said = ask_teacher(
+            teacher.network.to(device),
+            shards,
+            asked.view,
+            part,
+            cross_fitted=[network.to(device) for network in teacher.cross_fitted],
+            device=device,
+        )
     if device.type == "cuda":
         # The process may stay idle beside those of trials that share the GPU.
         torch.cuda.empty_cache()

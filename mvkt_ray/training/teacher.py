@@ -13,6 +13,7 @@ from statistics import fmean
 from typing import Any
 
 import safetensors.torch
+from torch import nn
 
 from mvkt_ray.data.shards import Shards, open_shards
 from mvkt_ray.data.tasks import Task
@@ -45,6 +46,8 @@ from mvkt_ray.training.teaching.teacher_job import TeacherJob, teacher_config
 
 KIND = "teacher"
 WEIGHTS_FILE = "teacher.safetensors"
+CROSS_FITTED_FILE = "cross_fitted.safetensors"
+"""Weights of networks that are trained without some patients; with `teacher.cross_fitting` only."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,6 +59,8 @@ class Teacher:
     view: View
     classes: tuple[str, ...]
     manifest: Manifest
+    cross_fitted: tuple[Network, ...] = ()
+    """By group of patients, the network that has not seen it; see `distill/cross_fitting.py`."""
 
     @property
     def fingerprint(self) -> str:
@@ -113,9 +118,13 @@ def train_teacher(
         train_member(school, number, seed, report)
         for number, seed in enumerate(job.config.member_seeds)
     ]
+    cross_fitted = [
+        train_member(school.without(group), len(members) + group, seed, report)
+        for group, seed in enumerate(job.config.cross_fitting_seeds)
+    ]
     per_class_auroc = examine(school, members)
     if ranks.is_first:
-        _publish(school, members, per_class_auroc, inputs)
+        _publish(school, members, cross_fitted, per_class_auroc, inputs)
     ranks.wait()
     return read_manifest(location, KIND)
 
@@ -149,35 +158,53 @@ def open_teacher(
             "for this task."
         )
     view = View.from_json(manifest.config["view"])
-    network = _build(manifest.config["teacher"], len(view.leads), len(own_classes))
-    content = open_file(root, manifest, WEIGHTS_FILE, Path.read_bytes)
-    advice = "It was damaged after it was published: train the teacher again."
-    with reading(root / WEIGHTS_FILE, advice, ArtifactError):
-        network.load_state_dict(safetensors.torch.load(content))
-    return Teacher(network=network.eval(), view=view, classes=own_classes, manifest=manifest)
-
-
-def _build(config: Mapping[str, Any], n_leads: int, n_classes: int) -> Network | Ensemble:
-    """Build what the manifest of a teacher says that it is."""
-    return one_of(
-        [
-            build_network(config["network"], n_leads, n_classes, dropout=config["dropout"])
-            for _ in range(config["members"])
-        ]
+    config, shape = manifest.config["teacher"], (len(view.leads), len(own_classes))
+    network = one_of(_build(config, *shape, config["members"]))
+    _load(network, root, manifest, WEIGHTS_FILE)
+    cross_fitted = _build(config, *shape, config["cross_fitting"])
+    if cross_fitted:
+        _load(Ensemble(cross_fitted), root, manifest, CROSS_FITTED_FILE)
+    return Teacher(
+        network=network,
+        view=view,
+        classes=own_classes,
+        manifest=manifest,
+        cross_fitted=tuple(cross_fitted),
     )
+
+
+def _build(config: Mapping[str, Any], n_leads: int, n_classes: int, n: int) -> list[Network]:
+    """Build networks as the manifest of a teacher says that they are."""
+    return [
+        build_network(config["network"], n_leads, n_classes, dropout=config["dropout"])
+        for _ in range(n)
+    ]
+
+
+def _load(network: nn.Module, root: Location, manifest: Manifest, name: str) -> None:
+    """Give a network the weights in a file of a teacher, and leave it in evaluation mode."""
+    content = open_file(root, manifest, name, Path.read_bytes)
+    advice = "It was damaged after it was published: train the teacher again."
+    with reading(root / name, advice, ArtifactError):
+        network.load_state_dict(safetensors.torch.load(content))
+    network.eval()
 
 
 def _publish(
     school: School,
     members: Sequence[Member],
+    cross_fitted: Sequence[Member],
     per_class_auroc: Mapping[str, float],
     inputs: dict[str, str],
 ) -> None:
     job, location, splits = school.job, school.location, school.splits
     network = one_of([member.network for member in members])
-    weights = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
+    every = [*members, *cross_fitted]
     with build_folder(location) as folder:
-        Location.parse(folder / WEIGHTS_FILE).write_bytes(safetensors.torch.save(weights))
+        Location.parse(folder / WEIGHTS_FILE).write_bytes(_weights(network))
+        if cross_fitted:
+            others = Ensemble([member.network for member in cross_fitted])
+            Location.parse(folder / CROSS_FITTED_FILE).write_bytes(_weights(others))
         publish(
             location,
             kind=KIND,
@@ -196,23 +223,30 @@ def _publish(
                 "classes": list(job.task.classes),
                 "macro_auroc": fmean(per_class_auroc.values()),
                 "per_class_auroc": dict(per_class_auroc),
-                "members": [
-                    {
-                        "seed": member.seed,
-                        "macro_auroc": member.score.metrics.macro_auroc,
-                        "per_class_auroc": dict(member.score.per_class_auroc),
-                    }
-                    for member in members
-                ],
-                "epochs": [metrics.to_json() for metrics in _epochs(job, members)],
-                "wall_s": sum(member.outcome.wall_s for member in members),
-                "cpu_s": sum(member.outcome.cpu_s for member in members),
+                "members": [_described(member) for member in members],
+                "cross_fitted": [_described(member) for member in cross_fitted],
+                "epochs": [metrics.to_json() for metrics in _epochs(job, every)],
+                "wall_s": sum(member.outcome.wall_s for member in every),
+                "cpu_s": sum(member.outcome.cpu_s for member in every),
             },
             command=job.command,
         )
     if location.is_local:
-        for number in range(len(members)):
+        for number in range(len(every)):
             (location / checkpoint_file(number)).delete()
+
+
+def _weights(network: nn.Module) -> bytes:
+    weights = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
+    return safetensors.torch.save(weights)
+
+
+def _described(member: Member) -> dict[str, Any]:
+    return {
+        "seed": member.seed,
+        "macro_auroc": member.score.metrics.macro_auroc,
+        "per_class_auroc": dict(member.score.per_class_auroc),
+    }
 
 
 def _epochs(job: TeacherJob, members: Sequence[Member]) -> Iterator[EpochMetrics]:

@@ -232,6 +232,31 @@ def test_finals_that_refit_ask_the_assistants_about_both_splits(
         assert of_both.counts["n_recordings"] > of_train.counts["n_recordings"]
 
 
+def test_students_of_a_cross_fitted_teacher_hear_what_it_has_not_learned_by_heart(
+    mvkt: Any, study_file: WriteStudy, shards: Path, tmp_path: Path
+) -> None:
+    teacher = {"cross_fitting": 2}
+    study = study_file({"teacher": teacher, "search": {"leads": ["II"], "n_trials": 3}})
+    out = tmp_path / "study"
+    line = ("search", study, "--data", shards, "--out", out, "--in-process")
+    plan = mvkt(*line, "--dry-run", "--json").json["stages"]
+    assert "sepconv1d_small (cross-fitted by 2) for 2 epochs" in plan["teacher"]
+    done = mvkt(*line, "--json")
+    assert done.exit_code == 0, done.stderr
+    assert "teacher: epoch 6/6" in done.stderr
+    shown = " ".join(mvkt("inspect", out / "teacher").stdout.split())
+    one, other = (
+        each["macro_auroc"] for each in read_manifest(out / "teacher").details["cross_fitted"]
+    )
+    assert f"cross-fitted {one:.3f}, {other:.3f}" in shown
+
+    # The same knowledge by the command of its own.
+    line = ("cache", study, "--data", shards, "--teacher", out / "teacher", "--in-process")
+    assert mvkt(*line, "--out", tmp_path / "knowledge").exit_code == 0
+    again, first = (read_manifest(each / "knowledge") for each in (tmp_path, out))
+    assert again.fingerprint == first.fingerprint
+
+
 def test_an_assistant_is_asked_before_the_trials_never_in_their_loop(
     mvkt: Any, study_file: WriteStudy, shards: Path, tmp_path: Path
 ) -> None:

@@ -96,6 +96,11 @@ def test_an_assistant_is_the_teachers_network_unless_another_is_named(tmp_path: 
         ("{name: a, teacher: {members: 0}}", ["members must be > 0", "0"]),
         ("{name: a, teacher: {assistant: {epochs: 0}}}", ["epochs must be > 0", "0"]),
         ("{name: a, teacher: {assistant: {netwerk: b}}}", ["assistant.netwerk", "'network'"]),
+        ("{name: a, teacher: {cross_fitting: 1}}", ["cross_fitting must be 0", "got 1"]),
+        (
+            "{name: a, teacher: {cross_fitting: 4}, student: {knowledge: online}}",
+            ["teacher.cross_fitting 4", "online", "cached or record"],
+        ),
         ("{name: a, teacher: {assistant: big}}", ["teacher.assistant", "'big'"]),
         (
             "{name: a, teacher: {assistant: true}, student: {knowledge: online}}",

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -14,16 +14,20 @@ from sklearn.metrics import roc_auc_score
 from mvkt_ray.config.recipes import StudentConfig
 from mvkt_ray.data.ingest.run_ingest import ingest
 from mvkt_ray.data.ingest.shard_writer import IngestSettings
-from mvkt_ray.data.loader import Batch, EvalLoader, TrainLoader
-from mvkt_ray.data.shards import open_shards
+from mvkt_ray.data.loader import Batch, EvalLoader, GridLoader, TrainLoader
+from mvkt_ray.data.shards import Shards, open_shards
 from mvkt_ray.data.sources.synthetic import Synthetic
+from mvkt_ray.data.splits import Split
 from mvkt_ray.data.tasks import Task
+from mvkt_ray.distill.cross_fitting import groups_of, speakers_of
+from mvkt_ray.distill.knowledge import open_knowledge
 from mvkt_ray.distill.knowledge_parts import ask_teacher
 from mvkt_ray.distill.knowledge_writer import write_knowledge
 from mvkt_ray.errors import ArtifactError, StaleArtifactError, TrialDivergedError
 from mvkt_ray.models import Ensemble
 from mvkt_ray.records import Decision, EpochMetrics
 from mvkt_ray.storage.artifacts import verify_artifact
+from mvkt_ray.training.asked_teacher import AskedTeacher, answer
 from mvkt_ray.training.ranks import Ranks
 from mvkt_ray.training.student import run_trial
 from mvkt_ray.training.teacher import Teacher, open_teacher, train_teacher
@@ -263,3 +267,79 @@ def test_students_hear_of_an_ensemble_the_same_from_its_knowledge_and_in_the_loo
     for cached, online in zip(*curves.values(), strict=True):
         assert cached.losses["clt"] > 0
         assert cached.losses == pytest.approx(dict(online.losses), rel=2e-3)
+
+
+@pytest.fixture(scope="session")
+def crossed_job(tiny_study: "TinyStudy") -> TeacherJob:
+    """What it takes to train a teacher with three networks that miss patients."""
+    return replace(tiny_study.job, config=replace(tiny_study.job.config, epochs=1, cross_fitting=3))
+
+
+def test_a_cross_fitted_teacher_is_the_same_teacher_and_has_networks_that_miss_patients(
+    tiny_study: "TinyStudy",
+    crossed_job: TeacherJob,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[Split] = []
+    begin = TrainLoader.__init__
+
+    def noted(loader: TrainLoader, shards: Shards, split: Split, *rest: Any, **more: Any) -> None:
+        seen.append(split)
+        begin(loader, shards, split, *rest, **more)
+
+    monkeypatch.setattr(TrainLoader, "__init__", noted)
+    out, heard = tmp_path / "teacher", list[EpochMetrics]()
+    manifest = train_teacher(crossed_job, str(out), listening(heard))
+    assert [metrics.epoch for metrics in heard] == [1, 2, 3, 4]
+    train = tiny_study.splits.train
+    everyone, *others = [set(split.record_ids) for split in seen]
+    assert everyone == set(train.record_ids)
+    group_N = groups_of(train, 3, 0)
+    for group, known in enumerate(others):
+        assert known == set(train.record_ids[group_N != group])
+
+    plain = replace(crossed_job, config=replace(crossed_job.config, cross_fitting=0))
+    train_teacher(plain, str(tmp_path / "plain"), listening([]))
+    crossed, alone = (open_teacher(str(at)) for at in (out, tmp_path / "plain"))
+    for name, weight in crossed.network.state_dict().items():
+        assert torch.equal(weight, alone.network.state_dict()[name])
+    assert crossed.macro_auroc == alone.macro_auroc
+    assert len(crossed.cross_fitted) == len(manifest.details["cross_fitted"]) == 3
+    assert alone.cross_fitted == ()
+    files = sorted(path.name for path in out.iterdir())
+    assert files == ["cross_fitted.safetensors", "manifest.json", "teacher.safetensors"]
+
+
+def test_what_is_said_of_a_recording_is_said_by_a_network_that_has_not_seen_its_patient(
+    tiny_study: "TinyStudy", crossed_job: TeacherJob, tmp_path: Path
+) -> None:
+    train_teacher(crossed_job, str(tmp_path / "teacher"), listening([]))
+    teacher = open_teacher(str(tmp_path / "teacher"))
+    split, view = tiny_study.splits.train, crossed_job.view
+    asked = AskedTeacher(shards=crossed_job.shards, teacher=str(tmp_path / "teacher"), view=view)
+    speaker_N = speakers_of(split, 3, 0)
+    write_knowledge(
+        str(tmp_path / "knowledge"),
+        ask=partial(answer, asked),
+        shards=tiny_study.shards,
+        split=split,
+        view=view,
+        teacher_fingerprint=teacher.fingerprint,
+        embedding_dim=teacher.network.embedding_dim,
+        speaker_N=speaker_N,
+        crops_per_part=70,
+    )
+    found = open_knowledge(str(tmp_path / "knowledge"), shards=tiny_study.shards)
+    first = 0
+    for batch in GridLoader(tiny_study.shards, split.rows, view, batch_size=64).batches():
+        with torch.no_grad():
+            _, embedding_BD = teacher.network(batch.signal_BLS)
+            said = torch.stack([network(batch.signal_BLS)[0] for network in teacher.cross_fitted])
+        speaker_B = torch.from_numpy(speaker_N[batch.example_B.numpy()])
+        logits_BC = said[speaker_B, torch.arange(len(speaker_B))]
+        rows = slice(first, first + len(speaker_B))
+        np.testing.assert_allclose(found.logits_RC[rows], logits_BC, rtol=2e-3, atol=2e-3)
+        np.testing.assert_allclose(found.embedding_RD[rows], embedding_BD, rtol=2e-3, atol=2e-3)
+        first += len(speaker_B)
+    assert first == len(found.logits_RC)

@@ -213,6 +213,8 @@ def _describe_other(location: "Location", manifest: "Manifest") -> Answer:
     members = details.get("members", [])
     if len(members) > 1:
         rows["members alone"] = ", ".join(score(each["macro_auroc"]) for each in members)
+    if crossed := details.get("cross_fitted"):
+        rows["cross-fitted"] = ", ".join(score(each["macro_auroc"]) for each in crossed)
     rows |= {name.removeprefix("n_"): f"{n:,}" for name, n in manifest.counts.items()
              if name != "n_parameters"}  # fmt: skip
     rows |= {f"from {kind}": text for kind, text in manifest.inputs.items()}

@@ -13,8 +13,9 @@ from mvkt_ray.config.recipes import Hyperparameters
 from mvkt_ray.data.loader import EvalLoader, TrainLoader
 from mvkt_ray.data.shards import Shards
 from mvkt_ray.data.splits import TrainingSplits, open_training_splits
+from mvkt_ray.distill.cross_fitting import groups_of
 from mvkt_ray.distill.objective import Objective
-from mvkt_ray.errors import TrialDivergedError
+from mvkt_ray.errors import DataError, TrialDivergedError
 from mvkt_ray.models import Network, build_network, one_of
 from mvkt_ray.records import Decision, EpochMetrics, TrialState
 from mvkt_ray.storage.artifacts import partial_location
@@ -52,6 +53,22 @@ class School:
     bf16: bool
     device: torch.device
     ranks: Ranks
+
+    def without(self, group: int) -> "School":
+        """Return the same without one of the groups of patients that the training is dealt to.
+
+        Raises:
+            DataError: Nobody would be left to learn from.
+        """
+        config, train = self.job.config, self.splits.train
+        kept = groups_of(train, config.cross_fitting, config.seed) != group
+        if not kept.any():
+            raise DataError(
+                f"teacher.cross_fitting is {config.cross_fitting}, but the {len(train)} recordings "
+                "to train on are of too few patients to leave some of them out. Set it to 0."
+            )
+        part = replace(train, rows=train.rows[kept], labels=train.labels[kept])
+        return replace(self, splits=replace(self.splits, train=part))
 
     def windows(self) -> EvalLoader:
         """Give this rank's part of the validation split."""
