@@ -15,7 +15,11 @@ import pytest
 from mvkt_ray.delivery.label_curve.curve_facts import describe_curve
 from mvkt_ray.delivery.label_curve.curve_figure import draw_curve
 from mvkt_ray.delivery.label_curve.curve_material import CurveMaterial
-from mvkt_ray.delivery.label_curve.curve_words import curve_sentences, equal_labels_text
+from mvkt_ray.delivery.label_curve.curve_words import (
+    curve_caption,
+    curve_sentences,
+    equal_labels_text,
+)
 from mvkt_ray.delivery.label_curve.write_curve import curve_rows, render_curve
 from mvkt_ray.statistics.budget_curve import equal_labels
 from mvkt_ray.statistics.scores import auroc_per_class
@@ -176,6 +180,14 @@ def test_the_figure_has_a_panel_per_lead_and_a_tick_per_budget(
     assert [text for text in texts if text in ("II", "V5")] == ["II", "V5"]
     assert {"100", "200", "400", "student alone", "distilled", "teacher"} <= set(texts)
     assert draw_curve(whole[1] | {"leads": []}) == ""
+
+
+def test_the_caption_says_what_distilled_students_saw(
+    whole: tuple[CurveMaterial, dict[str, Any]],
+) -> None:
+    assert "also saw the other training recordings" in curve_caption(whole[1])
+    apart = whole[1] | {"distils_unlabelled": False}
+    assert "saw no other recordings" in curve_caption(apart)
 
 
 def test_rows_of_the_table_are_those_of_the_report(
