@@ -35,6 +35,7 @@ ARTIFACTS = {
     "finals",
     "report",
     "model",
+    "assistants",
 }
 """Folders that documents name and that users make."""
 
