@@ -66,9 +66,7 @@ def show_budget(
 ) -> None:
     """Check what can be checked before a label budget, and say what it would do."""
     cells = plan.cells
-    if folder.plan_file.exists() and not resume:
-        # Says why, and writes nothing, as the folder is in use.
-        folder.begin(plan, resume=False)
+    folder.check(plan, resume=resume)
     states = folder.states(cells, plan.base)
     first = next((c for c, state in zip(cells, states, strict=True) if state == "new"), None)
     checked = None

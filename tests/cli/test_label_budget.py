@@ -175,6 +175,11 @@ def test_a_dry_run_lists_the_cells_and_writes_nothing(
         assert re.search(rf"{name} .* new", done.stdout)
     assert not out.exists()
 
+    # What the run would refuse, the dry run refuses as well.
+    out.mkdir()
+    (out / "mine.txt").write_text("mine")
+    mvkt(*line).expect_wrong_input("holds mine.txt but no label budget")
+
 
 def test_other_budgets_are_added_to_what_is_there(
     whole: Path, tmp_path: Path, mvkt: "Mvkt"

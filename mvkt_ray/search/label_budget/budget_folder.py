@@ -78,8 +78,8 @@ class BudgetFolder:
         own = self.cell(plan.cells[0]).shards
         return own if (own / MANIFEST_NAME).exists() else given
 
-    def begin(self, plan: BudgetPlan, *, resume: bool) -> None:
-        """Write the plan, or go on with the one that is there, which may be widened.
+    def check(self, plan: BudgetPlan, *, resume: bool) -> None:
+        """Raise unless a plan may begin here, or go on with the one that is there.
 
         Raises:
             ArtifactError: Something else is in the folder, or a label budget without `resume`.
@@ -99,6 +99,15 @@ class BudgetFolder:
                 f"{self.root} is in use: it holds {', '.join(others[:3])} but no label budget. "
                 "Give a new or empty folder as --out."
             )
+
+    def begin(self, plan: BudgetPlan, *, resume: bool) -> None:
+        """Write the plan, or go on with the one that is there, which may be widened.
+
+        Raises:
+            ArtifactError: As `check`.
+            StaleArtifactError: Likewise.
+        """
+        self.check(plan, resume=resume)
         self.base_file.write_bytes(write_study(plan.base).encode())
         value = {
             "schema_version": SCHEMA_VERSION,
