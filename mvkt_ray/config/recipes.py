@@ -70,6 +70,9 @@ class Hyperparameters:
     """Of the regression of the teacher's embedding on the student's."""
     label_embedding_weight: float = 0.0
     """Of the distances between recordings, and between diseases, by L2D."""
+    finer_weight: float = 0.0
+    """Of the labels of `data.finer_task`: a linear layer of their own learns them of the student's
+    embedding, and is thrown away. No teacher is needed: a student alone may have it, too."""
     mixup: float = 0.0
     """Above 0, pairs of recordings of a batch are mixed by a share from Beta(mixup, mixup)."""
     ema_decay: float = 0.0
@@ -95,6 +98,7 @@ class Hyperparameters:
             "weight_decay",
             "label_weight",
             *TEACHING_WEIGHTS,
+            "finer_weight",
             "warmup_epochs",
             "mixup",
         )

@@ -110,6 +110,9 @@ class DataConfig:
     sampling_rate_hz: int = 100
     task: str = "superdiagnostic"
     """A task of the source, or the path of a YAML file that defines one."""
+    finer_task: str | None = None
+    """A second task, named likewise, that students learn beside the first where `finer_weight` is
+    above 0: classes within its classes, such as `subdiagnostic`. No score knows of it."""
     min_likelihood: float = 0.0
     """PTB-XL only: codes below this likelihood do not count. 0 is the benchmark's rule."""
     folds: FoldsConfig = field(default_factory=FoldsConfig)
@@ -370,6 +373,12 @@ class StudyConfig:
             longest <= self.student.epochs,
             f"epochs of a student must not be above student.epochs, which is {self.student.epochs}:"
             f" got {longest}; raise student.epochs to it",
+        )
+        finer_weight = max(self._numbers("finer_weight"), default=0.0)
+        require(
+            finer_weight == 0 or self.data.finer_task is not None,
+            f"finer_weight is set, up to {finer_weight!r}, but data.finer_task names no task whose "
+            "labels it would weigh. Name one, or leave finer_weight out",
         )
         require(
             self.teacher.assistant is None or self.student.knowledge != "online",

@@ -133,6 +133,27 @@ def open_training_splits(
     )
 
 
+def with_labels_of(split: Split, task: Task, min_likelihood: float = 0.0) -> Split:
+    """Return a split with the labels of a second task in columns behind its own.
+
+    A label that is not known stays so in all columns; one that is known, of a recording without any
+    class of the second task, is 0 in each of these.
+
+    Args:
+        split: Any.
+        task: The second task.
+        min_likelihood: Codes below it do not count.
+    """
+    labels = split.shards.split_columns(task, min_likelihood).labels_NC[split.rows]
+    added = labels.astype(np.float32)
+    added[~split.has_label] = np.nan
+    return replace(
+        split,
+        labels=np.concatenate([split.labels, added], axis=1),
+        classes=(*split.classes, *(f"{task.name}/{name}" for name in task.classes)),
+    )
+
+
 def _known(
     columns: SplitColumns,
     has_label: np.ndarray,

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mvkt_ray.config.recipes import Hyperparameters
+from mvkt_ray.distill.label_head import LabelHead
 from mvkt_ray.distill.losses.clt_crd import ContrastiveBanks
 from mvkt_ray.distill.losses.clt_infonce import InfoNceTerm
 from mvkt_ray.distill.losses.multilabel_kd import multilabel_kd, multilabel_kd_authors
@@ -24,6 +25,9 @@ from mvkt_ray.distill.losses.softmax_kd import softmax_kd
 from mvkt_ray.distill.more_terms import BothSay, MoreTerms
 from mvkt_ray.models import ProjectionHead
 from mvkt_ray.models.collectives import rows_per_rank, share_of_mean
+
+_FINER_STREAM = 2
+"""Makes another seed of the objective's own; 1 is that of `more_terms`."""
 
 KdLoss = Callable[[Tensor, Tensor, float | Tensor], Tensor]
 """(student_logits_BC, teacher_logits_BC, temperature) to a scalar."""
@@ -85,6 +89,8 @@ class ObjectiveTerms:
     """Unweighted; None where relation_weight is 0, as with all that follow."""
     feature: Tensor | None = None
     label_embedding: Tensor | None = None
+    finer: Tensor | None = None
+    """Binary cross-entropy with the labels of a second, finer task."""
 
 
 class Objective(nn.Module):
@@ -107,6 +113,7 @@ class Objective(nn.Module):
         teacher_dim: int,
         seed: int,
         teacher_classifier_CD: Tensor | None = None,
+        n_finer: int = 0,
     ) -> None:
         """Draw heads and banks from the seed alone; torch's global random state stays.
 
@@ -118,6 +125,8 @@ class Objective(nn.Module):
             teacher_dim: embedding dimension of the teacher.
             seed: the same on every rank.
             teacher_classifier_CD: its weights; needed where label_embedding_weight is above 0.
+            n_finer: classes of the second task, whose labels stand behind the others in a batch;
+                0: finer_weight is 0.
 
         Raises:
             ValueError: the teacher's classifier is needed and not given.
@@ -146,11 +155,16 @@ class Objective(nn.Module):
             teacher_classifier_CD=teacher_classifier_CD,
             seed=seed,
         )
+        self.finer_weight = hyperparameters.finer_weight
+        if self.finer_weight > 0:
+            generator = torch.Generator().manual_seed(seed ^ _FINER_STREAM)
+            self.finer_head = LabelHead(student_dim, n_finer, generator=generator)
 
     @property
     def term_names(self) -> tuple[str, ...]:
         """Fields of `ObjectiveTerms` that are there, the sum first."""
-        return ("total", "label", "kd", "clt", *self.more.weights)
+        finer = ("finer",) if self.finer_weight > 0 else ()
+        return ("total", "label", "kd", "clt", *self.more.weights, *finer)
 
     @property
     def reads_student_logits(self) -> bool:
@@ -172,7 +186,8 @@ class Objective(nn.Module):
         Args:
             student_logits_BC: in any precision, as are the other floating arguments.
             student_embedding_BD: of the student's own dimension.
-            labels_BC: multi-hot; a row of NaN has no part in the label loss.
+            labels_BC: multi-hot; a row of NaN has no part in the label loss. Where finer_weight is
+                above 0, the labels of the second task are in further columns.
             example_B: rows of the training split, int64.
             teacher_logits_BC: needed where kd_weight is above 0; no gradient flows into it.
             teacher_embedding_BD: needed where clt_weight is above 0; likewise.
@@ -183,6 +198,8 @@ class Objective(nn.Module):
         """
         with torch.autocast(student_logits_BC.device.type, enabled=False):
             student_logits_BC, labels_BC = student_logits_BC.float(), labels_BC.float()
+            n_classes = student_logits_BC.shape[1]
+            labels_BC, finer_BF = labels_BC[:, :n_classes], labels_BC[:, n_classes:]
             zero = student_logits_BC.new_zeros(())
             share = share_of_mean(rows_per_rank(len(labels_BC), labels_BC.device))
 
@@ -222,6 +239,10 @@ class Objective(nn.Module):
                 more = self.more(said)
             for name, value in more.items():
                 total = total + self.more.weights[name] * value
+            if self.finer_weight > 0:
+                finer_logits_BF = self.finer_head(student_embedding_BD.float())
+                more["finer"] = self._label_loss(finer_logits_BF, finer_BF) * share
+                total = total + self.finer_weight * more["finer"]
         return ObjectiveTerms(
             total=total,
             label=label.detach(),

@@ -127,6 +127,7 @@ def trial_inputs(
         task=prepared.task,
         folds=config.data.folds,
         min_likelihood=config.data.min_likelihood,
+        finer_task=prepared.finer_task,
         label_use=config.data.label_use,
         view=prepared.view,
         student=config.student,

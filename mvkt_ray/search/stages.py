@@ -50,6 +50,8 @@ class Prepared:
     splits: TrainingSplits
     view: View
     """Of all leads of the teacher."""
+    finer_task: Task | None = None
+    """What students may learn beside."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,7 +112,14 @@ def prepare(config: StudyConfig, location: Location) -> Prepared:
     data = config.data
     splits = open_training_splits(shards, task, data.folds, data.min_likelihood, data.label_use)
     view = fit_view(shards, splits.train.rows, config.teacher.leads, config.view)
-    return Prepared(location=location, shards=shards, task=task, splits=splits, view=view)
+    return Prepared(
+        location=location,
+        shards=shards,
+        task=task,
+        splits=splits,
+        view=view,
+        finer_task=None if data.finer_task is None else shards.task(data.finer_task),
+    )
 
 
 def teacher_job(config: StudyConfig, prepared: Prepared) -> TeacherJob:

@@ -40,6 +40,7 @@ class Lesson:
 
     signal_BLS: Tensor
     labels_BC: Tensor
+    """Behind them, where a student learns a second task, too, the labels of that one."""
     example_B: Tensor
     teacher_logits_BC: Tensor | None = None
     teacher_embedding_BD: Tensor | None = None

@@ -16,7 +16,7 @@ from mvkt_ray.config.resources import ResourcesConfig
 from mvkt_ray.config.schema import ALL_LABELS, FoldsConfig, LabelUse
 from mvkt_ray.data.loader import EvalLoader, TrainLoader
 from mvkt_ray.data.shards import Shards, open_shards
-from mvkt_ray.data.splits import Split, TrainingSplits, open_training_splits
+from mvkt_ray.data.splits import Split, TrainingSplits, open_training_splits, with_labels_of
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.data.views import View
 from mvkt_ray.distill.knowledge import open_knowledge, view_fingerprint
@@ -100,6 +100,8 @@ class TrialInputs:
     """As asked for; what `auto` is on CPUs is in `cpu_precision`."""
     cpu_precision: Mapping[str, str] = field(default_factory=dict[str, str])
     """By name of the network: what `auto` was found to be when the study began."""
+    finer_task: Task | None = None
+    """A second task, whose labels students learn beside the first's where they weigh them."""
     label_use: LabelUse = ALL_LABELS
     """A student that hears the teacher is trained on recordings without a label, too; one that does
     not, on the others alone, in as many steps."""
@@ -154,6 +156,8 @@ class _Setting:
     hyperparameters: Hyperparameters
     shards: Shards
     splits: TrainingSplits
+    lessons: Split
+    """What is trained on, with all labels that are learned."""
     view: View
     device: torch.device
     ranks: Ranks
@@ -183,9 +187,13 @@ class _Setting:
 
     @property
     def taught(self) -> Split:
-        """What the student is trained on: without a teacher's word labels are all it has."""
-        train = self.splits.train
-        return train if self.hyperparameters.hears_teacher else train.labelled()
+        """What the student is trained on, with the labels that it is examined on."""
+        return _taught(self.hyperparameters, self.splits)
+
+    @property
+    def n_finer(self) -> int:
+        """How many classes it learns beside those."""
+        return len(self.lessons.classes) - len(self.inputs.task.classes)
 
     def train_loader(self, view: View) -> TrainLoader:
         """Batches of a view; those of two views are of the same crops in the same order.
@@ -197,7 +205,7 @@ class _Setting:
         n_train = len(self.splits.train)
         return TrainLoader(
             self.shards,
-            self.taught,
+            self.lessons,
             view,
             batch_size=batch_size,
             seed=derive_seed(self.seed, 1),
@@ -363,6 +371,15 @@ def _open(trial: Trial, inputs: TrialInputs) -> _Setting:
     assistant = inputs.assistant_of(trial.condition)
     if assistant is not None:
         facts["assistant"] = read_manifest(assistant.teacher, TEACHER).fingerprint
+    lessons = _taught(hyperparameters, splits)
+    if hyperparameters.finer_weight > 0:
+        if inputs.finer_task is None:
+            raise ConfigError(
+                f"finer_weight of trial {trial.number} is {hyperparameters.finer_weight!r}, but "
+                "there is no second task. Set data.finer_task in the study file."
+            )
+        lessons = with_labels_of(lessons, inputs.finer_task, inputs.min_likelihood)
+        facts["finer_task"] = inputs.finer_task.to_json()
     ranks = Ranks.here()
     check_batch_size(hyperparameters.batch_size, ranks)
     return _Setting(
@@ -371,12 +388,18 @@ def _open(trial: Trial, inputs: TrialInputs) -> _Setting:
         hyperparameters=hyperparameters,
         shards=shards,
         splits=splits,
+        lessons=lessons,
         view=inputs.view.with_leads(trial.condition.leads),
         device=current_device(),
         ranks=ranks,
         assistant=assistant,
         facts=facts,
     )
+
+
+def _taught(hyperparameters: Hyperparameters, splits: TrainingSplits) -> Split:
+    """Choose what a student is trained on: without a teacher's word labels are all it has."""
+    return splits.train if hyperparameters.hears_teacher else splits.train.labelled()
 
 
 def _build(setting: _Setting) -> tuple[Learner, Lessons]:
@@ -396,6 +419,7 @@ def _build(setting: _Setting) -> tuple[Learner, Lessons]:
         teacher_dim=teacher_dim,
         seed=derive_seed(setting.seed, 3),
         teacher_classifier_CD=_teacher_classifier(setting),
+        n_finer=setting.n_finer,
     )
     return Learner(network, objective, bf16=setting.bf16), lessons
 

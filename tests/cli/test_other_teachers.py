@@ -257,6 +257,24 @@ def test_students_of_a_cross_fitted_teacher_hear_what_it_has_not_learned_by_hear
     assert again.fingerprint == first.fingerprint
 
 
+def test_students_learn_the_finer_labels_of_a_task_that_is_there(
+    mvkt: Any, study_file: WriteStudy, shards: Path, tmp_path: Path
+) -> None:
+    space = {"student": "sepconv1d_small", "batch_size": 32, "n_negatives": 8, "finer_weight": 0.5}
+    search = {"leads": ["II"], "n_trials": 3}
+    data = {"finer_task": "synthetic_codes"}
+    study = study_file({"data": data, "space": space, "search": search})
+    out = tmp_path / "study"
+    done = mvkt("search", study, "--data", shards, "--out", out, "--in-process")
+    assert done.exit_code == 0, done.stderr
+    for result in (out / "trials").glob("*/result.json"):
+        assert json.loads(result.read_text())["history"][-1]["metrics"]["losses"]["finer"] > 0
+
+    wrong = study_file({"data": {"finer_task": "synthetic_code"}, "space": space})
+    line = ("search", wrong, "--data", shards, "--out", tmp_path / "other", "--in-process")
+    mvkt(*line).expect_wrong_input("synthetic_code", "synthetic_codes")
+
+
 def test_an_assistant_is_asked_before_the_trials_never_in_their_loop(
     mvkt: Any, study_file: WriteStudy, shards: Path, tmp_path: Path
 ) -> None:

@@ -101,6 +101,10 @@ def test_an_assistant_is_the_teachers_network_unless_another_is_named(tmp_path: 
             "{name: a, teacher: {cross_fitting: 4}, student: {knowledge: online}}",
             ["teacher.cross_fitting 4", "online", "cached or record"],
         ),
+        (
+            "{name: a, space: {finer_weight: [0, 0.5]}}",
+            ["finer_weight", "0.5", "data.finer_task"],
+        ),
         ("{name: a, teacher: {assistant: big}}", ["teacher.assistant", "'big'"]),
         (
             "{name: a, teacher: {assistant: true}, student: {knowledge: online}}",

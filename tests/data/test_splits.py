@@ -16,7 +16,8 @@ from mvkt_ray.data.recording import LEADS
 from mvkt_ray.data.shards import Shards, open_shards
 from mvkt_ray.data.sources import ptbxl
 from mvkt_ray.data.sources.wfdb_record import WfdbSignal
-from mvkt_ray.data.splits import TrainingSplits, open_training_splits
+from mvkt_ray.data.splits import TrainingSplits, open_training_splits, with_labels_of
+from mvkt_ray.data.tasks import Task
 from mvkt_ray.errors import DataError
 
 Make = Callable[..., Any]
@@ -301,3 +302,21 @@ def test_labels_of_nobody_are_refused(shards: Shards) -> None:
     use = LabelUse(labelled=LabelledConfig(fraction=0.001))
     with pytest.raises(DataError, match=r"12 have one, but a fraction of 0\.001 .* data\.labelled"):
         open_training_splits(shards, shards.tasks["ab"], FOLDS, 0.0, use)
+
+
+def test_labels_of_a_second_task_stand_behind_and_are_known_where_the_first_are(
+    shards: Shards,
+) -> None:
+    use = LabelUse(labelled=LabelledConfig(folds=(1,)), distils_unlabelled=True)
+    first = open_training_splits(shards, shards.tasks["ab"], FOLDS, label_use=use).train
+    second = Task.of_classes("finer", {"b": ["b"], "x": ["x"], "other": ["other"]})
+    both = with_labels_of(first, second)
+    assert both.classes == ("A", "B", "finer/b", "finer/other", "finer/x")
+    np.testing.assert_array_equal(both.labels[:, :2], first.labels)
+    np.testing.assert_array_equal(both.has_label, first.has_label)
+    known = both.labels[both.has_label]
+    # The second class of the task is either code.
+    np.testing.assert_array_equal(np.maximum(known[:, 2], known[:, 4]), known[:, 1])
+    assert not known[:, 3].any()
+    assert np.isnan(both.labels[~both.has_label]).all()
+    assert 0 < both.has_label.sum() < len(both)

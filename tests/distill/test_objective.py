@@ -26,7 +26,7 @@ TEACHER_CLASSIFIER_CD = torch.randn(C, TEACHER_DIM, generator=torch.Generator().
 LABELS_NC = (torch.rand(N, C, generator=torch.Generator().manual_seed(0)) < 0.4).float()
 
 
-def _objective(seed: int = 0, **hyperparameters: Any) -> Objective:
+def _objective(seed: int = 0, n_finer: int = 0, **hyperparameters: Any) -> Objective:
     settings: dict[str, Any] = {"n_negatives": 16, "projection_dim": 4} | hyperparameters
     return Objective(
         hyperparameters=Hyperparameters(**settings),
@@ -35,6 +35,7 @@ def _objective(seed: int = 0, **hyperparameters: Any) -> Objective:
         teacher_dim=TEACHER_DIM,
         seed=seed,
         teacher_classifier_CD=TEACHER_CLASSIFIER_CD,
+        n_finer=n_finer,
     )
 
 
@@ -221,9 +222,12 @@ def test_a_loaded_state_resumes_the_exact_negatives(clt_loss: str):
 @pytest.mark.parametrize("clt_loss", CLT_LOSSES)
 def test_everything_is_computed_in_float32_under_autocast(clt_loss: str):
     on = {"clt_loss": clt_loss, **dict.fromkeys(MORE_TEACHING_WEIGHTS, 0.5)}
+    on |= {"n_finer": C, "finer_weight": 0.5}
+    batch = _batch(0)
+    batch |= {"labels_BC": batch["labels_BC"].repeat(1, 2)}
     halves = {
         name: value.bfloat16() if value.is_floating_point() else value
-        for name, value in _batch(0).items()
+        for name, value in batch.items()
     }
     rounded = {
         name: value.float() if value.is_floating_point() else value
@@ -309,3 +313,23 @@ def test_a_label_loss_of_parts_adds_up_to_that_of_the_batch_though_one_part_has_
     assert label_loss(slice(0, 2)) == 0
     parts = (label_loss(slice(0, 2)) + label_loss(slice(2, 4))) / 2
     assert parts == pytest.approx(whole, rel=1e-6)
+
+
+def test_finer_labels_behind_the_others_have_a_term_of_their_own_and_move_the_embedding():
+    objective = _objective(n_finer=2, finer_weight=0.5, label_weight=0.7, kd_weight=3.0)
+    batch = _batch(0)
+    finer_BF = torch.tensor([[1.0, 0.0]]).repeat(B, 1)
+    embedding_BD = batch["student_embedding_BD"].requires_grad_()
+    terms = objective(**batch | {"labels_BC": torch.cat([batch["labels_BC"], finer_BF], dim=1)})
+    plain = _objective(label_weight=0.7, kd_weight=3.0)(**batch)
+    assert objective.term_names == ("total", "label", "kd", "clt", "finer")
+    for name in ("label", "kd", "clt"):
+        assert torch.equal(getattr(terms, name), getattr(plain, name))
+    head = objective.finer_head
+    p_BF = torch.sigmoid(embedding_BD @ head.weight.T + head.bias)
+    expected = -(torch.log(p_BF[:, 0]) + torch.log(1 - p_BF[:, 1])).mean() / 2
+    assert terms.finer is not None
+    torch.testing.assert_close(terms.finer, expected.detach())
+    torch.testing.assert_close(terms.total, plain.total + 0.5 * terms.finer)
+    [gradient] = torch.autograd.grad(terms.total - plain.total, embedding_BD)
+    assert gradient.abs().sum() > 0

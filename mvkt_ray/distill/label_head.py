@@ -1,0 +1,35 @@
+"""One more linear layer on the student's embedding, for labels that it is not examined on.
+
+Shapes: B batch, S embedding of the student, F classes.
+"""
+
+import torch
+from torch import Tensor, nn
+
+
+class LabelHead(nn.Module):
+    """Logits of further classes; trained with the student, and thrown away after it.
+
+    As any auxiliary task (Caruana, Machine Learning 1997): what the embedding has to tell apart for
+    it, such as the place of an infarction, may help to tell the coarser classes.
+    """
+
+    def __init__(self, student_dim: int, n_classes: int, *, generator: torch.Generator) -> None:
+        """Draw weights as a network's classifier has them: uniform in +-1/sqrt(S), bias zero.
+
+        Args:
+            student_dim: S.
+            n_classes: F, at least 1.
+            generator: what is drawn comes from it alone.
+        """
+        super().__init__()
+        if n_classes < 1:
+            raise ValueError("finer_weight is above 0, but there are no finer classes to learn.")
+        bound = student_dim**-0.5
+        drawn_FS = torch.rand(n_classes, student_dim, generator=generator)
+        self.weight = nn.Parameter(bound * (2 * drawn_FS - 1))
+        self.bias = nn.Parameter(torch.zeros(n_classes))
+
+    def forward(self, embedding_BS: Tensor) -> Tensor:
+        """Return logits_BF."""
+        return nn.functional.linear(embedding_BS, self.weight, self.bias)
