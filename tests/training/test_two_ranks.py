@@ -52,6 +52,7 @@ TRIALS: dict[str, dict[str, Any]] = {
         "label_embedding_weight": 1.0,
     },
     "mixed": {"mixup": 0.5, "clt_weight": 0.0, "batch_size": 15, "relation_weight": 1.0},
+    "finer": {"finer_weight": 1.0, "clt_weight": 0.0, "batch_size": 15},
     "mixed alone": {"mixup": 0.5, "clt_weight": 0.0, "kd_weight": 0.0},
     "averaged": {"ema_decay": 0.7, "clt_weight": 0.0},
     "feature only": {
@@ -83,6 +84,7 @@ def do_all(plan: Plan, folder: Path) -> Found:
     """Train everything, on one rank or on this one of several."""
     teacher_epochs: list[EpochMetrics] = []
     train_teacher(plan["job"], str(folder / "teacher"), teacher_epochs.append)
+    many = train_teacher(plan["many"], str(folder / "many"), lambda _metrics: None)
     inputs = replace(plan["inputs"], trials=str(folder / "trials"))
     found: Found = {name: train(trial, inputs) for name, trial in plan["trials"].items()}
     heard: list[int] = []
@@ -95,6 +97,7 @@ def do_all(plan: Plan, folder: Path) -> Found:
     pruned = run_trial(plan["pruned"], replace(inputs, measures_latency=True), prune_second)
     return found | {
         "teacher": {"epochs": teacher_epochs},
+        "many": many.details,
         "pruned": pruned,
         "pruned heard": heard,
         "ended": train(plan["trials"]["crd"], inputs),
@@ -160,9 +163,11 @@ def be_rank(rank: int, folder: Path) -> None:
 @pytest.fixture(scope="module")
 def plan(tiny_study: "TinyStudy") -> Plan:
     gentle: dict[str, Any] = {"schedule": "constant", "learning_rate": 1e-3}
+    many = replace(tiny_study.job.config, epochs=1, members=2, cross_fitting=2, **gentle)
     return {
         "job": tiny_study.job,
-        "inputs": tiny_study.inputs,
+        "many": replace(tiny_study.job, config=many),
+        "inputs": replace(tiny_study.inputs, finer_task=tiny_study.shards.task("synthetic_codes")),
         "trials": {
             name: tiny_study.trial(number=number, **(gentle | changes))
             for number, (name, changes) in enumerate(TRIALS.items())
@@ -224,6 +229,18 @@ def test_all_ranks_return_the_same_result_and_only_the_first_reports(
     assert first["result"].macro_auroc == second["result"].macro_auroc
     assert first["result"].cpu_s == second["result"].cpu_s
     assert second["epochs"] == []
+
+
+def test_every_network_of_a_teacher_has_the_loss_curve_of_one_worker(
+    one_rank: Found, two_ranks: list[Found]
+) -> None:
+    one, two, other = (found["many"] for found in (one_rank, *two_ranks))
+    assert two == other
+    assert len(two["members"]) == len(two["cross_fitted"]) == 2
+    assert [epoch["epoch"] for epoch in two["epochs"]] == [1, 2, 3, 4]
+    for alone, together in zip(one["epochs"], two["epochs"], strict=True):
+        assert together["losses"]["label"] == pytest.approx(alone["losses"]["label"], abs=1e-4)
+    assert two["macro_auroc"] == pytest.approx(one["macro_auroc"], abs=0.02)
 
 
 def test_the_decision_to_prune_reaches_all_ranks(two_ranks: list[Found]) -> None:
