@@ -100,6 +100,7 @@ def inputs_of(teacher: str, arguments: argparse.Namespace, leads: list[str]) -> 
         {
             "base": str(FIDELITY),
             "name": teacher,
+            "data": {"finer_task": "subdiagnostic"},
             "teacher": dict(TEACHERS[teacher]),
             "search": {"n_trials": 0, "baselines": [], "leads": leads},
             "finals": {"contenders": {"mkd": {"base": "defaults"}}},

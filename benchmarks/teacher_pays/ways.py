@@ -52,6 +52,7 @@ TEACHERS: Mapping[str, Mapping[str, object]] = {
     "one": {},
     "three": {"members": 3},
     "assistant": {"assistant": True},
+    "cross_fitting": {"cross_fitting": 4},
 }
 """What a study says of its teacher, by name."""
 
@@ -71,6 +72,13 @@ WAYS: Mapping[str, Way] = {
         text="alone + average of weights 0.99", set={"kd_weight": 0.0, "ema_decay": 0.99}
     ),
     "alone_long": Way(text="alone, 50 epochs", set={"kd_weight": 0.0, "epochs": 50}),
+    "finer": Way(
+        text="MKD + 23 finer labels, weight 1", set={"finer_weight": 1.0}, beside="alone_finer"
+    ),
+    "alone_finer": Way(
+        text="alone + 23 finer labels, weight 1", set={"kd_weight": 0.0, "finer_weight": 1.0}
+    ),
+    "cross_fitting": Way(text="MKD by teachers that have not seen it", teacher="cross_fitting"),
     "three_teachers": Way(text="MKD by three teachers", teacher="three"),
     "assistant": Way(text="MKD by an assistant of the lead", teacher="assistant"),
     "record": Way(text="MKD, what is said of whole recordings", knowledge="record"),
