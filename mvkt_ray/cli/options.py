@@ -144,8 +144,9 @@ def with_folds(config: "StudyConfig", folds: str | None) -> "StudyConfig":
 
     if folds is None:
         return config
+    parsed = parse_folds(folds)
     try:
-        data = dataclasses.replace(config.data, folds=parse_folds(folds))
+        data = dataclasses.replace(config.data, folds=parsed)
     except ValueError as error:
         raise ConfigError(
             f"--folds {folds} does not go with the study's data: {error}. Give folds that do, or "

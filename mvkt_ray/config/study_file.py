@@ -8,6 +8,7 @@ Writes: the resolved study beside a search.
 """
 
 import dataclasses
+import types
 import typing
 from collections.abc import Hashable, Mapping
 from pathlib import Path
@@ -282,7 +283,9 @@ def _type_below(owner: Any, key: str) -> Any:
     """Return the type of what stands at a key of a dataclass or of a mapping."""
     if dataclasses.is_dataclass(owner):
         below = typing.get_type_hints(owner).get(key)
-        parts = typing.get_args(below)
+        if typing.get_origin(below) not in (types.UnionType, typing.Union):
+            return below
         # What may be left out is a union with None.
+        parts = typing.get_args(below)
         return next((part for part in parts if dataclasses.is_dataclass(part)), below)
     return typing.get_args(owner)[1] if typing.get_origin(owner) is Mapping else None

@@ -115,7 +115,7 @@ def test_no_lead_stops_before_its_baselines_and_three_trials_two_of_them_complet
     assert stops
     for look, stop in stops:
         own = [r for r in study.trials()[: look.at_trial] if r.condition == stop.condition]
-        assert {record.trial.arm for record in own} == set(Arm) - {Arm.FINAL}
+        assert {record.trial.arm for record in own} == set(Arm) - {Arm.FINAL, Arm.ASSISTANT}
         assert all(record.state.is_finished for record in own)
         searched = [record.state for record in own if record.trial.arm is Arm.SEARCH]
         assert len(searched) >= FIRST_LOOK
