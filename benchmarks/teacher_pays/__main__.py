@@ -21,7 +21,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 from benchmarks.teacher_pays.controls import controls_of, run_control
-from benchmarks.teacher_pays.page import write_page
+from benchmarks.teacher_pays.page import read_ways, write_page
 from benchmarks.teacher_pays.rotation import N_FOLDS, run_fold
 from benchmarks.teacher_pays.studies import FIDELITY, mvkt, search, write_study
 from benchmarks.teacher_pays.ways import TEACHERS, WAYS, Training, train, trainings
@@ -80,7 +80,12 @@ def train_ways(arguments: argparse.Namespace) -> None:
     ways, leads = arguments.ways.split(","), arguments.leads.split(",")
     teachers = dict.fromkeys(WAYS[way].teacher for way in ways)
     inputs = {name: inputs_of(name, arguments, leads) for name in teachers}
-    todo = trainings(ways, leads, arguments.seeds)
+    known = read_ways(arguments.out)
+    todo = [
+        each
+        for each in trainings(ways, leads, arguments.seeds)
+        if (each.way, each.lead, each.seed) not in known
+    ]
     folder = str(arguments.out / "ways")
     with ProcessPoolExecutor(arguments.workers) as pool:
         tasks = {

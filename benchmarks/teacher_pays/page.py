@@ -16,6 +16,9 @@ from benchmarks.teacher_pays.studies import finals_of, gain
 from benchmarks.teacher_pays.ways import ALONE, WAYS
 from mvkt_ray.statistics.intervals import percentile_interval
 
+MADE_BEFORE = Path(__file__).parent / "ways.jsonl"
+"""Screens of earlier runs, kept with the project, as none outlives its machine."""
+
 Rows = Mapping[tuple[str, str, int], float]
 """Macro AUROC on validation by way, lead and seed."""
 
@@ -35,11 +38,9 @@ def write_page(root: Path, command: str) -> str:
 
 
 def read_ways(root: Path) -> Rows:
-    """Read what `note` wrote."""
-    file = root / "ways.jsonl"
-    if not file.exists():
-        return {}
-    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    """Read what `note` wrote, here and where the rows of the page were made before."""
+    files = [file for file in (MADE_BEFORE, root / "ways.jsonl") if file.exists()]
+    rows = [json.loads(line) for file in files for line in file.read_text().splitlines()]
     return {(row["way"], row["lead"], row["seed"]): row["macro_auroc"] for row in rows}
 
 
@@ -93,8 +94,10 @@ def _pairs(rows: Rows, name: str, other: str) -> list[float]:
 def _mean_and_error(pairs: Sequence[float]) -> str:
     if not pairs:
         return "-"
-    error = np.std(pairs, ddof=1) / math.sqrt(len(pairs)) if len(pairs) > 1 else math.nan
-    return f"{change(float(np.mean(pairs)))} (s.e. {error:.4f})"
+    mean = change(float(np.mean(pairs)))
+    if len(pairs) == 1:
+        return f"{mean} (one pair)"
+    return f"{mean} (s.e. {np.std(pairs, ddof=1) / math.sqrt(len(pairs)):.4f})"
 
 
 def labels_part(root: Path) -> str:
