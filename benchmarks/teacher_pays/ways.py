@@ -59,7 +59,11 @@ TEACHERS: Mapping[str, Mapping[str, object]] = {
 WAYS: Mapping[str, Way] = {
     ALONE: Way(text="the student alone", set={"kd_weight": 0.0}),
     MKD: Way(text="MKD, weight 4, T 2"),
-    "mkd_long": Way(text="MKD, weight 10, 50 epochs", set={"kd_weight": 10.0, "epochs": 50}),
+    "mkd_long": Way(
+        text="MKD, weight 10, 50 epochs",
+        set={"kd_weight": 10.0, "epochs": 50},
+        beside="alone_long",
+    ),
     "relation": Way(text="MKD + relations (DIST), weight 1", set={"relation_weight": 1.0}),
     "feature": Way(text="MKD + feature regression, weight 1", set={"feature_weight": 1.0}),
     "label_embedding": Way(

@@ -73,7 +73,7 @@ def test_a_teacher_is_that_of_the_labelled_folds_alone(
 
 
 def test_a_student_alone_is_taught_the_labelled_ones_in_as_many_steps_as_one_that_distils(
-    few_labels: TrialInputs, tiny_study: "TinyStudy", go_on: Report, tmp_path: Path
+    few_labels: TrialInputs, tiny_study: "TinyStudy", tmp_path: Path
 ) -> None:
     trial = tiny_study.trial(kd_weight=0.0, clt_weight=0.0)
     seen: list[EpochMetrics] = []
@@ -85,7 +85,7 @@ def test_a_student_alone_is_taught_the_labelled_ones_in_as_many_steps_as_one_tha
     run_trial(trial, replace(few_labels, trials=str(tmp_path / "few")), listen)
     n_examples = len(tiny_study.splits.train) // 16 * 16
     assert [metrics.n_examples for metrics in seen] == [n_examples] * 3
-    # Whether the others are left out or only not heard of makes no difference but in steps.
+    # Where the others are left out there is nobody to keep step with.
     left_out = replace(few_labels, trials=str(tmp_path / "out"), label_use=LABELLED_ONLY)
     seen.clear()
     run_trial(trial, left_out, listen)

@@ -134,7 +134,7 @@ def records_not_listed(
     unreadable: list[str] = []
     for file in _files(folder / below if below else folder, unreadable):
         path, its_suffix = os.path.splitext(file)
-        if its_suffix.lower() != suffix or _is_known(path, its_suffix, known, real_paths):
+        if its_suffix.lower() != suffix or is_known(path, its_suffix, known, real_paths):
             continue
         left.append(path.removeprefix(f"{folder}/"))
     return NotListed(
@@ -144,7 +144,15 @@ def records_not_listed(
     )
 
 
-def _is_known(path: str, suffix: str, known: Collection[str], real_paths: RealPaths) -> bool:
+def is_known(path: str, suffix: str, known: Collection[str], real_paths: RealPaths) -> bool:
+    """Return whether a record is known, or a segment of one that is.
+
+    Args:
+        path: Of the record, without extension.
+        suffix: Of its file.
+        known: What `real_paths` gave for records.
+        real_paths: The same.
+    """
     key = real_paths.of(path, suffix)
     whole, _, segment = key.rpartition("_")
     return key in known or (whole in known and (segment == "layout" or segment.isdigit()))

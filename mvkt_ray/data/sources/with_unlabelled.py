@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from mvkt_ray.data.identity import own_patient
 from mvkt_ray.data.recording import Recording, RecordingRef
-from mvkt_ray.data.sources.record_files import NotListed, RealPaths, list_records
+from mvkt_ray.data.sources.record_files import NotListed, RealPaths, is_known, list_records
 from mvkt_ray.data.sources.source import Source, find_folder
 from mvkt_ray.data.sources.wfdb_folder import WfdbFolder
 from mvkt_ray.data.sources.wfdb_record import read_wfdb
@@ -63,7 +63,7 @@ class WithUnlabelled:
             listed.add(real_paths.of(ref.path.removesuffix(".hea")))
             yield ref
         for path in list_records([folder], (".hea",)):
-            if not _is_part(path, listed, real_paths):
+            if not is_known(path, ".hea", listed, real_paths):
                 record = path.removeprefix(f"{folder.uri}/")
                 yield RecordingRef(
                     source=f"{self.name}/{_KIND}", record_id=f"{_KIND}/{record}", path=path
@@ -114,13 +114,6 @@ class WithUnlabelled:
                 "trained on under another name. Put the unlabelled records into a folder of their "
                 "own."
             )
-
-
-def _is_part(path: str, listed: set[str], real_paths: RealPaths) -> bool:
-    """Whether a record is listed, or a segment of one that is."""
-    key = real_paths.of(path)
-    whole, _, segment = key.rpartition("_")
-    return key in listed or (whole in listed and (segment == "layout" or segment.isdigit()))
 
 
 def _real(folder: str) -> str:

@@ -33,7 +33,7 @@ def describe_cost(material: ReportMaterial) -> dict[str, Any]:
     wasted_s = _total(r.wall_s for r in (*searched, *final) if r.state in _SPENT_IN_VAIN)
     states = Counter(record.state.value for record in records)
     epochs = material.config.student.epochs
-    pruned = [r for r in searched if r.state is TrialState.PRUNED]
+    pruned = [r for r in records if r.result is not None and r.state is TrialState.PRUNED]
     return {
         "trials": {state.value: states[state.value] for state in TrialState},
         "trial_wall_s": wall_s,
@@ -49,7 +49,7 @@ def describe_cost(material: ReportMaterial) -> dict[str, Any]:
         "total_cpu_s": _total((cpu_s, final_cpu_s, teacher_cpu_s or 0.0)),
         "total_gpu_s": round(spending.total.gpu_s, 3),
         "epochs_trained": sum(r.epochs for r in searched),
-        "epochs_saved_by_pruning": sum(max(0, epochs - r.epochs) for r in pruned),
+        "epochs_saved_by_pruning": sum(_spared_epochs(r, epochs) for r in pruned),
         "saved_by_pruning_s": _total(_spared_s(r, epochs) for r in pruned),
         "saved_by_knowledge_s": _saved_by_knowledge_s(material, (*records, *finals)),
         "wasted_s": wasted_s,
@@ -85,7 +85,7 @@ def _spared_money(record: TrialRecord, prices: PriceList, epochs: int) -> float:
     if result is None or result.state is not TrialState.PRUNED or not result.epochs:
         return 0.0
     money = prices.spent(record.usage.reservations).money
-    return max(0, epochs - result.epochs) * money / result.epochs
+    return _spared_epochs(record, epochs) * money / result.epochs
 
 
 def _basis(material: ReportMaterial) -> dict[str, str]:
@@ -144,10 +144,17 @@ def _assistants(material: ReportMaterial) -> list[Mapping[str, Any]]:
     return [read_manifest(each).details for each in found if (each / MANIFEST_NAME).exists()]
 
 
-def _spared_s(result: TrialResult, epochs: int) -> float:
-    if not result.epochs:
+def _spared_s(record: TrialRecord, epochs: int) -> float:
+    result = record.result
+    if result is None or not result.epochs:
         return 0.0
-    return max(0, epochs - result.epochs) * result.wall_s / result.epochs
+    return _spared_epochs(record, epochs) * result.wall_s / result.epochs
+
+
+def _spared_epochs(record: TrialRecord, epochs: int) -> int:
+    """Return how many epochs a pruned trial did not have of its own, which may be fewer."""
+    own = int(record.trial.hyperparameters["epochs"]) or epochs
+    return 0 if record.result is None else max(0, own - record.result.epochs)
 
 
 def _saved_by_knowledge_s(material: ReportMaterial, records: Sequence[TrialRecord]) -> float | None:

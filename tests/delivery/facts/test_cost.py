@@ -1,11 +1,13 @@
 """What a study took and what was saved, by hand."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from made_up_study import made_up_config
 
 from mvkt_ray.config.resources import CostConfig, NodeTypeConfig, ResourcesConfig
+from mvkt_ray.config.schema import ParameterConfig
 from mvkt_ray.delivery.write_report import build_report
 from mvkt_ray.records import Reservation, Usage
 from mvkt_ray.slots import Node
@@ -27,6 +29,17 @@ def test_the_cost_counts_every_training(final_report: dict[str, Any]) -> None:
 def test_pruning_saved_the_epochs_that_were_not_trained(final_report: dict[str, Any]) -> None:
     assert final_report["cost"]["epochs_saved_by_pruning"] == 2 * 4
     assert final_report["cost"]["saved_by_pruning_s"] == 2 * 4 * 2.0
+
+
+def test_a_pruned_trial_is_spared_no_more_epochs_than_it_was_to_have(make_study: Any) -> None:
+    config = made_up_config()
+    # Three epochs of the study's six; pruned after two of them, as above.
+    space = {**config.space, "epochs": ParameterConfig(value=3)}
+    study = make_study(config=replace(config, space=space), has_finals=False)
+    cost = build_report(study)["cost"]
+    assert cost["trials"]["pruned"] == 2
+    assert cost["epochs_saved_by_pruning"] == 2 * 1
+    assert cost["saved_by_pruning_s"] == 2 * 1 * 2.0
 
 
 def test_knowledge_saved_the_forward_passes_of_distilled_epochs(
