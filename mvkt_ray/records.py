@@ -77,6 +77,8 @@ class Trial:
     """Number of the seed within a configuration; the search itself uses 0."""
     contender: str = ""
     """What a final is compared as: `chosen`, `student_alone`, ...; empty in the search."""
+    kd_class_weights: Mapping[str, float] = field(default_factory=dict[str, float])
+    """By class, 1 on average, where the hyper-parameter of this name is `auto`; else empty."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""

@@ -4,12 +4,14 @@
     python -m benchmarks.teacher_pays labels   --data PTBXL_FOLDER --out runs/pays
     python -m benchmarks.teacher_pays controls --data PTBXL_FOLDER --out runs/pays
     python -m benchmarks.teacher_pays rotation --data PTBXL_FOLDER --out runs/pays
+    python -m benchmarks.teacher_pays ceiling  --data PTBXL_FOLDER --out runs/pays
     python -m benchmarks.teacher_pays page     --out runs/pays --page benchmarks/TEACHER.md
-        [--ways mkd,relation] [--leads II,V5,V2,aVF] [--seeds 3] [--folds 1-7/8/9] [--workers 2]
-        [--in-process]
+        [--ways mkd,relation] [--leads II,V5,V2,aVF] [--seeds 3] [--folds 1-7/8/9]
+        [--test-folds 1,2,3] [--recipes 1] [--workers 2] [--in-process]
 
-May be stopped at any time and called again: what is finished is found. Hours: a student takes half
-a minute of one core, and there are hundreds.
+`page` keeps what it found in `kept/`, beside this file; of a part that was not run here it shows
+what was kept. May be stopped at any time and called again: what is finished is found. Hours: a
+student takes half a minute of one core, and there are hundreds.
 """
 
 import argparse
@@ -20,19 +22,27 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
-from benchmarks.teacher_pays.controls import controls_of, run_control
+from benchmarks.teacher_pays.ceiling import run_ceiling
+from benchmarks.teacher_pays.controls import BUDGET, LEADS, controls_of, run_control
 from benchmarks.teacher_pays.page import read_ways, write_page
-from benchmarks.teacher_pays.rotation import N_FOLDS, run_fold
+from benchmarks.teacher_pays.rotation import TEST_FOLDS, Recipe, run_fold
 from benchmarks.teacher_pays.studies import FIDELITY, mvkt, search, write_study
-from benchmarks.teacher_pays.ways import TEACHERS, WAYS, Training, train, trainings
+from benchmarks.teacher_pays.ways import ALONE, MKD, TEACHERS, WAYS, Training, train, trainings
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.pipeline import trial_inputs
 from mvkt_ray.search.stages import prepare
 from mvkt_ray.storage.location import Location
 from mvkt_ray.training.student import TrialInputs
 
-ROTATED = ("alone", "mkd")
-"""Ways that all folds are examined by; the last one is the recipe that the screens found best."""
+ROTATED = (
+    Recipe(suffix="", teacher={}, contenders={name: WAYS[name].set for name in (ALONE, MKD)}),
+    Recipe(
+        suffix="_three",
+        teacher=TEACHERS["three"],
+        contenders={"three_teachers": WAYS["three_teachers"].set},
+    ),
+)
+"""What all folds are examined by; the last one is what the screens found best, if anything."""
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -40,7 +50,9 @@ def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("part", choices=["ways", "labels", "controls", "rotation", "page"])
+    parser.add_argument(
+        "part", choices=["ways", "labels", "controls", "rotation", "ceiling", "page"]
+    )
     parser.add_argument("--data", default="-", help="folder of PTB-XL, or shards")
     parser.add_argument("--out", type=Path, default=Path("runs/pays"))
     parser.add_argument("--page", type=Path, default=Path("benchmarks/TEACHER.md"))
@@ -48,6 +60,9 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--leads", default="II,V5,V2,aVF")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--folds", default="1-7/8/9")
+    every = ",".join(map(str, TEST_FOLDS))
+    parser.add_argument("--test-folds", default=every, help="of the rotation")
+    parser.add_argument("--recipes", type=int, default=len(ROTATED), help="of the rotation")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--in-process", action="store_true")
     arguments = parser.parse_args(words)
@@ -62,15 +77,18 @@ def main(words: Sequence[str] | None = None) -> int:
             given = ["--data", arguments.data, "--folds", arguments.folds, "--out", str(out)]
             mvkt("label-budget", str(study), *given, *runner, *resume)
         case "controls":
-            for control in controls_of(arguments.out / "labels", "folds2", ["II", "V5"]):
+            for control in controls_of(arguments.out / "labels", BUDGET, LEADS):
                 run_control(control, arguments.out, arguments.data, runner)
         case "rotation":
-            contenders = {name: WAYS[name].set for name in ROTATED}
-            for fold in range(1, N_FOLDS + 1):
-                run_fold(fold, arguments.out, arguments.data, contenders, arguments.seeds, runner)
+            folds = [int(fold) for fold in arguments.test_folds.split(",")]
+            for recipe in ROTATED[: arguments.recipes]:
+                for fold in folds:
+                    run_fold(fold, arguments.out, arguments.data, recipe, arguments.seeds, runner)
+        case "ceiling":
+            run_ceiling(arguments.out, arguments.data, arguments.folds, runner)
         case _:
             command = shlex.join(["python", "-m", "benchmarks.teacher_pays", *sys.argv[1:]])
-            arguments.page.write_text(write_page(arguments.out, command))
+            arguments.page.write_text(write_page(arguments.out, command, ROTATED))
             print(f"wrote {arguments.page}")
     return 0
 

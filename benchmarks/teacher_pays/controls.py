@@ -18,7 +18,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from benchmarks.teacher_pays.studies import finalize, finals_of, search, write_study
+from benchmarks.teacher_pays.studies import finalize, finals_of, gain, search, write_study
 from mvkt_ray.distill.knowledge import Knowledge, open_knowledge
 from mvkt_ray.distill.knowledge_parts import Answer, Part, crops_of
 from mvkt_ray.distill.knowledge_writer import write_knowledge
@@ -28,6 +28,8 @@ from mvkt_ray.storage.location import Location
 
 CONTROLS = ("self", "shuffled")
 FOLDS = "1-7/8/9"
+BUDGET, LEADS = "folds2", ("II", "V5")
+"""Of the label budget, that controls stand beside."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -136,7 +138,52 @@ def controls_of(labels: Path, budget: str, leads: Sequence[str]) -> list[Control
     ]
 
 
-def scores_of(folder: Path, contender: str, lead: str) -> Mapping[int, NDArray[np.float32]] | None:
+def describe_controls(root: Path) -> list[dict[str, Any]] | None:
+    """Compare each control with the student alone and the distilled one of its cell.
+
+    Returns:
+        For each lead and control the differences of its draws; None before any was examined.
+    """
+    labels = root / "labels"
+    rows: list[dict[str, Any]] = []
+    for lead in LEADS:
+        for name in CONTROLS:
+            of = [each for each in controls_of(labels, BUDGET, [lead]) if each.name == name]
+            found = [pair for control in of if (pair := _compared(root, control)) is not None]
+            if found:
+                to_alone, to_distilled = zip(*found, strict=True)
+                rows.append(
+                    {
+                        "lead": lead,
+                        "control": name,
+                        "to_alone": list(to_alone),
+                        "to_distilled": list(to_distilled),
+                    }
+                )
+    return rows or None
+
+
+def _compared(root: Path, control: Control) -> tuple[float, float] | None:
+    own = _scores_of(control.out(root), control.name, control.lead)
+    cell = finals_of(control.cell)
+    if own is None or cell is None:
+        return None
+    found: list[float] = []
+    for name in ("student_alone", "distilled"):
+        other = _scores_of(control.cell, name, control.lead)
+        assert other is not None
+        seeds = sorted(own.keys() & other.keys())
+        compared = gain(
+            cell.test.labels_NC,
+            cell.test.patient_ids_N,
+            np.stack([own[seed] for seed in seeds]),
+            np.stack([other[seed] for seed in seeds]),
+        )
+        found.append(float(compared.difference))
+    return found[0], found[1]
+
+
+def _scores_of(folder: Path, contender: str, lead: str) -> Mapping[int, NDArray[np.float32]] | None:
     """Return what each seed of a contender said of the test split; None where it is not there."""
     finals = finals_of(folder)
     if finals is None or (contender, lead) not in finals.test.scores:

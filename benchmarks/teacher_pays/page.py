@@ -10,36 +10,41 @@ from typing import Any
 import numpy as np
 
 from benchmarks.results_page.markdown import change, score, share, table
-from benchmarks.teacher_pays.controls import CONTROLS, Control, controls_of, scores_of
-from benchmarks.teacher_pays.rotation import N_FOLDS, Rotated, read_rotation
-from benchmarks.teacher_pays.studies import finals_of, gain
+from benchmarks.teacher_pays.ceiling import describe_ceiling
+from benchmarks.teacher_pays.controls import describe_controls
+from benchmarks.teacher_pays.kept import FOLDER, keep
+from benchmarks.teacher_pays.rotation import N_FOLDS, Recipe, describe_rotation
 from benchmarks.teacher_pays.ways import ALONE, WAYS
-from mvkt_ray.statistics.intervals import percentile_interval
-
-MADE_BEFORE = Path(__file__).parent / "ways.jsonl"
-"""Screens of earlier runs, kept with the project, as none outlives its machine."""
 
 Rows = Mapping[tuple[str, str, int], float]
 """Macro AUROC on validation by way, lead and seed."""
 
 
-def write_page(root: Path, command: str) -> str:
-    """Return the page as Markdown."""
+def write_page(root: Path, command: str, recipes: Sequence[Recipe], kept: Path = FOLDER) -> str:
+    """Return the page as Markdown; what was found is kept.
+
+    Args:
+        root: Where the runs are; of a part that is not there, what was kept is shown.
+        command: That makes the page.
+        recipes: Of the rotation.
+        kept: Folder of what is kept.
+    """
     parts = [
         f"# Where the teacher pays\n\nMade by `{command}`. Macro AUROC throughout, on the PTB-XL "
         "recordings of `RESULTS.md`; brackets and ranges are 95 % intervals. A positive difference "
         "is in favour of what is named first.",
-        ways_part(read_ways(root)),
-        labels_part(root),
-        controls_part(root),
-        rotation_part(read_rotation(root)),
+        ways_part(read_ways(root, kept)),
+        labels_part(keep("labels", read_curve(root), kept)),
+        controls_part(keep("controls", describe_controls(root), kept)),
+        rotation_part(keep("rotation", describe_rotation(root, recipes), kept)),
+        ceiling_part(keep("ceiling", describe_ceiling(root), kept)),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def read_ways(root: Path) -> Rows:
-    """Read what `note` wrote, here and where the rows of the page were made before."""
-    files = [file for file in (MADE_BEFORE, root / "ways.jsonl") if file.exists()]
+def read_ways(root: Path, kept: Path = FOLDER) -> Rows:
+    """Read what `note` wrote, of these runs and of those that were kept."""
+    files = [file for file in (kept / "ways.jsonl", root / "ways.jsonl") if file.exists()]
     rows = [json.loads(line) for file in files for line in file.read_text().splitlines()]
     return {(row["way"], row["lead"], row["seed"]): row["macro_auroc"] for row in rows}
 
@@ -100,12 +105,16 @@ def _mean_and_error(pairs: Sequence[float]) -> str:
     return f"{mean} (s.e. {np.std(pairs, ddof=1) / math.sqrt(len(pairs)):.4f})"
 
 
-def labels_part(root: Path) -> str:
-    """Show the curve that `mvkt label-budget` measured."""
+def read_curve(root: Path) -> dict[str, Any] | None:
+    """Read the curve that `mvkt label-budget` measured; None where it was not."""
     files = list((root / "labels" / "report").glob("*.json"))
-    if not files:
+    return json.loads(files[0].read_text()) if files else None
+
+
+def labels_part(curve: Mapping[str, Any] | None) -> str:
+    """Show the curve of the label budget."""
+    if curve is None:
         return ""
-    curve: dict[str, Any] = json.loads(files[0].read_text())
     lines: list[list[str]] = []
     for lead in curve["leads"]:
         for point in lead["points"]:
@@ -150,99 +159,94 @@ def _share_of_gap(point: Mapping[str, Any]) -> str:
     return share(point["gain"]["difference"] / gap) if gap > 0 else "-"
 
 
-def controls_part(root: Path) -> str:
-    """Compare each control with the student alone and the distilled one of the same cell."""
-    lines: list[list[str]] = []
-    for lead in ("II", "V5"):
-        for name in CONTROLS:
-            found = [
-                _compared(root, control)
-                for control in controls_of(root / "labels", "folds2", [lead])
-                if control.name == name
-            ]
-            found = [each for each in found if each is not None]
-            if found:
-                to_alone, to_distilled = np.array(found).T
-                lines.append(
-                    [
-                        lead,
-                        name,
-                        str(len(found)),
-                        _mean_and_error(to_alone.tolist()),
-                        _mean_and_error(to_distilled.tolist()),
-                    ]
-                )
-    if not lines:
+def controls_part(rows: Sequence[Mapping[str, Any]] | None) -> str:
+    """Show each control beside the student alone and the distilled one of the same cell."""
+    if not rows:
         return ""
+    lines = [
+        [
+            row["lead"],
+            row["control"],
+            str(len(row["to_alone"])),
+            _mean_and_error(row["to_alone"]),
+            _mean_and_error(row["to_distilled"]),
+        ]
+        for row in rows
+    ]
     head = ["lead", "control", "draws", "over alone", "over the distilled student"]
     return (
         "## Controls\n\nLabels of two folds, as above, the same seeds; means over draws with their "
         "standard error. `self`: the teacher sees the student's lead alone. `shuffled`: each "
-        "recording is "
-        f"taught what the teacher says of another.\n\n{table(head, lines)}"
+        f"recording is taught what the teacher says of another.\n\n{table(head, lines)}"
     )
 
 
-def _compared(root: Path, control: Control) -> tuple[float, float] | None:
-    own = scores_of(control.out(root), control.name, control.lead)
-    cell = finals_of(control.cell)
-    if own is None or cell is None:
-        return None
-    found: list[float] = []
-    for name in ("student_alone", "distilled"):
-        other = scores_of(control.cell, name, control.lead)
-        assert other is not None
-        seeds = sorted(own.keys() & other.keys())
-        compared = gain(
-            cell.test.labels_NC,
-            cell.test.patient_ids_N,
-            np.stack([own[seed] for seed in seeds]),
-            np.stack([other[seed] for seed in seeds]),
-        )
-        found.append(compared.difference)
-    return found[0], found[1]
-
-
-def rotation_part(rotated: Rotated | None) -> str:
+def rotation_part(found: Mapping[str, Any] | None) -> str:
     """Show gains over all folds, by lead and class, and the share of the gap that is closed."""
-    if rotated is None:
+    if found is None:
         return ""
-    leads = list(dict.fromkeys(lead for _, lead in rotated.keys if lead))
-    names = list(dict.fromkeys(name for name, lead in rotated.keys if lead and name != ALONE))
-    observed_KC = rotated.observed_FKC.mean(axis=0)
-    teacher = rotated.at("teacher", "")
     lines: list[list[str]] = []
-    for name in names:
-        for lead in [*leads, "mean"]:
-            of = leads if lead == "mean" else [lead]
-            own = [rotated.at(name, each) for each in of]
-            alone = [rotated.at(ALONE, each) for each in of]
-            gained = (observed_KC[own] - observed_KC[alone]).mean(axis=0)
-            gained_B = (rotated.values_BKC[:, own] - rotated.values_BKC[:, alone]).mean(axis=(1, 2))
-            gap = (observed_KC[teacher] - observed_KC[alone]).mean()
-            interval = percentile_interval(gained_B)
+    for row in found["rows"]:
+        gap = row["teacher"] - row["alone"]
+        lines.append(
+            [
+                row["contender"],
+                row["lead"],
+                score(row["alone"]),
+                score(row["score"]),
+                change(row["gain"]),
+                _range(row["ci_patients"]),
+                _range(row["ci_folds"]),
+                share(row["gain"] / gap),
+                *(f"{change(each['gain'])} of {each['gap']:.3f}" for each in row["by_class"]),
+            ]
+        )
+    head = ["contender", "lead", "alone", "score", "gain", "95 %, patients", "95 %, folds"]
+    left = N_FOLDS - len(found["folds"])
+    teacher = found["rows"][0]["teacher"]
+    return (
+        f"## Rotating folds\n\n{len(found['folds'])} of {N_FOLDS} folds"
+        f"{f' so far, {left} to go' if left else ''}: {found['n_recordings']:,} recordings of "
+        f"{found['n_patients']:,} patients, each examined once by models that were trained without "
+        "its fold and the next one, which validates; one seed in each fold. Scores are those "
+        f"within a fold, averaged over folds. The teacher has {teacher:.3f}. Patients: they are "
+        "resampled within each fold. Folds: Student's t over the folds, whose models, teachers "
+        "included, were trained from other seeds on other recordings. Right of the share of the "
+        "gap, by class: the gain, and the gap of the student alone to the teacher.\n\n"
+        f"{table([*head, 'of the gap', *found['classes']], lines)}"
+    )
+
+
+def ceiling_part(found: Mapping[str, Any] | None) -> str:
+    """Show what an ensemble of five students reaches of the gap, by lead and class."""
+    if found is None:
+        return ""
+    lines: list[list[str]] = []
+    for lead in found["leads"]:
+        for row in lead["rows"]:
+            if row["gap"] is None:
+                continue
             lines.append(
                 [
-                    name,
-                    lead,
-                    score(float(observed_KC[alone].mean())),
-                    score(float(observed_KC[own].mean())),
-                    change(float(gained.mean())),
-                    f"{interval.low:+.4f} to {interval.high:+.4f}",
-                    share(float(gained.mean() / gap)),
-                    *(change(float(value)) for value in gained),
+                    lead["lead"],
+                    row["class"] or "macro",
+                    score(row["alone"]),
+                    score(row["answer"]),
+                    score(row["ensemble"]),
+                    score(row["teacher"]),
+                    *(
+                        f"{change(row[part]['difference'])} ({_range(row[part]['ci'])})"
+                        for part in ("closed", "attainable", "left")
+                    ),
                 ]
             )
-    head = ["contender", "lead", "alone", "score", "gain", "95 %", "of the gap", *rotated.classes]
-    left = N_FOLDS - len(rotated.folds)
+    n_students = found["leads"][0]["n_students"]
+    head = ["lead", "class", "alone", "MKD", "ensemble", "teacher"]
     return (
-        f"## Rotating folds\n\n{len(rotated.folds)} of {N_FOLDS} folds so far"
-        f"{f', {left} to go' if left else ''}: {rotated.n_recordings:,} recordings of "
-        f"{rotated.n_patients:,} patients, each examined once by models that were trained without "
-        f"its "
-        "fold and the next one, which validates. Scores are those within a fold, averaged over "
-        "folds; "
-        f"patients are resampled within each. The teacher has {observed_KC[teacher].mean():.3f}. "
-        f"Right of "
-        f"the share of the gap, the gain by class.\n\n{table(head, lines)}"
+        "## What training can still reach\n\nTest fold 9, all labels, students alone and by MKD "
+        f"of {n_students} seeds; the ensemble is of the {n_students} that MKD taught. Closed: MKD "
+        "over alone. Attainable: the ensemble over one of its students, which better training of "
+        "one may reach. Left: the teacher over the ensemble, where its interval is above 0 "
+        "probably not visible in the lead.\n\n"
+        f"{table([*head, 'closed', 'attainable', 'left'], lines)}"
     )

@@ -11,6 +11,7 @@ from typing import Literal
 from mvkt_ray.config.recipes import Hyperparameters
 from mvkt_ray.config.schema import Scalar
 from mvkt_ray.records import Arm, Condition, Decision, EpochMetrics, Trial, TrialResult
+from mvkt_ray.search.choosing.class_weights import class_weights
 from mvkt_ray.storage.location import Location
 from mvkt_ray.training.process import torch_threads
 from mvkt_ray.training.student import TrialInputs, run_trial
@@ -44,6 +45,8 @@ class Way:
     """A key of `TEACHERS`."""
     knowledge: Literal["cached", "record"] = "cached"
     """What `student.knowledge` is."""
+    weighs_classes: bool = False
+    """Whether MKD has weights of classes, from what the lead's student alone sees."""
     beside: str = ALONE
     """The student alone that it is compared with: one that was trained as long, and as well."""
 
@@ -85,6 +88,11 @@ WAYS: Mapping[str, Way] = {
     "cross_fitting": Way(text="MKD by teachers that have not seen it", teacher="cross_fitting"),
     "three_teachers": Way(text="MKD by three teachers", teacher="three"),
     "assistant": Way(text="MKD by an assistant of the lead", teacher="assistant"),
+    "class_weights": Way(
+        text="MKD, classes weighed by what alone sees",
+        set={"kd_class_weights": "auto"},
+        weighs_classes=True,
+    ),
     "record": Way(text="MKD, what is said of whole recordings", knowledge="record"),
 }
 """In the order in which they are trained."""
@@ -104,7 +112,7 @@ class Training:
         leads = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
         return 100 * leads.index(self.lead) + self.seed
 
-    def trial(self) -> Trial:
+    def trial(self, kd_class_weights: Mapping[str, float]) -> Trial:
         """Return the trial: finals of one repetition share everything random."""
         chosen = replace(Hyperparameters(), **{**BASE, **WAYS[self.way].set})  # pyright: ignore[reportArgumentType]
         return Trial(
@@ -114,6 +122,7 @@ class Training:
             hyperparameters={name: getattr(chosen, name) for name in Hyperparameters.names()},
             repetition=self.seed,
             contender=self.way,
+            kd_class_weights=kd_class_weights,
         )
 
 
@@ -128,8 +137,15 @@ def trainings(ways: list[str], leads: list[str], n_seeds: int) -> list[Training]
 
 
 def train(training: Training, inputs: TrialInputs, out: str) -> TrialResult:
-    """Train one student, or return what an earlier call came to."""
+    """Train one student, or return what an earlier call came to.
+
+    Weights of classes are those of the lead's first student alone, which is trained for them.
+    """
     way = WAYS[training.way]
+    weights: Mapping[str, float] = {}
+    if way.weighs_classes:
+        first = Training(way=ALONE, lead=training.lead, seed=0)
+        weights = class_weights(train(first, inputs, out).per_class_auroc)
     student = replace(
         inputs.student, epochs=50, knowledge=way.knowledge or inputs.student.knowledge
     )  # pyright: ignore[reportArgumentType]
@@ -143,4 +159,4 @@ def train(training: Training, inputs: TrialInputs, out: str) -> TrialResult:
         return Decision.CONTINUE
 
     with torch_threads(1):
-        return run_trial(training.trial(), inputs, go_on)
+        return run_trial(training.trial(weights), inputs, go_on)

@@ -54,6 +54,9 @@ class Hyperparameters:
     label_weight: float = 1.0
     kd_loss: Literal["multilabel_kd", "softmax_kd", "multilabel_kd_authors"] = "multilabel_kd"
     kd_weight: float = 1.0
+    kd_class_weights: Literal["even", "auto"] = "even"
+    """Of the classes in MKD. `auto`: by how well the condition's student alone tells them apart on
+    the validation split; see `search/choosing/class_weights.py`."""
     distill_temperature: float = 2.0
     clt_loss: Literal["crd", "infonce"] = "crd"
     clt_weight: float = 0.02
@@ -105,6 +108,12 @@ class Hyperparameters:
         for name in ("dropout", "bank_momentum", "ema_decay"):
             value = getattr(self, name)
             require(0 <= value < 1, f"{name} must be in [0, 1), got {value!r}")
+        require(
+            self.kd_class_weights == "even" or self.kd_loss != "softmax_kd",
+            f"kd_class_weights is {self.kd_class_weights} and kd_loss softmax_kd: its softmax is "
+            "over all classes together, so there is nothing to weigh. Choose another kd_loss, or "
+            "even weights",
+        )
         require(
             self.mixup == 0 or self.clt_weight == 0,
             f"mixup is {self.mixup!r} and clt_weight {self.clt_weight!r}: CLT knows recordings of "

@@ -381,6 +381,13 @@ class StudyConfig:
             "labels it would weigh. Name one, or leave finer_weight out",
         )
         require(
+            "auto" not in self._given("kd_class_weights")
+            or "student_alone" in self.search.baselines,
+            "kd_class_weights auto follows from the validation of each lead's student alone in the "
+            "search, and search.baselines has no student_alone. Add it there, or leave the weights "
+            "even",
+        )
+        require(
             self.teacher.assistant is None or self.student.knowledge != "online",
             "teacher.assistant and student.knowledge online exclude each other: an assistant is "
             "asked once, before the trials. Set student.knowledge to cached or record",
@@ -425,13 +432,16 @@ class StudyConfig:
         elsewhere = [self.plain_kd, *(each.set for each in self.finals.contenders.values())]
         return self._drawn(name) | {str(where[name]) for where in elsewhere if name in where}
 
-    def _numbers(self, name: str) -> list[float]:
-        """All that a hyper-parameter that is a number is set to, or may be drawn up to."""
+    def _given(self, name: str) -> list[Scalar | None]:
+        """All that a hyper-parameter is set to, or may be drawn as, or up to."""
         row = self.space.get(name)
         drawn = [] if row is None else [row.value, row.high, *(row.choices or ())]
         elsewhere = [self.plain_kd, *(each.set for each in self.finals.contenders.values())]
-        given = [*drawn, *(where.get(name) for where in elsewhere)]
-        return [value for value in given if isinstance(value, int | float)]
+        return [*drawn, *(where.get(name) for where in elsewhere)]
+
+    def _numbers(self, name: str) -> list[float]:
+        """All that a hyper-parameter that is a number is set to, or may be drawn up to."""
+        return [value for value in self._given(name) if isinstance(value, int | float)]
 
     def _drawn(self, name: str) -> set[str]:
         """All that the space may set a hyper-parameter with named values to."""

@@ -10,7 +10,9 @@ Shapes: B this rank's batch, C classes, D embedding, N training recordings.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -60,13 +62,22 @@ def _infonce(
     )
 
 
-KD_LOSSES: Mapping[str, KdLoss] = MappingProxyType(
-    {
-        "multilabel_kd": multilabel_kd,
-        "multilabel_kd_authors": multilabel_kd_authors,
-        "softmax_kd": softmax_kd,
-    }
+class _WeightedKdLoss(Protocol):
+    def __call__(
+        self,
+        student_logits_BC: Tensor,
+        teacher_logits_BC: Tensor,
+        temperature: float | Tensor,
+        class_weight_C: Tensor | None = None,
+    ) -> Tensor: ...
+
+
+_OVER_CLASSES: Mapping[str, _WeightedKdLoss] = MappingProxyType(
+    {"multilabel_kd": multilabel_kd, "multilabel_kd_authors": multilabel_kd_authors}
 )
+"""Those that are sums over classes, which may have weights."""
+
+KD_LOSSES: Mapping[str, KdLoss] = MappingProxyType({**_OVER_CLASSES, "softmax_kd": softmax_kd})
 """Losses between logits, by the name that `kd_loss` has in a study."""
 
 CLT_LOSSES: Mapping[str, CltBuilder] = MappingProxyType({"crd": _crd, "infonce": _infonce})
@@ -114,6 +125,7 @@ class Objective(nn.Module):
         seed: int,
         teacher_classifier_CD: Tensor | None = None,
         n_finer: int = 0,
+        kd_class_weights_C: Tensor | None = None,
     ) -> None:
         """Draw heads and banks from the seed alone; torch's global random state stays.
 
@@ -127,9 +139,11 @@ class Objective(nn.Module):
             teacher_classifier_CD: its weights; needed where label_embedding_weight is above 0.
             n_finer: classes of the second task, whose labels stand behind the others in a batch;
                 0: finer_weight is 0.
+            kd_class_weights_C: of the distillation of logits, 1 on average; None: even ones.
 
         Raises:
             ValueError: the teacher's classifier is needed and not given.
+            KeyError: weights of classes are given to a loss that is no sum over classes.
             ConfigError: CLT is on and the training split has fewer than two recordings.
         """
         super().__init__()
@@ -138,6 +152,10 @@ class Objective(nn.Module):
         self.clt_weight = hyperparameters.clt_weight
         self.temperature = hyperparameters.distill_temperature
         self.kd_loss = KD_LOSSES[hyperparameters.kd_loss]
+        if kd_class_weights_C is not None:
+            self.kd_loss = partial(
+                _OVER_CLASSES[hyperparameters.kd_loss], class_weight_C=kd_class_weights_C
+            )
         n_unknown = int(train_labels_NC[:, 0].isnan().sum())
         self.labelled_share = 1 - n_unknown / len(train_labels_NC) if n_unknown else 1.0
         if self.clt_weight > 0:

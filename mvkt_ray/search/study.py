@@ -27,6 +27,7 @@ from mvkt_ray.records import (
     Usage,
 )
 from mvkt_ray.search.base_study import BaseStudy
+from mvkt_ray.search.choosing.class_weights import weigh
 from mvkt_ray.search.choosing.proposing import grid_point, propose
 from mvkt_ray.search.choosing.pruning import Pruning
 from mvkt_ray.search.choosing.racing import NOTE, Look, Noise, Race, read_looks
@@ -362,13 +363,15 @@ class Study(BaseStudy):
         hyperparameters: Mapping[str, Scalar],
         drawn: Mapping[str, Scalar],
     ) -> TrialRecord:
+        trained, weights = weigh(hyperparameters, self._ledger.records, condition)
         trial = Trial(
             number=len(self._ledger.records),
             condition=condition,
             arm=arm,
-            hyperparameters=hyperparameters,
+            hyperparameters=trained,
+            kd_class_weights=weights,
         )
-        return self._add(trial, drawn)
+        return self._add(trial, {name: trained[name] for name in drawn})
 
 
 def find_ledger(database: LedgerDatabase, name: str, *, resume: bool) -> Ledger | None:

@@ -420,8 +420,17 @@ def _build(setting: _Setting) -> tuple[Learner, Lessons]:
         seed=derive_seed(setting.seed, 3),
         teacher_classifier_CD=_teacher_classifier(setting),
         n_finer=setting.n_finer,
+        kd_class_weights_C=_kd_class_weights(setting),
     )
     return Learner(network, objective, bf16=setting.bf16), lessons
+
+
+def _kd_class_weights(setting: _Setting) -> Tensor | None:
+    weights = setting.trial.kd_class_weights
+    if not weights:
+        return None
+    of_classes = [weights[name] for name in setting.inputs.task.classes]
+    return torch.tensor(of_classes, dtype=torch.float32, device=setting.device)
 
 
 def _lessons(setting: _Setting) -> tuple[Lessons, int]:

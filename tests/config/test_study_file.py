@@ -105,6 +105,10 @@ def test_an_assistant_is_the_teachers_network_unless_another_is_named(tmp_path: 
             "{name: a, space: {finer_weight: [0, 0.5]}}",
             ["finer_weight", "0.5", "data.finer_task"],
         ),
+        (
+            "{name: a, space: {kd_class_weights: [even, auto]}, search: {baselines: []}}",
+            ["kd_class_weights auto", "search.baselines", "student_alone"],
+        ),
         ("{name: a, teacher: {assistant: big}}", ["teacher.assistant", "'big'"]),
         (
             "{name: a, teacher: {assistant: true}, student: {knowledge: online}}",

@@ -108,3 +108,16 @@ def test_no_gradient_reaches_the_teacher(loss):
     student_BC, teacher_BC = _logits(6)
     teacher_BC.requires_grad_()
     assert not loss(student_BC, teacher_BC, 2.0).requires_grad
+
+
+@pytest.mark.parametrize("loss", [multilabel_kd, multilabel_kd_authors])
+def test_weights_of_classes_are_factors_of_their_parts_of_the_sum(loss):
+    student_BC, teacher_BC = _logits(7)
+    n_classes = student_BC.shape[1]
+    whole = loss(student_BC, teacher_BC, 2.0)
+    torch.testing.assert_close(loss(student_BC, teacher_BC, 2.0, torch.ones(n_classes)), whole)
+    parts = [loss(student_BC, teacher_BC, 2.0, of_one) for of_one in torch.eye(n_classes)]
+    torch.testing.assert_close(sum(parts), whole)
+    weights_C = torch.arange(n_classes).to(whole.dtype)
+    weighted = loss(student_BC, teacher_BC, 2.0, weights_C)
+    torch.testing.assert_close(weighted, torch.stack(parts) @ weights_C)

@@ -1,7 +1,7 @@
 """A study without training: made-up learning curves stand in for students."""
 
 import math
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,10 @@ class Lab:
             student=StudentConfig(epochs=6),
             search=SearchConfig(**{**defaults, **search}),
         )
+
+    def with_space(self, config: StudyConfig, more: Mapping[str, ParameterConfig]) -> StudyConfig:
+        """The same study with more to draw, or to fix."""
+        return replace(config, space={**config.space, **more})
 
     @property
     def url(self) -> str:

@@ -281,6 +281,24 @@ def test_every_way_to_teach_has_what_it_needs_of_the_teacher(
         assert heard[0].losses[name.removesuffix("_weight")] > 0
 
 
+def test_weights_of_classes_reach_the_loss_by_their_names(
+    tiny_study: "TinyStudy", tmp_path: Path
+) -> None:
+    classes = tiny_study.trials_in(tmp_path).task.classes
+    trial = tiny_study.trial(clt_weight=0.0)
+    kd: list[float] = []
+    for name in ("", *classes):
+        weights = {each: float(each == name) * len(classes) for each in reversed(classes)}
+        heard: list[EpochMetrics] = []
+        one_step = StudentConfig(epochs=1)
+        weighed = replace(trial, kd_class_weights=weights if name else {})
+        inputs = tiny_study.trials_in(tmp_path / f"of {name}", student=one_step)
+        run_trial(weighed, inputs, listening(heard))
+        kd.append(heard[0].losses["kd"])
+    # Only the first step's is the same function of the same weights; so they differ, each from all.
+    assert len(set(kd)) == len(kd)
+
+
 def test_the_teacher_itself_is_needed_for_its_weights(
     tiny_study: "TinyStudy", go_on: Report, tmp_path: Path
 ) -> None:

@@ -20,7 +20,10 @@ _EPSILON = 1e-8
 
 @in_full_precision
 def multilabel_kd(
-    student_logits_BC: Tensor, teacher_logits_BC: Tensor, temperature: float | Tensor
+    student_logits_BC: Tensor,
+    teacher_logits_BC: Tensor,
+    temperature: float | Tensor,
+    class_weight_C: Tensor | None = None,
 ) -> Tensor:
     """Return the mean over recordings and classes of KL(teacher || student), times T squared.
 
@@ -36,6 +39,7 @@ def multilabel_kd(
         student_logits_BC: student logits, not softened.
         teacher_logits_BC: teacher logits, not softened; no gradient flows into them.
         temperature: T > 0.
+        class_weight_C: factor of each class; None: 1.
     """
     student_BC = student_logits_BC / temperature
     teacher_BC = teacher_logits_BC.detach() / temperature
@@ -46,12 +50,17 @@ def multilabel_kd(
     divergence_BC = divergence_BC + torch.sigmoid(-teacher_BC) * (
         functional.logsigmoid(-teacher_BC) - functional.logsigmoid(-student_BC)
     )
+    if class_weight_C is not None:
+        divergence_BC = divergence_BC * class_weight_C
     return temperature**2 * divergence_BC.mean()
 
 
 @in_full_precision
 def multilabel_kd_authors(
-    student_logits_BC: Tensor, teacher_logits_BC: Tensor, temperature: float | Tensor
+    student_logits_BC: Tensor,
+    teacher_logits_BC: Tensor,
+    temperature: float | Tensor,
+    class_weight_C: Tensor | None = None,
 ) -> Tensor:
     """Return the value of the authors' released code, for parity with it.
 
@@ -63,11 +72,15 @@ def multilabel_kd_authors(
         student_logits_BC: student logits, not softened.
         teacher_logits_BC: teacher logits, not softened; no gradient flows into them.
         temperature: T > 0, a divisor of the loss.
+        class_weight_C: factor of each class; None: 1.
     """
     student_BC2 = _two_outcomes(student_logits_BC) / temperature
     teacher_BC2 = _two_outcomes(teacher_logits_BC.detach()) / temperature + _EPSILON
     divergence_BC2 = teacher_BC2 * (teacher_BC2.log() - (student_BC2 + _EPSILON).log())
-    return divergence_BC2.mean(dim=(0, 2)).sum()
+    divergence_C = divergence_BC2.mean(dim=(0, 2))
+    if class_weight_C is not None:
+        divergence_C = divergence_C * class_weight_C
+    return divergence_C.sum()
 
 
 def _two_outcomes(logits_BC: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ A plan is a pure function of the study's configuration and its ledger, so that a
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from mvkt_ray.config.objectives import SCORE, Objective
@@ -13,6 +13,7 @@ from mvkt_ray.config.recipes import taught_by
 from mvkt_ray.config.schema import ContenderConfig, FinalsConfig, Scalar
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.records import Arm, Condition, Trial
+from mvkt_ray.search.choosing.class_weights import weigh
 from mvkt_ray.search.choosing.conditions import read_contender_leads
 from mvkt_ray.search.choosing.parameters import check_hyperparameters, read_value, require_name
 from mvkt_ray.search.choosing.space import SearchSpace
@@ -34,6 +35,8 @@ class Contender:
     n_seeds: int
     chosen_trial: int | None
     """The search trial that the configuration was taken from; None: it was given."""
+    kd_class_weights: Mapping[str, float] = field(default_factory=dict[str, float])
+    """As of `Trial`."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values, for the ledger."""
@@ -84,8 +87,15 @@ def plan_finals(
         ) -> None:
             where = f"finals: {name} of {condition.name}"
             # Of another student than the base's there may be more to set than the base has.
-            values = of_its_student({**space.defaults, **base, **own}, own, where)
-            check_hyperparameters(values, where)
+            asked = of_its_student({**space.defaults, **base, **own}, own, where)
+            check_hyperparameters(asked, where)
+            values, weights = weigh(asked, records, condition)
+            if values != asked:
+                raise ConfigError(
+                    f"{where}: kd_class_weights is auto, which follows from the validation of the "
+                    "lead's student alone in the search, and none is complete. Go on with the "
+                    "search, or set it to even."
+                )
             plan.append(
                 Contender(
                     name=name,
@@ -93,6 +103,7 @@ def plan_finals(
                     hyperparameters=values,
                     n_seeds=n_seeds or config.n_seeds,
                     chosen_trial=number,
+                    kd_class_weights=weights,
                 )
             )
 
@@ -138,6 +149,7 @@ def final_trials(plan: Sequence[Contender]) -> tuple[Trial, ...]:
             hyperparameters=dict(contender.hyperparameters),
             repetition=repetition,
             contender=contender.name,
+            kd_class_weights=dict(contender.kd_class_weights),
         )
         for number, (repetition, contender) in enumerate(pairs)
     )

@@ -211,6 +211,7 @@ class Ledger:
                 "hyperparameters": dict(trial.hyperparameters),
                 "repetition": trial.repetition,
                 "contender": trial.contender,
+                "kd_class_weights": dict(trial.kd_class_weights),
             },
         )
         with self.as_one():

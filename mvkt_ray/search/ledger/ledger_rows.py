@@ -138,6 +138,7 @@ def read_record(stored: StoredTrial) -> TrialRecord:
         hyperparameters=hyperparameters,
         repetition=attributes["repetition"],
         contender=attributes["contender"],
+        kd_class_weights=attributes["kd_class_weights"],
     )
     return TrialRecord(
         trial=trial,
