@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from mvkt_ray.config.study_file import write_study
 from mvkt_ray.search.ledger.ledger import Ledger
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.storage.location import Location
@@ -35,7 +34,7 @@ def make_study_folder(folder: Path, finished: Path, n_trials: int) -> StudyFolde
         search=replace(config.search, n_trials=n_trials),
         student=replace(config.student, epochs=EPOCHS),
     )
-    made.study_file.write_bytes(write_study(config).encode())
+    made.write_config(config)
     ledger = Ledger.open(make_ledger(folder, config), config.name)
     ledger.close()
     [first, *_] = sorted((finished / "trials").glob("*/validation.arrow"))

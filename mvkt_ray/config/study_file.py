@@ -10,7 +10,7 @@ Writes: the resolved study beside a search.
 import dataclasses
 import types
 import typing
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,6 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from mvkt_ray.config.recipes import Hyperparameters
 from mvkt_ray.config.resources import CostConfig
 from mvkt_ray.config.schema import FoldsConfig, ParameterConfig, StudyConfig
+from mvkt_ray.config.yaml_loader import UniqueKeyLoader
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.file_guards import reading
 from mvkt_ray.phrasing import did_you_mean
@@ -37,19 +38,6 @@ _PRICES_ADVICE = (
     "A file of prices has a currency and node_types: by name, a price_per_hour, cpus, gpus and "
     "accelerator_type each."
 )
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """A safe loader that refuses a key given twice, of which YAML would keep the last silently."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = sorted({str(key) for key in keys if keys.count(key) > 1})
-        if twice:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"the key {twice[0]!r} is given twice", node.start_mark
-            )
-        return super().construct_mapping(node, deep)
 
 
 def read_study(path: str | Path) -> StudyConfig:
@@ -196,7 +184,7 @@ def read_text(file: Path) -> str:
 def _mapping_from_yaml(text: str, origin: str, advice: str = "") -> YamlMapping:
     with reading(origin, advice):
         try:
-            value = yaml.load(text, Loader=_UniqueKeyLoader)
+            value = yaml.load(text, Loader=UniqueKeyLoader)
         except yaml.YAMLError as error:
             raise ConfigError(f"{origin} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(value, dict):
@@ -212,7 +200,7 @@ def read_documents(text: str, origin: str) -> list[Any]:
     """
     with reading(origin, "Give a file of YAML documents."):
         try:
-            return [value for value in yaml.load_all(text, Loader=_UniqueKeyLoader) if value]
+            return [value for value in yaml.load_all(text, Loader=UniqueKeyLoader) if value]
         except yaml.YAMLError as error:
             raise ConfigError(f"{origin} is not YAML: {' '.join(str(error).split())}") from None
 

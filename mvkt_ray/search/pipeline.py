@@ -8,7 +8,6 @@ import contextlib
 from collections.abc import Callable, Mapping
 
 from mvkt_ray.config.schema import StudyConfig
-from mvkt_ray.config.study_file import write_study
 from mvkt_ray.data.ingest.run_ingest import IngestProgress, ingest
 from mvkt_ray.data.ingest.shard_writer import IngestSettings
 from mvkt_ray.distill.knowledge import open_knowledge
@@ -33,6 +32,7 @@ from mvkt_ray.search.stages import (
     plan_knowledge,
     prepare,
     teacher_job,
+    verify_input,
 )
 from mvkt_ray.search.study import Study
 from mvkt_ray.storage.artifacts import MANIFEST_NAME, Manifest, read_manifest
@@ -71,7 +71,7 @@ def run_search(
     config, folder = plan.config, plan.folder
     folder.root.make_directory()
     if not folder.study_file.exists():
-        folder.study_file.write_bytes(write_study(config).encode())
+        folder.write_config(config)
     inputs = {"shards": plan.shards, "teacher": plan.given_teacher, "knowledge": None}
     if not folder.inputs_file.exists():
         folder.write_inputs(inputs)
@@ -94,7 +94,7 @@ def run_search(
             budget=_budget(folder, config, plan.request.limits),
         )
         # Only now is it known that the study in the folder may go on with this configuration.
-        folder.study_file.write_bytes(write_study(config).encode())
+        folder.write_config(config)
         listener.study_opened(study)
         with timed_stage(folder, listener, "trials", plan.stage("trials").what):
             trials = trial_inputs(config, folder, prepared, study.cpu_precision)
@@ -253,6 +253,7 @@ def provide_knowledge(
     teacher = open_teacher(teacher_location, shards=prepared.shards, task=prepared.task)
     per_recording = config.student.knowledge == "record"
     if (location / MANIFEST_NAME).exists():
+        verify_input(location)
         open_knowledge(
             location,
             shards=prepared.shards,

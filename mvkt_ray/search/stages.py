@@ -29,7 +29,13 @@ from mvkt_ray.distill.knowledge_writer import write_knowledge
 from mvkt_ray.errors import ConfigError, StaleArtifactError
 from mvkt_ray.records import MeasuredPrecision
 from mvkt_ray.search.runner import Runner
-from mvkt_ray.storage.artifacts import Manifest, claim_output, recipe_of, verify_artifact
+from mvkt_ray.storage.artifacts import (
+    Manifest,
+    claim_output,
+    read_manifest,
+    recipe_of,
+    verify_artifact,
+)
 from mvkt_ray.storage.location import Location
 from mvkt_ray.training.asked_teacher import AskedTeacher, answer
 from mvkt_ray.training.cpu_precision import measure_precisions
@@ -37,7 +43,7 @@ from mvkt_ray.training.teacher import KIND as TEACHER
 from mvkt_ray.training.teacher import Teacher, TeacherJob, open_teacher, teacher_config
 
 HASH_LIMIT_BYTES = 8 << 30
-"""Shards up to this size are read whole before a study starts; larger ones are checked by size."""
+"""Artifacts up to this size are read whole before a study starts; larger ones, by their size."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,9 +105,7 @@ def prepare(config: StudyConfig, location: Location) -> Prepared:
         DataError: A split is empty, or a patient is in two.
     """
     shards = open_shards(location)
-    size_bytes = sum(entry.size_bytes for entry in shards.manifest.files.values())
-    # What is read from a store is hashed when it is fetched.
-    verify_artifact(location, hashes=location.is_local and size_bytes <= HASH_LIMIT_BYTES)
+    verify_input(location)
     if shards.sampling_rate_hz != config.data.sampling_rate_hz:
         raise ConfigError(
             f"data.sampling_rate_hz is {config.data.sampling_rate_hz}, but the shards {location} "
@@ -120,6 +124,18 @@ def prepare(config: StudyConfig, location: Location) -> Prepared:
         view=view,
         finer_task=None if data.finer_task is None else shards.task(data.finer_task),
     )
+
+
+def verify_input(location: Location) -> None:
+    """See that an artifact that every trial reads is as it was published.
+
+    Raises:
+        ArtifactError: A file was changed after it was published.
+    """
+    manifest = read_manifest(location)
+    size_bytes = sum(entry.size_bytes for entry in manifest.files.values())
+    # What is read from a store is hashed when it is fetched.
+    verify_artifact(location, hashes=location.is_local and size_bytes <= HASH_LIMIT_BYTES)
 
 
 def teacher_job(config: StudyConfig, prepared: Prepared) -> TeacherJob:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 import filelock
@@ -104,6 +104,9 @@ class Manifest:
             raise ValueError("it was edited: its content has another hash than it says")
         value.pop("fingerprint")
         files = {name: FileEntry(**entry) for name, entry in value.pop("files").items()}
+        for name in files:
+            if not name or name.startswith("/") or ".." in PurePosixPath(name).parts:
+                raise ValueError(f"it names the file {name!r}, which is not below its folder")
         return cls(files=files, **value)
 
 

@@ -1,9 +1,12 @@
 """The state of an unfinished training on disk, replaced by one rename after every epoch.
 
-Reads and writes: one file, of torch.save; `weights_only=True` executes nothing that is in it.
+Reads and writes: one file, a SHA-256 and what torch.save makes, whose own sums torch does not
+compare; `weights_only=True` executes nothing that is in it.
 """
 
+import hashlib
 import io
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,8 +15,12 @@ import torch
 from torch import Tensor
 
 from mvkt_ray.errors import ArtifactError
+from mvkt_ray.phrasing import one_line
 from mvkt_ray.records import EpochMetrics
 from mvkt_ray.storage.location import Location
+
+_LOG = logging.getLogger(__name__)
+_HASH_BYTES = hashlib.sha256().digest_size
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,21 +86,38 @@ class Checkpoint:
         }
         stream = io.BytesIO()
         torch.save(value, stream)
-        return stream.getvalue()
+        content = stream.getvalue()
+        return hashlib.sha256(content).digest() + content
 
     @classmethod
     def from_bytes(cls, content: bytes) -> "Checkpoint":
-        """Read what `to_bytes` wrote, onto the CPU."""
-        value = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        """Read what `to_bytes` wrote, onto the CPU.
+
+        Raises:
+            ValueError: It was damaged since.
+        """
+        own_hash, saved = content[:_HASH_BYTES], content[_HASH_BYTES:]
+        if own_hash != hashlib.sha256(saved).digest():
+            raise ValueError("its content has another hash than it says")
+        value = torch.load(io.BytesIO(saved), map_location="cpu", weights_only=True)
         history = tuple(EpochRecord.from_json(item) for item in value.pop("history"))
         return cls(history=history, **value)
 
 
-def read_checkpoint(content: bytes | None, location: Location, recipe: str) -> Checkpoint | None:
-    """Return the checkpoint with this content, None where there is none.
+def read_checkpoint(
+    content: bytes | None, location: Location, recipe: str, *, is_own_place: bool = False
+) -> Checkpoint | None:
+    """Return the checkpoint with this content; None where there is none, or a damaged one.
+
+    Args:
+        content: Of the file; None: there is none.
+        location: Of the file, for messages.
+        recipe: Of what is trained.
+        is_own_place: Nothing but this training belongs there: what is of another one got there by
+            mistake, and is as good as none.
 
     Raises:
-        ArtifactError: It is damaged, or belongs to another training.
+        ArtifactError: It belongs to another training.
     """
     if content is None:
         return None
@@ -101,10 +125,11 @@ def read_checkpoint(content: bytes | None, location: Location, recipe: str) -> C
         checkpoint = Checkpoint.from_bytes(content)
     except Exception as error:
         # torch.load has no error of its own: it raises what zipfile, pickle and torch raise.
-        raise ArtifactError(
-            f"{location} cannot be read as a checkpoint ({error.__class__.__name__}). Remove it "
-            "to train from the start."
-        ) from error
+        _LOG.warning("%s is damaged (%s): trained again from the start", location, one_line(error))
+        return None
+    if checkpoint.recipe != recipe and is_own_place:
+        _LOG.warning("%s is of another training: trained again from the start", location)
+        return None
     if checkpoint.recipe != recipe:
         raise ArtifactError(
             f"{location} is the checkpoint of another training (recipe {checkpoint.recipe[:12]}, "

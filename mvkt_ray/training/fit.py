@@ -143,6 +143,7 @@ def fit(
     *,
     device: torch.device,
     ranks: Ranks,
+    is_own_place: bool = False,
 ) -> Outcome:
     """Train from the last checkpoint, or from the start, to the last epoch.
 
@@ -162,9 +163,10 @@ def fit(
         report: decides whether to go on.
         device: of this rank.
         ranks: this process among those that train the learner.
+        is_own_place: another training's checkpoint there is replaced, not refused.
 
     Raises:
-        ArtifactError: The checkpoint is damaged, or is that of another training.
+        ArtifactError: The checkpoint is that of another training.
     """
     with _own_randomness(device):
         clock = _Clock()
@@ -180,7 +182,14 @@ def fit(
         )
         average = WeightAverage(learner.network, course.ema_decay) if course.ema_decay else None
         checkpoint = _resume(
-            learner, optimizer, schedule, average, checkpoint_at, course.recipe, ranks
+            learner,
+            optimizer,
+            schedule,
+            average,
+            checkpoint_at,
+            course.recipe,
+            ranks,
+            is_own_place=is_own_place,
         )
         if checkpoint is not None:
             clock = _Clock(wall_before_s=checkpoint.wall_s, cpu_before_s=checkpoint.cpu_s)
@@ -356,10 +365,14 @@ def _resume(
     location: Location,
     recipe: str,
     ranks: Ranks,
+    *,
+    is_own_place: bool,
 ) -> Checkpoint | None:
     """Load what the first rank finds, on all ranks: a file system may show it to some later."""
     content = location.read_bytes() if ranks.is_first and location.exists() else None
-    checkpoint = read_checkpoint(ranks.from_first(content), location, recipe)
+    checkpoint = read_checkpoint(
+        ranks.from_first(content), location, recipe, is_own_place=is_own_place
+    )
     if checkpoint is not None:
         learner.load_state_dict(checkpoint.learner)
         optimizer.load_state_dict(dict(checkpoint.optimizer))

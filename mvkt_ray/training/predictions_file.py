@@ -1,10 +1,13 @@
 """Predictions of a model on a split, as they are kept: read back, tagged and hashed.
 
-Reads: what `trial_files.predictions_to_arrow` wrote.
+Reads: what `trial_files.predictions_to_arrow` wrote: an Arrow IPC file whose metadata has the
+SHA-256 of the file, taken with zeros in its place. So it is known before anything is parsed that no
+byte of it was changed: Arrow believes the offsets that it reads.
 """
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +19,10 @@ from numpy.typing import NDArray
 from mvkt_ray.errors import ArtifactError
 from mvkt_ray.file_guards import reading
 from mvkt_ray.storage.location import Location
+
+_SEAL = b"sha256 of this file, with zeros here"
+_NO_HASH = b"0" * 64
+_STORED_HASH = re.compile(rb"mvkt-sha256:([0-9a-f]{64})")
 
 _ADVICE = (
     "It was damaged after it was written: restore it from a copy; predictions on the test split "
@@ -53,8 +60,23 @@ def read_predictions(location: Location) -> StoredPredictions:
     """
     with reading(f"{location}, a file of predictions,", _ADVICE, ArtifactError):
         content = location.read_bytes()
+    return parse_predictions(content, location)
+
+
+def parse_predictions(content: bytes, location: Location) -> StoredPredictions:
+    """Read the content of a file of predictions.
+
+    Args:
+        content: Of the file.
+        location: Of the file, for messages.
+
+    Raises:
+        ArtifactError: The file was damaged, or is something else.
+    """
+    with reading(f"{location}, a file of predictions,", _ADVICE, ArtifactError):
         table = _table(content).combine_chunks()
         tags = {key.decode(): value.decode() for key, value in table.schema.metadata.items()}
+        tags.pop(_SEAL.decode())
         classes = tuple(json.loads(tags.pop("classes")))
         return StoredPredictions(
             record_ids_N=table["record_id"].to_numpy(),
@@ -69,14 +91,30 @@ def read_predictions(location: Location) -> StoredPredictions:
 def with_tags(content: bytes, tags: Mapping[str, str]) -> bytes:
     """Return a file of predictions with more in its metadata."""
     table = _table(content)
-    table = table.replace_schema_metadata({**table.schema.metadata, **tags})
+    return sealed_arrow(table.replace_schema_metadata({**table.schema.metadata, **tags}))
+
+
+def sealed_arrow(table: pa.Table) -> bytes:
+    """Return a table as an Arrow IPC file that has its own hash in its metadata."""
+    metadata = {key: value for key, value in (table.schema.metadata or {}).items() if key != _SEAL}
+    table = table.replace_schema_metadata({**metadata, _SEAL: b"mvkt-sha256:" + _NO_HASH})
     sink = pa.BufferOutputStream()
     with pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table)
-    return sink.getvalue().to_pybytes()
+    content = sink.getvalue().to_pybytes()
+    own_hash = hashlib.sha256(content).hexdigest()
+    # In the schema at the beginning, and in its copy in the footer.
+    return content.replace(b"mvkt-sha256:" + _NO_HASH, f"mvkt-sha256:{own_hash}".encode())
 
 
 def _table(content: bytes) -> pa.Table:
+    stored = set(_STORED_HASH.findall(content))
+    if len(stored) != 1:
+        raise ValueError("it has no hash of itself")
+    [own_hash] = stored
+    unsealed = content.replace(own_hash, _NO_HASH)
+    if hashlib.sha256(unsealed).hexdigest() != own_hash.decode():
+        raise ValueError("its content has another hash than it says")
     with pa.ipc.open_file(pa.BufferReader(content)) as reader:
         return reader.read_all()
 

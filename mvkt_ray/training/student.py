@@ -224,7 +224,8 @@ def run_trial(trial: Trial, inputs: TrialInputs, report: Report) -> TrialResult:
     repetition): the same trial gives the same numbers again, interrupted or not.
 
     A trial that has ended before is not run again: its epochs are reported and its result is
-    returned, as a driver may have died before it committed them.
+    returned, as a driver may have died before it committed them. Where its result or its checkpoint
+    is damaged, or is another trial's, it is trained from the start, which the log says.
 
     Args:
         trial: its number, condition and hyper-parameters.
@@ -274,13 +275,27 @@ def run_trial(trial: Trial, inputs: TrialInputs, report: Report) -> TrialResult:
         gradient_accumulation=setting.gradient_accumulation,
         validated_epochs=inputs.validated_epochs,
     )
-    outcome = fit(learner, course, folder.checkpoint, report, device=setting.device, ranks=ranks)
+    outcome = fit(
+        learner,
+        course,
+        folder.checkpoint,
+        report,
+        device=setting.device,
+        ranks=ranks,
+        is_own_place=True,
+    )
     result = _result(setting, outcome, learner)
     if ranks.is_first and result.state.is_finished:
+        left: dict[str, str] = {}
         if outcome.predictions is not None:
-            folder.write_complete(learner.network, setting.splits.val, outcome.predictions)
+            left = folder.write_complete(learner.network, setting.splits.val, outcome.predictions)
         folder.write_result(
-            trial, result, outcome.history, recipe=setting.recipe, facts=setting.facts
+            trial,
+            result,
+            outcome.history,
+            recipe=setting.recipe,
+            facts=setting.facts,
+            files=left,
         )
         if result.state is not TrialState.DIVERGED:
             folder.discard_checkpoint()

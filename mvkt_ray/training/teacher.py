@@ -6,6 +6,7 @@ Reads: shards. Writes: an artifact of kind `teacher`: `teacher.safetensors` and 
 holds the network's name, its view, its classes, and what came of every epoch and member.
 """
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -186,6 +187,8 @@ def _load(network: nn.Module, root: Location, manifest: Manifest, name: str) -> 
     content = open_file(root, manifest, name, Path.read_bytes)
     advice = "It was damaged after it was published: train the teacher again."
     with reading(root / name, advice, ArtifactError):
+        if hashlib.sha256(content).hexdigest() != manifest.files[name].sha256:
+            raise ValueError("it has another hash than the manifest says")
         network.load_state_dict(safetensors.torch.load(content))
     network.eval()
 

@@ -4,8 +4,10 @@ Reads and writes, in `trials/00012/`: `checkpoint.pt` while the trial is unfinis
 `student.safetensors` and `validation.arrow` (a complete trial's), and, last, `result.json`.
 """
 
+import hashlib
 import json
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,20 +19,48 @@ from torch import nn
 
 from mvkt_ray.data.splits import Split
 from mvkt_ray.errors import ArtifactError
+from mvkt_ray.file_guards import reading
+from mvkt_ray.phrasing import one_line
 from mvkt_ray.records import Trial, TrialResult, trial_folder_name
 from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.sealed import sealed_json, unsealed_json
 from mvkt_ray.training.checkpoint import EpochRecord
+from mvkt_ray.training.predictions_file import StoredPredictions, parse_predictions, sealed_arrow
 from mvkt_ray.training.validation import Predictions
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+
+_LOG = logging.getLogger(__name__)
+_COPY = "Restore it from a copy."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoredResult:
     """What `result.json` tells of a finished trial."""
 
+    recipe: str
+    """Hash of all that its numbers depend on."""
     result: TrialResult
     history: tuple[EpochRecord, ...]
+    files: Mapping[str, str]
+    """What it left besides: hashes by name."""
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> "StoredResult":
+        """Read what `TrialFolder.write_result` wrote.
+
+        Raises:
+            ValueError: It was changed since, or is something else.
+            KeyError: Something is missing.
+            TypeError: Something else stands where it should.
+        """
+        value = unsealed_json(content)
+        return cls(
+            recipe=value["recipe"],
+            result=TrialResult.from_json(value["result"]),
+            history=tuple(EpochRecord.from_json(item) for item in value["history"]),
+            files=value["files"],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,38 +99,85 @@ class TrialFolder:
         return self.result.read_bytes() if self.result.exists() else None
 
     def parse_result(self, content: bytes | None, recipe: str) -> StoredResult | None:
-        """Read what `write_result` wrote.
+        """Read how a trial ended; None where that is damaged, or another trial's: it did not end.
 
-        Raises:
-            ArtifactError: The result is that of another trial, or cannot be read.
+        Args:
+            content: Of `result.json`; None: there is none.
+            recipe: Of the trial.
         """
         if content is None:
             return None
         try:
-            value = json.loads(content)
-            found = value["recipe"]
-            stored = StoredResult(
-                result=TrialResult.from_json(value["result"]),
-                history=tuple(EpochRecord.from_json(item) for item in value["history"]),
-            )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            stored = StoredResult.from_bytes(content)
+        except Exception as error:
+            _LOG.warning("%s is damaged (%s): trained again", self.result, one_line(error))
+            return None
+        if stored.recipe != recipe:
+            _LOG.warning("%s is of another trial: trained again", self.result)
+            return None
+        return stored
+
+    def read_result(self, expected: TrialResult) -> StoredResult | None:
+        """Read the result of a trial whose ledger says how it ended; None where there is none.
+
+        Raises:
+            ArtifactError: It is damaged, or another trial's.
+        """
+        content = self.result_content()
+        if content is None:
+            return None
+        with reading(f"{self.result}, the result of a trial,", _COPY, ArtifactError):
+            stored = StoredResult.from_bytes(content)
+        if _outcome(stored.result) != _outcome(expected):
             raise ArtifactError(
-                f"{self.result} cannot be read as the result of a trial ({error}). Remove it to "
-                "run the trial again."
-            ) from None
-        if found != recipe:
-            raise ArtifactError(
-                f"{self.result} is the result of another trial (recipe {found[:12]}, asked for "
-                f"{recipe[:12]}): other hyper-parameters, data or seed. Give a new folder, or "
-                "remove that one."
+                f"{self.result} is not the result of trial {expected.number} that the ledger has: "
+                "the file was put there from elsewhere. Restore it from a copy."
             )
         return stored
 
-    def write_complete(self, student: nn.Module, split: Split, predictions: Predictions) -> None:
-        """Write what a complete trial leaves beside its result."""
+    def read_student(self, expected: TrialResult | None = None) -> bytes:
+        """Read the weights of a complete trial.
+
+        Args:
+            expected: How the trial ended, as its ledger says; None: not compared.
+
+        Raises:
+            ArtifactError: They are not there, or not those that the trial left.
+        """
+        return self._read_left(self.student, expected)
+
+    def read_validation(self, expected: TrialResult | None = None) -> StoredPredictions:
+        """Read the predictions of a complete trial on the validation split; see `read_student`."""
+        return parse_predictions(self._read_left(self.validation, expected), self.validation)
+
+    def _read_left(self, file: Location, expected: TrialResult | None) -> bytes:
+        with reading(file, _COPY, ArtifactError):
+            content = file.read_bytes()
+            if expected is None:
+                found = self.result_content()
+                stored = None if found is None else StoredResult.from_bytes(found)
+            else:
+                stored = self.read_result(expected)
+            own_hash = hashlib.sha256(content).hexdigest()
+            if stored is not None and stored.files.get(file.name) != own_hash:
+                raise ArtifactError(
+                    f"{file} is not the file that its trial left: it was damaged, or is another's. "
+                    f"{_COPY}"
+                )
+        return content
+
+    def write_complete(
+        self, student: nn.Module, split: Split, predictions: Predictions
+    ) -> dict[str, str]:
+        """Write what a complete trial leaves beside its result; return the hashes by name."""
         weights = {name: value.cpu().contiguous() for name, value in student.state_dict().items()}
-        self.student.write_bytes(safetensors.torch.save(weights))
-        self.validation.write_bytes(predictions_to_arrow(split, predictions))
+        contents = {
+            self.student: safetensors.torch.save(weights),
+            self.validation: predictions_to_arrow(split, predictions),
+        }
+        for file, content in contents.items():
+            file.write_bytes(content)
+        return {f.name: hashlib.sha256(content).hexdigest() for f, content in contents.items()}
 
     def write_result(
         self,
@@ -110,8 +187,18 @@ class TrialFolder:
         *,
         recipe: str,
         facts: dict[str, Any],
+        files: Mapping[str, str],
     ) -> None:
-        """Write how the trial ended; nothing is written after it."""
+        """Write how the trial ended; nothing is written after it.
+
+        Args:
+            trial: What was trained.
+            result: How it ended.
+            history: Of its epochs.
+            recipe: Hash of all that its numbers depend on.
+            facts: What it was made from.
+            files: Hashes of what it left, by name.
+        """
         value = {
             "schema_version": SCHEMA_VERSION,
             "recipe": recipe,
@@ -119,8 +206,9 @@ class TrialFolder:
             "result": result.to_json(),
             "history": [record.to_json() for record in history],
             "made_from": facts,
+            "files": dict(files),
         }
-        self.result.write_bytes((json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
+        self.result.write_bytes(sealed_json(value))
 
     def discard_checkpoint(self) -> None:
         """Remove what only an unfinished trial needs: banks and moments, many times its weights."""
@@ -140,10 +228,13 @@ def predictions_to_arrow(split: Split, predictions: Predictions) -> bytes:
         "labels": _lists(predictions.labels_NC.astype(np.int8)),
     }
     table = pa.table(columns).replace_schema_metadata({"classes": json.dumps(list(split.classes))})
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_file(sink, table.schema) as writer:
-        writer.write_table(table)
-    return sink.getvalue().to_pybytes()
+    return sealed_arrow(table)
+
+
+def _outcome(result: TrialResult) -> dict[str, Any]:
+    """Return what a result comes to, without what depends on where and when."""
+    value = result.to_json()
+    return {key: value[key] for key in ("number", "state", "macro_auroc", "per_class_auroc")}
 
 
 def _lists(values_NC: NDArray[Any]) -> pa.FixedSizeListArray:

@@ -4,14 +4,17 @@ The shards are real ones (of synthetic recordings); the predictions are labels a
 """
 
 import contextlib
+import hashlib
 import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import safetensors.torch
 import sqlalchemy
 import sqlalchemy.event
+import torch
 
 from mvkt_ray.config.recipes import StudentConfig
 from mvkt_ray.config.schema import (
@@ -23,7 +26,6 @@ from mvkt_ray.config.schema import (
     SearchConfig,
     StudyConfig,
 )
-from mvkt_ray.config.study_file import write_study
 from mvkt_ray.data.held_out import open_test_split
 from mvkt_ray.data.shards import open_shards
 from mvkt_ray.data.splits import Split, open_training_splits
@@ -42,7 +44,7 @@ from mvkt_ray.search.choosing.student_sizes import student_facts
 from mvkt_ray.search.finals.finals import Finals
 from mvkt_ray.search.finals.finals_ledger import FinalsLedger
 from mvkt_ray.search.finals.finals_plan import plan_finals
-from mvkt_ray.search.finals.finals_results import hash_of_all
+from mvkt_ray.search.finals.finals_results import OPENING, WEIGHTS, hash_of_all
 from mvkt_ray.search.finals.openings import Opening
 from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
 from mvkt_ray.search.ledger.study_folder import StudyFolder
@@ -53,7 +55,7 @@ from mvkt_ray.statistics.scores import auroc_per_class
 from mvkt_ray.storage.artifacts import partial_location, publish
 from mvkt_ray.storage.location import Location
 from mvkt_ray.training.checkpoint import EpochRecord
-from mvkt_ray.training.predictions_file import read_predictions
+from mvkt_ray.training.predictions_file import read_predictions, with_tags
 from mvkt_ray.training.trial_files import TrialFolder, predictions_to_arrow
 from mvkt_ray.training.validation import Predictions
 
@@ -123,7 +125,7 @@ class Maker:
         folds = self.config.data.folds
         self.splits = open_training_splits(self.shards, self.task, folds)
         folder.root.make_directory()
-        folder.study_file.write_bytes(write_study(self.config).encode())
+        folder.write_config(self.config)
         folder.write_inputs(
             {"shards": shards, "teacher": folder.teacher, "knowledge": folder.knowledge}
         )
@@ -185,15 +187,18 @@ class Maker:
         )
         finals.ledger.write_opening(opening)
         test = open_test_split(self.shards, self.task, data.folds, data.min_likelihood, opening)
-        files.teacher_validation.write_bytes(self._predict(self.splits.val, "teacher", "", 0))
-        files.teacher_test.write_bytes(self._predict(test, "teacher", "", 0))
+        seal = {OPENING: opening.seal}
+        said = with_tags(self._predict(self.splits.val, "teacher", "", 0), seal)
+        files.teacher_validation.write_bytes(said)
+        files.teacher_test.write_bytes(with_tags(self._predict(test, "teacher", "", 0), seal))
         hashes: dict[int | None, str] = {None: read_predictions(files.teacher_test).sha256}
         for record in finals.trials():
             if record.state is TrialState.COMPLETE:
                 trial, path = record.trial, files.test(record.number)
-                path.write_bytes(
-                    self._predict(test, trial.contender, record.condition, trial.repetition)
-                )
+                said = self._predict(test, trial.contender, record.condition, trial.repetition)
+                weights = TrialFolder.of(files.trials, record.number).read_student(record.result)
+                own = {WEIGHTS: hashlib.sha256(weights).hexdigest()}
+                path.write_bytes(with_tags(said, seal | own))
                 hashes[record.number] = read_predictions(path).sha256
         finals.ledger.write_opening(opening.complete(hash_of_all(hashes)))
 
@@ -204,8 +209,15 @@ class Maker:
         seed = trial.repetition if trial.contender else trial.number
         content = self._predict(self.splits.val, name, trial.condition.name, seed)
         folder = TrialFolder.of(trials, trial.number)
+        files: dict[str, str] = {}
         if not (is_pruned or diverges):
             folder.validation.write_bytes(content)
+            weights = safetensors.torch.save({"number": torch.tensor([trial.number])})
+            folder.student.write_bytes(weights)
+            files = {
+                folder.validation.name: hashlib.sha256(content).hexdigest(),
+                folder.student.name: hashlib.sha256(weights).hexdigest(),
+            }
         scores = self._scores(self.splits.val, name, trial.condition.name, seed)
         per_class = auroc_per_class(self.splits.val.labels, scores)
         macro = float(np.nanmean(per_class))
@@ -245,7 +257,8 @@ class Maker:
             latency_ms=1e-6 * facts.n_multiply_accumulates if self.is_timed else None,
             node="made-up",
         )
-        folder.write_result(trial, result, history, recipe="made-up", facts={})
+        recipe = f"recipe {trial.number}"
+        folder.write_result(trial, result, history, recipe=recipe, facts={}, files=files)
         return result, history
 
     def _predict(self, split: Split, name: str, lead: str, seed: int) -> bytes:

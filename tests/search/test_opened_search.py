@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mvkt_ray.config.schema import StudyConfig
-from mvkt_ray.config.study_file import study_from_mapping, write_study
+from mvkt_ray.config.study_file import study_from_mapping
 from mvkt_ray.errors import ArtifactError
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.opened_search import open_search
@@ -39,7 +39,7 @@ def plan(folder: StudyFolder, **request: Any) -> SearchPlan:
 def begin(folder: StudyFolder, config: StudyConfig) -> None:
     """Write what another search writes first, which then dies."""
     folder.root.make_directory()
-    folder.study_file.write_bytes(write_study(config).encode())
+    folder.write_config(config)
 
 
 def test_of_two_that_planned_the_same_study_one_runs_it(folder: StudyFolder) -> None:

@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 from mvkt_ray.cli import app
 from mvkt_ray.config.recipes import Hyperparameters
-from mvkt_ray.config.study_file import study_from_mapping, write_study
+from mvkt_ray.config.study_file import study_from_mapping
 from mvkt_ray.data.recording import LEADS
 from mvkt_ray.delivery.facts.material import gather_material
 from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState
@@ -323,7 +323,7 @@ def test_the_optimum_is_read_from_the_ledger_of_a_search(tmp_path: Path) -> None
     config = study_from_mapping({**TINY, "space": space, "search": search}, "tiny")
     folder = StudyFolder(Location.parse(tmp_path / "searched"))
     folder.root.make_directory()
-    folder.study_file.write_bytes(write_study(config).encode())
+    folder.write_config(config)
     study = Study.create_or_open(
         config,
         SearchSpace.from_config(config, LEADS),

@@ -200,7 +200,7 @@ def _network(student: ExportedStudent, view: View, task: Task) -> Network:
 def _write(export: _Export, built: Path, say: Callable[[str], None]) -> dict[str, Any]:
     """Write every file but the manifest; return what the manifest says of them."""
     student, view, prepared = export.student, export.view, export.prepared
-    (built / WEIGHTS_NAME).write_bytes(student.files.student.read_bytes())
+    (built / WEIGHTS_NAME).write_bytes(student.files.read_student(student.result))
     model = MillivoltNetwork(export.network, mean_mv=view.mean_mv, std_mv=view.std_mv).eval()
     say("writing the graphs, and comparing them with torch on the validation split")
     graphs = write_checked_graphs(model, prepared, view, built, seed=export.material.config.seed)

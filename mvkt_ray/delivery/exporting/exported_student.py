@@ -4,7 +4,6 @@ Reads: the material of the study, and the files of the training.
 """
 
 import hashlib
-import json
 from dataclasses import dataclass
 
 import safetensors
@@ -15,11 +14,11 @@ from mvkt_ray.delivery.facts.material import ReportMaterial
 from mvkt_ray.errors import ArtifactError, ConfigError
 from mvkt_ray.file_guards import reading
 from mvkt_ray.phrasing import did_you_mean
-from mvkt_ray.records import Condition, Trial, TrialState
+from mvkt_ray.records import Condition, Trial, TrialResult, TrialState
 from mvkt_ray.search.finals.finals_plan import CHOSEN
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.storage.location import Location
-from mvkt_ray.training.predictions_file import StoredPredictions, read_predictions
+from mvkt_ray.training.predictions_file import StoredPredictions
 from mvkt_ray.training.trial_files import TrialFolder
 
 
@@ -53,6 +52,8 @@ class ExportedStudent:
     recipe: str
     """Hash of all that its numbers depend on."""
     weights_sha256: str
+    result: TrialResult
+    """How its training ended, as the ledger says."""
 
     @property
     def condition(self) -> Condition:
@@ -72,11 +73,11 @@ class ExportedStudent:
         """
         advice = "It was damaged after it was written: restore it from a copy."
         with reading(self.files.student, advice, ArtifactError):
-            return safetensors.torch.load(self.files.student.read_bytes())
+            return safetensors.torch.load(self.files.read_student(self.result))
 
     def validation_predictions(self) -> StoredPredictions:
         """Read what it said of the validation split when its training was over."""
-        return read_predictions(self.files.validation)
+        return self.files.read_validation(self.result)
 
 
 def choose_student(
@@ -200,11 +201,14 @@ def _student(
     test: Location | None,
     knew_validation: bool,
 ) -> ExportedStudent:
-    advice = "Restore the study's folder from a copy."
-    with reading(files.result, advice, ArtifactError):
-        recipe = str(json.loads(files.result.read_bytes())["recipe"])
-    with reading(files.student, advice, ArtifactError):
-        weights = files.student.read_bytes()
+    assert record.result is not None
+    stored = files.read_result(record.result)
+    if stored is None:
+        raise ArtifactError(
+            f"{files.result} is missing, which says what its training was made from. Restore the "
+            "study's folder from a copy."
+        )
+    weights = files.read_student(record.result)
     return ExportedStudent(
         trial=record.trial,
         contender=contender,
@@ -212,6 +216,7 @@ def _student(
         finals=finals,
         test=test,
         knew_validation=knew_validation,
-        recipe=recipe,
+        recipe=stored.recipe,
+        result=record.result,
         weights_sha256=hashlib.sha256(weights).hexdigest(),
     )

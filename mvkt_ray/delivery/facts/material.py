@@ -4,7 +4,6 @@ Reads: study, ledger, manifests, finals, and, when asked, a trial's predictions 
 """
 
 import contextlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -25,7 +24,7 @@ from mvkt_ray.search.ranking import LeadRank, rank_leads
 from mvkt_ray.storage.artifacts import Manifest, read_manifest
 from mvkt_ray.storage.location import Location
 from mvkt_ray.training.checkpoint import EpochRecord
-from mvkt_ray.training.predictions_file import StoredPredictions, read_predictions
+from mvkt_ray.training.predictions_file import StoredPredictions
 from mvkt_ray.training.trial_files import TrialFolder
 
 
@@ -97,11 +96,11 @@ class ReportMaterial:
         Raises:
             ArtifactError: The file is damaged.
         """
-        path = self.trial_folder(number).validation
+        folder, path = self.trial_folder(number), self.trial_folder(number).validation
         if not path.exists():
             return None
         try:
-            return read_predictions(path)
+            return folder.read_validation(self.records[number].result)
         except ArtifactError:
             raise ArtifactError(
                 f"the predictions {path} of trial {number} cannot be read: the file was damaged "
@@ -115,17 +114,16 @@ class ReportMaterial:
         Raises:
             ArtifactError: The file is damaged.
         """
-        folder = self.trial_folder(number)
-        content = folder.result_content()
-        if content is None:
+        result = self.records[number].result
+        if result is None:
             return ()
         try:
-            return tuple(EpochRecord.from_json(item) for item in json.loads(content)["history"])
-        except (ValueError, KeyError, TypeError) as error:
+            stored = self.trial_folder(number).read_result(result)
+        except ArtifactError as error:
             raise ArtifactError(
-                f"{folder.result} cannot be read as the result of a trial ({error}). Restore it "
-                "from a copy, or remove it: the report is then made without its epochs."
-            ) from None
+                f"{error} Or remove it: the report is then made without its epochs."
+            ) from error
+        return () if stored is None else stored.history
 
     @property
     def shards_location(self) -> Location | None:

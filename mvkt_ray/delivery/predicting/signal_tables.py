@@ -9,6 +9,7 @@ Reads: one CSV file or one `.npy` file.
 
 import csv
 import io
+import math
 import warnings
 from collections.abc import Sequence
 
@@ -70,9 +71,10 @@ def read_array(location: Location, leads: Sequence[str]) -> np.ndarray:
     Raises:
         RecordingError: with reason `unreadable` or `wrong_shape`.
     """
-    content = io.BytesIO(location.read_bytes())
+    content = location.read_bytes()
     try:
-        array = np.lib.format.read_array(content, allow_pickle=False)
+        _check_length(content)
+        array = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
     except MemoryError:
         raise
     except Exception as error:  # whatever damaged bytes lead to
@@ -94,6 +96,26 @@ def read_array(location: Location, leads: Sequence[str]) -> np.ndarray:
             "wrong_shape",
         )
     return _as_float32(rows)
+
+
+def _check_length(content: bytes) -> None:
+    """Raise unless an array has the bytes that its header claims: numpy reserves them before.
+
+    Raises:
+        ValueError: It has fewer, or is no array.
+    """
+    stream = io.BytesIO(content)
+    version = np.lib.format.read_magic(stream)
+    read_header = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }.get(version)
+    if read_header is None:
+        raise ValueError(f"version {version} of the format is for arrays of structures")
+    shape, _, dtype = read_header(stream)
+    claimed, there = math.prod(shape) * dtype.itemsize, len(content) - stream.tell()
+    if claimed > there:
+        raise ValueError(f"its header claims {claimed:,} bytes of values, and {there:,} are there")
 
 
 def _as_float32(values: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mvkt_ray.errors import ArtifactError
 from mvkt_ray.statistics.resampling import bootstrap_auroc, draw_patients
 from mvkt_ray.storage.location import Location
-from mvkt_ray.training.predictions_file import StoredPredictions, read_predictions
+from mvkt_ray.training.predictions_file import StoredPredictions
 from mvkt_ray.training.trial_files import TrialFolder
 
 N_RESAMPLES = 1000
@@ -57,4 +57,4 @@ class ValidationNoise:
                 f"{path} is missing: racing compares conditions by the predictions of their best "
                 "trials. Put it back, or start a new study with search.conditions: balanced."
             )
-        return read_predictions(path)
+        return TrialFolder.of(self._trials, number).read_validation()

@@ -9,6 +9,7 @@ Writes: `test.arrow` in each training's folder, and two files of the teacher's.
 """
 
 import hashlib
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -25,12 +26,12 @@ from mvkt_ray.data.views import View
 from mvkt_ray.errors import ArtifactError
 from mvkt_ray.models import Ensemble, Network
 from mvkt_ray.records import Trial
-from mvkt_ray.search.finals.finals_results import hash_of_all
+from mvkt_ray.search.finals.finals_results import OPENING, WEIGHTS, hash_of_all
 from mvkt_ray.search.finals.openings import Opening
 from mvkt_ray.search.ledger.study_folder import FinalsFolder
 from mvkt_ray.search.runner import Runner
 from mvkt_ray.storage.location import Location
-from mvkt_ray.training.predictions_file import read_predictions, with_tags
+from mvkt_ray.training.predictions_file import StoredPredictions, read_predictions, with_tags
 from mvkt_ray.training.process import EVALUATION_BATCH_SIZE, current_device, torch_threads
 from mvkt_ray.training.ranks import Ranks
 from mvkt_ray.training.student import TrialInputs, build_student
@@ -38,8 +39,7 @@ from mvkt_ray.training.teacher import WEIGHTS_FILE, open_teacher
 from mvkt_ray.training.trial_files import TrialFolder, predictions_to_arrow
 from mvkt_ray.training.validation import predict
 
-OPENING, WEIGHTS = "opening", "weights"
-"""Keys of a file's metadata: the seal of its opening, and the hash of the weights that spoke."""
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -130,7 +130,7 @@ def _student(inputs: TrialInputs, trial: Trial) -> _Candidate:
     hyperparameters = Hyperparameters(**dict(trial.hyperparameters))  # type: ignore[arg-type]
     n_leads, n_classes = len(trial.condition.leads), len(inputs.task.classes)
     network = build_student(hyperparameters, n_leads, n_classes)
-    content = files.student.read_bytes()
+    content = files.read_student()
     try:
         network.load_state_dict(safetensors.torch.load(content))
     except (RuntimeError, safetensors.SafetensorError) as error:
@@ -159,15 +159,25 @@ def _teacher(inputs: TrialInputs, shards: Shards) -> _Candidate:
     )
 
 
+def _known(location: Location) -> StoredPredictions | None:
+    """Read the predictions that a killed examination left; None where they are not, or damaged."""
+    if not location.exists():
+        return None
+    try:
+        return read_predictions(location)
+    except ArtifactError as error:
+        _LOG.warning("made again under the same opening: %s", error)
+        return None
+
+
 def _examine_on(
     split: Split, location: Location, candidate: _Candidate, examination: Examination
 ) -> str:
     """Write the predictions on a split, if they are not there, and return their hash."""
     tags = {OPENING: examination.opening.seal, WEIGHTS: candidate.weights}
-    if location.exists():
-        known = read_predictions(location)
-        if {key: known.tags.get(key) for key in tags} == tags:
-            return known.sha256
+    known = _known(location)
+    if known is not None and {key: known.tags.get(key) for key in tags} == tags:
+        return known.sha256
     device = current_device()
     windows = EvalLoader(
         open_shards(examination.inputs.shards),

@@ -26,6 +26,11 @@ from mvkt_ray.training.trial_files import TrialFolder
 Key = tuple[str, str]
 """Name of a contender, and of its condition."""
 
+OPENING, WEIGHTS = "opening", "weights"
+"""Keys of a file's metadata: the seal of its opening, and the hash of the weights that spoke."""
+
+_ADVICE = "It was changed after the examination: restore it from a copy."
+
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Examined:
@@ -95,9 +100,20 @@ def hash_of_all(hashes: Mapping[int | None, str]) -> str:
 def _read(
     folder: FinalsFolder, ledger: FinalsLedger, openings: tuple[Opening, ...]
 ) -> FinalsResults:
+    assert ledger.opening is not None
+    seal = {OPENING: ledger.opening.seal}
+    teacher = _said(folder.teacher_test, seal)
+    test: dict[int, StoredPredictions] = {}
+    validation: dict[int, StoredPredictions] = {}
     complete = [record for record in ledger.records if record.state is TrialState.COMPLETE]
-    teacher = read_predictions(folder.teacher_test)
-    _expect_unchanged(folder, ledger, complete, teacher)
+    for record in complete:
+        assert record.result is not None
+        files = TrialFolder.of(folder.trials, record.number)
+        validation[record.number] = files.read_validation(record.result)
+        stored = files.read_result(record.result)
+        weights = {} if stored is None else {WEIGHTS: stored.files[files.student.name]}
+        test[record.number] = _said(folder.test(record.number), seal | weights)
+    _expect_unchanged(folder, ledger, test, teacher)
     finals = ledger.facts["finals"]
     return FinalsResults(
         number=ledger.number,
@@ -107,28 +123,29 @@ def _read(
         classes=teacher.classes,
         answer=finals["answer"],
         refit=finals["refit"],
-        test=_gather(
-            [(record, folder.test(record.number)) for record in complete], folder.teacher_test
-        ),
+        test=_gather(complete, test, teacher, folder.root),
         validation=_gather(
-            [
-                (record, TrialFolder.of(folder.trials, record.number).validation)
-                for record in complete
-            ],
-            folder.teacher_validation,
+            complete, validation, _said(folder.teacher_validation, seal), folder.root
         ),
     )
+
+
+def _said(location: Location, tags: Mapping[str, str]) -> StoredPredictions:
+    """Read predictions of an examination, which say which one it was and whose they are."""
+    found = read_predictions(location)
+    if any(found.tags.get(key) != value for key, value in tags.items()):
+        raise StaleArtifactError(f"{location} is of another model or examination. {_ADVICE}")
+    return found
 
 
 def _expect_unchanged(
     folder: FinalsFolder,
     ledger: FinalsLedger,
-    complete: Sequence[TrialRecord],
+    test: Mapping[int, StoredPredictions],
     teacher: StoredPredictions,
 ) -> None:
     hashes: dict[int | None, str] = {None: teacher.sha256}
-    for record in complete:
-        hashes[record.number] = read_predictions(folder.test(record.number)).sha256
+    hashes |= {number: each.sha256 for number, each in test.items()}
     assert ledger.opening is not None
     if hash_of_all(hashes) != ledger.opening.predictions:
         raise StaleArtifactError(
@@ -137,15 +154,19 @@ def _expect_unchanged(
         )
 
 
-def _gather(files: Sequence[tuple[TrialRecord, Location]], of_teacher: Location) -> Examined:
+def _gather(
+    records: Sequence[TrialRecord],
+    found: Mapping[int, StoredPredictions],
+    teacher: StoredPredictions,
+    folder: Location,
+) -> Examined:
     """Stack the predictions of a split; all must be of the same recordings in the same order."""
-    teacher = read_predictions(of_teacher)
     by_key: dict[Key, list[tuple[int, NDArray[np.float32]]]] = {}
-    for record, location in files:
-        found = read_predictions(location)
-        _expect_same_recordings(found, teacher, location, of_teacher)
+    for record in records:
+        own = found[record.number]
+        _expect_same_recordings(own, teacher, f"final {record.number} in {folder}")
         key = (record.trial.contender, record.condition)
-        by_key.setdefault(key, []).append((record.trial.repetition, found.probabilities_NC))
+        by_key.setdefault(key, []).append((record.trial.repetition, own.probabilities_NC))
     ordered = {key: sorted(rows, key=lambda row: row[0]) for key, rows in by_key.items()}
     return Examined(
         record_ids_N=teacher.record_ids_N,
@@ -158,7 +179,7 @@ def _gather(files: Sequence[tuple[TrialRecord, Location]], of_teacher: Location)
 
 
 def _expect_same_recordings(
-    found: StoredPredictions, teacher: StoredPredictions, location: Location, of_teacher: Location
+    found: StoredPredictions, teacher: StoredPredictions, whose: str
 ) -> None:
     same = (
         np.array_equal(found.record_ids_N, teacher.record_ids_N)
@@ -167,7 +188,7 @@ def _expect_same_recordings(
     )
     if not same:
         raise StaleArtifactError(
-            f"{location} is of {len(found.record_ids_N)} recordings that are not those of "
-            f"{of_teacher}, or not in their order, or have other labels. The files were changed "
-            "after the examination; restore them from a copy."
+            f"the predictions of {whose} are of {len(found.record_ids_N)} recordings that are not "
+            "those of the teacher's, or not in their order, or have other labels. The files were "
+            "changed after the examination; restore them from a copy."
         )

@@ -4,7 +4,6 @@ Reads: the ledgers of the cells. Writes: `label_budget.json` and `base_study.yam
 begins. Whatever is killed, the plan and what the cells' own ledgers say is all that goes on.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -22,6 +21,7 @@ from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.same_study import refuse_other_config
 from mvkt_ray.storage.artifacts import MANIFEST_NAME
 from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.sealed import sealed_json, sealed_text, unsealed_json, unsealed_text
 
 SCHEMA_VERSION = 1
 _CHANGED = "It was changed since the command wrote it: restore it from a copy."
@@ -108,14 +108,14 @@ class BudgetFolder:
             StaleArtifactError: Likewise.
         """
         self.check(plan, resume=resume)
-        self.base_file.write_bytes(write_study(plan.base).encode())
+        self.base_file.write_bytes(sealed_text(write_study(plan.base)))
         value = {
             "schema_version": SCHEMA_VERSION,
             "budgets": list(plan.budgets),
             "n_draws": plan.n_draws,
             "data": plan.data,
         }
-        self.plan_file.write_bytes((json.dumps(value, indent=2) + "\n").encode())
+        self.plan_file.write_bytes(sealed_json(value))
 
     def _expect_same_base(self, base: StudyConfig) -> None:
         before = self.read_plan().base
@@ -139,13 +139,14 @@ class BudgetFolder:
                 "folder that `mvkt label-budget --out` wrote."
             )
         with reading_file(self.plan_file, _CHANGED, ArtifactError):
-            value = json.loads(self.plan_file.read_bytes())
+            value = unsealed_json(self.plan_file.read_bytes())
             if value["schema_version"] != SCHEMA_VERSION:
                 raise ValueError(f"it has schema version {value['schema_version']}")
             budgets, n_draws = tuple(map(float, value["budgets"])), int(value["n_draws"])
             data = value["data"]
         with reading_file(self.base_file, _CHANGED, ConfigError):
-            base = study_from_yaml(self.base_file.read_bytes().decode(), str(self.base_file))
+            text = unsealed_text(self.base_file.read_bytes())
+            base = study_from_yaml(text, str(self.base_file))
         return BudgetPlan(base=base, budgets=budgets, n_draws=n_draws, data=data)
 
     def states(self, cells: Sequence[BudgetCell], base: StudyConfig) -> list[CellState]:

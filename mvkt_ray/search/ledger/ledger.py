@@ -39,6 +39,14 @@ from mvkt_ray.search.ledger.ledger_rows import (
     read_trials,
 )
 from mvkt_ray.search.ledger.ledger_shipping import Shipment, connect
+from mvkt_ray.search.ledger.row_seals import (
+    SEAL,
+    expect_sound_pages,
+    sealed_note,
+    sealed_result,
+    trial_seal,
+    unsealed_notes,
+)
 from mvkt_ray.search.ledger.sqlite_url import path_of, url_of
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.storage.location import Location
@@ -67,7 +75,7 @@ class Ledger:
         self._shipment = shipment
         self._trial_ids: dict[int, int] = {}
         self._objectives = _named_objectives(storage, self._study_id)
-        self.notes: Mapping[str, Any] = storage.get_study_user_attrs(self._study_id)
+        self.notes: Mapping[str, Any] = self._read_notes()
         """What is noted of the study as a whole, by key: plain JSON values."""
         self.records: list[TrialRecord] = []
         """By number, without gaps."""
@@ -109,6 +117,7 @@ class Ledger:
         with contextlib.ExitStack() as stack:
             stack.callback(_close_storage, storage)
             with _reading(url):
+                expect_sound_pages(storage.engine)
                 try:
                     ledger = cls(storage, name, shipment)
                 except KeyError:
@@ -166,8 +175,12 @@ class Ledger:
             return
         with self.as_one():
             for key, value in new.items():
-                self._storage.set_study_user_attr(self._study_id, key, value)
-        self.notes = self._storage.get_study_user_attrs(self._study_id)
+                sealed = sealed_note(self.name, key, value)
+                self._storage.set_study_user_attr(self._study_id, key, sealed)
+        self.notes = self._read_notes()
+
+    def _read_notes(self) -> dict[str, Any]:
+        return unsealed_notes(self.name, self._storage.get_study_user_attrs(self._study_id))
 
     def name_objectives(self, objectives: Sequence[Objective]) -> None:
         """Write down what the values of trials are, unless that is known: Optuna's own place.
@@ -212,6 +225,7 @@ class Ledger:
                 "repetition": trial.repetition,
                 "contender": trial.contender,
                 "kd_class_weights": dict(trial.kd_class_weights),
+                SEAL: trial_seal(trial, tuple(drawn)),
             },
         )
         with self.as_one():
@@ -282,7 +296,7 @@ class Ledger:
     def write_result(self, number: int, result: TrialResult) -> None:
         """Write down how a trial ended."""
         with self.as_one():
-            self._write_attribute(number, "result", result.to_json())
+            self._write_attribute(number, "result", sealed_result(self.records[number], result))
             self.records[number] = replace(self.records[number], result=result)
             self._write_end(number)
 

@@ -21,6 +21,7 @@ from sqlalchemy import DateTime, column
 from mvkt_ray.config.objectives import SCORE, Objective
 from mvkt_ray.json_values import nan_if_none
 from mvkt_ray.records import NOTHING_USED, Arm, Condition, Trial, TrialResult, TrialState, Usage
+from mvkt_ray.search.ledger.row_seals import SEAL, expect_sealed
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 
 LEAD = "lead"
@@ -91,6 +92,9 @@ def read_trials(engine: sqlalchemy.Engine, study_id: int) -> list[StoredTrial]:
     Args:
         engine: Of a database in which Optuna has made its tables.
         study_id: Key of the study.
+
+    Raises:
+        ValueError: One of them is missing.
     """
     of_study = _TRIALS.c.study_id == study_id
     with engine.connect() as connection:
@@ -122,13 +126,22 @@ def read_trials(engine: sqlalchemy.Engine, study_id: int) -> list[StoredTrial]:
                 trial = trials.get(trial_id)
                 if trial is not None:
                     read(trial, *row)
-    return list(trials.values())
+    found = list(trials.values())
+    missing = next((n for n, trial in enumerate(found) if trial.number != n), None)
+    if missing is not None:
+        raise ValueError(f"it lacks trial {missing}")
+    return found
 
 
 def read_record(stored: StoredTrial) -> TrialRecord:
-    """Read a trial that `Ledger` wrote."""
+    """Read a trial that `Ledger` wrote.
+
+    Raises:
+        ValueError: It was changed since.
+        KeyError: Something is missing.
+    """
     attributes = stored.attributes
-    result = TrialResult.from_json(attributes["result"]) if "result" in attributes else None
+    result = _read_result(attributes["result"]) if "result" in attributes else None
     pruner = attributes.get("pruner", {})
     hyperparameters = attributes["hyperparameters"]
     trial = Trial(
@@ -140,7 +153,7 @@ def read_record(stored: StoredTrial) -> TrialRecord:
         contender=attributes["contender"],
         kd_class_weights=attributes["kd_class_weights"],
     )
-    return TrialRecord(
+    record = TrialRecord(
         trial=trial,
         drawn={name: hyperparameters[name] for name in stored.parameters if name != LEAD},
         state=TrialState.RUNNING if result is None else result.state,
@@ -155,6 +168,12 @@ def read_record(stored: StoredTrial) -> TrialRecord:
         started_at=stored.started_at,
         ended_at=stored.ended_at,
     )
+    expect_sealed(record, attributes)
+    return record
+
+
+def _read_result(value: Mapping[str, Any]) -> TrialResult:
+    return TrialResult.from_json({key: item for key, item in value.items() if key != SEAL})
 
 
 def _columns(*names: str) -> list[sqlalchemy.ColumnClause[Any]]:

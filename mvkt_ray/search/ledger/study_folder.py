@@ -1,6 +1,5 @@
 """The folder of a study: one class that knows every path in it, and what its stages took."""
 
-import json
 import shlex
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -8,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from mvkt_ray.config.schema import StudyConfig
-from mvkt_ray.config.study_file import study_from_yaml
+from mvkt_ray.config.study_file import study_from_yaml, write_study
 from mvkt_ray.errors import ArtifactError, ConfigError, MvktError
 from mvkt_ray.file_guards import reading
 from mvkt_ray.records import Usage, trial_folder_name
 from mvkt_ray.search.ledger.sqlite_url import url_of
 from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.sealed import sealed_json, sealed_text, unsealed_json, unsealed_text
 
 _STAGES = ("shards", "stages.json")
 """What a search that is interrupted during its first stage has written."""
@@ -169,6 +169,10 @@ class StudyFolder:
                 "that `mvkt search --out` wrote."
             )
 
+    def write_config(self, config: StudyConfig) -> None:
+        """Write the resolved study."""
+        self.study_file.write_bytes(sealed_text(write_study(config)))
+
     def read_config(self) -> StudyConfig:
         """Read the resolved study.
 
@@ -177,7 +181,8 @@ class StudyFolder:
             ConfigError: It was changed, and is no study any more.
         """
         with _reading(self.study_file, ConfigError):
-            return study_from_yaml(self.study_file.read_bytes().decode(), str(self.study_file))
+            text = unsealed_text(self.study_file.read_bytes())
+            return study_from_yaml(text, str(self.study_file))
 
     def write_inputs(self, inputs: Mapping[str, Location | None]) -> None:
         """Note where the inputs are; those inside the folder move with it."""
@@ -186,12 +191,12 @@ class StudyFolder:
             kind: None if location is None else str(location).removeprefix(own)
             for kind, location in inputs.items()
         }
-        self.inputs_file.write_bytes((json.dumps(value, indent=2) + "\n").encode())
+        self.inputs_file.write_bytes(sealed_json(value))
 
     def read_inputs(self) -> dict[str, Location | None]:
         """Read what `write_inputs` wrote."""
         with _reading(self.inputs_file):
-            value: dict[str, str | None] = json.loads(self.inputs_file.read_bytes())
+            value: dict[str, str | None] = unsealed_json(self.inputs_file.read_bytes())
             return {
                 kind: None if (text := value[kind]) is None else self._absolute(text)
                 for kind in _INPUTS
@@ -204,26 +209,25 @@ class StudyFolder:
         """Add to the seconds that a stage took, over all starts of the study."""
         times = self.stage_times()
         times[stage] = round(times.get(stage, 0.0) + seconds, 3)
-        self.stages_file.write_bytes((json.dumps(times, indent=2) + "\n").encode())
+        self.stages_file.write_bytes(sealed_json(times))
 
     def write_teacher_usage(self, usage: Usage) -> None:
         """Note what training the study's own teacher has used."""
-        text = json.dumps(usage.to_json(), indent=2) + "\n"
-        self.teacher_usage_file.write_bytes(text.encode())
+        self.teacher_usage_file.write_bytes(sealed_json(usage.to_json()))
 
     def read_teacher_usage(self) -> Usage | None:
         """Read what `write_teacher_usage` wrote; None where nothing was."""
         if not self.teacher_usage_file.exists():
             return None
         with _reading(self.teacher_usage_file):
-            return Usage.from_json(json.loads(self.teacher_usage_file.read_bytes()))
+            return Usage.from_json(unsealed_json(self.teacher_usage_file.read_bytes()))
 
     def stage_times(self) -> dict[str, float]:
         """Seconds by stage."""
         if not self.stages_file.exists():
             return {}
         with _reading(self.stages_file):
-            value: dict[str, float] = json.loads(self.stages_file.read_bytes())
+            value: dict[str, float] = unsealed_json(self.stages_file.read_bytes())
             return {str(stage): float(seconds) for stage, seconds in value.items()}
 
 
@@ -299,12 +303,12 @@ class AssistantsFolder:
     def write_usage(self, used: Mapping[str, Usage]) -> None:
         """Note what each training has used."""
         value = {condition: usage.to_json() for condition, usage in used.items()}
-        self.usage.write_bytes((json.dumps(value, indent=2) + "\n").encode())
+        self.usage.write_bytes(sealed_json(value))
 
     def read_usage(self) -> dict[str, Usage]:
         """Read what `write_usage` wrote; empty where nothing was."""
         if not self.usage.exists():
             return {}
         with _reading(self.usage):
-            value: dict[str, dict[str, Any]] = json.loads(self.usage.read_bytes())
+            value: dict[str, dict[str, Any]] = unsealed_json(self.usage.read_bytes())
             return {condition: Usage.from_json(each) for condition, each in value.items()}

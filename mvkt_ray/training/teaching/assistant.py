@@ -72,7 +72,7 @@ def publish_assistant(
         epochs: What it reported.
         splits: Of the study.
     """
-    weights = TrialFolder.of(trials, job.trial.number).student.read_bytes()
+    weights = TrialFolder.of(trials, job.trial.number).read_student(result)
     with build_folder(out) as folder:
         Location.parse(folder / WEIGHTS_FILE).write_bytes(weights)
         return publish(

@@ -1,12 +1,9 @@
 """Which training is exported: what was asked for, or the answer of the study, and nothing else."""
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-import safetensors.torch
-import torch
 
 from mvkt_ray.delivery.exporting.exported_student import (
     ExportedStudent,
@@ -16,7 +13,6 @@ from mvkt_ray.delivery.exporting.exported_student import (
 from mvkt_ray.delivery.facts.material import ReportMaterial, gather_material
 from mvkt_ray.errors import ArtifactError, ConfigError
 from mvkt_ray.search.ledger.study_folder import StudyFolder
-from mvkt_ray.training.trial_files import TrialFolder
 
 RANKED = ("V5", "II", "I", "V2")
 
@@ -25,30 +21,14 @@ RANKED = ("V5", "II", "I", "V2")
 def finals(
     final_study: StudyFolder, copy_of: Callable[[StudyFolder], StudyFolder]
 ) -> ReportMaterial:
-    return with_files(copy_of(final_study))
+    return gather_material(copy_of(final_study))
 
 
 @pytest.fixture
 def searched(
     searched_study: StudyFolder, copy_of: Callable[[StudyFolder], StudyFolder]
 ) -> ReportMaterial:
-    return with_files(copy_of(searched_study))
-
-
-def with_files(folder: StudyFolder) -> ReportMaterial:
-    """Give every training of a made-up study the files that one that was trained has."""
-    material = gather_material(folder)
-    places = [(folder.trials, material.records)]
-    if material.finals is not None:
-        places.append((folder.final(1).trials, material.finals.records))
-    for trials, records in places:
-        for record in records:
-            files = TrialFolder.of(trials, record.number)
-            weights = {"number": torch.tensor([record.number])}
-            files.student.write_bytes(safetensors.torch.save(weights))
-            value = {"recipe": f"recipe {record.number}"}
-            files.result.write_bytes(json.dumps(value).encode())
-    return material
+    return gather_material(copy_of(searched_study))
 
 
 def choose(material: ReportMaterial, **request: Any) -> ExportedStudent:

@@ -1,0 +1,57 @@
+"""YAML as data: nothing is executed, no key is given twice, and no alias makes much of little.
+
+Ten lines of aliases of aliases stand for more values than any memory holds. A value counts as often
+as it is used, so a file may have anchors, within the number of values that a person writes.
+"""
+
+from collections.abc import Hashable
+from typing import Any
+
+import yaml
+
+MOST_VALUES = 100_000
+"""Far more than a person writes."""
+
+
+class UniqueKeyLoader(yaml.SafeLoader):
+    """A safe loader that refuses a key given twice, of which YAML would keep the last silently."""
+
+    def __init__(self, stream: Any) -> None:
+        super().__init__(stream)
+        self._sizes: dict[int, int] = {}
+        """Values that a node comes to, by its identity; the document keeps all nodes."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Compose a node, and refuse one of too many values, or that is inside of itself."""
+        is_alias = self.check_event(yaml.AliasEvent)
+        node = super().compose_node(parent, index)
+        if node is None:
+            return None
+        if is_alias and id(node) not in self._sizes:
+            raise yaml.composer.ComposerError(
+                None, None, "a value is given as a part of itself", node.start_mark
+            )
+        if not is_alias:
+            self._sizes[id(node)] = self._size_of(node)
+        if self._sizes[id(node)] > MOST_VALUES:
+            raise yaml.composer.ComposerError(
+                None, None, f"its aliases come to more than {MOST_VALUES:,} values", node.start_mark
+            )
+        return node
+
+    def _size_of(self, node: yaml.Node) -> int:
+        if isinstance(node, yaml.MappingNode):
+            return 1 + sum(self._sizes[id(each)] for pair in node.value for each in pair)
+        if isinstance(node, yaml.SequenceNode):
+            return 1 + sum(self._sizes[id(each)] for each in node.value)
+        return 1
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """Construct a mapping whose keys differ."""
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = sorted({str(key) for key in keys if keys.count(key) > 1})
+        if twice:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"the key {twice[0]!r} is given twice", node.start_mark
+            )
+        return super().construct_mapping(node, deep)
