@@ -2,6 +2,7 @@
 
     python -m benchmarks.lying_files --out FOLDER [--cases N] [--only TEXT] [--page FILE]
     python -m benchmarks.lying_files --out FOLDER --fuzz SECONDS [--only TEXT]
+    python -m benchmarks.lying_files --out FOLDER --full-disk N
 
 Two tiny studies are made once in the folder; each case copies one, damages one file and runs one
 command in this process. Verdicts are lines of `cases.jsonl` there: a run that is killed goes on,
@@ -17,6 +18,8 @@ import shutil
 from pathlib import Path
 
 from .damage import DAMAGES, damage
+from .full_disk import fill_and_search
+from .fuzzing import fuzz_all
 from .judging import Answer, answer_of_whole, judge
 from .kinds import KINDS, Kind, files_of, others_of
 from .making import make_bases
@@ -33,8 +36,15 @@ def main() -> None:
     parser.add_argument("--only", default="", help="kinds with this text in their name")
     parser.add_argument("--page", type=Path, help="write the table there, too")
     parser.add_argument("--fuzz", type=float, help="seconds for each reader, instead of cases")
+    parser.add_argument("--full-disk", type=int, help="so many searches on a full disk, instead")
     arguments = parser.parse_args()
+    if arguments.fuzz is not None:
+        fuzz_all(arguments.out / "fuzz", arguments.fuzz, arguments.only)
+        return
     make_bases(arguments.out / "bases")
+    if arguments.full_disk is not None:
+        search_on_full_disks(arguments.out, arguments.full_disk)
+        return
     file = arguments.out / CASES_FILE
     verdicts = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
     done = {(each["kind"], each["case"]) for each in verdicts}
@@ -56,6 +66,17 @@ def main() -> None:
     print(text)
     if arguments.page is not None:
         arguments.page.write_text(text)
+
+
+def search_on_full_disks(out: Path, n: int) -> None:
+    """Search with room for n shares of what a search writes, in bytes and in files."""
+    for number in range(n):
+        for inodes in (False, True):
+            share = (number + 0.5) / n
+            study = out / "bases" / "study.yaml"
+            judged = fill_and_search(out / "small disk", study, share, inodes=inodes)
+            what = "files" if inodes else "bytes"
+            print(f"{share:.2f} of the {what}: {judged.verdict}; {judged.said}", flush=True)
 
 
 def run_case(

@@ -69,7 +69,7 @@ def _of_report(folder: Path) -> Answer:
 def _resume(case: Path, *options: object) -> tuple[Done, Answer]:
     line = ("search", "--resume", "--out", case / "study", "--in-process", *options)
     done = invoke(*line)
-    return done, _numbers(case) if done.exit_code == 0 else {}
+    return done, numbers(case) if done.exit_code == 0 else {}
 
 
 def _extend(case: Path) -> tuple[Done, Answer]:
@@ -81,7 +81,7 @@ def _finalize(case: Path) -> tuple[Done, Answer]:
     return done, _of_json(done.stdout)
 
 
-def _numbers(case: Path) -> Answer:
+def numbers(case: Path) -> Answer:
     """Every trial of the search, as its ledger has it."""
     from mvkt_ray.search.ledger.study_folder import StudyFolder
     from mvkt_ray.search.pipeline import open_study

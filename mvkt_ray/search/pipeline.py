@@ -11,6 +11,7 @@ from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.data.ingest.run_ingest import IngestProgress, ingest
 from mvkt_ray.data.ingest.shard_writer import IngestSettings
 from mvkt_ray.distill.knowledge import open_knowledge
+from mvkt_ray.errors import StaleArtifactError
 from mvkt_ray.machine_faults import naming_the_ledger
 from mvkt_ray.search.assistants.provide_assistants import assistants_at, provide_assistants
 from mvkt_ray.search.choosing.conditions import read_conditions
@@ -162,7 +163,12 @@ def open_study(
     folder.expect_study()
     config = folder.read_config()
     with reading(folder) if database is None else contextlib.nullcontext(database) as ledgers:
-        return config, Study.open(config, ledgers, budget=_budget(folder, config))
+        try:
+            return config, Study.open(config, ledgers, budget=_budget(folder, config))
+        except StaleArtifactError as error:
+            raise StaleArtifactError(
+                f"{folder.study_file} is not that of the ledger: {error} Or restore it from a copy."
+            ) from error
 
 
 def _budget(folder: StudyFolder, config: StudyConfig, limits: Limits = NO_LIMITS) -> Budget:

@@ -13,7 +13,7 @@ from typing import Any
 
 from mvkt_ray import __version__
 from mvkt_ray.config.schema import Scalar, StudyConfig
-from mvkt_ray.errors import ArtifactError
+from mvkt_ray.errors import ArtifactError, StaleArtifactError
 from mvkt_ray.records import (
     NOTHING_USED,
     Arm,
@@ -171,11 +171,17 @@ class Study(BaseStudy):
 
         Raises:
             ArtifactError: It is not there, or has not begun.
+            StaleArtifactError: It was begun with another configuration.
         """
         ledger = Ledger.open(database, config.name)
         if "config" not in ledger.notes:
             ledger.close()
             raise ArtifactError(f"{database.url} holds a study that has not begun. Start it again.")
+        try:
+            check_same_study(ledger.notes, config, {})
+        except StaleArtifactError:
+            ledger.close()
+            raise
         space = SearchSpace.from_config(config, ledger.notes["leads"])
         return cls(config, space, ledger, deadline_s=None, budget=budget)
 
@@ -383,9 +389,16 @@ def find_ledger(database: LedgerDatabase, name: str, *, resume: bool) -> Ledger 
         resume: Whether a study may be there.
 
     Raises:
-        ArtifactError: One is there and `resume` is false, or the ledger cannot be read.
+        ArtifactError: One is there and `resume` is false, or the ledger cannot be read, or is that
+            of another study.
     """
     ledger = Ledger.find(database, name)
+    if ledger is None and (others := Ledger.names(database)):
+        raise ArtifactError(
+            f"{database.name} is in use: it holds the study {others[0]!r}, and none called "
+            f"{name!r}, as study.yaml beside it or the given file says. Restore study.yaml from a "
+            "copy, give the study's own file, or give another output folder."
+        )
     if ledger is not None and not resume:
         ledger.close()
         raise ArtifactError(

@@ -144,10 +144,27 @@ class Ledger:
         ledger = cls.find(database, name)
         if ledger is None:
             raise ArtifactError(
-                f"{database.name} holds no study {name!r}. Check the folder; a study has a ledger "
+                f"{database.name} holds no study {name!r}, as study.yaml beside it calls it. Check "
+                "the folder, or restore study.yaml from a copy; a study has a ledger "
                 "from its first trial on."
             )
         return ledger
+
+    @staticmethod
+    def names(database: LedgerDatabase) -> list[str]:
+        """Return the names of all studies that a file holds; none of a server, which many share.
+
+        Raises:
+            ArtifactError: It cannot be read.
+        """
+        if database.is_empty or path_of(database.url) is None:
+            return []
+        storage = _open_storage(database.url, shipped=database.shipment is not None)
+        try:
+            with _reading(database.url):
+                return [study.study_name for study in storage.get_all_studies()]
+        finally:
+            _close_storage(storage)
 
     def close(self) -> None:
         """Close the connections to the database."""

@@ -29,5 +29,5 @@ def test_predictions_of_other_recordings_are_refused(
     folder = copy_of(final_study)
     target = TrialFolder.of(folder.trials, 10).validation
     target.write_bytes(folder.final(1).teacher_test.read_bytes())
-    with pytest.raises(DataError, match="validation predictions of trial 10 are of 120 recordings"):
+    with pytest.raises(DataError, match=r"00010/validation\.arrow of trial 10 cannot be read"):
         Selections(gather_material(folder))
