@@ -3,6 +3,7 @@
 The longer version is `python -m benchmarks.lying_files --fuzz SECONDS`.
 """
 
+import contextlib
 import io
 import random
 import tracemalloc
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from mvkt_ray.delivery.predicting.signal_tables import read_array
-from mvkt_ray.errors import ArtifactError, MachineError, MvktError, RecordingError
+from mvkt_ray.errors import ArtifactError, ConfigError, DataError, RecordingError
 from mvkt_ray.storage.artifacts import Manifest, read_manifest
 from mvkt_ray.storage.location import Location
 from tests.outside_readers import READERS, mutated
@@ -31,10 +32,9 @@ def test_damaged_files_are_read_or_refused(name: str, tmp_path: Path) -> None:
     try:
         for number in range(N_CASES):
             file.write_bytes(mutated(whole, random.Random(f"{name} {number}")))
-            try:
+            # A MachineError would blame the memory.
+            with contextlib.suppress(ConfigError, DataError):
                 reader.read(file)
-            except MvktError as error:
-                assert not isinstance(error, MachineError), number
         assert tracemalloc.get_traced_memory()[1] < MOST_BYTES
     finally:
         tracemalloc.stop()

@@ -1,4 +1,4 @@
-"""Readers of bytes from outside, fed with damaged files for a while: a value, or an error of ours."""
+"""Readers of bytes from outside, fed with damaged files for a while: a value, or our own error."""
 
 import random
 import resource
