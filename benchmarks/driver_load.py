@@ -30,6 +30,7 @@ from mvkt_ray.records import EpochMetrics, Trial, TrialResult, TrialState
 from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
 from mvkt_ray.search.ledger.ledger_shipping import Shipment
+from mvkt_ray.search.ledger.shipped_ledger import claim
 from mvkt_ray.search.study import Study
 from mvkt_ray.storage.location import Location
 
@@ -95,7 +96,7 @@ def open_study(
 ) -> tuple[Study, Shipment | None]:
     """Open a study on a local ledger, shipped to a store if there is one."""
     database = folder / "ledger.db"
-    shipment = None if root is None else Shipment(root, database, None)
+    shipment = None if root is None else Shipment(root, database, claim(root))
     study = Study.create_or_open(
         config,
         SearchSpace.from_config(config, LEADS),

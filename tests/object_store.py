@@ -15,6 +15,7 @@ _DENIED = (
     b"<Message>Access Denied</Message><RequestId>0</RequestId></Error>"
 )
 _WRITES = ("PUT", "POST", "DELETE")
+_CONDITIONS = ("HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +47,12 @@ class S3Server:
     """Buckets that answer every write with 403 AccessDenied."""
     closed: set[str] = field(default_factory=set)
     """Buckets that answer everything so."""
+    before: Callable[[str, str], None] = lambda method, key: None
+    """Called with a request that has arrived, before anything is done with it: may hold it."""
+    ignores_conditions: bool = False
+    """Answers PUT as a store does that knows no conditional writes."""
+    _writing: threading.Lock = field(default_factory=threading.Lock)
+    """moto looks at a condition and then writes; S3 does both in one step."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _port: int = 0
 
@@ -112,6 +119,7 @@ class S3Server:
         def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
             bucket, _, key = environ["PATH_INFO"].lstrip("/").partition("/")
             method = environ["REQUEST_METHOD"]
+            self.before(method, key)
             n_bytes_in = int(
                 environ.get("HTTP_X_AMZ_DECODED_CONTENT_LENGTH")
                 or environ.get("CONTENT_LENGTH")
@@ -140,6 +148,12 @@ class S3Server:
                 length = str(len(_DENIED))
                 start("403 Forbidden", [("Content-Type", "text/xml"), ("Content-Length", length)])
                 return [_DENIED]
+            if self.ignores_conditions:
+                for condition in _CONDITIONS:
+                    environ.pop(condition, None)
+            if any(condition in environ for condition in _CONDITIONS):
+                with self._writing:
+                    return application(environ, start)
             return application(environ, start)
 
         return answer

@@ -58,12 +58,23 @@ def open_store(uri: str) -> tuple[fs.FileSystem, str]:
         StoreError: The URI is wrong, or the store cannot be opened with what is known of it.
     """
     scheme, bucket, key = split_uri(uri)
-    # The settings are part of the cache's key, so that a changed environment is seen.
-    settings = tuple((name, os.environ[name]) for name in _SETTINGS if name in os.environ)
     with explaining(uri):
-        filesystem = _open_once(scheme, bucket, settings)
+        filesystem = _open_once(scheme, bucket, settings_of_stores())
     container = bucket.partition("@")[0]
     return filesystem, f"{container}/{key}".rstrip("/")
+
+
+def settings_of_stores() -> tuple[tuple[str, str], ...]:
+    """Return what the environment says of stores.
+
+    It is part of the key under which an opened one is kept, so that a changed environment is seen.
+    """
+    return tuple((name, os.environ[name]) for name in _SETTINGS if name in os.environ)
+
+
+def is_anonymous(settings: Mapping[str, str]) -> bool:
+    """Whether requests to S3 are not to be signed."""
+    return settings.get("AWS_NO_SIGN_REQUEST", "").lower() in _TRUE
 
 
 @contextlib.contextmanager
@@ -93,6 +104,8 @@ _SIGNED_IN = (
     "Check the credentials in the environment (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
     "GOOGLE_APPLICATION_CREDENTIALS, or AZURE_STORAGE_KEY) on this machine and on every node."
 )
+_STATUS = "(http status|status code:)"
+"""As pyarrow's and obstore's clients write it."""
 # Patterns of what stores answer, lower case; the first that matches explains it.
 _MEANINGS: tuple[tuple[str, type[StoreError], str], ...] = (
     (
@@ -107,31 +120,32 @@ _MEANINGS: tuple[tuple[str, type[StoreError], str], ...] = (
         "there is no such bucket. Check its name, or make it first: mvkt makes no buckets.",
     ),
     (
-        "permanent_?redirect|http status 301|authorization_?header_?malformed",
+        f"permanent_?redirect|{_STATUS} 301|authorization_?header_?malformed",
         StoreError,
         "the bucket is in another region. Set AWS_REGION to the region of the bucket.",
     ),
     (
-        "invalid_access_key|signature_does_not_match|expired|unauthenticated|invalid_client_token|"
-        "authenticationfailed|unrecognized_client|invalid_token",
+        "invalid_?access_?key|signature_?does_?not_?match|expired|unauthenticated|"
+        "invalid_client_token|authenticationfailed|unrecognized_client|invalid_?token",
         StoreError,
         f"the store does not accept the credentials. {_SIGNED_IN}",
     ),
     (
         "defaultazurecredential|missing_authentication_token|oauth2|default credentials|"
-        "http status 401",
+        f"{_STATUS} 401",
         StoreError,
         f"there are no credentials for this store. {_SIGNED_IN}",
     ),
     (
-        "access_?denied|http status 403|permission.denied|authorization(permission)?(failure|mism)",
+        f"access_?denied|{_STATUS} 403|permission.denied|authorization(permission)?(failure|mism)",
         StoreError,
         "access is denied: the bucket is private, or read-only for these credentials. Give a "
         f"bucket that you may read and write. {_SIGNED_IN}",
     ),
     (
         "network_connection|resolve host|could not connect|time(d |_)?out|connection refused|"
-        "slow_?down|unavailable|connection reset|internal_failure|http status 50",
+        "slow_?down|unavailable|connection reset|internal_failure|error sending request|"
+        f"error decoding response body|{_STATUS} 50",
         StoreUnreachableError,
         "the store does not answer. Check the network of this machine, and AWS_ENDPOINT_URL or "
         "STORAGE_EMULATOR_HOST where one is set; then start again.",
@@ -205,7 +219,7 @@ def _open_s3(bucket: str, settings: Mapping[str, str]) -> fs.FileSystem:
     return fs.S3FileSystem(
         endpoint_override=endpoint,
         region=region or "us-east-1",
-        anonymous=settings.get("AWS_NO_SIGN_REQUEST", "").lower() in _TRUE,
+        anonymous=is_anonymous(settings),
         # Without it even a small object takes three requests, and is no single atomic PUT.
         allow_delayed_open=True,
         background_writes=False,

@@ -5,12 +5,10 @@ wants to drive waits until it has either been renewed, and is refused, or has no
 and takes it over. Its age is told by the store's clock alone, so wrong clocks of machines do no
 harm; a holder whose process was on this machine and is gone is not waited for.
 
-What is left: a store without conditional writes cannot refuse the write of a driver that was
-stopped (by its machine, for longer than the lease lasts) between its look at the lease and its
-request. Such a request goes into the driver's own generation of the ledger, which the head does not
-name any more (`shipped_ledger`): it is lost, and with it the one answer that stood on it, and the
-next look at the lease ends that driver. Two that start at the same moment find each other by a look
-some time after their writes; both go on only if a write took longer than that.
+It is taken and renewed by writes under the condition that nobody else has written it meanwhile, so
+of two that take it at the same moment one is refused, and a driver learns from a refusal that it
+has lost it. A driver that sleeps may learn so late, but can do nothing with it: what it then writes
+to the ledger is refused by itself (`shipped_ledger`).
 
 Reads and writes: `STUDY/ledger/lease.json`.
 """
@@ -18,20 +16,24 @@ Reads and writes: `STUDY/ledger/lease.json`.
 import contextlib
 import json
 import logging
+import math
 import os
 import platform
 import secrets
 import threading
 import time
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from mvkt_ray.errors import ArtifactError, StoreError
 from mvkt_ray.storage.artifacts import command_line
+from mvkt_ray.storage.conditional import Found, SharedObject, Version, expect_conditions
 from mvkt_ray.storage.location import Location
 
 LEASE = "lease.json"
+_MOST_TRIES = 3
+"""Of taking one whose driver renews it under our hands."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -43,10 +45,10 @@ class LeaseTimes:
     """After its last renewal, until others may take it over."""
     renewed_s: float = 15.0
     """Between renewals."""
-    settles_s: float = 1.0
-    """After it was taken, until it is known that nobody else took it at the same moment."""
     looks_s: float = 1.0
     """Between looks of one who waits."""
+    says_s: float = 10.0
+    """Between lines that say for what."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,6 +65,7 @@ class Holder:
     since: str
     """ISO 8601, UTC."""
     n_renewals: int = 0
+    is_given_back: bool = False
 
     @classmethod
     def here(cls) -> "Holder":
@@ -78,7 +81,9 @@ class Holder:
 
     @property
     def has_ended(self) -> bool:
-        """Whether it is known that its process is gone; of other machines nothing is known."""
+        """Whether it is known that it drives no more; of other machines' processes that is not."""
+        if self.is_given_back:
+            return True
         if not self.pid_space or self.pid_space != _pid_space():
             return False
         try:
@@ -97,14 +102,15 @@ class Holder:
 class Lease:
     """That this process is the driver of a study; renewed by a thread until it is given back."""
 
-    def __init__(self, root: Location, holder: Holder, times: LeaseTimes) -> None:
+    def __init__(
+        self, file: SharedObject, holder: Holder, version: Version, times: LeaseTimes
+    ) -> None:
         """Take over what was written; use `take`."""
-        self._file = root / LEASE
+        self._file = file
         self._holder = holder
+        self._version = version
         self._times = times
-        self._lock = threading.Lock()
-        self._is_lost = False
-        self._renewed_at = _awake_s()
+        self._lost: ArtifactError | None = None
         self._giving_back = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
         self._thread.start()
@@ -119,63 +125,63 @@ class Lease:
 
         Raises:
             ArtifactError: Another driver is alive; the message says which.
-            StoreError: The store refuses, or does not answer.
+            StoreError: The store refuses, does not answer, or has no conditional writes.
         """
-        times = times or LeaseTimes()
-        _wait_until_free(root, times)
+        times, file = times or LeaseTimes(), SharedObject(root / LEASE)
         holder = Holder.here()
-        (root / LEASE).write_bytes(holder.to_json())
-        time.sleep(times.settles_s)
-        found = _read(root / LEASE)
-        if found is None or found.token != holder.token:
-            raise _refusal(root, found)
-        return cls(root, holder, times)
+        for _ in range(_MOST_TRIES):
+            found = file.read()
+            if found is None:
+                expect_conditions(root)
+            elif not _parse(root, found.content).has_ended:
+                found = _wait_until_free(root, found, times)
+            version = file.put(holder.to_json(), None if found is None else found.version)
+            if version is not None:
+                return cls(file, holder, version, times)
+            now, before = _read(root), None if found is None else _parse(root, found.content)
+            if now is not None and (before is None or now.token != before.token):
+                raise _refusal(root, now)
+        raise _refusal(root, _read(root))
 
     def expect_held(self) -> None:
-        """Raise unless no other driver can have taken the study over.
+        """Raise if it is known that another driver has taken the study over.
 
         Raises:
-            ArtifactError: Another has, or may have.
-            StoreError: The lease is old, and the store does not answer to renew it.
+            ArtifactError: Another has.
         """
-        with self._lock:
-            if not self._is_lost and _awake_s() - self._renewed_at < self._times.lasts_s / 2:
-                return
-            # This machine slept, or the store was away; nobody may have noticed.
-            self._renew()
+        if self._lost is not None:
+            raise self._lost
 
     def give_back(self) -> None:
         """Let others drive at once."""
         self._giving_back.set()
         self._thread.join()
-        with contextlib.suppress(StoreError):
-            found = _read(self._file)
-            if found is not None and found.token == self._holder.token:
-                self._file.delete()
+        with contextlib.suppress(StoreError, ArtifactError):
+            self._write(replace(self._holder, is_given_back=True))
 
     def _keep(self) -> None:
         while not self._giving_back.wait(self._times.renewed_s):
-            with self._lock:
-                try:
-                    self._renew()
-                except ArtifactError:
-                    return
-                except StoreError as error:
-                    _LOG.warning("the lease of the study was not renewed: %s", error)
+            try:
+                self._write(replace(self._holder, n_renewals=self._holder.n_renewals + 1))
+            except ArtifactError as error:
+                self._lost = error
+                return
+            except StoreError as error:
+                _LOG.warning("the lease of the study was not renewed: %s", error)
 
-    def _renew(self) -> None:
-        asked_at = _awake_s()
-        found = None if self._is_lost else _read(self._file)
-        if found is None or found.token != self._holder.token:
-            self._is_lost = True
+    def _write(self, holder: Holder) -> None:
+        self.expect_held()
+        own = holder.token.encode()
+        # An earlier renewal may have arrived of which nothing was heard.
+        version = self._file.put(holder.to_json(), self._version, is_own=lambda said: own in said)
+        if version is None:
+            found = _read(self._file.location.parent)
             by = "" if found is None else f": {_describe(found)}"
             raise ArtifactError(
                 f"another driver has taken this study over{by}. This one stops and writes nothing "
                 "more; every trial that it was told of is in the ledger."
             )
-        self._holder = replace(self._holder, n_renewals=self._holder.n_renewals + 1)
-        self._file.write_bytes(self._holder.to_json())
-        self._renewed_at = asked_at
+        self._holder, self._version = holder, version
 
 
 def is_leased(root: Location, times: LeaseTimes | None = None) -> bool:
@@ -187,28 +193,33 @@ def is_leased(root: Location, times: LeaseTimes | None = None) -> bool:
         root: Folder of the ledger's objects.
         times: Of the lease.
     """
-    holder = _read(root / LEASE)
+    holder = _read(root)
     if holder is None or holder.has_ended:
         return False
     age_s = (datetime.now(UTC) - (root / LEASE).modified_at()).total_seconds()
     return age_s < 2 * (times or LeaseTimes()).lasts_s
 
 
-def _wait_until_free(root: Location, times: LeaseTimes) -> None:
-    first = _read(root / LEASE)
-    if first is None or first.has_ended:
-        return
-    left_s = times.lasts_s - _age_s(root)
-    if left_s > 0:
-        _LOG.warning("%s: waiting %.0f s whether %s is alive", root, left_s, _describe(first))
-    started = _awake_s()
-    while _awake_s() - started < left_s:
-        time.sleep(times.looks_s)
-        found = _read(root / LEASE)
-        if found is None or found.has_ended:
-            return
-        if found != first:
-            raise _refusal(root, found)
+def _wait_until_free(root: Location, first: Found, times: LeaseTimes) -> Found | None:
+    """Return what is there when it may be taken over, once it has not been renewed for its time."""
+    holder, left_s = _parse(root, first.content), times.lasts_s - _age_s(root)
+    started, said_at = _awake_s(), -math.inf
+    until = datetime.now().astimezone() + timedelta(seconds=left_s)
+    while (waited_s := _awake_s() - started) < left_s:
+        if waited_s - said_at >= times.says_s:
+            said_at = waited_s
+            _LOG.warning(
+                "%s: waiting until %s at most, another %.0f s, whether the search that holds the "
+                "study is alive: %s",
+                *(root.parent, f"{until:%H:%M:%S}", left_s - waited_s, _describe(holder)),
+            )
+        time.sleep(min(times.looks_s, left_s - waited_s))
+        found = SharedObject(root / LEASE).read()
+        if found is None or _parse(root, found.content).has_ended:
+            return found
+        if found.content != first.content:
+            raise _refusal(root, _parse(root, found.content))
+    return first
 
 
 def _age_s(root: Location) -> float:
@@ -221,15 +232,18 @@ def _age_s(root: Location) -> float:
         probe.delete()
 
 
-def _read(file: Location) -> Holder | None:
-    if not file.exists():
-        return None
+def _read(root: Location) -> Holder | None:
+    found = SharedObject(root / LEASE).read()
+    return None if found is None else _parse(root, found.content)
+
+
+def _parse(root: Location, content: bytes) -> Holder:
     try:
-        return Holder(**json.loads(file.read_bytes()))
+        return Holder(**json.loads(content))
     except (ValueError, TypeError) as error:
         raise ArtifactError(
-            f"{file} cannot be read as the lease of a study ({error}). Remove it, if no search of "
-            "this study runs."
+            f"{root / LEASE} cannot be read as the lease of a study ({error}). Remove it, if no "
+            "search of this study runs."
         ) from None
 
 

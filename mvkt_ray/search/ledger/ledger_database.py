@@ -19,7 +19,7 @@ from mvkt_ray.errors import ArtifactError, MvktError
 from mvkt_ray.file_guards import check_writable_folder, writing
 from mvkt_ray.search.ledger.lease import Lease, LeaseTimes, is_leased
 from mvkt_ray.search.ledger.ledger_shipping import Shipment, connect
-from mvkt_ray.search.ledger.shipped_ledger import read_head, restore
+from mvkt_ray.search.ledger.shipped_ledger import claim, read_head, restore
 from mvkt_ray.search.ledger.sqlite_url import path_of, url_of
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.storage.artifacts import holding, is_held
@@ -106,11 +106,12 @@ def driving(
         lease = Lease.take(folder.shipped_ledger, times)
         try:
             database = Path(scratch) / "ledger.db"
+            claimed = claim(folder.shipped_ledger)
             restored = restore(folder.shipped_ledger, database)
             if restored is None and not begins:
                 raise _no_ledger(folder)
             shipment = Shipment(
-                folder.shipped_ledger, database, restored, may_write=lease.expect_held
+                folder.shipped_ledger, database, claimed, may_write=lease.expect_held
             )
             try:
                 yield LedgerDatabase(url_of(database), shipment)

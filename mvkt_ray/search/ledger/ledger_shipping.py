@@ -8,9 +8,9 @@ Reads: the database's log. Writes: objects under `STUDY/ledger/`.
 """
 
 import contextlib
+import json
 import logging
 import re
-import secrets
 import sqlite3
 import threading
 import time
@@ -19,16 +19,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mvkt_ray.errors import ArtifactError, StoreError, StoreUnreachableError
+from mvkt_ray.errors import ArtifactError, DataError, StoreError, StoreUnreachableError
 from mvkt_ray.search.ledger.shipped_ledger import (
     FRAME_HEADER_BYTES,
     HEAD,
     SNAPSHOT,
     WAL_HEADER_BYTES,
+    Claim,
     Head,
     piece_name,
-    read_head,
 )
+from mvkt_ray.storage.conditional import SharedObject, Version
 from mvkt_ray.storage.location import Location
 
 Answer = TypeVar("Answer")
@@ -66,7 +67,7 @@ class Shipment:
         self,
         root: Location,
         database: Path,
-        restored_from: Head | None,
+        claim: Claim,
         *,
         may_write: Callable[[], None] = lambda: None,
         times: ShippingTimes | None = None,
@@ -76,14 +77,18 @@ class Shipment:
         Args:
             root: Folder of the ledger's objects.
             database: On this machine, restored or not there yet.
-            restored_from: What it was restored from.
-            may_write: Raises when another driver may have taken the study over.
+            claim: Made before the database was restored.
+            may_write: Raises when it is known that another driver has taken the study over; if it
+                is not known yet, the store refuses what is written.
             times: How patient to be.
         """
         self._root = root
         self._database = database
-        self._head = restored_from
-        self._token = secrets.token_hex(4)
+        self._head = claim.head
+        self._head_version = claim.version
+        self._token = claim.head.driver
+        self._n_begun = claim.head.number
+        """Number of the newest generation that was tried, named by a head or not."""
         self._may_write = may_write
         self._times = times or ShippingTimes()
         self._lock = threading.RLock()
@@ -95,8 +100,8 @@ class Shipment:
         self._shipped_bytes = 0
         self._piece = b""
         """A piece whose PUT was tried: it is tried again as it is, for a PUT that seems to have
-        failed may still arrive, and must not replace a longer one."""
-        self._failure: StoreError | None = None
+        failed may still arrive, and what is there then must be known as one's own."""
+        self._failure: DataError | None = None
         # Open to the end: SQLite would move the log into the database with the last connection. It
         # counts from its first read on.
         self._keeper = connect(database, isolation_level=None)
@@ -166,8 +171,8 @@ class Shipment:
         if not self._must_begin and not committed(self._log, self._shipped_bytes):
             return
         try:
-            self._patiently(self._may_write)
-            if self._must_begin or self._head is None or self._head.token != self._token:
+            self._may_write()
+            if self._must_begin or self._head.token != self._token:
                 self._begin_generation()
             else:
                 self._ship_pieces(self._head)
@@ -177,13 +182,15 @@ class Shipment:
                 "it by the same line with --resume."
             )
             raise self._failure from None
+        except ArtifactError as error:
+            self._failure = error
+            raise
         self._is_due, self._waits_since = False, None
 
     def _ship_pieces(self, head: Head) -> None:
         while piece := self._piece or committed(self._log, self._shipped_bytes):
             self._piece = piece
-            location = self._root / head.generation / piece_name(self._shipped_bytes)
-            self._put(location, piece)
+            self._put(f"{head.generation}/{piece_name(self._shipped_bytes)}", piece, None)
             self._shipped_bytes += len(piece)
             self._piece = b""
         if self._shipped_bytes > max(self._times.generation_bytes, head.snapshot_bytes):
@@ -194,36 +201,44 @@ class Shipment:
         self._must_begin = True
         is_busy, *_ = self._keeper.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         assert not is_busy, "a connection reads the ledger while it is written"
-        before = self._head
         snapshot = self._database.read_bytes()
-        number = 1 if before is None else before.number + 1
-        head = Head.of(snapshot, number=number, token=self._token)
-        self._put(self._root / head.generation / SNAPSHOT, snapshot)
-        self._expect_own_head(before)
-        self._put(self._root / HEAD, head.to_json())
+        self._n_begun += 1
+        head = Head.of(snapshot, number=self._n_begun, token=self._token)
+        file = self._root / head.generation / SNAPSHOT
+        self._patiently(lambda: file.write_bytes(snapshot))
+        self._head_version = self._put(
+            HEAD, head.to_json(), self._head_version, is_own=self._is_own_head
+        )
         self._head, self._shipped_bytes, self._must_begin = head, 0, False
-        self._remove_other_generations(head)
+        self._remove_older_generations(head)
 
-    def _expect_own_head(self, before: Head | None) -> None:
-        found = self._patiently(lambda: read_head(self._root))
-        if found != before:
-            raise ArtifactError(
-                f"the ledger {self._root} was changed by another driver while this one wrote it. "
-                "This one stops, and nothing of the other is lost. See that one search runs at a "
-                "time."
-            )
+    def _remove_older_generations(self, head: Head) -> None:
+        """Remove what nobody reads any more, that of drivers which died included.
 
-    def _remove_other_generations(self, head: Head) -> None:
-        """Remove what nobody reads any more, that of drivers which died included."""
+        Not what is newer: a driver that has taken over, while this one slept, may have begun it.
+        """
         try:
             for name in self._root.names():
-                if _GENERATION.fullmatch(name) and name != head.generation:
+                if _GENERATION.fullmatch(name) and name < f"{head.number:06d}":
                     (self._root / name).delete_tree()
         except StoreError as error:
             _LOG.warning("old generations of the ledger stay in %s: %s", self._root, error)
 
-    def _put(self, location: Location, content: bytes) -> None:
-        self._patiently(lambda: location.write_bytes(content))
+    def _put(
+        self, name: str, content: bytes, replaces: Version | None, **is_own: Callable[[bytes], bool]
+    ) -> Version:
+        file = SharedObject(self._root / name)
+        version = self._patiently(lambda: file.put(content, replaces, **is_own))
+        if version is None:
+            raise ArtifactError(
+                f"another driver has taken the ledger {self._root} over. This one stops and writes "
+                "nothing more; all that it answered is there. See that one search runs at a time."
+            )
+        return version
+
+    def _is_own_head(self, content: bytes) -> bool:
+        """Whether the head that is there is one that this driver wrote and did not hear of."""
+        return json.loads(content)["driver"] == self._token
 
     def _patiently(self, ask: Callable[[], Answer]) -> Answer:
         """Ask a store again while it does not answer, with pauses that grow."""
@@ -234,7 +249,12 @@ class Shipment:
             except StoreUnreachableError as error:
                 if time.monotonic() + pause_s - started > self._times.patience_s:
                     raise
-                _LOG.warning("the ledger is shipped again in %.1f s: %s", pause_s, error)
+                left_s = self._times.patience_s - (time.monotonic() - started)
+                _LOG.warning(
+                    "waiting for the store of the ledger, %.0f s more at most; asked again in "
+                    "%.1f s: %s",
+                    *(left_s, pause_s, error),
+                )
             time.sleep(pause_s)
             pause_s *= 2
 

@@ -9,20 +9,35 @@ generation belongs to one driver and is never gone on with by another, so pieces
 are never mixed. `head.json` is written after its snapshot: who is killed in between leaves the
 generation before, which is whole.
 
-Reads: the objects above. Writes: a database on this machine.
+Whatever a driver answers is in the ledger of the one that follows, and a driver that was followed
+answers nothing more, however long it slept and whatever request of its is still under way. Stores
+decide this, by writes under a condition (`conditional`):
+
+- A head is written only over the head that its driver wrote before. A driver that starts claims the
+  ledger: it writes the head anew with its own name in it. From then on no other can begin a
+  generation.
+- A piece is written only where none is, each behind the one before it. A driver that has claimed
+  the ledger then closes its log by an empty piece in the first free place. Only then does it read.
+  From then on no other can add a piece, and all that were added before are seen.
+
+So clocks, and the lease, decide only who should start, not what counts.
+
+Reads: the objects above. Writes: `head.json`, an empty piece, a database on this machine.
 """
 
 import hashlib
 import json
+import secrets
 import sqlite3
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mvkt_ray.errors import ArtifactError
+from mvkt_ray.storage.conditional import SharedObject, Version
 from mvkt_ray.storage.location import Location
 
 HEAD, SNAPSHOT = "head.json", "snapshot.db"
@@ -40,9 +55,11 @@ class Head:
     """What `head.json` says."""
 
     number: int
-    """Of the generation, from 1, over all drivers of the study."""
+    """Of the generation, from 1, over all drivers of the study; 0: none was begun yet."""
     token: str
     """Of the driver that wrote the generation."""
+    driver: str
+    """Token of the one driver that may write the next head."""
     snapshot_bytes: int
     snapshot_sha256: str
 
@@ -55,11 +72,30 @@ class Head:
     def of(cls, snapshot: bytes, *, number: int, token: str) -> "Head":
         """Describe a generation that begins with this snapshot."""
         sha256 = hashlib.sha256(snapshot).hexdigest()
-        return cls(number=number, token=token, snapshot_bytes=len(snapshot), snapshot_sha256=sha256)
+        return cls(
+            number=number,
+            token=token,
+            driver=token,
+            snapshot_bytes=len(snapshot),
+            snapshot_sha256=sha256,
+        )
 
     def to_json(self) -> bytes:
         """Write it for `read_head`, and for people."""
         return (json.dumps(asdict(self), indent=2) + "\n").encode()
+
+
+_NOTHING = Head(number=0, token="", driver="", snapshot_bytes=0, snapshot_sha256="")
+"""What is claimed where no generation was begun."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Claim:
+    """A ledger that one driver has made its own, until another one claims it."""
+
+    head: Head
+    version: Version
+    """Of the head, over which the next one is written."""
 
 
 def piece_name(start: int) -> str:
@@ -77,13 +113,31 @@ def read_head(root: Location) -> Head | None:
     file = root / HEAD
     if not file.exists():
         return None
-    try:
-        return Head(**json.loads(file.read_bytes()))
-    except (ValueError, TypeError) as error:
-        raise ArtifactError(
-            f"{file} cannot be read as the head of a ledger ({error}). Restore it from a copy, "
-            "such as an older version of the object."
-        ) from None
+    head = _parse_head(root, file.read_bytes())
+    return head if head.number else None
+
+
+def claim(root: Location) -> Claim:
+    """Become the one driver whose writes count; whatever another has answered is there to be read.
+
+    Args:
+        root: Folder of the ledger's objects.
+
+    Raises:
+        ArtifactError: Objects are missing or damaged, or others claim it again and again.
+        StoreError: The store refuses, or does not answer.
+    """
+    file, driver = SharedObject(root / HEAD), secrets.token_hex(4)
+    for _ in range(_MOST_TRIES):
+        found = file.read()
+        before = _NOTHING if found is None else _parse_head(root, found.content)
+        head = replace(before, driver=driver)
+        version = file.put(head.to_json(), None if found is None else found.version)
+        if version is not None:
+            if head.number:
+                _close_log(root / head.generation)
+            return Claim(head=head, version=version)
+    raise _restless(root)
 
 
 def restore(root: Location, database: Path) -> Head | None:
@@ -116,16 +170,16 @@ def restore(root: Location, database: Path) -> Head | None:
                 return head
         # A driver began another generation meanwhile, and removed this one under our hands.
         head = newer
-    raise ArtifactError(f"the ledger {root} changed again and again while it was read. Try again.")
+    raise _restless(root)
 
 
 def _fetch(folder: Location, head: Head, database: Path) -> None:
     snapshot = (folder / SNAPSHOT).read_bytes()
     if hashlib.sha256(snapshot).hexdigest() != head.snapshot_sha256:
         raise _damaged(folder / SNAPSHOT, "its content has another hash than head.json says")
-    sizes = {name: size for name, size in folder.file_sizes().items() if name.startswith(PIECE)}
-    last_start = _expect_no_gap(folder, sizes)
-    pieces = [folder / name for name in sorted(sizes)]
+    sizes = _sizes_of_pieces(folder)
+    last_start, _ = _expect_no_gap(folder, sizes)
+    pieces = [folder / name for name, size in sorted(sizes.items()) if size]
     with ThreadPoolExecutor(max_workers=_FETCHED_AT_ONCE) as pool:
         log = b"".join(pool.map(Location.read_bytes, pieces))
     database.write_bytes(snapshot)
@@ -137,15 +191,33 @@ def _fetch(folder: Location, head: Head, database: Path) -> None:
         raise _damaged(folder, f"SQLite accepts {n_bytes} bytes of {len(log)} of its log")
 
 
-def _expect_no_gap(folder: Location, sizes: Mapping[str, int]) -> int:
-    """Check that each piece begins where the one before ends; return where the last one begins."""
+def _close_log(folder: Location) -> None:
+    """Let nobody add a piece any more; done already where the log ends with an empty one."""
+    for _ in range(_MOST_TRIES):
+        _, end = _expect_no_gap(folder, _sizes_of_pieces(folder))
+        if SharedObject(folder / piece_name(end)).put(b"", None) is not None:
+            return
+    raise _restless(folder)
+
+
+def _sizes_of_pieces(folder: Location) -> dict[str, int]:
+    return {name: size for name, size in folder.file_sizes().items() if name.startswith(PIECE)}
+
+
+def _expect_no_gap(folder: Location, sizes: Mapping[str, int]) -> tuple[int, int]:
+    """Check that each piece begins where the one before ends.
+
+    Returns:
+        Where the last one begins that is not empty, and where it ends.
+    """
     end = last_start = 0
     for name, size in sorted(sizes.items()):
-        last_start = end
         if name != piece_name(end):
             raise _damaged(folder / name, f"a piece that begins with byte {end} is missing")
+        if size:
+            last_start = end
         end += size
-    return last_start
+    return last_start, end
 
 
 def _take_over_log(database: Path) -> int:
@@ -162,6 +234,20 @@ def _take_over_log(database: Path) -> int:
 
 def _one_row(connection: sqlite3.Connection, statement: str) -> tuple[Any, ...]:
     return connection.execute(statement).fetchone()
+
+
+def _parse_head(root: Location, content: bytes) -> Head:
+    try:
+        return Head(**json.loads(content))
+    except (ValueError, TypeError) as error:
+        raise ArtifactError(
+            f"{root / HEAD} cannot be read as the head of a ledger ({error}). Restore it from a "
+            "copy, such as an older version of the object."
+        ) from None
+
+
+def _restless(root: Location) -> ArtifactError:
+    return ArtifactError(f"the ledger {root} changed again and again while it was read. Try again.")
 
 
 def _damaged(what: Location | Path, why: str) -> ArtifactError:

@@ -18,7 +18,7 @@ from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialResult, TrialSt
 from mvkt_ray.search.ledger.ledger import Ledger
 from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
 from mvkt_ray.search.ledger.ledger_shipping import Shipment, ShippingTimes
-from mvkt_ray.search.ledger.shipped_ledger import HEAD, piece_name, read_head, restore
+from mvkt_ray.search.ledger.shipped_ledger import HEAD, claim, piece_name, read_head, restore
 from mvkt_ray.search.study import Study
 from mvkt_ray.storage.location import Location
 from tests.patience import PATIENCE_S
@@ -86,8 +86,9 @@ class Machine:
 
     def drive(self, config: Any, times: ShippingTimes = NEVER_LATE, **options: Any) -> Study:
         database = self.lab.folder / f"disk-{len(self.shipments)}.db"
-        restored = restore(self.store.root, database)
-        shipment = Shipment(self.store.root, database, restored, times=times, **options)
+        claimed = claim(self.store.root)
+        restore(self.store.root, database)
+        shipment = Shipment(self.store.root, database, claimed, times=times, **options)
         self.shipments.append(shipment)
         url = f"sqlite:///{database}"
         return self.lab.open(config, url=url, resume=True, shipment=shipment)
@@ -176,7 +177,7 @@ def test_after_every_request_the_store_holds_all_that_was_answered_and_a_state_t
     for n_changes in range(len(store.changes) + 1):
         found = machine.read(store.as_after(n_changes, tmp_path / "then"), config)
         if found is None:
-            assert n_changes < 2
+            assert n_changes < 3  # the claim, and the first snapshot
             continue
         n_state = max(index for index, state in enumerate(states) if state == found)
         kept = [index for index, n_then in answered.items() if n_then <= n_changes]
@@ -210,7 +211,7 @@ def test_each_answer_costs_one_request(lab: "Lab", store: Store, machine: Machin
         action()
         return len(store.puts) - n_before
 
-    assert puts(lambda: machine.drive(config)) == 2  # the first snapshot and the head
+    assert puts(lambda: machine.drive(config)) == 3  # the claim, the first snapshot and the head
     study = lab.opened[-1]
     for _ in range(6):
         earlier = study.ask()
@@ -453,21 +454,29 @@ def test_a_driver_that_writes_nothing_changes_nothing(
 ) -> None:
     config = short(lab)
     lab.run(machine.drive(config))
-    n_changes = len(store.changes)
+    read, puts = machine.read(store.root, config), set(store.puts)
     again = machine.drive(config)
     assert again.ask() is None
     machine.shipments[-1].close()
-    assert len(store.changes) == n_changes
+    head = read_head(store.root)
+    assert head is not None
+    # The claim alone, and an empty piece that closes the log of the driver before.
+    new = set(store.puts) - puts
+    assert [path.rpartition("-")[0] for path in new] == [f"{head.generation}/wal"]
+    assert store.changes[-1][1] == b""
+    assert machine.read(store.root, config) == read
 
 
 def test_a_driver_that_looks_for_a_ledger_and_begins_none_ships_nothing(
     lab: "Lab", store: Store
 ) -> None:
     file = lab.folder / "disk.db"
-    shipment = Shipment(store.root, file, None, times=NEVER_LATE)
+    shipment = Shipment(store.root, file, claim(store.root), times=NEVER_LATE)
+    n_changes = len(store.changes)
     assert Ledger.find(LedgerDatabase(f"sqlite:///{file}", shipment), "lab") is None
     shipment.close()
-    assert store.changes == []
+    assert len(store.changes) == n_changes
+    assert read_head(store.root) is None
 
 
 def test_a_reader_under_whose_hands_a_generation_ends_reads_the_next_one(
