@@ -19,6 +19,7 @@ from pyarrow import fs
 from mvkt_ray.errors import StoreError
 from mvkt_ray.storage.object_store import explaining, is_anonymous, settings_of_stores, split_uri
 
+_KEYS = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
 _TIMEOUT_S, _CONNECT_S = 20, 5
 _RETRIES: Any = {"max_retries": 4, "retry_timeout": timedelta(seconds=60)}
 """Whoever is not answered within this time asks again, or gives up, by itself."""
@@ -51,10 +52,14 @@ def _open_s3(bucket: str, settings: Mapping[str, str]) -> ObjectStore:
     region = settings.get("AWS_REGION") or settings.get("AWS_DEFAULT_REGION")
     if not endpoint:
         region = fs.resolve_s3_region(bucket)
-    config: Any = {} if "AWS_ACCESS_KEY_ID" in settings else _keys_of_profile()
+    config: Any = _keys_of_environment() or _keys_of_profile()
     config |= {"region": region or "us-east-1", "skip_signature": is_anonymous(settings)}
     config |= {"endpoint": endpoint} if endpoint else {}
     return S3Store(bucket, config=config, client_options=_client(), retry_config=_RETRIES)
+
+
+def _keys_of_environment() -> dict[str, str]:
+    return {key: os.environ[key.upper()] for key in _KEYS if key.upper() in os.environ}
 
 
 def _keys_of_profile() -> dict[str, str]:
@@ -66,8 +71,7 @@ def _keys_of_profile() -> dict[str, str]:
     except configparser.Error as error:
         raise StoreError(f"{file} cannot be read as credentials of AWS: {error}") from None
     name = os.environ.get("AWS_PROFILE", "default")
-    keys = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
-    return {key: profiles[name][key] for key in keys if profiles.has_option(name, key)}
+    return {key: profiles[name][key] for key in _KEYS if profiles.has_option(name, key)}
 
 
 def _open_google(bucket: str, settings: Mapping[str, str]) -> ObjectStore:

@@ -152,6 +152,15 @@ class Lease:
         if self._lost is not None:
             raise self._lost
 
+    def renew(self) -> None:
+        """Say that this driver is alive; its thread does so every few seconds.
+
+        Raises:
+            ArtifactError: Another has taken the study over.
+            StoreError: The store refuses, or does not answer.
+        """
+        self._write(replace(self._holder, n_renewals=self._holder.n_renewals + 1))
+
     def give_back(self) -> None:
         """Let others drive at once."""
         self._giving_back.set()
@@ -162,9 +171,8 @@ class Lease:
     def _keep(self) -> None:
         while not self._giving_back.wait(self._times.renewed_s):
             try:
-                self._write(replace(self._holder, n_renewals=self._holder.n_renewals + 1))
-            except ArtifactError as error:
-                self._lost = error
+                self.renew()
+            except ArtifactError:
                 return
             except StoreError as error:
                 _LOG.warning("the lease of the study was not renewed: %s", error)
@@ -177,10 +185,11 @@ class Lease:
         if version is None:
             found = _read(self._file.location.parent)
             by = "" if found is None else f": {_describe(found)}"
-            raise ArtifactError(
+            self._lost = ArtifactError(
                 f"another driver has taken this study over{by}. This one stops and writes nothing "
                 "more; every trial that it was told of is in the ledger."
             )
+            raise self._lost
         self._holder, self._version = holder, version
 
 
