@@ -139,8 +139,10 @@ def test_a_driver_that_wakes_while_it_tidies_up_removes_nothing_of_the_one_that_
 class Turns:
     """Lets one of several threads come to its next request to the store, in a given order."""
 
-    def __init__(self, order: list[tuple[int, bool]]) -> None:
-        self._order = iter(order)
+    def __init__(self, awake: list[tuple[int, int, int]]) -> None:
+        self._order = (
+            (number, n_turn == lost) for number, n_turns, lost in awake for n_turn in range(n_turns)
+        )
         self._changed = threading.Condition()
         self._waiting = set[int]()
         """Who stands before a request."""
@@ -181,17 +183,22 @@ class Turns:
                 if not self._waiting:
                     return
                 choice, self._is_lost = next(self._order, (0, False))
-                number = sorted(self._waiting)[choice % len(self._waiting)]
+                # One that has ended sleeps on.
+                number = choice if choice in self._waiting else min(self._waiting)
                 self._waiting.remove(number)
                 self._changed.notify_all()
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(order=st.lists(st.tuples(st.integers(0, 2), st.booleans()), min_size=20, max_size=120))
+AWAKE = st.tuples(st.integers(0, 2), st.integers(1, 12), st.integers(0, 20))
+"""A driver, for how many requests it is awake, and the answer to which of them gets lost."""
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(awake=st.lists(AWAKE, min_size=6, max_size=24))
 def test_drivers_without_a_lease_that_sleep_before_any_request_lose_nothing_they_answered(
-    order: list[tuple[int, bool]],
+    awake: list[tuple[int, int, int]],
 ) -> None:
-    turns, answered = Turns(order), list[str]()
+    turns, answered = Turns(awake), list[str]()
     times = ShippingTimes(
         late_s=3600.0, patience_s=3600.0, first_pause_s=0.0, generation_bytes=20_000
     )
