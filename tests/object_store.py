@@ -49,6 +49,8 @@ class S3Server:
     """Buckets that answer everything so."""
     before: Callable[[str, str], None] = lambda method, key: None
     """Called with a request that has arrived, before anything is done with it: may hold it."""
+    around: Callable[[Any], Any] = lambda application: application
+    """Put around the store's application: may spoil what it answers."""
     ignores_conditions: bool = False
     """Answers PUT as a store does that knows no conditional writes."""
     _writing: threading.Lock = field(default_factory=threading.Lock)
@@ -165,7 +167,11 @@ def serve() -> Generator[S3Server]:
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
     server = S3Server()
-    application = server._counting(DomainDispatcherApplication(create_backend_app))
+    store = server._counting(DomainDispatcherApplication(create_backend_app))
+
+    def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        return server.around(store)(environ, start_response)
+
     web = make_server("127.0.0.1", 0, application, threaded=True, request_handler=_QuietHandler)
     server._port = web.server_port
     thread = threading.Thread(target=web.serve_forever, args=(0.02,), daemon=True)

@@ -18,6 +18,7 @@ from mvkt_ray.cli import app
 from mvkt_ray.config.study_file import study_from_mapping, write_study
 from mvkt_ray.delivery.write_report import report_schema
 from mvkt_ray.on_ray.jobs.jobs_api import Job
+from mvkt_ray.search.ledger.lease import is_leased
 from mvkt_ray.search.ledger.shipped_ledger import read_head
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.pipeline import open_study
@@ -148,10 +149,10 @@ def test_all_files_of_a_study_are_there_and_none_stays_behind(studies: Studies) 
     assert names(studies.on_store) == names(studies.local)
     assert studies.on_store.root.names().count("logs") <= 1
     assert list(studies.scratch.glob("mvkt*")) == []
-    # A ledger, and no lease any more.
-    objects = studies.on_store.shipped_ledger.names()
-    assert len(objects) == 2
-    assert objects[1] == "head.json"
+    # A ledger, and a lease that was given back.
+    ledger = studies.on_store.shipped_ledger
+    assert ledger.names()[1:] == ["head.json", "lease.json"]
+    assert not is_leased(ledger)
 
 
 def test_inputs_inside_the_study_are_noted_relative_to_it(studies: Studies) -> None:
@@ -232,11 +233,21 @@ def test_finalize_fetches_each_piece_of_the_ledger_once(studies: Studies) -> Non
 
 def test_finals_that_are_refused_leave_the_ledger_as_it_is_and_no_lease(studies: Studies) -> None:
     ledger = studies.on_store.shipped_ledger
-    before = {name: (ledger / name).sha256() for name in ledger.file_names()}
+
+    def written() -> tuple[str, dict[str, str]]:
+        head = read_head(ledger)
+        assert head is not None
+        folder = ledger / head.generation
+        # What is empty closes a log, and is nothing in it.
+        sizes = {name: size for name, size in folder.file_sizes().items() if size}
+        return head.generation, {name: (folder / name).sha256() for name in sizes}
+
+    before = written()
     done = CliRunner().invoke(app, ["finalize", str(studies.on_store.root), "--in-process"])
     assert done.exit_code == 2
     assert "the test split has been opened once" in done.output
-    assert {name: (ledger / name).sha256() for name in ledger.file_names()} == before
+    assert written() == before
+    assert not is_leased(ledger)
 
 
 def test_finals_of_a_search_that_has_written_no_trial_are_refused_and_nothing_is_written(

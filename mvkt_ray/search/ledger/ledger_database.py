@@ -102,14 +102,14 @@ def driving(
         with holding(folder.root):
             yield LedgerDatabase(folder.ledger_url)
         return
+    if not begins and not has_ledger(folder):
+        raise _no_ledger(folder)
     with tempfile.TemporaryDirectory(prefix="mvkt-ledger-") as scratch:
         lease = Lease.take(folder.shipped_ledger, times)
         try:
             database = Path(scratch) / "ledger.db"
             claimed = claim(folder.shipped_ledger)
-            restored = restore(folder.shipped_ledger, database)
-            if restored is None and not begins:
-                raise _no_ledger(folder)
+            restore(folder.shipped_ledger, database)
             shipment = Shipment(
                 folder.shipped_ledger, database, claimed, may_write=lease.expect_held
             )
