@@ -20,6 +20,7 @@ be removed at any time. An entry's name has the hash of its content, so nothing 
 import contextlib
 import functools
 import hashlib
+import logging
 import os
 import shutil
 import tempfile
@@ -37,12 +38,16 @@ from mvkt_ray.machine_faults import GOES_ON
 from mvkt_ray.storage.location import Location
 
 Opened = TypeVar("Opened")
+_LOG = logging.getLogger(__name__)
 
 FOLDER_VARIABLE = "MVKT_CACHE_DIR"
 LIMIT_VARIABLE = "MVKT_CACHE_BYTES"
 
 _FETCHED_NS = 1_000_000_000 * 10**9
 """Time of modification of all finished entries, in 2001."""
+_SAYS_S, _PATIENCE_S = 30.0, 3600.0
+"""Who waits for another process's fetch says so as often, and gives up after that. The lock of a
+process that has ended is free at once."""
 _N_LOCKS = 256
 _N_AT_ONCE = 8
 _ATTEMPTS = 3
@@ -234,8 +239,32 @@ class NodeCache:
     def _lock(self, name: str) -> Generator[None]:
         # Somebody may have removed the whole cache since it was opened.
         (self.folder / "locks").mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(self.folder / "locks" / name):
+        lock = filelock.FileLock(self.folder / "locks" / name)
+        self._wait_for(lock)
+        try:
             yield
+        finally:
+            lock.release()
+
+    def _wait_for(self, lock: filelock.BaseFileLock) -> None:
+        started = time.monotonic()
+        while True:
+            try:
+                lock.acquire(timeout=_SAYS_S)
+                return
+            except filelock.Timeout:
+                waited_s = time.monotonic() - started
+            if waited_s > _PATIENCE_S:
+                raise MachineError(
+                    f"The machine fails: another process has held the lock {lock.lock_file} of "
+                    f"this node's cache for {waited_s / 60:.0f} minutes. See whether it is stopped,"
+                    f" or set {FOLDER_VARIABLE} to another folder. {GOES_ON}"
+                ) from None
+            _LOG.warning(
+                "waiting for another process, which fetches into the cache %s: %.0f s so far, "
+                "%.0f s more at most",
+                *(self.folder, waited_s, _PATIENCE_S - waited_s),
+            )
 
 
 def node_cache() -> NodeCache:

@@ -9,6 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import filelock
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -20,6 +21,7 @@ from mvkt_ray.data.shard_file import PARTS_NAME, read_parts
 from mvkt_ray.data.shards import open_shards
 from mvkt_ray.data.sources.synthetic import Synthetic
 from mvkt_ray.errors import ArtifactError, ConfigError, MachineError
+from mvkt_ray.storage import node_cache as node_cache_module
 from mvkt_ray.storage.location import Location
 from mvkt_ray.storage.node_cache import CacheEntry, NodeCache, Piece, node_cache
 from tests.object_store import S3Server
@@ -113,6 +115,7 @@ def test_a_fetch_that_was_killed_leaves_nothing_that_counts(tmp_path: Path) -> N
 import os, signal, sys
 from pathlib import Path
 from mvkt_ray.storage import node_cache
+from mvkt_ray.storage import node_cache as node_cache_module
 from mvkt_ray.storage.location import Location
 
 fsync = os.fsync
@@ -169,6 +172,24 @@ def test_a_cache_that_was_removed_is_made_anew(cache: NodeCache, tmp_path: Path)
     cache.open(entry, Path.read_bytes)
     shutil.rmtree(cache.folder)
     assert cache.open(entry, Path.read_bytes) == b"w" * 9000
+
+
+def test_who_waits_for_another_process_says_so_and_does_not_wait_for_ever(
+    cache: NodeCache,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(node_cache_module, "_SAYS_S", 0.01)
+    monkeypatch.setattr(node_cache_module, "_PATIENCE_S", 0.3)
+    entry = put(tmp_path, "shard", b"ecg")
+    with filelock.FileLock(cache.folder / "locks" / "room"):
+        with pytest.raises(MachineError, match=r"another process has held the lock .*room") as told:
+            cache.open(entry, Path.read_bytes)
+        assert "waiting for another process" in caplog.text
+        assert "s more at most" in caplog.text
+    assert "\n" not in str(told.value)
+    assert cache.open(entry, Path.read_bytes) == b"ecg"
 
 
 def test_what_the_cache_cannot_hold_is_refused(cache: NodeCache, tmp_path: Path) -> None:
