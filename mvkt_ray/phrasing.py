@@ -2,8 +2,20 @@
 
 import difflib
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+_PASSWORD = re.compile(r"(?s)(://[^/@\s:?#]*):(?!\d+(?:[/?#]|$)).*@")
+"""A URL's, to its last `@`: whoever forgot to escape one has a password that holds it. Digits alone
+up to a slash are a port."""
+
+_SIGNED_IN = re.compile(r"(?i)(\bhttps?://)[^/@\s]+@")
+_IN_QUERY = re.compile(
+    r"(?i)([?&;][^=&;?]*(?:password|passwd|secret|token|api_?key|access_?key|\bsig|signature)=)"
+    r"[^&;#\s]*"
+)
+HIDDEN = "***"
 
 _MOST_LETTERS = 300
 """Of an error of another program: some answer with a whole page."""
@@ -47,6 +59,17 @@ class NumberStyle:
         if bounds is None:
             return self.nothing
         return f"{self.signed(bounds[0])} to {self.signed(bounds[1])}"
+
+
+def without_passwords(word: str) -> str:
+    """Write a word of a command line, or of a sentence, without the secrets of a URL in it."""
+    hidden = _PASSWORD.sub(rf"\1:{HIDDEN}@", word)
+    return _IN_QUERY.sub(rf"\1{HIDDEN}", _SIGNED_IN.sub(rf"\1{HIDDEN}@", hidden))
+
+
+def hide_passwords(text: str) -> str:
+    """Write sentences or lines without the secrets of any URL in them."""
+    return re.sub(r"\S+", lambda word: without_passwords(word[0]), text)
 
 
 def percent(share: float) -> str:

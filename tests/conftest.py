@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from tests.object_store import s3_server as s3_server
+from tests.postgres_server import PASSWORD, PostgresServer, running_postgres
 
 # No test measures time: a machine may be busy.
 hypothesis.settings.register_profile("mvkt", deadline=None)
@@ -30,6 +32,20 @@ def pytest_configure() -> None:
 def one_thread() -> None:
     """Two threads with the other core busy spin at barriers; one is faster and repeatable."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def postgres_session() -> Iterator[PostgresServer]:
+    """One real PostgreSQL for all tests of a process."""
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres(postgres_session: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> PostgresServer:
+    """Let this process and its children in, by the variable that libpq reads."""
+    monkeypatch.setenv("PGPASSWORD", PASSWORD)
+    return postgres_session
 
 
 @pytest.fixture(scope="session")

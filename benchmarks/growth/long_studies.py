@@ -121,7 +121,7 @@ def make_ledger(folder: Path, config: StudyConfig) -> LedgerDatabase:
     space = SearchSpace.from_config(drawn, LEADS)
     Ledger.create(database, config.name).close()
     unwritten = _NoDatabase(config.name)
-    ledger = Ledger(cast(RDBStorage, unwritten), config.name)
+    ledger = Ledger(cast(RDBStorage, unwritten), config.name, database)
     run_trials(Study.begin_or_resume(drawn, space, ledger, inputs=INPUTS, noise=noise))
     # The study is the one that was asked for, whose first trials were random.
     ledger.note({"config": plain_config(config)})

@@ -27,6 +27,7 @@ import filelock
 from mvkt_ray import __version__
 from mvkt_ray.errors import ArtifactError, StaleArtifactError
 from mvkt_ray.file_guards import reading, writing
+from mvkt_ray.phrasing import without_passwords
 from mvkt_ray.storage.location import Location
 from mvkt_ray.storage.node_cache import CacheEntry, node_cache
 from mvkt_ray.storage.object_store import check_writable
@@ -429,8 +430,9 @@ def _put(location: Location, manifest: Manifest, built: Path | None) -> Manifest
 
 
 def command_line() -> str:
-    """Return how this process was called, as a shell would take it."""
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    """Return how this process was called, as a shell would take it, but for passwords in URLs."""
+    words = map(without_passwords, sys.argv[1:])
+    return shlex.join([Path(sys.argv[0]).name, *words])
 
 
 def discard_partial(location: Location) -> None:

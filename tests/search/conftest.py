@@ -1,7 +1,9 @@
 """A study without training: made-up learning curves stand in for students."""
 
+import contextlib
 import math
 from collections.abc import Callable, Container, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,15 @@ from mvkt_ray.config.recipes import StudentConfig
 from mvkt_ray.config.schema import ParameterConfig, PrunerConfig, Scalar, SearchConfig, StudyConfig
 from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialResult, TrialState
 from mvkt_ray.search.choosing.space import SearchSpace
-from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
+from mvkt_ray.search.ledger.ledger_database import LedgerDatabase, driving, reading
+from mvkt_ray.search.ledger.ledger_shipping import Shipment
+from mvkt_ray.search.ledger.postgres.server_address import ServerAddress
+from mvkt_ray.search.ledger.postgres.server_connection import Patience
 from mvkt_ray.search.ledger.sqlite_url import url_of
+from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.study import Study
+from mvkt_ray.storage.location import Location
+from tests.postgres_server import PostgresServer
 
 LEADS = ("I", "II", "V1", "V5")
 BEST_TEMPERATURE = 3.0
@@ -81,13 +89,17 @@ class Lab:
         study = Study.create_or_open(
             config,
             SearchSpace.from_config(config, LEADS),
-            LedgerDatabase(options.pop("url", self.url), options.pop("shipment", None)),
+            self.database(options.pop("url", self.url), options.pop("shipment", None)),
             resume=resume,
             inputs=options.pop("inputs", {"shards": "s" * 64}),
             **options,
         )
         self.opened.append(study)
         return study
+
+    def database(self, url: str, shipment: Shipment | None) -> LedgerDatabase:
+        """Where a driver of the study writes."""
+        return LedgerDatabase(url, shipment)
 
     def look(self) -> Study:
         """Open the study of this folder as `mvkt status` does."""
@@ -132,6 +144,46 @@ class Lab:
         return [replace(record, started_at=None, ended_at=None) for record in study.trials()]
 
 
+@dataclass
+class ServerLab(Lab):
+    """A lab whose ledger is in PostgreSQL; who opens its study again takes it over, as if killed."""
+
+    server: str = ""
+    patience: Patience = field(default_factory=lambda: Patience(first_pause_s=0.05))
+    drivers: list[contextlib.ExitStack] = field(default_factory=list[contextlib.ExitStack])
+
+    @property
+    def study_folder(self) -> StudyFolder:
+        """Where the note of the ledger is."""
+        return StudyFolder(Location.parse(self.folder / "study"))
+
+    def database(self, url: str, shipment: Shipment | None) -> LedgerDatabase:
+        """Be the driver in place of the one before; a study at another URL is no server's."""
+        if url != self.url:
+            return super().database(url, shipment)
+        self.stop()
+        self.drivers.append(contextlib.ExitStack())
+        return self.drivers[-1].enter_context(self.drive())
+
+    def drive(self) -> AbstractContextManager[LedgerDatabase]:
+        """Be another driver, which is refused while there is one."""
+        return driving(
+            self.study_folder, server=ServerAddress.parse(self.server), patience=self.patience
+        )
+
+    def stop(self) -> None:
+        """End the driver, as a kill does."""
+        while self.drivers:
+            self.drivers.pop().close()
+
+    def look(self) -> Study:
+        """Open the study as `mvkt status` does."""
+        with reading(self.study_folder) as database:
+            study = Study.open(self.config(), database)
+        self.opened.append(study)
+        return study
+
+
 def ended(trial: Trial, state: TrialState, value: float, epoch: int) -> TrialResult:
     """The result of a trial that ran without trouble."""
     return TrialResult(
@@ -158,6 +210,16 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
     yield made
     for study in made.opened:
         study.close()
+
+
+@pytest.fixture
+def server_lab(tmp_path: Path, postgres: PostgresServer) -> Iterator[ServerLab]:
+    """A folder for one study, and a database for its ledger."""
+    made = ServerLab(tmp_path, server=postgres.make_database())
+    yield made
+    for study in made.opened:
+        study.close()
+    made.stop()
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from mvkt_ray.records import Arm, EpochMetrics, Trial, TrialResult, TrialState
 from mvkt_ray.search.study import Study
 
 if TYPE_CHECKING:
-    from conftest import Lab
+    from conftest import Lab, ServerLab
 
 WRITES = (
     "create_new_trial",
@@ -166,7 +166,7 @@ DRIVER = """
     import os, signal, sys
     sys.path.insert(0, {tests!r})
     from pathlib import Path
-    from conftest import Lab
+    from conftest import Lab, ServerLab
 
     lab = Lab(Path({folder!r}))
     study = lab.open(lab.config(), resume=False)
@@ -220,3 +220,18 @@ def test_a_study_whose_driver_died_before_it_began_is_begun(
     assert len(study.trials()) == 14
     theirs = optuna.load_study(study_name="lab", storage=lab.url)
     assert theirs.metric_names == (list(search["objectives"]) if search else None)
+
+
+def test_a_driver_killed_after_every_write_to_a_server_ends_as_one_of_a_file_that_lived(
+    server_lab: "ServerLab", kill_after: Callable[[int | None], None]
+) -> None:
+    config = server_lab.config(n_trials=9, n_startup_trials=2, baselines=("student_alone",))
+    config = replace(config, student=replace(config.student, epochs=3))
+    uninterrupted = server_lab.open(config, url="sqlite://")
+    server_lab.run(uninterrupted)
+
+    n_dead = run_in_lives(server_lab, config, kill_after)
+
+    assert n_dead >= 3 * config.search.n_trials
+    after = server_lab.open(config, resume=True)
+    assert server_lab.facts(after) == server_lab.facts(uninterrupted)

@@ -4,9 +4,10 @@ Only the driver writes, so records are read once, when the ledger is opened, and
 written through. What a trial is stands in the transaction that creates it; its result is one
 attribute, written before the state, so that a kill in between is mended when it is opened again.
 
-Reads and writes: an RDB, `ledger.db` beside the study by default, which optuna-dashboard opens.
-Where the study is on an object store, the RDB is a file of the driver's own, and what is written is
-shipped (`ledger_shipping`) before the method that wrote it returns.
+Reads and writes: an RDB, `ledger.db` beside the study by default, or a database on a PostgreSQL
+server (`postgres/`); optuna-dashboard opens both. Where the study is on an object store, and its
+ledger on no server, the RDB is a file of the driver's own, and what is written is shipped
+(`ledger_shipping`) before the method that wrote it returns.
 """
 
 import contextlib
@@ -19,13 +20,12 @@ from pathlib import Path
 from typing import Any, Self, cast
 
 import optuna
-import sqlalchemy.exc
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.study import StudyDirection
 
 from mvkt_ray.config.objectives import SCORE, Objective
 from mvkt_ray.config.schema import Scalar
-from mvkt_ray.errors import ArtifactError, ConfigError
+from mvkt_ray.errors import ArtifactError
 from mvkt_ray.file_guards import reading
 from mvkt_ray.json_values import without_nan
 from mvkt_ray.records import Condition, Trial, TrialResult, TrialState, Usage
@@ -38,7 +38,8 @@ from mvkt_ray.search.ledger.ledger_rows import (
     read_record,
     read_trials,
 )
-from mvkt_ray.search.ledger.ledger_shipping import Shipment, connect
+from mvkt_ray.search.ledger.ledger_shipping import connect
+from mvkt_ray.search.ledger.postgres.server_connection import explaining
 from mvkt_ray.search.ledger.row_seals import (
     SEAL,
     expect_sound_pages,
@@ -66,13 +67,13 @@ class Ledger:
     """One study in an RDB, with its records by trial number."""
 
     def __init__(
-        self, storage: optuna.storages.RDBStorage, name: str, shipment: Shipment | None = None
+        self, storage: optuna.storages.RDBStorage, name: str, database: LedgerDatabase
     ) -> None:
         """Read the notes of a study that is in a database; use `create`, `find` or `open`."""
         self.name = name
         self._storage = storage
-        self._study_id = storage.get_study_id_from_name(name)
-        self._shipment = shipment
+        self._study_id = storage.get_study_id_from_name(database.key_of(name))
+        self._shipment = database.shipment
         self._trial_ids: dict[int, int] = {}
         self._objectives = _named_objectives(storage, self._study_id)
         self.notes: Mapping[str, Any] = self._read_notes()
@@ -96,10 +97,11 @@ class Ledger:
         if path is not None and shipment is None and not path.exists():
             # Aside: somebody who looks at a database without all its tables would make some, too.
             with Location.parse(path).writing_aside() as aside:
-                _close_storage(_open_storage(url_of(aside), shipped=False))
-        storage = _open_storage(url, shipped=shipment is not None)
-        storage.create_new_study([_DIRECTIONS[each == SCORE] for each in objectives], name)
-        ledger = cls(storage, name, shipment)
+                _close_storage(_open_storage(LedgerDatabase(url_of(aside))))
+        storage = _open_storage(database)
+        directions = [_DIRECTIONS[each == SCORE] for each in objectives]
+        storage.create_new_study(directions, database.key_of(name))
+        ledger = cls(storage, name, database)
         ledger.name_objectives(objectives)
         return ledger
 
@@ -112,14 +114,13 @@ class Ledger:
         """
         if database.is_empty:
             return None
-        url, shipment = database.url, database.shipment
-        storage = _open_storage(url, shipped=shipment is not None)
+        storage = _open_storage(database)
         with contextlib.ExitStack() as stack:
             stack.callback(_close_storage, storage)
-            with _reading(url):
+            with _reading(database):
                 expect_sound_pages(storage.engine)
                 try:
-                    ledger = cls(storage, name, shipment)
+                    ledger = cls(storage, name, database)
                 except KeyError:
                     return None
                 with nothing_to_collect():
@@ -353,22 +354,18 @@ def _named_objectives(storage: optuna.storages.RDBStorage, study_id: int) -> tup
     return tuple(cast(Sequence[Objective], names))
 
 
-def _open_storage(url: str, *, shipped: bool) -> optuna.storages.RDBStorage:
+def _open_storage(database: LedgerDatabase) -> optuna.storages.RDBStorage:
     # Optuna announces studies and slow fallbacks, in the middle of a live table.
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    if database.server is not None:
+        return database.server.open_storage()
     options: dict[str, Any] = {}
-    path = path_of(url)
+    path, shipped = path_of(database.url), database.shipment is not None
     if path is not None:
         # By its path, which no URL stands for in all of its letters.
         options = {"creator": lambda: connect(path) if shipped else _connect(path)}
-    with _reading(url):
-        try:
-            return optuna.storages.RDBStorage(url, engine_kwargs=options)
-        except (ImportError, sqlalchemy.exc.NoSuchModuleError) as error:
-            raise ConfigError(
-                f"the ledger {url} needs a database driver that is not installed ({error}). "
-                "Install it, for example psycopg2-binary for postgresql, or use the default ledger."
-            ) from None
+    with _reading(database):
+        return optuna.storages.RDBStorage(database.url, engine_kwargs=options)
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -380,9 +377,11 @@ def _close_storage(storage: optuna.storages.RDBStorage) -> None:
     storage.engine.dispose()
 
 
-def _reading(url: str) -> AbstractContextManager[None]:
+def _reading(database: LedgerDatabase) -> AbstractContextManager[None]:
+    if database.server is not None:
+        return explaining(database.server.noted.address)
     return reading(
-        f"the ledger {path_of(url) or url}",
+        f"the ledger {database.name}",
         "If it was damaged, restore it from a copy; trials cannot be told without it.",
         ArtifactError,
     )

@@ -2,8 +2,10 @@
 
 Of a study in a folder it is a file there. Of a study on an object store it is a copy on this
 machine: restored once, when a command opens it, and what a driver writes is shipped to the store.
+Of a study that was begun with `--ledger` it is on a PostgreSQL server, wherever the folder is.
 
-Reads and writes: `ledger.db` of a local study; the objects under `ledger/` of one on a store.
+Reads and writes: `ledger.db` of a local study; the objects under `ledger/` of one on a store; or
+the database that `ledger.json` names.
 """
 
 import contextlib
@@ -15,10 +17,18 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mvkt_ray.errors import ArtifactError, MvktError
+from mvkt_ray.errors import ArtifactError, ConfigError, MvktError
 from mvkt_ray.file_guards import check_writable_folder, writing
 from mvkt_ray.search.ledger.lease import Lease, LeaseTimes, is_leased
 from mvkt_ray.search.ledger.ledger_shipping import Shipment, connect
+from mvkt_ray.search.ledger.postgres.noted_server import read_note, settle_note
+from mvkt_ray.search.ledger.postgres.server_address import ServerAddress
+from mvkt_ray.search.ledger.postgres.server_connection import Patience
+from mvkt_ray.search.ledger.postgres.server_ledger import (
+    ServerLedger,
+    driving_on_server,
+    is_driven_on_server,
+)
 from mvkt_ray.search.ledger.shipped_ledger import claim, read_head, restore
 from mvkt_ray.search.ledger.sqlite_url import path_of, url_of
 from mvkt_ray.search.ledger.study_folder import StudyFolder
@@ -36,6 +46,17 @@ class LedgerDatabase:
     """As SQLAlchemy opens it."""
     shipment: Shipment | None = None
     """Ships what is written to the object store, where alone it counts; None: it counts here."""
+    server: ServerLedger | None = None
+    """The server that has it; None: it is a file."""
+
+    @classmethod
+    def on_server(cls, server: ServerLedger) -> "LedgerDatabase":
+        """Return the database of a study on a server."""
+        return cls(server.noted.address.optuna_url, server=server)
+
+    def key_of(self, study: str) -> str:
+        """Return under which name Optuna keeps a study; databases of a server hold many."""
+        return study if self.server is None else self.server.noted.name_in_database(study)
 
     @property
     def name(self) -> str:
@@ -44,10 +65,12 @@ class LedgerDatabase:
 
     @property
     def is_empty(self) -> bool:
-        """Whether no ledger was written to it yet; a database of a server is taken for written.
+        """Whether no ledger was written to it yet.
 
         A shipment keeps its database open, so that there is a file before there is a table.
         """
+        if self.server is not None:
+            return self.server.is_empty
         path = path_of(self.url)
         if path is None:
             return False
@@ -65,7 +88,13 @@ class LedgerDatabase:
 
         Raises:
             ArtifactError: The file is there already, or cannot be made.
+            ConfigError: The ledger is on a server, where it is opened as it is.
         """
+        if self.server is not None:
+            raise ConfigError(
+                f"the ledger is no file that is copied: optuna-dashboard opens it by {self.url}, "
+                "and pg_dump copies it. Leave --ledger-copy out."
+            )
         path = path_of(self.url)
         assert path is not None
         advice = "Give a file in a folder that you may write to."
@@ -84,7 +113,12 @@ class LedgerDatabase:
 
 @contextlib.contextmanager
 def driving(
-    folder: StudyFolder, times: LeaseTimes | None = None, *, begins: bool = True
+    folder: StudyFolder,
+    times: LeaseTimes | None = None,
+    *,
+    begins: bool = True,
+    server: ServerAddress | None = None,
+    patience: Patience | None = None,
 ) -> Generator[LedgerDatabase]:
     """Be the only driver of a study in the block, and write its ledgers.
 
@@ -92,16 +126,34 @@ def driving(
         folder: Of the study.
         times: Of the lease of a study on a store.
         begins: The study need not be on the store yet.
+        server: Where the ledger of a study that begins is to be; None: in its folder.
+        patience: With a server that is away for a while.
 
     Raises:
         ArtifactError: Another driver has it, or the ledger is damaged or, unless the study may
             begin, not there yet.
-        StoreError: The store refuses, or did not answer for too long.
+        ConfigError: The ledger is somewhere else than on the server that was asked for.
+        StoreError: The store or the server refuses, or did not answer for too long.
     """
-    if folder.root.is_local:
-        with holding(folder.root):
+    with contextlib.ExitStack() as stack:
+        if folder.root.is_local:
+            stack.enter_context(holding(folder.root))
+        noted = settle_note(folder, server)
+        if noted is not None:
+            what, patience = str(folder.root), patience or Patience()
+            on_server = stack.enter_context(driving_on_server(noted, what, patience))
+            yield LedgerDatabase.on_server(on_server)
+            return
+        if folder.root.is_local:
             yield LedgerDatabase(folder.ledger_url)
-        return
+            return
+        yield stack.enter_context(_driving_on_store(folder, times, begins=begins))
+
+
+@contextlib.contextmanager
+def _driving_on_store(
+    folder: StudyFolder, times: LeaseTimes | None, *, begins: bool
+) -> Generator[LedgerDatabase]:
     if not begins and not has_ledger(folder):
         raise _no_ledger(folder)
     with tempfile.TemporaryDirectory(prefix="mvkt-ledger-") as scratch:
@@ -134,8 +186,12 @@ def reading(folder: StudyFolder) -> Generator[LedgerDatabase]:
 
     Raises:
         ArtifactError: A study on a store has not come to its first trial, or is damaged.
-        StoreError: The store refuses, or does not answer.
+        StoreError: The store or the server refuses, or does not answer.
     """
+    noted = read_note(folder)
+    if noted is not None:
+        yield LedgerDatabase.on_server(ServerLedger(noted=noted))
+        return
     with tempfile.TemporaryDirectory(prefix="mvkt-ledger-") as scratch:
         database = Path(scratch) / "ledger.db"
         if folder.root.is_local:
@@ -149,6 +205,9 @@ def reading(folder: StudyFolder) -> Generator[LedgerDatabase]:
 
 def has_ledger(folder: StudyFolder) -> bool:
     """Whether a study has come to its first trial."""
+    noted = read_note(folder)
+    if noted is not None:
+        return not ServerLedger(noted=noted).is_empty
     if folder.root.is_local:
         return folder.ledger.exists()
     return read_head(folder.shipped_ledger) is not None
@@ -156,6 +215,9 @@ def has_ledger(folder: StudyFolder) -> bool:
 
 def is_driven(folder: StudyFolder) -> bool:
     """Whether a search or finals of a study run now, as far as can be seen without writing."""
+    noted = read_note(folder)
+    if noted is not None:
+        return is_driven_on_server(noted)
     return is_held(folder.root) if folder.root.is_local else is_leased(folder.shipped_ledger)
 
 

@@ -64,6 +64,11 @@ class StudyFolder:
         return url_of(self.ledger.local_path)
 
     @property
+    def ledger_note(self) -> Location:
+        """In which database of a server the ledger is, as JSON; not there where it is here."""
+        return self.root / "ledger.json"
+
+    @property
     def shipped_ledger(self) -> Location:
         """What the ledger of a study on an object store is shipped to."""
         return self.root / "ledger"
@@ -143,7 +148,7 @@ class StudyFolder:
                 )
             return
         # Locks, leases and logs may be there before a study is; they are ours.
-        ours = ("logs", self.shipped_ledger.name)
+        ours = ("logs", self.shipped_ledger.name, self.ledger_note.name)
         found = [n for n in self.root.names() if n not in ours and not n.startswith(".")]
         others = [name for name in found if name.removesuffix(".partial") not in _STAGES]
         if others:

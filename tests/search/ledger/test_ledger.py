@@ -9,7 +9,7 @@ from wsgiref.util import setup_testing_defaults
 import optuna
 import pytest
 
-from mvkt_ray.errors import ArtifactError, ConfigError
+from mvkt_ray.errors import ArtifactError
 from mvkt_ray.records import TrialState
 from mvkt_ray.search.ledger.ledger import Ledger
 from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
@@ -103,11 +103,6 @@ def test_trials_that_somebody_else_added_are_refused(lab: "Lab") -> None:
     optuna.load_study(study_name="lab", storage=lab.url).enqueue_trial({"kd_weight": 1.0})
     with pytest.raises(ArtifactError, match="trial 0 of study 'lab' was not written by mvkt-ray"):
         lab.open(lab.config(), resume=True)
-
-
-def test_a_missing_database_driver_is_named(lab: "Lab") -> None:
-    with pytest.raises(ConfigError, match="needs a database driver"):
-        lab.open(lab.config(), url="postgresql+nosuchdriver://host/db")
 
 
 def test_who_looks_while_a_ledger_is_made_sees_nothing_or_all_of_it(tmp_path: Path) -> None:

@@ -1,0 +1,92 @@
+"""What a study's folder notes of its ledger: in which database it is, and by which key.
+
+Studies of one name may share a database, so each has a key of its own, drawn when it begins.
+
+Reads and writes: `ledger.json` of a study.
+"""
+
+import json
+import secrets
+from dataclasses import dataclass
+
+from mvkt_ray.errors import ArtifactError, ConfigError
+from mvkt_ray.file_guards import reading
+from mvkt_ray.search.ledger.postgres.driver_lock import exclusively
+from mvkt_ray.search.ledger.postgres.server_address import ServerAddress
+from mvkt_ray.search.ledger.study_folder import StudyFolder
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NotedServer:
+    """Where the ledger of a study is, if not in its folder."""
+
+    address: ServerAddress
+    key: str
+    """No other study of the database has it."""
+
+    def name_in_database(self, name: str) -> str:
+        """Return under which name Optuna keeps a study of ours: `best_lead [3f9a01cc]`."""
+        return f"{name} [{self.key}]"
+
+
+def read_note(folder: StudyFolder) -> NotedServer | None:
+    """Read where the ledger of a study is; None: in its folder.
+
+    Raises:
+        ArtifactError: The note is damaged.
+    """
+    file = folder.ledger_note
+    if not file.exists():
+        return None
+    with reading(file, "Restore it from a copy: it says where the ledger is.", ArtifactError):
+        value = json.loads(file.read_bytes())
+        return NotedServer(address=ServerAddress.parse(value["url"]), key=str(value["key"]))
+
+
+def settle_note(folder: StudyFolder, address: ServerAddress | None) -> NotedServer | None:
+    """Return where the ledger of a study that is to be driven is; a new one notes it.
+
+    Args:
+        folder: Of the study.
+        address: What was asked for; None: what is noted, or the folder.
+
+    Raises:
+        ConfigError: The study has its ledger somewhere else.
+        StoreError: The server or the object store is not there, or refuses.
+    """
+    noted = read_note(folder)
+    if address is None:
+        return noted
+    check_note(folder, noted, address)
+    if noted is not None:
+        return noted
+    with exclusively(address, str(folder.root)):
+        # Two drivers on two machines may begin the same study on an object store.
+        noted = read_note(folder)
+        if noted is None:
+            noted = NotedServer(address=address, key=secrets.token_hex(4))
+            value = {"url": str(address), "key": noted.key}
+            folder.root.make_directory()
+            folder.ledger_note.write_bytes((json.dumps(value, indent=2) + "\n").encode())
+    check_note(folder, noted, address)
+    return noted
+
+
+def check_note(folder: StudyFolder, noted: NotedServer | None, address: ServerAddress) -> None:
+    """Raise where a study has its ledger somewhere else than was asked for.
+
+    Raises:
+        ConfigError: Says where.
+    """
+    if noted is not None and noted.address != address:
+        raise ConfigError(
+            f"--ledger {address}: the ledger of {folder.root} is at {noted.address}. Leave "
+            "--ledger out to go on with it; a ledger that was moved by pg_dump is found by the "
+            f"url in {folder.ledger_note.name}."
+        )
+    own = folder.ledger if folder.root.is_local else folder.shipped_ledger / "head.json"
+    if noted is None and own.exists():
+        raise ConfigError(
+            f"--ledger {address}: {folder.root} has its ledger in the folder already. Leave "
+            "--ledger out to go on with it, or give another --out."
+        )
