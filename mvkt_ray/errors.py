@@ -5,7 +5,7 @@ MvktError
   + DataError              recordings or artifacts are wrong
   |   + RecordingError     one recording cannot be used (it goes to quarantine)
   |   + ArtifactError      an artifact is missing, unfinished, damaged or in the way
-  |   + StoreError         an object store refuses, or its URI is wrong
+  |   + StoreError         an object store or a database refuses, or its URI is wrong
   |   |   + StoreUnreachableError it does not answer (may be retried)
   |   + StaleArtifactError an artifact was made from something else than what it is used with
   + TrialError             one trial cannot go on
@@ -56,11 +56,11 @@ class ArtifactError(DataError):
 
 
 class StoreError(DataError):
-    """An object store refuses a request, or what it was asked for cannot be named so."""
+    """An object store or a database refuses, or what it was asked for cannot be named so."""
 
 
 class StoreUnreachableError(StoreError):
-    """An object store does not answer; asking again later may help."""
+    """An object store or a database does not answer; asking again later may help."""
 
     retriable = True
 

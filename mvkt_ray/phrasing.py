@@ -16,6 +16,9 @@ _IN_QUERY = re.compile(
     r"[^&;#\s]*"
 )
 HIDDEN = "***"
+_SECRET_NAME = re.compile(
+    r"(?i)password|passwd|secret|token|credential|api_?key|access_?key(?!_id)|storage_(?:account_)?key"
+)
 
 _MOST_LETTERS = 300
 """Of an error of another program: some answer with a whole page."""
@@ -65,6 +68,11 @@ def without_passwords(word: str) -> str:
     """Write a word of a command line, or of a sentence, without the secrets of a URL in it."""
     hidden = _PASSWORD.sub(rf"\1:{HIDDEN}@", word)
     return _IN_QUERY.sub(rf"\1{HIDDEN}", _SIGNED_IN.sub(rf"\1{HIDDEN}@", hidden))
+
+
+def names_secret(variable: str) -> bool:
+    """Whether an environment variable holds a secret, as far as its name tells."""
+    return _SECRET_NAME.search(variable) is not None and not variable.endswith(("_PATH", "_FILE"))
 
 
 def hide_passwords(text: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.sql import SQL, Identifier
 
 from tests.ports import free_port
 
@@ -39,7 +40,7 @@ class PostgresServer:
             row = connection.execute("SELECT count(*) FROM pg_database").fetchone()
             assert row is not None
             name = f"lab_{row[0]}"
-            connection.execute(f"CREATE DATABASE {name}")
+            connection.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
         return self.url(name)
 
     def connect(self, database: str) -> psycopg.Connection[Any]:

@@ -20,6 +20,7 @@ from mvkt_ray.cli.display.visible_text import visible
 from mvkt_ray.cli.stopping import stopping_cleanly
 from mvkt_ray.errors import MachineError, MvktError, TrialError
 from mvkt_ray.machine_faults import machine_fault
+from mvkt_ray.phrasing import hide_passwords, without_passwords
 
 EXIT_FAILED = 1
 EXIT_WRONG_INPUT = 2
@@ -77,14 +78,14 @@ def resume_line(args: list[str]) -> str:
     words = [arg for arg in args if arg != "--debug"]
     if "--resume" not in words and not VERBS_THAT_GO_ON & set(words[:1]):
         words.append("--resume")
-    return shlex.join(["mvkt", *words])
+    return shlex.join(["mvkt", *map(without_passwords, words)])
 
 
 def _report_error(error: MvktError, *, debug: bool) -> None:
     if debug:
         traceback.print_exc(file=sys.stderr)
     # Wrapped for a person at a terminal; one line where a program reads.
-    text = " ".join(str(error).split())
+    text = hide_passwords(" ".join(str(error).split()))
     paragraph = Text.assemble(("Error:", "bold red"), " ", text)
     open_console(to_stderr=True).print(paragraph, soft_wrap=not sys.stderr.isatty())
 

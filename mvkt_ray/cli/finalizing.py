@@ -49,11 +49,12 @@ def train_and_examine(
     from mvkt_ray.search.finals.finals_outlook import finals_outlook
     from mvkt_ray.search.finals.run_finals import run_finals
     from mvkt_ray.search.ledger.ledger_database import driving
+    from mvkt_ray.search.ledger.postgres.server_connection import Patience
 
     started = time.monotonic()
     expect_writable(folder)
     with (
-        driving(folder, begins=False) as database,
+        driving(folder, begins=False, patience=Patience(say=output.note)) as database,
         finals_outlook(folder, config, request, database) as outlook,
     ):
         # What is refused was refused before Ray starts, which takes seconds.

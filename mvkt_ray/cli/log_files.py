@@ -14,6 +14,7 @@ from typing import TextIO
 
 from mvkt_ray.cli.display.visible_text import visible
 from mvkt_ray.file_guards import why, writing
+from mvkt_ray.phrasing import hide_passwords
 
 DRIVER_LOG = "driver.log"
 NATIVE_LOG = "ray-native.log"
@@ -29,7 +30,7 @@ def logging_to(folder: Path) -> Generator[Path]:
     """
     path = folder / DRIVER_LOG
     handler = _FolderMakingHandler(path, encoding="utf-8", delay=True)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(_WithoutPasswords("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     level = root.level
     root.addHandler(handler)
@@ -94,6 +95,14 @@ def _writes_to_descriptor(stream: io.TextIOBase | TextIO) -> bool:
     except (OSError, ValueError):
         # A test or a notebook has put something else in its place.
         return False
+
+
+class _WithoutPasswords(logging.Formatter):
+    """A log is shown around; libraries write the URLs that they were given into it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Format a record, its traceback included, without the secrets of URLs."""
+        return hide_passwords(super().format(record))
 
 
 class _FolderMakingHandler(logging.FileHandler):

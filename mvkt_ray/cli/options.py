@@ -13,6 +13,7 @@ from mvkt_ray.errors import ConfigError
 
 if TYPE_CHECKING:
     from mvkt_ray.config.schema import StudyConfig
+    from mvkt_ray.search.ledger.postgres.server_address import ServerAddress
     from mvkt_ray.search.spending.budget import Limits
 
 
@@ -64,6 +65,15 @@ Folds = Annotated[
         help="Folds of the three splits instead of those of the study, e.g. 1-7/8/9.",
     ),
 ]
+Ledger = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Keep the ledger in PostgreSQL: postgresql://USER@HOST:PORT/DATABASE, without a "
+        "password; noted in the study's folder.",
+        callback=not_empty,
+    ),
+]
 MaxGpuHours = Annotated[
     float | None,
     typer.Option(
@@ -105,6 +115,17 @@ def parse_time_budget(text: str | None) -> float | None:
             "30m or 1h30m."
         )
     return seconds
+
+
+def read_ledger(text: str | None) -> "ServerAddress | None":
+    """Read where a ledger is to be; None: in the study's folder.
+
+    Raises:
+        ConfigError: It is no URL of a database, or holds a password.
+    """
+    from mvkt_ray.search.ledger.postgres.server_address import ServerAddress
+
+    return None if text is None else ServerAddress.parse(text)
 
 
 def parse_pairs(flag: str, pairs: Sequence[str]) -> dict[str, str]:

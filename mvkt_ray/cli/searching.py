@@ -96,13 +96,14 @@ def run_trials(
     in_process: bool,
 ) -> "Study":
     """Carry out a plan in a session of its own, and show how far it is."""
+    from mvkt_ray.search.ledger.postgres.server_connection import Patience
     from mvkt_ray.search.opened_search import open_search
     from mvkt_ray.search.pipeline import run_search
     from mvkt_ray.search.prediction import predict
 
     config, files = plan.config, own_files(output, plan.folder)
     with (
-        open_search(plan) as opened,
+        open_search(plan, Patience(say=output.note)) as opened,
         driver_session(
             output, files, config, name=config.name, address=address, in_process=in_process
         ) as session,

@@ -14,6 +14,7 @@ from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.choosing.validation_noise import ValidationNoise
 from mvkt_ray.search.ledger.ledger import Ledger
 from mvkt_ray.search.ledger.ledger_database import LedgerDatabase, driving
+from mvkt_ray.search.ledger.postgres.server_connection import Patience
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.search.search_plan import SearchPlan, read_begun
 from mvkt_ray.search.spending.budget import Budget
@@ -68,15 +69,19 @@ class OpenedSearch:
 
 
 @contextlib.contextmanager
-def open_search(plan: SearchPlan) -> Generator[OpenedSearch]:
+def open_search(plan: SearchPlan, patience: Patience | None = None) -> Generator[OpenedSearch]:
     """Lock the folder of a plan, see that the plan still holds, and read the ledger, once.
+
+    Args:
+        plan: Of the search.
+        patience: With the server of its ledger, where that is on one.
 
     Raises:
         ArtifactError: Another process drives the study, or has begun or changed it since it was
             planned; the ledger is damaged.
-        StoreError: The store refuses, or did not answer for too long.
+        StoreError: The store or the server refuses, or did not answer for too long.
     """
-    with driving(plan.folder) as database:
+    with driving(plan.folder, server=plan.request.ledger, patience=patience) as database:
         if read_begun(plan.folder) != plan.begun:
             raise ArtifactError(
                 f"{plan.folder.root} was changed by another search while this one was planned. "

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.records import TrialState
 from mvkt_ray.search.ledger.ledger import Ledger
-from mvkt_ray.search.ledger.ledger_database import reading
-from mvkt_ray.search.ledger.shipped_ledger import read_head
+from mvkt_ray.search.ledger.ledger_database import has_ledger, reading
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.search.spending.forecast import Forecast, forecast
@@ -51,7 +50,7 @@ def read_trials(folder: StudyFolder, name: str) -> tuple[TrialRecord, ...]:
         ArtifactError: The ledger is damaged.
         StoreError: Its store refuses, or does not answer.
     """
-    if not folder.root.is_local and read_head(folder.shipped_ledger) is None:
+    if not folder.root.is_local and not has_ledger(folder):
         return ()
     with reading(folder) as database:
         ledger = Ledger.find(database, name)

@@ -15,6 +15,8 @@ from mvkt_ray.data.sources import Source, open_source
 from mvkt_ray.data.tasks import Task, read_task
 from mvkt_ray.errors import ConfigError, DataError
 from mvkt_ray.search.choosing.space import SearchSpace, n_baselines, n_trials
+from mvkt_ray.search.ledger.postgres.noted_server import check_note, read_note
+from mvkt_ray.search.ledger.postgres.server_address import ServerAddress
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.planned_stages import (
     PlannedStage,
@@ -59,6 +61,8 @@ class SearchRequest:
     """A study to predict time and cost from, while the own one has no complete trial."""
     time_budget_s: float | None = None
     """Start no further trial after so many seconds."""
+    ledger: ServerAddress | None = None
+    """The database for the ledger of a study that begins; None: where it is noted, else here."""
     started: float = field(default_factory=time.monotonic)
     """Reading of `time.monotonic` from which the time budget counts."""
 
@@ -127,13 +131,16 @@ def plan_search(config: StudyConfig, request: SearchRequest) -> SearchPlan:
     Raises:
         ArtifactError: The folder holds something else, or a study without `resume`; an input is not
             there, or is damaged.
-        ConfigError: The study does not fit the data; a limit can never be reached, or not be known.
+        ConfigError: The study does not fit the data; a limit can never be reached, or not be known;
+            the ledger is somewhere else.
         DataError: There are no such recordings, or they cannot be split.
         StaleArtifactError: The study in the folder, or the teacher, is of another configuration.
     """
     request.limits.check(config.resources)
     folder = request.folder
     folder.claim(resume=request.resume)
+    if request.ledger is not None:
+        check_note(folder, read_note(folder), request.ledger)
     begun = read_begun(folder)
     if begun is not None:
         refuse_other_config(config, begun.config)

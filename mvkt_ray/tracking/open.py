@@ -4,7 +4,7 @@ import importlib
 from collections.abc import Sequence
 
 from mvkt_ray.errors import ConfigError
-from mvkt_ray.phrasing import one_line
+from mvkt_ray.phrasing import hide_passwords, one_line, without_passwords
 from mvkt_ray.tracking.tracker import Tracker
 
 _TRACKERS = {
@@ -21,7 +21,7 @@ def open_trackers(texts: Sequence[str]) -> dict[str, Tracker]:
     Raises:
         ConfigError: There is no such tracker, its target is missing, or its extra is not installed.
     """
-    return {text: _open(text) for text in dict.fromkeys(texts)}
+    return {without_passwords(text): _open(text) for text in dict.fromkeys(texts)}
 
 
 def _open(text: str) -> Tracker:
@@ -41,4 +41,5 @@ def _open(text: str) -> Tracker:
         return make(target)
     except Exception as error:
         why = one_line(error, 700)
-        raise ConfigError(f"--tracker {text!r}: {kind} refuses {target!r}: {why}") from None
+        said = f"{kind} refuses {target!r}: {why}"
+        raise ConfigError(hide_passwords(f"--tracker {text!r}: {said}")) from None

@@ -16,6 +16,8 @@ from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialResult, TrialSt
 from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.ledger.ledger_database import LedgerDatabase, driving, reading
 from mvkt_ray.search.ledger.ledger_shipping import Shipment
+from mvkt_ray.search.ledger.postgres.driver_lock import DriverLock
+from mvkt_ray.search.ledger.postgres.noted_server import read_note
 from mvkt_ray.search.ledger.postgres.server_address import ServerAddress
 from mvkt_ray.search.ledger.postgres.server_connection import Patience
 from mvkt_ray.search.ledger.sqlite_url import url_of
@@ -146,7 +148,7 @@ class Lab:
 
 @dataclass
 class ServerLab(Lab):
-    """A lab whose ledger is in PostgreSQL; who opens its study again takes it over, as if killed."""
+    """A lab whose ledger is in PostgreSQL; to open its study again is to take it over."""
 
     server: str = ""
     patience: Patience = field(default_factory=lambda: Patience(first_pause_s=0.05))
@@ -170,6 +172,12 @@ class ServerLab(Lab):
         return driving(
             self.study_folder, server=ServerAddress.parse(self.server), patience=self.patience
         )
+
+    def take_over(self) -> DriverLock:
+        """Be the driver from another machine, which sees no lock of the folder."""
+        noted = read_note(self.study_folder)
+        assert noted is not None
+        return DriverLock.take(noted.address, noted.key, "the study", self.patience)
 
     def stop(self) -> None:
         """End the driver, as a kill does."""

@@ -9,8 +9,10 @@ from urllib.parse import urlsplit
 import typer
 from typer.main import get_command
 
+from mvkt_ray.cli.options import read_ledger
 from mvkt_ray.cli.verbs.search import search_verb
 from mvkt_ray.errors import ConfigError
+from mvkt_ray.phrasing import without_passwords
 
 STUDY_FILE, PRICES_FILE = "study.yaml", "prices.yaml"
 
@@ -19,6 +21,9 @@ SHIPPED: Mapping[str, str] = {"study": STUDY_FILE, "prices": PRICES_FILE}
 
 LOCATIONS = ("out", "data", "teacher", "like")
 """Parameters that name a location, which the cluster must see."""
+
+LEDGERS = ("ledger",)
+"""Parameters that name a database, which the cluster must reach; a password in it is refused."""
 
 TRACKERS = ("tracker",)
 """Parameters whose values are `KIND=TARGET`, where the target may be a folder or a file."""
@@ -64,6 +69,8 @@ def read_search_line(words: Sequence[str]) -> SearchLine:
             raise ConfigError(f"{_flag(parameter)} makes no sense on a cluster: leave it out.")
         if name in LOCATIONS:
             _check_location(_flag(parameter), str(given[name]))
+        if name in LEDGERS:
+            read_ledger(str(given[name]))
         if name in TRACKERS:
             for text in given[name]:
                 _check_tracker(_flag(parameter), str(text))
@@ -109,6 +116,13 @@ def _check_location(flag: str, location: str) -> None:
 
 
 def _check_tracker(flag: str, tracker: str) -> None:
+    if without_passwords(tracker) != tracker:
+        raise ConfigError(
+            f"{flag} {without_passwords(tracker)!r} holds a password or a token, which everybody "
+            "who sees the jobs of the cluster would read. Leave it out, and give it to the "
+            "cluster's head by the tracker's own variables or files, such as "
+            "MLFLOW_TRACKING_PASSWORD."
+        )
     kind, _, target = tracker.partition("=")
     path = _tracked_path(kind, target)
     if path is None or Path(path).is_absolute():

@@ -18,6 +18,7 @@ from mvkt_ray.cli.cluster.shipped_files import read_shipped_files
 from mvkt_ray.cli.display.console import Output
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.file_guards import reading
+from mvkt_ray.phrasing import names_secret, without_passwords
 
 
 def submit_verb(
@@ -79,6 +80,12 @@ def _variables(pairs: Sequence[str]) -> dict[str, str]:
     values: dict[str, str] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
+        if names_secret(key) or (equals and without_passwords(value) != value):
+            raise ConfigError(
+                f"--env {key} looks like a secret, and the environment of a job is shown to "
+                "everybody who sees the cluster's dashboard. Give it to the nodes themselves: by a "
+                "Secret, an instance profile, or a file such as ~/.pgpass or ~/.netrc."
+            )
         if not equals and key not in os.environ:
             raise ConfigError(
                 f"--env {key}: there is no such variable here. Write --env {key}=VALUE, or set it."

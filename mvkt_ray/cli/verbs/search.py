@@ -13,6 +13,7 @@ from mvkt_ray.cli.options import (
     Folds,
     InProcess,
     Json,
+    Ledger,
     MaxCost,
     MaxGpuHours,
     Prices,
@@ -21,6 +22,7 @@ from mvkt_ray.cli.options import (
     check_address,
     not_empty,
     parse_time_budget,
+    read_ledger,
     read_limits,
     with_folds,
     with_prices,
@@ -64,6 +66,7 @@ def search_verb(
             callback=not_empty,
         ),
     ] = None,
+    ledger: Ledger = None,
     folds: Folds = None,
     max_trials: Annotated[
         int | None,
@@ -122,6 +125,7 @@ def search_verb(
         resume=resume,
         limits=read_limits(max_gpu_hours, max_cost),
         similar=None if like is None else StudyFolder(Location.parse(like)),
+        ledger=read_ledger(ledger),
         time_budget_s=parse_time_budget(time_budget),
         started=started,
     )

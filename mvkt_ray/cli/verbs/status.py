@@ -71,6 +71,8 @@ def status_verb(
         )
     if times := folder.stage_times():
         rows["stages"] = ", ".join(f"{name} {duration(s)}" for name, s in times.items())
+    if database.server is not None:
+        rows["ledger"] = shlex.join(["optuna-dashboard", database.url])
     if ledger_copy is not None:
         copy = url_of(ledger_copy.absolute())
         rows["ledger copy"] = shlex.join(["optuna-dashboard", copy])
