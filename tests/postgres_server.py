@@ -20,7 +20,7 @@ from tests.ports import free_port
 _USER = "mvkt"
 PASSWORD = "planted-password-of-postgres"
 _FOUND = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-_UNSAFE = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=30"
+_UNSAFE = "-c fsync=off -c full_page_writes=off -c max_connections=30"
 
 
 @dataclass(frozen=True)

@@ -225,7 +225,7 @@ def test_a_study_whose_driver_died_before_it_began_is_begun(
 def test_a_driver_killed_after_every_write_to_a_server_ends_as_one_of_a_file_that_lived(
     server_lab: "ServerLab", kill_after: Callable[[int | None], None]
 ) -> None:
-    config = server_lab.config(n_trials=5, n_startup_trials=2, baselines=("student_alone",))
+    config = server_lab.config(n_trials=4, n_startup_trials=2, baselines=())
     config = replace(config, student=replace(config.student, epochs=3))
     uninterrupted = server_lab.open(config, url="sqlite://")
     server_lab.run(uninterrupted)

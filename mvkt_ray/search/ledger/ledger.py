@@ -246,6 +246,8 @@ class Ledger:
                 SEAL: trial_seal(trial, tuple(drawn)),
             },
         )
+        # A server's storage finds it by its number, should it be there already.
+        frozen.number = trial.number
         with self.as_one():
             self._trial_ids[trial.number] = self._storage.create_new_trial(self._study_id, frozen)
         record = TrialRecord(

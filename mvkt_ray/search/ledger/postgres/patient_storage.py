@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import optuna
 from optuna.storages._rdb import models
+from optuna.storages._rdb.storage import _create_scoped_session
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 from sqlalchemy import Connection, event
@@ -25,8 +26,14 @@ from mvkt_ray.search.ledger.postgres.server_connection import Patience, connect
 
 Answer = TypeVar("Answer")
 
-_POOL: Mapping[str, Any] = {"pool_size": 1, "max_overflow": 3, "pool_pre_ping": True}
-"""A driver writes from one thread; a server has some hundred connections for everybody."""
+_ENGINE: Mapping[str, Any] = {
+    # A driver writes from one thread; a server has some hundred connections for everybody.
+    "pool_size": 1,
+    "max_overflow": 3,
+    "pool_pre_ping": True,
+    # Not asked for at every connection: no table of Optuna's has a column of that kind.
+    "use_native_hstore": False,
+}
 
 
 class PatientStorage(optuna.storages.RDBStorage):
@@ -47,7 +54,7 @@ class PatientStorage(optuna.storages.RDBStorage):
                 "postgresql+psycopg://",
                 engine_kwargs={
                     "creator": lambda: connect(address, writes=lock is not None),
-                    **_POOL,
+                    **_ENGINE,
                 },
                 skip_table_creation=lock is None,
             )
@@ -74,22 +81,24 @@ class PatientStorage(optuna.storages.RDBStorage):
         return self._persist(act)
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
-        """Create the trial of the template's number, unless it is there."""
-        return self._persist(
-            lambda _: super(PatientStorage, self).create_new_trial(study_id, template_trial)
-        )
+        """Create the trial of the template's number, unless it is there.
 
-    def _get_prepared_new_trial(
-        self, study_id: int, template_trial: FrozenTrial | None, session: Any
-    ) -> models.TrialModel:
-        """Make a new row; Optuna asks in each try of its own, under the lock of the study."""
+        Optuna's own method tries five times, and makes a trial each time.
+        """
         assert template_trial is not None
-        found = (
-            session.query(models.TrialModel)
-            .filter_by(study_id=study_id, number=template_trial.number)
-            .one_or_none()
-        )
-        return found or super()._get_prepared_new_trial(study_id, template_trial, session)
+
+        def act(_: int) -> int:
+            with _create_scoped_session(self.scoped_session) as session:
+                models.StudyModel.find_or_raise_by_id(study_id, session, for_update=True)
+                found = (
+                    session.query(models.TrialModel)
+                    .filter_by(study_id=study_id, number=template_trial.number)
+                    .one_or_none()
+                )
+                trial = found or self._get_prepared_new_trial(study_id, template_trial, session)
+                return trial.trial_id
+
+        return self._persist(act)
 
     def set_trial_state_values(
         self,

@@ -35,6 +35,8 @@ _WATCHED_BY_SERVER = {
     "tcp_keepalives_interval": 5,
     "tcp_keepalives_count": 4,
     "lock_timeout": _LOCK_MS,
+    # What was answered is never lost, also where a server is set to answer early.
+    "synchronous_commit": "on",
 }
 
 
