@@ -37,6 +37,7 @@ EXTRAS = {
     },
     "onnxscript": set[str](),
     "optuna-dashboard": set[str](),
+    "psycopg": {"mvkt_ray/search/ledger/postgres/server_connection.py"},
     "tensorboard": {"mvkt_ray/tracking/in_tensorboard.py"},
     "wandb": {"mvkt_ray/tracking/in_wandb.py"},
 }

@@ -21,7 +21,7 @@ import secrets
 import select
 import time
 from collections.abc import Generator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mvkt_ray.errors import ArtifactError
 from mvkt_ray.search.ledger.postgres.server_address import ServerAddress
@@ -32,9 +32,6 @@ from mvkt_ray.search.ledger.postgres.server_connection import (
     lost_server,
 )
 from mvkt_ray.storage.artifacts import command_line
-
-if TYPE_CHECKING:
-    import psycopg
 
 _TABLES = "mvkt-ray: tables are made"
 _LOOK_S = 0.1
@@ -174,7 +171,7 @@ class DriverLock:
     def _session_name(self) -> str:
         return f"mvkt-ray {self._token} {platform.node()}"[:_LONGEST_NAME]
 
-    def _connect(self) -> "psycopg.Connection[Any]":
+    def _connect(self) -> Any:
         connection = connect(self._address, writes=True)
         connection.autocommit = True
         # By it the server shows whose session it is, to this driver and to people.
