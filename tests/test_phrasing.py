@@ -10,12 +10,14 @@ from mvkt_ray.errors import ConfigError
 from mvkt_ray.phrasing import (
     NumberStyle,
     did_you_mean,
+    hide_passwords,
     listing,
     nearest,
     number_ranges,
     one_line,
     percent,
     shortly,
+    without_passwords,
 )
 
 plain = NumberStyle()
@@ -147,3 +149,32 @@ def test_an_error_is_one_line_and_never_empty(text: str) -> None:
         assert said
         assert len(said.splitlines()) == 1
         assert len(said) <= 601
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("postgresql://ann:pw@db:5432/ecg", "postgresql://ann:***@db:5432/ecg"),
+        ("postgresql://ann:p/w@x@db/ecg", "postgresql://ann:***@db/ecg"),
+        ("mlflow=https://token@host/a?sig=abc&b=1", "mlflow=https://***@host/a?sig=***&b=1"),
+        ("http://ann:pw@127.0.0.1:80/?token=x", "http://***@127.0.0.1:80/?token=***"),
+        ("postgresql://ann@db/ecg?password=pw", "postgresql://ann@db/ecg?password=***"),
+        # Nothing of these is secret.
+        ("http://host:8265/a@b", "http://host:8265/a@b"),
+        ("abfss://box@account.dfs.core.windows.net/a", "abfss://box@account.dfs.core.windows.net/a"),
+        ("postgresql://ann@db:5432/ecg?sslmode=require", "postgresql://ann@db:5432/ecg?sslmode=require"),
+        ("II+V5=a:b@c", "II+V5=a:b@c"),
+    ],
+)  # fmt: skip
+def test_the_secrets_of_a_url_are_hidden_and_nothing_else(text: str, shown: str) -> None:
+    assert without_passwords(text) == shown
+    assert hide_passwords(f"a {text}\nb") == f"a {shown}\nb"
+    assert without_passwords(shown) == shown
+
+
+@given(st.text(st.characters(exclude_characters="\x00"), min_size=8), st.booleans())
+def test_no_password_survives_whatever_letters_it_has(password: str, has_port: bool) -> None:
+    password = f"x{password}"
+    url = f"postgresql://ann:{password}@db{':5432' if has_port else ''}/ecg"
+    assert without_passwords(url).startswith("postgresql://ann:***@")
+    assert password not in without_passwords(url)

@@ -20,6 +20,7 @@ from mvkt_ray.phrasing import NumberStyle
 if TYPE_CHECKING:
     from mvkt_ray.search.label_budget.budget_cells import BudgetCell
     from mvkt_ray.search.label_budget.budget_folder import BudgetFolder, BudgetPlan
+    from mvkt_ray.search.ledger.postgres.server_address import ServerAddress
     from mvkt_ray.search.search_plan import SearchPlan
 
 _SAID = NumberStyle()
@@ -31,6 +32,7 @@ def run_budget(
     plan: "BudgetPlan",
     *,
     resume: bool,
+    ledger: "ServerAddress | None",
     address: str | None,
     in_process: bool,
 ) -> None:
@@ -41,10 +43,11 @@ def run_budget(
     """
     cells = plan.cells
     expect_writable(folder.cell(cells[0]))
+    ledger = ledger or _noted_ledger(folder, plan)
     # Of the first cell all is checked before anything is written.
     with output.waiting("checking the study"):
         if folder.states(cells[:1], plan.base) == ["new"]:
-            _planned(folder, plan, cells[0])
+            _planned(folder, plan, cells[0], ledger)
     folder.begin(plan, resume=resume)
     for number, cell in enumerate(cells, start=1):
         state = folder.states([cell], plan.base)[0]
@@ -54,7 +57,8 @@ def run_budget(
             continue
         output.say(what)
         if state != "searched":
-            _search(output, folder, plan, cell, address=address, in_process=in_process)
+            planned = _planned(folder, plan, cell, ledger)
+            _search(output, planned, cell, address=address, in_process=in_process)
         _finalize(output, folder, plan, cell, address=address, in_process=in_process)
         with suppress(DataError), output.waiting("drawing what there is"):
             _write(folder)
@@ -62,7 +66,12 @@ def run_budget(
 
 
 def show_budget(
-    output: Output, folder: "BudgetFolder", plan: "BudgetPlan", *, resume: bool
+    output: Output,
+    folder: "BudgetFolder",
+    plan: "BudgetPlan",
+    *,
+    resume: bool,
+    ledger: "ServerAddress | None",
 ) -> None:
     """Check what can be checked before a label budget, and say what it would do."""
     cells = plan.cells
@@ -72,7 +81,7 @@ def show_budget(
     checked = None
     if first is not None:
         with output.waiting("checking the study"):
-            checked = _planned(folder, plan, first)
+            checked = _planned(folder, plan, first, ledger or _noted_ledger(folder, plan))
     value = _plan_as_value(plan, states, checked)
     output.answer(value, _plan_tables(value))
 
@@ -90,18 +99,32 @@ def _write(folder: "BudgetFolder") -> dict[str, Any]:
     return write_curve(folder)
 
 
-def _planned(folder: "BudgetFolder", plan: "BudgetPlan", cell: "BudgetCell") -> "SearchPlan":
+def _noted_ledger(folder: "BudgetFolder", plan: "BudgetPlan") -> "ServerAddress | None":
+    """Return where the cells that have begun have their ledgers; None: in their folders."""
+    from mvkt_ray.search.ledger.postgres.noted_server import read_note
+
+    noted = (read_note(folder.cell(cell)) for cell in plan.cells)
+    return next((each.address for each in noted if each is not None), None)
+
+
+def _planned(
+    folder: "BudgetFolder",
+    plan: "BudgetPlan",
+    cell: "BudgetCell",
+    ledger: "ServerAddress | None",
+) -> "SearchPlan":
     from mvkt_ray.search.search_plan import SearchRequest, plan_search
 
     # A cell goes on by itself: whether anything may be there was settled for the whole folder.
-    request = SearchRequest(folder=folder.cell(cell), data=folder.shards(plan), resume=True)
+    request = SearchRequest(
+        folder=folder.cell(cell), data=folder.shards(plan), resume=True, ledger=ledger
+    )
     return plan_search(cell.study(plan.base), request)
 
 
 def _search(
     output: Output,
-    folder: "BudgetFolder",
-    plan: "BudgetPlan",
+    planned: "SearchPlan",
     cell: "BudgetCell",
     *,
     address: str | None,
@@ -109,7 +132,7 @@ def _search(
 ) -> None:
     study = run_trials(
         output,
-        _planned(folder, plan, cell),
+        planned,
         lambda study: study,
         address=address,
         in_process=in_process,
@@ -117,7 +140,7 @@ def _search(
     if study.n_trials and not any(each.macro_auroc is not None for each in study.trials()):
         raise TrialError(
             f"no trial of the cell {cell.name} was completed, so nothing can be chosen: see why by "
-            f"`mvkt status {folder.cell(cell).root}`, remove the cause and the cell's folder, and "
+            f"`mvkt status {planned.folder.root}`, remove the cause and the cell's folder, and "
             "go on with --resume."
         )
 

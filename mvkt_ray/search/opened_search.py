@@ -29,6 +29,8 @@ class OpenedSearch:
     database: LedgerDatabase
     ledger: Ledger | None
     """As an earlier start left it; None: there is none yet."""
+    at_end: contextlib.ExitStack
+    """Closes what was opened, when no process but this one may still write."""
 
     @property
     def trials(self) -> tuple[TrialRecord, ...]:
@@ -56,10 +58,14 @@ class OpenedSearch:
         Raises:
             StaleArtifactError: The study in the ledger has another configuration or other inputs.
         """
+        ledger = self.ledger
+        if ledger is None:
+            ledger = Ledger.create(self.database, config.name, config.search.objectives)
+            self.at_end.callback(ledger.close)
         return Study.begin_or_resume(
             config,
             space,
-            self.ledger or Ledger.create(self.database, config.name, config.search.objectives),
+            ledger,
             inputs=inputs,
             precisions=precisions,
             deadline_s=self.plan.request.time_left_s,
@@ -88,8 +94,7 @@ def open_search(plan: SearchPlan, patience: Patience | None = None) -> Generator
                 "Start this one again: it then sees what is there."
             )
         ledger = find_ledger(database, plan.config.name, resume=plan.request.resume)
-        try:
-            yield OpenedSearch(plan=plan, database=database, ledger=ledger)
-        finally:
+        with contextlib.ExitStack() as at_end:
             if ledger is not None:
-                ledger.close()
+                at_end.callback(ledger.close)
+            yield OpenedSearch(plan=plan, database=database, ledger=ledger, at_end=at_end)

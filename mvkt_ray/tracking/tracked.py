@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 
 from mvkt_ray.config.schema import StudyConfig
-from mvkt_ray.phrasing import one_line
+from mvkt_ray.phrasing import hide_passwords, one_line
 from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialResult, Usage
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.search.spending.prices import PriceList, Spent
@@ -63,7 +63,7 @@ class Trackers:
                     event(tracker)
                 except Exception as error:
                     del self._on[name]
-                    why = f"{type(error).__name__}: {one_line(error)}"
+                    why = f"{type(error).__name__}: {hide_passwords(one_line(error))}"
                     self.notes.append(f"{name} was switched off: {why}")
                     _log.warning("tracker %s is switched off: %s", name, why)
 

@@ -84,3 +84,14 @@ def test_an_empty_native_log_is_removed_and_descriptors_are_given_back(tmp_path:
             assert (tmp_path / "ray-native.log").exists()
     assert list(tmp_path.iterdir()) == []
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_log_holds_no_password_of_a_url_whoever_writes_it_there(tmp_path: Path) -> None:
+    with logging_to(tmp_path) as log:
+        try:
+            raise ValueError("no answer from http://ann:S3CRET@host/runs")
+        except ValueError:
+            logging.getLogger("a library").exception("asking %s", "mlflow=http://b:S3CRET@host")
+    text = log.read_text()
+    assert "S3CRET" not in text
+    assert "no answer from http://***@host/runs" in text

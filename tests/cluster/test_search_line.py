@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mvkt_ray.cli.cluster.search_line import (
+    LEDGERS,
     LOCATIONS,
     PLAIN,
     REFUSED,
@@ -26,6 +27,7 @@ FLAGS = {
     "--like": "file:///shared/runs/0",
     "--prices": "prices.yaml",
     "--tracker": "wandb=hearts",
+    "--ledger": "postgresql://ann@db.lab/ecg",
     "--folds": "1-7/8/9",
     "--max-trials": "12",
     "--max-cost": "20.0",
@@ -60,7 +62,7 @@ def test_a_short_flag_and_a_joined_value_are_understood() -> None:
 
 
 def test_what_happens_to_every_flag_is_decided() -> None:
-    decided = [*SHIPPED, *LOCATIONS, *TRACKERS, *REFUSED, *PLAIN]
+    decided = [*SHIPPED, *LOCATIONS, *LEDGERS, *TRACKERS, *REFUSED, *PLAIN]
     assert sorted(decided) == sorted(parameter.name for parameter in search_command().params), (
         "say in search_line.py what a flag of `mvkt search` needs of the machine that submits"
     )

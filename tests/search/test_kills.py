@@ -235,3 +235,54 @@ def test_a_driver_killed_after_every_write_to_a_server_ends_as_one_of_a_file_tha
     assert n_dead >= 3 * config.search.n_trials
     after = server_lab.open(config, resume=True)
     assert server_lab.facts(after) == server_lab.facts(uninterrupted)
+
+
+SERVER_DRIVER = """
+    import os, signal, sys
+    sys.path[:0] = [{tests!r}, {root!r}]
+    from pathlib import Path
+    import optuna
+    from conftest import ServerLab
+
+    lab = ServerLab(Path({folder!r}), server={url!r})
+    study = lab.open(lab.config(), resume=True)
+    left = {n_writes}
+
+    def dying(write):
+        def write_once_more(*args, **kwargs):
+            global left
+            result = write(*args, **kwargs)
+            left -= 1
+            if not left:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return result
+        return write_once_more
+
+    for name in {writes!r}:
+        method = getattr(optuna.storages.RDBStorage, name)
+        setattr(optuna.storages.RDBStorage, name, dying(method))
+    lab.run(study)
+"""
+
+
+def test_processes_killed_by_the_system_leave_a_server_free_and_lose_nothing(
+    server_lab: "ServerLab",
+) -> None:
+    """Nobody lets go of the lock: the server sees that its session has ended."""
+    uninterrupted = server_lab.open(server_lab.config(), url="sqlite://")
+    server_lab.run(uninterrupted)
+    for n_writes in (5, 18):
+        code = textwrap.dedent(SERVER_DRIVER).format(
+            tests=str(Path(__file__).parent),
+            root=str(Path(__file__).parents[2]),
+            folder=str(server_lab.folder),
+            url=server_lab.server,
+            n_writes=n_writes,
+            writes=WRITES,
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert done.returncode == -signal.SIGKILL, done.stderr
+    study = server_lab.open(server_lab.config(), resume=True)
+    server_lab.run(study)
+    assert server_lab.facts(study) == server_lab.facts(uninterrupted)
+    assert server_lab.facts(server_lab.look()) == server_lab.facts(uninterrupted)

@@ -11,10 +11,12 @@ from mvkt_ray.cli.options import (
     Folds,
     InProcess,
     Json,
+    Ledger,
     Quiet,
     Resume,
     check_address,
     not_empty,
+    read_ledger,
     with_folds,
 )
 from mvkt_ray.errors import ConfigError
@@ -63,6 +65,7 @@ def label_budget_verb(
         int | None,
         typer.Option(metavar="N", help=f"Draws of the labels of each; by default {DRAWS}."),
     ] = None,
+    ledger: Ledger = None,
     folds: Folds = None,
     address: Address = None,
     in_process: InProcess = False,
@@ -91,11 +94,18 @@ def label_budget_verb(
     if report:
         answer_with_curve(output, folder)
         return
+    server = read_ledger(ledger)
     plan = _plan(folder, study, data, budgets, draws, folds, resume=resume)
     if dry_run:
-        show_budget(output, folder, plan, resume=resume)
+        show_budget(output, folder, plan, resume=resume, ledger=server)
     else:
-        run_budget(output, folder, plan, resume=resume, address=address, in_process=in_process)
+        run_budget(
+            *(output, folder, plan),
+            resume=resume,
+            ledger=server,
+            address=address,
+            in_process=in_process,
+        )
 
 
 def _plan(
