@@ -11,6 +11,7 @@ MvktError
   + TrialError             one trial cannot go on
   |   + TrialDivergedError its loss or its predictions are not finite
   |   + WorkerLostError    its process or its node is gone (may be retried)
+  + AllFailedError         trials of a study fail one after the other
   + ClusterError           the Ray cluster cannot do what is asked
   + MachineError           disk, memory, GPU or installation fail; nothing in the input is wrong
 
@@ -81,6 +82,10 @@ class WorkerLostError(TrialError):
     """The process or the node of a trial is gone; the trial goes on from its checkpoint."""
 
     retriable = True
+
+
+class AllFailedError(MvktError, RuntimeError):
+    """Trials fail one after the other, by their own doing: the study stops before all have."""
 
 
 class ClusterError(MvktError, RuntimeError):

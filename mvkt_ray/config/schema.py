@@ -261,9 +261,14 @@ class SearchConfig:
     """Deal every condition as many trials, or stop those that are clearly worse."""
     max_retries: int = 2
     """How often a trial that lost its worker is started again from its checkpoint."""
+    stop_after_failures: int | None = 5
+    """The search stops when so many trials have failed and none has ended well meanwhile; null: it
+    never does. What the machine does is no failure, and a resumed search counts anew."""
 
     def __post_init__(self) -> None:
         require_not_negative(self, "n_trials", "n_startup_trials", "max_retries")
+        if self.stop_after_failures is not None:
+            require_above_zero(self, "stop_after_failures")
         twice = sorted({lead for lead in self.leads if self.leads.count(lead) > 1})
         require(not twice, f"leads must not repeat, got {twice} more than once")
         check_objectives(self.objectives)

@@ -12,6 +12,7 @@ from mvkt_ray.storage.artifacts import fingerprint_of
 _MAY_CHANGE = (
     "search.n_trials",
     "search.max_retries",
+    "search.stop_after_failures",
     "student.validate",
     "resources.trial",
     "resources.teacher",
@@ -70,9 +71,9 @@ def _refuse_differing(config: StudyConfig, begun_with: Mapping[str, Any]) -> Non
     if differing:
         raise StaleArtifactError(
             f"the study {config.name!r} was started with another configuration: "
-            f"{_some(differing)}. Only search.n_trials, search.max_retries, student.validate, "
-            "workers and prices may change. Resume it with its own file, or give another output "
-            "folder."
+            f"{_some(differing)}. Only search.n_trials, search.max_retries, "
+            "search.stop_after_failures, student.validate, workers and prices may change. Resume "
+            "it with its own file, or give another output folder."
         )
 
 

@@ -32,10 +32,11 @@ from mvkt_ray.search.choosing.proposing import grid_point, propose
 from mvkt_ray.search.choosing.pruning import Pruning
 from mvkt_ray.search.choosing.racing import NOTE, Look, Noise, Race, read_looks
 from mvkt_ray.search.choosing.space import SearchSpace, n_trials
+from mvkt_ray.search.failing.failure_streak import FailureStreak
+from mvkt_ray.search.failing.lost_trials import LostTrials
 from mvkt_ray.search.ledger.ledger import Ledger
 from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
 from mvkt_ray.search.ledger.trial_record import TrialRecord
-from mvkt_ray.search.lost_trials import LostTrials
 from mvkt_ray.search.same_study import check_same_study, plain_config
 from mvkt_ray.search.spending.budget import Budget
 
@@ -72,6 +73,9 @@ class Study(BaseStudy):
         aside = [r.number for r in open_records if len(r.failures) > config.search.max_retries]
         self._lost = LostTrials(aside, any_ended=len(open_records) < len(ledger.records))
         self._to_run_again = deque(n for n in self._to_run_again if n not in self._lost)
+        self._streak = FailureStreak(
+            config.search.stop_after_failures, [record.state for record in ledger.records]
+        )
         self._running: set[int] = set()
         self._dealt: Counter[tuple[Arm, str]] = Counter()
         for record in ledger.records:
@@ -258,6 +262,7 @@ class Study(BaseStudy):
 
         Raises:
             MachineError: Several trials are lost too often, and no other ends.
+            AllFailedError: This one has failed as those before it, and is one too many.
         """
         number = result.number
         record = self._ledger.records[number]
@@ -271,6 +276,8 @@ class Study(BaseStudy):
             elif result.state.is_finished:
                 self._ledger.write_result(number, result)
                 self._to_run_again.extend(self._lost.note_end(number))
+        if self._ledger.records[number].state.is_finished:
+            self._streak.note(result)
 
     @property
     def _all_dealt(self) -> bool:

@@ -66,7 +66,7 @@ class TinySearch:
     inputs: TrialInputs
     leads: tuple[str, ...]
 
-    def config(self) -> StudyConfig:
+    def config(self, *, stop_after_failures: int | None = None) -> StudyConfig:
         """Two leads, their baselines, and two search trials each, the second often pruned."""
         return StudyConfig(
             name="contract",
@@ -86,13 +86,21 @@ class TinySearch:
                 n_startup_trials=2,
                 baselines=("student_alone",),
                 pruner=PrunerConfig(min_epochs=1, reduction_factor=2),
+                stop_after_failures=stop_after_failures,
             ),
             resources=ResourcesConfig(max_concurrent_trials=1),
         )
 
-    def open(self, folder: Path, *, resume: bool = False, budget: Budget | None = None) -> Study:
+    def open(
+        self,
+        folder: Path,
+        *,
+        resume: bool = False,
+        budget: Budget | None = None,
+        stop_after_failures: int | None = None,
+    ) -> Study:
         """Start the study in a folder, or go on with it."""
-        config = self.config()
+        config = self.config(stop_after_failures=stop_after_failures)
         return Study.create_or_open(
             config,
             SearchSpace.from_config(config, self.leads),

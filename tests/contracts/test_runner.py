@@ -12,7 +12,7 @@ from mvkt_ray.data.shards import open_shards
 from mvkt_ray.data.splits import open_training_splits
 from mvkt_ray.distill.knowledge import CROPS_FILE, RECORDINGS_FILE
 from mvkt_ray.distill.knowledge_writer import write_knowledge
-from mvkt_ray.errors import ClusterError, ConfigError, MachineError
+from mvkt_ray.errors import AllFailedError, ClusterError, ConfigError, MachineError
 from mvkt_ray.records import Arm, EpochMetrics, TrialState
 from mvkt_ray.search.in_process import InProcess
 from mvkt_ray.search.runner import Runner
@@ -127,6 +127,21 @@ class TestRunner:
                 folder = tmp_path / "trials" / f"{record.number:05d}"
                 assert "Traceback" in (folder / "error.txt").read_text()
         study.close()
+
+    def test_a_study_whose_trials_all_fail_stops_and_goes_on_when_the_cause_is_mended(
+        self, runner: Runner, tiny_search: "TinySearch", tmp_path: Path
+    ) -> None:
+        study = tiny_search.open(tmp_path, stop_after_failures=2)
+        with pytest.raises(AllFailedError, match=r"no knowledge is given.*error\.txt.*--resume"):
+            runner.run_trials(study, tiny_search.inputs_in(tmp_path, knowledge=None), lambda: None)
+        states = [record.state for record in study.trials()]
+        assert states == [TrialState.COMPLETE] * 2 + [TrialState.FAILED] * 2
+        study.close()
+        mended = tiny_search.open(tmp_path, resume=True, stop_after_failures=2)
+        runner.run_trials(mended, tiny_search.inputs_in(tmp_path), lambda: None)
+        assert [record.state for record in mended.trials()][:4] == states
+        assert all(record.macro_auroc is not None for record in mended.trials()[4:6])
+        mended.close()
 
     def test_inputs_that_are_gone_stop_the_study_and_its_trials_stay_open(
         self, runner: Runner, tiny_search: "TinySearch", tmp_path: Path

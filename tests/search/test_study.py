@@ -95,7 +95,7 @@ def test_trials_are_dealt_evenly_whatever_becomes_of_them(
 ) -> None:
     leads = ("I", "II", "V1", "V5")[:n_leads]
     n_trials = 2 * n_leads + n_search
-    config = lab.config(leads=leads, n_trials=n_trials, sampler="random")
+    config = lab.config(leads=leads, n_trials=n_trials, sampler="random", stop_after_failures=None)
     study = lab.open(config, url="sqlite://")
     while (trial := study.ask()) is not None:
         outcome = outcomes[trial.number % len(outcomes)]

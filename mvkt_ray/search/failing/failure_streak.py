@@ -1,0 +1,87 @@
+"""A study whose trials all fail stops after a few of them, with the reason that they share.
+
+What fails a trial is often not the trial: a package of another version, data that no student can be
+trained on, a network that does not fit the crop. The next trial then fails likewise, at the price
+of a trial. The streak breaks with every trial that ends well. A diverged one is what a search may
+find out about its space; among failures it counts only as long as none of the study has ended well.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+
+from mvkt_ray.errors import AllFailedError
+from mvkt_ray.phrasing import number_ranges
+from mvkt_ray.records import TrialResult, TrialState, trial_folder_name
+
+_MOST_REASONS = 3
+"""Told of a streak whose trials failed for different ones."""
+
+_NUMBER = re.compile(r"\d+([.,]\d+)*")
+
+
+class FailureStreak:
+    """Remembers the trials of one start of a study that failed since one ended well."""
+
+    def __init__(self, stop_after: int | None, before: Iterable[TrialState] = ()) -> None:
+        """Begin a start of a study: what failed before it does not count.
+
+        Args:
+            stop_after: Failures that are one after the other and one too many; None for never.
+            before: How the trials of earlier starts stand.
+        """
+        self._stop_after = stop_after
+        self._any_well = any(_is_well(state) for state in before)
+        self._failed: list[TrialResult] = []
+
+    def note(self, result: TrialResult) -> None:
+        """Note how a trial ended; it must be in the ledger already.
+
+        Raises:
+            AllFailedError: It is the last failure that the study allows.
+        """
+        if _is_well(result.state):
+            self._any_well = True
+            self._failed.clear()
+        elif result.state is TrialState.FAILED or not self._any_well:
+            self._failed.append(result)
+        if self._stop_after is not None and len(self._failed) >= self._stop_after:
+            raise self._stop()
+
+    def _stop(self) -> AllFailedError:
+        numbers = [result.number for result in self._failed]
+        named = f"trials {number_ranges(numbers)} have" if len(numbers) > 1 else "one trial has"
+        last = f"trials/{trial_folder_name(numbers[-1])}"
+        return AllFailedError(
+            f"The search stops: {named} failed and none has ended well meanwhile. "
+            f"{self._reasons()} All that a failed trial said is in its error.txt, such as in "
+            f"{last}. Mend the cause and go on with the same command and --resume, which counts "
+            f"anew; or set search.stop_after_failures, which is {self._stop_after}, higher, or to "
+            "null for no limit. All that has ended is kept."
+        )
+
+    def _reasons(self) -> str:
+        """Tell what the failures have in common: reasons that differ in numbers only are one."""
+        said: dict[str, str] = {}
+        counted: Counter[str] = Counter()
+        for result in self._failed:
+            kind = _NUMBER.sub("#", result.reason)
+            said.setdefault(kind, result.reason)
+            counted[kind] += 1
+        if len(counted) == 1:
+            [reason] = said.values()
+            return f"The reason: {_sentence(reason)}" + (
+                "" if len(self._failed) == 1 else " The others say the same."
+            )
+        told = [f"{n} times: {_sentence(said[kind])}" for kind, n in counted.most_common()]
+        rest = len(told) - _MOST_REASONS
+        others = [f"And {rest} more."] if rest > 0 else []
+        return " ".join(["The reasons:", *told[:_MOST_REASONS], *others])
+
+
+def _is_well(state: TrialState) -> bool:
+    return state in (TrialState.COMPLETE, TrialState.PRUNED)
+
+
+def _sentence(reason: str) -> str:
+    return reason if reason.endswith((".", "!", "?")) else f"{reason}."
