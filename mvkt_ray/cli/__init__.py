@@ -18,6 +18,7 @@ from mvkt_ray.cli.verbs.doctor import doctor_verb
 from mvkt_ray.cli.verbs.download import download_verb
 from mvkt_ray.cli.verbs.finished.export import export_verb
 from mvkt_ray.cli.verbs.finished.finalize import finalize_verb
+from mvkt_ray.cli.verbs.finished.gc import gc_verb
 from mvkt_ray.cli.verbs.finished.report import report_verb
 from mvkt_ray.cli.verbs.finished.rerun import rerun_verb
 from mvkt_ray.cli.verbs.ingest import ingest_verb
@@ -45,6 +46,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "export": export_verb,
     "predict": predict_verb,
     "rerun": rerun_verb,
+    "gc": gc_verb,
     "doctor": doctor_verb,
 }
 """Every verb, in the order of the help."""

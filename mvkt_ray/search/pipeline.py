@@ -16,6 +16,7 @@ from mvkt_ray.machine_faults import naming_the_ledger
 from mvkt_ray.search.assistants.provide_assistants import assistants_at, provide_assistants
 from mvkt_ray.search.choosing.conditions import read_conditions
 from mvkt_ray.search.choosing.pruning import decision_epochs
+from mvkt_ray.search.disk.tidy_study import TidyStudy
 from mvkt_ray.search.ledger.ledger_database import LedgerDatabase, reading
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.listener import Listener, StageListener
@@ -99,7 +100,8 @@ def run_search(
         listener.study_opened(study)
         with timed_stage(folder, listener, "trials", plan.stage("trials").what):
             trials = trial_inputs(config, folder, prepared, study.cpu_precision)
-            runner.run_trials(follow(study), trials, listener.study_changed)
+            tidy = TidyStudy(follow(study), study, folder.trials)
+            runner.run_trials(tidy, trials, listener.study_changed)
     return study
 
 

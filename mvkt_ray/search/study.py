@@ -212,6 +212,10 @@ class Study(BaseStudy):
         """
         return self._race.looks
 
+    def has_failed(self, number: int) -> bool:
+        """Whether a trial is over without having come to an end, so that none goes on from it."""
+        return self._ledger.records[number].state is TrialState.FAILED
+
     def ask(self) -> Trial | None:
         """Return the next trial to run; see `BaseStudy.ask`.
 

@@ -248,6 +248,9 @@ def run_trial(trial: Trial, inputs: TrialInputs, report: Report) -> TrialResult:
     content = ranks.from_first(folder.result_content() if ranks.is_first else None)
     stored = folder.parse_result(content, setting.recipe)
     if stored is not None:
+        if ranks.is_first:
+            # Whoever wrote the result may have died before this.
+            folder.discard_checkpoint()
         return _replay(stored, report, ranks)
 
     learner, lessons = _build(setting)
@@ -297,8 +300,7 @@ def run_trial(trial: Trial, inputs: TrialInputs, report: Report) -> TrialResult:
             facts=setting.facts,
             files=left,
         )
-        if result.state is not TrialState.DIVERGED:
-            folder.discard_checkpoint()
+        folder.discard_checkpoint()
     return result
 
 

@@ -319,3 +319,20 @@ def test_a_search_restores_its_ledger_once(studies: Studies, tmp_path: Path) -> 
     study, data = studies.local.study_file, studies.on_store.root.parent.parent / "shards"
     new = ("search", study, "--data", data, "--out", tmp_path / "new", "--in-process")
     assert n_restored(*new, "--like", out, "--dry-run") == 1
+
+
+def test_what_nobody_needs_is_found_and_removed_alike(studies: Studies) -> None:
+    for folder in (studies.local, studies.on_store):
+        left = folder.trials / "00001" / "checkpoint.pt"
+        left.write_bytes(b"of a killed process")
+        (folder.teacher.parent / "teacher.partial" / "one.pt").write_bytes(b"likewise")
+        needed = set(folder.root.file_names()) - {"trials/00001/checkpoint.pt"}
+        needed.discard("teacher.partial/one.pt")
+        listed = json.loads(mvkt("gc", folder.root, "--json"))
+        assert listed["files"] == [f"{folder.root}/teacher.partial/one.pt", str(left)]
+        mvkt("gc", folder.root, "--delete", "--quiet")
+        # Whoever drives a study on a store writes its lease, and gives it back.
+        now = {name for name in folder.root.file_names() if not name.startswith("ledger/")}
+        assert now == {name for name in needed if not name.startswith("ledger/")}
+        assert json.loads(mvkt("gc", folder.root, "--json"))["files"] == []
+        assert len(trials_of(folder)) == 4

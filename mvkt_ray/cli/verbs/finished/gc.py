@@ -1,0 +1,96 @@
+"""`mvkt gc`: what a study has on disk and nobody needs any more."""
+
+import contextlib
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mvkt_ray.cli.display.console import Output, byte_size, grid
+from mvkt_ray.cli.options import Json, Quiet, StudyDir
+from mvkt_ray.errors import ArtifactError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+    from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
+    from mvkt_ray.search.ledger.study_folder import StudyFolder
+    from mvkt_ray.search.leftovers import Leftover
+
+
+def gc_verb(
+    study_dir: StudyDir,
+    delete: Annotated[
+        bool, typer.Option("--delete", help="Remove the files; without it they are listed.")
+    ] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """List what a study's folder holds and nobody needs any more, and remove it by --delete.
+
+    Report, export, rerun, finals and the next start of the search give the same afterwards.
+    Example: mvkt gc study --delete
+    """
+    from mvkt_ray.search.ledger.study_folder import StudyFolder
+    from mvkt_ray.search.leftovers import find_leftovers, remove
+    from mvkt_ray.storage.location import Location
+
+    output = Output.open(as_json=as_json, quiet=quiet)
+    folder = StudyFolder(Location.parse(study_dir))
+    folder.expect_study()
+    with _ledgers(folder, delete=delete) as database, output.waiting("looking through the study"):
+        found = find_leftovers(folder, database)
+        if delete:
+            remove(found)
+    kinds = _by_kind(found)
+    total = sum(each.size_bytes for each in found)
+    value = {
+        "study": str(folder.root),
+        "deleted": delete,
+        "size_bytes": total,
+        "kinds": kinds,
+        "files": [str(each.location) for each in found],
+    }
+    table = grid(["what", "files", "size"], right=["files", "size"])
+    for kind in kinds:
+        table.add_row(kind["what"], f"{kind['files']:,}", byte_size(kind["size_bytes"]))
+    output.answer(value, [*([table] if found else []), _verdict(folder, found, delete=delete)])
+
+
+@contextlib.contextmanager
+def _ledgers(folder: "StudyFolder", *, delete: bool) -> "Generator[LedgerDatabase]":
+    """Open the ledgers, and let no search or finals begin while files are removed.
+
+    Raises:
+        ArtifactError: The study is being driven.
+    """
+    from mvkt_ray.search.ledger.ledger_database import driving, is_driven, reading
+
+    if delete:
+        with driving(folder, begins=False) as database:
+            yield database
+        return
+    if is_driven(folder):
+        raise ArtifactError(
+            f"{folder.root} is in use: a search or finals of it run now, and what they need is not "
+            "known before they end. Ask again when they have; `mvkt status` tells."
+        )
+    with reading(folder) as database:
+        yield database
+
+
+def _by_kind(found: "Sequence[Leftover]") -> list[dict[str, Any]]:
+    kinds: dict[str, dict[str, Any]] = {}
+    for each in found:
+        kind = kinds.setdefault(each.why, {"what": each.why, "files": 0, "size_bytes": 0})
+        kind["files"] += 1
+        kind["size_bytes"] += each.size_bytes
+    return sorted(kinds.values(), key=lambda kind: -kind["size_bytes"])
+
+
+def _verdict(folder: "StudyFolder", found: "Sequence[Leftover]", *, delete: bool) -> str:
+    if not found:
+        return f"{folder.root} holds nothing that can be removed."
+    size = byte_size(sum(each.size_bytes for each in found))
+    if delete:
+        return f"Removed {len(found):,} files, {size}."
+    return f"{len(found):,} files, {size}. Nothing was removed: --delete does that."

@@ -1,0 +1,137 @@
+"""What lies in the folder of a study and nobody needs any more: found, and removed.
+
+What the ledger does not tell to be over is needed. Kept for ever: all that a report, an export, a
+rerun, finals and the next start of the search read, so that each gives the same afterwards.
+
+Reads: the ledgers, and one listing of the folder. Removes files one by one, in any order: whoever
+is killed meanwhile has removed some, and the rest is found again.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from mvkt_ray.records import TrialState
+from mvkt_ray.search.finals.finals_ledger import FinalsLedger
+from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
+from mvkt_ray.search.ledger.study_folder import FinalsFolder, StudyFolder
+from mvkt_ray.search.ledger.trial_record import TrialRecord
+from mvkt_ray.search.pipeline import open_study
+from mvkt_ray.search.ranking import rank_leads
+from mvkt_ray.search.study import Study
+from mvkt_ray.storage.artifacts import MANIFEST_NAME, partial_location
+from mvkt_ray.storage.location import Location
+from mvkt_ray.training.trial_files import TrialFolder
+
+CHECKPOINTS = "checkpoints of trials that have ended"
+WEIGHTS = "weights of trials that no export takes"
+"""It takes the best of each lead, and the baselines; every other trial can be trained again."""
+
+ASSISTANTS = "files of the training of assistants, which are published"
+FINALS_KNOWLEDGE = "knowledge for finals that are over"
+PARTIAL = "folders that artifacts were made in, which are published"
+ASIDE = "files that a process which was killed was writing"
+RAYS_OWN = "files of Ray's that a driver which was killed has left"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Leftover:
+    """A file that nobody needs any more."""
+
+    location: Location
+    size_bytes: int
+    why: str
+
+
+def find_leftovers(folder: StudyFolder, database: LedgerDatabase) -> tuple[Leftover, ...]:
+    """List what nobody needs of a study that nobody drives.
+
+    Args:
+        folder: Of the study.
+        database: Its ledgers, open.
+
+    Raises:
+        ArtifactError: There is no study, or it has not come to its first trial yet.
+    """
+    config, study = open_study(folder, database)
+    study.close()
+    sizes = folder.root.file_sizes()
+    found = dict(_of_trials(folder.trials, study.trials()))
+    found |= dict.fromkeys(_weights(folder, study), WEIGHTS)
+    assistants = folder.assistants
+    if assistants.root.exists() and all(
+        _is_published(part)
+        for condition in study.conditions
+        for part in (assistants.teacher(condition.name), assistants.knowledge(condition.name))
+    ):
+        found[assistants.trials] = ASSISTANTS
+    with FinalsLedger.open_all(database, config.name) as ledgers:
+        for ledger in ledgers:
+            files = folder.final(ledger.number)
+            found |= dict(_of_trials(files.trials, ledger.records))
+            if ledger.opening is not None and ledger.opening.completed_at:
+                found |= dict.fromkeys(_knowledge(files), FINALS_KNOWLEDGE)
+    for made in (folder.shards, folder.teacher, folder.knowledge):
+        if _is_published(made):
+            found[partial_location(made)] = PARTIAL
+    found[folder.ray] = RAYS_OWN
+    return (*_listed(folder.root, sizes, found), *_aside(folder.root))
+
+
+def remove(leftovers: Sequence[Leftover]) -> None:
+    """Remove files that were found; those that are gone already are no error."""
+    for each in leftovers:
+        each.location.delete()
+
+
+def _listed(
+    root: Location, sizes: dict[str, int], found: dict[Location, str]
+) -> Iterator[Leftover]:
+    """Yield the files among those in a folder that are found, or lie below what is."""
+    whys = {str(location).removeprefix(f"{root}/"): why for location, why in found.items()}
+    for name, size_bytes in sizes.items():
+        parts = name.split("/")
+        above = ("/".join(parts[: n + 1]) for n in range(len(parts)))
+        why = next((whys[path] for path in above if path in whys), None)
+        if why is not None:
+            yield Leftover(location=root / name, size_bytes=size_bytes, why=why)
+
+
+def _of_trials(trials: Location, records: Sequence[TrialRecord]) -> Iterator[tuple[Location, str]]:
+    """Find checkpoints; finals that are tried again when they fail have no result until then."""
+    for record in records:
+        if record.result is not None:
+            yield TrialFolder.of(trials, record.number).checkpoint, CHECKPOINTS
+
+
+def _weights(folder: StudyFolder, study: Study) -> Iterator[Location]:
+    taken = {
+        record.number
+        for rank in rank_leads(study)
+        for record in (rank.best, rank.student_alone, rank.plain_kd)
+        if record is not None
+    }
+    for record in study.trials():
+        if record.state is TrialState.COMPLETE and record.number not in taken:
+            yield TrialFolder.of(folder.trials, record.number).student
+
+
+def _knowledge(files: FinalsFolder) -> tuple[Location, ...]:
+    return (
+        files.knowledge,
+        partial_location(files.knowledge),
+        files.assistants.root,
+    )
+
+
+def _aside(root: Location) -> Iterator[Leftover]:
+    """Find what `Location.writing_aside` leaves behind in a folder when its process is killed."""
+    if not root.is_local:
+        return
+    for path in sorted(root.local_path.rglob(".*.aside")):
+        if path.is_file() and not path.is_symlink():
+            size_bytes = path.stat().st_size
+            yield Leftover(location=Location.parse(path), size_bytes=size_bytes, why=ASIDE)
+
+
+def _is_published(location: Location) -> bool:
+    return (location / MANIFEST_NAME).exists()
