@@ -8,7 +8,7 @@ import typer
 
 from mvkt_ray.cli.choose_runner import open_runner
 from mvkt_ray.cli.display.console import Output, duration
-from mvkt_ray.cli.display.plan_tables import plan_as_value, plan_tables, prediction_text
+from mvkt_ray.cli.display.plan_tables import Outlook, plan_as_value, plan_tables, prediction_text
 from mvkt_ray.cli.driver_session import driver_session
 from mvkt_ray.cli.failures import EXIT_FAILED
 from mvkt_ray.cli.own_files import expect_writable, own_files
@@ -70,6 +70,7 @@ def show_plan(
     in_process: bool,
 ) -> None:
     """Check everything that can be checked before a search, and say what it would do."""
+    from mvkt_ray.search.disk.disk_need import expect_room, predict_disk_need
     from mvkt_ray.search.pipeline import check_runner
     from mvkt_ray.search.prediction import predict, read_trials
     from mvkt_ray.search.search_plan import plan_search
@@ -84,7 +85,11 @@ def show_plan(
         check_runner(plan, runner)
         where, nodes = runner.describe(), runner.node_kinds()
     forecast = predict(plan.config, trials, plan.similar, nodes=nodes, one_at_a_time=in_process)
-    output.answer(plan_as_value(plan, where, forecast), plan_tables(plan, where, forecast))
+    n_ended = sum(record.state.is_finished for record in trials)
+    need = predict_disk_need(plan, n_ended=n_ended, nodes=nodes, one_at_a_time=in_process)
+    expect_room(plan.folder.root, need)
+    outlook = Outlook(where=where, forecast=forecast, disk_need=need)
+    output.answer(plan_as_value(plan, outlook), plan_tables(plan, outlook))
 
 
 def run_trials(
@@ -96,6 +101,7 @@ def run_trials(
     in_process: bool,
 ) -> "Study":
     """Carry out a plan in a session of its own, and show how far it is."""
+    from mvkt_ray.search.disk.disk_need import expect_room, predict_disk_need
     from mvkt_ray.search.ledger.postgres.server_connection import Patience
     from mvkt_ray.search.opened_search import open_search
     from mvkt_ray.search.pipeline import run_search
@@ -109,6 +115,9 @@ def run_trials(
         ) as session,
     ):
         nodes = session.runner.node_kinds()
+        n_ended = sum(record.state.is_finished for record in opened.trials)
+        need = predict_disk_need(plan, n_ended=n_ended, nodes=nodes, one_at_a_time=in_process)
+        expect_room(plan.folder.root, need)
         forecast = predict(
             config, opened.trials, plan.similar, nodes=nodes, one_at_a_time=in_process
         )

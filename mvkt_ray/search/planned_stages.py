@@ -72,7 +72,7 @@ def knowledge_stage(
         return PlannedStage(name="knowledge", action="reuse", what=str(folder.knowledge))
     size = "; its size is known once the shards are there"
     if prepared is not None:
-        size = f", about {_knowledge_bytes(config, prepared) / 1e6:,.1f} MB"
+        size = f", about {knowledge_bytes(config, prepared) / 1e6:,.1f} MB"
     return PlannedStage(name="knowledge", action="make", what=f"compute{size}")
 
 
@@ -97,11 +97,7 @@ def assistants_stage(
         "and compute their knowledge"
     )
     if prepared is not None:
-        n_bytes = sum(
-            _bytes_of(config, prepared, made.network, len(trial.condition.leads))
-            for trial in trials
-        )
-        what += f", about {n_bytes / 1e6:,.1f} MB in all"
+        what += f", about {assistants_bytes(config, space, prepared) / 1e6:,.1f} MB in all"
     return (PlannedStage(name="assistants", action="make", what=what),)
 
 
@@ -123,7 +119,19 @@ def trials_stage(config: StudyConfig, space: SearchSpace) -> PlannedStage:
     return PlannedStage(name="trials", action="make", what=what)
 
 
-def _knowledge_bytes(config: StudyConfig, prepared: Prepared) -> int:
+def assistants_bytes(config: StudyConfig, space: SearchSpace, prepared: Prepared) -> int:
+    """Predict the size of the knowledge of all assistants; 0 where there are none."""
+    made = config.teacher.of_assistant()
+    if made is None:
+        return 0
+    return sum(
+        _bytes_of(config, prepared, made.network, len(trial.condition.leads))
+        for trial in assistant_trials(config, space)
+    )
+
+
+def knowledge_bytes(config: StudyConfig, prepared: Prepared) -> int:
+    """Predict the size of the teacher's knowledge."""
     teacher, n_leads = config.teacher, len(prepared.view.leads)
     return _bytes_of(config, prepared, teacher.network, n_leads, n_members=teacher.members)
 

@@ -210,6 +210,8 @@ def test_a_diverged_trial_says_so_and_returns(
     assert not result.retriable
     # Written as strict JSON, in which there is no NaN.
     json.loads((tmp_path / "00000" / "result.json").read_bytes(), parse_constant=pytest.fail)
+    # Nothing goes on from there.
+    assert not (tmp_path / "00000" / "checkpoint.pt").exists()
 
 
 def test_cached_and_online_knowledge_give_the_same_curve(

@@ -1,15 +1,16 @@
 """The plan of a search in a terminal and as JSON: its stages, and what it is predicted to take."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
 
-from mvkt_ray.cli.display.console import duration, facts, grid, heading
+from mvkt_ray.cli.display.console import byte_size, duration, facts, grid, heading
 from mvkt_ray.cli.display.money import money
 from mvkt_ray.phrasing import number_ranges
 
 if TYPE_CHECKING:
+    from mvkt_ray.search.disk.disk_need import DiskNeed
     from mvkt_ray.search.planned_stages import PlannedStage
     from mvkt_ray.search.search_plan import SearchPlan
     from mvkt_ray.search.spending.forecast import Forecast
@@ -20,10 +21,18 @@ NO_BASIS = (
 )
 
 
-def plan_tables(
-    plan: "SearchPlan", where: str, forecast: "Forecast | None"
-) -> list[RenderableType]:
-    """Draw a plan, where it would run, and what it is predicted to take."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outlook:
+    """Where a plan would run, and what it is predicted to take."""
+
+    where: str
+    forecast: "Forecast | None"
+    disk_need: "DiskNeed | None"
+
+
+def plan_tables(plan: "SearchPlan", outlook: Outlook) -> list[RenderableType]:
+    """Draw a plan and its outlook."""
+    forecast = outlook.forecast
     data = plan.config.data
     rows: dict[str, object] = {
         "study": plan.config.name,
@@ -31,8 +40,9 @@ def plan_tables(
         "folds": f"train {number_ranges(data.folds.train)}; validation "
         f"{number_ranges(data.folds.val)}; test {number_ranges(data.folds.test)}",
         "leads": " ".join(condition.name for condition in plan.space.conditions),
-        "where": where,
+        "where": outlook.where,
         "predicted": NO_BASIS if forecast is None else prediction_text(forecast),
+        "disk": _disk_text(outlook.disk_need),
     }
     table = grid(["stage", "what would be done"])
     for stage in plan.stages:
@@ -40,16 +50,18 @@ def plan_tables(
     return [facts(rows), table, heading("Nothing has been written.")]
 
 
-def plan_as_value(plan: "SearchPlan", where: str, forecast: "Forecast | None") -> dict[str, Any]:
-    """Return a plan as plain values, for JSON."""
+def plan_as_value(plan: "SearchPlan", outlook: Outlook) -> dict[str, Any]:
+    """Return a plan and its outlook as plain values, for JSON."""
+    forecast, need = outlook.forecast, outlook.disk_need
     return {
         "study": plan.config.name,
-        "where": where,
+        "where": outlook.where,
         "stages": {stage.name: _text(stage) for stage in plan.stages},
         "conditions": [condition.name for condition in plan.space.conditions],
         "n_trials": plan.config.search.n_trials,
         "n_baselines": plan.n_baselines,
         "prediction": None if forecast is None else asdict(forecast),
+        "disk_need": None if need is None else asdict(need) | {"total": need.total},
     }
 
 
@@ -65,6 +77,16 @@ def prediction_text(forecast: "Forecast") -> str:
         f"{', '.join(parts)}: {forecast.n_trials} trials of {duration(forecast.full_trial_s)}, of "
         f"whose epochs {forecast.share:.0%} are trained. From {forecast.basis}; without ingest, "
         "teacher and knowledge"
+    )
+
+
+def _disk_text(need: "DiskNeed | None") -> str:
+    if need is None:
+        return "known once the shards are there"
+    return (
+        f"up to {byte_size(need.total)} more: {byte_size(need.stages)} of knowledge, "
+        f"{byte_size(need.trial)} for each of {need.n_trials} trials, and "
+        f"{byte_size(need.checkpoint)} for each of {need.n_at_once} that run at once"
     )
 
 
