@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mvkt_ray.cli.display.console import Output
+from mvkt_ray.cli.display.waiting_lines import telling_waits
 from mvkt_ray.cli.log_files import native_stderr_to
 
 if TYPE_CHECKING:
@@ -49,5 +50,5 @@ def open_runner(
     with native_stderr_to(logs):
         with output.waiting(f"connecting to Ray at {address}" if address else "starting Ray"):
             runner = OnRay.connect(address, work=work)
-        with contextlib.closing(runner):
+        with contextlib.closing(runner), telling_waits(output.say):
             yield runner

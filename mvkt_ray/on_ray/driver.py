@@ -27,6 +27,7 @@ from mvkt_ray.on_ray.connecting.cluster import connected, own_ray_runs
 from mvkt_ray.on_ray.connecting.node_check import check_nodes
 from mvkt_ray.on_ray.mailbox import open_mailbox, serve
 from mvkt_ray.on_ray.unwrap import unwrapped
+from mvkt_ray.on_ray.waiting import RESULTS_COME_WITHIN_S, Waiting
 from mvkt_ray.records import EpochMetrics, Usage
 from mvkt_ray.search.spending.metering import Meter
 from mvkt_ray.slots import Node, with_settled_teacher
@@ -46,6 +47,9 @@ MAX_RETRIES = 3
 
 ITEMS_PER_SLOT = 2
 """Items of a map that are given to Ray at once: one runs, one waits."""
+
+LOOKS_EVERY_S = 10.0
+"""While nothing comes: whether it has lasted."""
 
 ITEMS_AHEAD = 64
 """Items beside them that wait where there is an autoscaler: it starts nodes for what waits."""
@@ -184,11 +188,22 @@ class OnRay:
         at_once = n_slots * ITEMS_PER_SLOT + (ITEMS_AHEAD if self._growth.groups else 1)
         waiting = iter(items)
         running = [task.remote(shared, item) for item in islice(waiting, at_once)]
+        for_one = Waiting(
+            lambda: (
+                f"one of {len(running)} pieces of work, each on {asked.cpus:g} CPUs and "
+                f"{asked.gpus_per_worker:g} GPUs, and Ray has {ClusterResources.now()}"
+            ),
+            RESULTS_COME_WITHIN_S,
+        )
         try:
             while running:
-                [done], running = ray.wait(running, num_returns=1)
+                done, running = ray.wait(running, num_returns=1, timeout=LOOKS_EVERY_S)
+                if not done:
+                    for_one.look()
+                    continue
                 running += [task.remote(shared, item) for item in islice(waiting, 1)]
-                yield _get(done)
+                yield _get(done[0])
+                for_one.moved()
         finally:
             for left in running:
                 ray.cancel(left, force=True)
@@ -278,6 +293,22 @@ class OnRay:
 
         workers = self._resources.teacher
         mailbox = open_mailbox()
+        for_epoch = Waiting(
+            lambda: (
+                f"an epoch of the teacher, on a node with {workers.cpus:g} CPUs and "
+                f"{workers.gpus_per_worker:g} GPUs, and Ray has {ClusterResources.now()}"
+            ),
+            RESULTS_COME_WITHIN_S,
+        )
+
+        def is_over() -> bool:
+            for_epoch.look()
+            return bool(ray.wait([running], timeout=0)[0])
+
+        def reply(metrics: EpochMetrics) -> None:
+            for_epoch.moved()
+            on_epoch(metrics)
+
         task: Any = ray.remote(teach)
         running = task.options(
             num_cpus=workers.cpus,
@@ -286,7 +317,7 @@ class OnRay:
             max_retries=MAX_RETRIES,
         ).remote(job, str(out), mailbox, self._teacher_function())
         try:
-            serve(mailbox, on_epoch, is_over=lambda: bool(ray.wait([running], timeout=0)[0]))
+            serve(mailbox, reply, is_over=is_over)
         except BaseException:
             ray.cancel(running, force=True)
             raise

@@ -30,7 +30,7 @@ from mvkt_ray.config.resources import ResourcesConfig, WorkersConfig
 from mvkt_ray.errors import ClusterError, MachineError
 from mvkt_ray.machine_faults import GOES_ON, machine_fault
 from mvkt_ray.on_ray.capacity.concurrency import Concurrency
-from mvkt_ray.on_ray.capacity.nodes import KnownNodes
+from mvkt_ray.on_ray.capacity.nodes import ClusterResources, KnownNodes
 from mvkt_ray.on_ray.capacity.reservations import of_driver, of_worker
 from mvkt_ray.on_ray.connecting.environment import environment
 from mvkt_ray.on_ray.many_workers import tune_many_worker_trial
@@ -39,6 +39,7 @@ from mvkt_ray.on_ray.ray_corrections import (
     starting_trials_keep_their_process,
 )
 from mvkt_ray.on_ray.unwrap import unwrapped
+from mvkt_ray.on_ray.waiting import NODES_COME_WITHIN_S, RESULTS_COME_WITHIN_S, Waiting
 from mvkt_ray.on_ray.worker import (
     FAULT,
     NODES,
@@ -46,6 +47,7 @@ from mvkt_ray.on_ray.worker import (
     tell,
     tune_one_worker_trial,
 )
+from mvkt_ray.phrasing import listing, number_ranges
 from mvkt_ray.records import (
     NOTHING_USED,
     Decision,
@@ -145,6 +147,8 @@ class _StudyForTune:
         self._nodes = KnownNodes()
         self._meters: dict[str, Meter] = {}
         self._may_have_more = True
+        self._for_nodes = Waiting(self._pending, NODES_COME_WITHIN_S)
+        self._for_reports = Waiting(self._unheard_of, RESULTS_COME_WITHIN_S)
         self.failure: Exception | None = None
         """What the study, or whoever watches it, raised."""
 
@@ -170,10 +174,12 @@ class _StudyForTune:
         """Note that a trial has its process: from now on it holds what it reserved."""
         asked = self._run.resources.of_trial(self._running[trial_id].hyperparameters)
         self._meters[trial_id] = Meter(asked, self._nodes.of)
+        self._for_reports.moved()
 
     def report(self, trial_id: str, result: dict[str, Any]) -> Decision | None:
         """Pass on what a trial reported; None when it was the last."""
         trial = self._running[trial_id]
+        self._for_reports.moved()
         with self._noting_failure():
             meter, nodes = self._meters[trial_id], json.loads(result[NODES])
             if FAULT in result:
@@ -220,14 +226,38 @@ class _StudyForTune:
         self._run.on_change()
 
     def check_alive(self) -> None:
-        """Raise when Ray is gone: Tune would wait for it for ever."""
+        """Raise when Ray is gone, or gives nothing: Tune would wait for it for ever."""
         with self._noting_failure():
+            if self._meters:
+                self._for_nodes.moved()
+                self._for_reports.look()
+            elif self._running:
+                self._for_nodes.look()
             if not self._run.still_alive():
                 raise MachineError(
                     "The machine fails: Ray has stopped on it while trials were running. The "
                     "system's log may say why; a full disk below TMPDIR and a lack of memory are "
                     f"the usual causes. {GOES_ON}"
                 )
+
+    def _pending(self) -> str:
+        kinds = {
+            self._run.resources.of_trial(trial.hyperparameters) for trial in self._running.values()
+        }
+        asked = listing(
+            sorted(
+                f"{kind.min_workers} x {kind.cpus:g} CPUs and {kind.gpus_per_worker:g} GPUs"
+                for kind in kinds
+            )
+        )
+        return (
+            f"nodes: of {len(self._running)} trials none has begun, each needs {asked}, and Ray "
+            f"has {ClusterResources.now()}"
+        )
+
+    def _unheard_of(self) -> str:
+        numbers = number_ranges(self._running[each].number for each in self._meters)
+        return f"an epoch of trials {numbers}, which have begun"
 
     @contextlib.contextmanager
     def _noting_failure(self) -> Generator[None]:

@@ -270,13 +270,15 @@ def _fill_memory(gigabytes: float) -> None:
 
 
 def main() -> None:
-    """Run a study as a command does: `stand_ins.py FOLDER N_TRIALS new|resume`."""
+    """Run a study as a command does: `stand_ins.py FOLDER N_TRIALS new|resume [ADDRESS]`."""
     from mvkt_ray.on_ray.driver import OnRay
 
     folder, n_trials, mode = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+    address = sys.argv[4] if len(sys.argv) > 4 else None
     study = open_study(folder, n_trials, resume=mode == "resume")
     try:
-        with OnRay.connect(n_cpus=2, run_trial=run_stand_in) as runner:
+        n_cpus = 2 if address is None else None
+        with OnRay.connect(address, n_cpus=n_cpus, run_trial=run_stand_in) as runner:
             runner.run_trials(study, make_inputs(folder), lambda: None)
     except KeyboardInterrupt:
         (folder / "interrupted").touch()

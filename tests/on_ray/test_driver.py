@@ -16,6 +16,7 @@ from stand_ins import EPOCHS, make_inputs, open_study, plan, trained
 
 from mvkt_ray.config.resources import ResourcesConfig, WorkersConfig
 from mvkt_ray.errors import ClusterError, DataError, MachineError, WorkerLostError
+from mvkt_ray.on_ray import tuner
 from mvkt_ray.on_ray.driver import OnRay
 from mvkt_ray.records import EpochMetrics, TrialResult, TrialState
 from mvkt_ray.search.study import Study
@@ -178,6 +179,30 @@ def test_two_trials_run_at_once_on_two_cpus(runner: OnRay, tmp_path: Path) -> No
 
     runner.run_trials(study, make_inputs(tmp_path), free_both_once_both_wait)
     assert [record.state for record in study.trials()] == [TrialState.COMPLETE] * 4
+
+
+def test_trials_that_get_no_node_are_given_up_in_time_and_go_on_when_there_is_one(
+    runner: OnRay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Holder:
+        def ready(self) -> None:
+            pass
+
+    actor: Any = ray.remote(Holder)
+    holder = actor.options(num_cpus=2).remote()
+    ray.get(holder.ready.remote())
+    study = open_study(tmp_path, 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(tuner, "NODES_COME_WITHIN_S", 2.0)
+        with pytest.raises(ClusterError, match="of 2 trials none has begun, each needs 1 x"):
+            runner.run_trials(study, make_inputs(tmp_path), lambda: None)
+    study.close()
+    ray.kill(holder)
+    study = open_study(tmp_path, 2, resume=True)
+    assert [record.state for record in study.trials()] == [TrialState.RUNNING] * 2
+    run(runner, study, tmp_path)
+    assert [record.failures for record in study.trials()] == [()] * 2
+    study.close()
 
 
 def test_an_error_of_the_ledger_comes_back_as_itself(

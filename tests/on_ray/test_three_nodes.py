@@ -1,6 +1,8 @@
 """A cluster of three nodes with one CPU each, attached to as users do: by address and `ray://`."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +20,7 @@ from mvkt_ray.errors import ClusterError, DataError
 from mvkt_ray.on_ray.driver import OnRay
 from mvkt_ray.records import EpochMetrics, TrialState
 from mvkt_ray.storage.location import Location
+from tests.patience import wait_until
 from tests.ports import free_port
 
 pytestmark = pytest.mark.ray
@@ -56,6 +59,50 @@ def test_a_folder_that_the_nodes_do_not_see_is_refused_by_name(
         with pytest.raises(ClusterError, match=r"does not see .*elsewhere"):
             list(runner.map(abs, [-1], reading=[Location.parse(inputs.shards)]))
     assert study.trials() == ()
+
+
+def test_two_searches_on_one_cluster_do_not_touch_each_other(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    """One begins and ends while the other runs, and the next one outlives it."""
+    folders = [tmp_path / name for name in ("first", "within", "after")]
+    for folder in folders:
+        folder.mkdir()
+    first, within, after = folders
+    for folder in (first, after):
+        plan(folder, 0, epoch=2, do="wait")
+
+    def search_in(folder: Path) -> subprocess.Popen[bytes]:
+        line = [sys.executable, stand_ins.__file__, str(folder), "3", "new", str(cluster.address)]
+        with (folder / "output.txt").open("wb") as output:
+            return subprocess.Popen(line, stdout=output, stderr=subprocess.STDOUT)
+
+    others: list[subprocess.Popen[bytes]] = []
+
+    def run_others_once_it_waits() -> None:
+        if others or not trained(first, 0):
+            return
+        others.append(search_in(within))
+        assert others[0].wait() == 0, (within / "output.txt").read_text()
+        others.append(search_in(after))
+        wait_until("the third search to wait", lambda: trained(after, 0), others[1])
+        (first / "go").touch()
+
+    study = open_study(first, 3, max_concurrent=1)
+    with connect(cluster.address) as runner:
+        runner.run_trials(study, make_inputs(first), run_others_once_it_waits)
+    study.close()
+    assert others[1].poll() is None
+    (after / "go").touch()
+    assert others[1].wait() == 0, (after / "output.txt").read_text()
+    for folder in folders:
+        found = open_study(folder, 3, resume=True)
+        assert [record.state for record in found.trials()] == [TrialState.COMPLETE] * 3
+        assert [record.failures for record in found.trials()] == [()] * 3
+        for number in range(3):
+            assert [epoch for epoch, _ in trained(folder, number)] == list(range(1, EPOCHS + 1))
+        assert not (folder / "ray").exists()
+        found.close()
 
 
 def test_driven_by_ray_client_the_study_stays_with_the_client(

@@ -36,6 +36,8 @@ MARK = "MVKT_RAY_NODE"
 
 VERSION_LABEL = "mvkt-ray/version"
 
+PATIENT_RAY = "mvkt_ray.on_ray.own_nodes.patient_ray"
+
 ENDS_WITHIN_S = 20.0
 """For processes of a node after SIGTERM; then they are killed."""
 
@@ -198,7 +200,7 @@ def _ray_start(request: NodeRequest, directory: Path) -> Sequence[str]:
             flags[flag] = number
     head = ["--head", "--include-dashboard=true"] if request.is_head else []
     words = [str(word) for pair in flags.items() for word in pair]
-    return [sys.executable, "-m", "ray.scripts.scripts", "start", *head, *words]
+    return [sys.executable, "-m", PATIENT_RAY, "start", *head, *words]
 
 
 def _environment(request: NodeRequest, name: str) -> dict[str, str]:

@@ -1,0 +1,77 @@
+"""Waiting for a cluster: no wait is for ever, and one that lasts says what it is for.
+
+A cluster whose autoscaler gets no node, or whose nodes are taken, keeps work pending and says
+nothing. Whoever waits looks here now and then; what moves starts the wait anew.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+
+from mvkt_ray.errors import ClusterError
+
+LOG = logging.getLogger(__name__)
+"""Its warnings are for whoever sits before the command; see `cli/display`."""
+
+NODES_COME_WITHIN_S = 3600.0
+"""When nothing runs: clouds that have such machines at all give one within minutes."""
+
+RESULTS_COME_WITHIN_S = 24 * 3600.0
+"""For what runs: the longest epoch, or piece of an ingest, that one may wait for."""
+
+SAYS_AFTER_S = 120.0
+"""Then after twice as long, and so on: a few lines of a night."""
+
+
+class Waiting:
+    """One wait, from the last that moved."""
+
+    def __init__(
+        self,
+        what: Callable[[], str],
+        limit_s: float,
+        *,
+        says_after_s: float = SAYS_AFTER_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Begin to wait.
+
+        Args:
+            what: Says what for, in words that follow "waiting for".
+            limit_s: How long nothing may move.
+            says_after_s: How long it waits in silence.
+            clock: Seconds.
+        """
+        self._what, self._limit_s, self._says_after_s = what, limit_s, says_after_s
+        self._clock = clock
+        self.moved()
+
+    def moved(self) -> None:
+        """Begin anew: something has come."""
+        self._since, self._says_at = self._clock(), self._says_after_s
+
+    def look(self) -> None:
+        """Say what is waited for, when it lasts.
+
+        Raises:
+            ClusterError: Nothing has moved for too long.
+        """
+        waited = self._clock() - self._since
+        if waited >= self._limit_s:
+            raise ClusterError(
+                f"Nothing has come of the cluster for {_minutes(waited)}: waiting for "
+                f"{self._what()}. See to its nodes, by `mvkt cluster status` or `ray status`; what "
+                "is finished is kept, and the same command with --resume goes on."
+            )
+        if waited >= self._says_at:
+            self._says_at = 2 * waited
+            LOG.warning(
+                "waiting for %s, since %s; given up after %s",
+                self._what(),
+                _minutes(waited),
+                _minutes(self._limit_s),
+            )
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min"
