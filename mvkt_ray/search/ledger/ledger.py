@@ -160,9 +160,9 @@ class Ledger:
         """
         if database.is_empty or path_of(database.url) is None:
             return []
-        storage = _open_storage(database.url, shipped=database.shipment is not None)
+        storage = _open_storage(database)
         try:
-            with _reading(database.url):
+            with _reading(database):
                 return [study.study_name for study in storage.get_all_studies()]
         finally:
             _close_storage(storage)
