@@ -2,17 +2,19 @@
 
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.kill_matrix.cells import Cell
+from benchmarks.kill_matrix.cells import PHASES, SIGNALS, Cell
 from benchmarks.kill_matrix.scenes import SCENES, Scene
 
 SHIM = Path(__file__).parent / "shim"
@@ -31,11 +33,12 @@ class Outcome:
     """Commands until the end, the killed one included."""
     lost_epochs: int
     """Trained more often than in the run that nobody killed."""
+    n_kills: int = 1
 
     @property
     def is_good(self) -> bool:
         """Whether the cell holds what it should."""
-        return self.verdict == "same" and self.lost_epochs <= 1
+        return self.verdict == "same" and self.lost_epochs <= self.n_kills
 
 
 class Matrix:
@@ -54,6 +57,44 @@ class Matrix:
             scene.begin(base, folder)
             return self._killed(cell, scene, folder, Path(scratch), expected, n_epochs)
 
+    def run_at_random(self, verb: str, columns: Sequence[str], n_kills: int, seed: int) -> Outcome:
+        """Kill one run again and again, at writes that are drawn, and let it end.
+
+        Args:
+            verb: Of the scene.
+            columns: Writes to draw from.
+            n_kills: How often it is killed, if it does not come to its end before.
+            seed: Of what is drawn.
+        """
+        scene = SCENES[verb]
+        base = self._base(scene)
+        expected, n_epochs = self._expected(verb, scene, base)
+        draw = random.Random(seed)
+        with tempfile.TemporaryDirectory(prefix="mvkt-kill-") as scratch:
+            folder, log = Path(scratch) / "run", Path(scratch) / "epochs.txt"
+            scene.begin(base, folder)
+            n_killed, starts = 0, 0
+            ended = _Ended(code=-signal.SIGKILL, text="")
+            while ended.code != 0 and starts < n_kills + MOST_STARTS:
+                mark = Path(scratch) / f"killed-{starts}"
+                plan = {
+                    "column": draw.choice(columns) if n_killed < n_kills else "none",
+                    "phase": draw.choice(PHASES),
+                    "signal": draw.choice(SIGNALS),
+                    "victim": draw.choice(("self", "driver")),
+                    "nth": draw.randint(1, 4),
+                    "mark": str(mark),
+                    "log": str(log),
+                }
+                words = [*scene.line(folder), *(scene.again if starts else ())]
+                ended = self._start(words, Path(scratch), plan)
+                starts, n_killed = starts + 1, n_killed + mark.exists()
+                if "Traceback" in ended.text:
+                    break
+            verdict = _verdict(ended, scene, folder, expected)
+            lost = _n_epochs(log) - n_epochs
+        return Outcome(verdict=verdict, n_starts=starts, lost_epochs=lost, n_kills=n_killed)
+
     def _killed(
         self, cell: Cell, scene: Scene, folder: Path, scratch: Path, expected: Any, n_epochs: int
     ) -> Outcome:
@@ -71,19 +112,12 @@ class Matrix:
         if not (scratch / "killed").exists():
             return Outcome(verdict=f"not reached{ended.told}", n_starts=starts, lost_epochs=0)
         # A driver that goes on beside a killed worker ends by itself, and is done.
-        while ended.code != 0 and starts <= MOST_STARTS:
-            if "Traceback" in ended.text:
-                return Outcome(verdict=f"traceback{ended.told}", n_starts=starts, lost_epochs=0)
+        while ended.code != 0 and "Traceback" not in ended.text and starts <= MOST_STARTS:
             words = [*scene.line(folder), *scene.again]
             ended = self._start(words, scratch, {**plan, "column": "none"})
             starts += 1
         lost = _n_epochs(scratch / "epochs.txt") - n_epochs
-        if ended.code != 0:
-            verdict = f"exit {ended.code}{ended.told}"
-        elif _plain(scene.facts(folder), folder) != expected:
-            verdict = "another result"
-        else:
-            verdict = "same"
+        verdict = _verdict(ended, scene, folder, expected)
         return Outcome(verdict=verdict, n_starts=starts, lost_epochs=lost)
 
     def _base(self, scene: Scene) -> Path:
@@ -159,6 +193,13 @@ class _Ended:
         """The end of what it printed, on one line."""
         last = " ".join(self.text.split())[-300:]
         return f": {last}" if last else ""
+
+
+def _verdict(ended: _Ended, scene: Scene, folder: Path, expected: Any) -> str:
+    if ended.code != 0:
+        kind = "traceback" if "Traceback" in ended.text else f"exit {ended.code}"
+        return f"{kind}{ended.told}"
+    return "same" if _plain(scene.facts(folder), folder) == expected else "another result"
 
 
 def _end_session(leader: int) -> None:
