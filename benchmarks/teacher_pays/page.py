@@ -12,8 +12,9 @@ import numpy as np
 from benchmarks.results_page.markdown import change, score, share, table
 from benchmarks.teacher_pays.ceiling import describe_ceiling
 from benchmarks.teacher_pays.controls import describe_controls
+from benchmarks.teacher_pays.gap_parts import ceiling_part, ends_text, rotation_part
 from benchmarks.teacher_pays.kept import FOLDER, keep
-from benchmarks.teacher_pays.rotation import N_FOLDS, Recipe, describe_rotation
+from benchmarks.teacher_pays.rotation import Recipe, describe_rotation
 from benchmarks.teacher_pays.ways import ALONE, WAYS
 
 Rows = Mapping[tuple[str, str, int], float]
@@ -127,7 +128,7 @@ def labels_part(curve: Mapping[str, Any] | None) -> str:
                     score(point["alone"]["macro_auroc"]),
                     score(point["answer"]["macro_auroc"]),
                     change(gained["difference"]),
-                    _range(gained["ci"]),
+                    ends_text(gained["ci"]),
                     _share_of_gap(point),
                 ]
             )
@@ -145,10 +146,6 @@ def labels_part(curve: Mapping[str, Any] | None) -> str:
     )
     sentences = "\n".join(f"- {sentence}" for sentence in curve["sentences"])
     return f"{said}\n\n{sentences}\n\n{table(head, lines)}{left}"
-
-
-def _range(ends: Sequence[float] | None) -> str:
-    return "-" if ends is None else f"{ends[0]:+.4f} to {ends[1]:+.4f}"
 
 
 def _share_of_gap(point: Mapping[str, Any]) -> str:
@@ -178,75 +175,4 @@ def controls_part(rows: Sequence[Mapping[str, Any]] | None) -> str:
         "## Controls\n\nLabels of two folds, as above, the same seeds; means over draws with their "
         "standard error. `self`: the teacher sees the student's lead alone. `shuffled`: each "
         f"recording is taught what the teacher says of another.\n\n{table(head, lines)}"
-    )
-
-
-def rotation_part(found: Mapping[str, Any] | None) -> str:
-    """Show gains over all folds, by lead and class, and the share of the gap that is closed."""
-    if found is None:
-        return ""
-    lines: list[list[str]] = []
-    for row in found["rows"]:
-        gap = row["teacher"] - row["alone"]
-        lines.append(
-            [
-                row["contender"],
-                row["lead"],
-                score(row["alone"]),
-                score(row["score"]),
-                change(row["gain"]),
-                _range(row["ci_patients"]),
-                _range(row["ci_folds"]),
-                share(row["gain"] / gap),
-                *(f"{change(each['gain'])} of {each['gap']:.3f}" for each in row["by_class"]),
-            ]
-        )
-    head = ["contender", "lead", "alone", "score", "gain", "95 %, patients", "95 %, folds"]
-    left = N_FOLDS - len(found["folds"])
-    teacher = found["rows"][0]["teacher"]
-    return (
-        f"## Rotating folds\n\n{len(found['folds'])} of {N_FOLDS} folds"
-        f"{f' so far, {left} to go' if left else ''}: {found['n_recordings']:,} recordings of "
-        f"{found['n_patients']:,} patients, each examined once by models that were trained without "
-        "its fold and the next one, which validates; one seed in each fold. Scores are those "
-        f"within a fold, averaged over folds. The teacher has {teacher:.3f}. Patients: they are "
-        "resampled within each fold. Folds: Student's t over the folds, whose models, teachers "
-        "included, were trained from other seeds on other recordings. Right of the share of the "
-        "gap, by class: the gain, and the gap of the student alone to the teacher.\n\n"
-        f"{table([*head, 'of the gap', *found['classes']], lines)}"
-    )
-
-
-def ceiling_part(found: Mapping[str, Any] | None) -> str:
-    """Show what an ensemble of five students reaches of the gap, by lead and class."""
-    if found is None:
-        return ""
-    lines: list[list[str]] = []
-    for lead in found["leads"]:
-        for row in lead["rows"]:
-            if row["gap"] is None:
-                continue
-            lines.append(
-                [
-                    lead["lead"],
-                    row["class"] or "macro",
-                    score(row["alone"]),
-                    score(row["answer"]),
-                    score(row["ensemble"]),
-                    score(row["teacher"]),
-                    *(
-                        f"{change(row[part]['difference'])} ({_range(row[part]['ci'])})"
-                        for part in ("closed", "attainable", "left")
-                    ),
-                ]
-            )
-    n_students = found["leads"][0]["n_students"]
-    head = ["lead", "class", "alone", "MKD", "ensemble", "teacher"]
-    return (
-        "## What training can still reach\n\nTest fold 9, all labels, students alone and by MKD "
-        f"of {n_students} seeds; the ensemble is of the {n_students} that MKD taught. Closed: MKD "
-        "over alone. Attainable: the ensemble over one of its students, which better training of "
-        "one may reach. Left: the teacher over the ensemble, where its interval is above 0 "
-        "probably not visible in the lead.\n\n"
-        f"{table([*head, 'closed', 'attainable', 'left'], lines)}"
     )

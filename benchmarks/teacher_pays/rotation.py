@@ -3,8 +3,8 @@
 A study for each of nine folds: the next one validates, the other seven train. Scores are computed
 within a fold, as models of different folds have scales of their own, and averaged over the folds.
 Two intervals: of patients, resampled within each fold with the models as they are; and of folds,
-by Student's t, as the models of each fold, its teacher included, were trained from seeds and
-recordings of their own.
+by Student's t, as the models of each fold, its teacher included, were trained on recordings of
+their own, though from the same seed.
 
 Shapes: F folds, K contenders, B resamples, C classes.
 """
@@ -135,7 +135,7 @@ def _score_fold(root: Path, fold: int, recipes: Sequence[Recipe]) -> _Fold:
     found = [finals_of(recipe.out(root, fold)) for recipe in recipes]
     finals = [each for each in found if each is not None]
     first = finals[0].test
-    assert all(each.test.record_ids_N == first.record_ids_N for each in finals)
+    assert all(np.array_equal(each.test.record_ids_N, first.record_ids_N) for each in finals)
     keys: list[tuple[str, str]] = []
     scores: list[NDArray[Any]] = []
     for each in finals:
