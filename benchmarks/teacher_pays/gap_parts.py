@@ -41,8 +41,8 @@ def rotation_part(found: Mapping[str, Any] | None) -> str:
         "its fold and the next one, which validates; one seed, the same in each fold. "
         f"Scores are those within a fold, averaged over folds. The teacher has {teacher:.3f}. "
         "Patients: they are resampled within each fold. Folds: Student's t over the folds, whose "
-        "models, teachers included, were trained on other recordings. Right of the share of the gap, by class: the "
-        "gain, and the gap of the student alone to the teacher.\n\n"
+        "models, teachers included, were trained on other recordings. Right of the share of the "
+        "gap, by class: the gain, and the gap of the student alone to the teacher.\n\n"
         f"{_rotation_sentences(found)}\n\n"
         f"{table([*head, 'of the gap', *found['classes']], lines)}"
     )
