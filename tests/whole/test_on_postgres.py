@@ -56,9 +56,8 @@ def studies(
         line = ("search", study, "--in-process", "--quiet", "--out")
         mvkt(*line, folder / "study")
         served = bucket / "runs/one"
-        mvkt(*line, served, "--ledger", url, "--max-trials", 2)
+        mvkt(*line, served, "--ledger", url)
         # The folder says where the ledger is: nobody gives it again.
-        mvkt(*line, served, "--resume")
         for each in (folder / "study", served):
             mvkt("finalize", each, "--in-process", "--quiet")
             mvkt("report", each, "--quiet")

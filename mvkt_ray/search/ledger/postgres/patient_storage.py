@@ -14,7 +14,9 @@ from typing import Any, TypeVar
 
 import optuna
 from optuna.storages._rdb import models
-from optuna.storages._rdb.storage import _create_scoped_session
+from optuna.storages._rdb.storage import (
+    _create_scoped_session,  # pyright: ignore[reportPrivateUsage]
+)
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 from sqlalchemy import Connection, event
