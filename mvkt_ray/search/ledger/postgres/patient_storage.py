@@ -10,13 +10,10 @@ Reads and writes: the tables of Optuna.
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import optuna
 from optuna.storages._rdb import models
-from optuna.storages._rdb.storage import (
-    _create_scoped_session,  # pyright: ignore[reportPrivateUsage]
-)
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 from sqlalchemy import Connection, event
@@ -90,7 +87,8 @@ class PatientStorage(optuna.storages.RDBStorage):
         assert template_trial is not None
 
         def act(_: int) -> int:
-            with _create_scoped_session(self.scoped_session) as session:
+            session = self.scoped_session()
+            with session, session.begin():
                 models.StudyModel.find_or_raise_by_id(study_id, session, for_update=True)
                 found = (
                     session.query(models.TrialModel)
@@ -98,7 +96,7 @@ class PatientStorage(optuna.storages.RDBStorage):
                     .one_or_none()
                 )
                 trial = found or self._get_prepared_new_trial(study_id, template_trial, session)
-                return trial.trial_id
+                return cast(int, trial.trial_id)
 
         return self._persist(act)
 
