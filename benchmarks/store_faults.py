@@ -48,8 +48,8 @@ STUDY: dict[str, Any] = {
     "finals": {"n_seeds": 2, "baselines": ["student_alone"]},
 }
 
-OF_THE_RUN = ("cost", "created_at", "code", "machine", "provenance", "study_folder", "where")
-"""What two runs of one study need not share: seconds, hosts, places, fingerprints of these."""
+OF_THE_RUN = ("cost", "made_at", "command", "commands", "commit", "shards")
+"""What two runs of one study need not share: seconds, places, the lines that were typed."""
 
 
 def differences(one: Any, other: Any, where: str = "") -> list[str]:

@@ -216,11 +216,20 @@ class Shipment:
         """Remove what nobody reads any more, that of drivers which died included.
 
         Not what is newer: a driver that has taken over, while this one slept, may have begun it.
+        Nor an empty piece: without it, the driver whose log it ends could go on there.
         """
         try:
-            for name in self._root.names():
-                if _GENERATION.fullmatch(name) and name < f"{head.number:06d}":
-                    (self._root / name).delete_tree()
+            sizes = self._root.file_sizes()
+            for generation in {name.partition("/")[0] for name in sizes}:
+                if not _GENERATION.fullmatch(generation) or generation >= f"{head.number:06d}":
+                    continue
+                files = [name for name in sizes if name.startswith(f"{generation}/")]
+                if all(sizes[name] for name in files):
+                    (self._root / generation).delete_tree()
+                    continue
+                for name in files:
+                    if sizes[name]:
+                        (self._root / name).delete()
         except StoreError as error:
             _LOG.warning("old generations of the ledger stay in %s: %s", self._root, error)
 

@@ -18,7 +18,8 @@ decide this, by writes under a condition (`conditional`):
   generation.
 - A piece is written only where none is, each behind the one before it. A driver that has claimed
   the ledger then closes its log by an empty piece in the first free place. Only then does it read.
-  From then on no other can add a piece, and all that were added before are seen.
+  From then on no other can add a piece, and all that were added before are seen. The empty piece
+  stays for ever, when the rest of its generation is removed.
 
 So clocks, and the lease, decide only who should start, not what counts.
 
@@ -194,8 +195,10 @@ def _fetch(folder: Location, head: Head, database: Path) -> None:
 def _close_log(folder: Location) -> None:
     """Let nobody add a piece any more; done already where the log ends with an empty one."""
     for _ in range(_MOST_TRIES):
-        _, end = _expect_no_gap(folder, _sizes_of_pieces(folder))
-        if SharedObject(folder / piece_name(end)).put(b"", None) is not None:
+        sizes = _sizes_of_pieces(folder)
+        _, end = _expect_no_gap(folder, sizes)
+        name = piece_name(end)
+        if name in sizes or SharedObject(folder / name).put(b"", None) is not None:
             return
     raise _restless(folder)
 
