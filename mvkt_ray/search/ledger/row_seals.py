@@ -6,6 +6,7 @@ that was written about it; and each note one of its own. They take no writes of 
 trial reports while it runs has none until it ends.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -54,7 +55,9 @@ def expect_sealed(record: TrialRecord, attributes: Mapping[str, Any]) -> None:
 
 def sealed_note(study: str, key: str, value: object) -> dict[str, object]:
     """Return a note as it is stored."""
-    return {_VALUE: value, SEAL: fingerprint_of([study, key, value])}
+    # As JSON gives it back, where keys are texts and in the order of texts.
+    plain = json.loads(json.dumps(value))
+    return {_VALUE: plain, SEAL: fingerprint_of([study, key, plain])}
 
 
 def unsealed_notes(study: str, stored: Mapping[str, Any]) -> dict[str, Any]:
