@@ -15,6 +15,7 @@ from mvkt_ray.cli import app
 
 VERDICTS = ("refused", "restored", "same answer", "WRONG")
 _VOLATILE = re.compile(r"(^|\.)(wall_s|cpu_s|seconds|started_at|ended_at|latency_ms|created_at)\b")
+_EXIT_INTERRUPTED = 130
 _ADVICE = ("again", "restore", "remove", "give ", "check", "mvkt ", "set ")
 
 
@@ -170,6 +171,9 @@ def judge(command: str, case: Path, file: Path, whole: Answer) -> Judged:
     """
     done, answer = COMMANDS[command](case)
     text = done.stderr.strip()
+    if done.exit_code == _EXIT_INTERRUPTED:
+        # Whoever ends this process ends the benchmark: nothing is said about the file.
+        raise KeyboardInterrupt
     if "Traceback" in done.stderr + done.stdout:
         return Judged("WRONG", f"traceback: {text.splitlines()[-1] if text else ''}")
     if done.exit_code == 2:
