@@ -52,9 +52,10 @@ class Faults:
                 return store(environ, start)
             if kind.endswith("before it was done") or kind == "503 SlowDown":
                 _read_all(environ)
+                status, headers, body = "", list[tuple[str, str]](), b""
             else:
                 status, headers, body = _answer_of(store, environ)
-                has_body = environ["REQUEST_METHOD"] == "GET" and len(body) > 1
+            has_body = environ["REQUEST_METHOD"] == "GET" and len(body) > 1
             if kind == "503 SlowDown":
                 return _refuse(start, "503 Slow Down", _SLOW_DOWN)
             if kind.startswith("500"):
