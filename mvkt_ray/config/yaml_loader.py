@@ -8,6 +8,7 @@ from collections.abc import Hashable
 from typing import Any
 
 import yaml
+from yaml.composer import ComposerError
 
 MOST_VALUES = 100_000
 """Far more than a person writes."""
@@ -28,13 +29,13 @@ class UniqueKeyLoader(yaml.SafeLoader):
         if node is None:
             return None
         if is_alias and id(node) not in self._sizes:
-            raise yaml.composer.ComposerError(
+            raise ComposerError(
                 None, None, "a value is given as a part of itself", node.start_mark
             )
         if not is_alias:
             self._sizes[id(node)] = self._size_of(node)
         if self._sizes[id(node)] > MOST_VALUES:
-            raise yaml.composer.ComposerError(
+            raise ComposerError(
                 None, None, f"its aliases come to more than {MOST_VALUES:,} values", node.start_mark
             )
         return node
