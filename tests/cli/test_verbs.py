@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,10 @@ from mvkt_ray.cli.verbs.demo import find_quickstart
 from mvkt_ray.config.study_file import read_study
 from mvkt_ray.records import TrialResult
 from mvkt_ray.search import rerun_trial
+from mvkt_ray.search.ledger.row_seals import sealed_result
+from mvkt_ray.search.ledger.study_folder import StudyFolder
+from mvkt_ray.search.pipeline import open_study
+from mvkt_ray.storage.location import Location
 from mvkt_ray.training.process import torch_threads
 from mvkt_ray.training.student import run_trial
 
@@ -265,15 +270,28 @@ def test_rerun_of_a_study_that_was_tampered_with_differs(
 
     out = tmp_path / "study"
     shutil.copytree(study_dir, out)
-    with sqlite3.connect(out / "ledger.db") as ledger:
-        row = "SELECT value_json FROM trial_user_attributes WHERE key = 'result' AND trial_id = 6"
-        result = json.loads(ledger.execute(row).fetchone()[0])
-        result["macro_auroc"] += 0.001
-        ledger.execute(
-            "UPDATE trial_user_attributes SET value_json = ? WHERE key = 'result' AND trial_id = 6",
-            [json.dumps(result)],
-        )
-    ledger.close()
+    _, study = open_study(StudyFolder(Location.parse(out)))
+    record = study.trials()[5]
+    study.close()
+    assert record.result is not None
+    assert record.result.macro_auroc is not None
+    higher = replace(record.result, macro_auroc=record.result.macro_auroc + 0.001)
+
+    def write(result: dict[str, Any]) -> None:
+        with sqlite3.connect(out / "ledger.db") as ledger:
+            ledger.execute(
+                "UPDATE trial_user_attributes SET value_json = ? "
+                "WHERE key = 'result' AND trial_id = 6",
+                [json.dumps(result)],
+            )
+        ledger.close()
+
+    write({**sealed_result(record, record.result), "macro_auroc": higher.macro_auroc})
+    done = mvkt("rerun", out, 5)
+    assert done.exit_code == 2
+    assert "trial 5 has another hash than was written with it" in done.stderr
+    # By somebody who knows of the hash.
+    write(sealed_result(record, higher))
     done = mvkt("rerun", out, 5)
     assert done.exit_code == 1
     assert "the numbers differ" in done.stdout

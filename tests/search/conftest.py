@@ -103,9 +103,9 @@ class Lab:
         """Where a driver of the study writes."""
         return LedgerDatabase(url, shipment)
 
-    def look(self) -> Study:
-        """Open the study of this folder as `mvkt status` does."""
-        study = Study.open(self.config(), LedgerDatabase(self.url))
+    def look(self, config: StudyConfig | None = None) -> Study:
+        """Open the study of this folder as `mvkt status` does; it has its own configuration."""
+        study = Study.open(config or self.config(), LedgerDatabase(self.url))
         self.opened.append(study)
         return study
 
@@ -184,10 +184,10 @@ class ServerLab(Lab):
         while self.drivers:
             self.drivers.pop().close()
 
-    def look(self) -> Study:
-        """Open the study as `mvkt status` does."""
+    def look(self, config: StudyConfig | None = None) -> Study:
+        """Open the study as `mvkt status` does; it has its own configuration."""
         with reading(self.study_folder) as database:
-            study = Study.open(self.config(), database)
+            study = Study.open(config or self.config(), database)
         self.opened.append(study)
         return study
 

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mvkt_ray.config.study_file import write_study
-from mvkt_ray.records import TrialResult, TrialState
+from mvkt_ray.records import Condition, TrialResult, TrialState
 from mvkt_ray.search.finals.finals_ledger import FinalsLedger
 from mvkt_ray.search.finals.finals_plan import Contender
 from mvkt_ray.search.finals.openings import Opening
@@ -19,6 +18,7 @@ from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.leftovers import ASIDE, CHECKPOINTS, Leftover, find_leftovers, remove
 from mvkt_ray.search.ranking import rank_leads
 from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.sealed import sealed_json
 
 if TYPE_CHECKING:
     from conftest import Lab
@@ -57,7 +57,7 @@ def leftovers_of(lab: "Lab") -> tuple[Leftover, ...]:
 def study_that_ended(lab: "Lab", ends: list[TrialState]) -> set[str]:
     """Make a study with all files that a trial may have; return those that are needed."""
     config = lab.config(n_trials=len(ends), stop_after_failures=None)
-    (lab.folder / "study.yaml").write_text(write_study(config))
+    StudyFolder(Location.parse(lab.folder)).write_config(config)
     study = lab.open(config)
     for state in ends:
         trial = study.ask()
@@ -85,7 +85,11 @@ def study_that_ended(lab: "Lab", ends: list[TrialState]) -> set[str]:
 
 
 @given(ends=ENDS, n_removed=st.integers(0, 20))
-@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=4,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 def test_what_is_needed_stays_and_all_else_goes_however_often_it_is_killed(
     tmp_path_factory: pytest.TempPathFactory, lab: "Lab", ends: list[TrialState], n_removed: int
 ) -> None:
@@ -125,7 +129,7 @@ def test_assistants_are_needed_until_all_of_them_are_published(lab: "Lab") -> No
     remove(leftovers_of(lab))
     assert files_in(lab.folder) == needed | {*published[:-1], trained}
     put(lab.folder, published[-1], "assistants/usage.json")
-    (lab.folder / "assistants" / "usage.json").write_text("{}")
+    (lab.folder / "assistants" / "usage.json").write_bytes(sealed_json({}))
     remove(leftovers_of(lab))
     assert files_in(lab.folder) == needed | {*published, "assistants/usage.json"}
 
@@ -136,7 +140,7 @@ def test_what_finals_are_trained_on_goes_when_they_are_over_and_not_before(lab: 
     own = [f"finals/01/{name}" for name in [*files, "plan.json", "trials/00000/test.arrow"]]
     put(lab.folder, *own)
     folder = StudyFolder(Location.parse(lab.folder))
-    condition = lab.look().conditions[0]
+    condition = Condition.from_name("II")
     chosen = Contender(
         name="chosen", condition=condition, hyperparameters={}, n_seeds=1, chosen_trial=None
     )

@@ -191,7 +191,7 @@ def _die_after_a_look(study: Study) -> Callable[..., object]:
 def test_who_looks_at_a_study_finds_why_a_lead_was_stopped(lab: "Lab") -> None:
     study = raced(lab, url=lab.url)
     lab.run(study)
-    looks = lab.look().looks
+    looks = lab.look(study.config).looks
     assert looks == study.looks
     stop = next(stop for look in looks for stop in look.stopped if stop.condition == WORST)
     records = study.trials()

@@ -9,6 +9,7 @@ from sklearn.metrics import roc_auc_score
 from mvkt_ray.errors import ArtifactError
 from mvkt_ray.search.choosing.validation_noise import ValidationNoise
 from mvkt_ray.storage.location import Location
+from mvkt_ray.training.predictions_file import sealed_arrow
 from mvkt_ray.training.trial_files import TrialFolder
 
 N_RECORDINGS, N_CLASSES = 120, 3
@@ -28,11 +29,7 @@ def write_trial(folder: Path, number: int, scores_NC: np.ndarray, prefix: str = 
             ),
         }
     ).replace_schema_metadata({"classes": json.dumps(["A", "B", "C"])})
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_file(sink, table.schema) as writer:
-        writer.write_table(table)
-    path = TrialFolder.of(str(folder), number).validation
-    path.write_bytes(sink.getvalue().to_pybytes())
+    TrialFolder.of(str(folder), number).validation.write_bytes(sealed_arrow(table))
 
 
 def labels() -> np.ndarray:

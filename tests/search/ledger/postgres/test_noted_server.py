@@ -37,8 +37,8 @@ def test_two_studies_of_one_name_share_a_database_and_run_at_once(
         assert is_driven(other.study_folder)
         beside.close()
     assert not is_driven(other.study_folder)
-    assert len(server_lab.look().trials()) == 3
-    assert len(other.look().trials()) == 2
+    assert len(server_lab.look(config).trials()) == 3
+    assert len(other.look(config).trials()) == 2
     other.opened[0].close()
 
 
