@@ -29,9 +29,7 @@ class UniqueKeyLoader(yaml.SafeLoader):
         if node is None:
             return None
         if is_alias and id(node) not in self._sizes:
-            raise ComposerError(
-                None, None, "a value is given as a part of itself", node.start_mark
-            )
+            raise ComposerError(None, None, "a value is given as a part of itself", node.start_mark)
         if not is_alias:
             self._sizes[id(node)] = self._size_of(node)
         if self._sizes[id(node)] > MOST_VALUES:
