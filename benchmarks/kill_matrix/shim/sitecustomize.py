@@ -49,12 +49,15 @@ class Killer:
             return
         self.is_acting = True
         phase = self.plan["phase"]
-        if phase == "before":
-            os.unlink(source)
-        elif phase == "during":
-            os.truncate(source, os.path.getsize(source) // 2)
-        else:
+        # Who lives on, because it handles the signal or because another one is killed, goes on
+        # writing what it has: there before and during are the moment before the file has its name.
+        dies = self.plan["victim"] == "self" and self.plan["signal"] == "SIGKILL"
+        if phase == "after":
             os.replace(source, target)
+        elif dies and phase == "before":
+            os.unlink(source)
+        elif dies:
+            os.truncate(source, os.path.getsize(source) // 2)
         self.kill()
         if phase == "after":
             # Of a signal that is handled: what follows finds the file in its place.
