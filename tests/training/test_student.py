@@ -289,17 +289,20 @@ def test_weights_of_classes_reach_the_loss_by_their_names(
 ) -> None:
     classes = tiny_study.trials_in(tmp_path).task.classes
     trial = tiny_study.trial(clt_weight=0.0)
-    kd: list[float] = []
-    for name in ("", *classes):
-        weights = {each: float(each == name) * len(classes) for each in reversed(classes)}
+
+    def kd(folder: str, weights: dict[str, float]) -> float:
         heard: list[EpochMetrics] = []
-        one_step = StudentConfig(epochs=1)
-        weighed = replace(trial, kd_class_weights=weights if name else {})
-        inputs = tiny_study.trials_in(tmp_path / f"of {name}", student=one_step)
-        run_trial(weighed, inputs, listening(heard))
-        kd.append(heard[0].losses["kd"])
-    # Only the first step's is the same function of the same weights; so they differ, each from all.
-    assert len(set(kd)) == len(kd)
+        inputs = tiny_study.trials_in(tmp_path / folder, student=StudentConfig(epochs=1))
+        run_trial(replace(trial, kd_class_weights=weights), inputs, listening(heard))
+        return heard[0].losses["kd"]
+
+    def only(name: str) -> dict[str, float]:
+        return {each: float(each == name) * len(classes) for each in classes}
+
+    of_one = [kd(f"only {name}", only(name)) for name in classes]
+    assert len({kd("even", {}), *of_one}) == 1 + len(classes)
+    # In which order they are given does not matter.
+    assert kd("turned round", dict(reversed(only(classes[0]).items()))) == of_one[0]
 
 
 def test_the_teacher_itself_is_needed_for_its_weights(
