@@ -37,7 +37,10 @@ EXTRAS = {
     },
     "onnxscript": set[str](),
     "optuna-dashboard": set[str](),
-    "psycopg": {"mvkt_ray/search/ledger/postgres/server_connection.py"},
+    "psycopg": {
+        "mvkt_ray/search/ledger/postgres/server_connection.py",
+        "mvkt_ray/search/ledger/postgres/watched_connection.py",
+    },
     "tensorboard": {"mvkt_ray/tracking/in_tensorboard.py"},
     "wandb": {"mvkt_ray/tracking/in_wandb.py"},
 }

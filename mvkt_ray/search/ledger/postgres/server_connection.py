@@ -1,7 +1,7 @@
 """Connections to a PostgreSQL server, and patience with one that is away for a while.
 
-Every connection is watched from both ends: a server that is gone is noticed by its client, and a
-machine that is gone by the server, which then lets go of what its driver held.
+Every connection is watched from both ends: a server that is gone, or says nothing, is noticed by
+its client, and a machine that is gone by the server, which then lets go of what its driver held.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ _CONNECT_S = 10
 _LOCK_MS = 30_000
 """A transaction that waits longer for another one's rows is begun again."""
 
-_WATCHED = {"keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 4}
+_WATCHED: dict[str, Any] = {"keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 4}
 """Of the client: it notices after some half a minute that the server's machine is gone."""
 
 _WATCHED_BY_SERVER = {
@@ -106,7 +106,11 @@ def connect(address: ServerAddress, *, writes: bool) -> "psycopg.Connection[Any]
         psycopg.OperationalError: There is no such server, or it refuses.
     """
     settings = " ".join(f"-c {name}={value}" for name, value in _WATCHED_BY_SERVER.items())
-    return _psycopg().connect(
+    _psycopg()
+    # Not above: psycopg may be missing.
+    from mvkt_ray.search.ledger.postgres.watched_connection import WatchedConnection
+
+    return WatchedConnection.connect(
         **address.parameters(),
         **_WATCHED,
         connect_timeout=_CONNECT_S,
