@@ -180,7 +180,7 @@ def noted_teacher(*arguments: Any) -> Any:
 def search(ptbxl: str, out: str) -> None:
     """Call the command in this process; what it says and trains is noted."""
     from mvkt_ray.cli import main as mvkt
-    from mvkt_ray.cli.display.console import Output
+    from mvkt_ray.display.console import Output
 
     say, answer = Output.say, Output.answer
 

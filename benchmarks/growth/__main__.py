@@ -14,8 +14,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from mvkt_ray.cli.display.state_reader import StateReader
 from mvkt_ray.delivery.write_report import write_report
+from mvkt_ray.display.state_reader import StateReader
 from mvkt_ray.records import Arm, Decision, EpochMetrics
 from mvkt_ray.search.choosing.racing import Race
 from mvkt_ray.search.ledger.ledger_database import LedgerDatabase

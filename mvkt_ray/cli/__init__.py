@@ -10,7 +10,6 @@ import typer
 
 from mvkt_ray import __version__
 from mvkt_ray.cli.cluster import cluster_app
-from mvkt_ray.cli.display.visible_text import let_streams_write_anything
 from mvkt_ray.cli.failures import MvktGroup
 from mvkt_ray.cli.verbs.cache import cache_verb
 from mvkt_ray.cli.verbs.demo import demo_verb
@@ -29,6 +28,7 @@ from mvkt_ray.cli.verbs.search import search_verb
 from mvkt_ray.cli.verbs.status import status_verb
 from mvkt_ray.cli.verbs.train_teacher import train_teacher_verb
 from mvkt_ray.cli.verbs.verify import verify_verb
+from mvkt_ray.display.visible_text import let_streams_write_anything
 
 VERBS: dict[str, Callable[..., None]] = {
     "demo": demo_verb,

@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING, Any
 from rich.console import RenderableType
 from rich.text import Text
 
-from mvkt_ray.cli.display.console import Output, facts, grid, heading, score
-from mvkt_ray.cli.finalizing import train_and_examine
-from mvkt_ray.cli.own_files import expect_writable
-from mvkt_ray.cli.searching import run_trials
+from mvkt_ray.display.console import Output, facts, grid, heading, score
 from mvkt_ray.errors import DataError, TrialError
+from mvkt_ray.interface.sessions.own_files import expect_writable
 from mvkt_ray.phrasing import NumberStyle
 
 if TYPE_CHECKING:
@@ -130,6 +128,8 @@ def _search(
     address: str | None,
     in_process: bool,
 ) -> None:
+    from mvkt_ray.interface.search_run import run_trials
+
     study = run_trials(
         output,
         planned,
@@ -154,12 +154,11 @@ def _finalize(
     address: str | None,
     in_process: bool,
 ) -> None:
-    from mvkt_ray.search.finals.finals_outlook import FinalsRequest, finals_config
+    from mvkt_ray.interface.finals_run import finals_call, train_and_examine
 
-    own = folder.cell(cell)
     # The cell's own file has as many trials as a grid has points.
-    config = finals_config(own, None)
-    train_and_examine(output, own, config, FinalsRequest(), address=address, in_process=in_process)
+    call = finals_call(str(folder.cell(cell).root), address=address, in_process=in_process)
+    train_and_examine(output, call)
 
 
 def _plan_as_value(

@@ -15,9 +15,9 @@ import typer
 from rich.text import Text
 from typer.core import TyperGroup
 
-from mvkt_ray.cli.display.console import open_console
-from mvkt_ray.cli.display.visible_text import visible
 from mvkt_ray.cli.stopping import stopping_cleanly
+from mvkt_ray.display.console import open_console
+from mvkt_ray.display.visible_text import visible
 from mvkt_ray.errors import MachineError, MvktError, TrialError
 from mvkt_ray.machine_faults import machine_fault
 from mvkt_ray.phrasing import hide_passwords, without_passwords

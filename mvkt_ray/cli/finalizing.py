@@ -1,135 +1,38 @@
-"""Runs finals for the verb `finalize`: runner, logs, live table, and a short answer."""
+"""Shows finals to the verb `finalize`: what they would do, and what came out."""
 
 import shlex
-import time
 from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
 from rich.text import Text
 
-from mvkt_ray.cli.choose_runner import open_runner
-from mvkt_ray.cli.display.console import Output, duration, facts, grid, heading, score
-from mvkt_ray.cli.driver_session import driver_session
-from mvkt_ray.cli.own_files import expect_writable, own_files
+from mvkt_ray.display.console import Output, facts, grid, heading, score
 
 if TYPE_CHECKING:
-    from mvkt_ray.config.schema import StudyConfig
-    from mvkt_ray.search.finals.finals_outlook import FinalsOutlook, FinalsRequest
-    from mvkt_ray.search.finals.finals_results import FinalsResults
-    from mvkt_ray.search.ledger.study_folder import StudyFolder
+    from mvkt_ray.interface.finals_run import FinalsCall
+    from mvkt_ray.search.finals.finals_outlook import FinalsOutlook
 
 
-def finalize(
-    output: Output,
-    folder: "StudyFolder",
-    config: "StudyConfig",
-    request: "FinalsRequest",
-    *,
-    address: str | None,
-    in_process: bool,
-) -> None:
+def answer_finals(output: Output, call: "FinalsCall") -> None:
     """Train, open the test split once, examine, and say what came out."""
-    results = train_and_examine(
-        output, folder, config, request, address=address, in_process=in_process
-    )
-    value = results_as_value(config.name, results)
-    output.answer(value, _result_tables(value, str(folder.root)))
+    from mvkt_ray.interface.finals_run import results_as_value, train_and_examine
+
+    value = results_as_value(call.config.name, train_and_examine(output, call))
+    output.answer(value, _result_tables(value, str(call.folder.root)))
 
 
-def train_and_examine(
-    output: Output,
-    folder: "StudyFolder",
-    config: "StudyConfig",
-    request: "FinalsRequest",
-    *,
-    address: str | None,
-    in_process: bool,
-) -> "FinalsResults":
-    """Run finals in a session of their own, and show how far they are."""
-    from mvkt_ray.search.finals.finals_outlook import finals_outlook
-    from mvkt_ray.search.finals.run_finals import run_finals
-    from mvkt_ray.search.ledger.ledger_database import driving
-    from mvkt_ray.search.ledger.postgres.server_connection import Patience
-
-    started = time.monotonic()
-    expect_writable(folder)
-    with (
-        driving(folder, begins=False, patience=Patience(say=output.note)) as database,
-        finals_outlook(folder, config, request, database) as outlook,
-    ):
-        # What is refused was refused before Ray starts, which takes seconds.
-        output.say(f"finals of {config.name} in {folder.root}")
-        with driver_session(
-            output,
-            own_files(output, folder),
-            config,
-            name=f"{config.name}, finals",
-            address=address,
-            in_process=in_process,
-        ) as session:
-            results = run_finals(outlook, session.runner, session.view)
-            log_note = session.log_note
-    output.say(f"done in {duration(time.monotonic() - started)}{log_note}")
-    return results
-
-
-def results_as_value(name: str, results: "FinalsResults") -> dict[str, Any]:
-    """Return the test scores as plain values: means over seeds, the leads ranked by the answer."""
-    import numpy as np
-
-    from mvkt_ray.statistics.scores import auroc_per_class, macro_mean
-
-    labels_NC = results.test.labels_NC
-    rows: list[dict[str, Any]] = []
-    for (contender, lead), scores_RNC in results.test.scores.items():
-        macros = [macro_mean(auroc_per_class(labels_NC, each)) for each in scores_RNC]
-        values = [macro.value for macro in macros]
-        rows.append(
-            {
-                "lead": lead,
-                "contender": contender,
-                "macro_auroc": float(np.mean(values)),
-                "seed_sd": float(np.std(values, ddof=1)) if len(values) > 1 else None,
-                "seeds": list(results.test.seeds[contender, lead]),
-            }
-        )
-    teacher = macro_mean(auroc_per_class(labels_NC, results.test.teacher_NC))
-    ranked = [row for row in rows if row["contender"] == results.answer]
-    ranked.sort(key=lambda row: -row["macro_auroc"])
-    opening = results.openings[-1]
-    return {
-        "study": name,
-        "finals": results.number,
-        "refit": results.refit,
-        "answer": results.answer,
-        "n_test_recordings": opening.n_recordings,
-        "openings": [each.to_json() for each in results.openings],
-        "teacher": {"macro_auroc": teacher.value},
-        "classes_left_out": [results.classes[index] for index in teacher.left_out],
-        "leads": ranked,
-        "contenders": rows,
-    }
-
-
-def show_outlook(
-    output: Output,
-    folder: "StudyFolder",
-    config: "StudyConfig",
-    request: "FinalsRequest",
-    *,
-    address: str | None,
-    in_process: bool,
-) -> None:
+def show_outlook(output: Output, call: "FinalsCall") -> None:
     """Check everything that can be checked before finals, and say what they would do."""
+    from mvkt_ray.interface.sessions.choose_runner import open_runner
     from mvkt_ray.search.finals.finals_outlook import finals_outlook
     from mvkt_ray.search.ledger.ledger_database import reading
 
     with (
-        reading(folder) as database,
-        finals_outlook(folder, config, request, database) as outlook,
-        open_runner(output, address=address, in_process=in_process) as runner,
+        reading(call.folder) as database,
+        finals_outlook(call.folder, call.config, call.request, database) as outlook,
+        open_runner(output, address=call.address, in_process=call.in_process) as runner,
     ):
-        runner.check(config.resources)
+        runner.check(call.config.resources)
         value = _outlook_as_value(outlook, runner.describe())
     output.answer(value, _outlook_tables(value))
 

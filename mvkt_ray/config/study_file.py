@@ -131,6 +131,16 @@ def parse_folds(text: str) -> FoldsConfig:
         raise ConfigError(f"{hint} ({error})") from None
 
 
+def checked_study(config: StudyConfig) -> StudyConfig:
+    """Check a study that was built in Python as `read_study` checks a file: types, too.
+
+    Raises:
+        ConfigError: Names the field and the value.
+    """
+    value = TypeAdapter(StudyConfig).dump_python(config, exclude_none=True, warnings=False)
+    return study_from_mapping(value, origin=f"the study {config.name!r}")
+
+
 def write_study(config: StudyConfig) -> str:
     """Write a study as YAML that `read_study` reads back to an equal one."""
     return _yaml(TypeAdapter(StudyConfig).dump_python(config, mode="json", exclude_none=True))

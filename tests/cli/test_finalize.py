@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 import yaml
 
-from mvkt_ray.cli.display.state_reader import state_of
 from mvkt_ray.config.resources import CostConfig
+from mvkt_ray.display.state_reader import state_of
 from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState
 from mvkt_ray.search import in_process
 from mvkt_ray.search.ledger.trial_record import TrialRecord

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from mvkt_ray.cli import driver_session, searching
+from mvkt_ray.interface import search_run
+from mvkt_ray.interface.sessions import driver_session
 from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.in_process import InProcess
 from mvkt_ray.search.ledger.ledger import Ledger
@@ -124,11 +125,11 @@ def test_a_search_checks_and_opens_everything_once(
 
     def report(*args: Any) -> Any:
         until_the_report.update(calls)
-        return answer_with_report(*args)
+        return make_report(*args)
 
     line = line_of(case)
-    answer_with_report = searching.answer_with_report
-    monkeypatch.setattr(searching, "answer_with_report", report)
+    make_report = search_run.make_report
+    monkeypatch.setattr(search_run, "make_report", report)
     count(SearchSpace, "from_config")
     count(StudyFolder, "claim")
     count(Ledger, "find")

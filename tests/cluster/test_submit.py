@@ -16,11 +16,11 @@ from mvkt_ray.cli import app
 from mvkt_ray.cli.cluster.search_line import SearchLine
 from mvkt_ray.cli.cluster.shipped_files import TASK_FILE, read_shipped_files
 from mvkt_ray.cli.cluster.submit import _slug, _variables
-from mvkt_ray.cli.options import with_prices
 from mvkt_ray.config.study_file import read_study
 from mvkt_ray.data.sources import SOURCES
 from mvkt_ray.data.tasks import read_task
 from mvkt_ray.errors import ConfigError
+from mvkt_ray.interface.arguments import with_prices
 from mvkt_ray.on_ray.jobs.jobs_api import JOB_ID, JobRequest
 
 SPACES = Path(__file__).parents[2] / "search_spaces"

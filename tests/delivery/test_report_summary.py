@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
-from mvkt_ray.cli.display.report_summary import summarize
+from mvkt_ray.display.report_summary import summarize
 
 
 def shown(report: dict[str, Any]) -> str:

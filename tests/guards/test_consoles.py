@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[2] / "mvkt_ray"
-OWNER = PACKAGE / "cli" / "display" / "console.py"
+OWNER = PACKAGE / "display" / "console.py"
 MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if path != OWNER]
 
 

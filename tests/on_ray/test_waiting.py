@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mvkt_ray.cli.display.waiting_lines import WAITING, telling_waits
+from mvkt_ray.display.waiting_lines import WAITING, telling_waits
 from mvkt_ray.errors import ClusterError
 from mvkt_ray.on_ray import waiting
 from mvkt_ray.on_ray.waiting import Waiting

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mvkt_ray.cli.display.console import Output, grid
 from mvkt_ray.cli.options import Json
+from mvkt_ray.display.console import Output, grid
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -11,11 +11,11 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from mvkt_ray.cli.cluster.cluster_options import ClusterUrl, TokenFile
-from mvkt_ray.cli.display.console import Output, duration, facts, grid, heading
 from mvkt_ray.cli.options import Json
+from mvkt_ray.display.console import Output, duration, facts, grid, heading
 
 if TYPE_CHECKING:
-    from mvkt_ray.cli.display.study_state import StudyState
+    from mvkt_ray.display.study_state import StudyState
     from mvkt_ray.on_ray.jobs.cluster_view import ClusterView
     from mvkt_ray.on_ray.jobs.jobs_api import Job, Jobs
 
@@ -100,9 +100,9 @@ def _answer_job(output: Output, job: "Job") -> None:
 
 def _study_state(out: str | None) -> "tuple[dict[str, Any], RenderableType] | None":
     """Look at the study of a job, when its folder can be read from here."""
-    from mvkt_ray.cli.display.live_table import condition_table
-    from mvkt_ray.cli.display.state_reader import state_of
-    from mvkt_ray.cli.display.study_state import state_as_value
+    from mvkt_ray.display.live_table import condition_table
+    from mvkt_ray.display.state_reader import state_of
+    from mvkt_ray.display.study_state import state_as_value
     from mvkt_ray.errors import MvktError
     from mvkt_ray.search.ledger.ledger_database import is_driven
     from mvkt_ray.search.ledger.study_folder import StudyFolder

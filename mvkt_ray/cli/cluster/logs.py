@@ -6,7 +6,7 @@ import typer
 
 from mvkt_ray.cli.cluster.cluster_options import ClusterUrl, JobName, TokenFile
 from mvkt_ray.cli.cluster.follow import follow, say_aside, show
-from mvkt_ray.cli.display.console import Output
+from mvkt_ray.display.console import Output
 
 
 def logs_verb(

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from mvkt_ray.cli.display.console import Output, grid
 from mvkt_ray.cli.options import parse_pairs
+from mvkt_ray.display.console import Output, grid
 from mvkt_ray.errors import ArtifactError, ConfigError
 from mvkt_ray.file_guards import writing
 

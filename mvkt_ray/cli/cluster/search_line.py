@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 import typer
 from typer.main import get_command
 
-from mvkt_ray.cli.options import read_ledger
 from mvkt_ray.cli.verbs.search import search_verb
 from mvkt_ray.errors import ConfigError
+from mvkt_ray.interface.arguments import read_ledger
 from mvkt_ray.phrasing import without_passwords
 
 STUDY_FILE, PRICES_FILE = "study.yaml", "prices.yaml"

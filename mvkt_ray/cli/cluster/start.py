@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mvkt_ray.cli.cluster.cluster_options import TokenFile
-from mvkt_ray.cli.display.console import Output, facts, heading
 from mvkt_ray.cli.failures import EXIT_FAILED
 from mvkt_ray.cli.options import Json, Quiet, parse_pairs
 from mvkt_ray.config.ports import CLIENT_PORT, DASHBOARD_PORT, HEAD_PORT, NODE_PORTS, port_range
+from mvkt_ray.display.console import Output, facts, heading
 from mvkt_ray.errors import ConfigError
 
 if TYPE_CHECKING:

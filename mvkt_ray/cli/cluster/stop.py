@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from mvkt_ray.cli.cluster.cluster_options import TokenFile
-from mvkt_ray.cli.display.console import Output
 from mvkt_ray.cli.options import Json, Quiet
 from mvkt_ray.config.ports import DASHBOARD_PORT
+from mvkt_ray.display.console import Output
 from mvkt_ray.errors import ConfigError
 
 

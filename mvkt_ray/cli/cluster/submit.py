@@ -15,7 +15,7 @@ from mvkt_ray.cli.cluster.cluster_options import ClusterUrl, TokenFile
 from mvkt_ray.cli.cluster.follow import follow
 from mvkt_ray.cli.cluster.search_line import read_search_line
 from mvkt_ray.cli.cluster.shipped_files import read_shipped_files
-from mvkt_ray.cli.display.console import Output
+from mvkt_ray.display.console import Output
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.file_guards import reading
 from mvkt_ray.phrasing import names_secret, without_passwords

@@ -5,18 +5,9 @@ from typing import Annotated
 
 import typer
 
-from mvkt_ray.cli.display.console import Output, byte_size, facts
-from mvkt_ray.cli.options import (
-    Address,
-    Folds,
-    InProcess,
-    Json,
-    Quiet,
-    Resume,
-    check_address,
-    not_empty,
-    with_folds,
-)
+from mvkt_ray.cli.options import Address, Folds, InProcess, Json, Quiet, Resume, not_empty
+from mvkt_ray.display.console import Output, byte_size, facts
+from mvkt_ray.interface.arguments import check_address, with_folds
 
 
 def cache_verb(
@@ -45,9 +36,9 @@ def cache_verb(
     The size is predicted and printed before anything is written.
     Example: mvkt cache study.yaml --data shards --teacher teacher --out knowledge
     """
-    from mvkt_ray.cli.driver_session import driver_session
-    from mvkt_ray.cli.own_files import own_files_beside
     from mvkt_ray.config.study_file import read_study
+    from mvkt_ray.interface.sessions.driver_session import driver_session
+    from mvkt_ray.interface.sessions.own_files import own_files_beside
     from mvkt_ray.search.stages import (
         cache_knowledge,
         open_fitting_teacher,

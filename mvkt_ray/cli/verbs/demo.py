@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from mvkt_ray.cli.display.console import Output
-from mvkt_ray.cli.options import Address, InProcess, Json, Quiet, Resume, check_address, not_empty
+from mvkt_ray.cli.options import Address, InProcess, Json, Quiet, Resume, not_empty
+from mvkt_ray.display.console import Output
 from mvkt_ray.errors import ArtifactError
 
 QUICKSTART = "quickstart.yaml"
@@ -26,17 +26,14 @@ def demo_verb(
 
     It is search_spaces/quickstart.yaml. No result on synthetic data says anything about ECGs.
     """
-    from mvkt_ray.cli.searching import search
-    from mvkt_ray.config.study_file import read_study
-    from mvkt_ray.search.ledger.study_folder import StudyFolder
-    from mvkt_ray.search.search_plan import SearchRequest
-    from mvkt_ray.storage.location import Location
+    from mvkt_ray.cli.searching import answer_search
+    from mvkt_ray.interface.search_run import search_call
 
     output = Output.open(as_json=as_json, quiet=quiet)
-    check_address(address, in_process=in_process)
-    config = read_study(find_quickstart())
-    request = SearchRequest(folder=StudyFolder(Location.parse(out)), resume=resume)
-    search(output, config, request, address=address, in_process=in_process)
+    call = search_call(
+        find_quickstart(), out=out, address=address, in_process=in_process, resume=resume
+    )
+    answer_search(output, call)
 
 
 def find_quickstart() -> Path:

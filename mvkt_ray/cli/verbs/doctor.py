@@ -12,9 +12,9 @@ import typer
 from rich.text import Text
 
 from mvkt_ray import __version__
-from mvkt_ray.cli.display.console import Output, byte_size, duration, grid
 from mvkt_ray.cli.failures import EXIT_FAILED
 from mvkt_ray.cli.options import Address, Json, Quiet
+from mvkt_ray.display.console import Output, byte_size, duration, grid
 from mvkt_ray.errors import MvktError
 
 PACKAGES = ("torch", "ray", "optuna", "pyarrow", "numpy", "pandas", "wfdb")
@@ -75,7 +75,7 @@ def _machine() -> dict[str, str]:
 
 
 def _try_ray(output: Output, address: str | None) -> str:
-    from mvkt_ray.cli.choose_runner import open_runner
+    from mvkt_ray.interface.sessions.choose_runner import open_runner
 
     started = time.monotonic()
     with open_runner(output, address=address, in_process=False) as runner:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mvkt_ray.cli.display.console import Output, byte_size, duration, facts
-from mvkt_ray.cli.display.progress import StepProgress
 from mvkt_ray.cli.options import Json, Quiet
+from mvkt_ray.display.console import Output, byte_size, duration, facts
+from mvkt_ray.display.progress import StepProgress
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.file_guards import writing
 

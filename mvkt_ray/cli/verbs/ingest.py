@@ -1,22 +1,14 @@
 """`mvkt ingest`: recordings of a dataset become shards."""
 
+import time
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
 
-from mvkt_ray.cli.display.console import Output, byte_size, duration, facts, grid
-from mvkt_ray.cli.display.progress import StepProgress
-from mvkt_ray.cli.options import (
-    Address,
-    InProcess,
-    Json,
-    Quiet,
-    Resume,
-    check_address,
-    parse_pairs,
-)
+from mvkt_ray.cli.options import Address, InProcess, Json, Quiet, Resume, parse_pairs
+from mvkt_ray.display.console import Output, byte_size, duration, facts, grid
 from mvkt_ray.phrasing import number_ranges
 
 if TYPE_CHECKING:
@@ -100,24 +92,17 @@ def ingest_verb(
     Recordings that cannot be used go to quarantine with their reason, and are counted.
     Example: mvkt ingest ptbxl data/ptb-xl shards --rate 100
     """
-    import time
-
-    from mvkt_ray.cli.choose_runner import open_runner
-    from mvkt_ray.cli.log_files import logging_to
-    from mvkt_ray.cli.own_files import own_files_beside
-    from mvkt_ray.data.ingest.run_ingest import IngestProgress, ingest
-    from mvkt_ray.data.ingest.shard_writer import IngestSettings
-    from mvkt_ray.data.recording import LEADS, canonical_lead
-    from mvkt_ray.data.sources import open_source
-    from mvkt_ray.storage.location import Location
+    from mvkt_ray.interface.ingest_run import ingest_call, ingest_recordings
 
     output = Output.open(as_json=as_json, quiet=quiet)
-    check_address(address, in_process=in_process)
-    chosen = open_source(source, path, parse_pairs("--option", option or []))
-    settings = IngestSettings(
-        sampling_rate_hz=rate,
-        leads=tuple(canonical_lead(lead) or lead for lead in leads.split(",")) if leads else LEADS,
+    call = ingest_call(
+        source,
+        path,
+        out,
+        options=parse_pairs("--option", option or []),
+        rate=rate,
         rows_per_shard=rows_per_shard,
+        leads=leads.split(",") if leads else None,
         flat_leads=flat_leads.value,
         missing_leads=missing_leads.value,
         uncalibrated=uncalibrated.value,
@@ -125,23 +110,13 @@ def ingest_verb(
         seed=seed,
         compression=compression.value,
         strict=strict,
+        address=address,
+        in_process=in_process,
+        resume=resume,
     )
-    with (
-        own_files_beside(output, Location.parse(out)) as own,
-        logging_to(own.logs),
-        open_runner(output, address=address, in_process=in_process, logs=own.logs) as runner,
-        StepProgress(output, "ingest", "recordings") as progress,
-    ):
-        started = time.monotonic()
-
-        def show(state: IngestProgress) -> None:
-            note = f"{state.n_quarantined} in quarantine" if state.n_quarantined else ""
-            progress.update(state.n_recordings_done, state.n_recordings, note)
-
-        manifest = ingest(
-            chosen, out, settings, resume=resume, map_function=runner.map, on_progress=show
-        )
-        elapsed_s = time.monotonic() - started
+    started = time.monotonic()
+    manifest = ingest_recordings(output, call)
+    elapsed_s = time.monotonic() - started
     output.answer(_as_value(out, manifest), _tables(out, manifest, elapsed_s))
 
 

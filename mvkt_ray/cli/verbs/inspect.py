@@ -8,7 +8,8 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from mvkt_ray.cli.display.console import (
+from mvkt_ray.cli.options import Json
+from mvkt_ray.display.console import (
     Output,
     byte_size,
     duration,
@@ -17,9 +18,8 @@ from mvkt_ray.cli.display.console import (
     heading,
     score,
 )
-from mvkt_ray.cli.display.finals_lines import openings_text
-from mvkt_ray.cli.display.model_facts import model_tables, model_value
-from mvkt_ray.cli.options import Json
+from mvkt_ray.display.finals_lines import openings_text
+from mvkt_ray.display.model_facts import model_tables, model_value
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.file_guards import writing
 from mvkt_ray.phrasing import number_ranges

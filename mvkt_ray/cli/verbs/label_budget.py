@@ -5,21 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mvkt_ray.cli.display.console import Output
-from mvkt_ray.cli.options import (
-    Address,
-    Folds,
-    InProcess,
-    Json,
-    Ledger,
-    Quiet,
-    Resume,
-    check_address,
-    not_empty,
-    read_ledger,
-    with_folds,
-)
+from mvkt_ray.cli.options import Address, Folds, InProcess, Json, Ledger, Quiet, Resume, not_empty
+from mvkt_ray.display.console import Output
 from mvkt_ray.errors import ConfigError
+from mvkt_ray.interface.arguments import check_address, read_ledger, with_folds
 
 if TYPE_CHECKING:
     from mvkt_ray.config.schema import StudyConfig

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mvkt_ray.cli.display.console import Output
-from mvkt_ray.cli.display.prediction_table import PredictionTable
-from mvkt_ray.cli.display.progress import StepProgress
 from mvkt_ray.cli.options import Json, Quiet, not_empty
+from mvkt_ray.display.console import Output
+from mvkt_ray.display.prediction_table import PredictionTable
+from mvkt_ray.display.progress import StepProgress
 from mvkt_ray.errors import ConfigError, DataError, MvktError
 
 if TYPE_CHECKING:

@@ -1,13 +1,10 @@
 """`mvkt search`: from recordings to a finished study, every missing stage by itself."""
 
-import dataclasses
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from mvkt_ray.cli.display.console import Output
 from mvkt_ray.cli.options import (
     Address,
     Folds,
@@ -19,19 +16,9 @@ from mvkt_ray.cli.options import (
     Prices,
     Quiet,
     Resume,
-    check_address,
     not_empty,
-    parse_time_budget,
-    read_ledger,
-    read_limits,
-    with_folds,
-    with_prices,
 )
-from mvkt_ray.errors import ConfigError
-
-if TYPE_CHECKING:
-    from mvkt_ray.config.schema import StudyConfig
-    from mvkt_ray.search.search_plan import SearchRequest
+from mvkt_ray.display.console import Output
 
 
 def search_verb(
@@ -109,52 +96,29 @@ def search_verb(
     --max-cost, with exit code 0.
     Example: mvkt search search_spaces/best_single_lead.yaml --data data/ptb-xl --out study
     """
-    from mvkt_ray.cli.searching import search, show_plan
-    from mvkt_ray.config.study_file import read_study
-    from mvkt_ray.search.ledger.study_folder import StudyFolder
-    from mvkt_ray.search.search_plan import SearchRequest
-    from mvkt_ray.storage.location import Location
+    from mvkt_ray.cli.searching import answer_search, show_plan
+    from mvkt_ray.interface.search_run import search_call
 
-    started = time.monotonic()
     output = Output.open(as_json=as_json, quiet=quiet)
-    check_address(address, in_process=in_process)
-    request = SearchRequest(
-        folder=StudyFolder(Location.parse(out)),
-        data=None if data is None else Location.parse(data),
-        teacher=None if teacher is None else Location.parse(teacher),
+    call = search_call(
+        study,
+        out=out,
+        data=data,
+        teacher=teacher,
+        ledger=ledger,
+        folds=folds,
+        max_trials=max_trials,
+        time_budget=time_budget,
+        max_gpu_hours=max_gpu_hours,
+        max_cost=max_cost,
+        prices=prices,
+        trackers=tracker or (),
+        address=address,
+        in_process=in_process,
         resume=resume,
-        limits=read_limits(max_gpu_hours, max_cost),
-        similar=None if like is None else StudyFolder(Location.parse(like)),
-        ledger=read_ledger(ledger),
-        time_budget_s=parse_time_budget(time_budget),
-        started=started,
+        like=like,
     )
-    config = read_study(study) if study is not None else _study_of(request)
-    config = with_folds(with_prices(config, prices), folds)
-    if max_trials is not None:
-        if max_trials < 1:
-            raise ConfigError(f"--max-trials must be at least 1, got {max_trials}.")
-        config = dataclasses.replace(
-            config, search=dataclasses.replace(config.search, n_trials=max_trials)
-        )
     if dry_run:
-        show_plan(output, config, request, address=address, in_process=in_process)
+        show_plan(output, call)
     else:
-        search(
-            output,
-            config,
-            request,
-            address=address,
-            in_process=in_process,
-            trackers=tuple(tracker or ()),
-        )
-
-
-def _study_of(request: "SearchRequest") -> "StudyConfig":
-    if not request.resume:
-        raise ConfigError(
-            "STUDY.yaml is missing: give a study file, such as those in search_spaces/. "
-            "Only with --resume it is taken from the study's folder."
-        )
-    request.folder.expect_study()
-    return request.folder.read_config()
+        answer_search(output, call)

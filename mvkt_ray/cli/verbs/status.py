@@ -8,13 +8,13 @@ from typing import Annotated
 import typer
 from rich.console import RenderableType
 
-from mvkt_ray.cli.display.console import Output, duration, facts, grid, score
-from mvkt_ray.cli.display.finals_lines import finals_text, openings_text, what_is_driven
-from mvkt_ray.cli.display.live_table import condition_table
-from mvkt_ray.cli.display.money import spent_text
-from mvkt_ray.cli.display.state_reader import state_of
-from mvkt_ray.cli.display.study_state import StudyState, state_as_value
 from mvkt_ray.cli.options import Json, StudyDir
+from mvkt_ray.display.console import Output, duration, facts, grid, score
+from mvkt_ray.display.finals_lines import finals_text, openings_text, what_is_driven
+from mvkt_ray.display.live_table import condition_table
+from mvkt_ray.display.money import spent_text
+from mvkt_ray.display.state_reader import state_of
+from mvkt_ray.display.study_state import StudyState, state_as_value
 
 PROBLEMS_SHOWN = 10
 

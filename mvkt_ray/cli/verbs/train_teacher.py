@@ -5,18 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mvkt_ray.cli.display.console import Output, byte_size, duration, facts, grid, score
-from mvkt_ray.cli.options import (
-    Address,
-    Folds,
-    InProcess,
-    Json,
-    Quiet,
-    Resume,
-    check_address,
-    not_empty,
-    with_folds,
-)
+from mvkt_ray.cli.options import Address, Folds, InProcess, Json, Quiet, Resume, not_empty
+from mvkt_ray.display.console import Output, byte_size, duration, facts, grid, score
+from mvkt_ray.interface.arguments import check_address, with_folds
 
 if TYPE_CHECKING:
     from mvkt_ray.storage.artifacts import Manifest
@@ -44,9 +35,9 @@ def train_teacher_verb(
 
     Example: mvkt train-teacher search_spaces/best_single_lead.yaml --data shards --out teacher
     """
-    from mvkt_ray.cli.driver_session import driver_session
-    from mvkt_ray.cli.own_files import own_files_beside
     from mvkt_ray.config.study_file import read_study
+    from mvkt_ray.interface.sessions.driver_session import driver_session
+    from mvkt_ray.interface.sessions.own_files import own_files_beside
     from mvkt_ray.search.stages import find_teacher, prepare, teacher_job
     from mvkt_ray.storage.artifacts import holding, read_manifest
     from mvkt_ray.storage.location import Location

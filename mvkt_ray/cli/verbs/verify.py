@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from mvkt_ray.cli.display.console import Output, byte_size, facts
 from mvkt_ray.cli.options import Json, Quiet
+from mvkt_ray.display.console import Output, byte_size, facts
 
 
 def verify_verb(

@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from mvkt_ray.cli.display.console import Output
-from mvkt_ray.cli.display.model_facts import model_tables, model_value
 from mvkt_ray.cli.options import Json, Quiet, StudyDir, not_empty
+from mvkt_ray.display.console import Output
+from mvkt_ray.display.model_facts import model_tables, model_value
 from mvkt_ray.errors import ConfigError
 
 

@@ -1,12 +1,10 @@
 """`mvkt finalize`: train what was chosen again, with several seeds, and open the test once."""
 
-import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from mvkt_ray.cli.display.console import Output
 from mvkt_ray.cli.options import (
     Address,
     InProcess,
@@ -16,14 +14,8 @@ from mvkt_ray.cli.options import (
     Prices,
     Quiet,
     StudyDir,
-    check_address,
-    read_limits,
-    with_prices,
 )
-from mvkt_ray.errors import ConfigError
-
-if TYPE_CHECKING:
-    from mvkt_ray.config.schema import FinalsConfig
+from mvkt_ray.display.console import Output
 
 
 def finalize_verb(
@@ -73,45 +65,27 @@ def finalize_verb(
     Ctrl-C or SIGTERM stops cleanly; the same line again goes on, and the split is opened once.
     Example: mvkt finalize study --seeds 5
     """
-    from mvkt_ray.cli.finalizing import finalize, show_outlook
-    from mvkt_ray.config.study_file import read_study
-    from mvkt_ray.search.finals.finals_outlook import FinalsRequest, finals_config
-    from mvkt_ray.search.ledger.study_folder import StudyFolder
-    from mvkt_ray.storage.location import Location
+    from mvkt_ray.cli.finalizing import answer_finals, show_outlook
+    from mvkt_ray.interface.finals_run import finals_call
 
     output = Output.open(as_json=as_json, quiet=quiet)
-    check_address(address, in_process=in_process)
-    folder = StudyFolder(Location.parse(study_dir))
-    config = finals_config(folder, None if study is None else read_study(study))
-    finals = _changed(config.finals, seeds=seeds, top_k=top_k, refit=refit)
-    config = with_prices(dataclasses.replace(config, finals=finals), prices)
-    request = FinalsRequest(
+    call = finals_call(
+        study_dir,
+        study=study,
+        seeds=seeds,
+        top_k=top_k,
+        refit=refit,
         again=again,
         start_over=start_over,
         without_failed=without_failed,
         now=now,
-        limits=read_limits(max_gpu_hours, max_cost),
+        max_gpu_hours=max_gpu_hours,
+        max_cost=max_cost,
+        prices=prices,
+        address=address,
+        in_process=in_process,
     )
     if dry_run:
-        show_outlook(output, folder, config, request, address=address, in_process=in_process)
+        show_outlook(output, call)
     else:
-        finalize(output, folder, config, request, address=address, in_process=in_process)
-
-
-def _changed(
-    finals: "FinalsConfig", *, seeds: int | None, top_k: int | None, refit: bool
-) -> "FinalsConfig":
-    """Return the finals with what the flags say.
-
-    Raises:
-        ConfigError: A number is too small.
-    """
-    for flag, value, least in (("--seeds", seeds, 1), ("--top-k", top_k, 0)):
-        if value is not None and value < least:
-            raise ConfigError(f"{flag} must be at least {least}, got {value}.")
-    return dataclasses.replace(
-        finals,
-        n_seeds=finals.n_seeds if seeds is None else seeds,
-        n_configurations=finals.n_configurations if top_k is None else top_k,
-        refit=refit or finals.refit,
-    )
+        answer_finals(output, call)

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mvkt_ray.cli.display.console import Output, byte_size, grid
 from mvkt_ray.cli.options import Json, Quiet, StudyDir
+from mvkt_ray.display.console import Output, byte_size, grid
 from mvkt_ray.errors import ArtifactError
 
 if TYPE_CHECKING:

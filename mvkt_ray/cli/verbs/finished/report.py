@@ -1,8 +1,8 @@
 """`mvkt report`: which leads are best, how sure that is, and what the teacher bought."""
 
-from mvkt_ray.cli.display.console import Output
 from mvkt_ray.cli.options import Json, Quiet, StudyDir
-from mvkt_ray.cli.reporting import answer_with_report
+from mvkt_ray.cli.reporting import show_report
+from mvkt_ray.display.console import Output
 
 
 def report_verb(
@@ -16,9 +16,10 @@ def report_verb(
     on the test split that it has opened. It never opens the test split itself.
     Of a study that you may only read, the answer is shown and no file is written.
     """
+    from mvkt_ray.interface.made_report import make_report
     from mvkt_ray.search.ledger.study_folder import StudyFolder
     from mvkt_ray.storage.location import Location
 
     output = Output.open(as_json=as_json, quiet=quiet)
     folder = StudyFolder(Location.parse(study_dir))
-    answer_with_report(output, folder, may_be_read_only=True)
+    show_report(output, make_report(output, folder), may_be_read_only=True)

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mvkt_ray.cli.display.console import Output, grid
 from mvkt_ray.cli.failures import EXIT_FAILED
 from mvkt_ray.cli.options import Json, Quiet, StudyDir
+from mvkt_ray.display.console import Output, grid
 
 if TYPE_CHECKING:
     from mvkt_ray.records import TrialResult

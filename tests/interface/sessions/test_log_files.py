@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from mvkt_ray.cli.display.console import Output
-from mvkt_ray.cli.log_files import logging_to, native_stderr_to
-from mvkt_ray.cli.own_files import own_files_beside
+from mvkt_ray.display.console import Output
+from mvkt_ray.interface.sessions.log_files import logging_to, native_stderr_to
+from mvkt_ray.interface.sessions.own_files import own_files_beside
 from mvkt_ray.storage.location import Location
 
 
@@ -58,7 +58,7 @@ def test_logs_of_an_artifact_are_beside_it(tmp_path: Path) -> None:
 PROGRAM = """
 import os, sys
 from pathlib import Path
-from mvkt_ray.cli.log_files import native_stderr_to
+from mvkt_ray.interface.sessions.log_files import native_stderr_to
 os.write(2, b"before\\n")
 with native_stderr_to(Path(sys.argv[1]) if len(sys.argv) > 1 else None):
     os.write(2, b"native\\n")

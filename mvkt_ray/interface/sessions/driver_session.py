@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mvkt_ray.cli.choose_runner import open_runner
-from mvkt_ray.cli.display.console import Output
-from mvkt_ray.cli.display.live_table import LiveTable, PlainLines, watch
-from mvkt_ray.cli.log_files import logging_to
-from mvkt_ray.cli.own_files import OwnFiles
+from mvkt_ray.display.console import Output
+from mvkt_ray.display.live_table import LiveTable, PlainLines, watch
+from mvkt_ray.interface.sessions.choose_runner import open_runner
+from mvkt_ray.interface.sessions.log_files import logging_to
+from mvkt_ray.interface.sessions.own_files import OwnFiles
 
 if TYPE_CHECKING:
     from mvkt_ray.config.schema import StudyConfig

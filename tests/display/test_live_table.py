@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from mvkt_ray.cli.display.console import Output, PlainConsole
-from mvkt_ray.cli.display.live_table import LiveTable, PlainLines, condition_table, watch
-from mvkt_ray.cli.display.state_reader import state_of
-from mvkt_ray.cli.display.study_state import state_as_value
 from mvkt_ray.config.resources import CostConfig, NodeTypeConfig
+from mvkt_ray.display.console import Output, PlainConsole
+from mvkt_ray.display.live_table import LiveTable, PlainLines, condition_table, watch
+from mvkt_ray.display.state_reader import state_of
+from mvkt_ray.display.study_state import state_as_value
 from mvkt_ray.records import (
     Arm,
     Condition,

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mvkt_ray.cli.display.console import Output
+from mvkt_ray.display.console import Output
 from mvkt_ray.errors import StoreError
 from mvkt_ray.file_guards import check_writable_folder, writing
 

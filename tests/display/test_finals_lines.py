@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from mvkt_ray.cli.display.finals_lines import finals_text, openings_text, what_is_driven
+from mvkt_ray.display.finals_lines import finals_text, openings_text, what_is_driven
 from mvkt_ray.records import Arm, Condition, Trial, TrialState
 from mvkt_ray.search.finals.finals_progress import FinalsProgress
 from mvkt_ray.search.finals.openings import Opening

@@ -2,8 +2,8 @@ import io
 
 import pytest
 
-from mvkt_ray.cli.display.console import Output, PlainConsole
-from mvkt_ray.cli.display.progress import StepProgress, rate_and_left
+from mvkt_ray.display.console import Output, PlainConsole
+from mvkt_ray.display.progress import StepProgress, rate_and_left
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
 
-from mvkt_ray.cli.display.console import byte_size, duration, facts, grid, heading
-from mvkt_ray.cli.display.money import money
+from mvkt_ray.display.console import byte_size, duration, facts, grid, heading
+from mvkt_ray.display.money import money
 from mvkt_ray.phrasing import number_ranges
 
 if TYPE_CHECKING:

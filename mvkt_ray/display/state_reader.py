@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mvkt_ray.cli.display.money import spent_text
-from mvkt_ray.cli.display.study_state import (
+from mvkt_ray.display.money import spent_text
+from mvkt_ray.display.study_state import (
     PROBLEMS,
     ConditionRow,
     StudyState,

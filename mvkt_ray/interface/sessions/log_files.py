@@ -12,7 +12,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import TextIO
 
-from mvkt_ray.cli.display.visible_text import visible
+from mvkt_ray.display.visible_text import visible
 from mvkt_ray.file_guards import why, writing
 from mvkt_ray.phrasing import hide_passwords
 

@@ -5,9 +5,9 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mvkt_ray.cli.display.console import Output
-from mvkt_ray.cli.display.waiting_lines import telling_waits
-from mvkt_ray.cli.log_files import native_stderr_to
+from mvkt_ray.display.console import Output
+from mvkt_ray.display.waiting_lines import telling_waits
+from mvkt_ray.interface.sessions.log_files import native_stderr_to
 
 if TYPE_CHECKING:
     from mvkt_ray.search.runner import Runner

@@ -1,7 +1,8 @@
 import pytest
 
-from mvkt_ray.cli.options import check_address, parse_pairs, parse_time_budget
+from mvkt_ray.cli.options import parse_pairs
 from mvkt_ray.errors import ConfigError
+from mvkt_ray.interface.arguments import check_address, parse_time_budget
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mvkt_ray.cli.display.console import (
+from mvkt_ray.display.console import (
     Output,
     PlainConsole,
     byte_size,

@@ -15,10 +15,10 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from mvkt_ray.cli.display.console import Output, duration, grid, score
-from mvkt_ray.cli.display.progress import SECONDS_BETWEEN_LINES, StepProgress, rate_and_left
-from mvkt_ray.cli.display.state_reader import StateReader
-from mvkt_ray.cli.display.study_state import (
+from mvkt_ray.display.console import Output, duration, grid, score
+from mvkt_ray.display.progress import SECONDS_BETWEEN_LINES, StepProgress, rate_and_left
+from mvkt_ray.display.state_reader import StateReader
+from mvkt_ray.display.study_state import (
     ConditionRow,
     StudyState,
     TrialLine,

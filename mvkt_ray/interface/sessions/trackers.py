@@ -5,9 +5,7 @@ from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
-from mvkt_ray.cli.display.visible_text import visible
+from mvkt_ray.display.console import Output
 
 if TYPE_CHECKING:
     from mvkt_ray.config.schema import StudyConfig
@@ -18,11 +16,12 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def tracking(
-    texts: Sequence[str], config: "StudyConfig", folder: "StudyFolder"
+    output: Output, texts: Sequence[str], config: "StudyConfig", folder: "StudyFolder"
 ) -> Generator["Callable[[Study], AskTell]"]:
     """Let trackers follow the study that is run in the block, and keep its files in the end.
 
     Args:
+        output: Told where a tracker failed.
         texts: `mlflow=URI` and so on.
         config: The study.
         folder: Where it is.
@@ -46,7 +45,7 @@ def tracking(
         yield trackers.follow
     finally:
         for note in trackers.close(_files(folder)):
-            typer.echo(visible(f"tracker {note}", one_line=True), err=True)
+            output.note(f"tracker {note}")
 
 
 def _files(folder: "StudyFolder") -> dict[str, bytes]:

@@ -18,7 +18,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from mvkt_ray.cli.display.visible_text import visible
+from mvkt_ray.display.visible_text import visible
 from mvkt_ray.json_values import without_nan
 from mvkt_ray.phrasing import NumberStyle
 

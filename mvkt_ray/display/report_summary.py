@@ -6,11 +6,11 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
-from mvkt_ray.cli.display.console import TERMINAL, duration, facts, grid, heading, score
-from mvkt_ray.cli.display.money import money
 from mvkt_ray.delivery.sentences.classes_counted import left_out_sentence
 from mvkt_ray.delivery.sentences.recording_counts import use_sentence
 from mvkt_ray.delivery.wording import contender_name
+from mvkt_ray.display.console import TERMINAL, duration, facts, grid, heading, score
+from mvkt_ray.display.money import money
 from mvkt_ray.phrasing import percent
 
 CLASSES_SHOWN = 9

@@ -1,8 +1,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from mvkt_ray.cli.display.state_reader import StateReader, state_of
 from mvkt_ray.config.resources import CostConfig
+from mvkt_ray.display.state_reader import StateReader, state_of
 from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.search.spending.prices import PriceList, Spent

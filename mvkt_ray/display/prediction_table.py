@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import RenderableType
 from rich.text import Text
 
-from mvkt_ray.cli.display.console import duration, grid, heading, score
+from mvkt_ray.display.console import duration, grid, heading, score
 
 if TYPE_CHECKING:
     import numpy as np

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from mvkt_ray.cli.display.console import duration
+from mvkt_ray.display.console import duration
 
 if TYPE_CHECKING:
     from mvkt_ray.search.spending.prices import PriceList, Spent

@@ -1,0 +1,109 @@
+"""An ingest as a whole: its arguments checked, then recordings made into shards in a session.
+
+Reads: a dataset. Writes: shards.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from mvkt_ray.data.ingest.run_ingest import IngestProgress, ingest
+from mvkt_ray.data.ingest.shard_writer import IngestSettings
+from mvkt_ray.data.recording import LEADS, canonical_lead
+from mvkt_ray.data.sources import Source, open_source
+from mvkt_ray.display.console import Output
+from mvkt_ray.display.progress import StepProgress
+from mvkt_ray.interface.arguments import check_address
+from mvkt_ray.interface.sessions.choose_runner import open_runner
+from mvkt_ray.interface.sessions.log_files import logging_to
+from mvkt_ray.interface.sessions.own_files import own_files_beside
+from mvkt_ray.storage.artifacts import Manifest
+from mvkt_ray.storage.location import Location
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IngestCall:
+    """What is to be ingested, where to, and where that runs."""
+
+    source: Source
+    out: Location
+    settings: IngestSettings
+    resume: bool = False
+    address: str | None = None
+    """Of a Ray cluster; None starts one on this machine."""
+    in_process: bool = False
+    """Do not use Ray at all."""
+
+
+def ingest_call(
+    source: str,
+    path: str | Path,
+    out: str | Path,
+    *,
+    options: Mapping[str, Any] | None = None,
+    rate: int = 100,
+    rows_per_shard: int = 2048,
+    leads: Sequence[str] | None = None,
+    flat_leads: Literal["quarantine", "keep"] = "quarantine",
+    missing_leads: Literal["quarantine", "keep"] = "quarantine",
+    uncalibrated: Literal["quarantine", "keep"] = "keep",
+    n_folds: int = 10,
+    seed: int = 0,
+    compression: Literal["none", "zstd"] = "none",
+    strict: bool = False,
+    address: str | None = None,
+    in_process: bool = False,
+    resume: bool = False,
+) -> IngestCall:
+    """Read and check the arguments of an ingest; `ingest` in `calls` says what each is.
+
+    Raises:
+        ConfigError: An argument is wrong.
+        DataError: There is no such dataset.
+    """
+    check_address(address, in_process=in_process)
+    return IngestCall(
+        source=open_source(source, str(path), options or {}),
+        out=Location.parse(out),
+        settings=IngestSettings(
+            sampling_rate_hz=rate,
+            leads=tuple(canonical_lead(lead) or lead for lead in leads) if leads else LEADS,
+            rows_per_shard=rows_per_shard,
+            flat_leads=flat_leads,
+            missing_leads=missing_leads,
+            uncalibrated=uncalibrated,
+            n_folds=n_folds,
+            seed=seed,
+            compression=compression,
+            strict=strict,
+        ),
+        resume=resume,
+        address=address,
+        in_process=in_process,
+    )
+
+
+def ingest_recordings(output: Output, call: IngestCall) -> Manifest:
+    """Turn recordings into shards, and show how far that is."""
+    with (
+        own_files_beside(output, call.out) as own,
+        logging_to(own.logs),
+        open_runner(
+            output, address=call.address, in_process=call.in_process, logs=own.logs
+        ) as runner,
+        StepProgress(output, "ingest", "recordings") as progress,
+    ):
+
+        def show(state: IngestProgress) -> None:
+            note = f"{state.n_quarantined} in quarantine" if state.n_quarantined else ""
+            progress.update(state.n_recordings_done, state.n_recordings, note)
+
+        return ingest(
+            call.source,
+            call.out,
+            call.settings,
+            resume=call.resume,
+            map_function=runner.map,
+            on_progress=show,
+        )

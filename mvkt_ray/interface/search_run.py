@@ -1,0 +1,190 @@
+"""A search as a whole: its arguments checked, its plan carried out in a session, its report made.
+
+Reads: recordings or shards. Writes: the study's folder.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mvkt_ray.config.schema import StudyConfig
+from mvkt_ray.config.study_file import checked_study, read_study
+from mvkt_ray.display.console import Output, duration
+from mvkt_ray.display.plan_tables import prediction_text
+from mvkt_ray.errors import ConfigError
+from mvkt_ray.interface.arguments import (
+    check_address,
+    parse_time_budget,
+    read_ledger,
+    read_limits,
+    with_folds,
+    with_prices,
+)
+from mvkt_ray.interface.made_report import MadeReport, make_report
+from mvkt_ray.interface.sessions.driver_session import driver_session
+from mvkt_ray.interface.sessions.own_files import expect_writable, own_files
+from mvkt_ray.interface.sessions.trackers import tracking
+from mvkt_ray.search.disk.disk_need import expect_room, predict_disk_need
+from mvkt_ray.search.ledger.postgres.server_connection import Patience
+from mvkt_ray.search.ledger.study_folder import StudyFolder
+from mvkt_ray.search.opened_search import open_search
+from mvkt_ray.search.pipeline import run_search
+from mvkt_ray.search.prediction import predict
+from mvkt_ray.search.runner import AskTell
+from mvkt_ray.search.search_plan import SearchPlan, SearchRequest, plan_search
+from mvkt_ray.search.study import Study
+from mvkt_ray.storage.location import Location
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SearchCall:
+    """What is to be searched, and where it runs."""
+
+    config: StudyConfig
+    request: SearchRequest
+    address: str | None = None
+    """Of a Ray cluster; None starts one on this machine."""
+    in_process: bool = False
+    """Do not use Ray at all."""
+    trackers: tuple[str, ...] = ()
+    """`mlflow=URI` and so on."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Searched:
+    """How a search ended."""
+
+    report: MadeReport
+    why_stopped: str
+    """A sentence on the limit that stopped it; empty where none did."""
+
+    @property
+    def found_nothing(self) -> bool:
+        """Whether trials were asked for, none was completed, and no limit is why."""
+        asked = bool(self.report.material.config.search.n_trials) and not self.why_stopped
+        return asked and not self.report.facts["cost"]["trials"].get("complete")
+
+
+def search_call(
+    study: str | Path | StudyConfig | None,
+    *,
+    out: str | Path,
+    data: str | Path | None = None,
+    teacher: str | Path | None = None,
+    ledger: str | None = None,
+    folds: str | None = None,
+    max_trials: int | None = None,
+    time_budget: str | None = None,
+    max_gpu_hours: float | None = None,
+    max_cost: float | None = None,
+    prices: str | Path | None = None,
+    trackers: Sequence[str] = (),
+    address: str | None = None,
+    in_process: bool = False,
+    resume: bool = False,
+    like: str | Path | None = None,
+) -> SearchCall:
+    """Read and check the arguments of a search; `search` in `calls` says what each is.
+
+    Raises:
+        ConfigError: An argument, or the study, is wrong.
+    """
+    started = time.monotonic()
+    check_address(address, in_process=in_process)
+    request = SearchRequest(
+        folder=StudyFolder(Location.parse(out)),
+        data=None if data is None else Location.parse(data),
+        teacher=None if teacher is None else Location.parse(teacher),
+        resume=resume,
+        limits=read_limits(max_gpu_hours, max_cost),
+        similar=None if like is None else StudyFolder(Location.parse(like)),
+        ledger=read_ledger(ledger),
+        time_budget_s=parse_time_budget(time_budget),
+        started=started,
+    )
+    config = with_folds(with_prices(_study_of(study, request), prices), folds)
+    if max_trials is not None:
+        if max_trials < 1:
+            raise ConfigError(f"--max-trials must be at least 1, got {max_trials}.")
+        config = dataclasses.replace(
+            config, search=dataclasses.replace(config.search, n_trials=max_trials)
+        )
+    return SearchCall(
+        config=config,
+        request=request,
+        address=address,
+        in_process=in_process,
+        trackers=tuple(trackers),
+    )
+
+
+def search_study(output: Output, call: SearchCall) -> Searched:
+    """Run every missing stage and all trials, or those that the limits allow; then report."""
+    folder = call.request.folder
+    # Before Ray starts, which takes seconds, and before logs are written into a folder in use.
+    expect_writable(folder)
+    with output.waiting("checking the study"):
+        plan = plan_search(call.config, call.request)
+    with tracking(output, call.trackers, call.config, folder) as follow:
+        study = run_trials(output, plan, follow, address=call.address, in_process=call.in_process)
+        report = make_report(output, folder)
+    return Searched(report=report, why_stopped=_why_stopped(study, folder))
+
+
+def run_trials(
+    output: Output,
+    plan: SearchPlan,
+    follow: Callable[[Study], AskTell],
+    *,
+    address: str | None,
+    in_process: bool,
+) -> Study:
+    """Carry out a plan in a session of its own, and show how far it is."""
+    config, files = plan.config, own_files(output, plan.folder)
+    with (
+        open_search(plan, Patience(say=output.note)) as opened,
+        driver_session(
+            output, files, config, name=config.name, address=address, in_process=in_process
+        ) as session,
+    ):
+        nodes = session.runner.node_kinds()
+        n_ended = sum(record.state.is_finished for record in opened.trials)
+        need = predict_disk_need(plan, n_ended=n_ended, nodes=nodes, one_at_a_time=in_process)
+        expect_room(plan.folder.root, need)
+        forecast = predict(
+            config, opened.trials, plan.similar, nodes=nodes, one_at_a_time=in_process
+        )
+        if forecast is not None:
+            output.say(f"predicted: {prediction_text(forecast)}")
+        study = run_search(opened, session.runner, session.view, follow=follow)
+        log_note = session.log_note
+    output.say(f"done in {duration(time.monotonic() - plan.request.started)}{log_note}")
+    return study
+
+
+def _study_of(study: str | Path | StudyConfig | None, request: SearchRequest) -> StudyConfig:
+    if isinstance(study, StudyConfig):
+        return checked_study(study)
+    if study is not None:
+        return read_study(study)
+    if not request.resume:
+        raise ConfigError(
+            "STUDY.yaml is missing: give a study file, such as those in search_spaces/. "
+            "Only with --resume it is taken from the study's folder."
+        )
+    request.folder.expect_study()
+    return request.folder.read_config()
+
+
+def _why_stopped(study: Study, folder: StudyFolder) -> str:
+    if not study.stopped_by:
+        return ""
+    ended = sum(record.state.is_finished for record in study.trials())
+    n_running = len(study.trials()) - ended
+    return (
+        f"Stopped: {study.stopped_by}. {ended} of {study.n_trials} trials have ended; {n_running} "
+        f"were stopped after their epoch and keep their checkpoints. Go on with a higher limit: "
+        f"{folder.resume_line}"
+    )
