@@ -43,12 +43,14 @@ class EcgPaper:
 
     figure: Figure
     axes: Axes
+    scale: float = 1.0
+    """Of the sheet as drawn to what it is on paper; letters and lines are as much smaller."""
 
     def draw_pulse(self, base_mm: float) -> None:
         """Draw 1 mV for 0.2 s, the proof of the scale."""
         x_mm = np.array([1.5, 3.0, 3.0, 8.0, 8.0, 9.5])
         y_mm = base_mm + MM_PER_MV * np.array([0, 0, 1, 1, 0, 0])
-        self.axes.plot(x_mm, y_mm, color=INK, linewidth=0.8)
+        self.axes.plot(x_mm, y_mm, color=INK, linewidth=0.8 * self.scale)
 
     def draw_trace(self, x_mm: np.ndarray, y_mm: np.ndarray) -> None:
         """Draw a lead; a tall wave goes on over the edge: cut off, it would look like a lower one.
@@ -57,12 +59,15 @@ class EcgPaper:
             x_mm: `[n_samples]`.
             y_mm: `[n_samples]`.
         """
-        self.axes.plot(x_mm, y_mm, color=INK, linewidth=0.8, solid_joinstyle="round", clip_on=False)
+        self.axes.plot(
+            x_mm, y_mm, color=INK, linewidth=0.8 * self.scale, solid_joinstyle="round",
+            clip_on=False,
+        )  # fmt: skip
 
     def name_lead(self, x_mm: float, y_mm: float, name: str) -> None:
         """Write the name of a lead above its trace."""
         self.axes.text(
-            x_mm, y_mm, name, fontsize=11, fontweight="bold", color=INK, va="bottom",
+            x_mm, y_mm, name, fontsize=11 * self.scale, fontweight="bold", color=INK, va="bottom",
             bbox={"facecolor": "white", "alpha": 0.6, "edgecolor": "none", "pad": 0.8},
         )  # fmt: skip
 
@@ -102,7 +107,37 @@ def open_paper(
         yield EcgPaper(figure, axes)
 
 
-def _draw_grid(axes: Axes, width_mm: float, height_mm: float) -> None:
+@contextmanager
+def paper_in(
+    axes: Axes, width_mm: float, height_mm: float, *, header_mm: float, footer_mm: float
+) -> Generator[EcgPaper]:
+    """Make a sheet of somebody else's axes, as large as it fits in there.
+
+    Args:
+        axes: Empty; they get no frame, and one unit in them is a millimetre of the sheet.
+        width_mm: Of the grid, without margins.
+        height_mm: Of the grid.
+        header_mm: Room above it.
+        footer_mm: Room below it.
+    """
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    whole_mm = (width_mm + 2 * MARGIN_MM, height_mm + header_mm + footer_mm)
+    room = axes.get_window_extent()
+    room_mm = (room.width / figure.dpi * _MM_PER_INCH, room.height / figure.dpi * _MM_PER_INCH)
+    scale = min(has / needed for has, needed in zip(room_mm, whole_mm, strict=True))
+    with mpl.rc_context({"text.parse_math": False}):
+        axes.set(
+            xlim=(-MARGIN_MM, width_mm + MARGIN_MM),
+            ylim=(-footer_mm, height_mm + header_mm),
+            aspect="equal",
+        )
+        axes.set_axis_off()
+        _draw_grid(axes, width_mm, height_mm, scale)
+        yield EcgPaper(figure, axes, scale)
+
+
+def _draw_grid(axes: Axes, width_mm: float, height_mm: float, scale: float = 1.0) -> None:
     for step_mm, colour, line_width in (
         (SMALL_SQUARE_MM, _SMALL_COLOUR, 0.35),
         (5, _LARGE_COLOUR, 0.7),
@@ -110,5 +145,7 @@ def _draw_grid(axes: Axes, width_mm: float, height_mm: float) -> None:
         across = [((0, y), (width_mm, y)) for y in np.arange(0, height_mm + 1, step_mm)]
         down = [((x, 0), (x, height_mm)) for x in np.arange(0, width_mm + 1, step_mm)]
         axes.add_collection(
-            LineCollection(across + down, colors=colour, linewidths=line_width, clip_on=False)
+            LineCollection(
+                across + down, colors=colour, linewidths=line_width * scale, clip_on=False
+            )
         )

@@ -2,14 +2,25 @@
 
 On ECG paper (`ecg_paper`), true to scale at the resolution that the PNG names.
 
-Writes: one PNG file.
+Writes: one PNG file, unless it draws into the axes of somebody else.
 """
 
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 
-from mvkt_ray.data.ecg_paper import INK, LEGEND, MM_PER_MV, MM_PER_S, PULSE_MM, EcgPaper, open_paper
+from mvkt_ray.data.ecg_paper import (
+    INK,
+    LEGEND,
+    MARGIN_MM,
+    MM_PER_MV,
+    MM_PER_S,
+    PULSE_MM,
+    EcgPaper,
+    open_paper,
+    paper_in,
+)
 from mvkt_ray.data.recording import Recording
 
 SHEET_ROWS = (("I", "aVR", "V1", "V4"), ("II", "aVL", "V2", "V5"), ("III", "aVF", "V3", "V6"))
@@ -20,6 +31,8 @@ _SHEET_S = COLUMN_S * len(SHEET_ROWS[0])
 _ROW_MM = 35.0
 _GRID_MM = (PULSE_MM + _SHEET_S * MM_PER_S + 5.0, _ROW_MM * (len(SHEET_ROWS) + 1))
 _HEADER_MM, _FOOTER_MM = 17.0, 8.0
+SHEET_MM = (_GRID_MM[0] + 2 * MARGIN_MM, _GRID_MM[1] + _HEADER_MM + _FOOTER_MM)
+"""Width and height of the whole sheet on paper."""
 _LABEL_ABOVE_MM = 11.5
 
 
@@ -35,19 +48,29 @@ def draw_ecg_sheet(recording: Recording, path: str | Path, *, dpi: int = 254) ->
         dpi: Dots per inch; 254 makes 10 dots of 1 mm.
     """
     with open_paper(*_GRID_MM, header_mm=_HEADER_MM, footer_mm=_FOOTER_MM, dpi=dpi) as paper:
-        for row, leads in enumerate(SHEET_ROWS):
-            base_mm = _base_of_row(row)
-            paper.draw_pulse(base_mm)
-            for column, lead in enumerate(leads):
-                begin_s = column * COLUMN_S
-                _draw_lead(paper, recording, lead, base_mm, begin_s, begin_s + COLUMN_S)
-                if column:
-                    _draw_border(paper, base_mm, begin_s)
-        base_mm = _base_of_row(len(SHEET_ROWS))
-        paper.draw_pulse(base_mm)
-        _draw_lead(paper, recording, _RHYTHM_LEAD, base_mm, 0.0, _SHEET_S)
-        _write_texts(paper, recording)
+        _draw(paper, recording)
         paper.save(path)
+
+
+def draw_ecg_in(recording: Recording, axes: Axes) -> None:
+    """Draw the same sheet into axes of a figure, as large as it fits in there."""
+    with paper_in(axes, *_GRID_MM, header_mm=_HEADER_MM, footer_mm=_FOOTER_MM) as paper:
+        _draw(paper, recording)
+
+
+def _draw(paper: EcgPaper, recording: Recording) -> None:
+    for row, leads in enumerate(SHEET_ROWS):
+        base_mm = _base_of_row(row)
+        paper.draw_pulse(base_mm)
+        for column, lead in enumerate(leads):
+            begin_s = column * COLUMN_S
+            _draw_lead(paper, recording, lead, base_mm, begin_s, begin_s + COLUMN_S)
+            if column:
+                _draw_border(paper, base_mm, begin_s)
+    base_mm = _base_of_row(len(SHEET_ROWS))
+    paper.draw_pulse(base_mm)
+    _draw_lead(paper, recording, _RHYTHM_LEAD, base_mm, 0.0, _SHEET_S)
+    _write_texts(paper, recording)
 
 
 def _base_of_row(row: int) -> float:
@@ -57,7 +80,9 @@ def _base_of_row(row: int) -> float:
 
 def _draw_border(paper: EcgPaper, base_mm: float, time_s: float) -> None:
     x_mm = PULSE_MM + time_s * MM_PER_S
-    paper.axes.plot([x_mm, x_mm], [base_mm - 2.5, base_mm + 2.5], color=INK, linewidth=0.8)
+    paper.axes.plot(
+        [x_mm, x_mm], [base_mm - 2.5, base_mm + 2.5], color=INK, linewidth=0.8 * paper.scale
+    )
 
 
 def _draw_lead(
@@ -92,15 +117,26 @@ def _write_texts(paper: EcgPaper, recording: Recording) -> None:
     if recording.fold is not None:
         facts.append(f"fold {recording.fold}")
     title = f"{recording.source}  {_shortened(recording.record_id, 60)}"
-    axes.text(0, height + 10.5, title, fontsize=14, fontweight="bold", color=INK)
-    axes.text(width, height + 10.5, ", ".join(facts), fontsize=11, color=INK, ha="right")
-    axes.text(0, height + 3.5, _shortened(codes or "no codes", 150), fontsize=11, color=INK)
+    axes.text(0, height + 10.5, title, fontsize=14 * paper.scale, fontweight="bold", color=INK)
+    axes.text(
+        width, height + 10.5, ", ".join(facts), fontsize=11 * paper.scale, color=INK, ha="right"
+    )
+    axes.text(
+        0, height + 3.5, _shortened(codes or "no codes", 150), fontsize=11 * paper.scale, color=INK
+    )
     duration_s = recording.signal_mv.shape[1] / recording.sampling_rate_hz
-    axes.text(0, -5.0, LEGEND, fontsize=9, color=INK)
+    axes.text(0, -5.0, LEGEND, fontsize=9 * paper.scale, color=INK)
     shown = (
         f"{min(duration_s, _SHEET_S):g} of {duration_s:g} s at {recording.sampling_rate_hz:g} Hz"
     )
-    axes.text(width, -5.0, f"{shown}, leads about their medians", fontsize=9, ha="right", color=INK)
+    axes.text(
+        width,
+        -5.0,
+        f"{shown}, leads about their medians",
+        fontsize=9 * paper.scale,
+        ha="right",
+        color=INK,
+    )
 
 
 def _shortened(text: str, n_letters: int) -> str:

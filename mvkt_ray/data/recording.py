@@ -6,6 +6,8 @@ from typing import Literal
 
 import numpy as np
 
+from mvkt_ray.errors import DataError
+
 LEADS: tuple[str, ...] = (
     "I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6",
 )  # fmt: skip
@@ -60,6 +62,20 @@ class Recording:
     """Label codes as in the source's vocabulary, in its order, each once."""
     likelihoods: tuple[float, ...] = ()
     """Per code, 0 to 100; 100.0 where the source gives none."""
+
+    def lead_mv(self, lead: str) -> np.ndarray:
+        """Return one lead, float32 `[n_samples]` in mV.
+
+        Raises:
+            DataError: The recording lacks it; names those that it has.
+        """
+        name = canonical_lead(lead)
+        if name not in self.leads:
+            raise DataError(
+                f"recording {self.record_id} has no lead {lead!r}; it has {', '.join(self.leads)}. "
+                "Choose one of them."
+            )
+        return self.signal_mv[self.leads.index(name)]
 
     @property
     def age_text(self) -> str:

@@ -199,6 +199,15 @@ class Shards:
             batches = [file.columns(names) for file in self._files[begin:end]]
             yield slice(*self.row_starts[[begin, end]].tolist()), pa.concat_batches(batches)
 
+    @property
+    def n_shards(self) -> int:
+        """How many files there are."""
+        return len(self._files)
+
+    def shard(self, number: int, names: Sequence[str]) -> pa.RecordBatch:
+        """Return some columns of one file; from a store only these are fetched."""
+        return self._files[number].columns(names)
+
     def record_ids(self) -> np.ndarray:
         """Return `[n_recordings]` of str."""
         return self.column("record_id").to_numpy()

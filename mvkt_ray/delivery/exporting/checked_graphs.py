@@ -22,7 +22,8 @@ from mvkt_ray.delivery.exporting.exported_windows import (
     windows_mv,
 )
 from mvkt_ray.delivery.exporting.int8_graph import write_int8
-from mvkt_ray.delivery.exporting.onnx_graph import MillivoltNetwork, write_onnx
+from mvkt_ray.delivery.exporting.millivolt_network import MillivoltNetwork
+from mvkt_ray.delivery.exporting.onnx_graph import write_onnx
 from mvkt_ray.delivery.predicting.model_file import INPUT_NAME, INT8_NAME, ONNX_NAME
 from mvkt_ray.errors import ArtifactError
 from mvkt_ray.phrasing import one_line

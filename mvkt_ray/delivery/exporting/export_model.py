@@ -13,10 +13,8 @@ from typing import Any
 import numpy as np
 
 from mvkt_ray import __version__
-from mvkt_ray.config.recipes import Hyperparameters
 from mvkt_ray.data.loader import EvalLoader
 from mvkt_ray.data.shards import MV_PER_BIT
-from mvkt_ray.data.tasks import Task
 from mvkt_ray.data.views import View
 from mvkt_ray.delivery.exporting.checked_graphs import (
     CheckedGraphs,
@@ -28,11 +26,12 @@ from mvkt_ray.delivery.exporting.exported_student import (
     ExportedStudent,
     ExportRequest,
     choose_student,
+    trained_network,
 )
 from mvkt_ray.delivery.exporting.exported_windows import in_mv
 from mvkt_ray.delivery.exporting.measured_run import MeasuredRun, measure
+from mvkt_ray.delivery.exporting.millivolt_network import MillivoltNetwork
 from mvkt_ray.delivery.exporting.model_card import CardFacts, Worth, write_card
-from mvkt_ray.delivery.exporting.onnx_graph import MillivoltNetwork
 from mvkt_ray.delivery.exporting.operating_points import OperatingPoints
 from mvkt_ray.delivery.exporting.subgroups import Subgroup, subgroups
 from mvkt_ray.delivery.facts.material import ReportMaterial, gather_material
@@ -63,7 +62,6 @@ from mvkt_ray.storage.artifacts import (
 )
 from mvkt_ray.storage.location import Location
 from mvkt_ray.training.predictions_file import read_predictions
-from mvkt_ray.training.student import build_student
 
 WEIGHTS_NAME, CARD_NAME = "weights.safetensors", "README.md"
 
@@ -177,24 +175,9 @@ def _open(folder: StudyFolder, request: ExportRequest) -> _Export:
         report=report,
         prepared=prepared,
         view=view,
-        network=_network(student, view, prepared.task),
+        network=trained_network(student, len(view.leads), len(prepared.task.classes)),
         study_fingerprint=study_fingerprint(material.config),
     )
-
-
-def _network(student: ExportedStudent, view: View, task: Task) -> Network:
-    values: Mapping[str, Any] = student.trial.hyperparameters
-    hyperparameters = Hyperparameters(**values)
-    network = build_student(hyperparameters, len(view.leads), len(task.classes))
-    try:
-        network.load_state_dict(student.weights())
-    except RuntimeError as error:
-        raise ArtifactError(
-            f"{student.files.student} does not hold the weights of a {hyperparameters.student} of "
-            f"{student.condition.name} ({str(error).splitlines()[0]}). Restore the study's folder "
-            "from a copy."
-        ) from None
-    return network.eval()
 
 
 def _write(export: _Export, built: Path, say: Callable[[str], None]) -> dict[str, Any]:

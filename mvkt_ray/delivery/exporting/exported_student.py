@@ -4,21 +4,26 @@ Reads: the material of the study, and the files of the training.
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import safetensors
 import safetensors.torch
 from torch import Tensor
 
+from mvkt_ray.config.recipes import Hyperparameters
 from mvkt_ray.delivery.facts.material import ReportMaterial
 from mvkt_ray.errors import ArtifactError, ConfigError
 from mvkt_ray.file_guards import reading
+from mvkt_ray.models import Network
 from mvkt_ray.phrasing import did_you_mean
 from mvkt_ray.records import Condition, Trial, TrialResult, TrialState
 from mvkt_ray.search.finals.finals_plan import CHOSEN
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.storage.location import Location
 from mvkt_ray.training.predictions_file import StoredPredictions
+from mvkt_ray.training.student import build_student
 from mvkt_ray.training.trial_files import TrialFolder
 
 
@@ -129,6 +134,26 @@ def choose_student(
         test=folder.test(record.number),
         knew_validation=finals.refit,
     )
+
+
+def trained_network(student: ExportedStudent, n_leads: int, n_classes: int) -> Network:
+    """Return its network with its weights, on the CPU and in evaluation mode.
+
+    Raises:
+        ArtifactError: The file of the weights is not there, is damaged, or is another network's.
+    """
+    values: Mapping[str, Any] = student.trial.hyperparameters
+    hyperparameters = Hyperparameters(**values)
+    network = build_student(hyperparameters, n_leads, n_classes)
+    try:
+        network.load_state_dict(student.weights())
+    except RuntimeError as error:
+        raise ArtifactError(
+            f"{student.files.student} does not hold the weights of a {hyperparameters.student} of "
+            f"{student.condition.name} ({str(error).splitlines()[0]}). Restore the study's folder "
+            "from a copy."
+        ) from None
+    return network.eval()
 
 
 def _from_search(

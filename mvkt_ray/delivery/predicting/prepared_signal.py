@@ -7,6 +7,7 @@ Shapes: L leads, S samples, W windows.
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,6 @@ from mvkt_ray.data.ingest.shard_writer import IngestSettings, row_of_recording
 from mvkt_ray.data.recording import Recording
 from mvkt_ray.data.shards import MV_PER_BIT
 from mvkt_ray.data.views import View
-from mvkt_ray.delivery.predicting.model_file import ModelFile
 from mvkt_ray.errors import ArtifactError, RecordingError
 from mvkt_ray.phrasing import listing
 
@@ -54,10 +54,54 @@ class PreparedSignal:
         return bits_LWS.swapaxes(0, 1) * np.float32(MV_PER_BIT)
 
 
+class SignalTaker(Protocol):
+    """What is asked of a model: a file that was exported, or a student that was loaded."""
+
+    @property
+    def name(self) -> str:
+        """As people know it."""
+        ...
+
+    @property
+    def mv_per_bit(self) -> float:
+        """Of the recordings that it was trained on."""
+        ...
+
+    @property
+    def leads(self) -> tuple[str, ...]:
+        """What it sees, in the order of its input."""
+        ...
+
+    @property
+    def sampling_rate_hz(self) -> int:
+        """Of its input."""
+        ...
+
+    @property
+    def window_samples(self) -> int:
+        """Length of a window."""
+        ...
+
+    @property
+    def stride_samples(self) -> int:
+        """Between the beginnings of windows."""
+        ...
+
+    @property
+    def mean_mv(self) -> float:
+        """Taken off a signal."""
+        ...
+
+    @property
+    def std_mv(self) -> float:
+        """A signal is divided by it."""
+        ...
+
+
 class SignalPreparation:
     """Brings recordings to what a model takes."""
 
-    def __init__(self, model: ModelFile) -> None:
+    def __init__(self, model: SignalTaker) -> None:
         if model.mv_per_bit != MV_PER_BIT:
             raise ArtifactError(
                 f"the model {model.name!r} was made from recordings of {model.mv_per_bit:g} mV per "

@@ -97,8 +97,8 @@ class Ledger:
         if path is not None and shipment is None and not path.exists():
             # Aside: somebody who looks at a database without all its tables would make some, too.
             with Location.parse(path).writing_aside() as aside:
-                _close_storage(_open_storage(LedgerDatabase(url_of(aside))))
-        storage = _open_storage(database)
+                close_storage(open_storage(LedgerDatabase(url_of(aside))))
+        storage = open_storage(database)
         directions = [_DIRECTIONS[each == SCORE] for each in objectives]
         storage.create_new_study(directions, database.key_of(name))
         ledger = cls(storage, name, database)
@@ -114,10 +114,10 @@ class Ledger:
         """
         if database.is_empty:
             return None
-        storage = _open_storage(database)
+        storage = open_storage(database)
         with contextlib.ExitStack() as stack:
-            stack.callback(_close_storage, storage)
-            with _reading(database):
+            stack.callback(close_storage, storage)
+            with reading_ledger(database):
                 expect_sound_pages(storage.engine)
                 try:
                     ledger = cls(storage, name, database)
@@ -160,16 +160,16 @@ class Ledger:
         """
         if database.is_empty or path_of(database.url) is None:
             return []
-        storage = _open_storage(database)
+        storage = open_storage(database)
         try:
-            with _reading(database):
+            with reading_ledger(database):
                 return [study.study_name for study in storage.get_all_studies()]
         finally:
-            _close_storage(storage)
+            close_storage(storage)
 
     def close(self) -> None:
         """Close the connections to the database."""
-        _close_storage(self._storage)
+        close_storage(self._storage)
 
     def as_one(self, *, at_once: bool = True) -> AbstractContextManager[None]:
         """What is written in the block is shipped together, with one request.
@@ -356,7 +356,8 @@ def _named_objectives(storage: optuna.storages.RDBStorage, study_id: int) -> tup
     return tuple(cast(Sequence[Objective], names))
 
 
-def _open_storage(database: LedgerDatabase) -> optuna.storages.RDBStorage:
+def open_storage(database: LedgerDatabase) -> optuna.storages.RDBStorage:
+    """Open a database as Optuna does; `close_storage` closes it."""
     # Optuna announces studies and slow fallbacks, in the middle of a live table.
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     if database.server is not None:
@@ -366,7 +367,7 @@ def _open_storage(database: LedgerDatabase) -> optuna.storages.RDBStorage:
     if path is not None:
         # By its path, which no URL stands for in all of its letters.
         options = {"creator": lambda: connect(path) if shipped else _connect(path)}
-    with _reading(database):
+    with reading_ledger(database):
         return optuna.storages.RDBStorage(database.url, engine_kwargs=options)
 
 
@@ -374,12 +375,14 @@ def _connect(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path, timeout=_LOCK_TIMEOUT_S, check_same_thread=False)
 
 
-def _close_storage(storage: optuna.storages.RDBStorage) -> None:
+def close_storage(storage: optuna.storages.RDBStorage) -> None:
+    """Close the connections to a database."""
     storage.remove_session()
     storage.engine.dispose()
 
 
-def _reading(database: LedgerDatabase) -> AbstractContextManager[None]:
+def reading_ledger(database: LedgerDatabase) -> AbstractContextManager[None]:
+    """Explain what goes wrong in the block, while a ledger is read."""
     if database.server is not None:
         return explaining(database.server.noted.address)
     return reading(

@@ -20,7 +20,7 @@ from mvkt_ray.delivery.exporting.checked_graphs import (
     write_checked_graphs,
 )
 from mvkt_ray.delivery.exporting.exported_windows import calibration_crops, probabilities_of
-from mvkt_ray.delivery.exporting.onnx_graph import MillivoltNetwork
+from mvkt_ray.delivery.exporting.millivolt_network import MillivoltNetwork
 from mvkt_ray.errors import ArtifactError
 from mvkt_ray.models import build_network
 from mvkt_ray.search.stages import Prepared, prepare

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from mvkt_ray.delivery.exporting.onnx_graph import MillivoltNetwork, write_onnx
+from mvkt_ray.delivery.exporting.millivolt_network import MillivoltNetwork
+from mvkt_ray.delivery.exporting.onnx_graph import write_onnx
 from mvkt_ray.models import Network, build_network
 from mvkt_ray.models.network import Backbone
 

@@ -1,0 +1,51 @@
+"""The answer of a study as a piece of HTML, for a notebook: sentence, ranked table, forest plot.
+
+Its colours are those of the page, light or dark as the notebook is, and of its own element only.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from markupsafe import Markup
+
+from mvkt_ray.delivery.figures.ranked_leads import draw_ranked_leads
+from mvkt_ray.delivery.page import page_environment, source_of
+from mvkt_ray.delivery.sentences.captions import ranked_leads_caption
+from mvkt_ray.phrasing import percent
+
+_DARK = (
+    "body[data-jp-theme-light='false'] .mvkt-study",  # JupyterLab
+    "body.vscode-dark .mvkt-study",
+)
+"""Where a notebook says that it is dark; the browser need not be."""
+
+
+def notebook_view(report: Mapping[str, Any]) -> str:
+    """Return HTML that shows a report's answer wherever it is put.
+
+    Args:
+        report: What `describe` made.
+    """
+    environment = page_environment()
+    return environment.get_template("notebook.html").render(
+        report=report,
+        is_final=report["answer"]["ranked_on"] == "test",
+        level=percent(report["statistics"]["level"]),
+        figure=Markup(draw_ranked_leads(report)),
+        caption=ranked_leads_caption(report),
+        style=Markup(_style()),
+    )
+
+
+def _style() -> str:
+    environment = page_environment()
+    light, dark = _palettes(source_of(environment, "page.css"))
+    rules = [f".mvkt-study {{ {light} }}", f"{', '.join(_DARK)} {{ {dark} }}"]
+    return "\n".join([*rules, source_of(environment, "notebook.css")])
+
+
+def _palettes(page_style: str) -> list[str]:
+    """Return the colours of the page's style sheet, light and dark, as declarations."""
+    blocks = re.findall(r":root \{(.*?)\}", page_style, re.DOTALL)[:2]
+    return [" ".join(re.findall(r"--[\w-]+:\s*[^;]+;", block)) for block in blocks]

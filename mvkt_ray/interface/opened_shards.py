@@ -1,0 +1,203 @@
+"""Shards to look at and to train on from Python: by recording, and as other libraries take them.
+
+Reads: a shard set; from a store only the leads that are used.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from mvkt_ray.data.recording import Recording
+from mvkt_ray.data.shards import Shards, check_leads, open_shards, shard_schema
+from mvkt_ray.errors import DataError
+from mvkt_ray.interface.python_errors import told_to_python
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as arrow_dataset
+
+    from mvkt_ray.interface.torch_recordings import TorchRecordings
+    from mvkt_ray.on_ray.ray_dataset import RayDataset
+
+
+class ShardSet:
+    """The recordings that an ingest made of a dataset.
+
+    >>> shards = open_shards(shards_dir)
+    >>> len(shards), shards.leads[:3], shards.sampling_rate_hz
+    (120, ('I', 'II', 'III'), 100)
+    >>> recording = shards[shards.record_ids[0]]
+    >>> recording.lead_mv("V5").shape, recording.signal_mv.dtype
+    ((500,), dtype('float32'))
+    >>> shards.recordings.columns[:4].tolist()
+    ['record_id', 'patient_id', 'source', 'fold']
+    >>> example = shards.to_torch(leads=["V5"], task="synthetic")[0]
+    >>> example["signal_mv"].shape, example["labels"].shape
+    (torch.Size([1, 500]), torch.Size([4]))
+    >>> shards.to_pyarrow(leads=["V5"]).count_rows()
+    120
+    """
+
+    def __init__(self, shards: Shards) -> None:
+        """Use `open_shards`."""
+        self._shards = shards
+
+    @property
+    def path(self) -> str:
+        """Where they are: a folder, or a URI."""
+        return str(self._shards.location)
+
+    @property
+    def leads(self) -> tuple[str, ...]:
+        """Names of the leads that they have, in their order."""
+        return self._shards.leads
+
+    @property
+    def sampling_rate_hz(self) -> int:
+        """One rate for all recordings."""
+        return self._shards.sampling_rate_hz
+
+    @cached_property
+    def record_ids(self) -> list[str]:
+        """Of all recordings, by row."""
+        return self._shards.record_ids().tolist()
+
+    @property
+    def tasks(self) -> dict[str, tuple[str, ...]]:
+        """The classes of each task that the source offers."""
+        return {name: task.classes for name, task in self._shards.tasks.items()}
+
+    @property
+    def recordings(self) -> pd.DataFrame:
+        """What is known of each recording but its signal: patient, fold, age, codes, length."""
+        names = [name for name in self._names() if name not in self.leads]
+        columns = {name: self._shards.column(name) for name in names}
+        return pa.table(columns).to_pandas(integer_object_nulls=False)
+
+    @property
+    def quarantine(self) -> pd.DataFrame:
+        """Recordings that could not be used: record_id, path, reason, message."""
+        return self._shards.quarantine().to_pandas()
+
+    def labels(self, task: str) -> pd.DataFrame:
+        """Return the multi-hot labels of all recordings: a bool column per class.
+
+        Args:
+            task: One of `tasks`, or the path of a YAML file that defines one.
+
+        Raises:
+            ConfigError: There is no such task.
+        """
+        with told_to_python():
+            found = self._shards.task(task)
+            labels_NC = self._shards.labels(found)
+        return pd.DataFrame(labels_NC, columns=list(found.classes), index=self.record_ids)
+
+    def __len__(self) -> int:
+        return self._shards.n_recordings
+
+    def __getitem__(self, key: str | int) -> Recording:
+        """Return a recording by its id, or by its row; its signal is a copy in mV.
+
+        Raises:
+            DataError: There is none, or it is in quarantine, with the reason.
+            IndexError: There is no such row.
+        """
+        with told_to_python():
+            if isinstance(key, str):
+                return self._shards.recording(self._shards.row_of(key))
+            if not isinstance(key, int | np.integer):
+                raise DataError(
+                    f"a recording is asked for by its id, a text, or by its row, got {key!r}. "
+                    "record_ids lists the ids."
+                )
+            row = int(key) + (len(self) if key < 0 else 0)
+            if not 0 <= row < len(self):
+                raise IndexError(f"row {key}: there are {len(self)} recordings")
+            return self._shards.recording(row)
+
+    def __iter__(self) -> Iterator[Recording]:
+        return (self._shards.recording(row) for row in range(len(self)))
+
+    def __repr__(self) -> str:
+        return (
+            f"<ShardSet of {len(self):,} recordings at {self.sampling_rate_hz} Hz, "
+            f"{len(self.leads)} leads, in {self.path}>"
+        )
+
+    def to_torch(
+        self, *, leads: Sequence[str] | None = None, task: str | None = None
+    ) -> "TorchRecordings":
+        """Return them as a `torch.utils.data.Dataset` of dictionaries.
+
+        Args:
+            leads: In this order; by default all.
+            task: Whose labels an example has; by default none.
+
+        Raises:
+            ConfigError: There is no such task.
+            DataError: There is no such lead.
+        """
+        from mvkt_ray.interface.torch_recordings import TorchRecordings
+
+        with told_to_python():
+            return TorchRecordings(self._shards, self._checked(leads), task)
+
+    def to_ray(self, *, leads: Sequence[str] | None = None) -> "RayDataset":
+        """Return them as a `ray.data.Dataset`: a row per recording, its leads as Arrow has them.
+
+        Raises:
+            DataError: There is no such lead.
+        """
+        from mvkt_ray.on_ray.ray_dataset import ray_dataset
+
+        with told_to_python():
+            return ray_dataset(self._shards, self._names(leads))
+
+    def to_pyarrow(self, *, leads: Sequence[str] | None = None) -> "arrow_dataset.Dataset":
+        """Return them as a `pyarrow.dataset`: leads are int16, whose unit is in their metadata.
+
+        Raises:
+            DataError: There is no such lead.
+        """
+        import pyarrow.dataset as arrow_dataset
+
+        with told_to_python():
+            names = self._names(leads)
+            filesystem, root = self._shards.location.open_filesystem()
+            files = sorted(n for n in self._shards.manifest.files if n.endswith(".arrow"))
+            schema = shard_schema(self._shards.leads, self.sampling_rate_hz)
+            return arrow_dataset.dataset(
+                [f"{root}/{name}" for name in files],
+                schema=pa.schema([schema.field(name) for name in names], schema.metadata),
+                format="ipc",
+                filesystem=filesystem,
+            )
+
+    def _names(self, leads: Sequence[str] | None = None) -> list[str]:
+        wanted = self._checked(leads)
+        schema = shard_schema(self.leads, self.sampling_rate_hz)
+        return [name for name in schema.names if name not in self.leads or name in wanted]
+
+    def _checked(self, leads: Sequence[str] | None) -> tuple[str, ...]:
+        if isinstance(leads, str):
+            leads = [leads]
+        check_leads(leads or (), self.leads)
+        return self.leads if leads is None else tuple(leads)
+
+
+def open_shard_set(path: str | Path) -> ShardSet:
+    """Open the shards that `ingest` made.
+
+    Args:
+        path: Their folder, or the URI of it (`s3://`, `gs://`, `abfss://`).
+
+    Raises:
+        ArtifactError: There is no finished shard set, or it was changed.
+    """
+    with told_to_python():
+        return ShardSet(open_shards(path))

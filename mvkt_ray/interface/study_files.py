@@ -1,0 +1,47 @@
+"""Study files from Python: read, checked, written, and the schema by which editors check them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mvkt_ray.config import study_file
+from mvkt_ray.config.schema import StudyConfig
+from mvkt_ray.file_guards import writing
+from mvkt_ray.interface.python_errors import told_to_python
+from mvkt_ray.storage.location import Location
+
+
+def read_study(study: str | Path | Mapping[str, Any]) -> StudyConfig:
+    """Read and check a study.
+
+    >>> study = read_study({"name": "small", "space": {"batch_size": [32, 64]}})
+    >>> study.space["batch_size"].choices
+    (32, 64)
+
+    Args:
+        study: Path of a study file, or what such a file holds, its shorthands included.
+
+    Raises:
+        ConfigError: Names the file, the key, the value, and the nearest name of a misspelled key.
+    """
+    with told_to_python():
+        if isinstance(study, Mapping):
+            return study_file.study_from_mapping(study, origin="the study")
+        return study_file.read_study(study)
+
+
+def write_study(study: StudyConfig, path: str | Path) -> None:
+    """Write a study as a file that `read_study`, and every command, reads back to an equal one.
+
+    Args:
+        study: Built here, or read.
+        path: Of the YAML file; one that is there is replaced.
+
+    Raises:
+        ConfigError: The study has values of a wrong type.
+        ArtifactError: The file cannot be written.
+    """
+    text = study_file.write_study(study_file.checked_study(study))
+    advice = "Give a file in a folder that you may write to."
+    with told_to_python(), writing(path, advice):
+        Location.parse(path).write_bytes(text.encode())

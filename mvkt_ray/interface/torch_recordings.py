@@ -1,0 +1,64 @@
+"""Shards as a dataset of torch's, which a DataLoader may hand to processes of its own.
+
+Shapes: L leads, S samples, C classes.
+"""
+
+from collections.abc import Sequence
+from typing import TypedDict
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from mvkt_ray.data.shards import MV_PER_BIT, Shards, open_shards
+
+
+class TorchExample(TypedDict, total=False):
+    """One recording."""
+
+    record_id: str
+    signal_mv: Tensor
+    """float32 `[L, S]` in mV; a lead that the recording lacks is 0 throughout."""
+    labels: Tensor
+    """float32 `[C]`, multi-hot; only where a task was named."""
+
+
+class TorchRecordings(Dataset[TorchExample]):
+    """Recordings by row, whole: crops and scaling are the user's."""
+
+    def __init__(self, shards: Shards, leads: Sequence[str], task: str | None) -> None:
+        """Use `ShardSet.to_torch`."""
+        self.leads = tuple(leads)
+        self.classes = () if task is None else shards.task(task).classes
+        """Of the task, in the order of the labels."""
+        self._location = shards.location
+        self._labels_NC = None if task is None else shards.labels(shards.task(task))
+        self._record_ids = shards.record_ids().tolist()
+        self._n_samples = shards.n_samples()
+        self._shards: Shards | None = shards
+
+    def __len__(self) -> int:
+        return len(self._record_ids)
+
+    def __getitem__(self, row: int) -> TorchExample:
+        """Return one recording."""
+        row = range(len(self))[row]
+        if self._shards is None:
+            # In another process, which maps the files for itself.
+            self._shards = open_shards(self._location)
+        (shard,), (inside,) = self._shards.locate(np.array([row]))
+        signal_LS = torch.zeros(len(self.leads), int(self._n_samples[row]))
+        for place, lead in enumerate(self.leads):
+            column = self._shards.lead(lead)
+            begin, end = column.offsets[shard][inside : inside + 2]
+            if end > begin:
+                bits = column.values[shard][begin:end]
+                signal_LS[place] = torch.from_numpy(bits * np.float32(MV_PER_BIT))
+        example = TorchExample(record_id=self._record_ids[row], signal_mv=signal_LS)
+        if self._labels_NC is not None:
+            example["labels"] = torch.from_numpy(self._labels_NC[row].astype(np.float32))
+        return example
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_shards": None}
