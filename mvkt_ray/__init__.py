@@ -9,6 +9,7 @@ What is named in `__all__` is the public interface, and stays. It is loaded when
 to import this package takes no torch, no Ray and no Optuna. Nothing else is meant for others.
 """
 
+import warnings
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -152,7 +153,10 @@ def __dir__() -> list[str]:
 
 
 def _load(name: str) -> Any:
-    home = import_module(f"{__name__}.{_HOME_OF[name]}")
+    with warnings.catch_warnings():
+        # Optuna imports tqdm, which misses widgets of a notebook that nobody here uses.
+        warnings.filterwarnings("ignore", message="IProgress not found")
+        home = import_module(f"{__name__}.{_HOME_OF[name]}")
     return getattr(home, _NAMES_AT_HOME.get(name, name))
 
 

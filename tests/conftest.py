@@ -9,6 +9,7 @@ import hypothesis
 import pytest
 import torch
 
+from tests.images import skip_images
 from tests.object_store import s3_server as s3_server
 from tests.postgres_server import PASSWORD, PostgresServer, running_postgres
 
@@ -64,5 +65,4 @@ def without_images(monkeypatch: pytest.MonkeyPatch) -> None:
 
     Everything up to there is done; `tests/delivery` looks at the images.
     """
-    render = "matplotlib.backends.backend_svg.FigureCanvasSVG.print_svg"
-    monkeypatch.setattr(render, lambda _, file, **__: file.write("<g />"))
+    skip_images(monkeypatch)

@@ -24,6 +24,7 @@ from mvkt_ray.cli.verbs.ingest import ingest_verb
 from mvkt_ray.cli.verbs.inspect import inspect_verb
 from mvkt_ray.cli.verbs.label_budget import label_budget_verb
 from mvkt_ray.cli.verbs.predict import predict_verb
+from mvkt_ray.cli.verbs.schema_verb import schema_verb
 from mvkt_ray.cli.verbs.search import search_verb
 from mvkt_ray.cli.verbs.status import status_verb
 from mvkt_ray.cli.verbs.train_teacher import train_teacher_verb
@@ -47,6 +48,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "predict": predict_verb,
     "rerun": rerun_verb,
     "gc": gc_verb,
+    "schema": schema_verb,
     "doctor": doctor_verb,
 }
 """Every verb, in the order of the help."""

@@ -20,7 +20,7 @@ _SCALAR: dict[str, Any] = {"type": ["boolean", "number", "string"]}
 
 
 def study_schema() -> dict[str, Any]:
-    """Return the schema, for study files as people write them: with their shorthands, and `base`."""
+    """Return the schema of study files as people write them: with their shorthands and `base`."""
     schema = TypeAdapter(StudyConfig).json_schema(ref_template="#/$defs/{model}")
     parts: dict[str, Any] = schema["$defs"]
     _describe(schema, StudyConfig)

@@ -3,6 +3,7 @@
 Its colours are those of the page, light or dark as the notebook is, and of its own element only.
 """
 
+import hashlib
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -27,12 +28,14 @@ def notebook_view(report: Mapping[str, Any]) -> str:
     Args:
         report: What `describe` made.
     """
-    environment = page_environment()
+    environment, figure = page_environment(), draw_ranked_leads(report)
+    # A notebook shows several studies, whose drawings have ids of their own.
+    tag = hashlib.sha256(figure.encode()).hexdigest()[:8]
     return environment.get_template("notebook.html").render(
         report=report,
         is_final=report["answer"]["ranked_on"] == "test",
         level=percent(report["statistics"]["level"]),
-        figure=Markup(draw_ranked_leads(report)),
+        figure=Markup(figure.replace("ranked-leads-", f"ranked-leads-{tag}-")),
         caption=ranked_leads_caption(report),
         style=Markup(_style()),
     )

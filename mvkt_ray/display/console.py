@@ -6,6 +6,7 @@ control characters are written out, so that no name clears a terminal.
 """
 
 import contextlib
+import io
 import json
 import sys
 from collections.abc import Generator, Iterable, Mapping, Sequence
@@ -25,6 +26,8 @@ from mvkt_ray.phrasing import NumberStyle
 PLAIN_WIDTH = 160
 """Columns of a table that is written to a file or a pipe, which has no width of its own."""
 
+NOTEBOOK_WIDTH = 110
+"""Columns of a table in a cell of a notebook."""
 
 TERMINAL = NumberStyle(signs_zero=True)
 score = TERMINAL.score
@@ -55,6 +58,11 @@ class Output:
         """Whether progress may redraw itself: a person is looking at a terminal."""
         terminal = self.progress.is_terminal and not self.progress.is_dumb_terminal
         return terminal and not self.is_quiet
+
+    @property
+    def is_notebook(self) -> bool:
+        """Whether progress is shown in the cell of a notebook."""
+        return self.progress.is_jupyter and not self.is_quiet
 
     def say(self, text: str | Text) -> None:
         """Write one line of progress."""
@@ -129,6 +137,20 @@ def open_console(*, to_stderr: bool = False) -> PlainConsole:
     if not console.is_terminal:
         console.width = PLAIN_WIDTH
     return console
+
+
+def as_html(renderable: RenderableType) -> str:
+    """Return what is shown as HTML, in the letters and on the ground of the page around it."""
+    console = PlainConsole(
+        file=io.StringIO(),
+        record=True,
+        width=NOTEBOOK_WIDTH,
+        force_jupyter=False,
+        color_system=None,
+    )
+    console.print(renderable)
+    code = console.export_html(inline_styles=True, code_format="{code}")
+    return f'<pre style="white-space: pre; overflow-x: auto; line-height: 1.3">{code}</pre>'
 
 
 def heading(text: str) -> Text:

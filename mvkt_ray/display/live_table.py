@@ -153,9 +153,12 @@ class LiveTable:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._look_once_more(kind)
+        self._live.stop()
+
+    def _look_once_more(self, kind: type[BaseException] | None) -> None:
         if self._reader is not None and kind is None:
             self._state = self._reader.read()
-        self._live.stop()
 
     def stage_started(self, stage: str, what: str) -> None:
         """Show the stage at work."""
@@ -178,8 +181,11 @@ class LiveTable:
         note = f", {self._note}" if self._note and not reused else ""
         text = Text.assemble((f"{stage:<9} ", "bold"), (f"{took:<13}", "green"), f"{what}{note}")
         text.no_wrap, text.overflow = True, "ellipsis"
-        self._console.print(text)
+        self._leave_line(text)
         self._stage = ""
+
+    def _leave_line(self, line: Text) -> None:
+        self._console.print(line)
 
     def study_opened(self, study: WatchedStudy) -> None:
         """Show the study's table from now on."""
@@ -277,9 +283,15 @@ def epoch_result(metrics: "EpochMetrics") -> str:
 def watch(
     output: Output, *, name: str, where: str, n_epochs: int, teacher_epochs: int
 ) -> LiveTable | PlainLines:
-    """Choose the live table at a terminal, plain lines elsewhere (none of them with `--quiet`)."""
+    """Choose the live table at a terminal or in a notebook, else plain lines (none if quiet)."""
     if output.is_live:
         return LiveTable(
+            output, name=name, where=where, n_epochs=n_epochs, teacher_epochs=teacher_epochs
+        )
+    if output.is_notebook:
+        from mvkt_ray.display.notebook_table import NotebookTable
+
+        return NotebookTable(
             output, name=name, where=where, n_epochs=n_epochs, teacher_epochs=teacher_epochs
         )
     output.say(f"{name}: {where}")

@@ -68,7 +68,7 @@ def ingest_call(
         out=Location.parse(out),
         settings=IngestSettings(
             sampling_rate_hz=rate,
-            leads=tuple(canonical_lead(lead) or lead for lead in leads) if leads else LEADS,
+            leads=LEADS if leads is None else _in_order(leads),
             rows_per_shard=rows_per_shard,
             flat_leads=flat_leads,
             missing_leads=missing_leads,
@@ -107,3 +107,9 @@ def ingest_recordings(output: Output, call: IngestCall) -> Manifest:
             map_function=runner.map,
             on_progress=show,
         )
+
+
+def _in_order(leads: Sequence[str]) -> tuple[str, ...]:
+    """Return leads as they are written and in their order; what is none goes to the end."""
+    names = [canonical_lead(lead) or lead for lead in leads]
+    return tuple(sorted(names, key=lambda name: LEADS.index(name) if name in LEADS else len(LEADS)))

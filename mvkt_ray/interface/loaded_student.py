@@ -38,9 +38,9 @@ class Student(nn.Module):
     >>> student.leads, student.sampling_rate_hz, student.window_samples
     (('V1',), 100, 100)
     >>> student(torch.zeros(2, 1, student.window_samples)).shape
-    torch.Size([2, 4])
+    torch.Size([2, 6])
     >>> list(student.predict(open_shards(shards_dir)[0]))
-    ['NORM', 'AFIB', 'LBBB', 'STE']
+    ['AF', 'CD', 'HYP', 'MI', 'NORM', 'STTC']
     """
 
     mv_per_bit = MV_PER_BIT

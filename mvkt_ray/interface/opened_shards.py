@@ -37,7 +37,7 @@ class ShardSet:
     ['record_id', 'patient_id', 'source', 'fold']
     >>> example = shards.to_torch(leads=["V5"], task="synthetic")[0]
     >>> example["signal_mv"].shape, example["labels"].shape
-    (torch.Size([1, 500]), torch.Size([4]))
+    (torch.Size([1, 500]), torch.Size([6]))
     >>> shards.to_pyarrow(leads=["V5"]).count_rows()
     120
     """

@@ -55,7 +55,7 @@ class Study:
     >>> study.leads.attrs["columns"]["n_seeds"]
     'trainings that the scores are means of'
     >>> study.trials.query("stage == 'search'")["state"].value_counts()["complete"]
-    np.int64(6)
+    6
     """
 
     def __init__(self, material: ReportMaterial, facts: Mapping[str, Any] | None = None) -> None:

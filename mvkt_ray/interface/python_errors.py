@@ -12,8 +12,18 @@ from mvkt_ray.errors import MvktError
 from mvkt_ray.machine_faults import machine_fault
 
 _FLAG = re.compile(r"(?<![\w-])--([a-z]+(?:-[a-z]+)*)")
+_COMMAND = re.compile(r"\bmvkt [a-z-]+")
 _SWITCHES = frozenset(
-    {"resume", "in-process", "refit", "now", "start-over", "without-failed", "strict"}
+    {
+        "resume",
+        "in-process",
+        "refit",
+        "now",
+        "start-over",
+        "without-failed",
+        "strict",
+        "from-search",
+    }
 )
 """Flags without a value: as an argument, one that is set."""
 
@@ -46,12 +56,16 @@ def without_flags(text: str) -> str:
     >>> without_flags("Go on with it: mvkt search --resume --out x")
     'Go on with it: mvkt search --resume --out x'
     """
+    quoted = re.split(r"(`[^`]*`)", text)
+    return "".join(part if part.startswith("`") else _plain_text(part) for part in quoted)
+
+
+def _plain_text(text: str) -> str:
+    # A command that stands after a colon goes to the end of its sentence.
     sentences = re.split(r"(?<=[.;:])(\s+)", text)
-    return "".join(part if _is_command(part) else _FLAG.sub(_argument, part) for part in sentences)
-
-
-def _is_command(sentence: str) -> bool:
-    return re.search(r"\bmvkt [a-z-]+", sentence) is not None
+    return "".join(
+        part if _COMMAND.search(part) else _FLAG.sub(_argument, part) for part in sentences
+    )
 
 
 def _argument(flag: re.Match[str]) -> str:

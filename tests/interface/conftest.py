@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 import mvkt_ray as mvkt
+from tests.images import skip_images
 
 TINY: dict[str, Any] = {
     "name": "tiny",
@@ -56,9 +57,11 @@ def tiny_config() -> mvkt.StudyConfig:
 @pytest.fixture(scope="session")
 def searched(home: Path, shards_dir: Path, tiny_config: mvkt.StudyConfig) -> mvkt.Study:
     """The study before its finals, as it was then."""
-    return mvkt.search(
-        tiny_config, data=shards_dir, out=home / "study", in_process=True, progress=False
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        skip_images(patch)
+        return mvkt.search(
+            tiny_config, data=shards_dir, out=home / "study", in_process=True, progress=False
+        )
 
 
 @pytest.fixture(scope="session")
