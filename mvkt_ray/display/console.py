@@ -28,6 +28,10 @@ PLAIN_WIDTH = 160
 
 NOTEBOOK_WIDTH = 110
 """Columns of a table in a cell of a notebook."""
+_PRE = (
+    "white-space: pre; overflow-x: auto; line-height: 1.3; "
+    "font-family: Menlo, 'DejaVu Sans Mono', consolas, 'Courier New', monospace"
+)
 
 TERMINAL = NumberStyle(signs_zero=True)
 score = TERMINAL.score
@@ -150,7 +154,7 @@ def as_html(renderable: RenderableType) -> str:
     )
     console.print(renderable)
     code = console.export_html(inline_styles=True, code_format="{code}")
-    return f'<pre style="white-space: pre; overflow-x: auto; line-height: 1.3">{code}</pre>'
+    return f'<pre style="{_PRE}">{code}</pre>'
 
 
 def heading(text: str) -> Text:
