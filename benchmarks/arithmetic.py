@@ -72,7 +72,7 @@ def main() -> None:
 def compare(name: str, arguments: argparse.Namespace) -> list[str]:
     """Time a network in both layouts and the matrix product; one line per precision."""
     network = build_network(name, 1, arguments.classes)
-    facts = network_facts(network, arguments.samples)
+    facts = network_facts(network, arguments.samples, 1)
     signal_BLS = torch.randn(arguments.batch_size, 1, arguments.samples)
     labels_BC = torch.randint(2, (arguments.batch_size, arguments.classes)).float()
     contenders: dict[tuple[str, str], Callable[[], None]] = {}

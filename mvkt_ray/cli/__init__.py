@@ -23,6 +23,7 @@ from mvkt_ray.cli.verbs.finished.rerun import rerun_verb
 from mvkt_ray.cli.verbs.ingest import ingest_verb
 from mvkt_ray.cli.verbs.inspect import inspect_verb
 from mvkt_ray.cli.verbs.label_budget import label_budget_verb
+from mvkt_ray.cli.verbs.plugins import plugins_verb
 from mvkt_ray.cli.verbs.predict import predict_verb
 from mvkt_ray.cli.verbs.schema_verb import schema_verb
 from mvkt_ray.cli.verbs.search import search_verb
@@ -49,6 +50,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "rerun": rerun_verb,
     "gc": gc_verb,
     "schema": schema_verb,
+    "plugins": plugins_verb,
     "doctor": doctor_verb,
 }
 """Every verb, in the order of the help."""

@@ -33,6 +33,7 @@ def show_outlook(output: Output, call: "FinalsCall") -> None:
         open_runner(output, address=call.address, in_process=call.in_process) as runner,
     ):
         runner.check(call.config.resources)
+        runner.expect_plugins(call.folder.read_plugins())
         value = _outlook_as_value(outlook, runner.describe())
     output.answer(value, _outlook_tables(value))
 

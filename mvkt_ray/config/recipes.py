@@ -13,8 +13,12 @@ from mvkt_ray.phrasing import listing
 
 MORE_TEACHING_WEIGHTS = ("relation_weight", "feature_weight", "label_embedding_weight")
 """Weights of the ways to teach that MVKT-ECG does not have; plain distillation has 0 in each."""
-TEACHING_WEIGHTS = ("kd_weight", "clt_weight", *MORE_TEACHING_WEIGHTS)
+PLUGIN_WEIGHT = "plugin_weight"
+"""Likewise, of a way to teach that we do not have either."""
+TEACHING_WEIGHTS = ("kd_weight", "clt_weight", *MORE_TEACHING_WEIGHTS, PLUGIN_WEIGHT)
 """Weights of the terms that need a teacher; a student alone has 0 in each."""
+NO_PLUGIN = "none"
+"""What `plugin_loss` is where a student has no loss of a plug-in."""
 
 
 def taught_by(only: str | None) -> dict[str, float]:
@@ -73,6 +77,10 @@ class Hyperparameters:
     """Of the regression of the teacher's embedding on the student's."""
     label_embedding_weight: float = 0.0
     """Of the distances between recordings, and between diseases, by L2D."""
+    plugin_loss: str = NO_PLUGIN
+    """Name of a loss that an installed package offers; `mvkt plugins` lists them."""
+    plugin_weight: float = 0.0
+    """Of that loss. Where it is 0 the loss is not computed, and its package not imported."""
     finer_weight: float = 0.0
     """Of the labels of `data.finer_task`: a linear layer of their own learns them of the student's
     embedding, and is thrown away. No teacher is needed: a student alone may have it, too."""
@@ -118,6 +126,11 @@ class Hyperparameters:
             self.mixup == 0 or self.clt_weight == 0,
             f"mixup is {self.mixup!r} and clt_weight {self.clt_weight!r}: CLT knows recordings of "
             "the training split, and a mixture of two is none of them. One of the two must be 0",
+        )
+        require(
+            self.plugin_weight == 0 or self.plugin_loss != NO_PLUGIN,
+            f"plugin_weight is {self.plugin_weight!r}, but plugin_loss is {NO_PLUGIN!r}: there is "
+            "nothing that it would weigh. Name a loss, or leave plugin_weight out",
         )
         require(
             self.label_weight > 0 or self.hears_teacher,

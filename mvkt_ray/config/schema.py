@@ -23,10 +23,13 @@ from mvkt_ray.config.objectives import (
     check_objectives,
     check_sampler,
 )
-from mvkt_ray.config.recipes import Hyperparameters, StudentConfig, TeacherConfig
+from mvkt_ray.config.recipes import NO_PLUGIN, Hyperparameters, StudentConfig, TeacherConfig
 from mvkt_ray.config.resources import ResourcesConfig, WorkersConfig
 
 Scalar = bool | int | float | str
+
+OwnSource = Literal["ptbxl", "cpsc2018", "cinc2021", "wfdb", "synthetic"]
+"""Sources of recordings that are ours, by name."""
 
 
 def names_task_file(task: str) -> bool:
@@ -104,12 +107,13 @@ class DataConfig:
 
     __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_EXTRA
 
-    source: Literal["ptbxl", "cpsc2018", "cinc2021", "wfdb", "synthetic"] = "ptbxl"
+    source: OwnSource | str = "ptbxl"
+    """Ours, or one that an installed package offers; `mvkt plugins` lists them."""
     source_options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Handed to the source: for `synthetic` the number of recordings, for example."""
     sampling_rate_hz: int = 100
     task: str = "superdiagnostic"
-    """A task of the source, or the path of a YAML file that defines one."""
+    """A task of the source or of a plug-in, or the path of a YAML file that defines one."""
     finer_task: str | None = None
     """A second task, named likewise, that students learn beside the first where `finer_weight` is
     above 0: classes within its classes, such as `subdiagnostic`. No score knows of it."""
@@ -423,6 +427,11 @@ class StudyConfig:
     def students(self) -> set[str]:
         """Networks that a trial or a final of the study may have, by name."""
         return self._values("student")
+
+    @property
+    def plugin_losses(self) -> set[str]:
+        """Losses of plug-ins that a trial or a final of the study may have, by name."""
+        return self._values("plugin_loss") - {NO_PLUGIN}
 
     def trial_workers(self) -> tuple[WorkersConfig, ...]:
         """List the workers that trials of the search may ask for, by the networks they draw."""

@@ -19,11 +19,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from mvkt_ray.config.recipes import Hyperparameters
 from mvkt_ray.config.resources import CostConfig
-from mvkt_ray.config.schema import FoldsConfig, ParameterConfig, StudyConfig
+from mvkt_ray.config.schema import FoldsConfig, OwnSource, ParameterConfig, StudyConfig
 from mvkt_ray.config.yaml_loader import UniqueKeyLoader
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.file_guards import reading
 from mvkt_ray.phrasing import did_you_mean
+from mvkt_ray.plugins.entry_points import plugin_names
 
 YamlMapping = dict[str, Any]
 
@@ -58,7 +59,24 @@ def read_study(path: str | Path) -> StudyConfig:
                     "only: write the keys of the lower one into this one."
                 )
             value = _merge(base, value)
-        return study_from_mapping(value, origin=str(file))
+        study = study_from_mapping(value, origin=str(file))
+    _expect_source(study.data.source, str(file))
+    return study
+
+
+def _expect_source(name: str, origin: str) -> None:
+    """Raise unless there is a source of this name; what is wrong with it shows where it is opened.
+
+    A study that was begun is read where its plug-ins are not, too: so only a person's file is held
+    to this.
+    """
+    own, offered = typing.get_args(OwnSource), plugin_names("source")
+    if name not in own and name not in offered:
+        hint = did_you_mean(name, [*own, *offered])
+        raise ConfigError(
+            f"{origin}: data.source: there is no source {name!r}; {hint} One of a plug-in must be "
+            "installed here: `mvkt plugins` lists what is found."
+        )
 
 
 def study_from_mapping(value: Mapping[str, Any], origin: str) -> StudyConfig:

@@ -28,9 +28,10 @@ from mvkt_ray.data.shard_file import (
     provide,
     read_parts,
 )
-from mvkt_ray.data.tasks import Task, read_task, unknown_codes_message
+from mvkt_ray.data.tasks import Task, plugin_task, read_task, unknown_codes_message
 from mvkt_ray.errors import ArtifactError, ConfigError, DataError
 from mvkt_ray.phrasing import did_you_mean
+from mvkt_ray.plugins.entry_points import plugin_names
 from mvkt_ray.storage.artifacts import Manifest, find_damage, open_file, read_manifest
 from mvkt_ray.storage.location import Location
 
@@ -162,21 +163,27 @@ class Shards:
         return {name: Task.from_json(task) for name, task in tasks.items()}
 
     def task(self, name: str) -> Task:
-        """Return a task of the source by its name, or a user's by the path of its YAML file.
+        """Return a task of the source or of a plug-in by its name, or a user's by its YAML file.
+
+        A task of a plug-in is for datasets, of which these shards may have a part: a code that does
+        not occur in it is no mistake.
 
         Raises:
             ConfigError: There is no such task, or a code of the user's task never occurs.
         """
-        if name in self.tasks:
-            return self.tasks[name]
-        if names_task_file(name):
+        if names_task_file(name) and name not in self.tasks:
             task = read_task(name)
             if problem := unknown_codes_message(task, self.manifest.details["codes"]):
                 raise ConfigError(problem)
             return task
+        if (offered := plugin_task(name, self.tasks)) is not None:
+            return offered
+        if name in self.tasks:
+            return self.tasks[name]
+        hint = did_you_mean(name, [*self.tasks, *plugin_names("task")])
         raise ConfigError(
-            f"these shards have no task {name!r}; {did_you_mean(name, self.tasks)} Name a task of "
-            "theirs, or the path of a YAML file that defines one."
+            f"these shards have no task {name!r}; {hint} Name a task of theirs or of a plug-in, or "
+            "the path of a YAML file that defines one."
         )
 
     def column(self, name: str) -> pa.ChunkedArray:

@@ -4,8 +4,8 @@ Rule: a code that is present counts, at any likelihood, unless a least likelihoo
 PTB-XL's form and rhythm codes nearly always carry 0, which means "unknown" there, not "absent".
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from mvkt_ray.config.study_file import read_mapping
 from mvkt_ray.data.identity import code_key
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.phrasing import did_you_mean, nearest
+from mvkt_ray.plugins.entry_points import find_plugin
+from mvkt_ray.plugins.loading import load, unfit
 
 _KEYS = ("name", "classes")
 """Of a user's task file."""
@@ -28,6 +30,8 @@ class Task:
     classes: tuple[str, ...]
     class_of_code: Mapping[str, tuple[str, ...]]
     """The classes of each code; a code may belong to several."""
+    origin: str | None = None
+    """The package and version of the plug-in that offers it."""
 
     def __post_init__(self) -> None:
         if not self.classes:
@@ -60,10 +64,12 @@ class Task:
 
     def to_json(self) -> dict[str, Any]:
         """Return the task as plain JSON values."""
+        origin = {} if self.origin is None else {"origin": self.origin}
         return {
             "name": self.name,
             "classes": list(self.classes),
             "class_of_code": {code: list(names) for code, names in self.class_of_code.items()},
+            **origin,
         }
 
     @classmethod
@@ -73,6 +79,7 @@ class Task:
             name=value["name"],
             classes=tuple(value["classes"]),
             class_of_code={code: tuple(names) for code, names in value["class_of_code"].items()},
+            origin=value.get("origin"),
         )
 
     def classes_of(self, code: str) -> tuple[str, ...]:
@@ -168,6 +175,40 @@ def read_task(path: str | Path) -> Task:
         # SNOMED CT codes look like numbers to YAML.
         codes_of_class[str(class_name)] = [str(code) for code in codes]
     return Task.of_classes(name, codes_of_class, sort=False)
+
+
+def plugin_task(name: str, own: Collection[str]) -> Task | None:
+    """Return the task that a plug-in offers under a name: a mapping from each class to its codes.
+
+    Args:
+        name: As a study gives it.
+        own: Names of the tasks that the data have themselves.
+
+    Returns:
+        None where no plug-in offers it. Classes are in the order of the mapping.
+
+    Raises:
+        ConfigError: Several packages offer it, or the data have it, or it cannot be used.
+    """
+    plugin = find_plugin("task", name, own)
+    if plugin is None:
+        return None
+    value = load(plugin)
+    should = "must be a mapping from the name of each class to the list of its codes"
+    if not isinstance(value, Mapping) or not value:
+        raise unfit(plugin, f"is {value!r}", should)
+    codes_of_class: dict[str, list[str]] = {}
+    for class_name, codes in value.items():
+        is_list = isinstance(codes, Sequence) and not isinstance(codes, str)
+        if not (isinstance(class_name, str) and is_list and codes and _are_texts(codes)):
+            raise unfit(plugin, f"has {class_name!r}: {codes!r}", should)
+        codes_of_class[class_name] = list(codes)
+    task = Task.of_classes(name, codes_of_class, sort=False)
+    return replace(task, origin=plugin.origin)
+
+
+def _are_texts(values: Iterable[Any]) -> bool:
+    return all(isinstance(value, str) for value in values)
 
 
 def unknown_codes(task: Task, counts: Mapping[str, int]) -> tuple[str, ...]:

@@ -5,33 +5,21 @@ of the teacher.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
 
-from mvkt_ray.config.recipes import Hyperparameters
+from mvkt_ray.config.recipes import NO_PLUGIN, Hyperparameters
+from mvkt_ray.distill.both_say import BothSay
 from mvkt_ray.distill.losses.dist_relation import dist_relation
 from mvkt_ray.distill.losses.feature_regression import FeatureRegression
 from mvkt_ray.distill.losses.label_embedding import label_embedding
+from mvkt_ray.distill.plugged_loss import plugged_loss
+from mvkt_ray.plugins.entry_points import plugin_names
 
 _FEATURE_STREAM = 1
 """Makes another seed of the objective's own."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BothSay:
-    """What student and teacher say of this rank's batch, float32; no gradient to the teacher."""
-
-    student_logits_BC: Tensor
-    student_embedding_BS: Tensor
-    student_classifier_CS: Tensor
-    """The weights by which its logits are linear in its embedding."""
-    teacher_logits_BC: Tensor
-    teacher_embedding_BD: Tensor
-    labels_BC: Tensor
-    """Multi-hot, or mixed; a row of NaN where the label is not known."""
 
 
 class MoreTerms(nn.Module):
@@ -50,15 +38,18 @@ class MoreTerms(nn.Module):
 
         Raises:
             ValueError: label_embedding_weight is above 0 and the teacher's classifier is not given.
+            ConfigError: The loss of a plug-in cannot be used.
         """
         super().__init__()
-        weights = {name: getattr(hyperparameters, f"{name}_weight") for name in MORE_TERMS}
+        weights = {name: getattr(hyperparameters, f"{name}_weight") for name in _EVERY_TERM}
         self.weights = {name: float(weight) for name, weight in weights.items() if weight > 0}
         self.temperature = hyperparameters.distill_temperature
         if "feature" in self.weights:
             # A generator of its own: CLT has the same numbers with this term and without it.
             generator = torch.Generator().manual_seed(seed ^ _FEATURE_STREAM)
             self.feature = FeatureRegression(student_dim, teacher_dim, generator=generator)
+        if "plugin" in self.weights:
+            self.plugin = plugged_loss(hyperparameters.plugin_loss)
         if "label_embedding" in self.weights:
             if teacher_classifier_CD is None:
                 raise ValueError(
@@ -72,7 +63,7 @@ class MoreTerms(nn.Module):
 
     def forward(self, said: BothSay) -> dict[str, Tensor]:
         """Return the unweighted terms that are on, by name."""
-        return {name: MORE_TERMS[name](self, said) for name in self.weights}
+        return {name: _EVERY_TERM[name](self, said) for name in self.weights}
 
 
 def _relation(terms: MoreTerms, said: BothSay) -> Tensor:
@@ -93,11 +84,26 @@ def _label_embedding(terms: MoreTerms, said: BothSay) -> Tensor:
     )
 
 
+def _plugin(terms: MoreTerms, said: BothSay) -> Tensor:
+    return terms.plugin(said)
+
+
 MORE_TERMS: Mapping[str, Callable[[MoreTerms, BothSay], Tensor]] = MappingProxyType(
-    {"relation": _relation, "feature": _feature, "label_embedding": _label_embedding}
+    {
+        "relation": _relation,
+        "feature": _feature,
+        "label_embedding": _label_embedding,
+    }
 )
 """By the name that is in `<name>_weight` and in an epoch's losses. Each returns a scalar whose mean
 over ranks is the loss of the joined batch, of every row, whether its label is known or not."""
+
+_EVERY_TERM = MappingProxyType({**MORE_TERMS, "plugin": _plugin})
+
+
+def loss_names() -> tuple[str, ...]:
+    """List what `plugin_loss` may be: none, or a loss of a plug-in, which stays unimported."""
+    return (NO_PLUGIN, *plugin_names("loss"))
 
 
 def positives(labels_BC: Tensor, teacher_logits_BC: Tensor) -> Tensor:

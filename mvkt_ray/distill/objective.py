@@ -19,12 +19,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mvkt_ray.config.recipes import Hyperparameters
+from mvkt_ray.distill.both_say import BothSay
 from mvkt_ray.distill.label_head import LabelHead
 from mvkt_ray.distill.losses.clt_crd import ContrastiveBanks
 from mvkt_ray.distill.losses.clt_infonce import InfoNceTerm
 from mvkt_ray.distill.losses.multilabel_kd import multilabel_kd, multilabel_kd_authors
 from mvkt_ray.distill.losses.softmax_kd import softmax_kd
-from mvkt_ray.distill.more_terms import BothSay, MoreTerms
+from mvkt_ray.distill.more_terms import MoreTerms
 from mvkt_ray.models import ProjectionHead
 from mvkt_ray.models.collectives import rows_per_rank, share_of_mean
 
@@ -100,6 +101,8 @@ class ObjectiveTerms:
     """Unweighted; None where relation_weight is 0, as with all that follow."""
     feature: Tensor | None = None
     label_embedding: Tensor | None = None
+    plugin: Tensor | None = None
+    """Of the loss of a plug-in."""
     finer: Tensor | None = None
     """Binary cross-entropy with the labels of a second, finer task."""
 

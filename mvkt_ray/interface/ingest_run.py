@@ -18,6 +18,7 @@ from mvkt_ray.interface.arguments import check_address
 from mvkt_ray.interface.sessions.choose_runner import open_runner
 from mvkt_ray.interface.sessions.log_files import logging_to
 from mvkt_ray.interface.sessions.own_files import own_files_beside
+from mvkt_ray.search.named_plugins import packages_of_source
 from mvkt_ray.storage.artifacts import Manifest
 from mvkt_ray.storage.location import Location
 
@@ -94,6 +95,7 @@ def ingest_recordings(output: Output, call: IngestCall) -> Manifest:
         ) as runner,
         StepProgress(output, "ingest", "recordings") as progress,
     ):
+        runner.expect_plugins(packages_of_source(call.source.name))
 
         def show(state: IngestProgress) -> None:
             note = f"{state.n_quarantined} in quarantine" if state.n_quarantined else ""

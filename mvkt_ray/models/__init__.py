@@ -1,11 +1,10 @@
 """Networks from signals to logits and embeddings: pure torch, one file per family.
 
-Adding a network is one builder of a backbone in a family file and one row of `NETWORKS`. Losses are
-in `distill`, the epoch loop is in `training`.
+Adding a network is one builder of a backbone in a family file and one row of `NETWORKS`; those of
+plug-ins are found by `network_row`. Losses are in `distill`, the epoch loop is in `training`.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import lru_cache, partial
 from types import MappingProxyType
 
@@ -16,12 +15,14 @@ from mvkt_ray.models.ensemble import Ensemble, one_of
 from mvkt_ray.models.facts import NetworkFacts, network_facts
 from mvkt_ray.models.layers import expect_channels_last
 from mvkt_ray.models.network import Backbone, Network
+from mvkt_ray.models.network_row import NetworkRow, row_of_plugin
 from mvkt_ray.models.projection import ProjectionHead
 from mvkt_ray.models.resnet1d_wang import resnet1d_wang
 from mvkt_ray.models.small import BLOCKS_PER_STAGE, FIRST_WIDTH, sepconv1d, sized_sepconv1d
 from mvkt_ray.models.sync_batch_norm import sync_batch_norm
 from mvkt_ray.models.xresnet1d import thin_xresnet1d, wide_xresnet1d
 from mvkt_ray.phrasing import did_you_mean
+from mvkt_ray.plugins.entry_points import find_plugin, plugin_names
 
 __all__ = [
     "NETWORKS",
@@ -34,19 +35,11 @@ __all__ = [
     "expect_channels_last",
     "facts_of_unbuilt",
     "network_facts",
+    "network_names",
+    "network_row",
     "one_of",
     "sync_batch_norm",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class NetworkRow:
-    """One row of the table of networks."""
-
-    backbone: Callable[..., Backbone]
-    """Called with the number of leads, and with the row's parameters by name."""
-    parameters: tuple[str, ...] = ()
-    """What the user may choose of it, `width` or `depth`; empty: the network has one size."""
 
 
 NETWORKS: Mapping[str, NetworkRow] = MappingProxyType(
@@ -69,7 +62,29 @@ NETWORKS: Mapping[str, NetworkRow] = MappingProxyType(
         "sepconv1d": NetworkRow(sized_sepconv1d, parameters=("width", "depth")),
     }
 )
-"""Networks by name. The only list of them."""
+"""Networks by name. The only list of ours."""
+
+
+def network_names() -> tuple[str, ...]:
+    """List the networks that can be named: ours, then those of plug-ins, which stay unimported."""
+    return tuple(dict.fromkeys([*NETWORKS, *plugin_names("network")]))
+
+
+def network_row(name: str) -> NetworkRow:
+    """Return how a network is built; one of a plug-in is imported for that.
+
+    Raises:
+        ConfigError: There is none of this name, or several packages offer it, or it cannot be used.
+    """
+    plugin = find_plugin("network", name, NETWORKS)
+    if plugin is not None:
+        return row_of_plugin(plugin)
+    if name in NETWORKS:
+        return NETWORKS[name]
+    raise ConfigError(
+        f"There is no network {name!r}; {did_you_mean(name, network_names())} Correct it, or "
+        "install the package that offers it: `mvkt plugins` lists what is found."
+    )
 
 
 def build_network(
@@ -81,10 +96,10 @@ def build_network(
     width: int = FIRST_WIDTH,
     depth: int = BLOCKS_PER_STAGE,
 ) -> Network:
-    """Build a network of the table, with fresh weights from torch's global random state.
+    """Build a network, with fresh weights from torch's global random state.
 
     Args:
-        name: a key of `NETWORKS`.
+        name: one of `network_names`.
         n_leads: leads in the signal, the second dimension of the input.
         n_classes: logits per recording.
         dropout: probability of dropping an embedding entry before the classifier, in [0, 1).
@@ -92,14 +107,9 @@ def build_network(
         depth: blocks per stage, from 0; likewise.
 
     Raises:
-        ConfigError: the table has no network of this name.
+        ConfigError: as `network_row`.
     """
-    if name not in NETWORKS:
-        raise ConfigError(
-            f"There is no network {name!r}; {did_you_mean(name, NETWORKS)} Correct it, or "
-            "add a row to NETWORKS in mvkt_ray/models/__init__.py."
-        )
-    row, given = NETWORKS[name], {"width": width, "depth": depth}
+    row, given = network_row(name), {"width": width, "depth": depth}
     backbone = row.backbone(n_leads, **{key: given[key] for key in row.parameters})
     return Network(backbone, n_classes, dropout=dropout)
 
@@ -113,7 +123,7 @@ def facts_of_unbuilt(
     A search asks this of every configuration that it thinks of; what was counted is kept.
 
     Args:
-        name: a key of `NETWORKS`.
+        name: one of `network_names`.
         n_leads: leads in the signal.
         n_classes: logits per recording.
         n_samples: length of one evaluation window.
@@ -121,8 +131,8 @@ def facts_of_unbuilt(
         depth: likewise.
 
     Raises:
-        ConfigError: the table has no network of this name.
+        ConfigError: as `network_row`.
     """
     with torch.device("meta"):
         network = build_network(name, n_leads, n_classes, width=width, depth=depth)
-    return network_facts(network, n_samples)
+    return network_facts(network, n_samples, n_leads)

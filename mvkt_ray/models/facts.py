@@ -1,12 +1,16 @@
 """What a network costs and how far it sees: parameters, multiply-accumulates, receptive field.
 
-All of it follows from kernels, strides and channels, so no network is run for it.
+All of it follows from kernels, strides and channels, so no network of ours is run for it. One that
+has other layers, as a plug-in's may, is run once on the device `meta`, where nothing is computed.
 """
 
+import copy
 from dataclasses import dataclass, replace
 from math import ceil, floor, prod
 
+import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from mvkt_ray.models.network import Network, TwoPaths
 
@@ -19,25 +23,49 @@ class NetworkFacts:
 
     n_parameters: int
     n_multiply_accumulates: int
-    """Of the convolutions and the classifier, for one signal."""
-    receptive_field_samples: int
-    """Input samples that one time step of the backbone depends on, far from the borders."""
+    """Of the convolutions and the classifier, for one signal; of layers that are not ours, of all
+    matrix products."""
+    receptive_field_samples: int | None
+    """Input samples that one time step of the backbone depends on, far from the borders; None:
+    its layers do not tell."""
 
 
-def network_facts(network: Network, n_samples: int) -> NetworkFacts:
+def network_facts(network: Network, n_samples: int, n_leads: int) -> NetworkFacts:
     """Count parameters and work, and derive the receptive field from kernels and strides.
 
     Args:
         network: not run; its weights may be on the device `meta`.
         n_samples: length of its input, which the work depends on.
+        n_leads: of its input.
     """
+    n_parameters = sum(parameter.numel() for parameter in network.parameters())
     start = _Passage(n_steps=n_samples, n_multiply_accumulates=0, extent=1, stride=1)
-    passage = _walk(network.backbone, start)
+    try:
+        passage = _walk(network.backbone, start)
+    except _UnknownLayerError:
+        return NetworkFacts(
+            n_parameters=n_parameters,
+            n_multiply_accumulates=_counted(network, n_samples, n_leads),
+            receptive_field_samples=None,
+        )
     return NetworkFacts(
-        n_parameters=sum(parameter.numel() for parameter in network.parameters()),
+        n_parameters=n_parameters,
         n_multiply_accumulates=(passage.n_multiply_accumulates + network.classifier.weight.numel()),
         receptive_field_samples=passage.extent,
     )
+
+
+def _counted(network: Network, n_samples: int, n_leads: int) -> int:
+    """Count the work of any network as torch does, half of its floating point operations."""
+    shadow = copy.deepcopy(network).to("meta").eval()
+    signal_BLS = torch.empty(1, n_leads, n_samples, device="meta")
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        shadow(signal_BLS)
+    return counter.get_total_flops() // 2
+
+
+class _UnknownLayerError(Exception):
+    """A layer whose kernel and stride are not where those of ours are."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,10 +110,7 @@ def _walk(module: nn.Module, passage: _Passage) -> _Passage:
         return passage.through(module)
     if isinstance(module, _POINTWISE):
         return passage
-    raise TypeError(
-        f"The receptive field of a {type(module).__name__} is not known: teach it to "
-        "mvkt_ray/models/facts.py."
-    )
+    raise _UnknownLayerError(type(module).__name__)
 
 
 def _over_time(value: int | str | tuple[int, ...]) -> int:

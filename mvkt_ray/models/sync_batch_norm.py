@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mvkt_ray.errors import ConfigError
 from mvkt_ray.models.collectives import sum_over_ranks, world_size
 
 
@@ -26,10 +27,17 @@ def sync_batch_norm(network: nn.Module) -> nn.Module:
 
     Raises:
         TypeError: a layer has no weights, no running statistics or no momentum.
+        ConfigError: one normalises by the batch and is no BatchNorm2d, as a plug-in's may be.
     """
     for name, child in network.named_children():
         if type(child) is nn.BatchNorm2d:
             setattr(network, name, _converted(child))
+        elif isinstance(child, nn.BatchNorm1d | nn.BatchNorm3d):
+            raise ConfigError(
+                f"the network has a {type(child).__name__}, which several workers would each "
+                "compute of their own part of the batch. Give models one worker, or make the "
+                "network of `mvkt_ray.models.layers`, whose signals are images of height 1."
+            )
         else:
             sync_batch_norm(child)
     return network

@@ -8,7 +8,7 @@ import contextlib
 import dataclasses
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -72,6 +72,7 @@ class OnRay:
         self._address = address
         self._work = None if work is None else Location.parse(work)
         self._resources, self._growth = ResourcesConfig(), Growth()
+        self._plugins: dict[str, str] = {}
         self._run_trial = run_trial
         self._train_teacher = train_teacher
         self._niceness = niceness
@@ -140,6 +141,17 @@ class OnRay:
         check_plan(resources, cluster, growth)
         self._resources = with_settled_teacher(resources, self._free_for_a_teacher(cluster, growth))
         self._growth = growth
+
+    def expect_plugins(self, packages: Mapping[str, str]) -> None:
+        """Refuse nodes that lack a plug-in, those that come later too when they are looked at.
+
+        Raises:
+            ClusterError: Names the nodes, and what each has.
+        """
+        new = dict(packages).items() - self._plugins.items()
+        self._plugins |= packages
+        if new:
+            check_nodes(is_own=self._address is None, packages=self._plugins)
 
     def _free_for_a_teacher(self, cluster: ClusterResources, growth: Growth) -> tuple[Node, ...]:
         """Return nodes of which a teacher may have all CPUs; none where others work on a cluster.
@@ -284,7 +296,7 @@ class OnRay:
         if self._address is None:
             return
         locations = [Location.parse(each) for each in read if each is not None]
-        check_nodes(tuple(str(each) for each in locations))
+        check_nodes(tuple(str(each) for each in locations), packages=self._plugins)
 
     def _teach_alone(
         self, job: "TeacherJob", out: Location, on_epoch: Callable[[EpochMetrics], None]

@@ -3,7 +3,7 @@
 import os
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import replace
 from itertools import islice
@@ -83,6 +83,9 @@ class InProcess:
                     f"resources.{name}.gpus_per_worker is {asked.gpus_per_worker:g}, but this "
                     f"machine has {n_gpus} GPUs. Set it to {n_gpus} or less."
                 )
+
+    def expect_plugins(self, packages: Mapping[str, str]) -> None:
+        """Refuse nothing: what this process has found it will find again."""
 
     def node_kinds(self) -> tuple[Node, ...]:
         """Return this machine, as what it would say of itself."""

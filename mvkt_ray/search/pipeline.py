@@ -13,6 +13,7 @@ from mvkt_ray.data.ingest.shard_writer import IngestSettings
 from mvkt_ray.distill.knowledge import open_knowledge
 from mvkt_ray.errors import StaleArtifactError
 from mvkt_ray.machine_faults import naming_the_ledger
+from mvkt_ray.plugins.packages import installed_versions, refuse_other_packages
 from mvkt_ray.search.assistants.provide_assistants import assistants_at, provide_assistants
 from mvkt_ray.search.choosing.conditions import read_conditions
 from mvkt_ray.search.choosing.pruning import decision_epochs
@@ -20,6 +21,7 @@ from mvkt_ray.search.disk.tidy_study import TidyStudy
 from mvkt_ray.search.ledger.ledger_database import LedgerDatabase, reading
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.listener import Listener, StageListener
+from mvkt_ray.search.named_plugins import packages_of_source
 from mvkt_ray.search.opened_search import OpenedSearch
 from mvkt_ray.search.runner import AskTell, Runner
 from mvkt_ray.search.search_plan import SearchPlan, with_shards
@@ -73,6 +75,7 @@ def run_search(
     config, folder = plan.config, plan.folder
     folder.root.make_directory()
     if not folder.study_file.exists():
+        folder.write_plugins(plan.plugins)
         folder.write_config(config)
     inputs = {"shards": plan.shards, "teacher": plan.given_teacher, "knowledge": None}
     if not folder.inputs_file.exists():
@@ -110,10 +113,12 @@ def check_runner(plan: SearchPlan, runner: Runner) -> None:
 
     Raises:
         ConfigError: It asks for what this kind of runner does not do; a node has no price.
-        ClusterError: The cluster has less than one trial or the teacher needs.
+        ClusterError: The cluster has less than one trial or the teacher needs, or a node lacks a
+            plug-in.
     """
     resources = plan.config.resources
     runner.check(resources)
+    runner.expect_plugins(plan.plugins)
     plan.request.limits.check_nodes(runner.node_kinds(), resources)
 
 
@@ -123,8 +128,13 @@ def trial_inputs(
     prepared: Prepared,
     cpu_precision: Mapping[str, str],
 ) -> TrialInputs:
-    """Gather what every trial of a study is given; the precision is as its ledger notes it."""
-    inputs = folder.read_inputs()
+    """Gather what every trial of a study is given; the precision is as its ledger notes it.
+
+    Raises:
+        StaleArtifactError: The study was started with other versions of its plug-ins.
+    """
+    inputs, plugins = folder.read_inputs(), folder.read_plugins()
+    refuse_other_packages(config.name, plugins, installed_versions(plugins))
     return TrialInputs(
         shards=str(prepared.location),
         task=prepared.task,
@@ -142,6 +152,7 @@ def trial_inputs(
         precision=config.resources.precision,
         cpu_precision=cpu_precision,
         resources=config.resources,
+        plugins=plugins,
         measures_latency="latency_ms" in config.search.objectives,
         validated_epochs=None
         if config.student.validate == "every_epoch"
@@ -193,6 +204,7 @@ def _provide_shards(
         listener.stage_progress(progress.n_recordings_done, progress.n_recordings)
 
     settings = IngestSettings(sampling_rate_hz=plan.config.data.sampling_rate_hz)
+    runner.expect_plugins(packages_of_source(plan.source.name))
     with timed_stage(plan.folder, listener, "shards", plan.stage("shards").what):
         ingest(
             plan.source,

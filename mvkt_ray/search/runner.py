@@ -1,6 +1,6 @@
 """The contract between a search and its runners: this process, or a Ray cluster."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from mvkt_ray.config.resources import ResourcesConfig, WorkersConfig
@@ -55,6 +55,17 @@ class Runner(Protocol):
         Raises:
             ConfigError: They ask for what this kind of runner does not do.
             ClusterError: The cluster has less than one trial or the teacher needs.
+        """
+        ...
+
+    def expect_plugins(self, packages: Mapping[str, str]) -> None:
+        """Refuse, before anything starts, nodes that lack a plug-in; kept in mind for later checks.
+
+        Args:
+            packages: Their versions by name, as they are in this process.
+
+        Raises:
+            ClusterError: A node lacks one, or has another version.
         """
         ...
 

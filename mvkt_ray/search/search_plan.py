@@ -12,12 +12,14 @@ from dataclasses import dataclass, field, replace
 from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.data.recording import LEADS
 from mvkt_ray.data.sources import Source, open_source
-from mvkt_ray.data.tasks import Task, read_task
+from mvkt_ray.data.tasks import Task, plugin_task, read_task
 from mvkt_ray.errors import ConfigError, DataError
+from mvkt_ray.plugins.packages import refuse_other_packages
 from mvkt_ray.search.choosing.space import SearchSpace, n_baselines, n_trials
 from mvkt_ray.search.ledger.postgres.noted_server import check_note, read_note
 from mvkt_ray.search.ledger.postgres.server_address import ServerAddress
 from mvkt_ray.search.ledger.study_folder import StudyFolder
+from mvkt_ray.search.named_plugins import packages_of_study
 from mvkt_ray.search.planned_stages import (
     PlannedStage,
     StageName,
@@ -81,6 +83,8 @@ class BegunSearch:
     config: StudyConfig
     inputs: Mapping[str, Location | None]
     """Shards, teacher and knowledge by kind; empty until the shards are there."""
+    plugins: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Packages that its plug-ins were from."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,6 +97,8 @@ class SearchPlan:
     """None: the search begins."""
     similar: SimilarStudy | None
     space: SearchSpace
+    plugins: Mapping[str, str]
+    """Versions, by name, of the packages that its plug-ins are from; not of its source's."""
     shards: Location
     """Where they are, or will be."""
     source: Source | None
@@ -134,7 +140,8 @@ def plan_search(config: StudyConfig, request: SearchRequest) -> SearchPlan:
         ConfigError: The study does not fit the data; a limit can never be reached, or not be known;
             the ledger is somewhere else.
         DataError: There are no such recordings, or they cannot be split.
-        StaleArtifactError: The study in the folder, or the teacher, is of another configuration.
+        StaleArtifactError: The study in the folder, or the teacher, is of another configuration, or
+            of other versions of its plug-ins.
     """
     request.limits.check(config.resources)
     folder = request.folder
@@ -154,12 +161,16 @@ def plan_search(config: StudyConfig, request: SearchRequest) -> SearchPlan:
         source = _find_source(config, request.data)
         # Of these leads the ingest makes shards.
         leads, tasks = LEADS, source.tasks()
+    plugins = packages_of_study(config, tasks)
+    if begun is not None:
+        refuse_other_packages(config.name, begun.plugins, plugins)
     space = SearchSpace.from_config(config, leads, _n_classes(config, tasks))
     plan = SearchPlan(
         config=_with_n_trials(config, space),
         request=request,
         begun=begun,
         space=space,
+        plugins=plugins,
         shards=shards if has_shards else folder.shards,
         source=source,
         given_teacher=None if teacher == folder.teacher else teacher,
@@ -198,7 +209,7 @@ def read_begun(folder: StudyFolder) -> BegunSearch | None:
     if not folder.study_file.exists():
         return None
     inputs = folder.read_inputs() if folder.inputs_file.exists() else {}
-    return BegunSearch(config=folder.read_config(), inputs=inputs)
+    return BegunSearch(config=folder.read_config(), inputs=inputs, plugins=folder.read_plugins())
 
 
 def _with_n_trials(config: StudyConfig, space: SearchSpace) -> StudyConfig:
@@ -217,7 +228,10 @@ def _n_classes(config: StudyConfig, tasks: Mapping[str, Task]) -> int | None:
     """Return how many classes students have; None for a task that is refused later."""
     if config.data.task in tasks:
         return len(tasks[config.data.task].classes)
-    return len(read_task(config.data.task).classes) if config.data.task_file else None
+    if config.data.task_file:
+        return len(read_task(config.data.task).classes)
+    offered = plugin_task(config.data.task, tasks)
+    return None if offered is None else len(offered.classes)
 
 
 def _find_source(config: StudyConfig, data: Location | None) -> Source:

@@ -25,6 +25,7 @@ from mvkt_ray.errors import ArtifactError, ConfigError, MachineError, MvktError,
 from mvkt_ray.machine_faults import GOES_ON, is_out_of_gpu_memory, machine_fault
 from mvkt_ray.models import Network, build_network, facts_of_unbuilt
 from mvkt_ray.models.latency import median_latency_ms
+from mvkt_ray.plugins.packages import expect_packages
 from mvkt_ray.records import (
     Condition,
     Decision,
@@ -112,6 +113,8 @@ class TrialInputs:
     a student scores on the validation split is on recordings that it has seen."""
     measures_latency: bool = False
     """Whether trials are to say how long their students take; likewise no part of it."""
+    plugins: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Packages of plug-ins that the study names, with versions: whoever trains must have them."""
     validated_epochs: frozenset[int] | None = None
     """After which a student is validated, beside its last; None: after each. It changes no other
     number, and is no part of what a checkpoint or a result is known by."""
@@ -242,6 +245,7 @@ def run_trial(trial: Trial, inputs: TrialInputs, report: Report) -> TrialResult:
         ConfigError: A hyper-parameter is wrong, or there are more ranks than a batch has examples.
         DataError: The shards lack the lead, or an artifact is missing, damaged, or made from other
             inputs.
+        MachineError: This process lacks a plug-in of the study.
     """
     setting = _open(trial, inputs)
     ranks, folder = setting.ranks, TrialFolder.of(inputs.trials, trial.number)
@@ -362,6 +366,7 @@ def _open(trial: Trial, inputs: TrialInputs) -> _Setting:
             f"The hyper-parameters of trial {trial.number} are wrong: {error}. Correct `space` in "
             "the study file."
         ) from None
+    expect_packages(inputs.plugins)
     shards = open_shards(inputs.shards)
     splits = open_training_splits(
         shards, inputs.task, inputs.folds, inputs.min_likelihood, inputs.label_use
@@ -384,6 +389,7 @@ def _open(trial: Trial, inputs: TrialInputs) -> _Setting:
         "cpu_precision": inputs.cpu_precision.get(hyperparameters.student),
         "study_seed": inputs.study_seed,
         "refit": inputs.refit,
+        "plugins": dict(inputs.plugins),
     }
     assistant = inputs.assistant_of(trial.condition)
     if assistant is not None:

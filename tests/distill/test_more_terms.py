@@ -5,7 +5,8 @@ import torch
 from torch import Tensor
 
 from mvkt_ray.config.recipes import MORE_TEACHING_WEIGHTS, Hyperparameters
-from mvkt_ray.distill.more_terms import MORE_TERMS, BothSay, MoreTerms, positives
+from mvkt_ray.distill.both_say import BothSay
+from mvkt_ray.distill.more_terms import MORE_TERMS, MoreTerms, positives
 
 B, C, S, D = 9, 3, 5, 7
 

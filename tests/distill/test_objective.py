@@ -237,6 +237,8 @@ def test_everything_is_computed_in_float32_under_autocast(clt_loss: str):
         terms = _objective(**on)(**halves)
     expected = _objective(**on)(**rounded)
     for field in fields(ObjectiveTerms):
+        if field.name == "plugin":
+            continue  # none is installed here
         value = getattr(terms, field.name)
         assert value.dtype == torch.float32
         assert torch.equal(value, getattr(expected, field.name))

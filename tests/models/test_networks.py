@@ -159,7 +159,7 @@ def test_multiply_accumulates_are_half_of_what_torchs_flop_counter_counts(
     network = build_network(name, n_leads=1, n_classes=5).eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(torch.zeros(1, 1, n_samples))
-    facts = network_facts(network, n_samples)
+    facts = network_facts(network, n_samples, 1)
     assert 2 * facts.n_multiply_accumulates == counter.get_total_flops()
 
 
@@ -231,7 +231,7 @@ def test_weights_of_the_device_students_are_those_they_always_had():
 @pytest.mark.parametrize("name", [*LIGHT, "xresnet1d50", "xresnet1d18_wide"])
 def test_the_receptive_field_is_what_a_gradient_reaches(name: str):
     network = build_network(name, n_leads=1, n_classes=1)
-    assert network_facts(network, 64).receptive_field_samples == _measured_sight(network)
+    assert network_facts(network, 64, 1).receptive_field_samples == _measured_sight(network)
 
 
 def _measured_sight(network: Network) -> int:

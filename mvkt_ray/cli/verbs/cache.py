@@ -39,6 +39,7 @@ def cache_verb(
     from mvkt_ray.config.study_file import read_study
     from mvkt_ray.interface.sessions.driver_session import driver_session
     from mvkt_ray.interface.sessions.own_files import own_files_beside
+    from mvkt_ray.search.named_plugins import packages_of_study
     from mvkt_ray.search.stages import (
         cache_knowledge,
         open_fitting_teacher,
@@ -70,6 +71,7 @@ def cache_verb(
         ):
             runner, view = session.runner, session.view
             runner.check(config.resources)
+            runner.expect_plugins(packages_of_study(config, prepared.shards.tasks))
             view.stage_started("knowledge", what)
             finished = cache_knowledge(
                 plan, location, runner, config.resources, view.stage_progress

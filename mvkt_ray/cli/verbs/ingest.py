@@ -31,7 +31,10 @@ class Compression(StrEnum):
 
 def ingest_verb(
     source: Annotated[
-        str, typer.Argument(metavar="SOURCE", help="ptbxl, cpsc2018, cinc2021, wfdb or synthetic.")
+        str,
+        typer.Argument(
+            metavar="SOURCE", help="ptbxl, cpsc2018, cinc2021, wfdb, synthetic or a plug-in's."
+        ),
     ],
     path: Annotated[
         str,

@@ -17,6 +17,7 @@ import pyarrow as pa
 from mvkt_ray.data.folds import hash_ids
 from mvkt_ray.data.ingest.shard_writer import IngestSettings
 from mvkt_ray.data.shards import KIND, shard_name
+from mvkt_ray.data.sources import source_plugin
 from mvkt_ray.data.sources.record_files import NotListed
 from mvkt_ray.data.sources.source import Source
 from mvkt_ray.errors import DataError
@@ -52,7 +53,9 @@ class IngestPlan:
         source = _without_places(dataclasses.asdict(self.source))  # pyright: ignore[reportArgumentType]
         settings = dataclasses.asdict(self.settings)
         del settings["strict"]
-        return {"source": {"name": self.source.name, **source}, **settings}
+        plugin = source_plugin(self.source.name)
+        origin = {} if plugin is None else {"plugin": plugin.origin}
+        return {"source": {"name": self.source.name, **origin, **source}, **settings}
 
     @property
     def recipe(self) -> str:

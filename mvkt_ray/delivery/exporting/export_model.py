@@ -48,6 +48,7 @@ from mvkt_ray.delivery.predicting.model_file import (
 from mvkt_ray.delivery.write_report import describe
 from mvkt_ray.errors import ArtifactError, DataError
 from mvkt_ray.models import Network, NetworkFacts, network_facts
+from mvkt_ray.plugins.packages import installed_versions, refuse_other_packages
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.same_study import study_fingerprint
 from mvkt_ray.search.stages import Prepared, prepare
@@ -90,7 +91,7 @@ class _Export:
 
     @property
     def facts(self) -> NetworkFacts:
-        return network_facts(self.network, self.view.crop_samples)
+        return network_facts(self.network, self.view.crop_samples, len(self.view.leads))
 
 
 def export_model(
@@ -167,6 +168,8 @@ def _open(folder: StudyFolder, request: ExportRequest) -> _Export:
             "with its student on the validation recordings before it is published. Put them back, "
             "or ingest the recordings to that place again."
         )
+    plugins = folder.read_plugins()
+    refuse_other_packages(material.config.name, plugins, installed_versions(plugins))
     prepared = prepare(material.config, location)
     view = prepared.view.with_leads(student.condition.leads)
     return _Export(
@@ -256,7 +259,7 @@ def _model_file(export: _Export, graphs: CheckedGraphs, points: OperatingPoints)
             for place, name in enumerate(task.classes)
         ),
         temperature=points.temperature,
-        versions={"mvkt_ray": __version__, **versions},
+        versions={"mvkt_ray": __version__, **versions, **export.material.folder.read_plugins()},
         made_from=MadeFrom(
             study=export.material.config.name,
             study_fingerprint=export.study_fingerprint,

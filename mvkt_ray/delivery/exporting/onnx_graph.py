@@ -17,6 +17,8 @@ import torch
 
 from mvkt_ray.delivery.exporting.millivolt_network import MillivoltNetwork
 from mvkt_ray.delivery.predicting.model_file import INPUT_NAME, OUTPUT_NAME
+from mvkt_ray.errors import ConfigError
+from mvkt_ray.phrasing import shortly
 
 
 def write_onnx(model: MillivoltNetwork, path: Path, *, n_leads: int, window_samples: int) -> bool:
@@ -31,6 +33,9 @@ def write_onnx(model: MillivoltNetwork, path: Path, *, n_leads: int, window_samp
     Returns:
         Whether the length is free. A network whose graph holds for one length only is written for
         `window_samples`.
+
+    Raises:
+        ConfigError: It does what ONNX, or its exporter, does not know.
     """
     # Two of each: an axis of length one would be taken for a constant.
     example_BLS = torch.zeros(2, n_leads, window_samples)
@@ -40,15 +45,24 @@ def write_onnx(model: MillivoltNetwork, path: Path, *, n_leads: int, window_samp
     }
     with _quiet():
         # Where the length is none that may change, the exporter writes the one of the example.
-        program = torch.onnx.export(
-            model,
-            (example_BLS,),
-            dynamo=True,
-            dynamic_shapes={INPUT_NAME: axes},
-            input_names=[INPUT_NAME],
-            output_names=[OUTPUT_NAME],
-            verbose=False,
-        )
+        try:
+            program = torch.onnx.export(
+                model,
+                (example_BLS,),
+                dynamo=True,
+                dynamic_shapes={INPUT_NAME: axes},
+                input_names=[INPUT_NAME],
+                output_names=[OUTPUT_NAME],
+                verbose=False,
+            )
+        except torch.onnx.OnnxExporterError as error:
+            # Ours can all be written; a plug-in's network may do what ONNX does not know.
+            cause = error.__cause__ or error
+            raise ConfigError(
+                f"the network cannot be written as ONNX ({shortly(cause)}). Its weights are in the "
+                "trial's folder (`student.safetensors`). Make it of operations that torch's "
+                "exporter knows, or choose a student with another network."
+            ) from error
     assert program is not None
     program.save(path)
     graph = tidy_graph(path).graph
@@ -82,7 +96,11 @@ def _quiet() -> Generator[None]:
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+        ):
             warnings.simplefilter("ignore")
             yield
     finally:

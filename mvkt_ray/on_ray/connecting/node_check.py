@@ -2,6 +2,8 @@
 
 import contextlib
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import ray
@@ -17,8 +19,16 @@ PROBE_TIMEOUT_S = 120.0
 MOST_CLOCK_SKEW_S = 60.0
 """Leases of the ledger and signatures of object stores need clocks that agree to minutes."""
 
+NO_PACKAGES: Mapping[str, str] = MappingProxyType({})
+"""Beside ours."""
 
-def check_nodes(paths: tuple[str, ...] = (), *, is_own: bool = False) -> tuple[int, ...]:
+
+def check_nodes(
+    paths: tuple[str, ...] = (),
+    *,
+    is_own: bool = False,
+    packages: Mapping[str, str] = NO_PACKAGES,
+) -> tuple[int, ...]:
     """Raise unless workers of every node run our versions and our code, and see the given folders.
 
     It costs the start of one process per node, all at once, where a cluster that was set up wrongly
@@ -28,6 +38,7 @@ def check_nodes(paths: tuple[str, ...] = (), *, is_own: bool = False) -> tuple[i
         paths: local folders that every node must see, and URIs that every node must reach.
         is_own: it is this process's own Ray on this machine, whose workers import from the same
             places; other nodes may have the same code elsewhere.
+        packages: versions, by name, that every node must have of packages beside ours: plug-ins.
 
     Returns:
         The niceness of the workers of each node: nobody can lower it from here, but one may know.
@@ -40,8 +51,9 @@ def check_nodes(paths: tuple[str, ...] = (), *, is_own: bool = False) -> tuple[i
     nodes = living_nodes()
     strategies = [NodeAffinitySchedulingStrategy(node.node_id, soft=False) for node in nodes]
     asked_at = time.time()
+    names = tuple(packages)
     answers = [
-        remote.options(scheduling_strategy=strategy).remote(paths) for strategy in strategies
+        remote.options(scheduling_strategy=strategy).remote(paths, names) for strategy in strategies
     ]
     _, missing = ray.wait(answers, num_returns=len(answers), timeout=PROBE_TIMEOUT_S)
     if missing:
@@ -55,7 +67,7 @@ def check_nodes(paths: tuple[str, ...] = (), *, is_own: bool = False) -> tuple[i
         with contextlib.suppress(TaskUnschedulableError, NodeDiedError):
             found.append((node, ray.get(answer)))
     answered_at = time.time()
-    here = probe(())
+    here = probe((), names)
     problems = [
         problem
         for node, answer in found
@@ -120,7 +132,7 @@ def _skew(node: str, clock_s: float, asked_at: float, answered_at: float) -> lis
 
 def _probe_function() -> Any:
     # Nested, so that it travels by value: a node may lack mvkt_ray, or have another one.
-    def probe(paths: tuple[str, ...]) -> dict[str, Any]:
+    def probe(paths: tuple[str, ...], packages: tuple[str, ...]) -> dict[str, Any]:
         import hashlib
         import importlib.util
         import os
@@ -148,7 +160,7 @@ def _probe_function() -> Any:
             return {"folder": str(folder), "sha256": digest.hexdigest()}
 
         names = ("ray", "mvkt-ray", "torch")
-        versions = {name: installed(name) for name in names}
+        versions = {name: installed(name) for name in names + packages}
         versions["Python"] = f"{sys.version_info.major}.{sys.version_info.minor}"
         uris = [path for path in paths if "://" in path]
         missing = [path for path in paths if path not in uris and not os.path.exists(path)]

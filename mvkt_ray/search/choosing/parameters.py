@@ -11,8 +11,9 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 from mvkt_ray.config.recipes import Hyperparameters
 from mvkt_ray.config.schema import ParameterConfig, Scalar
+from mvkt_ray.distill.more_terms import loss_names
 from mvkt_ray.errors import ConfigError
-from mvkt_ray.models import NETWORKS
+from mvkt_ray.models import network_names
 from mvkt_ray.phrasing import did_you_mean
 
 Distribution = FloatDistribution | IntDistribution | CategoricalDistribution
@@ -110,10 +111,9 @@ def check_hyperparameters(values: Mapping[str, Scalar], where: str) -> None:
         ConfigError: Says which value of which key is wrong.
     """
     student = values["student"]
-    if student not in NETWORKS:
-        raise ConfigError(
-            f"{where}: there is no network {student!r}; {did_you_mean(str(student), NETWORKS)}"
-        )
+    if student not in network_names():
+        hint = did_you_mean(str(student), network_names())
+        raise ConfigError(f"{where}: there is no network {student!r}; {hint}")
     try:
         replace(Hyperparameters(), **typing.cast(Mapping[str, Any], values))
     except ValueError as error:
@@ -175,7 +175,9 @@ def shown(what: Distribution | Mapping[str, Scalar]) -> str:
 def _type_of(name: str) -> tuple[type, tuple[str, ...]]:
     """Return the type of a hyper-parameter, and the names it may have if it is one of a few."""
     if name == "student":
-        return str, tuple(NETWORKS)
+        return str, network_names()
+    if name == "plugin_loss":
+        return str, loss_names()
     hint = typing.get_type_hints(Hyperparameters)[name]
     if typing.get_origin(hint) is Literal:
         return str, typing.get_args(hint)

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 
 import optuna
 
-from mvkt_ray.config.recipes import MORE_TEACHING_WEIGHTS, Hyperparameters, taught_by
+from mvkt_ray.config.recipes import MORE_TEACHING_WEIGHTS, PLUGIN_WEIGHT, Hyperparameters, taught_by
 from mvkt_ray.config.schema import Scalar, StudyConfig
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.records import Arm, Condition
@@ -234,7 +234,7 @@ def _read_plain_kd(values: Mapping[str, Scalar]) -> dict[str, Scalar]:
     for name in values:
         require_name("plain_kd", name)
     read = {name: read_value(name, value, f"plain_kd.{name}") for name, value in values.items()}
-    return {**dict.fromkeys(MORE_TEACHING_WEIGHTS, 0.0), **read}
+    return {**dict.fromkeys([*MORE_TEACHING_WEIGHTS, PLUGIN_WEIGHT], 0.0), **read}
 
 
 def _check_n_trials(config: StudyConfig, space: SearchSpace) -> None:

@@ -9,7 +9,13 @@ from collections.abc import Collection, Iterable, Mapping
 from mvkt_ray.config.recipes import Hyperparameters
 from mvkt_ray.config.schema import ParameterConfig, Scalar, StudyConfig
 from mvkt_ray.errors import ConfigError
-from mvkt_ray.models import NETWORKS, NetworkFacts, facts_of_unbuilt
+from mvkt_ray.models import (
+    NETWORKS,
+    NetworkFacts,
+    facts_of_unbuilt,
+    network_names,
+    network_row,
+)
 
 SIZE_PARAMETERS = ("student_width", "student_depth")
 """Hyper-parameters that only some students have; the network's own name is what follows `_`."""
@@ -17,7 +23,7 @@ SIZE_PARAMETERS = ("student_width", "student_depth")
 
 def has(student: str, name: str) -> bool:
     """Whether a student has a hyper-parameter."""
-    return name not in SIZE_PARAMETERS or _own_name(name) in NETWORKS[student].parameters
+    return name not in SIZE_PARAMETERS or _own_name(name) in network_row(student).parameters
 
 
 def of_its_student(
@@ -109,7 +115,7 @@ def _drawn_with(row: ParameterConfig, config: StudyConfig) -> list[str]:
 
 def _known(students: Iterable[str]) -> list[str]:
     """Leave out names that no network has; they are refused where they stand."""
-    return [student for student in students if student in NETWORKS]
+    return [student for student in students if student in network_names()]
 
 
 def _own_name(name: str) -> str:
@@ -117,6 +123,7 @@ def _own_name(name: str) -> str:
 
 
 def _sized(name: str) -> list[str]:
+    # Of ours: a plug-in that is not named is not imported, either.
     return [student for student in NETWORKS if has(student, name)]
 
 

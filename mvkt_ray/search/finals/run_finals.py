@@ -66,6 +66,7 @@ def run_finals(outlook: FinalsOutlook, runner: Runner, listener: FinalsListener)
     """
     config = outlook.config
     runner.check(config.resources)
+    runner.expect_plugins(outlook.folder.read_plugins())
     outlook.request.limits.check_nodes(runner.node_kinds(), config.resources)
     budget = _budget(outlook)
     with (

@@ -15,7 +15,7 @@ from mvkt_ray.search.ledger.sqlite_url import url_of
 from mvkt_ray.storage.location import Location
 from mvkt_ray.storage.sealed import sealed_json, sealed_text, unsealed_json, unsealed_text
 
-_STAGES = ("shards", "stages.json")
+_STAGES = ("shards", "stages.json", "plugins.json")
 """What a search that is interrupted during its first stage has written."""
 
 _INPUTS = ("shards", "teacher", "knowledge")
@@ -42,6 +42,11 @@ class StudyFolder:
     def inputs_file(self) -> Location:
         """Which shards, teacher and knowledge the study uses, as JSON."""
         return self.root / "inputs.json"
+
+    @property
+    def plugins_file(self) -> Location:
+        """Packages of the plug-ins that the study names, as JSON; not there where it names none."""
+        return self.root / "plugins.json"
 
     @property
     def stages_file(self) -> Location:
@@ -206,6 +211,19 @@ class StudyFolder:
                 kind: None if (text := value[kind]) is None else self._absolute(text)
                 for kind in _INPUTS
             }
+
+    def write_plugins(self, packages: Mapping[str, str]) -> None:
+        """Note with which packages of plug-ins the study begins."""
+        if packages:
+            self.plugins_file.write_bytes(sealed_json(dict(packages)))
+
+    def read_plugins(self) -> dict[str, str]:
+        """Read what `write_plugins` wrote."""
+        if not self.plugins_file.exists():
+            return {}
+        with _reading(self.plugins_file):
+            value: dict[str, str] = unsealed_json(self.plugins_file.read_bytes())
+            return {str(name): str(version) for name, version in value.items()}
 
     def _absolute(self, text: str) -> Location:
         return Location(text) if text.startswith("/") or "://" in text else self.root / text

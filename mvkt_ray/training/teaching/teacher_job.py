@@ -7,6 +7,8 @@ from mvkt_ray.config.recipes import TeacherConfig
 from mvkt_ray.config.schema import ALL_LABELS, FoldsConfig, LabelUse
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.data.views import View
+from mvkt_ray.models import NETWORKS
+from mvkt_ray.plugins.entry_points import find_plugin
 from mvkt_ray.storage.artifacts import command_line
 
 
@@ -33,8 +35,11 @@ class TeacherJob:
 
 def teacher_config(job: TeacherJob) -> dict[str, Any]:
     """Return all that the teacher's numbers depend on beside the shards, as plain values."""
+    plugin = find_plugin("network", job.config.network, NETWORKS)
+    origin = {} if plugin is None else {"plugin": plugin.origin}
     # One teacher is the same with an assistant and without.
     return {
+        **origin,
         "teacher": asdict(replace(job.config, assistant=None)),
         "task": job.task.to_json(),
         "folds": asdict(job.folds),

@@ -257,7 +257,7 @@ def test_other_code_is_told_and_the_same_code_may_lie_elsewhere_on_other_nodes(
 
 
 def test_a_node_tells_where_its_code_is_and_the_hash_of_all_its_sources() -> None:
-    code = _probe_function()(())["code"]
+    code = _probe_function()((), ())["code"]
     assert code["folder"] == str(Path(mvkt_ray.__file__).parent)
     assert len(code["sha256"]) == 64
 

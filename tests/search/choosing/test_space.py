@@ -7,7 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mvkt_ray.config.recipes import MORE_TEACHING_WEIGHTS, TEACHING_WEIGHTS, Hyperparameters
+from mvkt_ray.config.recipes import (
+    MORE_TEACHING_WEIGHTS,
+    PLUGIN_WEIGHT,
+    TEACHING_WEIGHTS,
+    Hyperparameters,
+)
 from mvkt_ray.config.schema import ParameterConfig, SearchConfig, StudyConfig
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.records import Arm
@@ -100,7 +105,7 @@ def test_baselines_take_defaults_then_middles_then_first_choices(make_config: Ma
     assert [alone[name] for name in TEACHING_WEIGHTS] == [0.0] * len(TEACHING_WEIGHTS)
     plain = space.baseline(Arm.PLAIN_KD)
     expected = {"kd_loss": "softmax_kd", "kd_weight": 1.0, "clt_weight": 0.0}
-    expected |= dict.fromkeys(MORE_TEACHING_WEIGHTS, 0.0)
+    expected |= dict.fromkeys([*MORE_TEACHING_WEIGHTS, PLUGIN_WEIGHT], 0.0)
     assert {name: plain[name] for name in expected} == expected
     # Weights of 0 and 1 are outside of 2 to 4: the ledger has no such column for baselines.
     assert "kd_weight" not in space.part_in_space(alone)

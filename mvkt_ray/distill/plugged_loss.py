@@ -1,0 +1,48 @@
+"""The loss of a plug-in: found by its name, imported, and held to what a loss must give."""
+
+from torch import Tensor
+
+from mvkt_ray.config.recipes import NO_PLUGIN
+from mvkt_ray.distill.both_say import BothSay, Loss
+from mvkt_ray.errors import ConfigError
+from mvkt_ray.phrasing import did_you_mean
+from mvkt_ray.plugins.entry_points import Plugin, find_plugin, plugin_names
+from mvkt_ray.plugins.loading import load, unfit
+
+
+def loss_plugin(name: str) -> Plugin | None:
+    """Return the plug-in that offers a loss; None where there is none.
+
+    Raises:
+        ConfigError: Several packages offer it.
+    """
+    return find_plugin("loss", name, (NO_PLUGIN,))
+
+
+def plugged_loss(name: str) -> Loss:
+    """Import a loss by its name.
+
+    Raises:
+        ConfigError: No package offers it, or several do, or it cannot be used.
+    """
+    plugin = loss_plugin(name)
+    if plugin is None:
+        raise ConfigError(
+            f"plugin_loss: there is no loss {name!r}; {did_you_mean(name, plugin_names('loss'))} "
+            "Install the package that offers it: `mvkt plugins` lists what is found."
+        )
+    loss = load(plugin)
+    if not callable(loss):
+        raise unfit(plugin, f"is {loss!r}", "must be a function of what student and teacher say")
+
+    def checked(said: BothSay) -> Tensor:
+        return _scalar(plugin, loss(said))
+
+    return checked
+
+
+def _scalar(plugin: Plugin, value: object) -> Tensor:
+    if isinstance(value, Tensor) and value.shape == () and value.is_floating_point():
+        return value
+    what = f"a tensor {list(value.shape)}" if isinstance(value, Tensor) else repr(value)
+    raise unfit(plugin, f"returns {what}", "must return one number, a tensor without dimensions")

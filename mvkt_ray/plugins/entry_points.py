@@ -1,0 +1,112 @@
+"""Which plug-ins are installed: names of entry points, and the packages that declare them.
+
+Nothing of a plug-in is imported for that, so a broken one harms nobody who does not name it.
+"""
+
+import sys
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import EntryPoint, entry_points
+from types import MappingProxyType
+from typing import Literal
+
+from mvkt_ray import __version__
+from mvkt_ray.errors import ConfigError
+from mvkt_ray.phrasing import listing
+
+Kind = Literal["network", "source", "loss", "task"]
+
+GROUPS: Mapping[Kind, str] = MappingProxyType(
+    {
+        "network": "mvkt_ray.networks",
+        "source": "mvkt_ray.sources",
+        "loss": "mvkt_ray.losses",
+        "task": "mvkt_ray.tasks",
+    }
+)
+"""The group of entry points that a package declares each kind in."""
+
+_OURS = f"mvkt-ray {__version__}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plugin:
+    """One entry point of an installed package."""
+
+    kind: Kind
+    name: str
+    """By which a study names it."""
+    value: str
+    """Where it is: `module:object`."""
+    package: str
+    version: str
+
+    @property
+    def origin(self) -> str:
+        """The package and its version, for people."""
+        return f"{self.package} {self.version}"
+
+
+def installed_plugins(kind: Kind) -> tuple[Plugin, ...]:
+    """List the plug-ins of a kind by name; none of them is imported."""
+    return _installed(kind, tuple(sys.path))
+
+
+def plugin_names(kind: Kind) -> tuple[str, ...]:
+    """List the names that plug-ins offer for a kind, each once."""
+    return tuple(dict.fromkeys(plugin.name for plugin in installed_plugins(kind)))
+
+
+def find_plugin(kind: Kind, name: str, own: Collection[str]) -> Plugin | None:
+    """Return the plug-in of a name; None where no package offers it.
+
+    Args:
+        kind: What is looked for.
+        name: As a study gives it.
+        own: Names of this kind that are ours.
+
+    Raises:
+        ConfigError: Several packages offer the name, or one offers ours.
+    """
+    found = [plugin for plugin in installed_plugins(kind) if plugin.name == name]
+    if problem := clash(name, found, own):
+        raise ConfigError(f"the {kind} {problem}")
+    return found[0] if found else None
+
+
+def clash(name: str, plugins: Iterable[Plugin], own: Collection[str]) -> str | None:
+    """Say who offers a name, where more than one package does; None where that is clear.
+
+    Args:
+        name: Of a network, say.
+        plugins: All that offer it.
+        own: Our own names of the kind.
+    """
+    origins = [plugin.origin for plugin in plugins]
+    offering = [_OURS, *origins] if origins and name in own else origins
+    if len(offering) < 2:
+        return None
+    return (
+        f"{name!r} is offered by {listing(offering)}, and a name must stand for one thing. "
+        "Uninstall a package that you do without, or have its author choose another name."
+    )
+
+
+@lru_cache(maxsize=64)
+def _installed(kind: Kind, path: tuple[str, ...]) -> tuple[Plugin, ...]:
+    """Look through the packages of a path, which takes as long as there are many."""
+    del path  # The key: a process that changes `sys.path` finds what is there.
+    found = [_plugin(kind, entry) for entry in entry_points(group=GROUPS[kind])]
+    return tuple(sorted(found, key=lambda plugin: (plugin.name, plugin.package)))
+
+
+def _plugin(kind: Kind, entry: EntryPoint) -> Plugin:
+    package = entry.dist
+    return Plugin(
+        kind=kind,
+        name=entry.name,
+        value=entry.value,
+        package="an unknown package" if package is None else str(package.name),
+        version="of no version" if package is None else str(package.version),
+    )
