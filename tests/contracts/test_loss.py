@@ -8,13 +8,15 @@ import torch
 from torch import Tensor
 
 from mvkt_ray.config.recipes import Hyperparameters
+from mvkt_ray.distill.both_say import Loss
 from mvkt_ray.distill.losses.clt_crd import clt_crd
 from mvkt_ray.distill.losses.clt_infonce import clt_infonce
 from mvkt_ray.distill.losses.dist_relation import dist_relation
 from mvkt_ray.distill.losses.feature_regression import feature_regression
 from mvkt_ray.distill.losses.label_embedding import label_embedding
-from mvkt_ray.distill.more_terms import MORE_TERMS
+from mvkt_ray.distill.more_terms import MORE_TERMS, MoreTerms
 from mvkt_ray.distill.objective import CLT_LOSSES, KD_LOSSES
+from mvkt_ray.testing import LossContract
 
 DIVERGENCE = 0.75 * math.log(0.75 / 0.5) + 0.25 * math.log(0.25 / 0.5)
 """KL of (3/4, 1/4) from (1/2, 1/2)."""
@@ -89,6 +91,21 @@ def test_another_way_to_teach_has_its_hand_computed_value(name: str):
     value = loss(student, torch.tensor([[3.0, 3.0], [-3.0, -3.0]]))
     assert value.shape == ()
     assert value.item() == pytest.approx(by_hand, rel=1e-5)
+
+
+class TestMoreWaysToTeach(LossContract):
+    @pytest.fixture(params=MORE_TERMS)
+    def loss(self, request: pytest.FixtureRequest) -> Loss:
+        name: str = request.param
+        generator = torch.Generator().manual_seed(1)
+        terms = MoreTerms(
+            hyperparameters=Hyperparameters(**{f"{name}_weight": 1.0}),  # type: ignore[arg-type]
+            student_dim=5,
+            teacher_dim=7,
+            teacher_classifier_CD=torch.randn(4, 7, generator=generator),
+            seed=0,
+        )
+        return lambda said: terms(said)[name]
 
 
 @pytest.mark.parametrize("name", KD_LOSSES)

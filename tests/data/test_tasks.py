@@ -16,6 +16,7 @@ from mvkt_ray.data.tasks import (
     unknown_codes_message,
 )
 from mvkt_ray.errors import ConfigError
+from mvkt_ray.testing import TaskContract
 
 TASK = Task.of_classes("t", {"MI": ["IMI", "AMI"], "CD": ["LBBB"], "ANY": ["IMI", "LBBB"]})
 CODES = ["IMI", "AMI", "LBBB", "OTHER"]
@@ -47,8 +48,10 @@ def test_labels_equal_the_definition(rows: list[list[tuple[str, float]]]) -> Non
             assert value == float(has)
 
 
-def test_a_task_survives_json() -> None:
-    assert Task.from_json(TASK.to_json()) == TASK
+class TestTasks(TaskContract):
+    @pytest.fixture(params=[TASK, ICBEB9, CINC26], ids=lambda task: task.name)
+    def task(self, request: pytest.FixtureRequest) -> Task:
+        return request.param
 
 
 def test_icbeb9_is_not_filtered_by_the_scored_classes() -> None:

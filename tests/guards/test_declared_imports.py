@@ -42,6 +42,12 @@ EXTRAS = {
         "mvkt_ray/search/ledger/postgres/server_connection.py",
         "mvkt_ray/search/ledger/postgres/watched_connection.py",
     },
+    "pytest": {
+        "mvkt_ray/testing/loss_contract.py",
+        "mvkt_ray/testing/network_contract.py",
+        "mvkt_ray/testing/source_contract.py",
+        "mvkt_ray/testing/task_contract.py",
+    },
     "tensorboard": {"mvkt_ray/tracking/in_tensorboard.py"},
     "wandb": {"mvkt_ray/tracking/in_wandb.py"},
 }
@@ -59,6 +65,7 @@ NOT_IMPORTED = {
     "pytest-timeout": "a plugin of pytest",
     "pytest-xdist": "a plugin of pytest",
     "ruff": "a program",
+    "setuptools": "builds the plug-in of the tests",
     "types-pyyaml": "types for pyright",
     "optuna-dashboard": "a program: shows the ledger",
     "onnxscript": "torch writes a graph with it",

@@ -1,0 +1,121 @@
+"""What every network must do, whoever wrote it."""
+
+import pytest
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from mvkt_ray.models import (
+    Network,
+    build_network,
+    expect_channels_last,
+    facts_of_unbuilt,
+    network_facts,
+    sync_batch_norm,
+)
+from mvkt_ray.models.small import BLOCKS_PER_STAGE, FIRST_WIDTH
+
+
+class NetworkContract:
+    """Subclass it, and override `network_name`.
+
+    class TestTwoLayers(NetworkContract):
+        @pytest.fixture
+        def network_name(self):
+            return "two_layers"
+    """
+
+    lengths = (250, 97)
+    """Samples of the windows that it is tried on."""
+
+    @pytest.fixture
+    def network_name(self) -> str:
+        """Return the name by which a study would name the network."""
+        raise NotImplementedError("override the fixture network_name")
+
+    def test_it_returns_logits_and_the_embedding_that_its_classifier_reads(
+        self, network_name: str
+    ) -> None:
+        """Of one lead as of several, for every length."""
+        for n_leads in (1, 12):
+            network = _network(network_name, n_leads)
+            for n_samples in self.lengths:
+                logits_BC, embedding_BD = network(_signal(n_leads, n_samples))
+                assert logits_BC.shape == (4, 3), logits_BC.shape
+                assert embedding_BD.shape == (4, network.embedding_dim), embedding_BD.shape
+                torch.testing.assert_close(network.classifier(embedding_BD), logits_BC)
+                assert logits_BC.isfinite().all(), "logits are not finite"
+
+    def test_every_weight_gets_a_finite_gradient(self, network_name: str) -> None:
+        """A weight without one is not trained, and stops training on several workers."""
+        network = _network(network_name).train()
+        logits_BC, _ = network(_signal(1, min(self.lengths)))
+        logits_BC.square().sum().backward()
+        for name, weight in network.named_parameters():
+            assert weight.grad is not None, f"{name} has no gradient"
+            assert weight.grad.isfinite().all(), f"the gradient of {name} is not finite"
+
+    def test_the_same_seed_gives_the_same_weights_and_another_one_others(
+        self, network_name: str
+    ) -> None:
+        """All that is random comes from torch's global random state."""
+        first, again, other = (_flat(_network(network_name, seed=seed)) for seed in (3, 3, 4))
+        assert torch.equal(first, again), "weights differ under the same seed"
+        assert not torch.equal(first, other), "weights are the same under every seed"
+
+    def test_what_it_says_of_a_recording_depends_on_that_recording_alone(
+        self, network_name: str
+    ) -> None:
+        """In evaluation: not on chance, nor on what else is in the batch."""
+        network = _network(network_name).eval()
+        signal_BLS = _signal(1, min(self.lengths))
+        with torch.no_grad():
+            together, again = network(signal_BLS)[0], network(signal_BLS)[0]
+            alone = torch.cat([network(signal_BLS[n : n + 1])[0] for n in range(4)])
+        assert torch.equal(together, again), "it says another thing the second time"
+        torch.testing.assert_close(alone, together, rtol=1e-4, atol=1e-4)
+
+    def test_an_unbuilt_network_has_the_facts_of_the_built_one_and_draws_nothing(
+        self, network_name: str
+    ) -> None:
+        """A search counts parameters and work of many students that it never builds."""
+        n_samples = min(self.lengths)
+        random = torch.get_rng_state()
+        counted = facts_of_unbuilt(
+            network_name, 1, 3, n_samples, width=FIRST_WIDTH, depth=BLOCKS_PER_STAGE
+        )
+        assert torch.equal(torch.get_rng_state(), random), "counting draws random numbers"
+        assert counted == network_facts(_network(network_name), n_samples, 1)
+        assert counted.n_parameters == len(_flat(_network(network_name)))
+        assert counted.n_multiply_accumulates > 0
+
+    def test_its_weights_come_back_from_a_file_as_they_were(self, network_name: str) -> None:
+        """In safetensors, which executes nothing, and holds no tensor twice."""
+        network, other = (_network(network_name, seed=seed).eval() for seed in (0, 1))
+        state = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+        other.load_state_dict(safetensors.torch.load(safetensors.torch.save(state)))
+        signal_BLS = _signal(1, min(self.lengths))
+        assert torch.equal(network(signal_BLS)[0], other(signal_BLS)[0])
+
+    def test_it_trains_over_several_workers_and_in_half_precision(self, network_name: str) -> None:
+        """Batch normalisation is one that can be computed over all of them."""
+        network = sync_batch_norm(_network(network_name).train())
+        expect_channels_last(network)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            logits_BC, _ = network(_signal(1, min(self.lengths)))
+        assert logits_BC.isfinite().all(), "logits are not finite in bf16"
+
+
+def _network(name: str, n_leads: int = 1, *, seed: int = 0) -> Network:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build_network(name, n_leads, 3)
+
+
+def _signal(n_leads: int, n_samples: int) -> Tensor:
+    generator = torch.Generator().manual_seed(n_leads)
+    return torch.randn(4, n_leads, n_samples, generator=generator)
+
+
+def _flat(network: Network) -> Tensor:
+    return torch.cat([weight.detach().flatten() for weight in network.parameters()])
