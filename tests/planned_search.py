@@ -3,6 +3,7 @@
 from typing import Any
 
 from mvkt_ray.config.schema import StudyConfig
+from mvkt_ray.records import EpochMetrics
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.listener import Listener
 from mvkt_ray.search.opened_search import open_search
@@ -10,6 +11,22 @@ from mvkt_ray.search.pipeline import run_search
 from mvkt_ray.search.runner import Runner
 from mvkt_ray.search.search_plan import SearchRequest, plan_search
 from mvkt_ray.search.study import Study
+
+
+class Silent:
+    """A listener that hears everything and does nothing."""
+
+    def stage_started(self, stage: str, what: str) -> None: ...
+
+    def stage_progress(self, done: int, total: int) -> None: ...
+
+    def stage_epoch(self, metrics: EpochMetrics) -> None: ...
+
+    def stage_finished(self, stage: str, what: str, reused: bool) -> None: ...
+
+    def study_opened(self, study: Study) -> None: ...
+
+    def study_changed(self) -> None: ...
 
 
 def plan_and_run(

@@ -18,7 +18,7 @@ from mvkt_ray.interface.arguments import check_address
 from mvkt_ray.interface.sessions.choose_runner import open_runner
 from mvkt_ray.interface.sessions.log_files import logging_to
 from mvkt_ray.interface.sessions.own_files import own_files_beside
-from mvkt_ray.search.named_plugins import packages_of_source
+from mvkt_ray.search.choosing.named_plugins import packages_of_source
 from mvkt_ray.storage.artifacts import Manifest
 from mvkt_ray.storage.location import Location
 

@@ -16,12 +16,12 @@ from mvkt_ray.machine_faults import naming_the_ledger
 from mvkt_ray.plugins.packages import installed_versions, refuse_other_packages
 from mvkt_ray.search.assistants.provide_assistants import assistants_at, provide_assistants
 from mvkt_ray.search.choosing.conditions import read_conditions
+from mvkt_ray.search.choosing.named_plugins import packages_of_source
 from mvkt_ray.search.choosing.pruning import decision_epochs
 from mvkt_ray.search.disk.tidy_study import TidyStudy
 from mvkt_ray.search.ledger.ledger_database import LedgerDatabase, reading
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.listener import Listener, StageListener
-from mvkt_ray.search.named_plugins import packages_of_source
 from mvkt_ray.search.opened_search import OpenedSearch
 from mvkt_ray.search.runner import AskTell, Runner
 from mvkt_ray.search.search_plan import SearchPlan, with_shards

@@ -38,7 +38,7 @@ def train_teacher_verb(
     from mvkt_ray.config.study_file import read_study
     from mvkt_ray.interface.sessions.driver_session import driver_session
     from mvkt_ray.interface.sessions.own_files import own_files_beside
-    from mvkt_ray.search.named_plugins import packages_of_study
+    from mvkt_ray.search.choosing.named_plugins import packages_of_study
     from mvkt_ray.search.stages import find_teacher, prepare, teacher_job
     from mvkt_ray.storage.artifacts import holding, read_manifest
     from mvkt_ray.storage.location import Location

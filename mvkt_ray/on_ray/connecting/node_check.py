@@ -19,6 +19,9 @@ PROBE_TIMEOUT_S = 120.0
 MOST_CLOCK_SKEW_S = 60.0
 """Leases of the ledger and signatures of object stores need clocks that agree to minutes."""
 
+_NOT_INSTALLED = "not installed"
+"""What a node answers; the function that it runs travels by value, and writes it out."""
+
 NO_PACKAGES: Mapping[str, str] = MappingProxyType({})
 """Beside ours."""
 
@@ -95,10 +98,13 @@ def check_nodes(
 
 
 def _differences(node: str, answer: dict[str, Any], here: dict[str, str]) -> list[str]:
+    theirs = answer["versions"]
     versions = [
-        f"node {node} has {name} {answer['versions'][name]}, here it is {wanted}"
+        f"node {node} lacks {name}, here it is {wanted}"
+        if theirs[name] == _NOT_INSTALLED
+        else f"node {node} has {name} {theirs[name]}, here it is {wanted}"
         for name, wanted in here.items()
-        if answer["versions"][name] != wanted
+        if theirs[name] != wanted
     ]
     missing = [f"node {node} does not see {path}" for path in answer["missing"]]
     refused = [f"node {node} cannot reach {said}" for said in answer["refused"]]

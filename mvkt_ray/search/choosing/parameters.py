@@ -47,7 +47,7 @@ def read_value(name: str, value: Scalar, where: str) -> Scalar:
     if kind is str:
         if names and value not in names:
             hint = did_you_mean(str(value), names)
-            raise ConfigError(f"{where}: {name} cannot be {value!r}; {hint}")
+            raise ConfigError(f"{where}: {name} cannot be {value!r}; {hint}{_offered(name)}")
         if not isinstance(value, str):
             raise ConfigError(f"{where}: {name} must be a text, got {value!r}.")
         return value
@@ -113,7 +113,7 @@ def check_hyperparameters(values: Mapping[str, Scalar], where: str) -> None:
     student = values["student"]
     if student not in network_names():
         hint = did_you_mean(str(student), network_names())
-        raise ConfigError(f"{where}: there is no network {student!r}; {hint}")
+        raise ConfigError(f"{where}: there is no network {student!r}; {hint}{_offered('student')}")
     try:
         replace(Hyperparameters(), **typing.cast(Mapping[str, Any], values))
     except ValueError as error:
@@ -182,6 +182,13 @@ def _type_of(name: str) -> tuple[type, tuple[str, ...]]:
     if typing.get_origin(hint) is Literal:
         return str, typing.get_args(hint)
     return hint, ()
+
+
+def _offered(name: str) -> str:
+    """End a sentence about a name that a package which is not installed may offer."""
+    if name not in ("student", "plugin_loss"):
+        return ""
+    return " One of a plug-in must be installed here: `mvkt plugins` lists what is found."
 
 
 def _as_number(value: Scalar) -> float | None:
