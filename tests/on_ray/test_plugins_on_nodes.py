@@ -39,8 +39,6 @@ def study() -> StudyConfig:
     space = {
         "student": "two_layers",
         "batch_size": 32,
-        "label_weight": 0.0,
-        "kd_weight": 0.0,
         "clt_weight": 0.0,
         "plugin_loss": "logit_distance",
         "plugin_weight": {"low": 0.1, "high": 1.0},
