@@ -3,6 +3,7 @@
 Ids are stored as their source writes them; whatever compares them does it by these keys.
 """
 
+import hashlib
 import posixpath
 import re
 import unicodedata
@@ -26,6 +27,13 @@ _RECORD_SUFFIXES = (".hea", ".dat", ".mat")
 _NOBODY = {"", "nan", "none", "null", "na", "n/a", "#n/a", "<na>", "nat", "-", "--", "?", ".",
            "unknown", "missing"}  # fmt: skip
 """What tables hold where a patient is not known."""
+
+_NOBODY_IN_HEADERS = {"anonymous", "anonymized", "anonymised", "anon", "deidentified", "removed",
+                      "redacted", "patient", "patientid", "noname", "noid", "test"}  # fmt: skip
+"""What programs that take names out of headers write there; also zeros, or the letter X."""
+_OF_HEADER = "header"
+_HEADER_PATIENT = re.compile(rf"{_OF_HEADER} [0-9a-f]{{32}}")
+_SALT = b"mvkt-ray headers"
 
 
 def patient_key(patient_id: str) -> str:
@@ -65,6 +73,31 @@ def names_nobody(patient_id: str) -> bool:
 def own_patient(record_id: str) -> str:
     """Return the patient of a recording whose source names none; no patient's number meets it."""
     return f"record {record_id}"
+
+
+def header_patient(text: str) -> str | None:
+    """Return what stands for a patient whom the header of a file names; None if it names nobody.
+
+    It is a salted hash, the same for all spellings of `patient_key`. The salt is public, so who
+    holds one of these can try numbers: ingest puts a number in its place before shards are
+    published, and nothing that was made from a header's id is in them.
+    """
+    key = patient_key(text)
+    word = re.sub(r"[^a-z0-9]", "", key)
+    if names_nobody(text) or word in _NOBODY_IN_HEADERS or not word.strip("0x"):
+        return None
+    digest = hashlib.blake2b(key.encode(), digest_size=16, person=_SALT).hexdigest()
+    return f"{_OF_HEADER} {digest}"
+
+
+def is_header_patient(patient_id: str) -> bool:
+    """Whether an id is one that `header_patient` made."""
+    return _HEADER_PATIENT.fullmatch(patient_id) is not None
+
+
+def numbered_patient(number: int) -> str:
+    """Return the id that a patient of headers has in shards; no patient's number meets it."""
+    return f"{_OF_HEADER} patient {number}"
 
 
 def code_key(code: str) -> str:

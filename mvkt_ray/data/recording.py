@@ -13,6 +13,9 @@ LEADS: tuple[str, ...] = (
 )  # fmt: skip
 """The twelve leads by canonical name, in the order that is used everywhere."""
 
+OF_I_AND_II = {"III": (-1.0, 1.0), "aVR": (-0.5, -0.5), "aVL": (1.0, -0.5), "aVF": (-0.5, 1.0)}
+"""Einthoven: III = II - I. Goldberger: aVR = -(I + II)/2, aVL = I - II/2, aVF = II - I/2."""
+
 _LEAD_OF_LOWER_NAME = {lead.lower(): lead for lead in LEADS}
 
 

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mvkt_ray.data.folds import make_folds
+from mvkt_ray.data.ingest.header_patients import NumberedShard, number_of_patients
 from mvkt_ray.data.ingest.ingest_plan import IngestPlan
 from mvkt_ray.data.ingest.ingest_remarks import remarks_on
 from mvkt_ray.data.ingest.ingest_shard import ShardSummary
@@ -65,7 +66,10 @@ def finish_ingest(
     files = _open_built(plan, written)
     # The columns that are not leads come together.
     provide(files, "patient_id")
-    totals = add_up(files, plan.source.tasks())
+    number_of = number_of_patients(plan, files)
+    shards = [NumberedShard(file, number_of) for file in files] if number_of else files
+    totals = add_up(shards, plan.source.tasks())
+    assert not (number_of and plan.source.has_folds), "folds, but patients of headers alone"
     if not plan.source.has_folds:
         folds = make_folds(
             totals.patients,
@@ -75,7 +79,10 @@ def finish_ingest(
         )
         totals = dataclasses.replace(totals, folds=folds, shared_patients=(), n_shared_patients=0)
         parts = np.split(folds, np.cumsum(list(rows.values()))[:-1])
-        items = [(name, written[name], part) for name, part in zip(rows, parts, strict=True)]
+        items = [
+            (name, written[name], part, shard.column("patient_id") if number_of else None)
+            for name, part, shard in zip(rows, parts, shards, strict=True)
+        ]
         written |= dict(map_function(partial(write_folds, plan), items))
     remarks = remarks_on(plan, totals)
     for remark in remarks:
@@ -112,19 +119,21 @@ def finish_ingest(
 
 
 def write_folds(
-    plan: IngestPlan, item: tuple[str, WrittenShard, np.ndarray]
+    plan: IngestPlan, item: tuple[str, WrittenShard, np.ndarray, pa.Array | None]
 ) -> tuple[str, WrittenShard]:
     """Write the folds of a shard; return its name and what it is like now.
 
     Args:
         plan: The ingest's.
-        item: Name of the shard, what it was like without folds, and the folds of its rows.
+        item: Name of the shard, what it was like without folds, the folds of its rows, and their
+            patients where they are other ones now.
     """
-    name, before, folds = item
+    name, before, folds, patients = item
     target = plan.files / name
 
     def rewrite(path: Path) -> WrittenShard:
-        return write_shard(with_folds(ShardFile(path).batch(), folds), target, plan.settings)
+        batch = with_folds(ShardFile(path).batch(), folds, patients)
+        return write_shard(batch, target, plan.settings)
 
     if target.is_local:
         return name, rewrite(target.local_path)

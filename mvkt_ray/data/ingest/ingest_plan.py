@@ -195,3 +195,8 @@ def references_file(plan: IngestPlan, index: int) -> Location:
 def summary_file(plan: IngestPlan, index: int) -> Location:
     """Where the summary of a finished job is."""
     return plan.partial / _WORK / f"summary-{index:05d}.json"
+
+
+def patients_file(plan: IngestPlan) -> Location:
+    """Where it is written down which patient of the files' headers has which number."""
+    return plan.partial / _WORK / f"patients-{plan.recipe[:16]}.json"

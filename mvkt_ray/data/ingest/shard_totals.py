@@ -6,7 +6,7 @@ Reads: every column of `recordings/*.arrow` but the leads.
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -19,11 +19,18 @@ from mvkt_ray.data.folds import (
     patients_in_several_folds,
 )
 from mvkt_ray.data.identity import own_patient, patient_key, spellings
-from mvkt_ray.data.shard_file import AnyShardFile
 from mvkt_ray.data.shards import labels_of
 from mvkt_ray.data.tasks import Task
 
 _N_EXAMPLES = 5
+
+
+class HasColumns(Protocol):
+    """Whatever gives columns of a shard by their names."""
+
+    def column(self, name: str) -> pa.Array:
+        """Return one column."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -52,7 +59,7 @@ class ShardTotals:
     n_without_sex: int
 
 
-def add_up(files: Sequence[AnyShardFile], tasks: Mapping[str, Task]) -> ShardTotals:
+def add_up(files: Sequence[HasColumns], tasks: Mapping[str, Task]) -> ShardTotals:
     """Count over all shards."""
     hashes, keys, folds = [], [], []
     n_without_patient = n_without_age = n_without_sex = 0
@@ -94,7 +101,7 @@ def add_up(files: Sequence[AnyShardFile], tasks: Mapping[str, Task]) -> ShardTot
     )
 
 
-def rarest_codes(files: Sequence[AnyShardFile], codes: Mapping[str, int]) -> np.ndarray:
+def rarest_codes(files: Sequence[HasColumns], codes: Mapping[str, int]) -> np.ndarray:
     """Return int64 `[n_recordings]`: the rank of each recording's rarest code, 0 for the rarest.
 
     Recordings without a code come after all others.
@@ -120,7 +127,7 @@ def _counts(values: pa.Array) -> Iterator[tuple[Any, int]]:
     )
 
 
-def _names_of(files: Sequence[AnyShardFile], hashes: np.ndarray) -> tuple[str, ...]:
+def _names_of(files: Sequence[HasColumns], hashes: np.ndarray) -> tuple[str, ...]:
     if not len(hashes):
         return ()
     names: set[str] = set()
@@ -130,7 +137,7 @@ def _names_of(files: Sequence[AnyShardFile], hashes: np.ndarray) -> tuple[str, .
     return tuple(sorted(names))
 
 
-def _spellings_of(files: Sequence[AnyShardFile], hashes: np.ndarray) -> tuple[tuple[str, ...], ...]:
+def _spellings_of(files: Sequence[HasColumns], hashes: np.ndarray) -> tuple[tuple[str, ...], ...]:
     """Return all spellings of the patients of whom one has such a hash."""
     keys = {patient_key(name) for name in _names_of(files, hashes)}
     if not keys:

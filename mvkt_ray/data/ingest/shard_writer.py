@@ -212,7 +212,13 @@ def write_shard(batch: pa.RecordBatch, path: Location, settings: IngestSettings)
         )
 
 
-def with_folds(batch: pa.RecordBatch, folds: np.ndarray) -> pa.RecordBatch:
-    """Return the batch with other folds; the signals are the same buffers."""
+def with_folds(
+    batch: pa.RecordBatch, folds: np.ndarray, patients: pa.Array | None = None
+) -> pa.RecordBatch:
+    """Return the batch with other folds, and other patients if given; the signals are the same."""
     position = batch.schema.get_field_index("fold")
-    return batch.set_column(position, batch.schema.field(position), pa.array(folds, pa.int16()))
+    batch = batch.set_column(position, batch.schema.field(position), pa.array(folds, pa.int16()))
+    if patients is None:
+        return batch
+    position = batch.schema.get_field_index("patient_id")
+    return batch.set_column(position, batch.schema.field(position), patients)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mvkt_ray.data.recording import LEADS
+from mvkt_ray.data.recording import LEADS, OF_I_AND_II
 
 WAVES = ("P1", "P2", "septal", "R", "lateral", "basal", "ST", "T1", "T2")
 """Right and left atrium; septum, apex, left wall, base; ST segment; rise and end of the T wave."""
@@ -53,15 +53,12 @@ _DOWER = np.array(
 """Lead vectors of the independent leads: Dower et al., "On deriving the electrocardiogram from
 vectorcardiographic leads", Clin. Cardiol. 3, 1980."""
 
-_OF_I_AND_II = {"III": (-1.0, 1.0), "aVR": (-0.5, -0.5), "aVL": (1.0, -0.5), "aVF": (-0.5, 1.0)}
-"""Einthoven: III = II - I. Goldberger: aVR = -(I + II)/2, aVL = I - II/2, aVF = II - I/2."""
-
 
 def _twelve_from_eight() -> np.ndarray:
     matrix = np.zeros((len(LEADS), len(_INDEPENDENT)))
     for row, lead in enumerate(LEADS):
-        if lead in _OF_I_AND_II:
-            matrix[row, :2] = _OF_I_AND_II[lead]
+        if lead in OF_I_AND_II:
+            matrix[row, :2] = OF_I_AND_II[lead]
         else:
             matrix[row, _INDEPENDENT.index(lead)] = 1.0
     return matrix

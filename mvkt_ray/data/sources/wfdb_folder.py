@@ -15,22 +15,27 @@ Reads: the CSV file, the WFDB records that it lists, and the names of the files 
 """
 
 import os
-import re
 import unicodedata
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, cast
 
-from mvkt_ray.data.identity import code_key, names_nobody, own_patient, record_key, spellings
+from mvkt_ray.data.identity import record_key
 from mvkt_ray.data.recording import Recording, RecordingRef
-from mvkt_ray.data.sources.label_columns import check_names, code_columns, codes_in
+from mvkt_ray.data.sources.label_columns import check_names, code_columns
+from mvkt_ray.data.sources.label_rows import (
+    codes_of,
+    facts_in_row,
+    likelihoods_of,
+    task_of_codes,
+)
 from mvkt_ray.data.sources.record_files import NotListed, RealPaths, records_not_listed
-from mvkt_ray.data.sources.source import CERTAIN, each_once, find_folder
-from mvkt_ray.data.sources.table_facts import LARGEST_FOLD, age_in, fold_in, sex_in
+from mvkt_ray.data.sources.source import find_folder
+from mvkt_ray.data.sources.table_facts import age_in, sex_in
 from mvkt_ray.data.sources.wfdb_record import read_wfdb
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.errors import DataError
-from mvkt_ray.storage.csv_table import CsvTable, TableRow, open_table
+from mvkt_ray.storage.csv_table import CsvTable, open_table
 from mvkt_ray.storage.location import Location
 
 
@@ -64,7 +69,7 @@ class WfdbFolder:
         """Read one record; leads by name, whatever their order in the file."""
         signal = read_wfdb(ref.path)
         facts = ref.metadata
-        codes = each_once(str(facts["codes"]).split(";"))
+        codes = codes_of(facts)
         return Recording(
             source=ref.source,
             record_id=ref.record_id,
@@ -78,31 +83,13 @@ class WfdbFolder:
             sex=sex_in(str(facts["sex"])),
             fold=cast("int | None", facts["fold"]),
             codes=codes,
-            likelihoods=(CERTAIN,) * len(codes),
+            likelihoods=likelihoods_of(codes),
         )
 
     def tasks(self) -> Mapping[str, Task]:
         """Return the task `all`: a class for every code in the CSV file, however it is spelled."""
-        codes: set[str] = set()
-        for ref in self.references(0):
-            codes.update(each_once(str(ref.metadata["codes"]).split(";")))
-        if not codes:
-            raise DataError(
-                f"{self._table()} has no label at all; give some record a code, or there is "
-                "nothing to learn."
-            )
-        joined = sorted(code for code in codes if _are_codes(re.split(r"[,|]", code), codes))
-        if joined:
-            raise DataError(
-                f"{self._table()}: the code {joined[0]!r} is made of other codes of the table; "
-                "codes are separated by ';'. Write it so."
-            )
-        codes_of_class = {code: [code] for code in codes}
-        for group in spellings(codes, code_key):
-            codes_of_class[group[0]] = list(group)
-            for code in group[1:]:
-                del codes_of_class[code]
-        return {"all": Task.of_classes("all", codes_of_class)}
+        codes = {code for ref in self.references(0) for code in codes_of(ref.metadata)}
+        return task_of_codes(codes, self._table())
 
     def _open_table(self) -> CsvTable:
         table = open_table(self._table(), ("record",), "the CSV file of labels")
@@ -129,29 +116,22 @@ def _references(
     real_paths = RealPaths()
     real_folder = os.path.realpath(folder.uri) if folder.is_local else folder.uri
     for row in table.rows:
-        where, cells = table.where(row), row.cells
-        record = _record(folder, real_folder, cells["record"])
+        where, text = table.where(row), row.cells["record"]
+        record = _record(folder, real_folder, text)
         if not record:
             raise DataError(f"{where}: 'record' is empty; give the path of a WFDB record.")
         path = _path(folder, record)
         before = line_of.setdefault(real_paths.of(path), row.line)
         if before != row.line:
             raise DataError(
-                f"{where}: the record {cells['record']!r} is in line {before} too; every record "
+                f"{where}: the record {text!r} is in line {before} too; every record "
                 "has one row. Remove one of the two, or join their codes with ';'."
             )
-        patient_id = cells.get("patient_id", "")
         yield RecordingRef(
             source=WfdbFolder.name,
             record_id=record,
             path=path,
-            metadata={
-                "patient_id": own_patient(record) if names_nobody(patient_id) else patient_id,
-                "age": _checked(age_in, row, "age", where),
-                "sex": _checked(sex_in, row, "sex", where),
-                "fold": _fold(cells["fold"], where) if "fold" in cells else None,
-                "codes": codes_in(cells, one_hot, where),
-            },
+            metadata=facts_in_row(row, one_hot, where, record),
         )
 
 
@@ -165,10 +145,6 @@ def _record(folder: Location, real_folder: str, text: str) -> str:
     return name
 
 
-def _are_codes(parts: Sequence[str], codes: Collection[str]) -> bool:
-    return len(parts) > 1 and all(part.strip() in codes for part in parts)
-
-
 def _path(folder: Location, record: str) -> str:
     """Return where a record is; a name with accents may be on disk in Unicode's other form."""
     path = os.path.join(folder.uri, record)
@@ -178,23 +154,3 @@ def _path(folder: Location, record: str) -> str:
             if os.path.exists(f"{other}.hea"):
                 return other
     return path
-
-
-def _checked(parse: Callable[[str], object], row: TableRow, column: str, where: str) -> str:
-    text = row.cells.get(column, "")
-    try:
-        parse(text)
-    except ValueError as problem:
-        raise DataError(f"{where}: {column!r} {problem}.") from None
-    return text
-
-
-def _fold(text: str, where: str) -> int:
-    fold = fold_in(text)
-    if fold is None:
-        raise DataError(
-            f"{where}: 'fold' is {text!r}, but must be a whole number from 0 to {LARGEST_FOLD}. "
-            "Give every record a fold, or take the column out, and patient-disjoint folds are made "
-            "at ingest."
-        )
-    return fold

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mvkt_ray.data.recording import canonical_lead
+from mvkt_ray.data.voltage_units import mv_per_unit
 from mvkt_ray.data.wfdb_format.wfdb_formats import (
     DIFFERENCES,
     FLAC,
@@ -28,13 +29,6 @@ from mvkt_ray.errors import RecordingError
 
 _DEFAULT_GAIN = 200.0
 """ADC units per physical unit that header(5) lets one assume of a signal without calibration."""
-
-_MV_PER_UNIT = {"nv": 1e-6, "uv": 1e-3, "mv": 1.0, "v": 1e3} | {
-    f"{prefix}{volts}": mv
-    for prefix, mv in {"nano": 1e-6, "micro": 1e-3, "milli": 1.0, "": 1e3}.items()
-    for volts in ("volt", "volts")
-}
-_MICRO_SIGNS = str.maketrans({"\N{MICRO SIGN}": "u", "\N{GREEK SMALL LETTER MU}": "u"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -122,14 +116,14 @@ def lead_lines(header: WfdbHeader) -> dict[str, SignalLine]:
 
 
 def _mv_per_unit(header: WfdbHeader, line: SignalLine, lead: str) -> float:
-    word = "mv" if line.unit is None else line.unit.translate(_MICRO_SIGNS).lower()
-    if word not in _MV_PER_UNIT:
+    scale = 1.0 if line.unit is None else mv_per_unit(line.unit)
+    if scale is None:
         raise RecordingError(
             f"{header.file}: lead {lead} is in {line.unit!r}, which is not nV, uV, mV or V; "
             "correct the unit",
             "wrong_units",
         )
-    return _MV_PER_UNIT[word]
+    return scale
 
 
 def _decode(file: SignalFile, n_frames: int) -> list[np.ndarray]:

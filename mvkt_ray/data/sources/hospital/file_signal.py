@@ -1,0 +1,172 @@
+"""What a hospital's file says: leads in millivolts at one rate, and a few facts of the patient.
+
+Decoders collect leads in `Leads`, which asks of each the questions that WFDB records are asked, and
+answers none of them by guessing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from mvkt_ray.data.recording import LEADS
+from mvkt_ray.data.sampling_rate import resample
+from mvkt_ray.data.voltage_units import mv_per_unit
+from mvkt_ray.errors import RecordingError
+
+HIGHEST_HZ = 1e6
+"""No recorder samples faster; a file that says so is damaged."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PatientFacts:
+    """What a header says of the patient; nothing that names one."""
+
+    patient: str | None = None
+    """What `header_patient` makes of the id."""
+    age: float | None = None
+    sex: Literal["female", "male"] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class FileSignal:
+    """The twelve leads, or those of them that a file has."""
+
+    leads: tuple[str, ...]
+    """Canonical names, in the order of `LEADS`; one at least."""
+    signal_mv: np.ndarray
+    """float32 `[n_leads, n_samples]`, finite."""
+    sampling_rate_hz: float
+    """Of all leads: the highest that one of them has."""
+    patient: PatientFacts = field(default_factory=PatientFacts)
+    uncalibrated_leads: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Lead:
+    signal_mv: np.ndarray
+    rate_hz: float
+    is_calibrated: bool
+
+
+class Leads:
+    """Collects the leads of one file."""
+
+    def __init__(self, file: str) -> None:
+        """Begin with none.
+
+        Args:
+            file: Its path, for messages.
+        """
+        self._file = file
+        self._leads: dict[str, _Lead] = {}
+
+    def scale(self, lead: str, unit: str | None) -> float:
+        """Return how many mV the unit of a lead is.
+
+        Raises:
+            RecordingError: It is none of voltage, or none is stated.
+        """
+        mv = mv_per_unit(unit or "")
+        if mv is None:
+            stated = f"is in {_short(unit)}, which is not" if unit else "states no unit, such as"
+            raise RecordingError(
+                f"{self._file}: lead {lead} {stated} nV, uV, mV or V; correct the unit",
+                "wrong_units",
+            )
+        return mv
+
+    def add(
+        self, lead: str, signal_mv: np.ndarray, rate_hz: float, *, is_calibrated: bool = True
+    ) -> None:
+        """Add a lead.
+
+        Args:
+            lead: Canonical name.
+            signal_mv: Real `[n_samples]`; NaN where the file marks a sample as missing.
+            rate_hz: Its sampling rate.
+            is_calibrated: The file does not say that its size is doubtful.
+
+        Raises:
+            RecordingError: The lead is there already, or the rate is none.
+        """
+        if lead in self._leads:
+            raise RecordingError(
+                f"{self._file} names lead {lead} twice; correct the names", "header_mismatch"
+            )
+        if not 0 < rate_hz <= HIGHEST_HZ:
+            raise RecordingError(
+                f"{self._file} states {rate_hz:g} Hz as sampling rate of lead {lead}; correct it",
+                "rate",
+            )
+        self._leads[lead] = _Lead(signal_mv=signal_mv, rate_hz=rate_hz, is_calibrated=is_calibrated)
+
+    def __contains__(self, lead: str) -> bool:
+        return lead in self._leads
+
+    def signal_mv(self, lead: str) -> np.ndarray:
+        """Return a lead that is there, as it was added."""
+        return self._leads[lead].signal_mv
+
+    def together(self, patient: PatientFacts | None = None) -> FileSignal:
+        """Return all leads at one rate, in their order.
+
+        Raises:
+            RecordingError: There is none, they are not of one length, or samples are not finite.
+        """
+        leads = {lead: self._leads[lead] for lead in LEADS if lead in self._leads}
+        if not leads:
+            raise RecordingError(
+                f"{self._file} has none of the twelve leads by a name that is known",
+                "missing_lead",
+            )
+        _check_finite(self._file, leads)
+        rate_hz = max(lead.rate_hz for lead in leads.values())
+        return FileSignal(
+            leads=tuple(leads),
+            signal_mv=np.stack(_at_rate(self._file, leads, rate_hz)),
+            sampling_rate_hz=rate_hz,
+            patient=patient or PatientFacts(),
+            uncalibrated_leads=tuple(n for n, lead in leads.items() if not lead.is_calibrated),
+        )
+
+
+def _at_rate(file: str, leads: Mapping[str, _Lead], rate_hz: float) -> list[np.ndarray]:
+    """Return float32 leads of one length; they may differ by less than a sample of the slowest."""
+    if any(len(lead.signal_mv) == 0 for lead in leads.values()):
+        raise RecordingError(f"{file} has no samples", "empty")
+    seconds = {name: len(lead.signal_mv) / lead.rate_hz for name, lead in leads.items()}
+    slowest_hz = min(lead.rate_hz for lead in leads.values())
+    apart_s = max(seconds.values()) - min(seconds.values())
+    if apart_s >= 1 / slowest_hz or (slowest_hz == rate_hz and apart_s > 0):
+        short, long = min(seconds, key=seconds.__getitem__), max(seconds, key=seconds.__getitem__)
+        raise RecordingError(
+            f"{file}: lead {short} has {seconds[short]:g} s of samples, and lead {long} "
+            f"{seconds[long]:g} s; restore the file",
+            "header_mismatch",
+        )
+    same = [
+        lead.signal_mv.astype(np.float32)
+        if lead.rate_hz == rate_hz
+        else resample(lead.signal_mv[None], lead.rate_hz, rate_hz)[0]
+        for lead in leads.values()
+    ]
+    n_samples = min(len(signal) for signal in same)
+    return [signal[:n_samples] for signal in same]
+
+
+def _check_finite(file: str, leads: Mapping[str, _Lead]) -> None:
+    largest = np.finfo(np.float32).max
+    n_bad = {
+        name: int((~(np.abs(each.signal_mv) <= largest)).sum()) for name, each in leads.items()
+    }
+    if any(n_bad.values()):
+        where = ", ".join(f"{name} {n}" for name, n in n_bad.items() if n)
+        raise RecordingError(
+            f"{file}: samples marked as missing, or not finite (in {where})", "nan"
+        )
+
+
+def _short(text: str | None) -> str:
+    return repr((text or "")[:16])

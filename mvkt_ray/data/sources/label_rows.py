@@ -1,0 +1,101 @@
+"""What the row of a table of labels says of a recording, and the task that its codes make."""
+
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+
+from mvkt_ray.data.identity import code_key, names_nobody, own_patient, spellings
+from mvkt_ray.data.sources.label_columns import codes_in
+from mvkt_ray.data.sources.source import CERTAIN, each_once
+from mvkt_ray.data.sources.table_facts import LARGEST_FOLD, age_in, fold_in, sex_in
+from mvkt_ray.data.tasks import Task
+from mvkt_ray.errors import DataError
+from mvkt_ray.storage.csv_table import TableRow
+
+Facts = Mapping[str, str | int | float | None]
+"""Of a row: `patient_id`, `age`, `sex`, `fold` and `codes`, as metadata of a reference."""
+
+
+def facts_in_row(row: TableRow, one_hot: Sequence[str], where: str, record: str) -> Facts:
+    """Read a row strictly.
+
+    Args:
+        row: Of the table.
+        one_hot: What `code_columns` gave.
+        where: Names the row in a message.
+        record: Identity of the recording, which is its own patient where none is named.
+
+    Raises:
+        DataError: A cell is not what its column holds.
+    """
+    cells = row.cells
+    patient_id = cells.get("patient_id", "")
+    return {
+        "patient_id": own_patient(record) if names_nobody(patient_id) else patient_id,
+        "age": _checked(age_in, row, "age", where),
+        "sex": _checked(sex_in, row, "sex", where),
+        "fold": _fold(cells["fold"], where) if "fold" in cells else None,
+        "codes": codes_in(cells, one_hot, where),
+    }
+
+
+def codes_of(facts: Facts) -> tuple[str, ...]:
+    """Return the codes that a row names, each once."""
+    return each_once(str(facts["codes"]).split(";"))
+
+
+def likelihoods_of(codes: Collection[str]) -> tuple[float, ...]:
+    """Return those of codes whose table gives none."""
+    return (CERTAIN,) * len(codes)
+
+
+def task_of_codes(codes: Iterable[str], table: object) -> Mapping[str, Task]:
+    """Return the task `all`: a class for every code, however it is spelled.
+
+    Args:
+        codes: All that occur.
+        table: Where, for messages.
+
+    Raises:
+        DataError: There is none, or one is made of others.
+    """
+    every = set(codes)
+    if not every:
+        raise DataError(
+            f"{table} has no label at all; give some record a code, or there is nothing to learn."
+        )
+    joined = sorted(code for code in every if _are_codes(re.split(r"[,|]", code), every))
+    if joined:
+        raise DataError(
+            f"{table}: the code {joined[0]!r} is made of other codes of the table; "
+            "codes are separated by ';'. Write it so."
+        )
+    codes_of_class = {code: [code] for code in every}
+    for group in spellings(every, code_key):
+        codes_of_class[group[0]] = list(group)
+        for code in group[1:]:
+            del codes_of_class[code]
+    return {"all": Task.of_classes("all", codes_of_class)}
+
+
+def _are_codes(parts: Sequence[str], codes: Collection[str]) -> bool:
+    return len(parts) > 1 and all(part.strip() in codes for part in parts)
+
+
+def _checked(parse: Callable[[str], object], row: TableRow, column: str, where: str) -> str:
+    text = row.cells.get(column, "")
+    try:
+        parse(text)
+    except ValueError as problem:
+        raise DataError(f"{where}: {column!r} {problem}.") from None
+    return text
+
+
+def _fold(text: str, where: str) -> int:
+    fold = fold_in(text)
+    if fold is None:
+        raise DataError(
+            f"{where}: 'fold' is {text!r}, but must be a whole number from 0 to {LARGEST_FOLD}. "
+            "Give every record a fold, or take the column out, and patient-disjoint folds are made "
+            "at ingest."
+        )
+    return fold
