@@ -11,6 +11,10 @@ from typing import Any, cast
 
 from mvkt_ray.data.sources.cinc2021 import Cinc2021
 from mvkt_ray.data.sources.cpsc2018 import Cpsc2018
+from mvkt_ray.data.sources.hospital.aecg_file import AecgFolder
+from mvkt_ray.data.sources.hospital.dicom_file import DicomFolder
+from mvkt_ray.data.sources.hospital.edf_file import EdfFolder
+from mvkt_ray.data.sources.hospital.muse_file import MuseFolder
 from mvkt_ray.data.sources.ptbxl import PtbXl
 from mvkt_ray.data.sources.source import Source
 from mvkt_ray.data.sources.source_options import checked_options
@@ -25,7 +29,12 @@ from mvkt_ray.plugins.loading import load, unfit
 __all__ = ["SOURCES", "Source", "open_source", "source_class", "source_plugin"]
 
 SOURCES: dict[str, type[Source]] = {
-    source.name: source for source in (PtbXl, Cpsc2018, Cinc2021, WfdbFolder, Synthetic)
+    source.name: source
+    for source in (
+        *(PtbXl, Cpsc2018, Cinc2021, WfdbFolder),
+        *(DicomFolder, EdfFolder, AecgFolder, MuseFolder),
+        Synthetic,
+    )
 }
 """Every source of ours, by the name that users give."""
 

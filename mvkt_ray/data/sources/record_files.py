@@ -132,7 +132,7 @@ def records_not_listed(
     known = {real_paths.of(path) for path in listed}
     left: list[str] = []
     unreadable: list[str] = []
-    for file in _files(folder / below if below else folder, unreadable):
+    for file in files_below(folder / below if below else folder, unreadable):
         path, its_suffix = os.path.splitext(file)
         if its_suffix.lower() != suffix or is_known(path, its_suffix, known, real_paths):
             continue
@@ -158,8 +158,13 @@ def is_known(path: str, suffix: str, known: Collection[str], real_paths: RealPat
     return key in known or (whole in known and (segment == "layout" or segment.isdigit()))
 
 
-def _files(folder: Location, unreadable: list[str]) -> Iterator[str]:
-    """Yield the paths of files; a store is listed by one request per thousand."""
+def files_below(folder: Location, unreadable: list[str]) -> Iterator[str]:
+    """Yield the paths of files, in a stable order; a store is asked once per thousand.
+
+    Args:
+        folder: Where to look.
+        unreadable: Takes the paths of folders that could not be looked into.
+    """
     if folder.is_local:
         for subfolder, _, files in folder.walk(unreadable.append):
             yield from (f"{subfolder}/{file}" for file in files)

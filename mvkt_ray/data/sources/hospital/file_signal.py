@@ -109,6 +109,10 @@ class Leads:
         """Return a lead that is there, as it was added."""
         return self._leads[lead].signal_mv
 
+    def rate_hz(self, lead: str) -> float:
+        """Return the sampling rate of a lead that is there."""
+        return self._leads[lead].rate_hz
+
     def together(self, patient: PatientFacts | None = None) -> FileSignal:
         """Return all leads at one rate, in their order.
 

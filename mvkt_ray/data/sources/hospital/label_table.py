@@ -1,0 +1,144 @@
+"""A table of labels beside a hospital's files: CSV, or Parquet, read as strictly.
+
+Columns are those of the source `wfdb`. `record` is the path of a file below the folder; its suffix
+may be left out where only one file has the name. Without `patient_id` the headers say whose the
+recordings are.
+
+Reads: one CSV or Parquet file.
+"""
+
+import math
+import unicodedata
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mvkt_ray.data.sources.label_columns import DESCRIBING, check_names
+from mvkt_ray.errors import DataError
+from mvkt_ray.file_guards import reading
+from mvkt_ray.storage.csv_table import CsvTable, TableRow, open_table
+from mvkt_ray.storage.location import Location
+
+USUAL_NAMES = ("labels.csv", "labels.parquet")
+_WHAT = "the table of labels"
+_RIGHT = "Restore the file, or write it again with pandas or pyarrow."
+_ROWS_PER_BATCH = 4096
+
+
+def open_labels(folder: Location, labels: str | None) -> CsvTable | None:
+    """Open the table of labels of a folder; None where there is none.
+
+    Args:
+        folder: That of the recordings.
+        labels: The table's name below the folder, or its path anywhere; None for `labels.csv` or
+            `labels.parquet`, if one of them is there.
+
+    Raises:
+        DataError: A table that is named is not there, or its columns are wrong.
+    """
+    if labels is None:
+        there = [folder / name for name in USUAL_NAMES if (folder / name).is_file()]
+        if len(there) > 1:
+            raise DataError(
+                f"{folder} has {' and '.join(USUAL_NAMES)}, and only one can count. Name it with "
+                "the option labels=FILE, or remove the other."
+            )
+        if not there:
+            return None
+        [location] = there
+    else:
+        elsewhere = labels.startswith("/") or "://" in labels
+        location = Location.parse(labels) if elsewhere else folder / labels
+        if not location.is_file():
+            raise DataError(
+                f"there is no table of labels {location.uri!r}; it is CSV or Parquet, needs the "
+                "columns 'record' and 'codes' (codes separated by ';'), and may have patient_id, "
+                "age, sex and fold. Make it, or leave the option labels out, and the recordings "
+                "are without labels."
+            )
+    table = _open_any(location)
+    check_names(table)
+    if "fold" in table.columns and "patient_id" not in table.columns:
+        raise DataError(
+            f"{location}: there is a column 'fold', but no 'patient_id', so nobody can see whether "
+            "a patient is in two folds. Add 'patient_id', or take 'fold' out, and patient-disjoint "
+            "folds are made at ingest."
+        )
+    return table
+
+
+def _open_any(location: Location) -> CsvTable:
+    if location.name.lower().endswith(".parquet"):
+        return _open_parquet(location)
+    return open_table(location, ("record",), _WHAT)
+
+
+def _open_parquet(location: Location) -> CsvTable:
+    with reading(location, _RIGHT, DataError):
+        schema = open_parquet(location).schema_arrow
+    columns = tuple(schema.names)
+    if "record" not in columns:
+        raise DataError(
+            f"{location}: no column 'record' in {_WHAT}; its columns are "
+            f"{', '.join(map(repr, columns))}. Add or rename the column."
+        )
+    wanted = [name for name in columns if name in DESCRIBING] if "codes" in columns else columns
+    return CsvTable(location=location, columns=columns, rows=_rows(location, wanted))
+
+
+def open_parquet(location: Location) -> pq.ParquetFile:
+    """Open a Parquet file anywhere; only its footer is read.
+
+    Raises:
+        DataError: It cannot be opened, or is none.
+    """
+    with reading(location, _RIGHT, DataError):
+        filesystem, path = location.open_filesystem()
+        return pq.ParquetFile(filesystem.open_input_file(path))
+
+
+def _rows(location: Location, columns: Sequence[str]) -> Iterator[TableRow]:
+    line = 0
+    with reading(location, _RIGHT, DataError), open_parquet(location) as file:
+        for batch in file.iter_batches(_ROWS_PER_BATCH, columns=list(columns)):
+            for cells in batch.to_pylist():
+                line += 1
+                texts = {name: cell_text(cell, location, name) for name, cell in cells.items()}
+                yield TableRow(line=line, cells=texts)
+
+
+def cell_text(cell: Any, location: Location, column: str) -> str:
+    """Return a value as a CSV file would have it; a list as codes, separated by `;`.
+
+    Raises:
+        DataError: It is no value of a table of labels.
+    """
+    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
+        return ""
+    if isinstance(cell, bool):
+        return "1" if cell else "0"
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))
+    if isinstance(cell, str):
+        return unicodedata.normalize("NFC", cell).strip()
+    if isinstance(cell, list) and all(isinstance(each, str) for each in cell):
+        return ";".join(cell)
+    if isinstance(cell, int | float):
+        return str(cell)
+    raise DataError(
+        f"{location}: the column {column!r} holds {type(cell).__name__}, but must hold text, "
+        "numbers or lists of text. Convert it, or take it out."
+    )
+
+
+def is_nested_list(kind: pa.DataType) -> bool:
+    """Whether a column of this type can hold a recording: lists of lists of numbers."""
+    return _is_list(kind) and _is_list(kind.value_type)
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return (
+        pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    )

@@ -1,0 +1,257 @@
+"""Files as hospitals export them, made by other programs than those that read them here.
+
+Every file is full of a person: names, birth dates, numbers, places. None of that may be found in
+shards; `PERSON` is what to look for.
+"""
+
+import base64
+import datetime
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mvkt_ray.data.recording import LEADS
+from tests.tiny_datasets import RATE_HZ, SIGNAL_MV
+
+PERSON = ("Quackenbush", "Wilhelmina", "19440229", "1944", "MRN77123", "Rosengasse", "Thistlewood")
+"""Family name, first name, birth date, its year, number, street, physician."""
+PATIENT_ID = "MRN77123"
+STORED = ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")
+"""Leads that MUSE stores."""
+
+Signals = Mapping[str, np.ndarray]
+
+
+def twelve() -> dict[str, np.ndarray]:
+    """Return the leads of tests, in mV."""
+    return dict(zip(LEADS, SIGNAL_MV, strict=True))
+
+
+def einthoven() -> dict[str, np.ndarray]:
+    """Return twelve leads of which four follow from I and II, as they do on a patient."""
+    leads = twelve()
+    one, two = leads["I"], leads["II"]
+    leads |= {"III": two - one, "aVR": -(one + two) / 2, "aVL": one - two / 2}
+    return leads | {"aVF": two - one / 2}
+
+
+def dicom_group(
+    signals: Signals,
+    *,
+    rate_hz: float = RATE_HZ,
+    unit: str | None = "uV",
+    step_uv: float = 1.0,
+    **elements: object,
+) -> Any:
+    """Return an item of a waveform sequence, 16 bits; `elements` replace those of the group."""
+    from pydicom.dataset import Dataset
+    from pydicom.sequence import Sequence as Items
+
+    numbers = {"I": 1, "II": 2, "III": 61, "aVR": 62, "aVL": 63, "aVF": 64}
+    numbers |= {f"V{number}": number + 2 for number in range(1, 7)}
+    group = Dataset()
+    n_samples = len(next(iter(signals.values())))
+    group.MultiplexGroupTimeOffset = 0
+    group.WaveformOriginality = "ORIGINAL"
+    group.NumberOfWaveformChannels = len(signals)
+    group.NumberOfWaveformSamples = n_samples
+    group.SamplingFrequency = rate_hz
+    group.MultiplexGroupLabel = "RHYTHM"
+    channels = []
+    for lead in signals:
+        channel = Dataset()
+        code = Dataset()
+        code.CodeValue, code.CodingSchemeDesignator = f"2:{numbers[lead]}", "MDC"
+        code.CodeMeaning = f"Lead {lead}"
+        channel.ChannelSourceSequence = Items([code])
+        channel.ChannelSensitivity = step_uv
+        if unit is not None:
+            of_unit = Dataset()
+            of_unit.CodeValue, of_unit.CodingSchemeDesignator = unit, "UCUM"
+            of_unit.CodeMeaning = unit
+            channel.ChannelSensitivityUnitsSequence = Items([of_unit])
+        channel.ChannelSensitivityCorrectionFactor = 1
+        channel.ChannelBaseline = 0
+        channel.ChannelTimeSkew = 0
+        channel.WaveformBitsStored = 16
+        channels.append(channel)
+    group.ChannelDefinitionSequence = Items(channels)
+    group.WaveformBitsAllocated = 16
+    group.WaveformSampleInterpretation = "SS"
+    stored = np.rint(np.stack(list(signals.values())) * 1000 / step_uv).astype("<i2")
+    group.add_new(0x54001010, "OW", stored.T.tobytes())
+    for name, value in elements.items():
+        setattr(group, name, value)
+    return group
+
+
+def write_dicom(path: Path, groups: Sequence[Any] | None = None, **elements: object) -> Path:
+    """Write a 12-lead ECG by pydicom; `elements` replace those of the file."""
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.sequence import Sequence as Items
+    from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.SOPClassUID = "1.2.840.10008.5.1.4.1.1.9.1.1"
+    dataset.SOPInstanceUID = generate_uid(entropy_srcs=[str(path)])
+    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    dataset.Modality = "ECG"
+    dataset.PatientName = "Quackenbush^Wilhelmina"
+    dataset.PatientID, dataset.PatientSex = PATIENT_ID, "F"
+    dataset.PatientBirthDate, dataset.PatientAge = "19440229", "051Y"
+    dataset.PatientAddress = "Rosengasse 7"
+    dataset.ReferringPhysicianName = "Thistlewood"
+    dataset.StudyDate = dataset.AcquisitionDateTime = "20190701"
+    dataset.WaveformSequence = Items(groups if groups is not None else [dicom_group(twelve())])
+    for name, value in elements.items():
+        setattr(dataset, name, value)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    dataset.save_as(path, enforce_file_format=True)
+    return path
+
+
+def write_edf(
+    path: Path,
+    signals: Signals | None = None,
+    *,
+    rates_hz: Mapping[str, int] | None = None,
+    unit: str = "uV",
+    label: str = "ECG {}",
+    **header: object,
+) -> Path:
+    """Write EDF+ or BDF+ by pyedflib, whose C knows nothing of the reader's Python."""
+    import pyedflib
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    signals = twelve() if signals is None else signals
+    is_bdf = path.suffix == ".bdf"
+    kind = pyedflib.FILETYPE_BDFPLUS if is_bdf else pyedflib.FILETYPE_EDFPLUS
+    top = 8_000_000 if is_bdf else 8_000
+    per_mv = {"uV": 1000.0, "mV": 1.0, "V": 1e-3, "nV": 1e6}.get(unit, 1.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of texts that are cut
+        writer: Any = pyedflib.EdfWriter(str(path), len(signals), file_type=kind)
+        with writer:
+            facts = {
+                "patientname": "Wilhelmina Quackenbush", "patientcode": PATIENT_ID, "sex": 0,
+                "birthdate": datetime.date(1944, 2, 29), "technician": "Thistlewood",
+                "patient_additional": "Rosengasse",
+                "recording_additional": "", "equipment": "", "admincode": "",
+                "startdate": datetime.datetime(2019, 7, 1, 12),
+            } | header  # fmt: skip
+            writer.setHeader(facts)
+            writer.setSignalHeaders([
+                {
+                    "label": label.format(name), "dimension": unit,
+                    "sample_frequency": (rates_hz or {}).get(name, RATE_HZ),
+                    "physical_min": -8 * per_mv, "physical_max": 8 * per_mv,
+                    "digital_min": -top, "digital_max": top, "transducer": "", "prefilter": "",
+                }
+                for name in signals
+            ])  # fmt: skip
+            writer.writeSamples([np.asarray(each * per_mv) for each in signals.values()])
+    return path
+
+
+def aecg_sequence(
+    lead: str, digits: Sequence[object], *, scale: str = "1", unit: str = "uV", origin: str = "0"
+) -> str:
+    """Return the sequence of a lead."""
+    return (
+        f'<component><sequence><code code="MDC_ECG_LEAD_{lead.upper()}" codeSystem="2.16.840.1"/>'
+        f'<value xsi:type="SLIST_PQ"><origin value="{origin}" unit="{unit}"/>'
+        f'<scale value="{scale}" unit="{unit}"/><digits>{" ".join(map(str, digits))}</digits>'
+        "</value></sequence></component>"
+    )
+
+
+def aecg_set(signals: Signals, *, step: str = "0.01", unit: str = "s") -> str:
+    """Return a sequence set: the time, and leads in microvolts."""
+    time = (
+        '<component><sequence><code code="TIME_ABSOLUTE"/><value xsi:type="GLIST_TS">'
+        f'<head value="20190701120000.000"/><increment value="{step}" unit="{unit}"/></value>'
+        "</sequence></component>"
+    )
+    leads = [
+        aecg_sequence(lead, np.rint(each * 1000).astype(int).tolist())
+        for lead, each in signals.items()
+    ]
+    return f"<component><sequenceSet>{time}{''.join(leads)}</sequenceSet></component>"
+
+
+def aecg_text(sets: str | None = None, *, code: str = "RHYTHM", more: str = "") -> str:
+    """Return a document, written by hand after the implementation guide."""
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        '<AnnotatedECG xmlns="urn:hl7-org:v3"'
+        ' xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">'
+        '<effectiveTime><low value="20190701120000" inclusive="true"/></effectiveTime>'
+        "<componentOf><timepointEvent><componentOf><subjectAssignment><subject><trialSubject>"
+        f'<id root="2.16.840.1" extension="{PATIENT_ID}"/><subjectDemographicPerson>'
+        "<name>Wilhelmina Quackenbush</name>"
+        '<administrativeGenderCode code="F"/><birthTime value="19440229"/>'
+        "<addr>Rosengasse 7</addr></subjectDemographicPerson></trialSubject></subject>"
+        "<performer>Thistlewood</performer></subjectAssignment></componentOf></timepointEvent>"
+        f'</componentOf><component><series><code code="{code}"/>'
+        f"{aecg_set(twelve()) if sets is None else sets}{more}</series></component></AnnotatedECG>"
+    )
+
+
+def muse_lead(lead: str, signal_mv: np.ndarray, **fields: object) -> str:
+    """Return the data of a lead, 4.88 uV a bit; `fields` replace those of the export."""
+    stored = np.rint(signal_mv * 1000 / 4.88).astype("<i2").tobytes()
+    text = base64.encodebytes(stored).decode()
+    wanted = {
+        "LeadByteCountTotal": len(stored), "LeadTimeOffset": 0,
+        "LeadSampleCountTotal": len(stored) // 2, "LeadAmplitudeUnitsPerBit": 4.88,
+        "LeadAmplitudeUnits": "MICROVOLTS", "LeadHighLimit": 32767, "LeadLowLimit": -32768,
+        "LeadID": lead, "LeadOffsetFirstSample": 0, "FirstSampleBaseline": 0,
+        "LeadSampleSize": 2, "LeadOff": "FALSE", "BaselineSway": "FALSE",
+        "LeadDataCRC32": 4002389123, "WaveFormData": f"\n{text}",
+    } | fields  # fmt: skip
+    parts = [f"<{name}>{value}</{name}>" for name, value in wanted.items() if value is not None]
+    return f"<LeadData>{''.join(parts)}</LeadData>"
+
+
+def muse_waveform(leads: str, *, kind: str = "Rhythm", base: object = RATE_HZ) -> str:
+    """Return a waveform of leads."""
+    return (
+        f"<Waveform><WaveformType>{kind}</WaveformType><WaveformStartTime>0</WaveformStartTime>"
+        f"<SampleType>CONTINUOUS_SAMPLES</SampleType><SampleBase>{base}</SampleBase>"
+        f"<SampleExponent>0</SampleExponent>{leads}</Waveform>"
+    )
+
+
+def muse_text(waveforms: str | None = None, *, doctype: str | None = None) -> str:
+    """Return an export, in Latin-1 as they are; it names a DTD that is not there."""
+    leads = twelve()
+    if waveforms is None:
+        median = "".join(muse_lead(lead, leads[lead][:60]) for lead in STORED)
+        rhythm = "".join(muse_lead(lead, leads[lead]) for lead in STORED)
+        waveforms = muse_waveform(median, kind="Median") + muse_waveform(rhythm)
+    head = '<!DOCTYPE RestingECG SYSTEM "restecg.dtd">' if doctype is None else doctype
+    return (
+        f'<?xml version="1.0" encoding="ISO-8859-1"?>\n{head}\n<RestingECG>'
+        f"<PatientDemographics><PatientID>{PATIENT_ID}</PatientID><PatientAge>51</PatientAge>"
+        "<AgeUnits>YEARS</AgeUnits><DateofBirth>02-29-1944</DateofBirth><Gender>FEMALE</Gender>"
+        "<PatientLastName>Quackenbush</PatientLastName>"
+        "<PatientFirstName>Wilhelmina</PatientFirstName></PatientDemographics>"
+        "<TestDemographics><AcquisitionDate>07-01-2019</AcquisitionDate>"
+        "<LocationName>Rosengasse é</LocationName>"
+        "<OverreaderLastName>Thistlewood</OverreaderLastName></TestDemographics>"
+        f"{waveforms}</RestingECG>"
+    )
+
+
+def write_xml(path: Path, text: str) -> Path:
+    """Write a document in the encoding that it declares."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    encoding = text.partition('encoding="')[2].partition('"')[0]
+    path.write_bytes(text.encode(encoding))
+    return path
