@@ -22,6 +22,9 @@ PATIENT_ID = "MRN77123"
 STORED = ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")
 """Leads that MUSE stores."""
 
+STEP_UV = 4.88
+"""Of a bit, in exports of MUSE."""
+
 Signals = Mapping[str, np.ndarray]
 
 
@@ -155,7 +158,8 @@ def write_edf(
                 }
                 for name in signals
             ])  # fmt: skip
-            writer.writeSamples([np.asarray(each * per_mv) for each in signals.values()])
+            digital = [np.rint(each * top / 8).astype(np.int32) for each in signals.values()]
+            writer.writeSamples(digital, digital=True)
     return path
 
 
@@ -203,13 +207,13 @@ def aecg_text(sets: str | None = None, *, code: str = "RHYTHM", more: str = "") 
     )
 
 
-def muse_lead(lead: str, signal_mv: np.ndarray, **fields: object) -> str:
-    """Return the data of a lead, 4.88 uV a bit; `fields` replace those of the export."""
-    stored = np.rint(signal_mv * 1000 / 4.88).astype("<i2").tobytes()
+def muse_lead(lead: str, signal_mv: np.ndarray, step_uv: float = STEP_UV, **fields: object) -> str:
+    """Return the data of a lead; `fields` replace those of the export."""
+    stored = np.rint(signal_mv * 1000 / step_uv).astype("<i2").tobytes()
     text = base64.encodebytes(stored).decode()
     wanted = {
         "LeadByteCountTotal": len(stored), "LeadTimeOffset": 0,
-        "LeadSampleCountTotal": len(stored) // 2, "LeadAmplitudeUnitsPerBit": 4.88,
+        "LeadSampleCountTotal": len(stored) // 2, "LeadAmplitudeUnitsPerBit": step_uv,
         "LeadAmplitudeUnits": "MICROVOLTS", "LeadHighLimit": 32767, "LeadLowLimit": -32768,
         "LeadID": lead, "LeadOffsetFirstSample": 0, "FirstSampleBaseline": 0,
         "LeadSampleSize": 2, "LeadOff": "FALSE", "BaselineSway": "FALSE",
@@ -255,3 +259,63 @@ def write_xml(path: Path, text: str) -> Path:
     encoding = text.partition('encoding="')[2].partition('"')[0]
     path.write_bytes(text.encode(encoding))
     return path
+
+
+def write_table(path: Path, signals: Signals) -> Path:
+    """Write a file of microvolts, by its suffix: `.csv`, `.parquet` or `.npy`."""
+    import pandas as pd
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frame = pd.DataFrame({lead: np.rint(each * 1000) for lead, each in signals.items()})
+    if path.suffix == ".npy":
+        np.save(path, frame.to_numpy().T)
+    elif path.suffix == ".csv":
+        frame.to_csv(path, index=False)
+    else:
+        frame.to_parquet(path)
+    return path
+
+
+TABLE_OPTIONS = {"rate_hz": RATE_HZ, "unit": "uV", "leads": LEADS}
+
+
+def write_labels(folder: Path, suffix: str) -> None:
+    """Write a table of three recordings."""
+    rows = "".join(f"r{n}{suffix},p{n},51,F,{n},AFIB;LVH\n" for n in (1, 2, 3))
+    (folder / "labels.csv").write_text("record,patient_id,age,sex,fold,codes\n" + rows)
+
+
+def make_dicom(folder: Path) -> None:
+    for number in (1, 2, 3):
+        write_dicom(folder / f"r{number}.dcm")
+    write_labels(folder, ".dcm")
+
+
+def make_edf(folder: Path) -> None:
+    for name in ("r1.edf", "r2.bdf", "r3.edf"):
+        write_edf(folder / name)
+    write_labels(folder, "")
+
+
+def make_aecg(folder: Path) -> None:
+    for number in (1, 2, 3):
+        write_xml(folder / f"r{number}.xml", aecg_text())
+    write_labels(folder, ".xml")
+
+
+def make_muse(folder: Path) -> None:
+    leads = "".join(muse_lead(lead, each, step_uv=1) for lead, each in twelve().items())
+    for number in (1, 2, 3):
+        write_xml(folder / f"r{number}.xml", muse_text(muse_waveform(leads)))
+    write_labels(folder, ".xml")
+
+
+def make_table(folder: Path) -> None:
+    for name in ("r1.csv", "r2.parquet", "r3.npy"):
+        write_table(folder / name, twelve())
+    write_labels(folder, "")
+
+
+MAKE = {
+    "dicom": make_dicom, "edf": make_edf, "aecg": make_aecg, "muse": make_muse, "table": make_table,
+}  # fmt: skip

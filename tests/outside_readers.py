@@ -10,14 +10,16 @@ import scipy.io
 
 from mvkt_ray.config.study_file import read_study
 from mvkt_ray.data.recording import RecordingRef
+from mvkt_ray.data.signal_tables import read_array, read_table
+from mvkt_ray.data.sources import open_source
 from mvkt_ray.data.sources.cpsc2018 import Cpsc2018
 from mvkt_ray.data.sources.wfdb_record import read_wfdb
 from mvkt_ray.data.tasks import read_task
-from mvkt_ray.delivery.predicting.signal_tables import read_array, read_table
 from mvkt_ray.storage.artifacts import publish, read_manifest
 from mvkt_ray.storage.csv_table import open_table
 from mvkt_ray.storage.location import Location
 from mvkt_ray.training.predictions_file import read_predictions, sealed_arrow
+from tests import hospital_files
 from tests.tiny_datasets import HEADER_LEADS, SIGNAL_MV, write_record
 
 TOKENS = (
@@ -121,6 +123,23 @@ def _read_rows(path: Path) -> object:
 _STUDY = "name: x\nseed: 3\ndata: {source: synthetic, folds: {train: [1], val: [2], test: [3]}}\n"
 _TASK = "name: t\nclasses:\n  AF: ['164889003']\n  MI: [a, b]\n"
 
+
+def _hospital(name: str, file: str) -> OutsideReader:
+    """Return the reader of a hospital's format, given a file of it by its name."""
+    options = hospital_files.TABLE_OPTIONS if name == "table" else {}
+
+    def make(folder: Path) -> Path:
+        hospital_files.MAKE[name](folder)
+        return folder / file
+
+    def read(path: Path) -> object:
+        source = open_source(name, str(path.parent), options)
+        [ref] = [ref for ref in source.references(100) if ref.path == str(path)]
+        return source.read(ref)
+
+    return OutsideReader(make, read)
+
+
 READERS: Mapping[str, OutsideReader] = {
     "header": OutsideReader(_header, lambda path: read_wfdb(str(path.with_suffix("")))),
     "samples": OutsideReader(_samples, lambda path: read_wfdb(str(path.with_suffix("")))),
@@ -135,4 +154,12 @@ READERS: Mapping[str, OutsideReader] = {
     "task": OutsideReader(_text("t.yaml", _TASK), read_task),
     "manifest": OutsideReader(_manifest, lambda path: read_manifest(path.parent)),
     "predictions": OutsideReader(_predictions, lambda path: read_predictions(Location.parse(path))),
+    "DICOM": _hospital("dicom", "r1.dcm"),
+    "EDF": _hospital("edf", "r1.edf"),
+    "BDF": _hospital("edf", "r2.bdf"),
+    "aECG": _hospital("aecg", "r1.xml"),
+    "MUSE": _hospital("muse", "r1.xml"),
+    "recording as CSV": _hospital("table", "r1.csv"),
+    "recording as Parquet": _hospital("table", "r2.parquet"),
+    "recording as array": _hospital("table", "r3.npy"),
 }

@@ -14,6 +14,7 @@ from mvkt_ray.data.wfdb_format.wfdb_formats import wfdb  # there its warnings on
 from mvkt_ray.errors import DataError, RecordingError, StoreError
 from mvkt_ray.storage.location import Location
 from mvkt_ray.testing import SourceContract
+from tests.hospital_files import MAKE, TABLE_OPTIONS
 from tests.object_store import S3Server
 from tests.tiny_datasets import (
     HEADER_LEADS,
@@ -37,9 +38,13 @@ CASES: dict[str, tuple[Callable[[Path], None], Mapping[str, object]]] = {
     "cpsc2018": (make_cpsc2018, {}),
     "cinc2021": (make_cinc2021, {}),
     "wfdb": (make_wfdb, {}),
+    **{name: (make, TABLE_OPTIONS if name == "table" else {}) for name, make in MAKE.items()},
     "synthetic": (make_nothing, {"n_recordings": 3, "duration_s": N_SAMPLES / RATE_HZ}),
 }
 WITH_FILES = [name for name in CASES if name != "synthetic"]
+FILES = {name: ("",) if name in MAKE else (".dat", ".hea") for name in WITH_FILES}
+"""What is behind the path of a recording in the names of its files."""
+EACH_FILE = [(name, suffix) for name in WITH_FILES for suffix in FILES[name]]
 
 
 def test_every_source_has_a_case() -> None:
@@ -135,8 +140,7 @@ def test_a_relative_folder_is_found_from_another_working_directory(
     assert source.read(refs[0]).signal_mv.shape == (12, N_SAMPLES)
 
 
-@pytest.mark.parametrize("name", WITH_FILES)
-@pytest.mark.parametrize("suffix", [".dat", ".hea"])
+@pytest.mark.parametrize(("name", "suffix"), EACH_FILE)
 def test_one_bad_recording_says_why_and_leaves_the_others(
     tmp_path: Path, name: str, suffix: str
 ) -> None:
@@ -163,14 +167,13 @@ def test_a_bucket_gives_what_a_folder_gives(tmp_path: Path, s3_server: S3Server,
         assert dataclasses.replace(far, path=near.path) == near
         s3_server.forget_requests()
         one, two = there.read(far), here.read(near)
-        assert len(s3_server.asked("GET")) == 2  # header and signal
+        assert len(s3_server.asked("GET")) == len(FILES[name])
         np.testing.assert_array_equal(one.signal_mv, two.signal_mv)
         for fact in ("record_id", "patient_id", "leads", "age", "sex", "fold", "codes"):
             assert getattr(one, fact) == getattr(two, fact)
 
 
-@pytest.mark.parametrize("name", WITH_FILES)
-@pytest.mark.parametrize("suffix", [".dat", ".hea"])
+@pytest.mark.parametrize(("name", "suffix"), EACH_FILE)
 @pytest.mark.parametrize("harm", ["missing", "truncated"])
 def test_a_bad_recording_in_a_bucket_has_the_reason_that_it_has_in_a_folder(
     tmp_path: Path, s3_server: S3Server, name: str, suffix: str, harm: str

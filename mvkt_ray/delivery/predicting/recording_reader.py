@@ -6,10 +6,10 @@ Reads: WFDB records, `.mat` structs of CPSC 2018, CSV files and `.npy` arrays.
 from dataclasses import dataclass
 
 from mvkt_ray.data.recording import Recording, RecordingRef
+from mvkt_ray.data.signal_tables import read_array, read_table
 from mvkt_ray.data.sources.cpsc2018 import Cpsc2018
 from mvkt_ray.data.sources.wfdb_record import read_wfdb
 from mvkt_ray.delivery.predicting.found_records import kind_of
-from mvkt_ray.delivery.predicting.signal_tables import read_array, read_table
 from mvkt_ray.errors import ArtifactError, RecordingError
 from mvkt_ray.file_guards import WRONG_PATHS, why
 from mvkt_ray.storage.location import Location

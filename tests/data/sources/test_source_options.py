@@ -46,4 +46,7 @@ def test_an_unknown_source_names_the_nearest_or_lists_those_that_exist() -> None
         open_source("ptb_xl", "x", {})
     with pytest.raises(ConfigError, match=r"'mimic'; there is: ptbxl, cpsc2018, cinc2021, wfdb"):
         open_source("mimic", "x", {})
-    assert set(SOURCES) == {"ptbxl", "cpsc2018", "cinc2021", "wfdb", "synthetic"}
+    assert set(SOURCES) == {
+        *("ptbxl", "cpsc2018", "cinc2021", "wfdb", "synthetic"),
+        *("dicom", "edf", "aecg", "muse", "table"),
+    }

@@ -14,6 +14,7 @@ from mvkt_ray.data.sources import SOURCES, open_source
 from mvkt_ray.data.sources.with_unlabelled import WithUnlabelled
 from mvkt_ray.data.splits import open_training_splits
 from mvkt_ray.errors import ConfigError, DataError
+from tests import hospital_files
 from tests.object_store import S3Server
 from tests.tiny_datasets import (
     HEADER_LEADS,
@@ -32,7 +33,9 @@ MAKE = {
     "cinc2021": make_cinc2021,
     "wfdb": make_wfdb,
     "synthetic": lambda folder: folder.mkdir(),
+    **hospital_files.MAKE,
 }
+OPTIONS: dict[str, dict[str, object]] = {"table": hospital_files.TABLE_OPTIONS}
 
 
 def make_unlabelled(folder: Path) -> Path:
@@ -47,8 +50,9 @@ def make_unlabelled(folder: Path) -> Path:
 def test_every_source_may_have_unlabelled_records_beside_it(name: str, tmp_path: Path) -> None:
     MAKE[name](tmp_path / "data")
     more = make_unlabelled(tmp_path / "more")
-    source = open_source(name, str(tmp_path / "data"), {"unlabelled": str(more)})
-    alone = open_source(name, str(tmp_path / "data"), {})
+    options = OPTIONS.get(name, {})
+    source = open_source(name, str(tmp_path / "data"), {**options, "unlabelled": str(more)})
+    alone = open_source(name, str(tmp_path / "data"), options)
     assert source.name == name
     refs = list(source.references(RATE_HZ))
     n_own = len(list(alone.references(RATE_HZ)))

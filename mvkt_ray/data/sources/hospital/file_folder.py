@@ -161,7 +161,8 @@ class FileFolder(ABC):
     def _names(self, folder: Location, unreadable: list[str]) -> Iterator[str]:
         for path in files_below(folder, unreadable):
             name = path.removeprefix(f"{folder}/")
-            if name not in USUAL_NAMES and self.takes(posixpath.basename(name)):
+            is_labels = name in USUAL_NAMES or name == self.labels
+            if not is_labels and self.takes(posixpath.basename(name)):
                 yield name
 
     def _reference(

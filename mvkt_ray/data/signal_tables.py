@@ -34,28 +34,55 @@ def read_table(location: Location, leads: Sequence[str]) -> np.ndarray:
     Raises:
         RecordingError: with reason `unreadable`, `missing_lead` or `empty`.
     """
-    text = _text(location)
+    text = _text(location.read_bytes(), location)
     first = _first_row(location, text)
-    if not any(cell.strip() for cell in first):
-        raise RecordingError(f"{location}: the first line is empty", "unreadable")
     has_names = not all(map(_is_number, first))
     columns = _columns_of(location, first, leads) if has_names else _only(location, first, leads)
+    return _as_float32(_values(location, text, columns, n_before=int(has_names)))
+
+
+def leads_in_table(content: bytes, file: object) -> dict[str, np.ndarray]:
+    """Read those of the twelve leads that a CSV file names in its first line.
+
+    Args:
+        content: Of the file.
+        file: Its path, for messages.
+
+    Returns:
+        float64 `[n_samples]` by canonical name; NaN where a cell says `nan`.
+
+    Raises:
+        RecordingError: with reason `unreadable`, `missing_lead` or `empty`.
+    """
+    text = _text(content, file)
+    first = _first_row(file, text)
+    leads = [lead for lead in LEADS if lead in map(canonical_lead, first)]
+    if not leads:
+        raise RecordingError(
+            f"{file} has no lead: its first line is {','.join(first)[:80]!r}", "missing_lead"
+        )
+    values = _values(file, text, _columns_of(file, first, leads), n_before=1)
+    return dict(zip(leads, values, strict=True))
+
+
+def _values(file: object, text: str, columns: Sequence[int], n_before: int) -> np.ndarray:
+    """Return float64 `[n_columns, n_samples]`."""
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*input contained no data")
             values = np.loadtxt(
-                io.StringIO(text), delimiter=",", skiprows=int(has_names), usecols=columns,
+                io.StringIO(text), delimiter=",", skiprows=n_before, usecols=columns,
                 ndmin=2, comments=None,
             )  # fmt: skip
     except ValueError as error:
         raise RecordingError(
-            f"{location}: a cell is no number, or a line is too short "
+            f"{file}: a cell is no number, or a line is too short "
             f"({one_line(error).rstrip('.')}; numpy counts rows from 0, without the names)",
             "unreadable",
         ) from error
     if not values.size:
-        raise RecordingError(f"{location} has no samples", "empty")
-    return _as_float32(values.T)
+        raise RecordingError(f"{file} has no samples", "empty")
+    return values.T
 
 
 def read_array(location: Location, leads: Sequence[str]) -> np.ndarray:
@@ -71,16 +98,7 @@ def read_array(location: Location, leads: Sequence[str]) -> np.ndarray:
     Raises:
         RecordingError: with reason `unreadable` or `wrong_shape`.
     """
-    content = location.read_bytes()
-    try:
-        _check_length(content)
-        array = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
-    except MemoryError:
-        raise
-    except Exception as error:  # whatever damaged bytes lead to
-        raise RecordingError(
-            f"{location} is no array that numpy.save wrote ({one_line(error)})", "unreadable"
-        ) from error
+    array = array_in(location.read_bytes(), location)
     if not np.issubdtype(array.dtype, np.floating):
         raise RecordingError(
             f"{location} holds {array.dtype}, but must hold millivolts as floating-point numbers",
@@ -96,6 +114,27 @@ def read_array(location: Location, leads: Sequence[str]) -> np.ndarray:
             "wrong_shape",
         )
     return _as_float32(rows)
+
+
+def array_in(content: bytes, file: object) -> np.ndarray:
+    """Return the array of a `.npy` file, of whatever type and shape.
+
+    Args:
+        content: Of the file.
+        file: Its path, for messages.
+
+    Raises:
+        RecordingError: with reason `unreadable`.
+    """
+    try:
+        _check_length(content)
+        return np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever damaged bytes lead to
+        raise RecordingError(
+            f"{file} is no array that numpy.save wrote ({one_line(error)})", "unreadable"
+        ) from error
 
 
 def _check_length(content: bytes) -> None:
@@ -123,18 +162,21 @@ def _as_float32(values: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(values, dtype=np.float32)
 
 
-def _text(location: Location) -> str:
+def _text(content: bytes, file: object) -> str:
     try:
-        return location.read_bytes().decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise RecordingError(f"{location} is no text in UTF-8", "unreadable") from error
+        raise RecordingError(f"{file} is no text in UTF-8", "unreadable") from error
 
 
-def _first_row(location: Location, text: str) -> list[str]:
+def _first_row(file: object, text: str) -> list[str]:
     try:
-        return next(csv.reader([text.partition("\n")[0]]), [])
+        cells = next(csv.reader([text.partition("\n")[0]]), [])
     except csv.Error as error:
-        raise RecordingError(f"{location} is no CSV file ({error})", "unreadable") from error
+        raise RecordingError(f"{file} is no CSV file ({error})", "unreadable") from error
+    if not any(cell.strip() for cell in cells):
+        raise RecordingError(f"{file}: the first line is empty", "unreadable")
+    return cells
 
 
 def _is_number(cell: str) -> bool:
@@ -145,33 +187,33 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _columns_of(location: Location, names: Sequence[str], leads: Sequence[str]) -> list[int]:
+def _columns_of(file: object, names: Sequence[str], leads: Sequence[str]) -> list[int]:
     """Return where the leads are among the names of columns."""
     if len(names) == 1 and ";" in names[0]:
         raise RecordingError(
-            f"{location}: its cells are separated by ';', but must be by commas", "unreadable"
+            f"{file}: its cells are separated by ';', but must be by commas", "unreadable"
         )
     place_of: dict[str, int] = {}
     for place, name in enumerate(names):
         lead = canonical_lead(name)
         if lead is not None and place_of.setdefault(lead, place) != place:
-            raise RecordingError(f"{location} names lead {lead} twice", "unreadable")
+            raise RecordingError(f"{file} names lead {lead} twice", "unreadable")
     missing = [lead for lead in leads if lead not in place_of]
     if missing:
         there = [lead for lead in LEADS if lead in place_of]
         has = (
             f"it names {listing(there)}" if there else f"its first line is {','.join(names)[:80]!r}"
         )
-        raise RecordingError(f"{location} has no lead {listing(missing)}: {has}", "missing_lead")
+        raise RecordingError(f"{file} has no lead {listing(missing)}: {has}", "missing_lead")
     return [place_of[lead] for lead in leads]
 
 
-def _only(location: Location, cells: Sequence[str], leads: Sequence[str]) -> list[int]:
+def _only(file: object, cells: Sequence[str], leads: Sequence[str]) -> list[int]:
     """Return the one column of a file without names."""
     if len(cells) == 1 and len(leads) == 1:
         return [0]
     raise RecordingError(
-        f"{location} has {len(cells)} columns without names; the first line must name the leads, "
+        f"{file} has {len(cells)} columns without names; the first line must name the leads, "
         f"{listing(leads)} among them",
         "missing_lead",
     )
