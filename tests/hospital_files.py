@@ -95,14 +95,14 @@ def write_dicom(path: Path, groups: Sequence[Any] | None = None, **elements: obj
     """Write a 12-lead ECG by pydicom; `elements` replace those of the file."""
     from pydicom.dataset import Dataset, FileMetaDataset
     from pydicom.sequence import Sequence as Items
-    from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+    from pydicom.uid import ExplicitVRLittleEndian, TwelveLeadECGWaveformStorage, generate_uid
 
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    dataset.SOPClassUID = "1.2.840.10008.5.1.4.1.1.9.1.1"
+    dataset.SOPClassUID = TwelveLeadECGWaveformStorage
     dataset.SOPInstanceUID = generate_uid(entropy_srcs=[str(path)])
-    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+    dataset.file_meta.MediaStorageSOPClassUID = TwelveLeadECGWaveformStorage
     dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     dataset.Modality = "ECG"
     dataset.PatientName = "Quackenbush^Wilhelmina"

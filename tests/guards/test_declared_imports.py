@@ -26,6 +26,10 @@ BROUGHT_BY = {"torch.utils.tensorboard": "tensorboard"}
 """Modules of one package that import another one, which that package does not ask for."""
 
 EXTRAS = {
+    "defusedxml": {
+        "mvkt_ray/data/sources/hospital/xml_file.py",
+    },
+    "edfio": {"mvkt_ray/data/sources/hospital/edf_file.py"},
     "ipython": {"mvkt_ray/display/notebook_table.py"},
     "mlflow-skinny": {"mvkt_ray/tracking/in_mlflow.py"},
     "onnx": {"mvkt_ray/delivery/exporting/onnx_graph.py"},
@@ -48,6 +52,7 @@ EXTRAS = {
         "mvkt_ray/testing/source_contract.py",
         "mvkt_ray/testing/task_contract.py",
     },
+    "pydicom": {"mvkt_ray/data/sources/hospital/dicom_file.py"},
     "tensorboard": {"mvkt_ray/tracking/in_tensorboard.py"},
     "wandb": {"mvkt_ray/tracking/in_wandb.py"},
 }

@@ -6,7 +6,7 @@ from typing import Literal
 
 from mvkt_ray.data.identity import header_patient
 from mvkt_ray.data.sources.hospital.file_signal import PatientFacts
-from mvkt_ray.data.sources.source import OVER_89_YEARS, age_of, sex_of
+from mvkt_ray.data.sources.source import OVER_89_YEARS, sex_of
 
 _YEARS_PER = {"y": 1.0, "m": 1 / 12, "w": 7 / 365.25, "d": 1 / 365.25, "h": 1 / 8766}
 """By the first letter of a unit of age."""
@@ -68,10 +68,7 @@ def _years_between(born: date | None, recorded: date | None) -> float | None:
 
 
 def _plausible(years: float) -> float | None:
-    age = age_of(years)
-    if age is None or age > _OLDEST_YEARS:
-        return None
-    return min(age, OVER_89_YEARS)
+    return min(years, OVER_89_YEARS) if 0 <= years <= _OLDEST_YEARS else None
 
 
 def _day(value: str | date | None) -> date | None:

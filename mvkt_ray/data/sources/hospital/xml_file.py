@@ -12,7 +12,7 @@ from mvkt_ray.errors import RecordingError
 
 LARGEST_XML_BYTES = 64 << 20
 """Twelve leads of ten minutes at 500 Hz, as text, are 20 MiB."""
-_MOST_ELEMENTS = 500_000
+_MOST_ELEMENTS = 100_000
 _DEEPEST = 200
 _CHUNK_BYTES = 1 << 16
 
@@ -61,6 +61,8 @@ def parse_xml(content: bytes, file: str, root: str) -> Element:
         while chunk := stream.read(_CHUNK_BYTES):
             parser.feed(chunk)
         found: Element = parser.close()
+    except RecordingError:
+        raise
     except DefusedXmlException as error:
         raise RecordingError(
             f"{file} declares entities or refers to other files ({type(error).__name__}), which no "

@@ -1,6 +1,7 @@
 """MUSE exports written by hand: eight leads stored, twelve read."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,7 +58,7 @@ def test_the_rate_has_an_exponent(tmp_path: Path) -> None:
     assert read_one("muse", write(tmp_path, text)).sampling_rate_hz == 500
 
 
-def with_lead(**fields: object) -> str:
+def with_lead(**fields: Any) -> str:
     return muse_text(muse_waveform(muse_lead("I", twelve()["I"], **fields)))
 
 

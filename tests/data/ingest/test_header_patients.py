@@ -1,0 +1,104 @@
+"""Patients whom only headers name: in shards they are numbers, and nothing else of them is."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mvkt_ray.data.identity import header_patient, is_header_patient
+from mvkt_ray.data.ingest import ingest_finish
+from mvkt_ray.data.ingest.run_ingest import ingest
+from mvkt_ray.data.ingest.shard_writer import IngestSettings
+from mvkt_ray.data.shards import open_shards
+from mvkt_ray.data.sources import open_source
+from tests.hospital_files import (
+    PATIENT_ID,
+    PERSON,
+    aecg_text,
+    muse_lead,
+    muse_text,
+    muse_waveform,
+    twelve,
+    write_dicom,
+    write_edf,
+    write_xml,
+)
+
+SETTINGS = IngestSettings(rows_per_shard=3, n_folds=3)
+N_FILES = 8
+
+
+def make(name: str, folder: Path) -> Path:
+    """Write files of four patients, and some that are damaged."""
+    leads = "".join(muse_lead(lead, each, step_uv=1) for lead, each in twelve().items())
+    for number in range(N_FILES):
+        person = f"{PATIENT_ID}{number % 4}"
+        if name == "dicom":
+            write_dicom(folder / f"r{number}.dcm", PatientID=person)
+        elif name == "edf":
+            write_edf(folder / f"r{number}.edf", patientcode=person)
+        else:
+            text = aecg_text() if name == "aecg" else muse_text(muse_waveform(leads))
+            write_xml(folder / f"r{number}.xml", text.replace(PATIENT_ID, person))
+    first = min(folder.iterdir())
+    whole = first.read_bytes()
+    for number, cut in enumerate((50, len(whole) // 3, len(whole) - 40)):
+        (folder / f"x{number}{first.suffix}").write_bytes(whole[:cut])
+    harmed = whole.replace(b"19440229", b"1944022\xff").replace(b"29-FEB-1944", b"29-FEB-194\xff")
+    (folder / f"y{first.suffix}").write_bytes(harmed.replace(b"0.01", b"Quackenbush"))
+    return folder
+
+
+@pytest.mark.parametrize("name", ["dicom", "edf", "aecg", "muse"])
+def test_nothing_of_a_person_in_the_headers_is_in_the_shards(
+    tmp_path: Path, name: str, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    source = open_source(name, str(make(name, tmp_path / "data")), {})
+    manifest = ingest(source, str(tmp_path / "shards"), SETTINGS)
+    assert manifest.counts["n_quarantined"] >= 2
+    texts = {path: path.read_bytes() for path in (tmp_path / "shards").rglob("*") if path.is_file()}
+    texts[Path("terminal")] = "".join((*capfd.readouterr(), caplog.text)).encode()
+    hashed = header_patient(f"{PATIENT_ID}0")
+    assert hashed is not None
+    for path, content in texts.items():
+        found = [word for word in (*PERSON, hashed) if word.lower().encode() in content.lower()]
+        assert not found, path
+    patients = open_shards(tmp_path / "shards").patient_ids().tolist()
+    assert {patients[number] for number in range(4)} == {
+        f"header patient {number}" for number in (1, 2, 3, 4)
+    }
+    assert patients[4:N_FILES] == patients[:4]
+
+
+def test_the_patients_of_headers_are_in_one_fold_each(tmp_path: Path) -> None:
+    source = open_source("dicom", str(make("dicom", tmp_path / "data")), {})
+    ingest(source, str(tmp_path / "shards"), SETTINGS)
+    shards = open_shards(tmp_path / "shards")
+    pairs = set(zip(shards.patient_ids().tolist(), shards.folds().tolist(), strict=True))
+    assert len(pairs) == 4
+    again = ingest(source, str(tmp_path / "again"), SETTINGS)
+    assert again.fingerprint == shards.manifest.fingerprint
+
+
+def test_an_ingest_that_was_killed_while_it_numbered_goes_on_with_the_same_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = open_source("dicom", str(make("dicom", tmp_path / "data")), {})
+    whole = ingest(source, str(tmp_path / "whole"), SETTINGS)
+    write, calls = ingest_finish.write_folds, []
+
+    def killed_at_the_third(plan: object, item: object) -> object:
+        calls.append(item)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return write(plan, item)  # pyright: ignore[reportArgumentType]
+
+    monkeypatch.setattr(ingest_finish, "write_folds", killed_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        ingest(source, str(tmp_path / "shards"), SETTINGS)
+    monkeypatch.undo()
+    [kept] = (tmp_path / "shards.partial" / ".work").glob("patients-*.json")
+    assert all(is_header_patient(each) for each in json.loads(kept.read_bytes()))
+    resumed = ingest(source, str(tmp_path / "shards"), SETTINGS, resume=True)
+    assert resumed.fingerprint == whole.fingerprint
+    assert not list((tmp_path / "shards").rglob("patients-*.json"))
