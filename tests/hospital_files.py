@@ -6,6 +6,7 @@ shards; `PERSON` is what to look for.
 
 import base64
 import datetime
+import json
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -316,6 +317,34 @@ def make_table(folder: Path) -> None:
     write_labels(folder, "")
 
 
+def write_rows(path: Path, columns: Mapping[str, Any], names: Sequence[str] = ()) -> Path:
+    """Write rows as the library of Hugging Face does; `names` are those of `label`."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table = pa.table(dict(columns))
+    if names:
+        info = {"info": {"features": {"label": {"names": list(names), "_type": "ClassLabel"}}}}
+        table = table.replace_schema_metadata({"huggingface": json.dumps(info)})
+    pq.write_table(table, path, row_group_size=2)
+    return path
+
+
+def make_parquet(folder: Path) -> None:
+    for number in (1, 2, 3):
+        facts = {"patient_id": f"p{number}", "age": 51, "sex": "F", "fold": number}
+        columns = {"signal": (SIGNAL_MV * 1000).tolist(), "sampling_rate": RATE_HZ, "label": 1}
+        rows = {name: [value] for name, value in (facts | columns).items()}
+        write_rows(folder / "data" / f"train-0000{number}-of-00003.parquet", rows, ["N", "AFIB"])
+
+
+OPTIONS: Mapping[str, Mapping[str, object]] = {
+    "table": TABLE_OPTIONS,
+    "parquet": {"unit": "uV", "leads": LEADS, "codes": "label"},
+}
+
 MAKE = {
     "dicom": make_dicom, "edf": make_edf, "aecg": make_aecg, "muse": make_muse, "table": make_table,
+    "parquet": make_parquet,
 }  # fmt: skip

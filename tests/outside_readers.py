@@ -126,7 +126,7 @@ _TASK = "name: t\nclasses:\n  AF: ['164889003']\n  MI: [a, b]\n"
 
 def _hospital(name: str, file: str) -> OutsideReader:
     """Return the reader of a hospital's format, given a file of it by its name."""
-    options = hospital_files.TABLE_OPTIONS if name == "table" else {}
+    options = hospital_files.OPTIONS.get(name, {})
 
     def make(folder: Path) -> Path:
         hospital_files.MAKE[name](folder)

@@ -15,6 +15,7 @@ from mvkt_ray.data.sources.hospital.aecg_file import AecgFolder
 from mvkt_ray.data.sources.hospital.dicom_file import DicomFolder
 from mvkt_ray.data.sources.hospital.edf_file import EdfFolder
 from mvkt_ray.data.sources.hospital.muse_file import MuseFolder
+from mvkt_ray.data.sources.hospital.parquet_rows import ParquetRows
 from mvkt_ray.data.sources.hospital.table_file import TableFolder
 from mvkt_ray.data.sources.ptbxl import PtbXl
 from mvkt_ray.data.sources.source import Source
@@ -33,7 +34,7 @@ SOURCES: dict[str, type[Source]] = {
     source.name: source
     for source in (
         *(PtbXl, Cpsc2018, Cinc2021, WfdbFolder),
-        *(DicomFolder, EdfFolder, AecgFolder, MuseFolder, TableFolder),
+        *(DicomFolder, EdfFolder, AecgFolder, MuseFolder, TableFolder, ParquetRows),
         Synthetic,
     )
 }

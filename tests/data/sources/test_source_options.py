@@ -48,5 +48,5 @@ def test_an_unknown_source_names_the_nearest_or_lists_those_that_exist() -> None
         open_source("mimic", "x", {})
     assert set(SOURCES) == {
         *("ptbxl", "cpsc2018", "cinc2021", "wfdb", "synthetic"),
-        *("dicom", "edf", "aecg", "muse", "table"),
+        *("dicom", "edf", "aecg", "muse", "table", "parquet"),
     }

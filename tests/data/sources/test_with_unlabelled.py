@@ -35,7 +35,6 @@ MAKE = {
     "synthetic": lambda folder: folder.mkdir(),
     **hospital_files.MAKE,
 }
-OPTIONS: dict[str, dict[str, object]] = {"table": hospital_files.TABLE_OPTIONS}
 
 
 def make_unlabelled(folder: Path) -> Path:
@@ -50,7 +49,7 @@ def make_unlabelled(folder: Path) -> Path:
 def test_every_source_may_have_unlabelled_records_beside_it(name: str, tmp_path: Path) -> None:
     MAKE[name](tmp_path / "data")
     more = make_unlabelled(tmp_path / "more")
-    options = OPTIONS.get(name, {})
+    options = hospital_files.OPTIONS.get(name, {})
     source = open_source(name, str(tmp_path / "data"), {**options, "unlabelled": str(more)})
     alone = open_source(name, str(tmp_path / "data"), options)
     assert source.name == name

@@ -9,22 +9,27 @@ Reads: one CSV or Parquet file.
 
 import math
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mvkt_ray.data.sources.label_columns import DESCRIBING, check_names
-from mvkt_ray.errors import DataError
+from mvkt_ray.errors import DataError, MvktError
 from mvkt_ray.file_guards import reading
 from mvkt_ray.storage.csv_table import CsvTable, TableRow, open_table
 from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.object_store import explaining
 
 USUAL_NAMES = ("labels.csv", "labels.parquet")
 _WHAT = "the table of labels"
-_RIGHT = "Restore the file, or write it again with pandas or pyarrow."
+RIGHT = "Restore the file, or write it again with pandas or pyarrow."
+"""What to do about a table that cannot be read."""
 _ROWS_PER_BATCH = 4096
+_DAMAGED = "deserialize thrift"
+"""What Arrow says of a footer that it cannot read, as an error of the system."""
 
 
 def open_labels(folder: Location, labels: str | None) -> CsvTable | None:
@@ -76,9 +81,8 @@ def _open_any(location: Location) -> CsvTable:
 
 
 def _open_parquet(location: Location) -> CsvTable:
-    with reading(location, _RIGHT, DataError):
-        schema = open_parquet(location).schema_arrow
-    columns = tuple(schema.names)
+    with reading(location, RIGHT, DataError), parquet_file(location) as file:
+        columns = tuple(file.schema_arrow.names)
     if "record" not in columns:
         raise DataError(
             f"{location}: no column 'record' in {_WHAT}; its columns are "
@@ -88,20 +92,34 @@ def _open_parquet(location: Location) -> CsvTable:
     return CsvTable(location=location, columns=columns, rows=_rows(location, wanted))
 
 
-def open_parquet(location: Location) -> pq.ParquetFile:
-    """Open a Parquet file anywhere; only its footer is read.
+@contextmanager
+def parquet_file(location: Location) -> Generator[pq.ParquetFile]:
+    """Open a Parquet file anywhere; only its footer is read at once.
 
     Raises:
-        DataError: It cannot be opened, or is none.
+        StoreError: Its store cannot be used. What else is raised says that the file is damaged, or
+            not there.
     """
-    with reading(location, _RIGHT, DataError):
-        filesystem, path = location.open_filesystem()
-        return pq.ParquetFile(filesystem.open_input_file(path))
+    of_file: Exception | None = None
+    with nullcontext() if location.is_local else explaining(location.uri):
+        try:
+            filesystem, path = location.open_filesystem()
+            with filesystem.open_input_file(path) as stream, pq.ParquetFile(stream) as file:
+                yield file
+        except (MvktError, pa.ArrowInvalid) as error:
+            of_file = error
+        except OSError as error:
+            if _DAMAGED not in str(error):
+                raise
+            of_file = error
+    # Not what the store has done.
+    if of_file is not None:
+        raise of_file
 
 
 def _rows(location: Location, columns: Sequence[str]) -> Iterator[TableRow]:
     line = 0
-    with reading(location, _RIGHT, DataError), open_parquet(location) as file:
+    with reading(location, RIGHT, DataError), parquet_file(location) as file:
         for batch in file.iter_batches(_ROWS_PER_BATCH, columns=list(columns)):
             for cells in batch.to_pylist():
                 line += 1
@@ -133,12 +151,8 @@ def cell_text(cell: Any, location: Location, column: str) -> str:
     )
 
 
-def is_nested_list(kind: pa.DataType) -> bool:
-    """Whether a column of this type can hold a recording: lists of lists of numbers."""
-    return _is_list(kind) and _is_list(kind.value_type)
-
-
-def _is_list(kind: pa.DataType) -> bool:
+def is_list(kind: pa.DataType) -> bool:
+    """Whether a column of this type holds lists."""
     return (
         pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
     )
