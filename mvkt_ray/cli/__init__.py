@@ -16,6 +16,7 @@ from mvkt_ray.cli.verbs.demo import demo_verb
 from mvkt_ray.cli.verbs.doctor import doctor_verb
 from mvkt_ray.cli.verbs.download import download_verb
 from mvkt_ray.cli.verbs.finished.export import export_verb
+from mvkt_ray.cli.verbs.finished.extend import extend_verb
 from mvkt_ray.cli.verbs.finished.finalize import finalize_verb
 from mvkt_ray.cli.verbs.finished.gc import gc_verb
 from mvkt_ray.cli.verbs.finished.report import report_verb
@@ -42,6 +43,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "cache": cache_verb,
     "search": search_verb,
     "status": status_verb,
+    "extend": extend_verb,
     "finalize": finalize_verb,
     "report": report_verb,
     "label-budget": label_budget_verb,

@@ -9,6 +9,7 @@ import os
 import shlex
 import sys
 import traceback
+from collections.abc import Mapping
 from typing import Any
 
 import typer
@@ -28,6 +29,9 @@ EXIT_INTERRUPTED = 130
 
 RESUMABLE_VERBS = frozenset({"ingest", "train-teacher", "cache", "search", "demo", "label-budget"})
 """Verbs that have `--resume`."""
+
+GOES_ON_WITH = "mvkt.goes_on_with"
+"""Under which a verb keeps, in `meta` of its context, the line that goes on in its place."""
 
 VERBS_THAT_GO_ON = frozenset({"download", "finalize"})
 """Verbs that go on by themselves: the same line again is all that it takes."""
@@ -57,7 +61,7 @@ class MvktGroup(TyperGroup):
             failed = isinstance(error, TrialError | MachineError)
             raise typer.Exit(EXIT_FAILED if failed else EXIT_WRONG_INPUT) from error
         except KeyboardInterrupt:
-            _report_interruption(ctx.meta["mvkt.args"], debug=debug)
+            _report_interruption(ctx.meta, debug=debug)
             raise typer.Exit(EXIT_INTERRUPTED) from None
         except BrokenPipeError:
             # The reader of our output (`| head`) is gone; what Python still wants to flush at its
@@ -90,11 +94,15 @@ def _report_error(error: MvktError, *, debug: bool) -> None:
     open_console(to_stderr=True).print(paragraph, soft_wrap=not sys.stderr.isatty())
 
 
-def _report_interruption(args: list[str], *, debug: bool) -> None:
+def _report_interruption(meta: Mapping[str, Any], *, debug: bool) -> None:
     if debug:
         traceback.print_exc(file=sys.stderr)
+    args: list[str] = meta["mvkt.args"]
     verb = next((arg for arg in args if not arg.startswith("-")), "")
     text = "Interrupted."
-    if verb in RESUMABLE_VERBS | VERBS_THAT_GO_ON and "--dry-run" not in args:
-        text = f"Interrupted; the state is kept. Go on with: {resume_line(args)}"
+    line: str | None = meta.get(GOES_ON_WITH)
+    if line is None and verb in RESUMABLE_VERBS | VERBS_THAT_GO_ON:
+        line = resume_line(args)
+    if line is not None and "--dry-run" not in args:
+        text = f"Interrupted; the state is kept. Go on with: {line}"
     sys.stderr.write(f"\n{visible(text)}\n")

@@ -10,11 +10,15 @@ from mvkt_ray.display.console import Output
 from mvkt_ray.display.plan_tables import Outlook, plan_as_value, plan_tables
 
 if TYPE_CHECKING:
+    from mvkt_ray.interface.made_report import MadeReport
     from mvkt_ray.interface.search_run import SearchCall
 
 
-def answer_search(output: Output, call: "SearchCall") -> None:
+def answer_search(output: Output, call: "SearchCall") -> "MadeReport":
     """Run a search, and show its report.
+
+    Returns:
+        The report.
 
     Raises:
         typer.Exit: With 1 when trials were asked for and none was completed.
@@ -28,6 +32,7 @@ def answer_search(output: Output, call: "SearchCall") -> None:
         output.note(done.why_stopped)
     if done.found_nothing:
         raise typer.Exit(EXIT_FAILED)
+    return done.report
 
 
 def show_plan(output: Output, call: "SearchCall") -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from mvkt_ray.config.schema import StudyConfig
-from mvkt_ray.errors import StaleArtifactError
+from mvkt_ray.errors import ConfigError, StaleArtifactError
 from mvkt_ray.storage.artifacts import fingerprint_of
 
 _MAY_CHANGE = (
@@ -59,6 +59,28 @@ def refuse_other_config(config: StudyConfig, begun_with: StudyConfig) -> None:
         StaleArtifactError: Names every key that differs and may not.
     """
     _refuse_differing(config, plain_config(begun_with))
+
+
+def extended(config: StudyConfig, n_more: int) -> StudyConfig:
+    """Return a study with more trials: what it then draws is what it would have drawn before.
+
+    Raises:
+        ConfigError: There are no more trials to add: less than one is asked for, or all points of
+            a grid are trials already.
+    """
+    if n_more < 1:
+        raise ConfigError(
+            f"--trials must be at least 1, got {n_more}: it says how many trials are added."
+        )
+    if config.search.sampler == "grid":
+        raise ConfigError(
+            f"the study {config.name!r} tries every point of a grid, and its "
+            f"{config.search.n_trials} trials are all of them: there is nothing to add. Start a "
+            "study with a larger space, or with another sampler, which `search.learn_from` may "
+            "let learn from this one."
+        )
+    search = dataclasses.replace(config.search, n_trials=config.search.n_trials + n_more)
+    return dataclasses.replace(config, search=search)
 
 
 def _refuse_differing(config: StudyConfig, begun_with: Mapping[str, Any]) -> None:

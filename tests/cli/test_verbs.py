@@ -167,17 +167,6 @@ def test_search_quiet_writes_the_table_only(
     assert mvkt(*line).stdout.startswith("Study tiny, task synthetic")
 
 
-def test_a_finished_study_is_extended_by_resume(mvkt: Any, study_dir: Path, tmp_path: Path) -> None:
-    out = tmp_path / "study"
-    shutil.copytree(study_dir, out)
-    (out / ".lock").unlink(missing_ok=True)
-    line = ("search", "--out", out, "--in-process", "--resume", "--max-trials", 7)
-    done = mvkt(*line)
-    assert done.exit_code == 0, done.stderr
-    assert "trials: 6 of 7 are done already" in done.stdout
-    assert sum("] trial " in line for line in done.stdout.splitlines()) == 1
-
-
 def test_dry_run_says_what_would_be_done_and_writes_nothing(
     mvkt: Any, home: Path, shards: Path, tmp_path: Path
 ) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mvkt_ray.config.objectives import Objective
 from mvkt_ray.config.resources import ResourcesConfig, WorkersConfig
 from mvkt_ray.config.schema import DataConfig, ParameterConfig, PrunerConfig
-from mvkt_ray.errors import ArtifactError, MachineError, StaleArtifactError
+from mvkt_ray.errors import ArtifactError, ConfigError, MachineError, StaleArtifactError
 from mvkt_ray.records import (
     Arm,
     Decision,
@@ -23,7 +23,7 @@ from mvkt_ray.records import (
 from mvkt_ray.search.choosing.pruning import decision_epochs
 from mvkt_ray.search.finals.front import front_of
 from mvkt_ray.search.ranking import rank_leads
-from mvkt_ray.search.same_study import refuse_other_config
+from mvkt_ray.search.same_study import extended, refuse_other_config
 from mvkt_ray.search.study import Study
 
 if TYPE_CHECKING:
@@ -165,11 +165,16 @@ def test_a_study_is_extended_as_if_it_had_been_that_long_from_the_start(lab: "La
         lab.config(n_trials=14),
         resources=ResourcesConfig(trial=WorkersConfig(cpus_per_worker=2), max_concurrent_trials=3),
     )
-    extended = lab.open(longer, resume=True)
-    lab.run(extended)
+    resumed = lab.open(longer, resume=True)
+    lab.run(resumed)
     whole = lab.open(lab.config(n_trials=14), url="sqlite://")
     lab.run(whole)
-    assert lab.facts(extended) == lab.facts(whole)
+    assert lab.facts(resumed) == lab.facts(whole)
+
+
+def test_a_grid_has_no_more_trials_than_its_points(lab: "Lab") -> None:
+    with pytest.raises(ConfigError, match=r"every point of a grid.*nothing to add"):
+        extended(lab.config(sampler="grid"), 1)
 
 
 def lose_until_aside(study: Study) -> int:

@@ -1,0 +1,116 @@
+"""`mvkt extend`: more trials of a study that is there, as if it had been asked for them at once."""
+
+import shlex
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mvkt_ray.cli.failures import GOES_ON_WITH
+from mvkt_ray.cli.options import (
+    Address,
+    InProcess,
+    Json,
+    MaxCost,
+    MaxGpuHours,
+    Prices,
+    Quiet,
+    StudyDir,
+)
+from mvkt_ray.display.console import Output
+
+if TYPE_CHECKING:
+    from mvkt_ray.search.ledger.study_folder import StudyFolder
+
+
+def extend_verb(
+    context: typer.Context,
+    study_dir: StudyDir,
+    trials: Annotated[
+        int, typer.Option(metavar="N", help="How many trials are added to those it was asked for.")
+    ],
+    time_budget: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Start no trial after this time, e.g. 30m or 2h."),
+    ] = None,
+    max_gpu_hours: MaxGpuHours = None,
+    max_cost: MaxCost = None,
+    prices: Prices = None,
+    tracker: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KIND=TARGET",
+            help="Track the trials, too: mlflow=URI, wandb=PROJECT or tensorboard=DIR; repeatable.",
+        ),
+    ] = None,
+    address: Address = None,
+    in_process: InProcess = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything, say what would be done, and stop.")
+    ] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Add trials to a study, finished or not; it then has those it would have had from the start.
+
+    Each call adds N. One that was interrupted has said so already: go on with the line that it
+    prints, which is `mvkt search --resume` with the number of trials in all.
+    Example: mvkt extend study --trials 24
+    """
+    from mvkt_ray.cli.searching import answer_search, show_plan
+    from mvkt_ray.interface.arguments import (
+        check_address,
+        parse_time_budget,
+        read_limits,
+        with_prices,
+    )
+    from mvkt_ray.interface.search_run import SearchCall
+    from mvkt_ray.search.ledger.study_folder import StudyFolder
+    from mvkt_ray.search.same_study import extended
+    from mvkt_ray.search.search_plan import SearchRequest
+    from mvkt_ray.storage.location import Location
+
+    started = time.monotonic()
+    output = Output.open(as_json=as_json, quiet=quiet)
+    check_address(address, in_process=in_process)
+    folder = StudyFolder(Location.parse(study_dir))
+    request = SearchRequest(
+        folder=folder,
+        resume=True,
+        limits=read_limits(max_gpu_hours, max_cost),
+        time_budget_s=parse_time_budget(time_budget),
+        started=started,
+    )
+    folder.expect_study()
+    call = SearchCall(
+        config=with_prices(extended(folder.read_config(), trials), prices),
+        request=request,
+        address=address,
+        in_process=in_process,
+        trackers=tuple(tracker or ()),
+    )
+    if dry_run:
+        show_plan(output, call)
+        return
+    n_trials = call.config.search.n_trials
+    context.meta[GOES_ON_WITH] = _resume_line(folder, n_trials, address, in_process=in_process)
+    output.say(f"extending {call.config.name} by {trials} to {n_trials} trials")
+    report = answer_search(output, call).facts
+    if report["test_split"]["opened"]:
+        output.note(
+            "Note: the test split was opened before these trials. What finals have found stands "
+            "for what they chose then; choosing again means another opening, with its reason: "
+            f"{shlex.join(['mvkt', 'finalize', str(folder.root), '--again', 'REASON'])}"
+        )
+
+
+def _resume_line(
+    folder: "StudyFolder", n_trials: int, address: str | None, *, in_process: bool
+) -> str:
+    """Write what comes to the same trials, however far the study was extended."""
+    words = ["--max-trials", str(n_trials)]
+    if address is not None:
+        words += ["--address", address]
+    if in_process:
+        words.append("--in-process")
+    return f"{folder.resume_line} {shlex.join(words)}"
