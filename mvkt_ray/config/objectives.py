@@ -1,6 +1,6 @@
 """What a search optimises, how large a student may be, and which samplers can look for that."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -95,4 +95,22 @@ def check_conditions(conditions: str, sampler: str, objectives: Sequence[Objecti
         f"conditions: race and objectives {list(objectives)} exclude each other: a race compares "
         "leads by their scores alone, and would stop one whose small students are the best. Set "
         f"conditions to balanced, or objectives to [{SCORE}]",
+    )
+
+
+def check_enqueued(entries: Sequence[Mapping[str, object]], sampler: str, conditions: str) -> None:
+    """Refuse trials that are asked for where they mean nothing, or would not be fair.
+
+    Raises:
+        ValueError: A grid has all points anyway; a race would compare unlike trials.
+    """
+    require(
+        not entries or sampler != "grid",
+        "enqueue and sampler: grid exclude each other: a grid tries every point of the space. "
+        "Leave enqueue out, or set sampler to tpe",
+    )
+    require(
+        conditions == "balanced" or not any("lead" in entry for entry in entries),
+        "enqueue with lead and conditions: race exclude each other: a race compares leads by their "
+        "first trials, which must be alike. Leave lead out, or set conditions to balanced",
     )

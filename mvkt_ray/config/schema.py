@@ -20,6 +20,7 @@ from mvkt_ray.config.objectives import (
     Objective,
     SizeLimitsConfig,
     check_conditions,
+    check_enqueued,
     check_objectives,
     check_sampler,
 )
@@ -259,6 +260,9 @@ class SearchConfig:
     n_startup_trials: int = 10
     """Trials drawn at random before the sampler's model is used; of `nsga2` also the size of the
     population."""
+    enqueue: tuple[Mapping[str, Scalar], ...] = ()
+    """Configurations that are tried first, after the baselines: hyper-parameters of the space by
+    name, and `lead` where one is for a single condition. What an entry leaves out is drawn."""
     pruner: PrunerConfig = field(default_factory=PrunerConfig)
     baselines: tuple[Literal["student_alone", "plain_kd"], ...] = ("student_alone", "plain_kd")
     conditions: Literal["balanced", "race"] = "balanced"
@@ -278,6 +282,7 @@ class SearchConfig:
         check_objectives(self.objectives)
         check_sampler(self.sampler, self.objectives, self.n_startup_trials)
         check_conditions(self.conditions, self.sampler, self.objectives)
+        check_enqueued(self.enqueue, self.sampler, self.conditions)
 
     @property
     def costs(self) -> tuple[Objective, ...]:

@@ -108,6 +108,8 @@ def trials_stage(config: StudyConfig, space: SearchSpace) -> PlannedStage:
         f"{count}, of which {min(n_baselines(config, space), count)} are baselines, of up to "
         f"{config.student.epochs} epochs"
     )
+    if space.enqueued:
+        what += f"; {len(space.enqueued)} of the others are asked for by search.enqueue"
     if space.grid is not None:
         what += f"; the others are a grid of {n_points_text(len(space.grid))} for each lead"
         if space.n_beyond_limits:

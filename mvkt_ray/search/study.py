@@ -346,12 +346,16 @@ class Study(BaseStudy):
         self._ledger.write_value(number, epoch, macro_auroc)
 
     def _deal(self) -> TrialRecord:
-        """Create the next trial: a baseline that is missing, else one for the condition behind."""
+        """Create the next trial: a baseline, what is enqueued, or one for the condition behind."""
         records = self._ledger.records
         for arm in (Arm(name) for name in self.config.search.baselines):
             for condition in self.conditions:
                 if not self._dealt[arm, condition.name]:
                     return self._add_baseline(arm, condition)
+        n_searched = sum(self._dealt[Arm.SEARCH, each.name] for each in self.conditions)
+        if n_searched < len(self.space.enqueued):
+            first = self.space.enqueued[n_searched]
+            return self._add_searched(first.condition, self._propose(first.given))
         if self.config.search.conditions == "race" and self._race.take_look(records):
             self._ledger.note({NOTE: self._race.to_json()})
         condition = min(self._race.running, key=lambda each: self._dealt[Arm.SEARCH, each.name])
@@ -359,13 +363,22 @@ class Study(BaseStudy):
             place = self._dealt[Arm.SEARCH, condition.name]
             drawn = grid_point(self.space, seed=self.config.seed, place=place)
         else:
-            drawn = propose(
-                self.space,
-                self.config.search,
-                seed=self.config.seed,
-                number=len(records),
-                records=records,
-            )
+            drawn = self._propose()
+        return self._add_searched(condition, drawn)
+
+    def _propose(self, given: Mapping[str, Scalar] | None = None) -> dict[str, Scalar]:
+        """Draw what the next trial has, but for what is given."""
+        records = self._ledger.records
+        return propose(
+            self.space,
+            self.config.search,
+            seed=self.config.seed,
+            number=len(records),
+            records=records,
+            given=given,
+        )
+
+    def _add_searched(self, condition: Condition, drawn: Mapping[str, Scalar]) -> TrialRecord:
         return self._add_trial(condition, Arm.SEARCH, self.space.complete(drawn), drawn)
 
     def _add_baseline(self, arm: Arm, condition: Condition) -> TrialRecord:

@@ -42,6 +42,7 @@ def propose(
     seed: int,
     number: int,
     records: Sequence[TrialRecord],
+    given: Mapping[str, Scalar] | None = None,
 ) -> dict[str, Scalar]:
     """Draw the hyper-parameters of a search trial, again and again until limits are kept.
 
@@ -55,6 +56,7 @@ def propose(
         seed: The study's.
         number: The new trial's.
         records: All trials before it.
+        given: Parameters that are not drawn but asked for; within limits, if there are any.
 
     Returns:
         The drawn hyper-parameters by name; `space.complete` adds the others.
@@ -67,12 +69,13 @@ def propose(
         else history_for(config.sampler, space, records, config.objectives)
     )
     for attempt in range(MOST_DRAWS):
-        drawn = _draw(space, config, history, derive_seed(seed, number, attempt, _SAMPLER_STREAM))
+        attempt_seed = derive_seed(seed, number, attempt, _SAMPLER_STREAM)
+        drawn = _draw(space, config, history, attempt_seed, given)
         if space.fits(space.complete(drawn)):
             return drawn
     last_seed = derive_seed(seed, number, MOST_DRAWS, _SAMPLER_STREAM)
-    given = space.fitting[last_seed % len(space.fitting)]
-    return _draw(space, config, history, last_seed, given)
+    within = space.fitting[last_seed % len(space.fitting)]
+    return _draw(space, config, history, last_seed, {**within, **(given or {})})
 
 
 def grid_point(space: SearchSpace, *, seed: int, place: int) -> dict[str, Scalar]:

@@ -15,6 +15,7 @@ from mvkt_ray.errors import ConfigError
 from mvkt_ray.records import Arm, Condition
 from mvkt_ray.search.choosing.conditions import read_conditions, read_contender_leads
 from mvkt_ray.search.choosing.dependent import in_drawing_order, read_when
+from mvkt_ray.search.choosing.enqueued import Enqueued, read_enqueued
 from mvkt_ray.search.choosing.grid import Grid, few_values, grid_values, n_points_text, points
 from mvkt_ray.search.choosing.parameters import (
     Distribution,
@@ -58,6 +59,8 @@ class SearchSpace:
     sampler draws."""
     n_beyond_limits: int = 0
     """Points that the grid would have without limits, and has not."""
+    enqueued: tuple[Enqueued, ...] = ()
+    """The search trials that come first, in their order."""
 
     @classmethod
     def from_config(
@@ -106,6 +109,7 @@ class SearchSpace:
             # Finals are planned after the search; what can never be trained is refused before it.
             where = f"finals.contenders.{name}.leads"
             read_contender_leads(contender.leads, space.conditions, leads, where)
+        space = replace(space, enqueued=read_enqueued(config.search.enqueue, space))
         _check_n_trials(config, space)
         if config.search.sampler == "grid" and (space.limits is None or n_classes is not None):
             space = space._listed(config)
@@ -129,7 +133,7 @@ class SearchSpace:
         """
         known, drawn = given or {}, dict[str, Scalar]()
         for name, distribution in self.distributions.items():
-            if self._is_drawn(name, drawn):
+            if self.is_drawn(name, drawn):
                 drawn[name] = known[name] if name in known else suggest(trial, name, distribution)
         return drawn
 
@@ -153,7 +157,7 @@ class SearchSpace:
     def _baseline(self, arm: Arm, given: Params) -> dict[str, Scalar]:
         middle: dict[str, Scalar] = {}
         for name, distribution in self.distributions.items():
-            if self._is_drawn(name, middle):
+            if self.is_drawn(name, middle):
                 default = self.defaults[name]
                 middle[name] = given.get(name, default_or_middle(distribution, default))
         own = taught_by(None) if arm is Arm.STUDENT_ALONE else self.plain_kd
@@ -167,13 +171,14 @@ class SearchSpace:
             if name in hyperparameters and contains(distribution, hyperparameters[name])
         }
 
-    def _is_drawn(self, name: str, drawn: Params) -> bool:
+    def is_drawn(self, name: str, drawn: Params) -> bool:
+        """Whether a parameter is drawn beside others, those that its `when` names among them."""
         return all(
             {**self.defaults, **drawn}[other] in values
             for other, values in self.when.get(name, {}).items()
         )
 
-    def _telling(self, names: Sequence[str]) -> list[str]:
+    def telling(self, names: Sequence[str]) -> list[str]:
         """Return those of some parameters that are drawn, and all by which they are drawn."""
         told = set(names)
         for name in reversed(list(self.distributions)):
@@ -193,9 +198,9 @@ class SearchSpace:
             return replace(self, limits=limits)
         named = [value for when in self.when.values() for each in when.values() for value in each]
         values = {
-            name: few_values(self.distributions[name], named) for name in self._telling(SIZING)
+            name: few_values(self.distributions[name], named) for name in self.telling(SIZING)
         }
-        students = [self.complete(drawn) for drawn in points(values, self._is_drawn)]
+        students = [self.complete(drawn) for drawn in points(values, self.is_drawn)]
         fitting = [
             {name: value for name, value in student.items() if name in values}
             for student in limits.within(students)
@@ -208,8 +213,8 @@ class SearchSpace:
         told_by = {other for when in self.when.values() for other in when}
         grid = Grid(
             values=values,
-            is_drawn=self._is_drawn,
-            telling=self._telling([*told_by, *(SIZING if self.limits else ())]),
+            is_drawn=self.is_drawn,
+            telling=self.telling([*told_by, *(SIZING if self.limits else ())]),
             is_within=lambda drawn: self.fits(self.complete(drawn)),
         )
         n_points, n_beyond = grid.count()
@@ -239,6 +244,14 @@ def _read_plain_kd(values: Mapping[str, Scalar]) -> dict[str, Scalar]:
 
 def _check_n_trials(config: StudyConfig, space: SearchSpace) -> None:
     n_needed = n_baselines(config, space)
+    n_enqueued = len(space.enqueued)
+    if n_needed <= config.search.n_trials < n_needed + n_enqueued:
+        raise ConfigError(
+            f"search.n_trials is {config.search.n_trials}, but search.enqueue asks for "
+            f"{n_enqueued} trials, which with {n_needed} baselines are {n_needed + n_enqueued}: an "
+            "entry without `lead` is tried for every condition. Set n_trials to as many or more, "
+            "or enqueue less."
+        )
     if config.search.n_trials < n_needed:
         raise ConfigError(
             f"search.n_trials is {config.search.n_trials}, but the baselines alone are {n_needed} "

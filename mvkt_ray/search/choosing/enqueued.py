@@ -1,0 +1,118 @@
+"""Configurations that a study is told to try first: `search.enqueue`.
+
+Each is tried for its lead, or for every condition, after the baselines and before anything that a
+sampler draws alone; what it leaves open the sampler draws, given the rest. They are search trials
+like the others: counted, pruned, and seen by the sampler. Which of them is next follows from how
+many search trials there are, so the ledger need not know more.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mvkt_ray.config.schema import Scalar
+from mvkt_ray.errors import ConfigError
+from mvkt_ray.phrasing import listing
+from mvkt_ray.records import Condition
+from mvkt_ray.search.choosing.conditions import read_contender_leads
+from mvkt_ray.search.choosing.parameters import (
+    check_hyperparameters,
+    contains,
+    read_value,
+    require_name,
+    shown,
+)
+from mvkt_ray.search.choosing.size_limits import SIZING
+
+if TYPE_CHECKING:
+    from mvkt_ray.search.choosing.space import SearchSpace
+
+LEAD = "lead"
+"""The key of an entry that is no hyper-parameter."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Enqueued:
+    """One trial that is asked for."""
+
+    condition: Condition
+    given: Mapping[str, Scalar]
+    """Drawn parameters by name, with what they are to be; a sampler draws the others."""
+
+
+def read_enqueued(
+    entries: Sequence[Mapping[str, Scalar]], space: "SearchSpace"
+) -> tuple[Enqueued, ...]:
+    """Check the entries of `search.enqueue`, and return the trials they ask for, in order.
+
+    Args:
+        entries: Values by hyper-parameter, and `lead` where it is for one condition.
+        space: What they must be in.
+
+    Raises:
+        ConfigError: One names a lead that is not compared, or what the space cannot draw, or a
+            student beyond the limits.
+    """
+    trials: list[Enqueued] = []
+    for place, entry in enumerate(entries):
+        where = f"search.enqueue[{place}]"
+        leads = [str(entry[LEAD])] if LEAD in entry else []
+        conditions = read_contender_leads(leads, space.conditions, space.leads, f"{where}.lead")
+        given = _read_given({k: v for k, v in entry.items() if k != LEAD}, space, where)
+        trials += [Enqueued(condition=each, given=given) for each in conditions]
+    return tuple(trials)
+
+
+def _read_given(entry: Mapping[str, Scalar], space: "SearchSpace", where: str) -> dict[str, Scalar]:
+    given: dict[str, Scalar] = {}
+    for name, text in entry.items():
+        require_name(where, name)
+        value = read_value(name, text, where)
+        distribution = space.distributions.get(name)
+        if distribution is None:
+            if value == space.defaults[name]:
+                continue
+            raise ConfigError(
+                f"{where}: {name} is {value!r}, but every trial of this study has "
+                f"{space.defaults[name]!r}. Leave it out, or give {name} a range or choices in "
+                "`space`."
+            )
+        if not contains(distribution, value):
+            raise ConfigError(
+                f"{where}: {name} is {value!r}, which is not in the space: it is drawn from "
+                f"{shown(distribution)}. Give a value of these, or a larger space."
+            )
+        given[name] = value
+    _check_dependent(given, space, where)
+    check_hyperparameters({**space.defaults, **given}, where)
+    _check_limits(given, space, where)
+    return given
+
+
+def _check_dependent(given: Mapping[str, Scalar], space: "SearchSpace", where: str) -> None:
+    """Refuse a value that might not be used: whether it is must follow from the entry."""
+    for name in given:
+        for other, values in space.when.get(name, {}).items():
+            if given.get(other) not in values:
+                raise ConfigError(
+                    f"{where}: {name} is used only where {other} is "
+                    f"{' or '.join(map(repr, values))}. Give {other} as well, or leave {name} out."
+                )
+
+
+def _check_limits(given: Mapping[str, Scalar], space: "SearchSpace", where: str) -> None:
+    """Refuse a student that is too large, and one of which that cannot be told."""
+    if space.limits is None or not space.fitting:
+        return
+    telling = space.telling(SIZING)
+    known = [name for name in telling if name in given]
+    if not known:
+        return
+    drawn = [name for name in telling if space.is_drawn(name, given)]
+    if missing := [name for name in drawn if name not in given]:
+        raise ConfigError(
+            f"{where} gives {listing(known)}, of which a student's size follows, and not "
+            f"{listing(missing)}. With search.limits give all of them, or none."
+        )
+    student = space.complete(given)
+    space.limits.check(student, f"the student of {where}", "give a smaller one")
