@@ -15,6 +15,7 @@ from mvkt_ray.cli.verbs.cache import cache_verb
 from mvkt_ray.cli.verbs.demo import demo_verb
 from mvkt_ray.cli.verbs.doctor import doctor_verb
 from mvkt_ray.cli.verbs.download import download_verb
+from mvkt_ray.cli.verbs.finished.dashboard import dashboard_verb
 from mvkt_ray.cli.verbs.finished.export import export_verb
 from mvkt_ray.cli.verbs.finished.extend import extend_verb
 from mvkt_ray.cli.verbs.finished.finalize import finalize_verb
@@ -43,6 +44,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "cache": cache_verb,
     "search": search_verb,
     "status": status_verb,
+    "dashboard": dashboard_verb,
     "extend": extend_verb,
     "finalize": finalize_verb,
     "report": report_verb,
@@ -61,7 +63,6 @@ app = typer.Typer(
     name="mvkt",
     cls=MvktGroup,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

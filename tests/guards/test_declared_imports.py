@@ -41,7 +41,7 @@ EXTRAS = {
         "mvkt_ray/delivery/predicting/standalone.py",
     },
     "onnxscript": set[str](),
-    "optuna-dashboard": set[str](),
+    "optuna-dashboard": {"mvkt_ray/cli/dashboard_server.py"},
     "psycopg": {
         "mvkt_ray/search/ledger/postgres/server_connection.py",
         "mvkt_ray/search/ledger/postgres/watched_connection.py",
@@ -72,7 +72,6 @@ NOT_IMPORTED = {
     "ruff": "a program",
     "setuptools": "builds the plug-in of the tests",
     "types-pyyaml": "types for pyright",
-    "optuna-dashboard": "a program: shows the ledger",
     "onnxscript": "torch writes a graph with it",
 }
 """Declared, and used without an import, each with its reason."""

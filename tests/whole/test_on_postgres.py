@@ -12,12 +12,14 @@ import pytest
 from typer.testing import CliRunner
 
 from mvkt_ray.cli import app
+from mvkt_ray.cli.dashboard_server import dashboard_of
 from mvkt_ray.config.study_file import study_from_mapping, write_study
 from mvkt_ray.search.ledger.postgres.driver_lock import DriverLock
 from mvkt_ray.search.ledger.postgres.noted_server import read_note
 from mvkt_ray.search.ledger.postgres.server_connection import Patience
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.storage.location import Location
+from tests.cli.test_dashboard_server import ask_application, study_names
 from tests.object_store import serve
 from tests.postgres_server import PASSWORD, PostgresServer
 from tests.search.ledger.test_ledger import ask_dashboard
@@ -107,6 +109,14 @@ def test_optuna_dashboard_shows_search_and_finals_by_readable_names(studies: Stu
     assert set(names) == {f"tiny [{noted.key}]", f"tiny.finals-01 [{noted.key}]"}
     shown = ask_dashboard(url, f"/api/studies/{names[f'tiny [{noted.key}]']}")["trials"]
     assert [trial["state"] for trial in shown] == ["Complete"] * 4
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_our_dashboard_reads_the_server_and_cannot_change_it(studies: Studies) -> None:
+    with dashboard_of(studies.served) as shown:
+        assert any(name.startswith("tiny [") for name in study_names(shown))
+        status, _ = ask_application(shown, "/api/studies/1", "DELETE")
+        assert status.startswith("405")
 
 
 def test_a_second_driver_is_refused_and_is_told_of_the_first(studies: Studies) -> None:

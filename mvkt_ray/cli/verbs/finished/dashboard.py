@@ -1,0 +1,49 @@
+"""`mvkt dashboard`: optuna-dashboard on a study, on a copy of its ledger."""
+
+import contextlib
+from typing import Annotated
+
+import typer
+
+from mvkt_ray.cli.display.console import Output
+from mvkt_ray.cli.options import Json, StudyDir
+
+LOOPBACK = "127.0.0.1"
+
+
+def dashboard_verb(
+    study_dir: StudyDir,
+    host: Annotated[
+        str,
+        typer.Option(metavar="ADDRESS", help="Address to listen at; others see it by 0.0.0.0."),
+    ] = LOOPBACK,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PORT", help="Port to listen at, 0 for any; by default the usual or a free one."
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show a study in a browser by optuna-dashboard; Ctrl-C ends it.
+
+    Nothing can be changed there: a ledger that is a file is copied, one on a server is read. It
+    listens on this machine only, unless told otherwise, and asks nobody for a password.
+    """
+    from mvkt_ray.cli.dashboard_server import dashboard_of, open_server
+    from mvkt_ray.search.ledger.study_folder import StudyFolder
+    from mvkt_ray.storage.location import Location
+
+    output = Output.open(as_json=as_json)
+    folder = StudyFolder(Location.parse(study_dir))
+    with contextlib.ExitStack() as stack:
+        with output.waiting("opening the ledger"):
+            application = stack.enter_context(dashboard_of(folder))
+        server = stack.enter_context(open_server(application, host, port))
+        # As it was asked for: 0.0.0.0 is every address of the machine.
+        url = f"http://{host}:{server.server_port}/"
+        value = {"study": str(folder.root), "url": url, "port": server.server_port}
+        output.answer(value, [f"{folder.root} is shown at {url}; Ctrl-C ends it"])
+        with contextlib.suppress(KeyboardInterrupt):
+            server.serve_forever()
+    output.say("dashboard closed")
