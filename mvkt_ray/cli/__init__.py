@@ -15,6 +15,7 @@ from mvkt_ray.cli.verbs.cache import cache_verb
 from mvkt_ray.cli.verbs.demo import demo_verb
 from mvkt_ray.cli.verbs.doctor import doctor_verb
 from mvkt_ray.cli.verbs.download import download_verb
+from mvkt_ray.cli.verbs.finished.compare import compare_verb
 from mvkt_ray.cli.verbs.finished.dashboard import dashboard_verb
 from mvkt_ray.cli.verbs.finished.export import export_verb
 from mvkt_ray.cli.verbs.finished.extend import extend_verb
@@ -49,6 +50,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "finalize": finalize_verb,
     "report": report_verb,
     "label-budget": label_budget_verb,
+    "compare": compare_verb,
     "export": export_verb,
     "predict": predict_verb,
     "rerun": rerun_verb,

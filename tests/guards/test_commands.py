@@ -101,7 +101,7 @@ def test_there_are_commands_and_no_program_is_unknown() -> None:
 def verb_of(words: list[str]) -> tuple[Any, list[str]]:
     """Return the command of a verb, of a group of verbs, too, and the words behind it."""
     command, rest = GROUP, words
-    while hasattr(command, "commands") and rest:
+    while hasattr(command, "commands") and rest and not rest[0].startswith("-"):
         assert rest[0] in command.commands, f"there is no `mvkt {' '.join(words)}`"  # pyright: ignore[reportAttributeAccessIssue]
         command, rest = command.commands[rest[0]], rest[1:]  # pyright: ignore[reportAttributeAccessIssue]
     return command, rest

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from mvkt_ray.cli.display.console import Output
 from mvkt_ray.cli.options import Json, StudyDir
+from mvkt_ray.display.console import Output
 
 LOOPBACK = "127.0.0.1"
 

@@ -1,0 +1,40 @@
+"""`mvkt compare`: studies beside each other, and paired differences on one test split."""
+
+from typing import Annotated
+
+import typer
+
+from mvkt_ray.cli.options import Json, Quiet, not_empty
+from mvkt_ray.display.comparison_tables import comparison_tables
+from mvkt_ray.display.console import Output
+
+
+def compare_verb(
+    study_dirs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="STUDY_DIR...",
+            help="Folders of two studies or more, or URIs; the first is what others differ from.",
+        ),
+    ],
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Compare studies: scores by lead, and differences where they have one test split.
+
+    Differences are paired over patients and seeds, and corrected for how many there are. Studies
+    without finals show their validation scores. Only reads, and opens no test split.
+    Example: mvkt compare runs/small_teacher runs/large_teacher
+    """
+    from mvkt_ray.delivery.comparing.compared_studies import gather_studies
+    from mvkt_ray.delivery.comparing.study_differences import compare_studies
+    from mvkt_ray.search.ledger.study_folder import StudyFolder
+    from mvkt_ray.storage.location import Location
+
+    output = Output.open(as_json=as_json, quiet=quiet)
+    given = [Location.parse(not_empty(text) or "") for text in study_dirs]
+    with output.waiting("reading the studies"):
+        studies = gather_studies([StudyFolder(each) for each in given])
+    with output.waiting("comparing"):
+        value = compare_studies(studies)
+    output.answer(value, comparison_tables(value))
