@@ -96,7 +96,7 @@ def test_a_complete_trial_leaves_its_student_its_predictions_and_its_result(
     student = build_network("sepconv1d_tiny", 1, len(val.classes))
     student.load_state_dict(weights)
     assert result.n_parameters == sum(weight.numel() for weight in student.parameters())
-    of_one_window = network_facts(student, tiny_study.inputs.view.crop_samples)
+    of_one_window = network_facts(student, tiny_study.inputs.view.crop_samples, 1)
     assert result.n_multiply_accumulates == of_one_window.n_multiply_accumulates
     assert result.latency_ms is None
     written = json.loads((folder / "result.json").read_bytes())
