@@ -14,8 +14,6 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-import mvkt_ray.search as _search_room
-
 if TYPE_CHECKING:
     from mvkt_ray.config.objectives import SizeLimitsConfig
     from mvkt_ray.config.recipes import AssistantConfig, StudentConfig, TeacherConfig
@@ -52,8 +50,7 @@ if TYPE_CHECKING:
     )
     from mvkt_ray.interface.calls import finalize, ingest, search
     from mvkt_ray.interface.loaded_student import Student, load_student
-    from mvkt_ray.interface.opened_shards import ShardSet
-    from mvkt_ray.interface.opened_shards import open_shard_set as open_shards
+    from mvkt_ray.interface.opened_shards import ShardSet, open_shards
     from mvkt_ray.interface.opened_study import Report, Study, open_study
     from mvkt_ray.interface.plotted_ecg import plot_ecg
     from mvkt_ray.interface.study_files import read_study, write_study
@@ -134,7 +131,6 @@ _HOMES = {
     "interface.torch_recordings": ("TorchRecordings",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-_NAMES_AT_HOME = {"open_shards": "open_shard_set"}
 
 
 if not TYPE_CHECKING:  # a checker of types knows every name, and which there is not
@@ -157,7 +153,7 @@ def _load(name: str) -> Any:
         # Optuna imports tqdm, which misses widgets of a notebook that nobody here uses.
         warnings.filterwarnings("ignore", message="IProgress not found")
         home = import_module(f"{__name__}.{_HOME_OF[name]}")
-    return getattr(home, _NAMES_AT_HOME.get(name, name))
+    return getattr(home, name)
 
 
 class _CalledRoom(ModuleType):
@@ -178,5 +174,4 @@ class _CalledRoom(ModuleType):
         return _load("search")(*arguments, **options)
 
 
-_room: ModuleType = _search_room
-_room.__class__ = _CalledRoom
+import_module(f"{__name__}.search").__class__ = _CalledRoom

@@ -13,12 +13,13 @@ from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.display.console import Output
 from mvkt_ray.interface.finals_run import finals_call, train_and_examine
 from mvkt_ray.interface.ingest_run import ingest_call, ingest_recordings
-from mvkt_ray.interface.opened_shards import ShardSet, open_shard_set
+from mvkt_ray.interface.opened_shards import ShardSet, open_shards
 from mvkt_ray.interface.opened_study import Study, open_study
-from mvkt_ray.interface.python_errors import told_to_python
+from mvkt_ray.interface.python_errors import for_python
 from mvkt_ray.interface.search_run import search_call, search_study
 
 
+@for_python
 def ingest(
     source: str,
     path: str | Path = "-",
@@ -70,30 +71,30 @@ def ingest(
         ClusterError: The cluster cannot be reached.
         MachineError: The disk is full, or fails.
     """
-    with told_to_python():
-        call = ingest_call(
-            source,
-            path,
-            out,
-            options=options,
-            rate=rate,
-            rows_per_shard=rows_per_shard,
-            leads=leads,
-            flat_leads=flat_leads,
-            missing_leads=missing_leads,
-            uncalibrated=uncalibrated,
-            n_folds=n_folds,
-            seed=seed,
-            compression=compression,
-            strict=strict,
-            address=address,
-            in_process=in_process,
-            resume=resume,
-        )
-        ingest_recordings(Output.open(quiet=not progress), call)
-    return open_shard_set(out)
+    call = ingest_call(
+        source,
+        path,
+        out,
+        options=options,
+        rate=rate,
+        rows_per_shard=rows_per_shard,
+        leads=leads,
+        flat_leads=flat_leads,
+        missing_leads=missing_leads,
+        uncalibrated=uncalibrated,
+        n_folds=n_folds,
+        seed=seed,
+        compression=compression,
+        strict=strict,
+        address=address,
+        in_process=in_process,
+        resume=resume,
+    )
+    ingest_recordings(Output.open(quiet=not progress), call)
+    return open_shards(out)
 
 
+@for_python
 def search(
     study: str | Path | StudyConfig | None = None,
     *,
@@ -143,32 +144,32 @@ def search(
         MachineError: The machine fails; all goes on with `resume=True`.
     """
     output = Output.open(quiet=not progress)
-    with told_to_python():
-        call = search_call(
-            study,
-            out=out,
-            data=data,
-            teacher=teacher,
-            ledger=ledger,
-            folds=folds,
-            max_trials=max_trials,
-            time_budget=time_budget,
-            max_gpu_hours=max_gpu_hours,
-            max_cost=max_cost,
-            prices=prices,
-            trackers=trackers,
-            address=address,
-            in_process=in_process,
-            resume=resume,
-            like=like,
-        )
-        done = search_study(output, call)
-        done.report.expect_written()
+    call = search_call(
+        study,
+        out=out,
+        data=data,
+        teacher=teacher,
+        ledger=ledger,
+        folds=folds,
+        max_trials=max_trials,
+        time_budget=time_budget,
+        max_gpu_hours=max_gpu_hours,
+        max_cost=max_cost,
+        prices=prices,
+        trackers=trackers,
+        address=address,
+        in_process=in_process,
+        resume=resume,
+        like=like,
+    )
+    done = search_study(output, call)
+    done.report.expect_written()
     if done.why_stopped:
         output.note(done.why_stopped)
     return Study.of(done.report)
 
 
+@for_python
 def finalize(
     study: str | Path | Study,
     *,
@@ -217,22 +218,21 @@ def finalize(
         MachineError: The machine fails; the same call goes on.
     """
     folder = study.path if isinstance(study, Study) else study
-    with told_to_python():
-        call = finals_call(
-            folder,
-            study=config,
-            seeds=seeds,
-            top_k=top_k,
-            refit=refit,
-            again=again,
-            start_over=start_over,
-            without_failed=without_failed,
-            now=now,
-            max_gpu_hours=max_gpu_hours,
-            max_cost=max_cost,
-            prices=prices,
-            address=address,
-            in_process=in_process,
-        )
-        train_and_examine(Output.open(quiet=not progress), call)
+    call = finals_call(
+        folder,
+        study=config,
+        seeds=seeds,
+        top_k=top_k,
+        refit=refit,
+        again=again,
+        start_over=start_over,
+        without_failed=without_failed,
+        now=now,
+        max_gpu_hours=max_gpu_hours,
+        max_cost=max_cost,
+        prices=prices,
+        address=address,
+        in_process=in_process,
+    )
+    train_and_examine(Output.open(quiet=not progress), call)
     return open_study(folder)

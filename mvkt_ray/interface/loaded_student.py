@@ -24,7 +24,7 @@ from mvkt_ray.delivery.exporting.millivolt_network import MillivoltNetwork
 from mvkt_ray.delivery.predicting.prepared_signal import SignalPreparation
 from mvkt_ray.errors import DataError
 from mvkt_ray.interface.opened_study import Study, open_study
-from mvkt_ray.interface.python_errors import told_to_python
+from mvkt_ray.interface.python_errors import for_python, told_to_python
 from mvkt_ray.search.stages import prepare
 
 
@@ -84,6 +84,7 @@ class Student(nn.Module):
         return dict(zip(self.classes, probabilities_C.tolist(), strict=True))
 
 
+@for_python
 def load_student(
     study: str | Path | Study,
     lead: str | None = None,
@@ -106,22 +107,21 @@ def load_student(
         ArtifactError: There is no study, or its files are not there or damaged.
         DataError: The shards of the study are not there any more: they say how signals are scaled.
     """
-    with told_to_python():
-        opened = study if isinstance(study, Study) else open_study(study)
-        material = opened.material
-        # Leads are ranked by the whole report, which takes seconds.
-        ranked = () if lead else tuple(each["lead"] for each in opened.facts["leads"])
-        request = ExportRequest(
-            lead=lead, contender=contender, repetition=seed, from_search=from_search
+    opened = study if isinstance(study, Study) else open_study(study)
+    material = opened.material
+    # Leads are ranked by the whole report, which takes seconds.
+    ranked = () if lead else tuple(each["lead"] for each in opened.facts["leads"])
+    request = ExportRequest(
+        lead=lead, contender=contender, repetition=seed, from_search=from_search
+    )
+    chosen = choose_student(material, request, ranked)
+    location = material.shards_location
+    if location is None or not location.exists():
+        raise DataError(
+            f"the shards {location or 'of the study'} are not there any more, by which the "
+            "signals that a student sees are scaled. Put them back, or ingest the recordings "
+            "to that place again."
         )
-        chosen = choose_student(material, request, ranked)
-        location = material.shards_location
-        if location is None or not location.exists():
-            raise DataError(
-                f"the shards {location or 'of the study'} are not there any more, by which the "
-                "signals that a student sees are scaled. Put them back, or ingest the recordings "
-                "to that place again."
-            )
-        prepared = prepare(material.config, location)
-        view = prepared.view.with_leads(chosen.condition.leads)
-        return Student(chosen, view, prepared.task, prepared.shards.sampling_rate_hz)
+    prepared = prepare(material.config, location)
+    view = prepared.view.with_leads(chosen.condition.leads)
+    return Student(chosen, view, prepared.task, prepared.shards.sampling_rate_hz)

@@ -13,9 +13,10 @@ import pandas as pd
 import pyarrow as pa
 
 from mvkt_ray.data.recording import Recording
-from mvkt_ray.data.shards import Shards, check_leads, open_shards, shard_schema
+from mvkt_ray.data.shards import Shards, check_leads, shard_schema
+from mvkt_ray.data.shards import open_shards as open_files
 from mvkt_ray.errors import DataError
-from mvkt_ray.interface.python_errors import told_to_python
+from mvkt_ray.interface.python_errors import for_python, told_to_python
 
 if TYPE_CHECKING:
     import pyarrow.dataset as arrow_dataset
@@ -190,7 +191,8 @@ class ShardSet:
         return self.leads if leads is None else tuple(leads)
 
 
-def open_shard_set(path: str | Path) -> ShardSet:
+@for_python
+def open_shards(path: str | Path) -> ShardSet:
     """Open the shards that `ingest` made.
 
     Args:
@@ -199,5 +201,4 @@ def open_shard_set(path: str | Path) -> ShardSet:
     Raises:
         ArtifactError: There is no finished shard set, or it was changed.
     """
-    with told_to_python():
-        return ShardSet(open_shards(path))
+    return ShardSet(open_files(path))

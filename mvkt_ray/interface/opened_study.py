@@ -17,7 +17,7 @@ from mvkt_ray.delivery.notebook_view import notebook_view
 from mvkt_ray.delivery.write_report import describe
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.interface.made_report import MadeReport, write_made_report
-from mvkt_ray.interface.python_errors import told_to_python
+from mvkt_ray.interface.python_errors import for_python, told_to_python
 from mvkt_ray.interface.study_tables import frame_of, table_named
 from mvkt_ray.search.ledger.ledger_database import reading
 from mvkt_ray.search.ledger.study_folder import StudyFolder
@@ -190,6 +190,7 @@ class Study:
         return notebook_view(self.facts)
 
 
+@for_python
 def open_study(path: str | Path) -> Study:
     """Open a study to look at it; it may be running meanwhile, here or elsewhere.
 
@@ -201,7 +202,6 @@ def open_study(path: str | Path) -> Study:
         DataError: Files do not fit together.
         StoreError: The store refuses.
     """
-    with told_to_python():
-        folder = StudyFolder(Location.parse(path))
-        folder.expect_study()
-        return Study(gather_material(folder))
+    folder = StudyFolder(Location.parse(path))
+    folder.expect_study()
+    return Study(gather_material(folder))

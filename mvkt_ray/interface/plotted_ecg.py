@@ -5,12 +5,14 @@ from matplotlib.axes import Axes
 
 from mvkt_ray.data.ecg_sheet import SHEET_MM, draw_ecg_in
 from mvkt_ray.data.recording import Recording
+from mvkt_ray.interface.python_errors import for_python
 
 _MM_PER_INCH = 25.4
 _SCALE = 0.8
 """Of a figure that is made here, to the sheet on paper: a notebook is narrower."""
 
 
+@for_python
 def plot_ecg(recording: Recording, ax: Axes | None = None) -> Axes:
     """Draw three rows of four leads and a rhythm strip, on ECG paper.
 

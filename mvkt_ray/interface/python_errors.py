@@ -1,15 +1,27 @@
-"""Errors as somebody who calls a function reads them: no traceback to interpret, no flags.
+"""Errors as somebody who calls a function reads them: of this package's kinds, without flags.
 
-What the machine does becomes a `MachineError`, as on the command line. A text that names a flag,
-`--max-cost`, names the argument instead, `max_cost`; a whole command in it stays one.
+Arguments are checked by their annotations. What the machine does becomes a `MachineError`, as on
+the command line. A text that names a flag, `--max-cost`, names the argument instead, `max_cost`; a
+whole command in it stays one.
 """
 
 import contextlib
+import functools
+import inspect
 import re
-from collections.abc import Generator
+import types
+import typing
+from collections.abc import Callable, Generator
+from typing import Any, ParamSpec, TypeVar
 
-from mvkt_ray.errors import MvktError
+from pydantic import ConfigDict, ValidationError, validate_call
+
+from mvkt_ray.errors import ConfigError, MvktError
 from mvkt_ray.machine_faults import machine_fault
+from mvkt_ray.phrasing import did_you_mean, listing, shortly
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 _FLAG = re.compile(r"(?<![\w-])--([a-z]+(?:-[a-z]+)*)")
 _COMMAND = re.compile(r"\bmvkt [a-z-]+")
@@ -26,6 +38,53 @@ _SWITCHES = frozenset(
     }
 )
 """Flags without a value: as an argument, one that is set."""
+
+
+def for_python(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Let a public function refuse arguments of a wrong name or type in a sentence.
+
+    What goes wrong in it is told as by `told_to_python`.
+    """
+    checked = validate_call(config=ConfigDict(arbitrary_types_allowed=True))(function)
+
+    @functools.wraps(function)
+    def call(*arguments: _P.args, **options: _P.kwargs) -> _R:
+        with told_to_python():
+            try:
+                return checked(*arguments, **options)
+            except ValidationError as error:
+                raise ConfigError(_explain(function, error)) from None
+
+    return call
+
+
+def _explain(function: Callable[..., Any], error: ValidationError) -> str:
+    first, parameters = error.errors()[0], inspect.signature(function).parameters
+    if first["type"] == "unexpected_positional_argument":
+        placed = [each.name for each in parameters.values() if each.kind is not each.KEYWORD_ONLY]
+        return f"{function.__name__}: give all arguments but {listing(placed)} by their names."
+    # One that was given by its place is named by that.
+    place, message = first["loc"][0], first["msg"]
+    name = place if isinstance(place, str) else list(parameters)[place]
+    if first["type"] == "unexpected_keyword_argument":
+        return (
+            f"{function.__name__}: there is no argument {name!r}; {did_you_mean(name, parameters)}"
+        )
+    if name not in parameters or "missing" in first["type"]:
+        return f"{function.__name__}: {name}: {message[0].lower()}{message[1:]}."
+    kinds = _kinds(parameters[name].annotation)
+    said = f"{message[0].lower()}{message[1:]}"
+    n_places = len({each["loc"] for each in error.errors()})
+    if n_places > 1 or first["type"] == "dataclass_type":
+        said = f"it must be one of {', '.join(kinds)}"
+    return f"{function.__name__}: {name}: {said}, got {shortly(repr(first['input']))}."
+
+
+def _kinds(annotation: Any) -> list[str]:
+    if isinstance(annotation, types.UnionType):
+        return [name for each in typing.get_args(annotation) for name in _kinds(each)]
+    name = getattr(annotation, "__name__", str(annotation))
+    return ["None" if annotation is types.NoneType else name]
 
 
 @contextlib.contextmanager

@@ -7,10 +7,11 @@ from typing import Any
 from mvkt_ray.config import study_file
 from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.file_guards import writing
-from mvkt_ray.interface.python_errors import told_to_python
+from mvkt_ray.interface.python_errors import for_python, told_to_python
 from mvkt_ray.storage.location import Location
 
 
+@for_python
 def read_study(study: str | Path | Mapping[str, Any]) -> StudyConfig:
     """Read and check a study.
 
@@ -24,12 +25,12 @@ def read_study(study: str | Path | Mapping[str, Any]) -> StudyConfig:
     Raises:
         ConfigError: Names the file, the key, the value, and the nearest name of a misspelled key.
     """
-    with told_to_python():
-        if isinstance(study, Mapping):
-            return study_file.study_from_mapping(study, origin="the study")
-        return study_file.read_study(study)
+    if isinstance(study, Mapping):
+        return study_file.study_from_mapping(study, origin="the study")
+    return study_file.read_study(study)
 
 
+@for_python
 def write_study(study: StudyConfig, path: str | Path) -> None:
     """Write a study as a file that `read_study`, and every command, reads back to an equal one.
 

@@ -4,7 +4,7 @@ Shapes: L leads, S samples, C classes.
 """
 
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import numpy as np
 import torch
@@ -14,13 +14,13 @@ from torch.utils.data import Dataset
 from mvkt_ray.data.shards import MV_PER_BIT, Shards, open_shards
 
 
-class TorchExample(TypedDict, total=False):
+class TorchExample(TypedDict):
     """One recording."""
 
     record_id: str
     signal_mv: Tensor
     """float32 `[L, S]` in mV; a lead that the recording lacks is 0 throughout."""
-    labels: Tensor
+    labels: NotRequired[Tensor]
     """float32 `[C]`, multi-hot; only where a task was named."""
 
 

@@ -1,5 +1,7 @@
 import errno
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 import mvkt_ray as mvkt
@@ -38,3 +40,38 @@ def test_a_full_disk_is_the_machines_and_a_defect_stays_one() -> None:
         raise OSError(errno.ENOSPC, "No space left on device", "/x")
     with pytest.raises(ZeroDivisionError), told_to_python():
         _ = 1 / 0
+
+
+WRONG: list[tuple[str, tuple[object, ...], dict[str, object], str]] = [
+    ("search", ("s.yaml",), {"out": "x", "max_trails": 3}, "max_trails.*mean 'max_trials'"),
+    ("search", ("s.yaml",), {}, "search: out: missing required"),
+    ("search", ("s.yaml", "x"), {}, "search: give all arguments but study by their names"),
+    ("search", (5,), {"out": "x"}, "study: it must be one of str, Path, StudyConfig.*got 5"),
+    ("search", ("s.yaml",), {"out": "x", "max_trials": "many"}, "max_trials: .*got 'many'"),
+    ("ingest", ("wfdb", "x"), {"out": "y", "leads": "V5"}, "leads: .*got 'V5'"),
+    ("ingest", ("wfdb", "x"), {"out": "y", "compression": "zip"}, "compression: .*got 'zip'"),
+    ("finalize", (None,), {}, "finalize: study: .*got None"),
+    ("open_study", (3,), {}, "open_study: path: it must be one of str, Path, got 3"),
+    ("open_shards", (None,), {}, "open_shards: path: "),
+    ("load_student", ("x", 5), {}, "load_student: lead: .*got 5"),
+    ("plot_ecg", ("HR1",), {}, "plot_ecg: recording: .*got 'HR1'"),
+    ("write_study", ("a", "x.yaml"), {}, "write_study: study: "),
+]
+
+
+@pytest.mark.parametrize(("name", "arguments", "options", "said"), WRONG)
+def test_an_argument_of_a_wrong_name_or_type_is_one_sentence(
+    name: str, arguments: tuple[object, ...], options: dict[str, object], said: str
+) -> None:
+    with pytest.raises(mvkt.ConfigError, match=said) as error:
+        getattr(mvkt, name)(*arguments, **options)
+    assert error.value.__cause__ is None
+
+
+def test_numbers_of_a_table_are_numbers(tmp_path: Path) -> None:
+    with pytest.raises(mvkt.ConfigError, match="max_trials must be at least 1, got 0"):
+        mvkt.search(
+            mvkt.StudyConfig(name="a"),
+            out=tmp_path,
+            max_trials=np.int64(0),  # pyright: ignore[reportArgumentType]
+        )
