@@ -18,12 +18,15 @@ from pydantic import ConfigDict, ValidationError, validate_call
 
 from mvkt_ray.errors import ConfigError, MvktError
 from mvkt_ray.machine_faults import machine_fault
-from mvkt_ray.phrasing import did_you_mean, listing, shortly
+from mvkt_ray.phrasing import did_you_mean, listing
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 _FLAG = re.compile(r"(?<![\w-])--([a-z]+(?:-[a-z]+)*)")
+_MOST_LETTERS = 80
+"""Of a wrong value, in a sentence: somebody may give a whole table."""
+
 _COMMAND = re.compile(r"\bmvkt [a-z-]+")
 _SWITCHES = frozenset(
     {
@@ -59,7 +62,10 @@ def for_python(function: Callable[_P, _R]) -> Callable[_P, _R]:
 
 
 def _explain(function: Callable[..., Any], error: ValidationError) -> str:
-    first, parameters = error.errors()[0], inspect.signature(function).parameters
+    parameters = inspect.signature(function).parameters
+    # What is too much explains what is missing.
+    errors = sorted(error.errors(), key=lambda each: not each["type"].startswith("unexpected"))
+    first = errors[0]
     if first["type"] == "unexpected_positional_argument":
         placed = [each.name for each in parameters.values() if each.kind is not each.KEYWORD_ONLY]
         return f"{function.__name__}: give all arguments but {listing(placed)} by their names."
@@ -74,10 +80,15 @@ def _explain(function: Callable[..., Any], error: ValidationError) -> str:
         return f"{function.__name__}: {name}: {message[0].lower()}{message[1:]}."
     kinds = _kinds(parameters[name].annotation)
     said = f"{message[0].lower()}{message[1:]}"
-    n_places = len({each["loc"] for each in error.errors()})
+    n_places = len({each["loc"] for each in errors if each["loc"][0] == place})
     if n_places > 1 or first["type"] == "dataclass_type":
         said = f"it must be one of {', '.join(kinds)}"
-    return f"{function.__name__}: {name}: {said}, got {shortly(repr(first['input']))}."
+    return f"{function.__name__}: {name}: {said}, got {_shown(first['input'])}."
+
+
+def _shown(value: object) -> str:
+    text = " ".join(repr(value).split())
+    return text if len(text) <= _MOST_LETTERS else f"{text[:_MOST_LETTERS]} ..."
 
 
 def _kinds(annotation: Any) -> list[str]:
