@@ -29,7 +29,10 @@ from mvkt_ray.config.resources import ResourcesConfig, WorkersConfig
 
 Scalar = bool | int | float | str
 
-OwnSource = Literal["ptbxl", "cpsc2018", "cinc2021", "wfdb", "synthetic"]
+OwnSource = Literal[
+    "ptbxl", "cpsc2018", "cinc2021", "wfdb", "synthetic",
+    "dicom", "edf", "aecg", "muse", "table", "parquet",
+]  # fmt: skip
 """Sources of recordings that are ours, by name."""
 
 

@@ -33,7 +33,9 @@ def ingest_verb(
     source: Annotated[
         str,
         typer.Argument(
-            metavar="SOURCE", help="ptbxl, cpsc2018, cinc2021, wfdb, synthetic or a plug-in's."
+            metavar="SOURCE",
+            help="ptbxl, cpsc2018, cinc2021, wfdb, dicom, edf, aecg, muse, table, parquet, "
+            "synthetic or a plug-in's.",
         ),
     ],
     path: Annotated[

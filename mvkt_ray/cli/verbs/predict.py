@@ -40,8 +40,8 @@ def predict_verb(
         list[str],
         typer.Argument(
             metavar="RECORDING",
-            help="WFDB records with or without suffix, .mat of CPSC 2018, folders of these, CSV "
-            "files and .npy arrays of millivolts.",
+            help="WFDB records with or without suffix, .mat of CPSC 2018, DICOM, EDF, aECG and "
+            "MUSE files, folders of these, CSV files and .npy arrays of millivolts.",
         ),
     ],
     out: Annotated[

@@ -1,7 +1,8 @@
 """Which recordings are meant by what a user names: records with or without suffix, files, folders.
 
-Below a folder, WFDB records and `.mat` structs of CPSC 2018 are looked for. Tables and arrays are
-read where they are named themselves: most CSV files in a folder of recordings are none.
+Below a folder, WFDB records, `.mat` structs of CPSC 2018 and files of hospitals are looked for.
+Tables and arrays are read where they are named themselves: most CSV files in a folder of recordings
+are none.
 
 Reads: the names of files, and headers of WFDB records that may be segments of others.
 """
@@ -13,13 +14,17 @@ from pathlib import PurePath
 from typing import Literal
 
 from mvkt_ray.data.recording import RecordingRef
+from mvkt_ray.data.sources.hospital.any_file import EXPORT_SUFFIXES
 from mvkt_ray.data.wfdb_format.wfdb_files import names_in_header, read_header
 from mvkt_ray.errors import ArtifactError, MvktError, RecordingError
 from mvkt_ray.storage.location import Location
 
-Kind = Literal["wfdb", "struct", "table", "array"]
+Kind = Literal["wfdb", "struct", "export", "table", "array"]
 TABLE_SUFFIX, ARRAY_SUFFIX = ".csv", ".npy"
-_KIND_OF_SUFFIX: dict[str, Kind] = {TABLE_SUFFIX: "table", ARRAY_SUFFIX: "array"}
+_WITHOUT_RATE: dict[str, Kind] = {TABLE_SUFFIX: "table", ARRAY_SUFFIX: "array"}
+_KIND_OF_SUFFIX: dict[str, Kind] = {
+    **dict.fromkeys(EXPORT_SUFFIXES, "export"), **_WITHOUT_RATE
+}  # fmt: skip
 _HEADERS = (".hea", ".HEA", ".Hea")
 _STRUCTS = (".mat", ".MAT", ".Mat")
 _SEGMENT = re.compile(r"(.+)_(?:layout|\d+)")
@@ -41,7 +46,7 @@ Found = RecordingRef | NotFound
 def kind_of(ref: RecordingRef) -> Kind:
     """Return how a recording is read."""
     kind = ref.metadata["kind"]
-    assert kind in ("wfdb", "struct", "table", "array"), kind
+    assert kind in ("wfdb", "struct", "export", "table", "array"), kind
     return kind
 
 
@@ -98,8 +103,8 @@ def _nothing_at(location: Location) -> str:
     if not location.is_file():
         return f"there is no record, file or folder {location}"
     return (
-        f"{location} is no recording that is read: it is neither CSV nor .npy, and there is no "
-        "header .hea beside it"
+        f"{location} is no recording that is read: it is neither CSV nor .npy, nor a file of "
+        f"{', '.join(EXPORT_SUFFIXES)}, and there is no header .hea beside it"
     )
 
 
@@ -123,13 +128,17 @@ def _below(name: str, folder: Location) -> Iterator[Found]:
                 yield _ref(f"{shown}/{stem}", subfolder / stem, "wfdb")
             else:
                 yield _ref(f"{shown}/{stem}", subfolder / structs[stem], "struct")
+        for file in files:
+            if PurePath(file).suffix.lower() in EXPORT_SUFFIXES:
+                is_empty = False
+                yield _ref(f"{shown}/{file}", subfolder / file, "export")
     for path in unreadable:
         error = RecordingError(f"the folder {path} may not be read", "unreadable")
         yield NotFound(record=path, error=error)
     if is_empty and not unreadable:
         message = (
-            f"the folder {folder} holds neither WFDB headers nor .mat files; CSV files and arrays "
-            "are named one by one"
+            f"the folder {folder} holds no WFDB headers, .mat files or files of hospitals; CSV "
+            "files and arrays are named one by one"
         )
         yield NotFound(record=name, error=RecordingError(message, "missing_file"))
 
@@ -155,4 +164,4 @@ def _segments(folder: Location, stems: set[str]) -> set[str]:
 def tables_and_arrays(found: Sequence[Found]) -> list[RecordingRef]:
     """Return those recordings whose files do not say their sampling rate."""
     refs = (each for each in found if isinstance(each, RecordingRef))
-    return [ref for ref in refs if kind_of(ref) in _KIND_OF_SUFFIX.values()]
+    return [ref for ref in refs if kind_of(ref) in _WITHOUT_RATE.values()]

@@ -1,6 +1,6 @@
 """Reads a recording of any kind that predict takes, with the leads that it has.
 
-Reads: WFDB records, `.mat` structs of CPSC 2018, CSV files and `.npy` arrays.
+Reads: WFDB records, `.mat` structs of CPSC 2018, files of hospitals, CSV files and `.npy` arrays.
 """
 
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from mvkt_ray.data.recording import Recording, RecordingRef
 from mvkt_ray.data.signal_tables import read_array, read_table
 from mvkt_ray.data.sources.cpsc2018 import Cpsc2018
+from mvkt_ray.data.sources.hospital.any_file import read_export
 from mvkt_ray.data.sources.wfdb_record import read_wfdb
 from mvkt_ray.delivery.predicting.found_records import kind_of
 from mvkt_ray.errors import ArtifactError, RecordingError
@@ -31,6 +32,7 @@ class RecordingReader:
             RecordingError: It cannot be used; `reason` says why in a word.
             MachineError: The machine fails, which says nothing about the recording.
             StoreError: The store cannot be used.
+            ConfigError: What reads the format is not installed.
         """
         kind = kind_of(ref)
         if kind == "struct":
@@ -49,6 +51,17 @@ class RecordingReader:
                 leads=signal.leads,
                 uncalibrated_leads=signal.uncalibrated_leads,
                 rate_is_assumed=signal.rate_is_assumed,
+            )
+        if kind == "export":
+            export = read_export(ref.path)
+            return Recording(
+                source=ref.source,
+                record_id=ref.record_id,
+                patient_id=ref.record_id,
+                signal_mv=export.signal_mv,
+                sampling_rate_hz=export.sampling_rate_hz,
+                leads=export.leads,
+                uncalibrated_leads=export.uncalibrated_leads,
             )
         return self._read_values(ref, Location(ref.path), is_table=kind == "table")
 

@@ -108,3 +108,11 @@ def test_tables_and_arrays_are_those_without_a_rate(folder: Path) -> None:
     names = [str(folder / name) for name in ("r1", "ecg.csv", "nowhere", "ecg.npy")]
     refs = tables_and_arrays(find_records(names))
     assert [Path(ref.path).name for ref in refs] == ["ecg.csv", "ecg.npy"]
+
+
+@pytest.mark.parametrize("name", ["a.dcm", "A.EDF", "a.bdf", "a.xml", "b/c.xml"])
+def test_files_of_hospitals_are_found_alone_and_below_a_folder(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("")
+    assert shown(find_records([str(tmp_path / name)]), tmp_path) == [(name, "export")]
+    assert shown(find_records([str(tmp_path)]), tmp_path) == [(name, "export")]
