@@ -270,6 +270,9 @@ class SearchConfig:
     baselines: tuple[Literal["student_alone", "plain_kd"], ...] = ("student_alone", "plain_kd")
     conditions: Literal["balanced", "race"] = "balanced"
     """Deal every condition as many trials, or stop those that are clearly worse."""
+    seeds_per_trial: int = 1
+    """Each trial is trained from so many seeds, one after the other, and its value is the mean of
+    theirs. The pruner decides during the first seed alone: what goes beyond it is trained whole."""
     max_retries: int = 2
     """How often a trial that lost its worker is started again from its checkpoint."""
     stop_after_failures: int | None = 5
@@ -278,6 +281,7 @@ class SearchConfig:
 
     def __post_init__(self) -> None:
         require_not_negative(self, "n_trials", "n_startup_trials", "max_retries")
+        require_above_zero(self, "seeds_per_trial")
         if self.stop_after_failures is not None:
             require_above_zero(self, "stop_after_failures")
         twice = sorted({lead for lead in self.leads if self.leads.count(lead) > 1})
@@ -425,6 +429,11 @@ class StudyConfig:
             "and clt_loss infonce exclude each other: its negatives are the rest of the batch, and "
             "of a part of it there are fewer. Use crd, or more workers",
         )
+
+    @property
+    def trial_epochs(self) -> int:
+        """Most epochs of a trial of the search, over all its seeds."""
+        return self.student.epochs * self.search.seeds_per_trial
 
     @property
     def crop_samples(self) -> int:

@@ -146,7 +146,13 @@ def run_trials(
     with (
         open_search(plan, Patience(say=output.note)) as opened,
         driver_session(
-            output, files, config, name=config.name, address=address, in_process=in_process
+            output,
+            files,
+            config,
+            name=config.name,
+            address=address,
+            in_process=in_process,
+            n_epochs=config.trial_epochs,
         ) as session,
     ):
         nodes = session.runner.node_kinds()

@@ -83,6 +83,11 @@ class BaseStudy(ABC):
         """Close the ledger."""
         self._ledger.close()
 
+    @property
+    def _last_epoch(self) -> int:
+        """The most epochs that a trial has."""
+        return self.config.student.epochs
+
     @abstractmethod
     def _add_next(self) -> TrialRecord | None:
         """Add the next new trial to the ledger; None when there is none left."""
@@ -95,7 +100,7 @@ class BaseStudy(ABC):
     def _answer(self, number: int, epoch: int) -> Decision:
         """Say whether a running trial goes on; none with epochs left does beyond the budget."""
         decision = self._ledger.records[number].decision_at(epoch)
-        is_last = epoch >= self.config.student.epochs
+        is_last = epoch >= self._last_epoch
         if decision is Decision.CONTINUE and not is_last and self._account.budget.reached:
             return Decision.STOP
         return decision

@@ -153,6 +153,7 @@ def trial_inputs(
         cpu_precision=cpu_precision,
         resources=config.resources,
         plugins=plugins,
+        seeds_per_trial=config.search.seeds_per_trial,
         measures_latency="latency_ms" in config.search.objectives,
         validated_epochs=None
         if config.student.validate == "every_epoch"

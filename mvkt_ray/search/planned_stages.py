@@ -108,6 +108,8 @@ def trials_stage(config: StudyConfig, space: SearchSpace) -> PlannedStage:
         f"{count}, of which {min(n_baselines(config, space), count)} are baselines, of up to "
         f"{config.student.epochs} epochs"
     )
+    if config.search.seeds_per_trial > 1:
+        what += f" from each of {config.search.seeds_per_trial} seeds"
     if space.enqueued:
         what += f"; {len(space.enqueued)} of the others are asked for by search.enqueue"
     if space.grid is not None:

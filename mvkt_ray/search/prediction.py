@@ -38,7 +38,7 @@ def read_similar_study(folder: StudyFolder) -> SimilarStudy:
     config = folder.read_config()
     return SimilarStudy(
         name=str(folder.root),
-        n_epochs=config.student.epochs,
+        n_epochs=config.trial_epochs,
         trials=read_trials(folder, config.name),
     )
 
@@ -79,7 +79,7 @@ def predict(
     """
     ended = [record for record in trials if record.state.is_finished]
     if any(record.state is TrialState.COMPLETE for record in ended):
-        basis, n_epochs, name = tuple(ended), config.student.epochs, "this study"
+        basis, n_epochs, name = tuple(ended), config.trial_epochs, "this study"
     elif similar is not None:
         basis, n_epochs, name = similar.trials, similar.n_epochs, similar.name
     else:

@@ -287,6 +287,10 @@ class Study(BaseStudy):
     def _all_dealt(self) -> bool:
         return len(self._ledger.records) >= self.n_trials
 
+    @property
+    def _last_epoch(self) -> int:
+        return self.config.trial_epochs
+
     @staticmethod
     def stop_at(recorded: TrialResult) -> Callable[[EpochMetrics], Decision]:
         """Return a report function that ends a trial where its record says that it ended."""

@@ -4,7 +4,7 @@ Reads: shards, and the teacher or its knowledge. Writes: the trial's own folder,
 """
 
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -27,6 +27,7 @@ from mvkt_ray.models import Network, build_network, facts_of_unbuilt
 from mvkt_ray.models.latency import median_latency_ms
 from mvkt_ray.plugins.packages import expect_packages
 from mvkt_ray.records import (
+    Arm,
     Condition,
     Decision,
     EpochMetrics,
@@ -57,7 +58,7 @@ from mvkt_ray.training.process import (
 )
 from mvkt_ray.training.ranks import Ranks
 from mvkt_ray.training.refit import with_validation
-from mvkt_ray.training.seeds import derive_seed, trial_seed
+from mvkt_ray.training.seeds import derive_seed, result_of_seeds, trial_seed
 from mvkt_ray.training.teacher import KIND as TEACHER
 from mvkt_ray.training.teacher import Teacher, open_teacher
 from mvkt_ray.training.trial_files import StoredResult, TrialFolder
@@ -111,6 +112,8 @@ class TrialInputs:
     refit: bool = False
     """Train on the training and validation splits together; `knowledge` is then of both, and what
     a student scores on the validation split is on recordings that it has seen."""
+    seeds_per_trial: int = 1
+    """From which trials of the search are trained, one after the other; finals are of one each."""
     measures_latency: bool = False
     """Whether trials are to say how long their students take; likewise no part of it."""
     plugins: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -118,6 +121,11 @@ class TrialInputs:
     validated_epochs: frozenset[int] | None = None
     """After which a student is validated, beside its last; None: after each. It changes no other
     number, and is no part of what a checkpoint or a result is known by."""
+
+    def n_seeds(self, trial: Trial) -> int:
+        """Return from how many seeds a trial is trained."""
+        searched = trial.arm not in (Arm.FINAL, Arm.ASSISTANT)
+        return self.seeds_per_trial if searched else 1
 
     def computes_in_bf16(self, network: str, device: torch.device) -> bool:
         """Return whether a network of the study runs in bf16 on a device."""
@@ -248,6 +256,8 @@ def run_trial(trial: Trial, inputs: TrialInputs, report: Report) -> TrialResult:
         MachineError: This process lacks a plug-in of the study.
     """
     setting = _open(trial, inputs)
+    if inputs.n_seeds(trial) > 1:
+        return _run_seeds(setting, report)
     ranks, folder = setting.ranks, TrialFolder.of(inputs.trials, trial.number)
     content = ranks.from_first(folder.result_content() if ranks.is_first else None)
     stored = folder.parse_result(content, setting.recipe)
@@ -257,6 +267,112 @@ def run_trial(trial: Trial, inputs: TrialInputs, report: Report) -> TrialResult:
             folder.discard_checkpoint()
         return _replay(stored, report, ranks)
 
+    result, outcome, learner = _train(setting, folder, report)
+    if ranks.is_first and result.state.is_finished:
+        left: dict[str, str] = {}
+        if outcome.predictions is not None:
+            left = folder.write_complete(learner.network, setting.splits.val, outcome.predictions)
+        folder.write_result(
+            trial,
+            result,
+            outcome.history,
+            recipe=setting.recipe,
+            facts=setting.facts,
+            files=left,
+        )
+        folder.discard_checkpoint()
+    return result
+
+
+def _run_seeds(setting: _Setting, report: Report) -> TrialResult:
+    """Train a trial from several seeds, one after the other, and write what they came to together.
+
+    Each seed is a training of its own with a checkpoint of its own, and what it came to is kept
+    until the last has ended. Their epochs are counted on, so that a report tells how far the trial
+    is; those of later seeds come without a score, as nobody decides by it.
+    """
+    trial, inputs, ranks = setting.trial, setting.inputs, setting.ranks
+    folder = TrialFolder.of(inputs.trials, trial.number)
+    seeds = [
+        replace(setting, trial=replace(trial, repetition=seed))
+        for seed in range(inputs.n_seeds(trial))
+    ]
+    recipes = [each.recipe for each in seeds]
+    recipe = fingerprint_of(recipes)
+    content = ranks.from_first(folder.result_content() if ranks.is_first else None)
+    stored = folder.parse_result(content, recipe)
+    if stored is not None:
+        if ranks.is_first:
+            folder.discard_checkpoint()
+            folder.seeds.delete()
+        return _replay(stored, report, ranks)
+
+    content = ranks.from_first(folder.seeds_content() if ranks.is_first else None)
+    ended = folder.parse_seeds(content, recipes)
+    results = [
+        _replay(each, _counted_on(report, seed * setting.epochs), ranks)
+        for seed, each in enumerate(ended)
+    ]
+    for seed, of_seed in enumerate(seeds[len(ended) :], start=len(ended)):
+        tell = _counted_on(report, seed * setting.epochs)
+        result, outcome, learner = _train(of_seed, folder, tell)
+        results.append(result)
+        if result.state is TrialState.RUNNING:
+            return replace(result_of_seeds(results), reason=result.reason)
+        left: dict[str, str] = {}
+        if ranks.is_first and seed == 0 and outcome.predictions is not None:
+            left = folder.write_complete(learner.network, setting.splits.val, outcome.predictions)
+        ended.append(
+            StoredResult(recipe=of_seed.recipe, result=result, history=outcome.history, files=left)
+        )
+        if ranks.is_first:
+            folder.write_seeds(ended)
+            folder.discard_checkpoint()
+        if result.state is not TrialState.COMPLETE:
+            break
+    return _end_seeds(setting, folder, recipe, ended)
+
+
+def _end_seeds(
+    setting: _Setting, folder: TrialFolder, recipe: str, ended: Sequence[StoredResult]
+) -> TrialResult:
+    """Write the result of a trial of several seeds; its curve is that of the first."""
+    results = [each.result for each in ended]
+    whole = result_of_seeds(results)
+    if setting.ranks.is_first:
+        is_complete = whole.state is TrialState.COMPLETE
+        folder.write_result(
+            setting.trial,
+            whole,
+            ended[0].history,
+            recipe=recipe,
+            facts=setting.facts | {"seeds": [each.macro_auroc for each in results]},
+            files=ended[0].files if is_complete else {},
+        )
+        folder.discard_checkpoint()
+        folder.seeds.delete()
+        if not is_complete:
+            folder.student.delete()
+            folder.validation.delete()
+    return whole
+
+
+def _counted_on(report: Report, n_before: int) -> Report:
+    """Report epochs that come after those of other seeds, which nobody decides by."""
+    if n_before == 0:
+        return report
+
+    def tell(metrics: EpochMetrics) -> Decision:
+        return report(replace(metrics, epoch=n_before + metrics.epoch, macro_auroc=None))
+
+    return tell
+
+
+def _train(
+    setting: _Setting, folder: TrialFolder, report: Report
+) -> tuple[TrialResult, Outcome, Learner]:
+    """Train from the checkpoint of the folder, or from the start; nothing else is written."""
+    inputs, ranks = setting.inputs, setting.ranks
     learner, lessons = _build(setting)
     loader = setting.train_loader(setting.view)
     course = Course(
@@ -291,21 +407,7 @@ def run_trial(trial: Trial, inputs: TrialInputs, report: Report) -> TrialResult:
         ranks=ranks,
         is_own_place=True,
     )
-    result = _result(setting, outcome, learner)
-    if ranks.is_first and result.state.is_finished:
-        left: dict[str, str] = {}
-        if outcome.predictions is not None:
-            left = folder.write_complete(learner.network, setting.splits.val, outcome.predictions)
-        folder.write_result(
-            trial,
-            result,
-            outcome.history,
-            recipe=setting.recipe,
-            facts=setting.facts,
-            files=left,
-        )
-        folder.discard_checkpoint()
-    return result
+    return _result(setting, outcome, learner), outcome, learner
 
 
 def build_student(hyperparameters: Hyperparameters, n_leads: int, n_classes: int) -> Network:

@@ -1,7 +1,9 @@
 """The folder of a trial: what is in it, and how its result is written and found again.
 
 Reads and writes, in `trials/00012/`: `checkpoint.pt` while the trial is unfinished; at its end
-`student.safetensors` and `validation.arrow` (a complete trial's), and, last, `result.json`.
+`student.safetensors` and `validation.arrow` (a complete trial's), and, last, `result.json`. A trial
+of several seeds has the checkpoint of the seed that is trained, and `seeds.json` of those before
+it, until its end; weights and predictions are the first seed's.
 """
 
 import hashlib
@@ -54,13 +56,26 @@ class StoredResult:
             KeyError: Something is missing.
             TypeError: Something else stands where it should.
         """
-        value = unsealed_json(content)
+        return cls.from_json(unsealed_json(content))
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "StoredResult":
+        """Read plain values; raises as `from_bytes`."""
         return cls(
             recipe=value["recipe"],
             result=TrialResult.from_json(value["result"]),
             history=tuple(EpochRecord.from_json(item) for item in value["history"]),
             files=value["files"],
         )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values, which `from_json` reads back."""
+        return {
+            "recipe": self.recipe,
+            "result": self.result.to_json(),
+            "history": [record.to_json() for record in self.history],
+            "files": dict(self.files),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +108,38 @@ class TrialFolder:
     def result(self) -> Location:
         """How the trial ended; where it is, the trial has ended."""
         return self.location / "result.json"
+
+    @property
+    def seeds(self) -> Location:
+        """What the seeds of an unfinished trial came to, of which others are to follow."""
+        return self.location / "seeds.json"
+
+    def seeds_content(self) -> bytes | None:
+        """Return `seeds.json` as it is, None where no seed has ended."""
+        return self.seeds.read_bytes() if self.seeds.exists() else None
+
+    def parse_seeds(self, content: bytes | None, recipes: Sequence[str]) -> list[StoredResult]:
+        """Read what the first seeds of a trial came to; none where that is damaged, or another's.
+
+        Args:
+            content: Of `seeds.json`; None: there is none.
+            recipes: Of all seeds of the trial, in their order.
+        """
+        if content is None:
+            return []
+        try:
+            ended = [StoredResult.from_json(each) for each in unsealed_json(content)["ended"]]
+        except Exception as error:
+            _LOG.warning("%s is damaged (%s): trained again", self.seeds, one_line(error))
+            return []
+        if [each.recipe for each in ended] != list(recipes[: len(ended)]):
+            _LOG.warning("%s is of another trial: trained again", self.seeds)
+            return []
+        return ended
+
+    def write_seeds(self, ended: Sequence[StoredResult]) -> None:
+        """Write what the first seeds came to, before the checkpoint of the last is let go of."""
+        self.seeds.write_bytes(sealed_json({"ended": [each.to_json() for each in ended]}))
 
     def result_content(self) -> bytes | None:
         """Return `result.json` as it is, None while the trial has not ended."""

@@ -118,5 +118,5 @@ def _study_state(out: str | None) -> "tuple[dict[str, Any], RenderableType] | No
         is_alive = is_driven(folder)
     except MvktError:
         return None
-    state: StudyState = replace(state_of(study, config.student.epochs), is_driven=is_alive)
+    state: StudyState = replace(state_of(study, config.trial_epochs), is_driven=is_alive)
     return state_as_value(config.name, state), condition_table(state)

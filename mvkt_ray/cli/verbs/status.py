@@ -52,7 +52,7 @@ def status_verb(
         if ledger_copy is not None:
             database.copy_to(ledger_copy)
     drives_search, drives_finals = what_is_driven(study.trials(), finals, is_driven(folder))
-    state = replace(state_of(study, config.student.epochs), is_driven=drives_search)
+    state = replace(state_of(study, config.trial_epochs), is_driven=drives_search)
     rows: dict[str, object] = {
         "study": f"{config.name} in {folder.root}",
         "trials": f"{state.n_finished} of {state.n_trials} have ended, {_open_ones(state)}",

@@ -38,7 +38,9 @@ class Selections:
         self._found: dict[int, NDArray[np.float32]] = {}
         """Probabilities `[N, C]` by trial; recordings and labels are the same for all of them."""
         first: StoredPredictions | None = None
-        for record in material.searched:
+        # What a trial of several seeds left is of the first, and its score is the mean of all.
+        searched = material.searched if material.config.search.seeds_per_trial == 1 else ()
+        for record in searched:
             found = material.validation_predictions(record.number)
             if found is None:
                 continue

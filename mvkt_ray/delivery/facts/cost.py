@@ -32,7 +32,7 @@ def describe_cost(material: ReportMaterial) -> dict[str, Any]:
     final_wall_s, final_cpu_s = _total(r.wall_s for r in final), _total(r.cpu_s for r in final)
     wasted_s = _total(r.wall_s for r in (*searched, *final) if r.state in _SPENT_IN_VAIN)
     states = Counter(record.state.value for record in records)
-    epochs = material.config.student.epochs
+    epochs = material.config.trial_epochs
     pruned = [r for r in records if r.result is not None and r.state is TrialState.PRUNED]
     return {
         "trials": {state.value: states[state.value] for state in TrialState},

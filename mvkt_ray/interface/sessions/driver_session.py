@@ -42,6 +42,7 @@ def driver_session(
     name: str,
     address: str | None,
     in_process: bool,
+    n_epochs: int | None = None,
 ) -> Generator[DriverSession]:
     """Open what a driver works with, the runner last but for the view of it.
 
@@ -52,6 +53,7 @@ def driver_session(
         name: What is run, for people.
         address: Of a Ray cluster; None starts one on this machine.
         in_process: Do not use Ray at all.
+        n_epochs: Of a trial that is not stopped; None: of a student.
 
     Raises:
         ClusterError: The cluster cannot be reached.
@@ -66,7 +68,7 @@ def driver_session(
             output,
             name=name,
             where=runner.describe(),
-            n_epochs=config.student.epochs,
+            n_epochs=n_epochs or config.student.epochs,
             teacher_epochs=config.teacher.n_epochs,
         ) as view,
     ):

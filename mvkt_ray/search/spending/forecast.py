@@ -80,12 +80,12 @@ def forecast(
     share = n_epochs / (len(telling) * basis_epochs)
     kinds, prices = config.trial_workers(), PriceList(config.resources.cost)
     n_trials = max(0, config.search.n_trials - n_ended)
-    worker_s = n_trials * share * config.student.epochs * epoch_s
+    worker_s = n_trials * share * config.trial_epochs * epoch_s
     side_by_side = () if one_at_a_time else nodes
     most = config.resources.max_concurrent_trials or n_trials
     n_at_once = max(1, min(trials_at_once(config, side_by_side), most, n_trials))
     n_workers = min(_n_workers(side_by_side, workers, n_at_once) for workers in kinds)
-    full_trial_s = config.student.epochs * epoch_s / n_workers
+    full_trial_s = config.trial_epochs * epoch_s / n_workers
     rounds = math.ceil(n_trials / n_at_once)
     gpus = max(workers.gpus_per_worker for workers in kinds)
     price = _price(nodes, kinds, prices)
