@@ -72,6 +72,21 @@ def run_side_by_side(study: "Study", lab: "Lab", n_at_once: int) -> dict[int, De
                 del at[number]
 
 
+def test_a_later_seed_of_a_trial_is_stopped_as_the_first_is(lab: "Lab") -> None:
+    study = lab.open(
+        lab.config(baselines=(), seeds_per_trial=2), budget=budget(Limits(gpu_hours=1.0))
+    )
+    trial = study.ask()
+    assert trial is not None
+    spent = [used(1000.0)] * 8 + [used(4000.0)] * 4
+    told = [
+        study.report(trial.number, EpochMetrics(epoch=epoch, macro_auroc=None), usage)
+        for epoch, usage in enumerate(spent, start=1)
+    ]
+    # The last of its epochs has nothing left to save.
+    assert told == [Decision.CONTINUE] * 8 + [Decision.STOP] * 3 + [Decision.CONTINUE]
+
+
 @pytest.mark.parametrize("n_at_once", [1, 3])
 @pytest.mark.parametrize(
     ("limits", "unit"),

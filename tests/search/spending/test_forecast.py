@@ -61,6 +61,16 @@ def predict(
     )
 
 
+def test_every_seed_of_a_trial_is_paid_for() -> None:
+    basis = [record(10, 3600)]
+    twice = replace(CONFIG, search=replace(CONFIG.search, seeds_per_trial=2))
+    one, two = predict(basis), predict(basis, config=twice)
+    assert one is not None
+    assert two is not None
+    assert two.worker_hours == 2 * one.worker_hours
+    assert two.full_trial_s == 2 * one.full_trial_s
+
+
 def test_by_hand() -> None:
     # 360 s an epoch; of 40 epochs 24 were trained.
     basis = [
