@@ -6,6 +6,8 @@ Messages name the field, the value and what would be right; `config_file` tells 
 import math
 from typing import Any
 
+from mvkt_ray.errors import ConfigError
+
 FORBID_EXTRA: dict[str, Any] = {"extra": "forbid"}
 """For `__pydantic_config__`: a field that the class does not know is a mistake."""
 
@@ -14,20 +16,20 @@ def require(condition: bool, message: str) -> None:
     """Refuse a value.
 
     Raises:
-        ValueError: The condition does not hold.
+        ConfigError: The condition does not hold.
     """
     if not condition:
-        raise ValueError(message)
+        raise ConfigError(message)
 
 
 def require_above_zero(owner: object, *names: str) -> None:
     """Refuse fields that are not finite numbers above 0.
 
     Raises:
-        ValueError: The first of them.
+        ConfigError: The first of them.
     """
     for name in names:
-        value = getattr(owner, name)
+        value = _number(owner, name)
         require(value > 0 and math.isfinite(value), f"{name} must be > 0, got {value!r}")
 
 
@@ -35,8 +37,16 @@ def require_not_negative(owner: object, *names: str) -> None:
     """Refuse fields that are not finite numbers of at least 0.
 
     Raises:
-        ValueError: The first of them.
+        ConfigError: The first of them.
     """
     for name in names:
-        value = getattr(owner, name)
+        value = _number(owner, name)
         require(value >= 0 and math.isfinite(value), f"{name} must be >= 0, got {value!r}")
+
+
+def _number(owner: object, name: str) -> int | float:
+    """Return a field of a class that somebody may have built in Python, of anything."""
+    value: object = getattr(owner, name)
+    if not isinstance(value, int | float):
+        raise ConfigError(f"{name} must be a number, got {value!r}")
+    return value

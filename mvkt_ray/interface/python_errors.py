@@ -27,7 +27,8 @@ _FLAG = re.compile(r"(?<![\w-])--([a-z]+(?:-[a-z]+)*)")
 _MOST_LETTERS = 80
 """Of a wrong value, in a sentence: somebody may give a whole table."""
 
-_COMMAND = re.compile(r"\bmvkt [a-z-]+")
+_COMMAND = re.compile(r"(^|\b[Rr]un |\bby )mvkt [a-z-]+")
+"""Where a text quotes one: as a part of its own, or as what is to be run."""
 _SWITCHES = frozenset(
     {
         "resume",

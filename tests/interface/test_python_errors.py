@@ -3,6 +3,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import mvkt_ray as mvkt
 from mvkt_ray.interface.python_errors import told_to_python, without_flags
@@ -22,11 +24,22 @@ from mvkt_ray.interface.python_errors import told_to_python, without_flags
             "Run `mvkt finalize` first, or go by --from-search; then",
             "Run `mvkt finalize` first, or go by from_search=True; then",
         ),
+        (
+            "Check it; without --address, mvkt starts its own Ray.",
+            "Check it; without address, mvkt starts its own Ray.",
+        ),
         ("a -- b, x--y and ---", "a -- b, x--y and ---"),
     ],
 )
 def test_flags_are_arguments_but_those_of_a_command(said: str, expected: str) -> None:
     assert without_flags(said) == expected
+
+
+@given(st.text(alphabet="a-b `:.\n"))
+def test_what_is_written_as_arguments_stays_so(text: str) -> None:
+    written = without_flags(text)
+    assert without_flags(written) == written
+    assert "--" in text or written == text
 
 
 def test_an_error_keeps_its_type_and_what_it_says_besides() -> None:

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,9 +20,16 @@ def test_a_study_that_is_built_here_is_read_back_equal(tmp_path: Path) -> None:
     assert mvkt.read_study({"name": "built"}) == mvkt.StudyConfig(name="built")
 
 
-def test_values_of_a_wrong_type_are_not_written(tmp_path: Path) -> None:
-    study = mvkt.StudyConfig(name="built", seed="1.5")  # pyright: ignore[reportArgumentType]
-    with pytest.raises(mvkt.ConfigError, match=r"the study 'built': seed: .*'1\.5'"):
+def test_values_of_a_wrong_type_are_refused_at_once_or_when_they_are_written(
+    tmp_path: Path,
+) -> None:
+    wrong: Any = "1.5"
+    with pytest.raises(mvkt.ConfigError, match=r"seed must be a number, got '1\.5'"):
+        mvkt.StudyConfig(name="built", seed=wrong)
+    with pytest.raises(mvkt.ConfigError, match="name must be letters"):
+        mvkt.StudyConfig(name="a study")
+    study = mvkt.StudyConfig(name="built", data=mvkt.DataConfig(source=wrong))
+    with pytest.raises(mvkt.ConfigError, match=r"the study 'built': data\.source: .*'1\.5'"):
         mvkt.write_study(study, tmp_path / "built.yaml")
     assert not (tmp_path / "built.yaml").exists()
 
