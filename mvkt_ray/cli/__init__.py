@@ -1,6 +1,6 @@
 """The command line: one verb per stage. Verbs import what is heavy when they run.
 
-Computations are not here but in the rooms that verbs call, such as `search` and `delivery`.
+Computations are not here but in the rooms that verbs call: `interface`, and those below it.
 """
 
 from collections.abc import Callable

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from mvkt_ray.errors import ClusterError
 
 LOG = logging.getLogger(__name__)
-"""Its warnings are for whoever sits before the command; see `cli/display`."""
+"""Its warnings are for whoever sits before the command; see `display`."""
 
 NODES_COME_WITHIN_S = 3600.0
 """When nothing runs: clouds that have such machines at all give one within minutes."""
