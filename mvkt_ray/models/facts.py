@@ -58,9 +58,9 @@ def network_facts(network: Network, n_samples: int, n_leads: int) -> NetworkFact
 def _counted(network: Network, n_samples: int, n_leads: int) -> int:
     """Count the work of any network as torch does, half of its floating point operations."""
     shadow = copy.deepcopy(network).to("meta").eval()
-    signal_BLS = torch.empty(1, n_leads, n_samples, device="meta")
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        shadow(signal_BLS)
+    # What a network makes on its way, such as positions in time, is made there, too.
+    with torch.device("meta"), FlopCounterMode(display=False) as counter, torch.no_grad():
+        shadow(torch.empty(1, n_leads, n_samples))
     return counter.get_total_flops() // 2
 
 

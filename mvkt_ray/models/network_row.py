@@ -69,15 +69,16 @@ def try_plugin(plugin: Plugin, n_leads: int, n_samples: int, chosen: Mapping[str
         ConfigError: It cannot be built, or does not fit signals of this shape.
     """
     row = row_of_plugin(plugin)
-    with torch.device("meta"):
-        backbone = row.backbone(n_leads, **{name: chosen[name] for name in row.parameters}).eval()
-        signal_BLS = torch.empty(2, n_leads, n_samples)
     should = "must give features [batch, channels, steps], with as many channels as n_channels says"
     try:
-        with torch.no_grad():
-            features_BFT: Any = backbone(signal_BLS)
+        with torch.device("meta"), torch.no_grad():
+            backbone = row.backbone(n_leads, **{name: chosen[name] for name in row.parameters})
+            features_BFT: Any = backbone.eval()(torch.empty(2, n_leads, n_samples))
+    except MvktError:
+        raise
     except Exception as error:
-        shape = list(signal_BLS.shape)
+        # Of the code of somebody else.
+        shape = [2, n_leads, n_samples]
         raise unfit(plugin, f"fails on signals {shape}: {shortly(error)}", should) from error
     if not isinstance(features_BFT, Tensor) or features_BFT.shape[:-1] != (2, backbone.n_channels):
         shape = list(getattr(features_BFT, "shape", [])) or type(features_BFT).__name__
@@ -90,12 +91,8 @@ def _checked(
     """Build the backbone of a plug-in, and see that it is one."""
     try:
         built = build(n_leads, **chosen)
-    except MvktError:
-        raise
-    except (TypeError, ValueError, AttributeError, LookupError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and type(error) is not RuntimeError:
-            # Of a GPU without memory, say: not the plug-in's doing.
-            raise
+    except (TypeError, ValueError, AttributeError, LookupError) as error:
+        # Whatever else it raises may be the machine's doing, as where a GPU has no memory.
         raise unfit(
             plugin,
             f"cannot be built for {n_leads} leads {chosen or ''}: {shortly(error)}",

@@ -167,3 +167,43 @@ def test_the_verb_lists_what_is_there_and_tries_it_if_asked(site: Path) -> None:
 def test_the_verb_says_that_there_is_none(site: Path) -> None:
     listed = CliRunner().invoke(app, ["plugins"])
     assert (listed.exit_code, "No installed package" in listed.stdout) == (0, True)
+
+
+STUDY = """
+name: planned
+data: {{source: synthetic, source_options: {{n_recordings: 40}}, task: synthetic}}
+teacher: {{network: sepconv1d_tiny, epochs: 1}}
+space: {space}
+search: {{leads: [II], n_trials: 4}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("space", "said"),
+    [
+        ("{student: sepconv1d_tiny}", ""),
+        (
+            "{plugin_loss: broken, plugin_weight: 0.5}",
+            "the loss 'broken' of half-installed 1.0 cannot be imported from half_installed:it: "
+            "ModuleNotFoundError: No module named 'no_such_module'",
+        ),
+        ("{plugin_weight: 0.5}", "plugin_loss is 'none'"),
+        ("{plugin_loss: brokn, plugin_weight: 0.5}", "did you mean 'broken'"),
+    ],
+)
+def test_a_broken_plugin_harms_the_study_that_names_it_and_no_other(
+    site: Path, tmp_path: Path, space: str, said: str
+) -> None:
+    values = {GROUPS["loss"]: {"broken": "half_installed:it"}}
+    write_package(site, "half-installed", values, module="import no_such_module")
+    file = tmp_path / "study.yaml"
+    file.write_text(STUDY.format(space=space))
+    out = tmp_path / "out"
+    words = ["search", str(file), "--out", str(out), "--in-process", "--dry-run"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == (2 if said else 0), done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len([line for line in done.stderr.splitlines() if line.startswith("Error")]) == bool(
+        said
+    )

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from mvkt_ray.config.recipes import TEACHING_WEIGHTS
+from mvkt_ray.config.recipes import Hyperparameters
 from mvkt_ray.delivery.facts.material import ReportMaterial
 from mvkt_ray.records import Trial, TrialResult, TrialState
 from mvkt_ray.search.ledger.trial_record import TrialRecord
@@ -175,7 +175,7 @@ def _saved_by_knowledge_s(material: ReportMaterial, records: Sequence[TrialRecor
 
 
 def _is_distilled(trial: Trial) -> bool:
-    return any(float(trial.hyperparameters[name]) > 0 for name in TEACHING_WEIGHTS)
+    return Hyperparameters(**dict(trial.hyperparameters)).hears_teacher  # type: ignore[arg-type]
 
 
 def _total(seconds: Iterable[float]) -> float:
