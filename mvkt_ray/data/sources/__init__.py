@@ -40,7 +40,7 @@ SOURCES: dict[str, type[Source]] = {
 }
 """Every source of ours, by the name that users give."""
 
-_OFFERS = ("has_folds", "references", "not_listed", "read", "tasks")
+SOURCE_HAS = ("has_folds", "references", "not_listed", "read", "tasks")
 """What a source has beside its name; see `Source`."""
 
 
@@ -76,7 +76,7 @@ def _checked(plugin: Plugin) -> type[Source]:
         raise unfit(plugin, f"is {found!r}", should)
     if "location" not in {item.name for item in fields(found)}:
         raise unfit(plugin, "has no field `location`", should)
-    missing = [name for name in _OFFERS if not hasattr(found, name)]
+    missing = [name for name in SOURCE_HAS if not hasattr(found, name)]
     if missing:
         raise unfit(plugin, f"lacks {listing(missing)}", should)
     name: Any = getattr(found, "name", None)

@@ -1,8 +1,11 @@
 """Options of sources, from YAML and from the command line."""
 
+from typing import get_args
+
 import pytest
 
-from mvkt_ray.data.sources import SOURCES, open_source
+from mvkt_ray.config.schema import OwnSource
+from mvkt_ray.data.sources import SOURCE_HAS, SOURCES, Source, open_source
 from mvkt_ray.data.sources.cinc2021 import Cinc2021
 from mvkt_ray.data.sources.synthetic import Synthetic
 from mvkt_ray.errors import ConfigError
@@ -50,3 +53,12 @@ def test_an_unknown_source_names_the_nearest_or_lists_those_that_exist() -> None
         *("ptbxl", "cpsc2018", "cinc2021", "wfdb", "synthetic"),
         *("dicom", "edf", "aecg", "muse", "table", "parquet"),
     }
+
+
+def test_a_study_file_knows_our_sources_without_importing_them() -> None:
+    assert set(get_args(OwnSource)) == set(SOURCES)
+
+
+def test_of_a_plugin_everything_is_expected_that_a_source_has() -> None:
+    offered = {*vars(Source), *Source.__annotations__}
+    assert {"name", *SOURCE_HAS} == {name for name in offered if not name.startswith("_")}
