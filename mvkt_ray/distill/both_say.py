@@ -32,5 +32,6 @@ Loss = Callable[[BothSay], Tensor]
 """What a plug-in's loss is: from all of this to a scalar, without the weight.
 
 A pure function with a gradient to the student. It takes every row, whether its label is known or
-not; its value is a mean over rows, so that the means over ranks are the loss of the joined batch.
+not, and its value is a mean over rows: of a batch that several workers share it is computed of each
+one's part, and weighted by that. What compares recordings with each other compares those of a part.
 """

@@ -258,6 +258,9 @@ class Objective(nn.Module):
                     labels_BC=labels_BC,
                 )
                 more = self.more(said)
+                if "plugin" in more:
+                    # The others gather what they compare; a plug-in knows of its own rows alone.
+                    more["plugin"] = more["plugin"] * share
             for name, value in more.items():
                 total = total + self.more.weights[name] * value
             if self.finer_weight > 0:

@@ -4,10 +4,12 @@ Two processes (gloo) run this very file once for all cases; the tests compare wh
 the same functions run here, in one process. Parts of two sizes are used on purpose.
 """
 
+import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from torch import Tensor, nn
 from torch import distributed as dist
 from torch.nn import functional
 
-from mvkt_ray.config.recipes import MORE_TEACHING_WEIGHTS, Hyperparameters
+from mvkt_ray.config.recipes import MORE_TEACHING_WEIGHTS, PLUGIN_WEIGHT, Hyperparameters
 from mvkt_ray.distill.losses.clt_infonce import clt_infonce
 from mvkt_ray.distill.objective import CLT_LOSSES, Objective
 from mvkt_ray.models import build_network, sync_batch_norm
@@ -144,8 +146,31 @@ def case_infonce(rows: tuple[int, int]) -> dict[str, Tensor]:
     return results
 
 
+@contextlib.contextmanager
+def _plugin_installed() -> Iterator[None]:
+    """Have a package with a loss while this is entered, as pip would leave it."""
+    with tempfile.TemporaryDirectory() as site:
+        about = Path(site) / "over_ranks-1.0.dist-info"
+        about.mkdir()
+        (about / "METADATA").write_text("Name: over-ranks\nVersion: 1.0\n")
+        (about / "entry_points.txt").write_text("[mvkt_ray.losses]\nsquare = over_ranks:square\n")
+        distance = "(said.student_logits_BC - said.teacher_logits_BC)"
+        text = f"def square(said): return {distance}.square().mean()\n"
+        (Path(site) / "over_ranks.py").write_text(text)
+        sys.path.insert(0, site)
+        try:
+            yield
+        finally:
+            sys.path.remove(site)
+
+
 def case_objective(rows: tuple[int, int]) -> dict[str, Tensor]:
-    """Four steps of the whole objective, its heads learning."""
+    """Four steps of the whole objective, its heads learning, the loss of a plug-in in it."""
+    with _plugin_installed():
+        return _objective_steps(rows)
+
+
+def _objective_steps(rows: tuple[int, int]) -> dict[str, Tensor]:
     results: dict[str, Tensor] = {}
     for clt_loss in CLT_LOSSES:
         objective = Objective(
@@ -153,7 +178,8 @@ def case_objective(rows: tuple[int, int]) -> dict[str, Tensor]:
                 clt_loss=clt_loss,  # type: ignore[arg-type]
                 n_negatives=7,
                 projection_dim=5,
-                **dict.fromkeys(MORE_TEACHING_WEIGHTS, 0.7),  # type: ignore[arg-type]
+                plugin_loss="square",
+                **dict.fromkeys([*MORE_TEACHING_WEIGHTS, PLUGIN_WEIGHT], 0.7),  # type: ignore[arg-type]
             ),
             train_labels_NC=LABELS_NC,
             student_dim=6,
