@@ -10,9 +10,9 @@ import scipy.io
 
 from mvkt_ray.config.study_file import read_study
 from mvkt_ray.data.recording import RecordingRef
-from mvkt_ray.data.signal_tables import read_array, read_table
 from mvkt_ray.data.sources import open_source
 from mvkt_ray.data.sources.cpsc2018 import Cpsc2018
+from mvkt_ray.data.sources.hospital.signal_tables import read_array, read_table
 from mvkt_ray.data.sources.wfdb_record import read_wfdb
 from mvkt_ray.data.tasks import read_task
 from mvkt_ray.storage.artifacts import publish, read_manifest

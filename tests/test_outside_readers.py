@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mvkt_ray.data.signal_tables import read_array
+from mvkt_ray.data.sources.hospital.signal_tables import read_array
 from mvkt_ray.errors import ArtifactError, ConfigError, DataError, RecordingError
 from mvkt_ray.storage.artifacts import Manifest, read_manifest
 from mvkt_ray.storage.location import Location

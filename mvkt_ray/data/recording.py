@@ -1,4 +1,4 @@
-"""One recording: twelve leads of one patient, and the reference by which a source finds it."""
+"""One recording: twelve leads of one patient, in mV, and the reference by which it is found."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,10 +18,25 @@ OF_I_AND_II = {"III": (-1.0, 1.0), "aVR": (-0.5, -0.5), "aVL": (1.0, -0.5), "aVF
 
 _LEAD_OF_LOWER_NAME = {lead.lower(): lead for lead in LEADS}
 
+_MV_PER_UNIT = {"nv": 1e-6, "uv": 1e-3, "mv": 1.0, "v": 1e3} | {
+    f"{prefix}{volts}": mv
+    for prefix, mv in {"nano": 1e-6, "micro": 1e-3, "milli": 1.0, "": 1e3}.items()
+    for volts in ("volt", "volts")
+}
+_MICRO_SIGNS = str.maketrans({"\N{MICRO SIGN}": "u", "\N{GREEK SMALL LETTER MU}": "u"})
+
 
 def canonical_lead(name: str) -> str | None:
     """Return the canonical name of a lead (`AVR` gives `aVR`), or None for another signal."""
     return _LEAD_OF_LOWER_NAME.get(name.strip().lower())
+
+
+def mv_per_unit(unit: str) -> float | None:
+    """Return how many mV a unit is: of `uV`, `microvolts` and the like; None for another one.
+
+    Nobody writes an ECG in megavolts, so neither case decides: `MV` is a millivolt.
+    """
+    return _MV_PER_UNIT.get(unit.strip().translate(_MICRO_SIGNS).lower())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

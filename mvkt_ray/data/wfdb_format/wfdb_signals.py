@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mvkt_ray.data.recording import canonical_lead
-from mvkt_ray.data.voltage_units import mv_per_unit
+from mvkt_ray.data.recording import canonical_lead, mv_per_unit
 from mvkt_ray.data.wfdb_format.wfdb_formats import (
     DIFFERENCES,
     FLAC,

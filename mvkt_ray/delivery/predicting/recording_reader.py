@@ -6,9 +6,9 @@ Reads: WFDB records, `.mat` structs of CPSC 2018, files of hospitals, CSV files 
 from dataclasses import dataclass
 
 from mvkt_ray.data.recording import Recording, RecordingRef
-from mvkt_ray.data.signal_tables import read_array, read_table
 from mvkt_ray.data.sources.cpsc2018 import Cpsc2018
 from mvkt_ray.data.sources.hospital.any_file import read_export
+from mvkt_ray.data.sources.hospital.signal_tables import read_array, read_table
 from mvkt_ray.data.sources.wfdb_record import read_wfdb
 from mvkt_ray.delivery.predicting.found_records import kind_of
 from mvkt_ray.errors import ArtifactError, RecordingError

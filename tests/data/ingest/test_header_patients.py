@@ -11,7 +11,8 @@ from mvkt_ray.data.ingest.run_ingest import ingest
 from mvkt_ray.data.ingest.shard_writer import IngestSettings
 from mvkt_ray.data.shards import open_shards
 from mvkt_ray.data.sources import open_source
-from tests.hospital_files import (
+from tests.hospital_files import write_dicom, write_edf
+from tests.hospital_xml import (
     PATIENT_ID,
     PERSON,
     aecg_text,
@@ -19,8 +20,6 @@ from tests.hospital_files import (
     muse_text,
     muse_waveform,
     twelve,
-    write_dicom,
-    write_edf,
     write_xml,
 )
 

@@ -1,19 +1,20 @@
 """What a hospital's file says: leads in millivolts at one rate, and a few facts of the patient.
 
 Decoders collect leads in `Leads`, which asks of each the questions that WFDB records are asked, and
-answers none of them by guessing.
+answers none of them by guessing. Of several groups of leads in one file, as ten seconds of rhythm
+and the median of the beats, `choose_group` says which is the recording.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
-from mvkt_ray.data.recording import LEADS
+from mvkt_ray.data.recording import LEADS, mv_per_unit
 from mvkt_ray.data.sampling_rate import resample
-from mvkt_ray.data.voltage_units import mv_per_unit
 from mvkt_ray.errors import RecordingError
+from mvkt_ray.phrasing import listing
 
 HIGHEST_HZ = 1e6
 """No recorder samples faster; a file that says so is damaged."""
@@ -174,3 +175,49 @@ def _check_finite(file: str, leads: Mapping[str, _Lead]) -> None:
 
 def _short(text: str | None) -> str:
     return repr((text or "")[:16])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LeadGroup:
+    """Leads that were recorded together; none of them is decoded yet."""
+
+    leads: tuple[str, ...]
+    """Those of the twelve that it has, by canonical name."""
+    seconds: float
+    """How long they are, as far as the file says before it is decoded."""
+    decode: Callable[[], Leads]
+
+
+def choose_group(file: str, groups: Sequence[LeadGroup], n_derived: int) -> LeadGroup:
+    """Return the group that has the most leads, of those the longest, of those the first.
+
+    Args:
+        file: Its path, for messages.
+        groups: Of samples as they were recorded.
+        n_derived: How many groups were left out because they were computed, as median beats are.
+
+    Raises:
+        RecordingError: `derived` where there is no other, `missing_lead` where none has a lead, and
+            `leads_apart` where another group has leads that the largest has not.
+    """
+    with_leads = [group for group in groups if group.leads]
+    if not with_leads and n_derived:
+        raise RecordingError(
+            f"{file} holds computed samples alone, as median beats are, and no rhythm; export the "
+            "recording itself",
+            "derived",
+        )
+    if not with_leads:
+        raise RecordingError(
+            f"{file} has none of the twelve leads by a name that is known", "missing_lead"
+        )
+    best = max(with_leads, key=lambda group: (len(set(group.leads)), group.seconds))
+    apart = [lead for group in with_leads for lead in group.leads if lead not in best.leads]
+    if apart:
+        raise RecordingError(
+            f"{file} has {listing(list(dict.fromkeys(apart)))} in another group than "
+            f"{listing(best.leads)}: leads of different times are not put together; export twelve "
+            "leads of one time",
+            "leads_apart",
+        )
+    return best

@@ -9,7 +9,7 @@ Reads: one CSV or Parquet file.
 
 import math
 import unicodedata
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -65,13 +65,18 @@ def open_labels(folder: Location, labels: str | None) -> CsvTable | None:
             )
     table = _open_any(location)
     check_names(table)
-    if "fold" in table.columns and "patient_id" not in table.columns:
+    expect_patients(location, table.columns)
+    return table
+
+
+def expect_patients(location: Location, columns: Collection[str]) -> None:
+    """Raise DataError where a table has folds, but does not say whose the recordings are."""
+    if "fold" in columns and "patient_id" not in columns:
         raise DataError(
             f"{location}: there is a column 'fold', but no 'patient_id', so nobody can see whether "
             "a patient is in two folds. Add 'patient_id', or take 'fold' out, and patient-disjoint "
             "folds are made at ingest."
         )
-    return table
 
 
 def _open_any(location: Location) -> CsvTable:

@@ -22,7 +22,13 @@ import pyarrow as pa
 from mvkt_ray.data.identity import own_patient
 from mvkt_ray.data.recording import Recording, RecordingRef
 from mvkt_ray.data.sources.hospital.file_signal import FileSignal, Leads
-from mvkt_ray.data.sources.hospital.label_table import RIGHT, cell_text, is_list, parquet_file
+from mvkt_ray.data.sources.hospital.label_table import (
+    RIGHT,
+    cell_text,
+    expect_patients,
+    is_list,
+    parquet_file,
+)
 from mvkt_ray.data.sources.hospital.lead_names import lead_named
 from mvkt_ray.data.sources.hospital.table_file import check_leads, check_unit, named_rows
 from mvkt_ray.data.sources.label_columns import DESCRIBING, check_names
@@ -31,7 +37,7 @@ from mvkt_ray.data.sources.record_files import NotListed, files_below
 from mvkt_ray.data.sources.source import find_folder
 from mvkt_ray.data.sources.table_facts import age_in, sex_in
 from mvkt_ray.data.tasks import Task
-from mvkt_ray.errors import DataError, MachineError, RecordingError, StoreError
+from mvkt_ray.errors import ConfigError, DataError, MachineError, RecordingError, StoreError
 from mvkt_ray.file_guards import reading
 from mvkt_ray.storage.csv_table import CsvTable, TableRow
 from mvkt_ray.storage.location import Location
@@ -72,6 +78,7 @@ class ParquetRows:
         if self.leads is not None:
             check_leads(self.name, self.leads)
         files = self._files()
+        self._expect_leads(files[0])
         first = self._columns(files[0])
         for file in files[1:]:
             if self._columns(file) != first:
@@ -129,6 +136,15 @@ class ParquetRows:
             )
         return [Location(path) for path in sorted(paths)]
 
+    def _expect_leads(self, file: Location) -> None:
+        with reading(file, RIGHT, DataError), parquet_file(file) as parquet:
+            nested = [each.name for each in parquet.schema_arrow if _is_nested(each.type)]
+        if nested and self.leads is None:
+            raise ConfigError(
+                f"{file} has signals as nested lists ({', '.join(nested)}), which do not name "
+                "their leads. Give them in their order, as --option leads=I,II,V1."
+            )
+
     def _columns(self, file: Location) -> dict[str, str]:
         """Return the columns of facts, by what they say.
 
@@ -154,6 +170,7 @@ class ParquetRows:
             )
         except DataError as error:
             raise DataError(f"{error} Or give --option patient_id=COLUMN.") from None
+        expect_patients(file, columns)
         return columns
 
     def _rows(self, file: Location, columns: Mapping[str, str]) -> Iterator[RecordingRef]:

@@ -7,13 +7,7 @@ import pytest
 
 from mvkt_ray.data.recording import LEADS
 from tests.data.sources.hospital.read_one import read_one, reason_of
-from tests.hospital_files import (
-    aecg_sequence,
-    aecg_set,
-    aecg_text,
-    twelve,
-    write_xml,
-)
+from tests.hospital_xml import aecg_sequence, aecg_set, aecg_text, twelve, write_xml
 from tests.tiny_datasets import RATE_HZ, SIGNAL_MV
 
 TIME = aecg_set({})

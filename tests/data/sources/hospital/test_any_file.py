@@ -9,16 +9,8 @@ import pytest
 from mvkt_ray.data.recording import LEADS
 from mvkt_ray.data.sources.hospital.any_file import EXPORT_SUFFIXES, read_export
 from mvkt_ray.errors import ConfigError, RecordingError
-from tests.hospital_files import (
-    aecg_text,
-    muse_lead,
-    muse_text,
-    muse_waveform,
-    twelve,
-    write_dicom,
-    write_edf,
-    write_xml,
-)
+from tests.hospital_files import write_dicom, write_edf
+from tests.hospital_xml import aecg_text, muse_lead, muse_text, muse_waveform, twelve, write_xml
 from tests.tiny_datasets import SIGNAL_MV
 
 

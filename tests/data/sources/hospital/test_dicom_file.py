@@ -9,7 +9,8 @@ import pytest
 from mvkt_ray.data.recording import LEADS
 from mvkt_ray.data.sources.hospital.dicom_file import DicomFolder
 from tests.data.sources.hospital.read_one import read_one, reason_of
-from tests.hospital_files import dicom_group, twelve, write_dicom
+from tests.hospital_files import dicom_group, write_dicom
+from tests.hospital_xml import twelve
 from tests.tiny_datasets import N_SAMPLES, RATE_HZ, SIGNAL_MV
 
 GENERAL, AMBULATORY = "1.2.840.10008.5.1.4.1.1.9.1.2", "1.2.840.10008.5.1.4.1.1.9.1.3"

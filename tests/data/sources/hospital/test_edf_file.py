@@ -8,7 +8,8 @@ import pytest
 from mvkt_ray.data.identity import own_patient
 from mvkt_ray.data.recording import LEADS
 from tests.data.sources.hospital.read_one import read_one, reason_of
-from tests.hospital_files import twelve, write_edf
+from tests.hospital_files import write_edf
+from tests.hospital_xml import twelve
 from tests.tiny_datasets import RATE_HZ, SIGNAL_MV
 
 

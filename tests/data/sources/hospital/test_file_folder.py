@@ -11,7 +11,8 @@ from mvkt_ray.data.identity import header_patient, own_patient
 from mvkt_ray.data.recording import Recording
 from mvkt_ray.data.sources import open_source
 from mvkt_ray.errors import ConfigError, DataError, RecordingError
-from tests.hospital_files import MAKE, PATIENT_ID, TABLE_OPTIONS, muse_text, write_xml
+from tests.hospital_files import MAKE, TABLE_OPTIONS
+from tests.hospital_xml import PATIENT_ID, muse_text, write_xml
 
 HEADER = "record,codes,patient_id\n"
 

@@ -8,7 +8,7 @@ import pytest
 
 from mvkt_ray.data.recording import LEADS
 from tests.data.sources.hospital.read_one import read_one, reason_of
-from tests.hospital_files import (
+from tests.hospital_xml import (
     STEP_UV,
     STORED,
     einthoven,

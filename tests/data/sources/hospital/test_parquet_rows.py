@@ -73,7 +73,6 @@ def test_leads_may_be_columns_of_lists_or_lists_of_samples(tmp_path: Path) -> No
     [
         ({"ecg": scaled(1)}, NESTED, "rate"),
         ({"ecg": scaled(1), "fs": [0]}, NESTED, "rate"),
-        ({"ecg": scaled(1), "fs": [100]}, {"unit": "mV"}, "missing_lead"),
         ({"ecg": [[[1.0], [1.0, 2.0]]], "fs": [100]}, NESTED, "wrong_shape"),
         ({"ecg": scaled(1), "more": scaled(1), "fs": [1]}, NESTED, "wrong_shape"),
         ({"ecg": scaled(float("nan")), "fs": [100]}, NESTED, "nan"),
@@ -99,6 +98,8 @@ def test_what_is_wrong_with_a_folder_stops_at_once(tmp_path: Path) -> None:
         read_all(tmp_path, {**NESTED, "codes": "label", "patient_id": "Patient"})
     with pytest.raises(ConfigError, match="unit=mV"):
         read_all(tmp_path, {})
+    with pytest.raises(ConfigError, match="leads=I,II,V1"):
+        read_all(tmp_path, {"unit": "mV", "patient_id": "Patient"})
     write_rows(tmp_path / "other.parquet", {"ecg": scaled(1), "Patient": ["p"], "age": [3]})
     with pytest.raises(DataError, match="other columns of facts"):
         read_all(tmp_path, {**NESTED, "patient_id": "Patient"})

@@ -11,7 +11,8 @@ from mvkt_ray.data.recording import LEADS
 from mvkt_ray.data.sources import open_source
 from mvkt_ray.errors import ConfigError
 from tests.data.sources.hospital.read_one import read_one, reason_of
-from tests.hospital_files import TABLE_OPTIONS, twelve, write_table
+from tests.hospital_files import TABLE_OPTIONS, write_table
+from tests.hospital_xml import twelve
 from tests.tiny_datasets import RATE_HZ, SIGNAL_MV
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from mvkt_ray.data.signal_tables import read_array, read_table
+from mvkt_ray.data.sources.hospital.signal_tables import read_array, read_table
 from mvkt_ray.errors import RecordingError
 from mvkt_ray.storage.location import Location
 
