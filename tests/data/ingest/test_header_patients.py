@@ -11,6 +11,7 @@ from mvkt_ray.data.ingest.run_ingest import ingest
 from mvkt_ray.data.ingest.shard_writer import IngestSettings
 from mvkt_ray.data.shards import open_shards
 from mvkt_ray.data.sources import open_source
+from mvkt_ray.storage.artifacts import partial_location
 from tests.hospital_files import write_dicom, write_edf
 from tests.hospital_xml import (
     PATIENT_ID,
@@ -22,6 +23,7 @@ from tests.hospital_xml import (
     twelve,
     write_xml,
 )
+from tests.object_store import S3Server
 
 SETTINGS = IngestSettings(rows_per_shard=3, n_folds=3)
 N_FILES = 8
@@ -101,3 +103,23 @@ def test_an_ingest_that_was_killed_while_it_numbered_goes_on_with_the_same_numbe
     resumed = ingest(source, str(tmp_path / "shards"), SETTINGS, resume=True)
     assert resumed.fingerprint == whole.fingerprint
     assert not list((tmp_path / "shards").rglob("patients-*.json"))
+
+
+def test_shards_in_a_store_have_the_same_numbers_and_nothing_is_left_beside_them(
+    tmp_path: Path, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MVKT_CACHE_DIR", str(tmp_path / "cache"))
+    source = open_source("edf", str(make("edf", tmp_path / "data")), {})
+    out = s3_server.make_bucket("data") / "shards"
+    far, near = ingest(source, out, SETTINGS), ingest(source, str(tmp_path / "shards"), SETTINGS)
+    assert far.fingerprint == near.fingerprint
+    assert partial_location(out).names() == []
+
+
+def test_patients_of_a_table_are_kept_as_they_are(tmp_path: Path) -> None:
+    folder = make("aecg", tmp_path / "data")
+    rows = "".join(f"r{number},p{number % 4},AF\n" for number in range(N_FILES))
+    (folder / "labels.csv").write_text(f"record,patient_id,codes\n{rows}")
+    ingest(open_source("aecg", str(folder), {}), str(tmp_path / "shards"), SETTINGS)
+    patients = open_shards(tmp_path / "shards").patient_ids().tolist()
+    assert patients == [f"p{number % 4}" for number in range(N_FILES)]

@@ -49,7 +49,7 @@ class DicomFolder(FileFolder):
     name: ClassVar[str] = "dicom"
     holds: ClassVar[str] = "DICOM files (.dcm, or without a suffix)"
     suffixes: ClassVar[tuple[str, ...]] = (".dcm", ".dicom", ".ima")
-    largest_bytes: ClassVar[int] = 1 << 30
+    largest_bytes: ClassVar[int] = 1 << 28
 
     def expect_reader(self) -> None:
         """Raise ConfigError unless pydicom is installed."""

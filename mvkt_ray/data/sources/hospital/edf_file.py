@@ -39,7 +39,7 @@ class EdfFolder(FileFolder):
     name: ClassVar[str] = "edf"
     holds: ClassVar[str] = "EDF or BDF files (.edf, .bdf)"
     suffixes: ClassVar[tuple[str, ...]] = (".edf", ".bdf", ".edf+", ".bdf+", ".rec")
-    largest_bytes: ClassVar[int] = 1 << 30
+    largest_bytes: ClassVar[int] = 1 << 28
 
     def expect_reader(self) -> None:
         """Raise ConfigError unless edfio is installed."""
