@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mvkt_ray.config.schema import FoldsConfig, LabelUse
+from mvkt_ray.data.identity import header_patient, own_patient
 from mvkt_ray.data.ingest.run_ingest import ingest
 from mvkt_ray.data.ingest.shard_writer import IngestSettings
 from mvkt_ray.data.recording import LEADS
@@ -15,6 +16,7 @@ from mvkt_ray.data.sources.with_unlabelled import WithUnlabelled
 from mvkt_ray.data.splits import open_training_splits
 from mvkt_ray.errors import ConfigError, DataError
 from tests import hospital_files
+from tests.hospital_xml import PATIENT_ID
 from tests.object_store import S3Server
 from tests.tiny_datasets import (
     HEADER_LEADS,
@@ -68,6 +70,35 @@ def test_every_source_may_have_unlabelled_records_beside_it(name: str, tmp_path:
     assert len({source.read(ref).patient_id for ref in refs[n_own:]}) == 3
 
 
+def test_files_of_hospitals_may_be_the_unlabelled_ones(tmp_path: Path) -> None:
+    make_ptbxl(tmp_path / "data")
+    more = make_unlabelled(tmp_path / "more")
+    for folder in ("a", "b"):
+        hospital_files.write_dicom(more / folder / "r.dcm")
+    source = open_source("ptbxl", str(tmp_path / "data"), {"unlabelled": str(more)})
+    refs = list(source.references(RATE_HZ))
+    names = [f"unlabelled/{name}" for name in ("u3", "a/u1", "b/u2", "a/r.dcm", "b/r.dcm")]
+    assert [ref.record_id for ref in refs[3:]] == names
+    found = source.read(refs[-1])
+    np.testing.assert_allclose(found.signal_mv, SIGNAL_MV, atol=1e-6)
+    assert (found.codes, found.fold, found.age, found.sex) == ((), None, None, None)
+    assert found.patient_id == own_patient("unlabelled/b/r.dcm")
+    ingest(source, str(tmp_path / "shards"), IngestSettings())
+    assert open_shards(tmp_path / "shards").n_recordings == len(refs)
+
+
+def test_files_that_a_hospitals_table_does_not_list_are_the_unlabelled_ones(tmp_path: Path) -> None:
+    hospital_files.MAKE["edf"](tmp_path)
+    hospital_files.write_edf(tmp_path / "x" / "r1.edf")
+    (tmp_path / "labels.csv").write_text("record,AF\nr1,1\nr2,0\nr3,0\n")
+    source = open_source("edf", str(tmp_path), {"unlabelled": str(tmp_path)})
+    whose = {source.read(ref).patient_id for ref in source.references(RATE_HZ)}
+    assert whose == {header_patient(PATIENT_ID)}
+    names = [ref.record_id for ref in source.references(RATE_HZ)]
+    assert names == ["r1.edf", "r2.bdf", "r3.edf", "unlabelled/x/r1.edf"]
+    assert source.not_listed(RATE_HZ).n_records == 0
+
+
 def test_records_that_the_table_of_a_folder_does_not_list_are_its_unlabelled_ones(
     tmp_path: Path,
 ) -> None:
@@ -96,7 +127,7 @@ def test_files_of_the_source_s_own_recordings_are_no_unlabelled_ones(
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     make_wfdb(tmp_path / "data")
     source = open_source("wfdb", str(tmp_path / "data"), {"unlabelled": str(tmp_path / "none")})
-    with pytest.raises(DataError, match=r"none' does not exist; it should hold WFDB records"):
+    with pytest.raises(DataError, match=r"none' does not exist; it should hold recordings"):
         list(source.references(RATE_HZ))
     with pytest.raises(ConfigError, match=r"'unlabelled' .* must be text"):
         open_source("wfdb", str(tmp_path / "data"), {"unlabelled": 3})
