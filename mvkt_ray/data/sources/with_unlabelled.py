@@ -4,7 +4,8 @@ They are WFDB records, or DICOM, EDF, aECG and MUSE files.
 
 For the ECGs that a hospital has and nobody has labelled: students may distil over them (see
 `data.unlabelled` of a study). Every record is of a patient of its own, but where folds are made at
-ingest and a header says whose it is. Where it is known otherwise whose the records are, a CSV file of the source `wfdb` says so, with nothing in `codes`.
+ingest and a header says whose it is. Where it is known otherwise whose the records are, a CSV file
+of the source `wfdb` says so, with nothing in `codes`.
 
 A copy of a test recording under another name would be trained on and cannot be told from other
 records: the Challenge 2021, for one, holds PTB-XL. The folder must be of other recordings.

@@ -11,11 +11,12 @@ import csv
 import io
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from mvkt_ray.data.recording import LEADS, canonical_lead
+from mvkt_ray.data.sources.hospital.lead_names import lead_named
 from mvkt_ray.errors import RecordingError
 from mvkt_ray.phrasing import listing, one_line
 from mvkt_ray.storage.location import Location
@@ -55,13 +56,17 @@ def leads_in_table(content: bytes, file: object) -> dict[str, np.ndarray]:
         RecordingError: with reason `unreadable`, `missing_lead` or `empty`.
     """
     text = _text(content, file)
-    first = _first_row(file, text)
-    leads = [lead for lead in LEADS if lead in map(canonical_lead, first)]
-    if not leads:
+    names = _first_row(file, text)
+    place_of = _places(file, names, lead_named)
+    if not place_of:
+        # What such a line says instead may be a person's name.
         raise RecordingError(
-            f"{file} has no lead: its first line is {','.join(first)[:80]!r}", "missing_lead"
+            f"{file} has no lead: none of the {len(names)} cells of its first line is called after "
+            "one",
+            "missing_lead",
         )
-    values = _values(file, text, _columns_of(file, first, leads), n_before=1)
+    leads = [lead for lead in LEADS if lead in place_of]
+    values = _values(file, text, [place_of[lead] for lead in leads], n_before=1)
     return dict(zip(leads, values, strict=True))
 
 
@@ -189,15 +194,7 @@ def _is_number(cell: str) -> bool:
 
 def _columns_of(file: object, names: Sequence[str], leads: Sequence[str]) -> list[int]:
     """Return where the leads are among the names of columns."""
-    if len(names) == 1 and ";" in names[0]:
-        raise RecordingError(
-            f"{file}: its cells are separated by ';', but must be by commas", "unreadable"
-        )
-    place_of: dict[str, int] = {}
-    for place, name in enumerate(names):
-        lead = canonical_lead(name)
-        if lead is not None and place_of.setdefault(lead, place) != place:
-            raise RecordingError(f"{file} names lead {lead} twice", "unreadable")
+    place_of = _places(file, names, canonical_lead)
     missing = [lead for lead in leads if lead not in place_of]
     if missing:
         there = [lead for lead in LEADS if lead in place_of]
@@ -206,6 +203,22 @@ def _columns_of(file: object, names: Sequence[str], leads: Sequence[str]) -> lis
         )
         raise RecordingError(f"{file} has no lead {listing(missing)}: {has}", "missing_lead")
     return [place_of[lead] for lead in leads]
+
+
+def _places(
+    file: object, names: Sequence[str], lead_of: Callable[[str], str | None]
+) -> dict[str, int]:
+    """Return the column of each lead that is named."""
+    if len(names) == 1 and ";" in names[0]:
+        raise RecordingError(
+            f"{file}: its cells are separated by ';', but must be by commas", "unreadable"
+        )
+    place_of: dict[str, int] = {}
+    for place, name in enumerate(names):
+        lead = lead_of(name)
+        if lead is not None and place_of.setdefault(lead, place) != place:
+            raise RecordingError(f"{file} names lead {lead} twice", "unreadable")
+    return place_of
 
 
 def _only(file: object, cells: Sequence[str], leads: Sequence[str]) -> list[int]:

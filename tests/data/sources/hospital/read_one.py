@@ -7,6 +7,7 @@ import pytest
 from mvkt_ray.data.recording import Recording
 from mvkt_ray.data.sources import open_source
 from mvkt_ray.errors import RecordingError
+from tests.hospital_xml import PERSON
 
 
 def read_one(name: str, file: Path, **options: object) -> Recording:
@@ -17,10 +18,11 @@ def read_one(name: str, file: Path, **options: object) -> Recording:
 
 
 def reason_of(name: str, file: Path, **options: object) -> str:
-    """Return why a file is refused; the message is one paragraph that names it."""
+    """Return why a file is refused; the message is one paragraph that names it, and nobody."""
     with pytest.raises(RecordingError) as caught:
         read_one(name, file, **options)
     message = str(caught.value)
     assert str(file) in message
     assert "\n" not in message
+    assert not any(name in message for name in PERSON[:2])
     return caught.value.reason

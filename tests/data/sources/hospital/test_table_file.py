@@ -29,6 +29,15 @@ def test_samples_are_those_that_were_written(
     assert (found.age, found.sex) == (None, None)
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_columns_are_known_however_leads_are_spelled(tmp_path: Path, suffix: str) -> None:
+    signals = {f"Lead_{lead.upper()}": each for lead, each in twelve().items()}
+    file = write_table(tmp_path / f"a{suffix}", {"time": SIGNAL_MV[0], **signals})
+    found = read_one("table", file, **TABLE_OPTIONS)
+    assert found.leads == LEADS
+    np.testing.assert_allclose(found.signal_mv, SIGNAL_MV, atol=1e-6)
+
+
 def test_an_array_may_be_samples_by_leads_of_whole_numbers(tmp_path: Path) -> None:
     stored = np.rint(SIGNAL_MV * 1000).astype(np.int16)
     np.save(tmp_path / "a.npy", stored[[1, 0]].T)
@@ -59,7 +68,8 @@ def frame(columns: dict[str, Any]) -> Any:
         (array(np.array([{}])), "unreadable"),
         (array(np.full((12, 300), np.nan)), "nan"),
         (array(np.zeros((12, 0))), "empty"),
-        (text("I;II\n1;2\n"), "missing_lead"),
+        (text("I;II\n1;2\n"), "unreadable"),
+        (text("Wilhelmina Quackenbush\nI,II\n1,2\n"), "missing_lead"),
         (text("1,2\n3,4\n"), "missing_lead"),
         (text("I,I\n1,2\n"), "unreadable"),
         (text("I,II\n1,x\n"), "unreadable"),
