@@ -266,6 +266,9 @@ class SearchConfig:
     enqueue: tuple[Mapping[str, Scalar], ...] = ()
     """Configurations that are tried first, after the baselines: hyper-parameters of the space by
     name, and `lead` where one is for a single condition. What an entry leaves out is drawn."""
+    learn_from: str | None = None
+    """Folder or URI of another study, whose trials the sampler sees as if they had come before.
+    They are copied when this study begins, and count as trials of the other one alone."""
     pruner: PrunerConfig = field(default_factory=PrunerConfig)
     baselines: tuple[Literal["student_alone", "plain_kd"], ...] = ("student_alone", "plain_kd")
     conditions: Literal["balanced", "race"] = "balanced"
@@ -290,6 +293,11 @@ class SearchConfig:
         check_sampler(self.sampler, self.objectives, self.n_startup_trials)
         check_conditions(self.conditions, self.sampler, self.objectives)
         check_enqueued(self.enqueue, self.sampler, self.conditions)
+        require(
+            self.learn_from is None or self.sampler not in ("random", "grid"),
+            f"learn_from and sampler: {self.sampler} exclude each other: it learns nothing. Leave "
+            "learn_from out, or set sampler to tpe",
+        )
 
     @property
     def costs(self) -> tuple[Objective, ...]:

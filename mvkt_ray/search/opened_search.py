@@ -71,6 +71,7 @@ class OpenedSearch:
             deadline_s=self.plan.request.time_left_s,
             noise=ValidationNoise(self.plan.folder.trials),
             budget=budget,
+            learnt=self.plan.learnt,
         )
 
 

@@ -88,6 +88,8 @@ def run_search(
             config, folder, runner, listener, prepared, plan.teacher_location, folder.knowledge
         )
     folder.write_inputs(inputs)
+    if plan.learnt is not None and not folder.learnt_file.exists():
+        plan.learnt.write(folder.learnt_file)
     made_from = {"shards": prepared.shards.fingerprint, "teacher": teacher.fingerprint}
     made_from |= _provide_assistants(plan, prepared, runner, listener)
     with naming_the_ledger(search.database.name):

@@ -12,6 +12,7 @@ from mvkt_ray.models import build_network
 from mvkt_ray.phrasing import listing
 from mvkt_ray.search.choosing.assistant_trials import assistant_trials
 from mvkt_ray.search.choosing.grid import n_points_text
+from mvkt_ray.search.choosing.learnt import Learnt
 from mvkt_ray.search.choosing.space import SearchSpace, n_baselines, n_trials
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.stages import Prepared, count_crops
@@ -101,7 +102,9 @@ def assistants_stage(
     return (PlannedStage(name="assistants", action="make", what=what),)
 
 
-def trials_stage(config: StudyConfig, space: SearchSpace) -> PlannedStage:
+def trials_stage(
+    config: StudyConfig, space: SearchSpace, learnt: Learnt | None = None
+) -> PlannedStage:
     """Describe the trials: how many, how long, of which grid, for what, within which limits."""
     count = n_trials(config, space)
     what = (
@@ -116,6 +119,10 @@ def trials_stage(config: StudyConfig, space: SearchSpace) -> PlannedStage:
         what += f"; the others are a grid of {n_points_text(len(space.grid))} for each lead"
         if space.n_beyond_limits:
             what += f", without {n_points_text(space.n_beyond_limits)} beyond search.limits"
+    if learnt is not None:
+        what += f"; the sampler has learnt from {learnt.n_trials} of {learnt.study}"
+        if learnt.n_left_out:
+            what += f", without {learnt.n_left_out} beyond the ranges of this space"
     if config.search.costs:
         what += f"; for {listing(config.search.objectives)}"
     if space.limits is not None:

@@ -15,6 +15,7 @@ from mvkt_ray.data.sources import Source, open_source
 from mvkt_ray.data.tasks import Task, plugin_task, read_task
 from mvkt_ray.errors import ConfigError, DataError
 from mvkt_ray.plugins.packages import refuse_other_packages
+from mvkt_ray.search.choosing.learnt import Learnt, learn_from
 from mvkt_ray.search.choosing.named_plugins import packages_of_study
 from mvkt_ray.search.choosing.space import SearchSpace, n_baselines, n_trials
 from mvkt_ray.search.ledger.postgres.noted_server import check_note, read_note
@@ -99,6 +100,8 @@ class SearchPlan:
     space: SearchSpace
     plugins: Mapping[str, str]
     """Versions, by name, of the packages that its plug-ins are from; not of its source's."""
+    learnt: Learnt | None = None
+    """Trials of another study that the sampler learns from; None: it learns from its own alone."""
     shards: Location
     """Where they are, or will be."""
     source: Source | None
@@ -171,6 +174,7 @@ def plan_search(config: StudyConfig, request: SearchRequest) -> SearchPlan:
         begun=begun,
         space=space,
         plugins=plugins,
+        learnt=_read_learnt(config, folder, space),
         shards=shards if has_shards else folder.shards,
         source=source,
         given_teacher=None if teacher == folder.teacher else teacher,
@@ -210,6 +214,16 @@ def read_begun(folder: StudyFolder) -> BegunSearch | None:
         return None
     inputs = folder.read_inputs() if folder.inputs_file.exists() else {}
     return BegunSearch(config=folder.read_config(), inputs=inputs, plugins=folder.read_plugins())
+
+
+def _read_learnt(config: StudyConfig, folder: StudyFolder, space: SearchSpace) -> Learnt | None:
+    """Read what the study learns from: as it was when it began, or else from the other study."""
+    name = config.search.learn_from
+    if name is None:
+        return None
+    if folder.learnt_file.exists():
+        return Learnt.read(folder.learnt_file)
+    return learn_from(StudyFolder(Location.parse(name)), folder, config, space)
 
 
 def _with_n_trials(config: StudyConfig, space: SearchSpace) -> StudyConfig:
@@ -273,5 +287,5 @@ def _later_stages(plan: SearchPlan) -> tuple[PlannedStage, ...]:
         teacher_stage(plan.config, plan.teacher_location, plan.teacher),
         knowledge_stage(plan.config, plan.folder, plan.prepared),
         *assistants_stage(plan.config, plan.space, plan.folder, plan.prepared),
-        trials_stage(plan.config, plan.space),
+        trials_stage(plan.config, plan.space, plan.learnt),
     )

@@ -28,6 +28,7 @@ from mvkt_ray.records import (
 )
 from mvkt_ray.search.base_study import BaseStudy
 from mvkt_ray.search.choosing.class_weights import weigh
+from mvkt_ray.search.choosing.learnt import KIND, Learnt
 from mvkt_ray.search.choosing.proposing import grid_point, propose
 from mvkt_ray.search.choosing.pruning import Pruning
 from mvkt_ray.search.choosing.racing import NOTE, Look, Noise, Race, read_looks
@@ -56,6 +57,7 @@ class Study(BaseStudy):
         deadline_s: float | None,
         noise: Noise | None = None,
         budget: Budget | None = None,
+        learnt: Learnt | None = None,
     ) -> None:
         """Take over a ledger; use `create_or_open`, `begin_or_resume` or `open`."""
         super().__init__(config, space, ledger, budget)
@@ -76,6 +78,7 @@ class Study(BaseStudy):
         self._streak = FailureStreak(
             config.search.stop_after_failures, [record.state for record in ledger.records]
         )
+        self._learnt = () if learnt is None else tuple(learnt.history(config, space))
         self._running: set[int] = set()
         self._dealt: Counter[tuple[Arm, str]] = Counter()
         for record in ledger.records:
@@ -94,6 +97,7 @@ class Study(BaseStudy):
         deadline_s: float | None = None,
         noise: Noise | None = None,
         budget: Budget | None = None,
+        learnt: Learnt | None = None,
     ) -> "Study":
         """Start a study, or go on with one.
 
@@ -109,6 +113,7 @@ class Study(BaseStudy):
             deadline_s: Deal no new trial after so many seconds.
             noise: How sure the scores of trials are; needed by a study that races its conditions.
             budget: What may be spent, and what was spent before the trials; by default no limit.
+            learnt: Trials of another study that the sampler learns from; by default none.
 
         Raises:
             ArtifactError: A study is there and `resume` is false, or the ledger cannot be read.
@@ -124,6 +129,7 @@ class Study(BaseStudy):
             deadline_s=deadline_s,
             noise=noise,
             budget=budget,
+            learnt=learnt,
         )
 
     @classmethod
@@ -138,12 +144,16 @@ class Study(BaseStudy):
         deadline_s: float | None = None,
         noise: Noise | None = None,
         budget: Budget | None = None,
+        learnt: Learnt | None = None,
     ) -> "Study":
         """Start the study of a ledger that is open, or go on with it; see `create_or_open`.
 
         Raises:
             StaleArtifactError: The study there has another configuration or other inputs.
         """
+        assert (learnt is None) == (config.search.learn_from is None)
+        if learnt is not None:
+            inputs = {**inputs, KIND: learnt.fingerprint}
         check_same_study(ledger.notes, config, inputs)
         ledger.name_objectives(config.search.objectives)
         ledger.mend()
@@ -160,7 +170,15 @@ class Study(BaseStudy):
                 "config": plain_config(config),
             }
         )
-        return cls(config, space, ledger, deadline_s=deadline_s, noise=noise, budget=budget)
+        return cls(
+            config,
+            space,
+            ledger,
+            deadline_s=deadline_s,
+            noise=noise,
+            budget=budget,
+            learnt=learnt,
+        )
 
     @classmethod
     def open(
@@ -380,6 +398,7 @@ class Study(BaseStudy):
             number=len(records),
             records=records,
             given=given,
+            before=self._learnt,
         )
 
     def _add_searched(self, condition: Condition, drawn: Mapping[str, Scalar]) -> TrialRecord:

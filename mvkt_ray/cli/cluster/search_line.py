@@ -68,7 +68,7 @@ def read_search_line(words: Sequence[str]) -> SearchLine:
         if name in REFUSED:
             raise ConfigError(f"{_flag(parameter)} makes no sense on a cluster: leave it out.")
         if name in LOCATIONS:
-            _check_location(_flag(parameter), str(given[name]))
+            check_location(_flag(parameter), str(given[name]))
         if name in LEDGERS:
             read_ledger(str(given[name]))
         if name in TRACKERS:
@@ -104,7 +104,12 @@ def _words(parameter: Any, value: Any) -> list[str]:
     return [word for each in values for word in (_flag(parameter), str(each))]
 
 
-def _check_location(flag: str, location: str) -> None:
+def check_location(flag: str, location: str) -> None:
+    """Refuse a location that only this machine knows.
+
+    Raises:
+        ConfigError: It is a relative path.
+    """
     path = location.removeprefix("file://")
     if "://" in path or Path(path).is_absolute():
         return

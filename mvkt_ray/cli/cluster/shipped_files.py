@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mvkt_ray.cli.cluster.search_line import PRICES_FILE, STUDY_FILE, SearchLine
+from mvkt_ray.cli.cluster.search_line import PRICES_FILE, STUDY_FILE, SearchLine, check_location
 from mvkt_ray.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ def read_shipped_files(line: SearchLine) -> ShippedFiles:
     """Read the study with its base, its task file, and the file of prices.
 
     Raises:
-        ConfigError: One cannot be read, or is wrong.
+        ConfigError: One cannot be read, or is wrong; the study learns from one that the cluster
+            does not see.
     """
     from mvkt_ray.config.study_file import read_prices, read_study, write_prices, write_study
 
@@ -45,6 +46,8 @@ def read_shipped_files(line: SearchLine) -> ShippedFiles:
     if line.study is None:
         return ShippedFiles(study=None, contents=contents)
     study = read_study(line.study)
+    if study.search.learn_from is not None:
+        check_location("search.learn_from", study.search.learn_from)
     shipped = study
     if (task := study.data.task_file) is not None:
         contents[TASK_FILE] = _task_content(task)

@@ -21,7 +21,7 @@ from optuna.trial import FrozenTrial
 from mvkt_ray.config.objectives import SCORE
 from mvkt_ray.config.schema import Scalar, SearchConfig
 from mvkt_ray.search.choosing.space import SearchSpace
-from mvkt_ray.search.choosing.trial_history import history_for
+from mvkt_ray.search.choosing.trial_history import MOST_SEEN, history_for
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.training.seeds import derive_seed
 
@@ -43,6 +43,7 @@ def propose(
     number: int,
     records: Sequence[TrialRecord],
     given: Mapping[str, Scalar] | None = None,
+    before: Sequence[FrozenTrial] = (),
 ) -> dict[str, Scalar]:
     """Draw the hyper-parameters of a search trial, again and again until limits are kept.
 
@@ -57,6 +58,7 @@ def propose(
         number: The new trial's.
         records: All trials before it.
         given: Parameters that are not drawn but asked for; within limits, if there are any.
+        before: What the sampler sees of another study, by number from 1 on.
 
     Returns:
         The drawn hyper-parameters by name; `space.complete` adds the others.
@@ -66,7 +68,17 @@ def propose(
     history = (
         []
         if config.sampler == "random"
-        else history_for(config.sampler, space, records, config.objectives)
+        else [
+            *before,
+            *history_for(
+                config.sampler,
+                space,
+                records,
+                config.objectives,
+                most=MOST_SEEN[config.sampler] - len(before),
+                n_before=max((trial.number for trial in before), default=0),
+            ),
+        ]
     )
     for attempt in range(MOST_DRAWS):
         attempt_seed = derive_seed(seed, number, attempt, _SAMPLER_STREAM)

@@ -64,6 +64,9 @@ def history_for(
     space: SearchSpace,
     records: Sequence[TrialRecord],
     objectives: Sequence[Objective] = (SCORE,),
+    *,
+    most: int | None = None,
+    n_before: int = 0,
 ) -> list[FrozenTrial]:
     """Return what a sampler is to see of a study, by number.
 
@@ -72,6 +75,8 @@ def history_for(
         space: What hyper-parameters are drawn from.
         records: All trials so far, by number.
         objectives: Of the study.
+        most: How many it sees at most; None: `MOST_SEEN`.
+        n_before: Trials that it sees before these, which have the numbers from 1 on.
 
     Returns:
         Search trials, with the medians of their conditions taken off their scores.
@@ -79,8 +84,9 @@ def history_for(
     levels = _Levels(records)
     shown = [r for r in records if r.trial.arm is Arm.SEARCH and r.state in _STATES]
     values = {r.number: _values(r, levels, objectives) for r in shown}
-    if len(shown) > MOST_SEEN[sampler]:
-        shown = _thinned(shown, values, levels, sampler)
+    most = MOST_SEEN[sampler] if most is None else most
+    if len(shown) > most:
+        shown = _thinned(shown, values, levels, sampler, most)
     distributions: dict[frozenset[str], dict[str, BaseDistribution]] = {}
     history: list[FrozenTrial] = []
     for record in shown:
@@ -90,7 +96,9 @@ def history_for(
         # With several objectives, values that a pruned trial has no other use for are left out:
         # TPE would compare them by the direction of a single objective.
         curve = levels.above_last(record) if len(objectives) == 1 else {}
-        history.append(_freeze(record, values[record.number], curve, distributions[names]))
+        # The trial that is asked for gets number 0 in its storage, so these start at 1.
+        number = n_before + record.number + 1
+        history.append(_freeze(record, number, values[record.number], curve, distributions[names]))
     return history
 
 
@@ -170,6 +178,7 @@ def _thinned(
     values: Mapping[int, list[float] | None],
     levels: _Levels,
     sampler: str,
+    most: int,
 ) -> list[TrialRecord]:
     """Leave as many as the sampler sees: the best, those that run, and evenly many others."""
     running = [each for each in trials if each.state is TrialState.RUNNING]
@@ -181,7 +190,7 @@ def _thinned(
     ]
     kept = {each.number for each in (*_best(ended, values, levels), *running)}
     others = [each.number for each in ended if each.number not in kept]
-    room = min(len(others), max(0, MOST_SEEN[sampler] - len(kept)))
+    room = min(len(others), max(0, most - len(kept)))
     kept.update(others[-1 - place * len(others) // room] for place in range(room))
     return [each for each in trials if each.number in kept]
 
@@ -213,14 +222,13 @@ def _is_score(n_objectives: int) -> list[bool]:
 
 def _freeze(
     record: TrialRecord,
+    number: int,
     values: list[float] | None,
     curve: Mapping[int, float],
     distributions: Mapping[str, BaseDistribution],
 ) -> FrozenTrial:
     state = _STATES[record.state] if values is None else optuna.trial.TrialState.COMPLETE
     params: dict[str, Any] = dict(record.drawn)
-    # The trial that is asked for gets number 0 in its storage, so these start at 1.
-    number = record.number + 1
     return FrozenTrial(
         number=number,
         trial_id=number,

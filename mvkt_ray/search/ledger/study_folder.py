@@ -59,6 +59,11 @@ class StudyFolder:
         return self.root / "teacher_usage.json"
 
     @property
+    def learnt_file(self) -> Location:
+        """Trials of another study that the sampler learns from, as JSON; with `learn_from` only."""
+        return self.root / "learnt.json"
+
+    @property
     def ledger(self) -> Location:
         """Optuna's database, of a study in a local folder."""
         return self.root / "ledger.db"
