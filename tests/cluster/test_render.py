@@ -1,6 +1,7 @@
 """A rendered cluster gives what the study asks for, at every platform, whatever the study asks."""
 
 import contextlib
+import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,9 @@ import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from rendering import PAPER, ROOT, SETTINGS, STUDIES, read_text, rendered, study_text
+from typer.testing import CliRunner
 
+from mvkt_ray.cli import app
 from mvkt_ray.cluster_files.cluster_fit import check_fit
 from mvkt_ray.cluster_files.instances import read_instances
 from mvkt_ray.cluster_files.needs import Need, needs_of
@@ -227,6 +230,21 @@ def test_the_token_is_asked_for_and_is_not_in_the_file(platform: str) -> None:
 def test_a_value_never_becomes_yaml(value: str) -> None:
     text = rendered("aws", region=value)
     assert yaml.safe_load(text)["provider"]["region"] == value
+
+
+def test_in_json_it_says_what_it_wrote_and_what_may_be_set(tmp_path: Path) -> None:
+    def answer(*words: object) -> Any:
+        line = ["cluster", "render", "slurm", *map(str, words), "--json"]
+        done = CliRunner().invoke(app, line)
+        assert done.exit_code == 0, done.output
+        return json.loads(done.stdout)
+
+    assert set(SETTINGS["slurm"]) <= {each["key"] for each in answer("--keys")["keys"]}
+    given = [word for pair in SETTINGS["slurm"].items() for word in ("--set", "=".join(pair))]
+    shown = answer("--study", PAPER, *given)["content"]
+    written = answer("--study", PAPER, *given, "--out", tmp_path / "job")
+    assert written["file"] == str(tmp_path / "job")
+    assert (tmp_path / "job").read_text() == shown
 
 
 def test_the_same_line_gives_the_same_file() -> None:

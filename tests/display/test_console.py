@@ -4,6 +4,7 @@ import json
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from rich.text import Text
 
 from mvkt_ray.display.console import (
     Output,
@@ -20,6 +21,21 @@ from mvkt_ray.display.console import (
 def plain(width: int = 80) -> tuple[PlainConsole, io.StringIO]:
     file = io.StringIO()
     return PlainConsole(file=file, width=width), file
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_there_are_colours_at_a_terminal_unless_the_environment_has_no_color(
+    monkeypatch: pytest.MonkeyPatch, wanted: bool
+) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    if not wanted:
+        monkeypatch.setenv("NO_COLOR", "1")
+    file = io.StringIO()
+    console = PlainConsole(file=file, width=80, force_terminal=True)
+    console.print(Text("Error:", "bold red"))
+    assert "Error:" in file.getvalue()
+    assert ("31m" in file.getvalue()) == wanted
 
 
 @pytest.mark.parametrize(

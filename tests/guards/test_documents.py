@@ -2,8 +2,10 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from mvkt_ray.cli import VERBS, app
@@ -41,6 +43,25 @@ def test_every_command_and_every_option_has_help(verb: str) -> None:
         # A name, a type, and then at least two words that say what it is for.
         words = re.sub(r"^(\*\s+)?(--?[\w-]+[,\s]*)+", "", row).split()
         assert len(words) >= 3, f"mvkt {verb}: no help in {row!r}"
+
+
+WITHOUT_JSON = {
+    ("cluster", "logs"): "what it answers with is a log",
+    ("cluster", "submit"): "its --json is that of the search, which it is passed on to",
+}
+
+
+def test_every_command_answers_in_json() -> None:
+    group: Any = get_command(app)
+    verbs = {(name,): command for name, command in group.commands.items() if name != "cluster"}
+    cluster = group.commands["cluster"].commands
+    verbs |= {("cluster", name): command for name, command in cluster.items()}
+    without = {
+        verb
+        for verb, command in verbs.items()
+        if not any("--json" in parameter.opts for parameter in command.params)
+    }
+    assert without == set(WITHOUT_JSON)
 
 
 def test_the_help_lists_every_command() -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mvkt_ray.cli.options import parse_pairs
+from mvkt_ray.cli.options import Json, parse_pairs
 from mvkt_ray.display.console import Output, grid
 from mvkt_ray.errors import ArtifactError, ConfigError
 from mvkt_ray.file_guards import writing
@@ -40,6 +40,7 @@ def render_verb(
     list_keys: Annotated[
         bool, typer.Option("--keys", help="List the keys of the platform, and write nothing.")
     ] = False,
+    as_json: Json = False,
 ) -> None:
     """Write a cluster's file for a study: machines, their number, and what each offers.
 
@@ -48,8 +49,9 @@ def render_verb(
     from mvkt_ray.cluster_files.rendering import RenderRequest, render
     from mvkt_ray.config.study_file import read_study
 
+    output = Output.open(as_json=as_json)
     if list_keys:
-        _list_keys(platform)
+        _list_keys(output, platform)
         return
     if study is None:
         raise ConfigError("--study is missing: give the study file that the cluster is for.")
@@ -63,6 +65,9 @@ def render_verb(
         instances=instances,
     )
     text = render(read_study(study), request)
+    if out is None and as_json:
+        output.answer({"platform": platform, "file": None, "content": text}, [])
+        return
     if out is None:
         typer.echo(text, nl=False)
         return
@@ -71,14 +76,15 @@ def render_verb(
     with _writing(out):
         Location.parse(out).write_bytes(text.encode())
     check = shlex.join(["mvkt", "cluster", "check", str(out), "--study", str(study)])
-    Output.open().say(f"wrote {out}; check it with: {check}")
+    output.say(f"wrote {out}; check it with: {check}")
+    output.answer({"platform": platform, "file": str(out), "check": check}, [])
 
 
 def _writing(out: Path | None) -> AbstractContextManager[None]:
     return writing(f"--out {out}", "Give a new file in a folder that you may write to.")
 
 
-def _list_keys(platform: str) -> None:
+def _list_keys(output: Output, platform: str) -> None:
     from mvkt_ray.cluster_files.platforms import find_platform
 
     found = find_platform(platform)
@@ -86,4 +92,7 @@ def _list_keys(platform: str) -> None:
     for setting in found.settings:
         default = "must be given" if setting.default is None else setting.default
         table.add_row(setting.name, default, setting.help)
-    Output.open().answer({}, [found.what, table])
+    keys = [
+        {"key": each.name, "default": each.default, "meaning": each.help} for each in found.settings
+    ]
+    output.answer({"platform": platform, "what": found.what, "keys": keys}, [found.what, table])
