@@ -12,8 +12,8 @@ from mvkt_ray.models import build_network
 from mvkt_ray.phrasing import listing
 from mvkt_ray.search.choosing.assistant_trials import assistant_trials
 from mvkt_ray.search.choosing.grid import n_points_text
-from mvkt_ray.search.choosing.learnt import Learnt
 from mvkt_ray.search.choosing.space import SearchSpace, n_baselines, n_trials
+from mvkt_ray.search.choosing.warm_starts.learnt import Learnt
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.stages import Prepared, count_crops
 from mvkt_ray.storage.artifacts import MANIFEST_NAME, Manifest

@@ -15,9 +15,9 @@ from mvkt_ray.data.sources import Source, open_source
 from mvkt_ray.data.tasks import Task, plugin_task, read_task
 from mvkt_ray.errors import ConfigError, DataError
 from mvkt_ray.plugins.packages import refuse_other_packages
-from mvkt_ray.search.choosing.learnt import Learnt, learn_from
 from mvkt_ray.search.choosing.named_plugins import packages_of_study
 from mvkt_ray.search.choosing.space import SearchSpace, n_baselines, n_trials
+from mvkt_ray.search.choosing.warm_starts.learnt import Learnt, learn_from
 from mvkt_ray.search.ledger.postgres.noted_server import check_note, read_note
 from mvkt_ray.search.ledger.postgres.server_address import ServerAddress
 from mvkt_ray.search.ledger.study_folder import StudyFolder

@@ -28,11 +28,11 @@ from mvkt_ray.records import (
 )
 from mvkt_ray.search.base_study import BaseStudy
 from mvkt_ray.search.choosing.class_weights import weigh
-from mvkt_ray.search.choosing.learnt import KIND, Learnt
 from mvkt_ray.search.choosing.proposing import grid_point, propose
 from mvkt_ray.search.choosing.pruning import Pruning
 from mvkt_ray.search.choosing.racing import NOTE, Look, Noise, Race, read_looks
 from mvkt_ray.search.choosing.space import SearchSpace, n_trials
+from mvkt_ray.search.choosing.warm_starts.learnt import KIND, Learnt
 from mvkt_ray.search.failing.failure_streak import FailureStreak
 from mvkt_ray.search.failing.lost_trials import LostTrials
 from mvkt_ray.search.ledger.ledger import Ledger

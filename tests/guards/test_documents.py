@@ -47,6 +47,7 @@ def test_every_command_and_every_option_has_help(verb: str) -> None:
 
 WITHOUT_JSON = {
     ("cluster", "logs"): "what it answers with is a log",
+    ("schema",): "what it answers with is JSON",
     ("cluster", "submit"): "its --json is that of the search, which it is passed on to",
 }
 

@@ -15,7 +15,6 @@ from mvkt_ray.errors import ConfigError
 from mvkt_ray.records import Arm, Condition
 from mvkt_ray.search.choosing.conditions import read_conditions, read_contender_leads
 from mvkt_ray.search.choosing.dependent import in_drawing_order, read_when
-from mvkt_ray.search.choosing.enqueued import Enqueued, read_enqueued
 from mvkt_ray.search.choosing.grid import Grid, few_values, grid_values, n_points_text, points
 from mvkt_ray.search.choosing.parameters import (
     Distribution,
@@ -30,6 +29,7 @@ from mvkt_ray.search.choosing.parameters import (
 )
 from mvkt_ray.search.choosing.size_limits import SIZING, SizeLimits
 from mvkt_ray.search.choosing.student_sizes import check_sizes_of_space, of_its_student
+from mvkt_ray.search.choosing.warm_starts.enqueued import Enqueued, read_enqueued
 
 Params = Mapping[str, Scalar]
 

@@ -20,8 +20,8 @@ from mvkt_ray.config.schema import (
 )
 from mvkt_ray.errors import ArtifactError, ConfigError, StaleArtifactError
 from mvkt_ray.records import Arm, EpochMetrics, Trial, TrialResult, TrialState
-from mvkt_ray.search.choosing.learnt import Learnt, learn_from
 from mvkt_ray.search.choosing.space import SearchSpace
+from mvkt_ray.search.choosing.warm_starts.learnt import Learnt, learn_from
 from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.study import Study
