@@ -9,8 +9,8 @@ import numpy as np
 from mvkt_ray.data.recording import LEADS
 from tests.tiny_datasets import RATE_HZ, SIGNAL_MV
 
-PERSON = ("Quackenbush", "Wilhelmina", "19440229", "1944", "MRN77123", "Rosengasse", "Thistlewood")
-"""Family name, first name, birth date, its year, number, street, physician."""
+PERSON = ("Quackenbush", "Wilhelmina", "19440229", "MRN77123", "Rosengasse", "Thistlewood")
+"""Family name, first name, birth date, number, street, physician."""
 PATIENT_ID = "MRN77123"
 STORED = ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")
 """Leads that MUSE stores."""
