@@ -1,5 +1,6 @@
 """DICOM files that pydicom wrote, against the samples that went in."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,22 @@ def test_samples_of_any_ecg_are_those_that_were_written(tmp_path: Path, kind: st
     np.testing.assert_allclose(found.signal_mv, SIGNAL_MV, atol=1e-6)
     assert (found.leads, found.sampling_rate_hz) == (LEADS, RATE_HZ)
     assert (found.age, found.sex, found.codes, found.fold) == (51.0, "female", (), None)
+
+
+def test_the_export_of_a_real_recorder_is_what_pydicom_says_of_it(tmp_path: Path) -> None:
+    import pydicom
+    from pydicom.data import get_testdata_file
+
+    export = get_testdata_file("waveform_ecg.dcm", download=False)
+    assert isinstance(export, str)
+    file = Path(shutil.copy(export, tmp_path))
+    found = read_one("dicom", file)
+    theirs = pydicom.dcmread(file).waveform_array(0)
+    assert (found.leads, found.sampling_rate_hz) == (LEADS, 1000)
+    np.testing.assert_allclose(found.signal_mv, theirs.T / 1000, rtol=1e-6)
+    one, two, three, right = found.signal_mv[:4]
+    np.testing.assert_allclose(three, two - one, atol=1e-6)
+    np.testing.assert_allclose(right, -(one + two) / 2, atol=1.25e-3)  # a step of its converter
 
 
 @pytest.mark.parametrize(("unit", "step_uv"), [("uV", 2.5), ("mV", 0.0025), ("V", 2.5e-6)])
