@@ -26,7 +26,7 @@ def comparison_tables(value: Values) -> list[RenderableType]:
         notes[f"{study}, {lead}"] = "not compared: no training with a seed of the others"
     if value["differences"]:
         notes["bold"] = (
-            f"claimed: the interval, at {level} for all of a table together (Holm), leaves out 0"
+            f"claimed: the interval, at {level} for all of its kind together (Holm), leaves out 0"
         )
     if value["differences"] or any(each["openings"] for each in value["studies"]):
         notes["test split"] = (

@@ -18,6 +18,7 @@ from mvkt_ray.cli.cluster.search_line import (
     read_search_line,
     search_command,
 )
+from mvkt_ray.cli.cluster.shipped_files import read_shipped_files
 from mvkt_ray.cli.verbs.search import search_verb
 from mvkt_ray.errors import ConfigError
 
@@ -137,3 +138,13 @@ def test_trackers_that_every_node_reaches_go_through() -> None:
 def test_in_process_is_refused() -> None:
     with pytest.raises(ConfigError, match="--in-process"):
         read_search_line(["study.yaml", "--out", "/out", "--in-process"])
+
+
+def test_what_a_study_learns_from_must_be_seen_by_the_cluster(tmp_path: Path) -> None:
+    study = tmp_path / "study.yaml"
+    line = read_search_line([str(study), "--out", "/shared/runs/one"])
+    study.write_text("{name: one, search: {learn_from: runs/earlier}}")
+    with pytest.raises(ConfigError, match=r"search.learn_from 'runs/earlier' is relative"):
+        read_shipped_files(line)
+    study.write_text("{name: one, search: {learn_from: /shared/runs/earlier}}")
+    assert read_shipped_files(line).study is not None
