@@ -29,17 +29,23 @@ def three(
     return [folder.root.local_path for folder in made]
 
 
-def test_studies_of_one_name_are_told_by_their_folders_and_nothing_is_written(
-    three: list[Path],
-) -> None:
-    before = {path: path.read_bytes() for each in three for path in each.rglob("*.*")}
+@pytest.fixture(scope="module")
+def value(three: list[Path]) -> Any:
+    """What is said of them, in JSON."""
     done = mvkt("compare", *three, "--json")
     assert done.exit_code == 0, done.output
-    value = json.loads(done.stdout)
+    return json.loads(done.stdout)
+
+
+def test_studies_of_one_name_are_told_by_their_folders(three: list[Path], value: Any) -> None:
     assert [each["study"] for each in value["studies"]] == list(map(str, three))
     assert {each["study"] for each in value["differences"]} == {str(three[1])}
     assert value["mean_differences"][0]["difference"] < 0
     assert [each["study"] for each in value["unpaired"]] == [str(three[2])]
+
+
+def test_it_is_shown_in_tables_and_nothing_is_written(three: list[Path]) -> None:
+    before = {path: path.read_bytes() for each in three for path in each.rglob("*.*")}
     shown = mvkt("compare", *three, "--quiet")
     assert "paired" in shown.stdout
     assert "on validation" in shown.stdout
@@ -47,10 +53,7 @@ def test_studies_of_one_name_are_told_by_their_folders_and_nothing_is_written(
     assert {path: path.read_bytes() for each in three for path in each.rglob("*.*")} == before
 
 
-def test_the_scores_are_those_of_the_report(
-    three: list[Path], final_report: dict[str, Any]
-) -> None:
-    value = json.loads(mvkt("compare", three[0], three[1], "--json").stdout)
+def test_the_scores_are_those_of_the_report(value: Any, final_report: dict[str, Any]) -> None:
     expected = {lead["lead"]: lead["test"] for lead in final_report["leads"]}
     for lead in value["studies"][0]["leads"]:
         assert lead["macro_auroc"] == pytest.approx(expected[lead["lead"]]["macro_auroc"])
