@@ -206,7 +206,7 @@ def test_a_study_that_was_asked_something_else_is_refused(teacher: StudyFolder, 
     assert "search.learn_from" in str(caught.value)
 
 
-def test_itself_nothing_and_samplers_that_learn_nothing_are_refused(
+def test_itself_nothing_and_samplers_that_it_does_not_help_are_refused(
     teacher: StudyFolder, tmp_path: Path
 ) -> None:
     config = learning()
@@ -215,5 +215,6 @@ def test_itself_nothing_and_samplers_that_learn_nothing_are_refused(
         learn_from(teacher, teacher, config, space)
     with pytest.raises(ArtifactError, match="holds no study"):
         learn(StudyFolder(Location.parse(tmp_path)), config)
-    with pytest.raises(ValueError, match="it learns nothing"):
-        SearchConfig(learn_from="/runs/other", sampler="random")
+    for sampler in ("random", "gp"):
+        with pytest.raises(ConfigError, match="are for tpe"):
+            SearchConfig(learn_from="/runs/other", sampler=sampler)
