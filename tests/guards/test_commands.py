@@ -24,7 +24,10 @@ from mvkt_ray.errors import ConfigError
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [
     ROOT / name
-    for name in ("README.md", "CONTRIBUTING.md", "cluster/README.md", "search_spaces/README.md")
+    for name in (
+        *("README.md", "CONTRIBUTING.md", "cluster/README.md", "search_spaces/README.md"),
+        "mvkt_ray/DEBUGGING.md",
+    )
 ]
 PROSE = [*DOCUMENTS, ROOT / "mvkt_ray" / "README.md", *sorted((ROOT / "benchmarks").glob("*.md"))]
 NOT_OURS = {"kubectl", "sbatch"}

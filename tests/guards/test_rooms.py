@@ -17,7 +17,10 @@ MOST_MODULES = 17
 NO_MIRROR = {"cluster", "contracts", "guards", "whole"}
 """Folders of tests/ that are about more than one room."""
 
-DOCUMENTS = ["README.md", "CONTRIBUTING.md", "mvkt_ray/README.md", "tests/README.md"]
+DOCUMENTS = [
+    *("README.md", "CONTRIBUTING.md", "tests/README.md", "mvkt_ray/README.md"),
+    *("mvkt_ray/DEBUGGING.md", "mvkt_ray/DECISIONS.md", "mvkt_ray/UPGRADING.md"),
+]
 NAME = re.compile(r"`([a-z_]+|mvkt_ray\.[a-z_.]+)`")
 """A room or a module in a docstring."""
 
