@@ -110,8 +110,6 @@ def test_alone_and_distilled_make_their_own_choice_by_validation(whole: Path) ->
     assert {each["epochs"] for each in chosen.values()} <= {1, 2}
 
 
-# In the finals of the first cell, and in the search of the second.
-@pytest.mark.parametrize("n_epochs", [12, 18])
 def test_killed_and_gone_on_with_it_draws_the_same_curve(
     whole: Path,
     study: Path,
@@ -119,9 +117,9 @@ def test_killed_and_gone_on_with_it_draws_the_same_curve(
     tmp_path: Path,
     mvkt: "Mvkt",
     monkeypatch: pytest.MonkeyPatch,
-    n_epochs: int,
 ) -> None:
-    out, calls = tmp_path / "out", list[int]()
+    # In the search of the second cell; `test_finalize` interrupts finals.
+    n_epochs, out, calls = 18, tmp_path / "out", list[int]()
     original = fit._train_epoch  # pyright: ignore[reportPrivateUsage]
 
     def stopped(*args: Any, **options: Any) -> Any:

@@ -56,7 +56,7 @@ RECORDINGS = st.lists(
 )
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(RECORDINGS, st.integers(1, 15), st.sampled_from([1, 8, 1 << 16]), st.sampled_from([0, 50]))
 def test_property_splits_are_what_one_finds_recording_by_recording(
     tmp_path_factory: pytest.TempPathFactory,
@@ -243,7 +243,7 @@ def test_declared_unlabelled_recordings_are_left_out_or_kept_without_their_label
     assert whole.train.labelled() is whole.train
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(RECORDINGS, st.floats(0.2, 1.0), st.integers(0, 2), st.booleans())
 def test_property_unlabelled_recordings_are_never_of_a_patient_of_another_split(
     tmp_path_factory: pytest.TempPathFactory,

@@ -19,9 +19,8 @@ def matrix(tmp_path_factory: pytest.TempPathFactory) -> Matrix:
 @pytest.mark.parametrize(
     "cell",
     [
-        Cell(row="ingest", column="shard", phase="during", signal="SIGKILL"),
+        Cell(row="ingest", column="shard", phase="during", signal="SIGTERM"),
         Cell(row="train-teacher", column="teacher's checkpoint", phase="during", signal="SIGKILL"),
-        Cell(row="train-teacher", column="manifest", phase="after", signal="SIGTERM"),
     ],
     ids=lambda cell: cell.key,
 )
