@@ -1,7 +1,8 @@
 """Frozen dataclasses that describe how the teacher and the students are trained."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from mvkt_ray.config.checks import (
     FORBID_EXTRA,
@@ -141,6 +142,15 @@ class Hyperparameters:
     def hears_teacher(self) -> bool:
         """Whether anything that the teacher says has a part in the loss."""
         return any(getattr(self, name) > 0 for name in TEACHING_WEIGHTS)
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        """Return those of a trial, or of a contender; what it has not is as by default.
+
+        Raises:
+            ConfigError: They do not go together.
+        """
+        return cls(**values)
 
     @classmethod
     def names(cls) -> tuple[str, ...]:

@@ -462,7 +462,7 @@ def machine_fault_behind(error: BaseException, inputs: TrialInputs) -> MachineEr
 
 def _open(trial: Trial, inputs: TrialInputs) -> _Setting:
     try:
-        hyperparameters = Hyperparameters(**dict(trial.hyperparameters))  # type: ignore[arg-type]
+        hyperparameters = Hyperparameters.of(trial.hyperparameters)
     except (TypeError, ValueError) as error:
         raise ConfigError(
             f"The hyper-parameters of trial {trial.number} are wrong: {error}. Correct `space` in "

@@ -72,6 +72,6 @@ def test_every_private_name_of_another_package_is_in_the_table_with_where_it_is_
 
 
 @pytest.mark.parametrize(("name", "tests"), [(name, tests) for name, _, tests in ROWS])
-def test_the_tests_that_break_are_there(name: str, tests: str) -> None:
+def test_the_tests_of_a_name_are_there(name: str, tests: str) -> None:
     assert paths_in(tests)
     assert [path for path in paths_in(tests) if not (ROOT / path).is_file()] == [], name

@@ -28,7 +28,7 @@ def test_values_of_a_wrong_type_are_refused_at_once_or_when_they_are_written(
         mvkt.StudyConfig(name="built", seed=wrong)
     with pytest.raises(mvkt.ConfigError, match="name must be letters"):
         mvkt.StudyConfig(name="a study")
-    study = mvkt.StudyConfig(name="built", data=mvkt.DataConfig(task=wrong, source_options=wrong))
+    study = mvkt.StudyConfig(name="built", data=mvkt.DataConfig(source_options=wrong))
     with pytest.raises(mvkt.ConfigError, match=r"the study 'built': data\.source_options: "):
         mvkt.write_study(study, tmp_path / "built.yaml")
     assert not (tmp_path / "built.yaml").exists()

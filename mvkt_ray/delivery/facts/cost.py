@@ -175,7 +175,7 @@ def _saved_by_knowledge_s(material: ReportMaterial, records: Sequence[TrialRecor
 
 
 def _is_distilled(trial: Trial) -> bool:
-    return Hyperparameters(**dict(trial.hyperparameters)).hears_teacher  # type: ignore[arg-type]
+    return Hyperparameters.of(trial.hyperparameters).hears_teacher
 
 
 def _total(seconds: Iterable[float]) -> float:

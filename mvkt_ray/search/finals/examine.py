@@ -127,7 +127,7 @@ class _Candidate:
 
 def _student(inputs: TrialInputs, trial: Trial) -> _Candidate:
     files = TrialFolder.of(inputs.trials, trial.number)
-    hyperparameters = Hyperparameters(**dict(trial.hyperparameters))  # type: ignore[arg-type]
+    hyperparameters = Hyperparameters.of(trial.hyperparameters)
     n_leads, n_classes = len(trial.condition.leads), len(inputs.task.classes)
     network = build_student(hyperparameters, n_leads, n_classes)
     content = files.read_student()

@@ -26,6 +26,7 @@ from mvkt_ray.delivery.facts.pareto_fronts import (
 from mvkt_ray.delivery.figures.gallery import make_gallery
 from mvkt_ray.delivery.figures.of_search.size_fronts import draw_sizes
 from mvkt_ray.delivery.page import render_page
+from mvkt_ray.delivery.sentences.small_students import least
 from mvkt_ray.delivery.tables import write_tables
 from mvkt_ray.delivery.write_report import describe, report_schema
 from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState
@@ -243,11 +244,11 @@ def test_before_finals_nothing_is_examined(make_study: "MakeStudy"):
 
 
 @pytest.mark.parametrize(
-    ("objective", "field"),
-    [("macs", "n_multiply_accumulates"), ("latency_ms", "latency_ms")],
+    ("objective", "field", "smallest"),
+    [("macs", "n_multiply_accumulates", "cheapest"), ("latency_ms", "latency_ms", "fastest")],
 )
 def test_students_are_compared_by_what_the_search_looked_for(
-    make_study: "MakeStudy", objective: Any, field: str
+    make_study: "MakeStudy", objective: Any, field: str, smallest: str
 ):
     search = SearchConfig(
         leads=LEADS, n_trials=32, sampler="random", objectives=("macro_auroc", objective)
@@ -259,6 +260,7 @@ def test_students_are_compared_by_what_the_search_looked_for(
     assert report["sizes"]["by"] == objective
     for point in report["sizes"]["of_all_leads"]["front"]:
         assert point["cost"] == point[field]
+    assert least(report["sizes"]) == smallest
     if objective == "latency_ms":
         page = render_page(report, make_gallery(report, material))
         assert "Shaded is the fastest of a lead" in page

@@ -95,8 +95,8 @@ def baseline_of(finals: FinalsResults) -> str | None:
 
 
 def _is_taught(contender: Contender) -> bool:
-    values = dict(contender.hyperparameters)
-    return contender.name != ALONE and Hyperparameters(**values).hears_teacher  # type: ignore[arg-type]
+    hyperparameters = contender.hyperparameters
+    return contender.name != ALONE and Hyperparameters.of(hyperparameters).hears_teacher
 
 
 class _Ensembles:
