@@ -9,6 +9,7 @@ from pathlib import Path
 import matplotlib as mpl
 import pytest
 import torch
+from matplotlib import pyplot as plt
 
 import mvkt_ray as mvkt
 from mvkt_ray import interface
@@ -33,6 +34,7 @@ def test_examples_run(
         for example in examples_in(module):
             example.globs = {**example.globs, **public, **given}
             runner.run(example)
+        plt.close("all")
     assert runner.failures == 0
 
 

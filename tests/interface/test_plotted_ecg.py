@@ -51,6 +51,8 @@ def test_without_axes_it_makes_a_figure_of_pyplot(recording: Recording) -> None:
     from matplotlib import pyplot as plt
 
     with mpl.rc_context({"backend": "agg"}):
+        before = set(plt.get_fignums())
         axes = mvkt.plot_ecg(recording)
-        assert plt.get_fignums() == [axes.get_figure().number]  # pyright: ignore[reportOptionalMemberAccess, reportAttributeAccessIssue]
-        plt.close("all")
+        (made,) = set(plt.get_fignums()) - before
+        assert plt.figure(made) is axes.get_figure()
+        plt.close(made)
