@@ -15,7 +15,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks.kill_matrix.cells import COLUMNS, PHASES, ROWS, SIGNALS, all_cells
+from benchmarks.kill_matrix.cells import (
+    COLUMNS,
+    LEDGER_IN_STORE,
+    PHASES,
+    ROWS,
+    SIGNALS,
+    all_cells,
+)
 from benchmarks.kill_matrix.running import Matrix, Outcome
 from benchmarks.kill_matrix.scenes import SCENES
 from benchmarks.results_page.markdown import table
@@ -41,9 +48,9 @@ def main(words: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(words)
     if arguments.random:
         matrix = Matrix(arguments.out)
-        outcome = matrix.run_at_random(
-            arguments.verb, RANDOM_COLUMNS, arguments.random, arguments.seed
-        )
+        in_store = SCENES[arguments.verb].is_in_store
+        columns = (*RANDOM_COLUMNS, *(LEDGER_IN_STORE if in_store else ()))
+        outcome = matrix.run_at_random(arguments.verb, columns, arguments.random, arguments.seed)
         note(f"{arguments.verb}/at random/seed {arguments.seed}", outcome)
         print(outcome)
         return int(not outcome.is_good)
@@ -83,10 +90,11 @@ def write_page(known: Mapping[str, Outcome]) -> str:
     parts = [
         "# Killed anywhere\n\nMade by `python -m benchmarks.kill_matrix`: a process of a small "
         "study is killed before, during and after a write (three marks in each entry, in this "
-        "order), "
-        "the same line goes on, and everything must be as in the run that nobody killed, bit for "
-        "bit: trials, parameters, epochs, values, states, predictions, report. `=` the same, at "
-        "most one epoch trained twice; `!` not; `.` not run yet; empty: no such write.\n\n"
+        "order), the same line goes on, and everything must be as in the run that nobody killed, "
+        "bit for bit: trials, parameters, epochs, values, states, predictions, report. `=` the "
+        "same, at most one epoch trained twice; `!` not; `.` not run yet; empty: no such write. In "
+        "a store, a write during which its driver falls is carried out, and nobody hears of it."
+        "\n\n"
         f"{sum(cell.key in known for cell in cells)} of {len(cells)} cells are known, "
         f"{sum(cell.key in known and known[cell.key].is_good for cell in cells)} hold; epochs that "
         f"were trained twice: {sum(max(0, each.lost_epochs) for each in known.values())}."

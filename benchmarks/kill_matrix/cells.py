@@ -13,6 +13,7 @@ COLUMNS = (
     *("shard", "teacher's checkpoint", "teacher", "knowledge"),
     *("checkpoint", "predictions", "student", "result"),
     *("manifest", "ledger", "opening", "report"),
+    *("piece", "snapshot", "head", "lease"),
 )
 
 
@@ -35,6 +36,8 @@ _OF_SEARCH = (
     *("shard", "teacher's checkpoint", "teacher", "knowledge"),
     *("checkpoint", "predictions", "student", "result"),
 )
+LEDGER_IN_STORE = ("piece", "snapshot", "head", "lease")
+"""Of a ledger in an object store: commits, generations, and who drives."""
 ROWS = (
     Row(
         name="in-process search",
@@ -57,6 +60,18 @@ ROWS = (
     ),
     Row(name="cache", verb="cache", victim="self", columns=("knowledge", "manifest")),
     Row(name="report", verb="report", victim="self", columns=("report",)),
+    Row(
+        name="search in a store",
+        verb="search in a store",
+        victim="driver",
+        columns=(*_OF_SEARCH, "manifest", "report", *LEDGER_IN_STORE),
+    ),
+    Row(
+        name="finalize in a store",
+        verb="finalize in a store",
+        victim="driver",
+        columns=("checkpoint", "predictions", "student", "result", *LEDGER_IN_STORE),
+    ),
     Row(
         name="driver on Ray",
         verb="search on Ray",
@@ -118,7 +133,9 @@ class Cell:
     @property
     def nth(self) -> int:
         """Which write of the kind: not the first where there are several, so that some are done."""
-        return {"checkpoint": 2, "teacher's checkpoint": 2, "ledger": 9}.get(self.column, 1)
+        return {"checkpoint": 2, "teacher's checkpoint": 2, "ledger": 9, "piece": 9}.get(
+            self.column, 1
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""

@@ -1,5 +1,6 @@
 """Runs a cell: begins, kills, goes on to the end, and compares with the run that nobody killed."""
 
+import contextlib
 import json
 import os
 import random
@@ -8,16 +9,19 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.kill_matrix.cells import PHASES, SIGNALS, Cell
+from benchmarks.kill_matrix.in_store import StoreKiller
 from benchmarks.kill_matrix.scenes import SCENES, Scene
+from mvkt_ray.storage.location import Location
+from tests.object_store import S3Server, serve
 
 SHIM = Path(__file__).parent / "shim"
+BUCKET = "kills"
 MOST_STARTS = 4
 """After the first; one is enough unless something is wrong."""
 PATIENCE_S = 900
@@ -46,16 +50,16 @@ class Matrix:
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
+        self._servers = serve()
+        self._server: S3Server | None = None
 
     def run(self, cell: Cell) -> Outcome:
         """Run one cell from a fresh copy to its end."""
         scene = SCENES[cell.of.verb]
         base = self._base(scene)
         expected, n_epochs = self._expected(cell.of.verb, scene, base)
-        with tempfile.TemporaryDirectory(prefix="mvkt-kill-") as scratch:
-            folder = Path(scratch) / "run"
-            scene.begin(base, folder)
-            return self._killed(cell, scene, folder, Path(scratch), expected, n_epochs)
+        with self._begun(scene, base) as run:
+            return self._killed(cell, scene, run, expected, n_epochs)
 
     def run_at_random(self, verb: str, columns: Sequence[str], n_kills: int, seed: int) -> Outcome:
         """Kill one run again and again, at writes that are drawn, and let it end.
@@ -70,13 +74,11 @@ class Matrix:
         base = self._base(scene)
         expected, n_epochs = self._expected(verb, scene, base)
         draw = random.Random(seed)
-        with tempfile.TemporaryDirectory(prefix="mvkt-kill-") as scratch:
-            folder, log = Path(scratch) / "run", Path(scratch) / "epochs.txt"
-            scene.begin(base, folder)
+        with self._begun(scene, base) as run:
             n_killed, starts = 0, 0
             ended = _Ended(code=-signal.SIGKILL, text="")
             while ended.code != 0 and starts < n_kills + MOST_STARTS:
-                mark = Path(scratch) / f"killed-{starts}"
+                mark = run.scratch / f"killed-{starts}"
                 plan = {
                     "column": draw.choice(columns) if n_killed < n_kills else "none",
                     "phase": draw.choice(PHASES),
@@ -84,40 +86,39 @@ class Matrix:
                     "victim": draw.choice(("self", "driver")),
                     "nth": draw.randint(1, 4),
                     "mark": str(mark),
-                    "log": str(log),
+                    "log": str(run.epochs),
                 }
-                words = [*scene.line(folder), *(scene.again if starts else ())]
-                ended = self._start(words, Path(scratch), plan)
+                ended = self._start(scene, run, plan, goes_on=starts > 0)
                 starts, n_killed = starts + 1, n_killed + mark.exists()
                 if "Traceback" in ended.text:
                     break
-            verdict = _verdict(ended, scene, folder, expected)
-            lost = _n_epochs(log) - n_epochs
+            verdict = _verdict(ended, scene, run, expected)
+            lost = run.n_epochs - n_epochs
         return Outcome(verdict=verdict, n_starts=starts, lost_epochs=lost, n_kills=n_killed)
 
     def _killed(
-        self, cell: Cell, scene: Scene, folder: Path, scratch: Path, expected: Any, n_epochs: int
+        self, cell: Cell, scene: Scene, run: "_Run", expected: Any, n_epochs: int
     ) -> Outcome:
+        mark = run.scratch / "killed"
         plan = {
             "column": cell.column,
             "phase": cell.phase,
             "signal": cell.signal,
             "victim": cell.of.victim,
             "nth": cell.nth,
-            "mark": str(scratch / "killed"),
-            "log": str(scratch / "epochs.txt"),
+            "mark": str(mark),
+            "log": str(run.epochs),
         }
         starts = 1
-        ended = self._start(scene.line(folder), scratch, plan)
-        if not (scratch / "killed").exists():
+        ended = self._start(scene, run, plan)
+        if not mark.exists():
             return Outcome(verdict=f"not reached{ended.told}", n_starts=starts, lost_epochs=0)
         # A driver that goes on beside a killed worker ends by itself, and is done.
         while ended.code != 0 and "Traceback" not in ended.text and starts <= MOST_STARTS:
-            words = [*scene.line(folder), *scene.again]
-            ended = self._start(words, scratch, {**plan, "column": "none"})
+            ended = self._start(scene, run, {**plan, "column": "none"}, goes_on=True)
             starts += 1
-        lost = _n_epochs(scratch / "epochs.txt") - n_epochs
-        verdict = _verdict(ended, scene, folder, expected)
+        lost = run.n_epochs - n_epochs
+        verdict = _verdict(ended, scene, run, expected)
         return Outcome(verdict=verdict, n_starts=starts, lost_epochs=lost)
 
     def _base(self, scene: Scene) -> Path:
@@ -127,42 +128,83 @@ class Matrix:
         if not scene.needs or base.exists():
             return base
         last = SCENES[scene.needs[-1]]
-        making = self.root / f"{name}.making"
-        shutil.rmtree(making, ignore_errors=True)
-        last.begin(self._base(last) if last.needs == scene.needs[:-1] else Path("-"), making)
-        self._expect_well(last.line(making), making)
-        making.rename(base)
+        below = self._base(last) if last.needs == scene.needs[:-1] else Path("-")
+        with self._begun(last, below) as run:
+            self._expect_well(last, run)
+            if scene.is_in_store:
+                self._fetch(run.store, run.folder / "store")
+            shutil.copytree(run.folder, f"{base}.making", dirs_exist_ok=True)
+        Path(f"{base}.making").rename(base)
         return base
 
     def _expected(self, verb: str, scene: Scene, base: Path) -> tuple[Any, int]:
         """Return what a scene comes to when nobody is killed, and its epochs."""
         file = self.root / f"expected of {verb}.json"
         if not file.exists():
-            with tempfile.TemporaryDirectory(prefix="mvkt-kill-") as scratch:
-                folder = Path(scratch) / "run"
-                scene.begin(base, folder)
-                log = Path(scratch) / "epochs.txt"
-                plan = {"column": "none", "log": str(log), "mark": f"{scratch}/killed"}
-                self._expect_well(scene.line(folder), Path(scratch), plan)
-                found = {"facts": _plain(scene.facts(folder), folder), "epochs": _n_epochs(log)}
+            with self._begun(scene, base) as run:
+                plan = {"column": "none", "log": str(run.epochs), "mark": f"{run.scratch}/killed"}
+                self._expect_well(scene, run, plan)
+                found = {"facts": run.facts(scene), "epochs": run.n_epochs}
                 self.root.mkdir(parents=True, exist_ok=True)
                 file.write_text(json.dumps(found))
         found = json.loads(file.read_text())
         return found["facts"], found["epochs"]
 
-    def _expect_well(
-        self, words: list[str], scratch: Path, plan: dict[str, Any] | None = None
-    ) -> None:
-        ended = self._start(words, scratch, plan)
-        if ended.code != 0:
-            raise RuntimeError(f"mvkt {' '.join(words)} ended with {ended.code}{ended.told}")
+    @contextlib.contextmanager
+    def _begun(self, scene: Scene, base: Path) -> Iterator["_Run"]:
+        """Make the folders of a run from what was made before; they last as long as the block."""
+        with tempfile.TemporaryDirectory(prefix="mvkt-kill-") as scratch:
+            run = _Run(scratch=Path(scratch))
+            scene.begin(base, run.folder)
+            if scene.is_in_store:
+                self._start_server()
+                run = replace(run, store=Location(f"s3://{BUCKET}/{Path(scratch).name}"))
+                content = run.folder / "store"
+                for file in content.rglob("*") if content.exists() else ():
+                    if file.is_file():
+                        name = file.relative_to(content).as_posix()
+                        (run.place / name).write_bytes(file.read_bytes())
+            yield run
+            if run.store is not None:
+                run.store.delete_tree()
 
-    def _start(self, words: list[str], scratch: Path, plan: dict[str, Any] | None) -> "_Ended":
+    def _start_server(self) -> None:
+        """Begin to be an S3 server, which this process and all commands use from now on."""
+        if self._server is None:
+            self._server = next(self._servers)
+            self._server.make_bucket(BUCKET)
+            os.environ.update(self._server.environment)
+
+    @staticmethod
+    def _fetch(store: Location | None, folder: Path) -> None:
+        assert store is not None
+        for name in store.file_sizes():
+            file = folder / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes((store / name).read_bytes())
+
+    def _expect_well(self, scene: Scene, run: "_Run", plan: dict[str, Any] | None = None) -> None:
+        ended = self._start(scene, run, plan)
+        if ended.code != 0:
+            raise RuntimeError(f"mvkt {' '.join(scene.words)} ended with {ended.code}{ended.told}")
+
+    def _start(
+        self, scene: Scene, run: "_Run", plan: dict[str, Any] | None, *, goes_on: bool = False
+    ) -> "_Ended":
+        words = [*scene.line(run.folder, run.store), *(scene.again if goes_on else ())]
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "RAY_USAGE_STATS_ENABLED": "0"}
-        if plan is not None:
+        killer = None
+        if scene.is_in_store:
+            assert self._server is not None
+            environment["MVKT_CACHE_DIR"] = str(run.scratch / "cache")
+            self._server.around = lambda application: application
+            if plan is not None:
+                killer = StoreKiller(plan)
+                self._server.around = killer.around
+        elif plan is not None:
             environment["PYTHONPATH"] = str(SHIM)
             environment["MVKT_KILL_PLAN"] = json.dumps(plan)
-        with tempfile.TemporaryFile(mode="w+", dir=scratch) as output:
+        with tempfile.TemporaryFile(mode="w+", dir=run.scratch) as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "mvkt_ray", *words],
                 stdout=output,
@@ -171,6 +213,8 @@ class Matrix:
                 cwd=Path(__file__).parents[2],
                 start_new_session=True,
             )
+            if killer is not None:
+                killer.pid = process.pid
             try:
                 code = process.wait(PATIENCE_S)
             except subprocess.TimeoutExpired:
@@ -181,6 +225,41 @@ class Matrix:
                 process.wait()
             output.seek(0)
             return _Ended(code=code, text=output.read())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Run:
+    """Where one run of a scene is."""
+
+    scratch: Path
+    store: Location | None = None
+
+    @property
+    def folder(self) -> Path:
+        """On this disk."""
+        return self.scratch / "run"
+
+    @property
+    def place(self) -> Location:
+        """What the scene writes to."""
+        return self.store or Location.parse(self.folder)
+
+    @property
+    def epochs(self) -> Path:
+        """A line for each epoch that was trained: it ends with its checkpoint, written or not."""
+        return self.scratch / "epochs.txt"
+
+    @property
+    def n_epochs(self) -> int:
+        """How many were trained so far."""
+        return len(self.epochs.read_text().splitlines()) if self.epochs.exists() else 0
+
+    def facts(self, scene: Scene) -> Any:
+        """Return what came out, as JSON gives it back, and as if it had been somewhere else."""
+        text = json.dumps(scene.facts(self.place))
+        return json.loads(
+            text.replace(str(self.place), "PLACE").replace(str(self.folder), "FOLDER")
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -195,11 +274,11 @@ class _Ended:
         return f": {last}" if last else ""
 
 
-def _verdict(ended: _Ended, scene: Scene, folder: Path, expected: Any) -> str:
+def _verdict(ended: _Ended, scene: Scene, run: _Run, expected: Any) -> str:
     if ended.code != 0:
         kind = "traceback" if "Traceback" in ended.text else f"exit {ended.code}"
         return f"{kind}{ended.told}"
-    return "same" if _plain(scene.facts(folder), folder) == expected else "another result"
+    return "same" if run.facts(scene) == expected else "another result"
 
 
 def _end_session(leader: int) -> None:
@@ -215,13 +294,3 @@ def _end_session(leader: int) -> None:
         os.kill(leader, signal.SIGKILL)
     except ProcessLookupError:
         return
-
-
-def _n_epochs(log: Path) -> int:
-    """Count epochs that were trained: each ends with its checkpoint, written or not."""
-    return Counter(log.read_text().splitlines()).total() if log.exists() else 0
-
-
-def _plain(value: Any, folder: Path) -> Any:
-    """Return it as JSON gives it back, and as if it had been somewhere else."""
-    return json.loads(json.dumps(value).replace(str(folder), "FOLDER"))

@@ -61,9 +61,11 @@ class Scene:
     """What is added to go on after a kill."""
     needs: tuple[str, ...]
     """Commands that have ended well before, in order."""
-    facts: Callable[[Path], Any]
-    """What must be the same, as plain values."""
+    facts: Callable[[Location], Any]
+    """What must be the same, as plain values; of the folder of the run."""
     study: Mapping[str, Any]
+    is_in_store: bool = False
+    """What it writes is in an object store, below STORE; what it needs, too."""
 
     def begin(self, base: Path, folder: Path) -> None:
         """Make the folder of a run from what was made before."""
@@ -73,14 +75,16 @@ class Scene:
             folder.mkdir(parents=True)
         (folder / "study.yaml").write_text(yaml.safe_dump(dict(self.study), sort_keys=False))
 
-    def line(self, folder: Path) -> list[str]:
-        """Return the words with the folder in them."""
-        return [word.replace("FOLDER", str(folder)) for word in self.words]
+    def line(self, folder: Path, store: Location | None = None) -> list[str]:
+        """Return the words with the folder, or the place in the store, in them."""
+        return [
+            word.replace("FOLDER", str(folder)).replace("STORE", str(store)) for word in self.words
+        ]
 
 
-def trials_of(folder: Path) -> list[Any]:
+def trials_of(folder: Location) -> list[Any]:
     """Return every trial of the search: what it is, what it reported, and how it ended."""
-    study = StudyFolder(Location.parse(folder / "out"))
+    study = StudyFolder(folder / "out")
     with reading(study) as database:
         return [_row(record) for record in Ledger.open(database, str(STUDY["name"])).records]
 
@@ -97,14 +101,14 @@ def _row(record: TrialRecord) -> dict[str, Any]:
     }
 
 
-def searched(folder: Path) -> Any:
+def searched(folder: Location) -> Any:
     """Return the trials and what the report says of them."""
     return {"trials": trials_of(folder), "report": _report(folder)}
 
 
-def finalized(folder: Path) -> Any:
+def finalized(folder: Location) -> Any:
     """Return the trials, what was examined, how often the test split was opened, and the report."""
-    study = StudyFolder(Location.parse(folder / "out"))
+    study = StudyFolder(folder / "out")
     name = str(STUDY["name"])
     with reading(study) as database, FinalsLedger.open_all(database, name) as ledgers:
         finals = read_finals(study, ledgers)
@@ -125,22 +129,23 @@ _TIMES = ("made_at", "cost", "provenance", "study_summary", "finals", "finals_be
 """Parts of a report that tell when and how long."""
 
 
-def _report(folder: Path) -> Any:
-    value = json.loads((folder / "out" / "report" / "report.json").read_text())
+def _report(folder: Location) -> Any:
+    value = json.loads((folder / "out" / "report" / "report.json").read_bytes())
     return {key: part for key, part in value.items() if key not in _TIMES}
 
 
-def files_of(name: str) -> Callable[[Path], Any]:
+def files_of(name: str) -> Callable[[Location], Any]:
     """Return a function that gives the hashes in the manifest of an artifact."""
 
-    def hashes(folder: Path) -> Any:
-        manifest = json.loads((folder / name / "manifest.json").read_text())
+    def hashes(folder: Location) -> Any:
+        manifest = json.loads((folder / name / "manifest.json").read_bytes())
         return {file: entry["sha256"] for file, entry in manifest["files"].items()}
 
     return hashes
 
 
 _SEARCH = ("search", "FOLDER/study.yaml", "--out", "FOLDER/out", "-q")
+_SEARCH_IN_STORE = ("search", "FOLDER/study.yaml", "--out", "STORE/out", "-q")
 _HERE = "--in-process"
 _INGEST = (
     "ingest", "synthetic", "-", "FOLDER/shards", "--rate", "50", _HERE,
@@ -158,15 +163,21 @@ _CACHE = (
 
 def _scene(
     words: Sequence[str],
-    facts: Callable[[Path], Any],
+    facts: Callable[[Location], Any],
     *,
     again: Sequence[str] = ("--resume",),
     needs: Sequence[str] = (),
+    is_in_store: bool = False,
     **more: Any,
 ) -> Scene:
     study = {**STUDY, "resources": {**STUDY["resources"], **more}}
     return Scene(
-        words=tuple(words), again=tuple(again), needs=tuple(needs), facts=facts, study=study
+        words=tuple(words),
+        again=tuple(again),
+        needs=tuple(needs),
+        facts=facts,
+        study=study,
+        is_in_store=is_in_store,
     )
 
 
@@ -180,6 +191,14 @@ SCENES: Mapping[str, Scene] = {
     ),
     "report": _scene(
         ("report", "FOLDER/out", "-q"), finalized, again=(), needs=["search", "finalize"]
+    ),
+    "search in a store": _scene((*_SEARCH_IN_STORE, _HERE), searched, is_in_store=True),
+    "finalize in a store": _scene(
+        ("finalize", "STORE/out", "-q", _HERE),
+        finalized,
+        again=(),
+        needs=["search in a store"],
+        is_in_store=True,
     ),
     "search on Ray": _scene(_SEARCH, searched),
     "search on two ranks": _scene(_SEARCH, searched, trial={"workers": 2, "cpus_per_worker": 0.5}),
