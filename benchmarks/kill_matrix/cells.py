@@ -94,6 +94,14 @@ ROWS = (
         signals=("SIGKILL",),
         ray=True,
     ),
+    Row(
+        name="node of three",
+        verb="search on three nodes",
+        victim="node",
+        columns=("checkpoint", "result"),
+        signals=("SIGKILL",),
+        ray=True,
+    ),
     *(
         Row(
             name=name,

@@ -191,8 +191,7 @@ class Matrix:
     def _start(
         self, scene: Scene, run: "_Run", plan: dict[str, Any] | None, *, goes_on: bool = False
     ) -> "_Ended":
-        words = [*scene.line(run.folder, run.store), *(scene.again if goes_on else ())]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "RAY_USAGE_STATS_ENABLED": "0"}
+        environment = {"OMP_NUM_THREADS": "1", "RAY_USAGE_STATS_ENABLED": "0"}
         killer = None
         if scene.is_in_store:
             assert self._server is not None
@@ -204,12 +203,20 @@ class Matrix:
         elif plan is not None:
             environment["PYTHONPATH"] = str(SHIM)
             environment["MVKT_KILL_PLAN"] = json.dumps(plan)
-        with tempfile.TemporaryFile(mode="w+", dir=run.scratch) as output:
+        with contextlib.ExitStack() as stack:
+            address = ""
+            if scene.n_nodes:
+                from tests.on_ray.own_cluster import own_cluster  # Ray, which few scenes need here
+
+                cluster = own_cluster(scene.n_nodes, environ=environment, num_cpus=0)
+                address = str(stack.enter_context(cluster).address)
+            output = stack.enter_context(tempfile.TemporaryFile(mode="w+", dir=run.scratch))
+            words = [*scene.line(run.folder, run.store, address), *(scene.again if goes_on else ())]
             process = subprocess.Popen(
                 [sys.executable, "-m", "mvkt_ray", *words],
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=environment,
+                env={**os.environ, **environment},
                 cwd=Path(__file__).parents[2],
                 start_new_session=True,
             )

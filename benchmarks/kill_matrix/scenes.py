@@ -66,6 +66,8 @@ class Scene:
     study: Mapping[str, Any]
     is_in_store: bool = False
     """What it writes is in an object store, below STORE; what it needs, too."""
+    n_nodes: int = 0
+    """Of a cluster that is there before it, at ADDRESS, and is not its own; the head has no CPU."""
 
     def begin(self, base: Path, folder: Path) -> None:
         """Make the folder of a run from what was made before."""
@@ -75,11 +77,13 @@ class Scene:
             folder.mkdir(parents=True)
         (folder / "study.yaml").write_text(yaml.safe_dump(dict(self.study), sort_keys=False))
 
-    def line(self, folder: Path, store: Location | None = None) -> list[str]:
-        """Return the words with the folder, or the place in the store, in them."""
-        return [
-            word.replace("FOLDER", str(folder)).replace("STORE", str(store)) for word in self.words
-        ]
+    def line(self, folder: Path, store: Location | None, address: str = "") -> list[str]:
+        """Return the words with the folder, the place in the store and the cluster in them."""
+        stands_for = {"FOLDER": str(folder), "STORE": str(store), "ADDRESS": address}
+        words = list(self.words)
+        for name, value in stands_for.items():
+            words = [word.replace(name, value) for word in words]
+        return words
 
 
 def trials_of(folder: Location) -> list[Any]:
@@ -168,6 +172,7 @@ def _scene(
     again: Sequence[str] = ("--resume",),
     needs: Sequence[str] = (),
     is_in_store: bool = False,
+    n_nodes: int = 0,
     **more: Any,
 ) -> Scene:
     study = {**STUDY, "resources": {**STUDY["resources"], **more}}
@@ -178,6 +183,7 @@ def _scene(
         facts=facts,
         study=study,
         is_in_store=is_in_store,
+        n_nodes=n_nodes,
     )
 
 
@@ -201,5 +207,6 @@ SCENES: Mapping[str, Scene] = {
         is_in_store=True,
     ),
     "search on Ray": _scene(_SEARCH, searched),
+    "search on three nodes": _scene((*_SEARCH, "--address", "ADDRESS"), searched, n_nodes=3),
     "search on two ranks": _scene(_SEARCH, searched, trial={"workers": 2, "cpus_per_worker": 0.5}),
 }

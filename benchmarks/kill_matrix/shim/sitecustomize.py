@@ -104,7 +104,7 @@ class Killer:
         for pid in victims(self.plan["victim"], self.plan["mark"]):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
-        if number is signal.SIGKILL and self.plan["victim"] == "self":
+        if number is signal.SIGKILL and self.plan["victim"] in ("self", "node"):
             time.sleep(60)
 
 
@@ -143,7 +143,8 @@ def victims(name: str, mark: str) -> list[int]:
         return [raylet.pid]
     beside = raylet.children(recursive=True)
     if name == "node":
-        return [raylet.pid, *(process.pid for process in beside)]
+        own = os.getpid()
+        return [raylet.pid, *(each.pid for each in beside if each.pid != own), own]
     title = {"controller": "TrainController", "rank 1": "RayTrainWorker"}[name]
     return [
         process.pid
