@@ -21,6 +21,7 @@ from mvkt_ray.storage.location import Location
 from tests.object_store import S3Server, serve
 
 SHIM = Path(__file__).parent / "shim"
+WITHOUT_IMAGES = Path(__file__).parent / "without_images.py"
 BUCKET = "kills"
 MOST_STARTS = 4
 """After the first; one is enough unless something is wrong."""
@@ -184,8 +185,13 @@ class Matrix:
             file.write_bytes((store / name).read_bytes())
 
     def _expect_well(self, scene: Scene, run: "_Run", plan: dict[str, Any] | None = None) -> None:
+        if scene.ends_at:
+            place = {"column": scene.ends_at, "phase": "before", "nth": 1}
+            end = {"victim": "self", "signal": "SIGKILL"}
+            files = {"mark": f"{run.scratch}/killed", "log": str(run.epochs)}
+            plan = {**place, **end, **files}
         ended = self._start(scene, run, plan)
-        if ended.code != 0:
+        if ended.code != (-signal.SIGKILL if scene.ends_at else 0):
             raise RuntimeError(f"mvkt {' '.join(scene.words)} ended with {ended.code}{ended.told}")
 
     def _start(
@@ -212,8 +218,10 @@ class Matrix:
                 address = str(stack.enter_context(cluster).address)
             output = stack.enter_context(tempfile.TemporaryFile(mode="w+", dir=run.scratch))
             words = [*scene.line(run.folder, run.store, address), *(scene.again if goes_on else ())]
+            is_report = plan is not None and plan["column"] == "report"
+            start = ["-m", "mvkt_ray"] if is_report else [str(WITHOUT_IMAGES)]
             process = subprocess.Popen(
-                [sys.executable, "-m", "mvkt_ray", *words],
+                [sys.executable, *start, *words],
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **environment},

@@ -66,6 +66,8 @@ class Scene:
     study: Mapping[str, Any]
     is_in_store: bool = False
     """What it writes is in an object store, below STORE; what it needs, too."""
+    ends_at: str = ""
+    """It is killed before its first write of this kind: what follows is other scenes' doing."""
     n_nodes: int = 0
     """Of a cluster that is there before it, at ADDRESS, and is not its own; the head has no CPU."""
 
@@ -171,20 +173,23 @@ def _scene(
     *,
     again: Sequence[str] = ("--resume",),
     needs: Sequence[str] = (),
-    is_in_store: bool = False,
-    n_nodes: int = 0,
+    resources: Mapping[str, Any] | None = None,
     **more: Any,
 ) -> Scene:
-    study = {**STUDY, "resources": {**STUDY["resources"], **more}}
+    study = {**STUDY, "resources": {**STUDY["resources"], **(resources or {})}}
     return Scene(
         words=tuple(words),
         again=tuple(again),
         needs=tuple(needs),
         facts=facts,
         study=study,
-        is_in_store=is_in_store,
-        n_nodes=n_nodes,
+        **more,
     )
+
+
+def _on_ray(*words: str, **more: Any) -> Scene:
+    """Begin where the trials begin: the stages before them are killed without Ray."""
+    return _scene((*_SEARCH, "--resume", *words), searched, again=(), needs=["stages"], **more)
 
 
 SCENES: Mapping[str, Scene] = {
@@ -206,7 +211,10 @@ SCENES: Mapping[str, Scene] = {
         needs=["search in a store"],
         is_in_store=True,
     ),
-    "search on Ray": _scene(_SEARCH, searched),
-    "search on three nodes": _scene((*_SEARCH, "--address", "ADDRESS"), searched, n_nodes=3),
-    "search on two ranks": _scene(_SEARCH, searched, trial={"workers": 2, "cpus_per_worker": 0.5}),
+    "stages": _scene((*_SEARCH, _HERE), searched, ends_at="checkpoint"),
+    "search on Ray": _on_ray(),
+    "search on three nodes": _on_ray("--address", "ADDRESS", n_nodes=3),
+    "search on two ranks": _on_ray(
+        resources={"trial": {"workers": 2, "cpus_per_worker": 0.5}},
+    ),
 }
