@@ -15,7 +15,7 @@ from mvkt_ray.data.ingest.run_ingest import ingest
 from mvkt_ray.data.recording import LEADS
 from mvkt_ray.data.shards import Shards, open_shards
 from mvkt_ray.data.sources import ptbxl
-from mvkt_ray.data.sources.wfdb_record import WfdbSignal
+from mvkt_ray.data.sources.file_signal import FileSignal
 from mvkt_ray.data.splits import TrainingSplits, open_training_splits, with_labels_of
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.errors import DataError
@@ -199,7 +199,7 @@ def test_real_folds_and_classes_are_those_of_the_dataset(
 ) -> None:
     """Counts of the README beside the recordings; a stand-in for their signals saves the time."""
     ramp = np.tile(np.arange(20, dtype=np.float32) / 100, (12, 1))
-    stand_in = WfdbSignal(signal_mv=ramp, leads=LEADS, sampling_rate_hz=100.0, comments=())
+    stand_in = FileSignal(signal_mv=ramp, leads=LEADS, sampling_rate_hz=100.0)
     monkeypatch.setattr(ptbxl, "read_wfdb", lambda *_, **__: stand_in)
     ingest(ptbxl.PtbXl(location=str(shared_data / "ptbxl")), str(tmp_path / "s"))
     shards = open_shards(tmp_path / "s")

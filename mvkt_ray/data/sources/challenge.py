@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mvkt_ray.data.recording import Recording, RecordingRef
-from mvkt_ray.data.sources.source import CERTAIN, age_of, each_once, sex_of
+from mvkt_ray.data.sources.source import age_of, each_once, sex_of
 from mvkt_ray.data.sources.wfdb_record import read_wfdb
 from mvkt_ray.data.tasks import Task
 
@@ -122,17 +122,4 @@ def read_challenge_record(ref: RecordingRef) -> Recording:
     """Read a record of the Challenge; every record is its own patient, for it names none."""
     signal = read_wfdb(ref.path)
     facts = challenge_facts(signal.comments)
-    return Recording(
-        source=ref.source,
-        record_id=ref.record_id,
-        patient_id=ref.record_id,
-        signal_mv=signal.signal_mv,
-        sampling_rate_hz=signal.sampling_rate_hz,
-        leads=signal.leads,
-        uncalibrated_leads=signal.uncalibrated_leads,
-        rate_is_assumed=signal.rate_is_assumed,
-        age=facts.age,
-        sex=facts.sex,
-        codes=facts.codes,
-        likelihoods=(CERTAIN,) * len(facts.codes),
-    )
+    return signal.as_recording(ref, ref.record_id, age=facts.age, sex=facts.sex, codes=facts.codes)

@@ -6,7 +6,6 @@ Reads: the original `TrainingSet*/A0001.mat` with `REFERENCE.csv`, or the layout
 Challenge, `training/cpsc_2018/g1/A0001.hea` and `.mat`.
 """
 
-import errno
 import io
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,15 +23,16 @@ from mvkt_ray.data.sources.challenge import (
     SUFFIXES,
     read_challenge_record,
 )
+from mvkt_ray.data.sources.file_signal import FileSignal
 from mvkt_ray.data.sources.record_files import (
     NotListed,
     is_repeated,
     list_records,
     records_not_listed,
 )
-from mvkt_ray.data.sources.source import CERTAIN, age_of, each_once, find_folder, sex_of
+from mvkt_ray.data.sources.source import age_of, each_once, find_folder, sex_of
 from mvkt_ray.data.tasks import Task
-from mvkt_ray.errors import DataError, MachineError, RecordingError
+from mvkt_ray.errors import DataError, RecordingError
 from mvkt_ray.storage.csv_table import open_table
 from mvkt_ray.storage.location import Location
 
@@ -40,11 +40,6 @@ REFERENCE = "REFERENCE.csv"
 _LABEL_COLUMNS = ("First_label", "Second_label", "Third_label")
 _RATE_HZ = 500.0
 _CODE_OF_NUMBER = {str(number): code for number, code in enumerate(CPSC_CLASSES.values(), start=1)}
-_OF_ONE_FILE = {
-    errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.ELOOP,
-    errno.EINVAL, errno.EILSEQ,
-}  # fmt: skip
-"""Errors of reading that say something of a file, and nothing of the disk that it is on."""
 
 _LAYOUT = (
     "TrainingSet1/ and the like with *.mat and REFERENCE.csv (the original), or "
@@ -190,13 +185,7 @@ def _read_struct(ref: RecordingRef) -> Recording:
     except FileNotFoundError:
         raise RecordingError(f"there is no file {ref.path}", "missing_file") from None
     except OSError as cause:
-        why = os.strerror(cause.errno) if cause.errno else str(cause)
-        if cause.errno in _OF_ONE_FILE:
-            raise RecordingError(f"{ref.path} cannot be read: {why}", "unreadable") from cause
-        raise MachineError(
-            f"{ref.path} cannot be read: {why}. The disk fails, or is gone; connect it, and go on "
-            "with --resume."
-        ) from cause
+        raise RecordingError(f"{ref.path} cannot be read: {cause}", "unreadable") from cause
     try:
         struct = loadmat(io.BytesIO(content), squeeze_me=True, variable_names=["ECG"])["ECG"]
         signal_mv = np.asarray(struct["data"].item(), dtype=np.float32)
@@ -216,19 +205,11 @@ def _read_struct(ref: RecordingRef) -> Recording:
     if not np.isfinite(signal_mv).all():
         raise RecordingError(f"{ref.path}: data has samples that are not finite", "nan")
     codes = each_once([_code(label) for label in str(ref.metadata["labels"]).split(",")])
-    return Recording(
-        source=ref.source,
-        record_id=ref.record_id,
-        patient_id=ref.record_id,
-        # The format names no leads: its order is that of LEADS.
-        signal_mv=np.ascontiguousarray(signal_mv),
-        sampling_rate_hz=_RATE_HZ,
-        leads=LEADS,
-        age=age_of(age),
-        sex=sex_of(sex),
-        codes=codes,
-        likelihoods=(CERTAIN,) * len(codes),
+    # The format names no leads: its order is that of LEADS.
+    signal = FileSignal(
+        leads=LEADS, signal_mv=np.ascontiguousarray(signal_mv), sampling_rate_hz=_RATE_HZ
     )
+    return signal.as_recording(ref, ref.record_id, age=age_of(age), sex=sex_of(sex), codes=codes)
 
 
 def _code(label: str) -> str:

@@ -2,10 +2,13 @@
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import cast
 
 from mvkt_ray.data.identity import code_key, names_nobody, own_patient, spellings
+from mvkt_ray.data.recording import Recording, RecordingRef
+from mvkt_ray.data.sources.file_signal import FileSignal
 from mvkt_ray.data.sources.label_columns import codes_in
-from mvkt_ray.data.sources.source import CERTAIN, each_once
+from mvkt_ray.data.sources.source import each_once
 from mvkt_ray.data.sources.table_facts import LARGEST_FOLD, age_in, fold_in, sex_in
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.errors import DataError
@@ -43,9 +46,23 @@ def codes_of(facts: Facts) -> tuple[str, ...]:
     return each_once(str(facts["codes"]).split(";"))
 
 
-def likelihoods_of(codes: Collection[str]) -> tuple[float, ...]:
-    """Return those of codes whose table gives none."""
-    return (CERTAIN,) * len(codes)
+def recording_of_row(ref: RecordingRef, signal: FileSignal) -> Recording:
+    """Return a recording; what its row says of the patient goes before what its file says.
+
+    Args:
+        ref: Whose metadata is what `facts_in_row` gave.
+        signal: Of its file.
+    """
+    facts, patient = ref.metadata, signal.patient
+    age, sex = age_in(str(facts["age"])), sex_in(str(facts["sex"]))
+    return signal.as_recording(
+        ref,
+        str(facts["patient_id"] or patient.patient or own_patient(ref.record_id)),
+        age=patient.age if age is None else age,
+        sex=patient.sex if sex is None else sex,
+        fold=cast("int | None", facts["fold"]),
+        codes=codes_of(facts),
+    )
 
 
 def task_of_codes(codes: Iterable[str], table: object) -> Mapping[str, Task]:

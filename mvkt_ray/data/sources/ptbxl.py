@@ -105,17 +105,10 @@ class PtbXl:
             )
         if not ref.path:
             raise RecordingError(f"record {ref.record_id}: no file is named", "missing_file")
-        signal = read_wfdb(ref.path)
-        codes = scp_codes(ref)
-        return Recording(
-            source=ref.source,
-            record_id=ref.record_id,
-            patient_id=str(facts["patient_id"]),
-            signal_mv=signal.signal_mv,
-            sampling_rate_hz=signal.sampling_rate_hz,
-            leads=signal.leads,
-            uncalibrated_leads=signal.uncalibrated_leads,
-            rate_is_assumed=signal.rate_is_assumed,
+        signal, codes = read_wfdb(ref.path), scp_codes(ref)
+        return signal.as_recording(
+            ref,
+            str(facts["patient_id"]),
             age=age_in(str(facts["age"])),
             sex=_sex(str(facts["sex"])),
             fold=cast("int | None", facts["fold"]),

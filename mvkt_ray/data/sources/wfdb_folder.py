@@ -18,7 +18,7 @@ import os
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, cast
+from typing import ClassVar
 
 from mvkt_ray.data.identity import record_key
 from mvkt_ray.data.recording import Recording, RecordingRef
@@ -26,12 +26,11 @@ from mvkt_ray.data.sources.label_columns import check_names, code_columns
 from mvkt_ray.data.sources.label_rows import (
     codes_of,
     facts_in_row,
-    likelihoods_of,
+    recording_of_row,
     task_of_codes,
 )
 from mvkt_ray.data.sources.record_files import NotListed, RealPaths, records_not_listed
 from mvkt_ray.data.sources.source import find_folder
-from mvkt_ray.data.sources.table_facts import age_in, sex_in
 from mvkt_ray.data.sources.wfdb_record import read_wfdb
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.errors import DataError
@@ -67,24 +66,7 @@ class WfdbFolder:
 
     def read(self, ref: RecordingRef) -> Recording:
         """Read one record; leads by name, whatever their order in the file."""
-        signal = read_wfdb(ref.path)
-        facts = ref.metadata
-        codes = codes_of(facts)
-        return Recording(
-            source=ref.source,
-            record_id=ref.record_id,
-            patient_id=str(facts["patient_id"]),
-            signal_mv=signal.signal_mv,
-            sampling_rate_hz=signal.sampling_rate_hz,
-            leads=signal.leads,
-            uncalibrated_leads=signal.uncalibrated_leads,
-            rate_is_assumed=signal.rate_is_assumed,
-            age=age_in(str(facts["age"])),
-            sex=sex_in(str(facts["sex"])),
-            fold=cast("int | None", facts["fold"]),
-            codes=codes,
-            likelihoods=likelihoods_of(codes),
-        )
+        return recording_of_row(ref, read_wfdb(ref.path))
 
     def tasks(self) -> Mapping[str, Task]:
         """Return the task `all`: a class for every code in the CSV file, however it is spelled."""

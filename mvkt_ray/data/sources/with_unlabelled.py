@@ -21,7 +21,6 @@ from mvkt_ray.data.identity import own_patient
 from mvkt_ray.data.recording import Recording, RecordingRef
 from mvkt_ray.data.sources.hospital.any_file import EXPORT_SUFFIXES, read_export
 from mvkt_ray.data.sources.hospital.file_folder import FileFolder
-from mvkt_ray.data.sources.hospital.file_signal import FileSignal
 from mvkt_ray.data.sources.record_files import (
     NotListed,
     RealPaths,
@@ -31,7 +30,7 @@ from mvkt_ray.data.sources.record_files import (
 )
 from mvkt_ray.data.sources.source import Source, find_folder
 from mvkt_ray.data.sources.wfdb_folder import WfdbFolder
-from mvkt_ray.data.sources.wfdb_record import WfdbSignal, read_wfdb
+from mvkt_ray.data.sources.wfdb_record import read_wfdb
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.errors import DataError
 from mvkt_ray.storage.location import Location
@@ -96,18 +95,9 @@ class WithUnlabelled:
             return self.source.read(ref)
         patient_id = own_patient(ref.record_id)
         signal = read_export(ref.path) if _is_export(ref.path) else read_wfdb(ref.path)
-        if isinstance(signal, FileSignal) and ref.metadata["header_says_whose"]:
+        if ref.metadata.get("header_says_whose"):
             patient_id = signal.patient.patient or patient_id
-        return Recording(
-            source=ref.source,
-            record_id=ref.record_id,
-            patient_id=patient_id,
-            signal_mv=signal.signal_mv,
-            sampling_rate_hz=signal.sampling_rate_hz,
-            leads=signal.leads,
-            uncalibrated_leads=signal.uncalibrated_leads,
-            rate_is_assumed=isinstance(signal, WfdbSignal) and signal.rate_is_assumed,
-        )
+        return signal.as_recording(ref, patient_id)
 
     def tasks(self) -> Mapping[str, Task]:
         """Return the source's tasks."""

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mvkt_ray.data.recording import LEADS
-from mvkt_ray.data.sources.wfdb_record import WfdbSignal, read_wfdb
+from mvkt_ray.data.sources.file_signal import FileSignal
+from mvkt_ray.data.sources.wfdb_record import read_wfdb
 from mvkt_ray.errors import RecordingError
 from tests.wfdb_oracle import MV_PER_UNIT, Record, Signal, read
 
@@ -154,13 +155,13 @@ def test_one_character_changed_is_refused_or_means_what_header_5_says(
         assert_same(signal, *truth)
 
 
-def read_or_none(path: Path) -> WfdbSignal | None:
+def read_or_none(path: Path) -> FileSignal | None:
     with contextlib.suppress(RecordingError):
         return read_wfdb(str(path))
     return None
 
 
-def assert_same(signal: WfdbSignal, rate_hz: float, leads: dict[str, np.ndarray]) -> None:
+def assert_same(signal: FileSignal, rate_hz: float, leads: dict[str, np.ndarray]) -> None:
     assert signal.sampling_rate_hz == rate_hz
     by_lower_name = {name.lower(): values for name, values in leads.items()}
     assert {lead.lower() for lead in signal.leads} == set(by_lower_name)

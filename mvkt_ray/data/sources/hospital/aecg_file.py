@@ -14,15 +14,15 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
-from mvkt_ray.data.sources.hospital.file_content import expect_package
-from mvkt_ray.data.sources.hospital.file_folder import FileFolder
-from mvkt_ray.data.sources.hospital.file_signal import (
+from mvkt_ray.data.sources.file_signal import (
     FileSignal,
     LeadGroup,
     Leads,
     PatientFacts,
     choose_group,
 )
+from mvkt_ray.data.sources.hospital.file_content import expect_package
+from mvkt_ray.data.sources.hospital.file_folder import FileFolder
 from mvkt_ray.data.sources.hospital.header_facts import facts_of
 from mvkt_ray.data.sources.hospital.lead_names import lead_named
 from mvkt_ray.data.sources.hospital.xml_file import LARGEST_XML_BYTES, number_of, parse_xml

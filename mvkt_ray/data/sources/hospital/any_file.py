@@ -3,12 +3,12 @@
 import posixpath
 import re
 
+from mvkt_ray.data.sources.file_signal import FileSignal
 from mvkt_ray.data.sources.hospital.aecg_file import AecgFolder
 from mvkt_ray.data.sources.hospital.dicom_file import DicomFolder
 from mvkt_ray.data.sources.hospital.edf_file import EdfFolder
 from mvkt_ray.data.sources.hospital.file_content import read_content
 from mvkt_ray.data.sources.hospital.file_folder import FileFolder
-from mvkt_ray.data.sources.hospital.file_signal import FileSignal
 from mvkt_ray.data.sources.hospital.muse_file import MuseFolder
 
 _XML = ".xml"

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from mvkt_ray.data.sources.hospital.file_signal import Leads
+from mvkt_ray.data.sources.file_signal import Leads
 from mvkt_ray.data.sources.hospital.lead_names import lead_named, lead_of_code
 from mvkt_ray.errors import RecordingError
 

@@ -15,16 +15,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from mvkt_ray.data.sources.hospital.dicom_channel import DicomChannel, channels_of
-from mvkt_ray.data.sources.hospital.file_content import expect_package
-from mvkt_ray.data.sources.hospital.file_folder import FileFolder
-from mvkt_ray.data.sources.hospital.file_signal import (
+from mvkt_ray.data.sources.file_signal import (
     FileSignal,
     LeadGroup,
     Leads,
     PatientFacts,
     choose_group,
 )
+from mvkt_ray.data.sources.hospital.dicom_channel import DicomChannel, channels_of
+from mvkt_ray.data.sources.hospital.file_content import expect_package
+from mvkt_ray.data.sources.hospital.file_folder import FileFolder
 from mvkt_ray.data.sources.hospital.header_facts import facts_of
 from mvkt_ray.errors import RecordingError
 

@@ -14,9 +14,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from mvkt_ray.data.sources.file_signal import FileSignal, Leads, PatientFacts
 from mvkt_ray.data.sources.hospital.file_content import expect_package
 from mvkt_ray.data.sources.hospital.file_folder import FileFolder
-from mvkt_ray.data.sources.hospital.file_signal import FileSignal, Leads, PatientFacts
 from mvkt_ray.data.sources.hospital.header_facts import facts_of
 from mvkt_ray.data.sources.hospital.lead_names import lead_named
 from mvkt_ray.errors import RecordingError

@@ -14,23 +14,21 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from heapq import nsmallest
 from itertools import chain
-from typing import ClassVar, cast
+from typing import ClassVar
 
-from mvkt_ray.data.identity import own_patient
 from mvkt_ray.data.recording import Recording, RecordingRef
+from mvkt_ray.data.sources.file_signal import FileSignal
 from mvkt_ray.data.sources.hospital.file_content import read_content
-from mvkt_ray.data.sources.hospital.file_signal import FileSignal
 from mvkt_ray.data.sources.hospital.label_table import USUAL_NAMES, open_labels
 from mvkt_ray.data.sources.label_columns import code_columns
 from mvkt_ray.data.sources.label_rows import (
     codes_of,
     facts_in_row,
-    likelihoods_of,
+    recording_of_row,
     task_of_codes,
 )
 from mvkt_ray.data.sources.record_files import N_EXAMPLES, NotListed, files_below
 from mvkt_ray.data.sources.source import find_folder
-from mvkt_ray.data.sources.table_facts import age_in, sex_in
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.errors import DataError, MvktError, RecordingError
 from mvkt_ray.storage.csv_table import CsvTable
@@ -115,24 +113,8 @@ class FileFolder(ABC):
 
     def read(self, ref: RecordingRef) -> Recording:
         """Read one file; what the table says of the patient goes before what the header says."""
-        signal = self.decode_safely(read_content(ref.path, self.largest_bytes), ref.path)
-        facts, patient = ref.metadata, signal.patient
-        codes = codes_of(facts)
-        age, sex = age_in(str(facts["age"])), sex_in(str(facts["sex"]))
-        return Recording(
-            source=ref.source,
-            record_id=ref.record_id,
-            patient_id=str(facts["patient_id"] or patient.patient or own_patient(ref.record_id)),
-            signal_mv=signal.signal_mv,
-            sampling_rate_hz=signal.sampling_rate_hz,
-            leads=signal.leads,
-            uncalibrated_leads=signal.uncalibrated_leads,
-            age=patient.age if age is None else age,
-            sex=patient.sex if sex is None else sex,
-            fold=cast("int | None", facts["fold"]),
-            codes=codes,
-            likelihoods=likelihoods_of(codes),
-        )
+        content = read_content(ref.path, self.largest_bytes)
+        return recording_of_row(ref, self.decode_safely(content, ref.path))
 
     def tasks(self) -> Mapping[str, Task]:
         """Return the task `all`, of every code in the table; none where there are no labels."""

@@ -5,7 +5,7 @@ from datetime import date
 from typing import Literal
 
 from mvkt_ray.data.identity import header_patient
-from mvkt_ray.data.sources.hospital.file_signal import PatientFacts
+from mvkt_ray.data.sources.file_signal import PatientFacts
 from mvkt_ray.data.sources.source import OVER_89_YEARS, sex_of
 
 _YEARS_PER = {"y": 1.0, "m": 1 / 12, "w": 7 / 365.25, "d": 1 / 365.25, "h": 1 / 8766}

@@ -14,14 +14,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
 
-from mvkt_ray.data.identity import own_patient
 from mvkt_ray.data.recording import Recording, RecordingRef
-from mvkt_ray.data.sources.hospital.file_signal import FileSignal, Leads
+from mvkt_ray.data.sources.file_signal import FileSignal, Leads
 from mvkt_ray.data.sources.hospital.label_table import (
     RIGHT,
     cell_text,
@@ -32,10 +31,9 @@ from mvkt_ray.data.sources.hospital.label_table import (
 from mvkt_ray.data.sources.hospital.lead_names import lead_named
 from mvkt_ray.data.sources.hospital.table_file import check_leads, check_unit, named_rows
 from mvkt_ray.data.sources.label_columns import DESCRIBING, check_names
-from mvkt_ray.data.sources.label_rows import codes_of, facts_in_row, likelihoods_of, task_of_codes
+from mvkt_ray.data.sources.label_rows import codes_of, facts_in_row, recording_of_row, task_of_codes
 from mvkt_ray.data.sources.record_files import NotListed, files_below
 from mvkt_ray.data.sources.source import find_folder
-from mvkt_ray.data.sources.table_facts import age_in, sex_in
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.errors import ConfigError, DataError, MachineError, RecordingError, StoreError
 from mvkt_ray.file_guards import reading
@@ -105,21 +103,7 @@ class ParquetRows:
                 f"{ref.path} cannot be read as Parquet ({type(cause).__name__}); restore it",
                 "unreadable",
             ) from cause
-        facts = ref.metadata
-        codes = codes_of(facts)
-        return Recording(
-            source=ref.source,
-            record_id=ref.record_id,
-            patient_id=str(facts["patient_id"] or own_patient(ref.record_id)),
-            signal_mv=signal.signal_mv,
-            sampling_rate_hz=signal.sampling_rate_hz,
-            leads=signal.leads,
-            age=age_in(str(facts["age"])),
-            sex=sex_in(str(facts["sex"])),
-            fold=cast("int | None", facts["fold"]),
-            codes=codes,
-            likelihoods=likelihoods_of(codes),
-        )
+        return recording_of_row(ref, signal)
 
     def tasks(self) -> Mapping[str, Task]:
         """Return the task `all`, of every code in the rows; none where there are no labels."""

@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mvkt_ray.data.recording import LEADS, canonical_lead, mv_per_unit
+from mvkt_ray.data.sources.file_signal import HIGHEST_HZ, FileSignal, Leads
 from mvkt_ray.data.sources.hospital.file_folder import FileFolder
-from mvkt_ray.data.sources.hospital.file_signal import HIGHEST_HZ, FileSignal, Leads
 from mvkt_ray.data.sources.hospital.lead_names import lead_named
 from mvkt_ray.data.sources.hospital.signal_tables import array_in, leads_in_table
 from mvkt_ray.errors import ConfigError, RecordingError

@@ -1,8 +1,8 @@
-"""What a hospital's file says: leads in millivolts at one rate, and a few facts of the patient.
+"""What a file of any format says: leads in millivolts at one rate, and a few facts of the patient.
 
-Decoders collect leads in `Leads`, which asks of each the questions that WFDB records are asked, and
-answers none of them by guessing. Of several groups of leads in one file, as ten seconds of rhythm
-and the median of the beats, `choose_group` says which is the recording.
+Decoders collect leads in `Leads`, which asks the same questions of each, and answers none of them
+by guessing. Of several groups of leads in one file, as ten seconds of rhythm and the median of the
+beats, `choose_group` says which is the recording.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,8 +11,9 @@ from typing import Literal
 
 import numpy as np
 
-from mvkt_ray.data.recording import LEADS, mv_per_unit
+from mvkt_ray.data.recording import LEADS, Recording, RecordingRef, mv_per_unit
 from mvkt_ray.data.sampling_rate import resample
+from mvkt_ray.data.sources.source import CERTAIN
 from mvkt_ray.errors import RecordingError
 from mvkt_ray.phrasing import listing
 
@@ -42,6 +43,49 @@ class FileSignal:
     """Of all leads: the highest that one of them has."""
     patient: PatientFacts = field(default_factory=PatientFacts)
     uncalibrated_leads: tuple[str, ...] = ()
+    """Whose size is a convention, or doubtful by the file's own word."""
+    rate_is_assumed: bool = False
+    """The file states no sampling rate, so that it is the format's default."""
+    comments: tuple[str, ...] = ()
+    """Of a WFDB header, without the leading `#`."""
+
+    def as_recording(
+        self,
+        ref: RecordingRef,
+        patient_id: str,
+        *,
+        age: float | None = None,
+        sex: Literal["female", "male"] | None = None,
+        fold: int | None = None,
+        codes: Sequence[str] = (),
+        likelihoods: Sequence[float] | None = None,
+    ) -> Recording:
+        """Return it as the recording of a reference, with what is known of that besides.
+
+        Args:
+            ref: Names the recording.
+            patient_id: Whose it is.
+            age: In years.
+            sex: Of the patient.
+            fold: That the source puts it in.
+            codes: Its labels.
+            likelihoods: Of each code, 0 to 100; None: all are certain.
+        """
+        return Recording(
+            source=ref.source,
+            record_id=ref.record_id,
+            patient_id=patient_id,
+            signal_mv=self.signal_mv,
+            sampling_rate_hz=self.sampling_rate_hz,
+            leads=self.leads,
+            uncalibrated_leads=self.uncalibrated_leads,
+            rate_is_assumed=self.rate_is_assumed,
+            age=age,
+            sex=sex,
+            fold=fold,
+            codes=tuple(codes),
+            likelihoods=(CERTAIN,) * len(codes) if likelihoods is None else tuple(likelihoods),
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -167,7 +211,8 @@ def _check_finite(file: str, leads: Mapping[str, _Lead]) -> None:
         name: int((~(np.abs(each.signal_mv) <= largest)).sum()) for name, each in leads.items()
     }
     if any(n_bad.values()):
-        where = ", ".join(f"{name} {n}" for name, n in n_bad.items() if n)
+        bad = {name: n for name, n in n_bad.items() if n}
+        where = ", ".join(f"{name} {n} of {len(leads[name].signal_mv)}" for name, n in bad.items())
         raise RecordingError(
             f"{file}: samples marked as missing, or not finite (in {where})", "nan"
         )
