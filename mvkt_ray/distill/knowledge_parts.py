@@ -121,28 +121,63 @@ def ask_teacher(
     near, rows = shards.holding(part.rows)
     loader = GridLoader(near, rows, view, batch_size=batch_size, device=device)
     n_crops_N = np.diff(loader.crop_offsets)
-    said: dict[str, list[NDArray[np.float16]]] = {"logits": [], "embedding": []}
-    means: dict[str, NDArray[np.float32]] = {}
+    logits, embedding = (
+        _RecordingMeans(name, n_crops_N) if part.per_recording else _CropRows(name)
+        for name in ("logits", "embedding")
+    )
     for batch in loader.batches():
         logits_BC, embedding_BD = teacher(batch.signal_BLS)
+        example_B = batch.example_B.cpu().numpy()
         if part.speaker_N is not None:
-            speaker_B = part.speaker_N[batch.example_B.cpu().numpy()]
-            logits_BC = unseen_logits(cross_fitted, batch.signal_BLS, speaker_B)
-        for name, said_BX in zip(said, (logits_BC, embedding_BD), strict=True):
-            _refuse_overflow(said_BX, name)
-            if part.per_recording:
-                empty_NX = np.zeros((len(n_crops_N), said_BX.shape[1]), dtype=np.float32)
-                _add_shares(means.setdefault(name, empty_NX), said_BX, batch.example_B, n_crops_N)
-            else:
-                said[name].append(said_BX.half().cpu().numpy())
-    if part.per_recording:
-        said = {name: [mean_NX.astype(np.float16)] for name, mean_NX in means.items()}
+            logits_BC = unseen_logits(cross_fitted, batch.signal_BLS, part.speaker_N[example_B])
+        logits.add(logits_BC, example_B)
+        embedding.add(embedding_BD, example_B)
     return Answer(
         first_row=part.first_row,
         n_crops=loader.n_crops_total,
-        logits_RC=np.concatenate(said["logits"]),
-        embedding_RD=np.concatenate(said["embedding"]),
+        logits_RC=logits.rows(),
+        embedding_RD=embedding.rows(),
     )
+
+
+class _CropRows:
+    """Collects what the teacher says of crops, one row for each, in float16."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._parts: list[NDArray[np.float16]] = []
+
+    def add(self, said_BX: Tensor, example_B: NDArray[np.int64]) -> None:
+        _refuse_overflow(said_BX, self._name)
+        self._parts.append(said_BX.half().cpu().numpy())
+
+    def rows(self) -> NDArray[np.float16]:
+        return np.concatenate(self._parts)
+
+
+class _RecordingMeans:
+    """Collects the mean over the crops of each recording, one row for each recording.
+
+    Sums are in float32, and become float16 in the end; crops come in the order of recordings.
+    """
+
+    def __init__(self, name: str, n_crops_N: NDArray[np.int64]) -> None:
+        self._name = name
+        self._n_crops_N1 = n_crops_N[:, None].astype(np.float32)
+        self._mean_NX: NDArray[np.float32] | None = None
+
+    def add(self, said_BX: Tensor, example_B: NDArray[np.int64]) -> None:
+        _refuse_overflow(said_BX, self._name)
+        if self._mean_NX is None:
+            self._mean_NX = np.zeros((len(self._n_crops_N1), said_BX.shape[1]), dtype=np.float32)
+        share_BX = said_BX.float().cpu().numpy() / self._n_crops_N1[example_B]
+        # A batch may begin and end within a recording: its first and last sums are parts of one.
+        first = np.flatnonzero(np.diff(example_B, prepend=-1))
+        self._mean_NX[example_B[first]] += np.add.reduceat(share_BX, first, axis=0)
+
+    def rows(self) -> NDArray[np.float16]:
+        assert self._mean_NX is not None
+        return self._mean_NX.astype(np.float16)
 
 
 def _refuse_overflow(tensor: Tensor, name: str) -> None:
@@ -152,13 +187,3 @@ def _refuse_overflow(tensor: Tensor, name: str) -> None:
             f"the largest float16 is {torch.finfo(torch.float16).max:.0f}). Train the teacher "
             "again at a lower learning rate, or set `knowledge: online`."
         )
-
-
-def _add_shares(
-    mean_NX: NDArray[np.floating], said_BX: Tensor, example_B: Tensor, n_crops_N: NDArray[np.int64]
-) -> None:
-    """Add the shares that crops have in the means of their recordings; crops come in order."""
-    example = example_B.cpu().numpy()
-    first = np.flatnonzero(np.diff(example, prepend=-1))
-    share_BX = said_BX.float().cpu().numpy() / n_crops_N[example, None].astype(np.float32)
-    mean_NX[example[first]] += np.add.reduceat(share_BX, first, axis=0)

@@ -21,6 +21,9 @@ class LabelHead(nn.Module):
             student_dim: S.
             n_classes: F, at least 1.
             generator: what is drawn comes from it alone.
+
+        Raises:
+            ValueError: there is no class to learn.
         """
         super().__init__()
         if n_classes < 1:

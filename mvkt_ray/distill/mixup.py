@@ -45,6 +45,7 @@ class Mixture:
             rows: what `rows_per_rank` returned.
         """
         share = float(generator.beta(alpha, alpha))
+        # From numpy's generator, whose state does not depend on the device or the number of ranks.
         keys_J = torch.from_numpy(generator.random(sum(rows))).to(known_B.device, non_blocking=True)
         # Those with a label before the others: once in the order of the batch, once in any order.
         unknown_J = gather_rows((~known_B).double(), rows)
@@ -55,21 +56,21 @@ class Mixture:
         return cls(share=share, partner_J=partner_J, rows=rows)
 
     def partners(self, values_BX: Tensor) -> Tensor:
-        """Return the rows of this rank's partners, wherever they are."""
+        """Return the rows of this rank's partners, wherever they are, as values_BX."""
         return own_part(gather_rows(values_BX, self.rows)[self.partner_J], self.rows)
 
     def of(self, values_BX: Tensor) -> Tensor:
-        """Return share * own + (1 - share) * partner: of signals, labels, embeddings."""
+        """Return share * own + (1 - share) * partner, as values_BX: signals, labels, embeddings."""
         return torch.lerp(self.partners(values_BX), values_BX, self.share)
 
     def of_logits(self, logits_BC: Tensor) -> Tensor:
-        """Return the logits of the mixed probabilities: what a mixture is worth to a teacher."""
+        """Return the logits of the mixed probabilities, logits_BC: the teacher's of a mixture."""
         return mixed_logits(logits_BC, self.partners(logits_BC), self.share)
 
 
 @in_full_precision
 def mixed_logits(logits_BC: Tensor, partner_BC: Tensor, share: float) -> Tensor:
-    """Return z with sigmoid(z) = share * sigmoid(own) + (1 - share) * sigmoid(partner).
+    """Return z_BC with sigmoid(z) = share * sigmoid(own) + (1 - share) * sigmoid(partner).
 
     From logarithms of both outcomes, so that it is exact where a probability is 0 or 1 in float32.
     """

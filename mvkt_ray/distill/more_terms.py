@@ -62,7 +62,7 @@ class MoreTerms(nn.Module):
             self.register_buffer("teacher_classifier_CD", weights_CD, persistent=False)
 
     def forward(self, said: BothSay) -> dict[str, Tensor]:
-        """Return the unweighted terms that are on, by name."""
+        """Return the unweighted terms that are on, a scalar each, by name."""
         return {name: _EVERY_TERM[name](self, said) for name in self.weights}
 
 
@@ -107,7 +107,7 @@ def loss_names() -> tuple[str, ...]:
 
 
 def positives(labels_BC: Tensor, teacher_logits_BC: Tensor) -> Tensor:
-    """Return bool: who has what, by the label, or by the teacher (p > 1/2) where it is not known.
+    """Return bool `[B, C]`: the labels, or where unknown the teacher's opinion (p > 1/2).
 
     A mixture has what more than half of it has.
     """

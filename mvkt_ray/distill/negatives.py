@@ -42,6 +42,17 @@ def may_be_negatives(anchor_labels_AC: Tensor, labels_BC: Tensor, rule: str) -> 
 
     Under `any` everything is allowed, a recording against itself too: leaving that out is the
     caller's, who knows which rows are the same recording.
+
+    Args:
+        anchor_labels_AC: multi-hot labels of the anchors; a row of NaN where they are not known.
+        labels_BC: those of the others.
+        rule: one of `NEGATIVE_RULES`.
+
+    Returns:
+        Bool `[A, B]`.
+
+    Raises:
+        ConfigError: the rule is unknown.
     """
     unknown_AB = anchor_labels_AC[:, :1].isnan() | labels_BC[:, 0].isnan()
     if rule == "disjoint":
@@ -57,7 +68,7 @@ def may_be_negatives(anchor_labels_AC: Tensor, labels_BC: Tensor, rule: str) -> 
 
 
 def primary_classes(labels_BC: Tensor) -> Tensor:
-    """Return the first positive class of each row; C where there is none, or none is known."""
+    """Return int64 `[B]`: the first positive class; C where there is none, or none is known."""
     n_classes = labels_BC.shape[1]
     positions_C = torch.arange(n_classes, device=labels_BC.device)
     return torch.where(labels_BC > 0, positions_C, n_classes).amin(dim=1)

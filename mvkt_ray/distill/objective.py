@@ -10,7 +10,7 @@ Shapes: B this rank's batch, C classes, D embedding, N training recordings.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
 from types import MappingProxyType
 from typing import Protocol
 
@@ -159,6 +159,7 @@ class Objective(nn.Module):
             self.kd_loss = partial(
                 _OVER_CLASSES[hyperparameters.kd_loss], class_weight_C=kd_class_weights_C
             )
+        self.finer_weight = hyperparameters.finer_weight
         n_unknown = int(train_labels_NC[:, 0].isnan().sum())
         self.labelled_share = 1 - n_unknown / len(train_labels_NC) if n_unknown else 1.0
         if self.clt_weight > 0:
@@ -176,7 +177,6 @@ class Objective(nn.Module):
             teacher_classifier_CD=teacher_classifier_CD,
             seed=seed,
         )
-        self.finer_weight = hyperparameters.finer_weight
         if self.finer_weight > 0:
             generator = torch.Generator().manual_seed(seed ^ _FINER_STREAM)
             self.finer_head = LabelHead(student_dim, n_finer, generator=generator)
@@ -221,21 +221,18 @@ class Objective(nn.Module):
             student_logits_BC, labels_BC = student_logits_BC.float(), labels_BC.float()
             n_classes = student_logits_BC.shape[1]
             labels_BC, finer_BF = labels_BC[:, :n_classes], labels_BC[:, n_classes:]
-            zero = student_logits_BC.new_zeros(())
+            # Means over rows become shares of the joined batch's mean; terms that gather the rows
+            # of all ranks themselves (CLT, `more_terms`) are the joined batch's already.
             share = share_of_mean(rows_per_rank(len(labels_BC), labels_BC.device))
-
-            label = self._label_loss(student_logits_BC, labels_BC) * share
-            total = self.label_weight * label if self.label_weight > 0 else zero
-            kd = clt = zero
+            terms = {"label": share * self._label_loss(student_logits_BC, labels_BC)}
             if self.kd_weight > 0:
-                kd = share * self.kd_loss(
+                terms["kd"] = share * self.kd_loss(
                     student_logits_BC,
                     _given(teacher_logits_BC, "teacher_logits_BC", "kd_weight"),
                     self.temperature,
                 )
-                total = total + self.kd_weight * kd
             if self.clt_weight > 0:
-                clt = self.clt_loss(
+                terms["clt"] = self.clt_loss(
                     self.student_head(student_embedding_BD.float()),
                     self.teacher_head(
                         _given(teacher_embedding_BD, "teacher_embedding_BD", "clt_weight")
@@ -243,8 +240,6 @@ class Objective(nn.Module):
                     labels_BC,
                     example_B,
                 )
-                total = total + self.clt_weight * clt
-            more: dict[str, Tensor] = {}
             if self.more.weights:
                 of = f"{next(iter(self.more.weights))}_weight"
                 said = BothSay(
@@ -257,22 +252,29 @@ class Objective(nn.Module):
                     teacher_embedding_BD=_given(teacher_embedding_BD, "teacher_embedding_BD", of),
                     labels_BC=labels_BC,
                 )
-                more = self.more(said)
-                if "plugin" in more:
-                    # The others gather what they compare; a plug-in knows of its own rows alone.
-                    more["plugin"] = more["plugin"] * share
-            for name, value in more.items():
-                total = total + self.more.weights[name] * value
+                terms |= self.more(said)
+                if "plugin" in terms:
+                    terms["plugin"] = share * terms["plugin"]
             if self.finer_weight > 0:
                 finer_logits_BF = self.finer_head(student_embedding_BD.float())
-                more["finer"] = self._label_loss(finer_logits_BF, finer_BF) * share
-                total = total + self.finer_weight * more["finer"]
+                terms["finer"] = share * self._label_loss(finer_logits_BF, finer_BF)
+            return self._summed(terms)
+
+    def _summed(self, terms: Mapping[str, Tensor]) -> ObjectiveTerms:
+        """Sum the terms, each times its weight; only the sum keeps its gradient."""
+        zero = terms["label"].new_zeros(())
+        weights = {
+            "label": self.label_weight,
+            "kd": self.kd_weight,
+            "clt": self.clt_weight,
+            **self.more.weights,
+            "finer": self.finer_weight,
+        }
+        weighted = [weights[name] * terms[name] for name in terms if weights[name] > 0]
+        values = {name: value.detach() for name, value in terms.items()}
         return ObjectiveTerms(
-            total=total,
-            label=label.detach(),
-            kd=kd.detach(),
-            clt=clt.detach(),
-            **{name: value.detach() for name, value in more.items()},
+            total=reduce(torch.add, weighted) if weighted else zero,
+            **{"kd": zero, "clt": zero, **values},
         )
 
     def _label_loss(self, student_logits_BC: Tensor, labels_BC: Tensor) -> Tensor:

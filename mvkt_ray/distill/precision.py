@@ -13,6 +13,9 @@ P = ParamSpec("P")
 def in_full_precision(loss: Callable[P, Tensor]) -> Callable[P, Tensor]:
     """Cast float16 and bfloat16 arguments of a loss to float32, and switch autocast off inside it.
 
+    Args:
+        loss: a function of tensors of any shapes `[...]`, which returns one.
+
     Exponentials of similarities divided by a small temperature, and logarithms of probabilities
     near 0, do not survive eight bits of mantissa. Float64 stays float64.
     """

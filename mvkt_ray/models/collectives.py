@@ -32,10 +32,14 @@ def rows_per_rank(n_rows: int, device: torch.device) -> list[int]:
 
 
 def sum_over_ranks(tensor: Tensor) -> Tensor:
-    """Return the sum of every rank's tensor, on every rank.
+    """Return the elementwise sum of every rank's tensor, on every rank.
 
-    The gradient is that of the sum of all ranks' losses, as DDP expects, which divides it by the
-    number of ranks afterwards.
+    Args:
+        tensor: any shape `[...]`, the same on all ranks.
+
+    Returns:
+        `[...]`, as the argument. The gradient is that of the sum of all ranks' losses, as DDP
+        expects, which divides it by the number of ranks afterwards.
     """
     if world_size() == 1:
         return tensor
@@ -47,18 +51,27 @@ def gather_rows(tensor: Tensor, rows: list[int]) -> Tensor:
     """Return the rows of every rank, in the order of ranks, on every rank.
 
     Args:
-        tensor: this rank's part; the first dimension may differ between ranks.
+        tensor: this rank's part `[rows[rank], ...]`; the first dimension may differ between ranks.
         rows: what `rows_per_rank` returned.
+
+    Returns:
+        `[sum(rows), ...]`, with gradients to every rank's part.
     """
     if world_size() == 1:
         return tensor
     start = sum(rows[: rank()])
     joined = tensor.new_zeros((sum(rows), *tensor.shape[1:]))
+    # A sum of parts that are zero elsewhere: gloo gathers equal sizes only, and without gradients.
     return sum_over_ranks(joined.index_copy(0, _own_rows(start, tensor), tensor))
 
 
 def own_part(joined: Tensor, rows: list[int]) -> Tensor:
-    """Return this rank's part of what `gather_rows` returned."""
+    """Return this rank's part `[rows[rank], ...]` of what `gather_rows` returned.
+
+    Args:
+        joined: `[sum(rows), ...]`.
+        rows: what `rows_per_rank` returned.
+    """
     start = sum(rows[: rank()])
     return joined[start : start + rows[rank()]]
 
@@ -79,6 +92,7 @@ def _own_rows(start: int, tensor: Tensor) -> Tensor:
 class _SumOverRanks(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, tensor: Tensor) -> Tensor:
+        # A copy: all_reduce works in place, and refuses memory that is not contiguous.
         summed = tensor.clone(memory_format=torch.contiguous_format)
         dist.all_reduce(summed)
         return summed

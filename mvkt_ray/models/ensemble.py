@@ -36,7 +36,7 @@ class Ensemble(nn.Module):
 
     @property
     def classifier_weight(self) -> Tensor:
-        """`[C, D]`, by which the mean logits are linear in the embeddings side by side."""
+        """Weights `[C, D]`, by which the mean logits are linear in the embeddings side by side."""
         weights = [cast(Network, member).classifier_weight for member in self.members]
         return torch.cat(weights, dim=1) / len(weights)
 

@@ -61,6 +61,7 @@ def _counted(network: Network, n_samples: int, n_leads: int) -> int:
     # What a network makes on its way, such as positions in time, is made there, too.
     with torch.device("meta"), FlopCounterMode(display=False) as counter, torch.no_grad():
         shadow(torch.empty(1, n_leads, n_samples))
+    # torch counts a multiplication and an addition for each.
     return counter.get_total_flops() // 2
 
 

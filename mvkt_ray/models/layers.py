@@ -61,7 +61,7 @@ class GroupedConvolution(nn.Conv2d):
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        """Filter features_BF1T."""
+        """Filter features_BF1T, in channels and steps as torch's own layer does."""
         device = input.device.type
         if device != "cpu" or not torch.is_autocast_enabled(device):
             return super().forward(input)

@@ -20,7 +20,7 @@ class Backbone(nn.Sequential):
         self.n_channels = n_channels
 
     def forward(self, input: Tensor) -> Tensor:
-        """Return features_BFT of signal_BLS."""
+        """Return features_BFT of `input`, which is signal_BLS."""
         return super().forward(as_image(input)).squeeze(2)
 
 
@@ -50,6 +50,7 @@ class Network(nn.Module):
         self.backbone = backbone
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(self.embedding_dim, n_classes)
+        # Its weights are as torch draws them, uniform in +-1/sqrt(D).
         nn.init.zeros_(self.classifier.bias)
 
     @property

@@ -1,4 +1,7 @@
-"""The contrastive head: from an embedding to a point on the unit sphere."""
+"""The contrastive head: from an embedding to a point on the unit sphere.
+
+Shapes: B batch, D embedding, P projection.
+"""
 
 import torch
 from torch import Tensor, nn

@@ -6,6 +6,8 @@ stem of kernel 7 without stride or pooling, three blocks of kernels 5 and 3, all
 second and third at half the length of the one before.
 
 Weights: He normal for every convolution, batch normalisations at one.
+
+Shapes: B batch, F channels, T time steps; `BF1T` is an image of height 1.
 """
 
 from torch import Tensor, nn
@@ -52,5 +54,5 @@ class WangBlock(nn.Module):
         self.activation = nn.ReLU(inplace=True)
 
     def forward(self, features_BF1T: Tensor) -> Tensor:
-        """Return the activated sum of both paths."""
+        """Return the activated sum of both paths, as `BF1T`; T is halved where the stride is 2."""
         return self.activation(self.residual(features_BF1T) + self.shortcut(features_BF1T))

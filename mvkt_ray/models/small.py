@@ -7,6 +7,8 @@ keep their shape have a shortcut.
 
 Weights: He normal for every convolution; the last batch normalisation of a block with a shortcut
 starts at zero, so that it starts as its shortcut.
+
+Shapes: B batch, F channels, T time steps; `BF1T` is an image of height 1.
 """
 
 from torch import Tensor, nn
@@ -67,7 +69,7 @@ class SeparableBlock(nn.Module):
         self.activation = nn.ReLU(inplace=True)
 
     def forward(self, features_BF1T: Tensor) -> Tensor:
-        """Return the activated sum of both paths."""
+        """Return the activated sum of both paths, `BF1T` as the argument."""
         return self.activation(self.residual(features_BF1T) + self.shortcut(features_BF1T))
 
 

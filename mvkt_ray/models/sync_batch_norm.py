@@ -47,7 +47,7 @@ class AllRanksBatchNorm(nn.BatchNorm2d):
     """A BatchNorm2d whose training statistics are those of all ranks' batches together."""
 
     def forward(self, input: Tensor) -> Tensor:
-        """Normalise features_BF1T by its channels."""
+        """Return `input`, features_BF1T, normalised channel by channel."""
         if not self.training or world_size() == 1:
             return super().forward(input)
         # For the type checker: `_converted` lets only layers through that have all of these.
@@ -91,6 +91,7 @@ def _statistics_of_all_ranks(features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     # Sums of raw squares would cancel in float32; float64 on F numbers is free.
     mean_F, var_F = mean_F.double(), var_F.double()
     n_channels = len(mean_F)
+    # Mean, mean square and 1, each times the number of values: sums over ranks of any sizes.
     moments = torch.cat([mean_F, var_F + mean_F**2, mean_F.new_ones(1)]) * n_values
     moments = sum_over_ranks(moments)
     count = moments[-1]

@@ -12,6 +12,8 @@ shortcut that halves the length.
 
 Weights: He normal for every convolution; the last batch normalisation of each residual path
 starts at zero, so that every block starts as its shortcut.
+
+Shapes: B batch, F channels, T time steps; `BF1T` is an image of height 1.
 """
 
 from dataclasses import dataclass
@@ -80,7 +82,7 @@ class XResBlock(nn.Module):
         self.activation = nn.ReLU(inplace=True)
 
     def forward(self, features_BF1T: Tensor) -> Tensor:
-        """Return the activated sum of both paths."""
+        """Return the activated sum of both paths, as `BF1T`; T is halved where the stride is 2."""
         return self.activation(self.residual(features_BF1T) + self.shortcut(features_BF1T))
 
 

@@ -25,6 +25,9 @@ from mvkt_ray.statistics.scores import auroc_per_class, mean_of_defined
 from mvkt_ray.statistics.seed_noise import noise_of_new_seeds, private_variance
 from mvkt_ray.statistics.weighted_auroc import weight_chunks, weighted_auroc
 
+_NOISE_STREAM = 2
+"""Makes other random numbers than patients (0) and seeds (1) have, in `resampling`."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BudgetScores:
@@ -93,25 +96,34 @@ def score_budget(
         observed = mean_of_defined(auroc_per_class(positive_NC, scores_NC))
         return float(observed), mean_of_defined(areas_BC)
 
-    jobs = [scores_NC for contenders in draws for of_one in contenders for scores_NC in of_one]
     with ThreadPoolExecutor(min(own_cores(), MOST_THREADS)) as pool:
-        scored = iter(list(pool.map(score, jobs)))
-    # By contender, draw and seed.
-    found = [[[next(scored) for _ in of_one] for of_one in contenders] for contenders in draws]
-    by_contender = [[of_draw[k] for of_draw in found] for k in range(len(draws[0]))]
-    units = [_units(each) for each in by_contender]
+        # `map` begins all work at once; contenders come first from here on, then draws, then seeds.
+        begun = [
+            [pool.map(score, seeds) for seeds in of_draws] for of_draws in zip(*draws, strict=True)
+        ]
+        units = [_units([list(seeds) for seeds in of_draws]) for of_draws in begun]
     observed_KU = np.stack([observed_U for observed_U, _ in units])
     areas_KBU = np.stack([areas_BU for _, areas_BU in units])
-    private_K1 = np.array([private_variance(areas_BU[:, :, None]) for areas_BU in areas_KBU])
-    rng = np.random.default_rng([resamples.seed, 2, stream])
-    normal_B = rng.standard_normal(resamples.n_resamples)
-    normal_BK = rng.standard_normal((len(units), resamples.n_resamples)).T
-    noise_BK1 = noise_of_new_seeds(observed_KU[:, :, None], private_K1, normal_BK, normal_B)
     return BudgetScores(
         observed_K=observed_KU.mean(axis=1),
         units_KU=observed_KU,
-        values_BK=areas_KBU.mean(axis=2).T + noise_BK1[:, :, 0],
+        values_BK=areas_KBU.mean(axis=2).T
+        + _noise_of_new_units(observed_KU, areas_KBU, [resamples.seed, _NOISE_STREAM, stream]),
     )
+
+
+def _noise_of_new_units(
+    observed_KU: NDArray[np.float64], areas_KBU: NDArray[np.float64], seed: list[int]
+) -> NDArray[np.float64]:
+    """Return what other draws would add to the mean over draws in each resample, `[B, K]`."""
+    n_contenders, n_resamples, _ = areas_KBU.shape
+    rng = np.random.default_rng(seed)
+    normal_B = rng.standard_normal(n_resamples)
+    normal_BK = rng.standard_normal((n_contenders, n_resamples)).T
+    # A macro mean is one class to `seed_noise`.
+    private_K1 = np.array([private_variance(areas_BU[:, :, None]) for areas_BU in areas_KBU])
+    noise_BK1 = noise_of_new_seeds(observed_KU[:, :, None], private_K1, normal_BK, normal_B)
+    return noise_BK1[:, :, 0]
 
 
 _Scored = tuple[float, NDArray[np.float64]]
@@ -173,7 +185,11 @@ def _first_place(
 
 
 def monotone(values_M: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the nearest values, by least squares, that never fall (pooled adjacent violators)."""
+    """Return the nearest values `[M]`, by least squares, that never fall (isotonic regression).
+
+    By pooled adjacent violators: values that fall are replaced by their mean, with those before
+    them if these are higher.
+    """
     blocks: list[tuple[float, int]] = []
     for value in values_M:
         mean, size = float(value), 1

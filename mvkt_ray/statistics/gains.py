@@ -1,6 +1,6 @@
 """Paired differences between contenders, and which of them may be claimed.
 
-Shapes: K contenders, B resamples, R seeds.
+Shapes: K contenders, B resamples, R seeds, Q pairs of contenders.
 """
 
 from collections.abc import Sequence
@@ -126,7 +126,7 @@ def correct_together(differences: Sequence[Difference], level: float = 0.95) -> 
 
 
 def holm(p: Sequence[float] | NDArray[np.float64]) -> list[float]:
-    """Return p-values corrected for their number, in the order given.
+    """Return p-values `[Q]` corrected for their number, in the order given.
 
     Holm 1979, "A simple sequentially rejective multiple test procedure", Scand. J. Statist. 6,
     65-70: valid whatever the dependence between the tests.
@@ -146,6 +146,13 @@ def defined_scores(
     observed_K: NDArray[Any], values_BK: NDArray[Any]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return both as float64, without the resamples that have no value for some contender.
+
+    Args:
+        observed_K: scores on the recordings as they are.
+        values_BK: the same under resamples.
+
+    Returns:
+        `[K]`, and `[B', K]` with B' <= B.
 
     Raises:
         DataError: an observed score is NaN, or fewer than two resamples are left.

@@ -1,4 +1,7 @@
-"""Intervals from resamples: percentile, and bias-corrected and accelerated (BCa)."""
+"""Intervals from resamples: percentile, and bias-corrected and accelerated (BCa).
+
+Shapes: B resamples, P patients.
+"""
 
 import math
 from dataclasses import dataclass
@@ -31,7 +34,7 @@ def ends(interval: Interval | None) -> list[float] | None:
 
 
 def percentile_interval(values_B: NDArray[Any], level: float = 0.95) -> Interval:
-    """Return the middle `level` of the resamples' values."""
+    """Return the middle `level` of the resamples' values; NaN are left out and counted."""
     values_B = np.asarray(values_B, dtype=np.float64)
     defined = values_B[~np.isnan(values_B)]
     return _between(defined, (1 - level) / 2, (1 + level) / 2, len(values_B) - len(defined))
@@ -59,6 +62,7 @@ def bca_interval(
     defined = values_B[~np.isnan(values_B)]
     if len(defined) == 0:
         return percentile_interval(values_B, level)
+    # Ties count half, as scores of few recordings have many.
     share_below = ((defined < observed).mean() + (defined <= observed).mean()) / 2
     influence = np.asarray(jackknife_P, dtype=np.float64)
     influence = influence[~np.isnan(influence)]

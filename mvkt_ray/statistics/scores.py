@@ -136,7 +136,11 @@ def macro_mean(values_C: NDArray[Any]) -> MacroMean:
 
 
 def mean_of_defined(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Average over the last axis, leaving out NaN; NaN where nothing is left."""
+    """Average values `[..., C]` over the last axis, leaving out NaN.
+
+    Returns:
+        `[...]`; NaN where nothing is left. numpy's `nanmean` warns there.
+    """
     defined = ~np.isnan(values)
     n_defined = defined.sum(axis=-1)
     total = np.where(defined, values, 0.0).sum(axis=-1)

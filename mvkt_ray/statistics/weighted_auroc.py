@@ -34,7 +34,7 @@ def weighted_auroc(
     Args:
         positive_N: whether a recording has the class.
         scores_N: higher means more likely; without NaN.
-        chunks: whole numbers from 0, of `weight_chunks`.
+        chunks: of `weight_chunks`, each `[N, up to CHUNK]`; whole numbers from 0.
 
     Returns:
         NaN where the weighting leaves no recording with the class, or none without it.

@@ -40,7 +40,7 @@ def clt_crd(
     log_normalisers_2: Tensor,
     temperature: float | Tensor,
 ) -> Tensor:
-    """Return the loss of student anchors against the teacher's bank, plus the reverse.
+    """Return the loss, a scalar, of student anchors against the teacher's bank, plus the reverse.
 
     For an anchor g and bank rows m_j, with P_j = exp(<g, m_j> / tau) / Z and c = K / N:
 
@@ -57,8 +57,8 @@ def clt_crd(
         negatives_BK: rows of its negatives in the banks, int64.
         student_bank_NP: may be updated in place after the call, before the backward pass.
         teacher_bank_NP: likewise.
-        log_normalisers_2: log Z of the student's and of the teacher's side.
-        temperature: tau > 0.
+        log_normalisers_2: log Z of the student's and of the teacher's side, `[2]`.
+        temperature: tau > 0, one number.
     """
     rows_BK1 = torch.cat([example_B[:, None], negatives_BK], dim=1)
     student_BK1 = _similarities(student_projection_BP, teacher_bank_NP, rows_BK1) / temperature
@@ -79,9 +79,18 @@ def estimate_log_normalisers(
     teacher_bank_NP: Tensor,
     temperature: float | Tensor,
 ) -> Tensor:
-    """Return log Z of both sides: Z = N times the mean of exp(<g, m_j> / tau) over all ranks.
+    """Return log Z of both sides, `[2]`: the student's anchors, then the teacher's.
 
-    Positives count, too. Arguments as in `clt_crd`.
+    Z = N times the mean of exp(<g, m_j> / tau) over all ranks; positives count, too.
+
+    Args:
+        student_projection_BP: of unit length.
+        teacher_projection_BP: of unit length.
+        example_B: row of each anchor in the banks, int64: its positive.
+        negatives_BK: rows of its negatives in the banks, int64.
+        student_bank_NP: what the teacher's anchors are compared with.
+        teacher_bank_NP: what the student's anchors are compared with.
+        temperature: tau > 0, one number.
     """
     rows_BK1 = torch.cat([example_B[:, None], negatives_BK], dim=1)
     logs_2BK1 = torch.stack(
@@ -154,9 +163,17 @@ class ContrastiveBanks(nn.Module):
     ) -> Tensor:
         """Return this rank's share of the loss, and update the banks when training.
 
-        The mean over ranks is the loss of the joined batch. Labels are known from the split.
+        Args:
+            student_projection_BP: of unit length, in any precision.
+            teacher_projection_BP: likewise.
+            labels_BC: not read, as the pools hold the labels of the whole split.
+            example_B: rows of the training split, int64.
+
+        Returns:
+            A scalar, whose mean over ranks is the loss of the joined batch.
         """
         rows = rows_per_rank(len(example_B), example_B.device)
+        # Drawn for the joined batch on every rank, so that all generators stay in the same state.
         joined_example_J = gather_rows(example_B, rows)
         joined_negatives_JK = draw_negatives(
             self.pools, joined_example_J, self.n_negatives, self.generator
@@ -166,6 +183,7 @@ class ContrastiveBanks(nn.Module):
         banks = (self.student_bank_NP, self.teacher_bank_NP)
 
         if not self.has_normalisers:
+            # Once, from the first batch, and constant from then on, as in the released code.
             self.log_normalisers_2.copy_(
                 estimate_log_normalisers(
                     student_BP, teacher_BP, example_B, negatives_BK, *banks, self.temperature
@@ -215,7 +233,11 @@ def _similarities(projection_BP: Tensor, bank_NP: Tensor, rows_BK: Tensor) -> Te
 
 
 def _one_side(log_p_BK1: Tensor, n_examples: int) -> Tensor:
-    """Return the NCE loss of one side from log P, the positive first."""
+    """Return the NCE loss of one side, a scalar, from log P, the positive first.
+
+    With s the softplus, log(P / (P + c)) = -s(log c - log P): nothing is exponentiated that could
+    overflow.
+    """
     noise = (log_p_BK1.shape[1] - 1) / n_examples
     log_noise = math.log(noise + _EPSILON)
     log_d1_B = -functional.softplus(log_noise - log_p_BK1[:, 0])

@@ -24,7 +24,7 @@ def clt_infonce(
     temperature: float | Tensor,
     negatives: str = "disjoint",
 ) -> Tensor:
-    """Return the loss of the joined batch of all ranks, the same number on every rank.
+    """Return the loss of the joined batch of all ranks, the same scalar on every rank.
 
     With S_ij = <student_i, teacher_j> / tau, and allowed(i) = {i} and the negatives of i:
 
@@ -36,8 +36,8 @@ def clt_infonce(
     Args:
         student_projection_BP: of unit length.
         teacher_projection_BP: of unit length; its head is trained, too.
-        labels_BC: multi-hot labels.
-        temperature: tau > 0.
+        labels_BC: multi-hot labels; a row of NaN where they are not known.
+        temperature: tau > 0, one number.
         negatives: a rule of `mvkt_ray.distill.negatives`.
     """
     rows = rows_per_rank(len(labels_BC), labels_BC.device)
@@ -70,7 +70,7 @@ class InfoNceTerm(nn.Module):
         labels_BC: Tensor,
         example_B: Tensor,
     ) -> Tensor:
-        """Return the loss of the joined batch; which examples these are does not matter."""
+        """Return the loss of the joined batch, a scalar; `example_B` is not read."""
         return clt_infonce(
             student_projection_BP,
             teacher_projection_BP,

@@ -19,7 +19,7 @@ from mvkt_ray.models.collectives import rows_per_rank, share_of_mean
 def dist_relation(
     student_logits_BC: Tensor, teacher_logits_BC: Tensor, temperature: float | Tensor
 ) -> Tensor:
-    """Return this rank's share of the intra-class relation of the joined batch, in 0 to 2.
+    """Return this rank's share, a scalar in 0 to 2, of the joined batch's intra-class relation.
 
     With p = sigmoid(z / T), and the correlation of Pearson over the joined batch:
 
@@ -39,7 +39,7 @@ def dist_relation(
     Args:
         student_logits_BC: student logits, not softened.
         teacher_logits_BC: teacher logits, not softened; no gradient flows into them.
-        temperature: T > 0.
+        temperature: T > 0, one number.
     """
     rows = rows_per_rank(len(student_logits_BC), student_logits_BC.device)
     student_BC = standardised(torch.sigmoid(student_logits_BC / temperature), rows)

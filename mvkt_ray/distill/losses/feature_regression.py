@@ -19,7 +19,7 @@ from mvkt_ray.models.collectives import rows_per_rank, share_of_mean
 
 @in_full_precision
 def feature_regression(mapped_embedding_BD: Tensor, teacher_embedding_BD: Tensor) -> Tensor:
-    """Return this rank's share of the mean squared error of the joined batch, in 0 to 4.
+    """Return this rank's share, a scalar in 0 to 4, of the joined batch's mean squared error.
 
     With s and t the mapped and the teacher's embedding, every dimension of each with mean 0 and
     variance 1 over the joined batch:
@@ -43,6 +43,7 @@ def feature_regression(mapped_embedding_BD: Tensor, teacher_embedding_BD: Tensor
     rows = rows_per_rank(len(mapped_embedding_BD), mapped_embedding_BD.device)
     teacher_BD = standardised(teacher_embedding_BD.detach(), rows)
     student_BD = standardised(mapped_embedding_BD, rows)
+    # 2 t (t - s) has the mean of (s - t)^2 where both have variance 1, and 0 where t is constant.
     return share_of_mean(rows) * (teacher_BD * (teacher_BD - student_BD)).mean() * 2
 
 
@@ -59,6 +60,6 @@ class FeatureRegression(nn.Module):
         nn.init.uniform_(self.weight, -bound, bound, generator=generator)
 
     def forward(self, student_embedding_BS: Tensor, teacher_embedding_BD: Tensor) -> Tensor:
-        """Return this rank's share of the loss."""
+        """Return this rank's share of the loss, a scalar; see `feature_regression`."""
         mapped_BD = functional.linear(student_embedding_BS, self.weight)
         return feature_regression(mapped_BD, teacher_embedding_BD)

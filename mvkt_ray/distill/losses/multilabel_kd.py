@@ -25,7 +25,7 @@ def multilabel_kd(
     temperature: float | Tensor,
     class_weight_C: Tensor | None = None,
 ) -> Tensor:
-    """Return the mean over recordings and classes of KL(teacher || student), times T squared.
+    """Return a scalar: T squared times the mean of KL(teacher || student) over B and C.
 
     With p = sigmoid(z / T), each class is a Bernoulli distribution of its own:
 
@@ -38,7 +38,7 @@ def multilabel_kd(
     Args:
         student_logits_BC: student logits, not softened.
         teacher_logits_BC: teacher logits, not softened; no gradient flows into them.
-        temperature: T > 0.
+        temperature: T > 0, one number.
         class_weight_C: factor of each class; None: 1.
     """
     student_BC = student_logits_BC / temperature
@@ -62,7 +62,7 @@ def multilabel_kd_authors(
     temperature: float | Tensor,
     class_weight_C: Tensor | None = None,
 ) -> Tensor:
-    """Return the value of the authors' released code, for parity with it.
+    """Return a scalar, the value of the authors' released code, for parity with it.
 
     The two probabilities of each class are divided by T after the sigmoid, which only divides the
     loss by T; the divergence is averaged over recordings and over the two outcomes, and summed
@@ -71,7 +71,7 @@ def multilabel_kd_authors(
     Args:
         student_logits_BC: student logits, not softened.
         teacher_logits_BC: teacher logits, not softened; no gradient flows into them.
-        temperature: T > 0, a divisor of the loss.
+        temperature: T > 0, one number, a divisor of the loss.
         class_weight_C: factor of each class; None: 1.
     """
     student_BC2 = _two_outcomes(student_logits_BC) / temperature

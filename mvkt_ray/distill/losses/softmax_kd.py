@@ -16,12 +16,12 @@ from mvkt_ray.distill.precision import in_full_precision
 def softmax_kd(
     student_logits_BC: Tensor, teacher_logits_BC: Tensor, temperature: float | Tensor
 ) -> Tensor:
-    """Return T^2 * KL(softmax(z_t / T) || softmax(z_s / T)), summed over classes, mean over B.
+    """Return T^2 * KL(softmax(z_t / T) || softmax(z_s / T)), a scalar: sum over C, mean over B.
 
     Args:
         student_logits_BC: student logits, not softened.
         teacher_logits_BC: teacher logits, not softened; no gradient flows into them.
-        temperature: T > 0.
+        temperature: T > 0, one number.
     """
     log_student_BC = functional.log_softmax(student_logits_BC / temperature, dim=1)
     log_teacher_BC = functional.log_softmax(teacher_logits_BC.detach() / temperature, dim=1)

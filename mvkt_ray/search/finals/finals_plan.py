@@ -4,7 +4,7 @@ A plan is a pure function of the study's configuration and its ledger, so that a
 `mvkt finalize` finds the same trainings again.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -71,59 +71,13 @@ def plan_finals(
         )
         for name, contender in config.contenders.items()
     }
-    plan: list[Contender] = []
-    for condition in space.conditions:
-        best = _best_trials(config, records, condition, objectives)
-        base = dict(best[0].trial.hyperparameters) if best else dict(space.defaults)
-        number = best[0].number if best else None
-
-        def add(
-            name: str,
-            own: Mapping[str, Scalar],
-            base: Mapping[str, Scalar] = base,
-            number: int | None = number,
-            n_seeds: int | None = None,
-            condition: Condition = condition,
-        ) -> None:
-            where = f"finals: {name} of {condition.name}"
-            # Of another student than the base's there may be more to set than the base has.
-            asked = of_its_student({**space.defaults, **base, **own}, own, where)
-            check_hyperparameters(asked, where)
-            values, weights = weigh(asked, records, condition)
-            if values != asked:
-                raise ConfigError(
-                    f"{where}: kd_class_weights is auto, which follows from the validation of the "
-                    "lead's student alone in the search, and none is complete. Go on with the "
-                    "search, or set it to even."
-                )
-            plan.append(
-                Contender(
-                    name=name,
-                    condition=condition,
-                    hyperparameters=values,
-                    n_seeds=n_seeds or config.n_seeds,
-                    chosen_trial=number,
-                    kd_class_weights=weights,
-                )
-            )
-
-        for rank, record in enumerate(best, start=1):
-            name = CHOSEN if rank == 1 else f"{CHOSEN}_{rank}"
-            add(name, {}, record.trial.hyperparameters, record.number)
-        for name in config.baselines:
-            add(name, _without_teacher(name, space))
-        for name, contender in config.contenders.items():
-            if condition in leads_of[name]:
-                own = _read(name, contender, "set")
-                if contender.where:
-                    record = _best_where(name, contender, records, condition)
-                    of_trial = record.trial.hyperparameters
-                    add(name, own, of_trial, record.number, contender.n_seeds)
-                elif contender.base == "chosen":
-                    add(name, own, n_seeds=contender.n_seeds)
-                else:
-                    add(name, own, space.defaults, None, contender.n_seeds)
-    return tuple(plan)
+    return tuple(
+        _contender(each, condition, config, space, records)
+        for condition in space.conditions
+        for each in _configurations(
+            config, space, records, condition, objectives, leads_of=leads_of
+        )
+    )
 
 
 def is_chosen(contender: str) -> bool:
@@ -152,6 +106,76 @@ def final_trials(plan: Sequence[Contender]) -> tuple[Trial, ...]:
             kd_class_weights=dict(contender.kd_class_weights),
         )
         for number, (repetition, contender) in enumerate(pairs)
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Configuration:
+    """A contender of a condition before it is checked: what it changes, and of which trial."""
+
+    name: str
+    base: TrialRecord | None
+    """The search trial that it starts from; None: the defaults of the space."""
+    own: Mapping[str, Scalar] = field(default_factory=dict[str, Scalar])
+    """Hyper-parameters that it sets."""
+    n_seeds: int | None = None
+    """None: as many as the finals have."""
+
+
+def _configurations(
+    config: FinalsConfig,
+    space: SearchSpace,
+    records: Sequence[TrialRecord],
+    condition: Condition,
+    objectives: Sequence[Objective],
+    *,
+    leads_of: Mapping[str, Sequence[Condition]],
+) -> Iterator[_Configuration]:
+    """Yield what the search chose of a condition, its baselines, and further contenders."""
+    chosen = _best_trials(config, records, condition, objectives)
+    for rank, record in enumerate(chosen, start=1):
+        yield _Configuration(name=CHOSEN if rank == 1 else f"{CHOSEN}_{rank}", base=record)
+    best = chosen[0] if chosen else None
+    for name in config.baselines:
+        yield _Configuration(name=name, base=best, own=_without_teacher(name, space))
+    for name, contender in config.contenders.items():
+        if condition not in leads_of[name]:
+            continue
+        base = best if contender.base == "chosen" else None
+        if contender.where:
+            base = _best_where(name, contender, records, condition)
+        own = _read(name, contender, "set")
+        yield _Configuration(name=name, base=base, own=own, n_seeds=contender.n_seeds)
+
+
+def _contender(
+    configuration: _Configuration,
+    condition: Condition,
+    config: FinalsConfig,
+    space: SearchSpace,
+    records: Sequence[TrialRecord],
+) -> Contender:
+    """Check a configuration, and complete it with all that it does not set itself."""
+    where = f"finals: {configuration.name} of {condition.name}"
+    base, own = configuration.base, configuration.own
+    # The defaults first: another student than the base's may have parameters that the base lacks.
+    values = {**space.defaults, **(base.trial.hyperparameters if base else {}), **own}
+    asked = of_its_student(values, own, where)
+    check_hyperparameters(asked, where)
+    weighed, class_weights = weigh(asked, records, condition)
+    if weighed != asked:
+        raise ConfigError(
+            f"{where}: kd_class_weights is auto, which follows from the validation of the "
+            "lead's student alone in the search, and none is complete. Go on with the "
+            "search, or set it to even."
+        )
+    return Contender(
+        name=configuration.name,
+        condition=condition,
+        hyperparameters=weighed,
+        n_seeds=configuration.n_seeds or config.n_seeds,
+        chosen_trial=base.number if base else None,
+        kd_class_weights=class_weights,
     )
 
 

@@ -67,40 +67,64 @@ def forecast(
         nodes: Those that there are now.
         one_at_a_time: Whether trials never run side by side.
     """
-    used = [(r.result, r.usage.worker_s) for r in basis if r.result is not None]
-    telling = [
-        (result.epochs, seconds or result.wall_s)
-        for result, seconds in used
-        if result.state in _TELLING and result.epochs
-    ]
-    if not telling:
+    pace = _Pace.of(basis, basis_epochs)
+    if pace is None:
         return None
-    n_epochs = sum(epochs for epochs, _ in telling)
-    epoch_s = sum(seconds for _, seconds in telling) / n_epochs
-    share = n_epochs / (len(telling) * basis_epochs)
     kinds, prices = config.trial_workers(), PriceList(config.resources.cost)
     n_trials = max(0, config.search.n_trials - n_ended)
-    worker_s = n_trials * share * config.trial_epochs * epoch_s
     side_by_side = () if one_at_a_time else nodes
     most = config.resources.max_concurrent_trials or n_trials
     n_at_once = max(1, min(trials_at_once(config, side_by_side), most, n_trials))
     n_workers = min(_n_workers(side_by_side, workers, n_at_once) for workers in kinds)
-    full_trial_s = config.trial_epochs * epoch_s / n_workers
-    rounds = math.ceil(n_trials / n_at_once)
+
+    full_trial_s = config.trial_epochs * pace.epoch_s / n_workers
+    n_rounds = math.ceil(n_trials / n_at_once)
+    worker_s = n_trials * pace.share * config.trial_epochs * pace.epoch_s
     gpus = max(workers.gpus_per_worker for workers in kinds)
     price = _price(nodes, kinds, prices)
     return Forecast(
-        basis=f"{len(telling)} trials of {basis_name}",
+        basis=f"{pace.n_trials} trials of {basis_name}",
         n_trials=n_trials,
         full_trial_s=full_trial_s,
-        share=share,
+        share=pace.share,
         worker_hours=worker_s / SECONDS_PER_HOUR,
         gpu_hours=worker_s * gpus / SECONDS_PER_HOUR,
         money=None if price is None else price * worker_s / SECONDS_PER_HOUR,
         currency=prices.currency,
-        wall_s=rounds * share * full_trial_s,
+        wall_s=n_rounds * pace.share * full_trial_s,
         n_at_once=n_at_once,
     )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Pace:
+    """How fast trials of the basis were, on average over their epochs."""
+
+    n_trials: int
+    """That tell it: complete or pruned."""
+    epoch_s: float
+    """Seconds of all workers together for one epoch."""
+    share: float
+    """Of the epochs that these trials could have had, those that were trained."""
+
+    @classmethod
+    def of(cls, basis: Sequence[TrialRecord], basis_epochs: int) -> "_Pace | None":
+        """Measure it; None where no trial tells anything."""
+        ended = [(r.result, r.usage.worker_s) for r in basis if r.result is not None]
+        telling = [
+            # Where no usage was booked, the wall time stands for that of one worker.
+            (result.epochs, worker_s or result.wall_s)
+            for result, worker_s in ended
+            if result.state in _TELLING and result.epochs
+        ]
+        if not telling:
+            return None
+        n_epochs = sum(epochs for epochs, _ in telling)
+        return cls(
+            n_trials=len(telling),
+            epoch_s=sum(seconds for _, seconds in telling) / n_epochs,
+            share=n_epochs / (len(telling) * basis_epochs),
+        )
 
 
 def trials_at_once(config: StudyConfig, nodes: Sequence[Node]) -> int:
