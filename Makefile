@@ -7,7 +7,7 @@ PYTHON ?= python3
 export OMP_NUM_THREADS := 1
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: help install demo test check fmt lint types ladder test-fast test-ray lock bench bench-quick
+.PHONY: help install demo test check fmt lint types ladder test-fast test-ray lock bench bench-quick pictures
 
 help:  ## list the words
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ -/' | sort
@@ -57,6 +57,9 @@ bench: install  ## our search beside its peers, three rounds of both tables; hou
 bench-quick: install  ## the same in minutes: one round of four short trials on two folds, nothing pruned
 	$(BIN)/python -m benchmarks.peers --ptbxl $(PTBXL) --out $(BENCH)-quick --trials 4 --epochs 2 \
 	  --teacher-epochs 3 --folds 1-2/8/9 --leads II,V5 --rounds 1 --searches fixed
+
+pictures: install  ## run a small study, and make the pictures of README from it; wants chromium and chromedriver
+	$(BIN)/python docs/pictures.py --out runs/pictures
 
 lock:  ## write constraints.txt anew from the ranges in pyproject.toml
 	rm -rf .lock-venv && $(PYTHON) -m venv .lock-venv

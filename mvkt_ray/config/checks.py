@@ -1,6 +1,6 @@
-"""What the classes of a study file share: no unknown fields, and checks of their values.
+"""Checks shared by the classes of a study file: no unknown fields, and ranges of numbers.
 
-Messages name the field, the value and what would be right; `config_file` tells them to the user.
+Messages name the field, the value and the valid range; `study_file` adds the file and the key.
 """
 
 import math
@@ -45,7 +45,7 @@ def require_not_negative(owner: object, *names: str) -> None:
 
 
 def _number(owner: object, name: str) -> int | float:
-    """Return a field of a class that somebody may have built in Python, of anything."""
+    """Return a numeric field; of a class built in Python it may hold a value of any type."""
     value: object = getattr(owner, name)
     if not isinstance(value, int | float):
         raise ConfigError(f"{name} must be a number, got {value!r}")

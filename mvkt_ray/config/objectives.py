@@ -1,4 +1,4 @@
-"""What a search optimises, how large a student may be, and which samplers can look for that."""
+"""Objectives of a search, size limits of students, and the samplers that support them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Literal
 from mvkt_ray.config.checks import FORBID_EXTRA, require, require_above_zero
 
 Objective = Literal["macro_auroc", "parameters", "macs", "latency_ms"]
-"""What a search may optimise. Trials are trained, pruned and ranked for the score; the others are
-what a student costs where it runs, and less of them is better."""
+"""Objectives of a search. Trials are trained, pruned and ranked by the score; the others are costs
+of running a student, to be minimised."""
 
 SCORE: Objective = "macro_auroc"
 """The one objective of which more is better."""
@@ -21,7 +21,7 @@ class SizeLimitsConfig:
     __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_EXTRA
 
     parameters: int | None = None
-    """None: as many as there are."""
+    """Weights of the student; None: no limit."""
     macs: float | None = None
     """Multiply-accumulates of one evaluation window; None likewise."""
 

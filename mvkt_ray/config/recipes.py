@@ -1,4 +1,4 @@
-"""Frozen dataclasses that describe how the teacher and the students are trained."""
+"""Frozen dataclasses for the training of the teacher and the students."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -13,43 +13,43 @@ from mvkt_ray.config.checks import (
 from mvkt_ray.phrasing import listing
 
 MORE_TEACHING_WEIGHTS = ("relation_weight", "feature_weight", "label_embedding_weight")
-"""Weights of the ways to teach that MVKT-ECG does not have; plain distillation has 0 in each."""
+"""Weights of the distillation losses beyond those of MVKT-ECG; 0 in plain distillation."""
 PLUGIN_WEIGHT = "plugin_weight"
-"""Likewise, of a way to teach that we do not have either."""
+"""The weight of a plug-in's loss; likewise."""
 TEACHING_WEIGHTS = ("kd_weight", "clt_weight", *MORE_TEACHING_WEIGHTS, PLUGIN_WEIGHT)
 """Weights of the terms that need a teacher; a student alone has 0 in each."""
 NO_PLUGIN = "none"
-"""What `plugin_loss` is where a student has no loss of a plug-in."""
+"""The value of `plugin_loss` for a student without a plug-in's loss."""
 
 
 def taught_by(only: str | None) -> dict[str, float]:
-    """Return the weights that switch off all of the teacher but one term, or all of it."""
+    """Return zero weights for all distillation losses except one, or for all of them."""
     return {name: 0.0 for name in TEACHING_WEIGHTS if name != only}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Hyperparameters:
-    """Everything that a search space may set for one student."""
+    """The hyper-parameters of one student, all of which a search space may set."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_EXTRA
 
     student: str = "xresnet1d18"
     """Name in the table of networks."""
     student_width: int = 32
-    """Channels of the first stage, the others in proportion. Of students that have a width to
-    choose, which is `sepconv1d`; a trial of any other has no such hyper-parameter."""
+    """Channels of the first stage, the others in proportion. Only for networks with a variable
+    width (`sepconv1d` and plug-ins); trials of other networks lack this hyper-parameter."""
     student_depth: int = 2
-    """Blocks with a shortcut in each stage; may be 0. Likewise."""
+    """Blocks with a shortcut in each stage, from 0. Only for networks with a variable depth."""
     dropout: float = 0.0
-    """Before the classifier."""
+    """Probability of dropping an embedding entry before the classifier, in [0, 1)."""
     epochs: int = 0
-    """Of the student's training; 0: those of the study, `student.epochs`, which are the most."""
+    """Epochs of the student's training, at most `student.epochs`; 0: `student.epochs`."""
     batch_size: int = 128
-    """Over all workers of the trial."""
+    """Recordings per optimiser step, over all workers of the trial."""
     optimizer: Literal["adamw", "adam"] = "adamw"
     schedule: Literal["one_cycle", "steps", "constant"] = "one_cycle"
-    """`steps` is the authors': after `warmup_epochs` the rate falls twice, by the factor and at the
-    shares of the epochs in `training/optimizers.py`."""
+    """`steps` is the authors' schedule: after `warmup_epochs` the rate falls twice; the factor and
+    the epochs are in `training/optimizers.py`."""
     warmup_epochs: int = 0
     warmup_factor: float = 0.1
     """With `steps`: the rate of warm-up epoch e (from 0) is factor * (e + 1) * learning_rate."""
@@ -60,36 +60,41 @@ class Hyperparameters:
     kd_loss: Literal["multilabel_kd", "softmax_kd", "multilabel_kd_authors"] = "multilabel_kd"
     kd_weight: float = 1.0
     kd_class_weights: Literal["even", "auto"] = "even"
-    """Of the classes in MKD. `auto`: by how well the condition's student alone tells them apart on
-    the validation split; see `search/choosing/class_weights.py`."""
+    """Weights of the classes in MKD. `auto`: in proportion to 2 AUROC - 1 of the condition's
+    student alone on the validation split; see `search/choosing/class_weights.py`."""
     distill_temperature: float = 2.0
+    """Divisor of the logits of student and teacher, > 0."""
     clt_loss: Literal["crd", "infonce"] = "crd"
     clt_weight: float = 0.02
-    """NCE sums over the negatives and starts near 16: its weight is not that of InfoNCE."""
+    """CRD sums over the negatives and starts near 16, InfoNCE starts near the logarithm of the
+    batch size: their weights are not comparable."""
     clt_temperature: float = 0.07
+    """Divisor of the cosine similarities, > 0."""
     negatives: Literal["disjoint", "first_label", "any", "authors"] = "disjoint"
-    """What counts as another disease; see `distill/negatives.py`."""
+    """Which recordings may be negatives of another one; see `distill/negatives.py`."""
     n_negatives: int = 1024
     bank_momentum: float = 0.5
     projection_dim: int = 128
     relation_weight: float = 0.0
-    """Of the order of recordings within a class; softened by `distill_temperature`, too."""
+    """Weight of DIST, the correlation of student and teacher over the recordings of a batch within
+    each class; uses `distill_temperature`, too."""
     feature_weight: float = 0.0
-    """Of the regression of the teacher's embedding on the student's."""
+    """Weight of the regression of the teacher's embedding on the student's."""
     label_embedding_weight: float = 0.0
-    """Of the distances between recordings, and between diseases, by L2D."""
+    """Weight of L2D, on distances between recordings within a class, and between the classes of a
+    recording."""
     plugin_loss: str = NO_PLUGIN
-    """Name of a loss that an installed package offers; `mvkt plugins` lists them."""
+    """Name of a plug-in's loss; `mvkt plugins` lists them."""
     plugin_weight: float = 0.0
-    """Of that loss. Where it is 0 the loss is not computed, and its package not imported."""
+    """Weight of that loss. At 0 the loss is not computed, and its package not imported."""
     finer_weight: float = 0.0
-    """Of the labels of `data.finer_task`: a linear layer of their own learns them of the student's
-    embedding, and is thrown away. No teacher is needed: a student alone may have it, too."""
+    """Weight of an auxiliary loss with the labels of `data.finer_task`: an extra linear layer on
+    the student's embedding, discarded after training. Needs no teacher."""
     mixup: float = 0.0
-    """Above 0, pairs of recordings of a batch are mixed by a share from Beta(mixup, mixup)."""
+    """Above 0: mixes pairs of recordings of a batch with a share from Beta(mixup, mixup)."""
     ema_decay: float = 0.0
-    """Above 0, the student that is validated and kept is the exponential moving average of its
-    weights: what each step leaves of it, at most. 0.99 averages over about 100 steps."""
+    """Above 0: the student that is validated and stored is the exponential moving average of the
+    trained weights, with this decay per step; 0.99 averages over about 100 steps."""
 
     def __post_init__(self) -> None:
         require_above_zero(
@@ -140,12 +145,12 @@ class Hyperparameters:
 
     @property
     def hears_teacher(self) -> bool:
-        """Whether anything that the teacher says has a part in the loss."""
+        """Whether any term of the loss depends on the teacher."""
         return any(getattr(self, name) > 0 for name in TEACHING_WEIGHTS)
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
-        """Return those of a trial, or of a contender; what it has not is as by default.
+        """Build hyper-parameters from those of a trial or contender; missing ones are defaults.
 
         Raises:
             ConfigError: They do not go together.
@@ -154,18 +159,18 @@ class Hyperparameters:
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
-        """The names a search space may use."""
+        """Names that a search space may use."""
         return tuple(item.name for item in fields(cls))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AssistantConfig:
-    """A model between the teacher and the students of a condition, which sees what they see.
+    """An intermediate teacher for the students of a condition, on the same leads as they.
 
-    It is taught by the teacher (labels and MKD), and teaches in its place: a student that distils
-    hears the logits and embeddings of its condition's assistant, and the teacher's no more, as in
-    Mirzadeh et al. (AAAI 2020, arXiv 1902.03393). That bridges what a large model of all leads and
-    a small one of a single lead do not have in common: one step loses the leads, the next the size.
+    It is distilled from the teacher (labels and MKD) and takes its place: students of the condition
+    are distilled from the assistant's logits and embeddings only, as in Mirzadeh et al. (AAAI 2020,
+    arXiv 1902.03393). So the gap between a large model of all leads and a small model of one lead
+    is bridged in two steps, first the leads, then the size.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_EXTRA
@@ -173,7 +178,7 @@ class AssistantConfig:
     network: str = ""
     """Name in the table of networks. Empty: the teacher's."""
     epochs: int | None = None
-    """None: the teacher's. Whatever else moves its weights is as for the teacher."""
+    """None: the teacher's. Optimiser and schedule are always the teacher's."""
 
     def __post_init__(self) -> None:
         if self.epochs is not None:
@@ -182,7 +187,7 @@ class AssistantConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TeacherConfig:
-    """The model that sees all leads; trained once, with labels only."""
+    """The model on all leads; trained once, with labels only."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_EXTRA
 
@@ -201,15 +206,16 @@ class TeacherConfig:
     weight_decay: float = 1e-2
     seed: int = 0
     members: int = 1
-    """Networks that are trained one after another, from `seed`, `seed` + 1, ..., and teach
-    together: the mean of their logits, beside the embeddings of all. See `models/ensemble.py`."""
+    """Size of an ensemble of teachers, trained with seeds `seed`, `seed` + 1, ...: the mean of
+    their logits, and their embeddings side by side. See `models/ensemble.py`."""
     cross_fitting: int = 0
-    """With K: beside the teacher K networks are trained, each without a K-th of the patients, and
-    students hear of a recording the logits of the one that has not seen it. Embeddings, and all
-    that is said of the teacher itself, stay the teacher's own: those of different networks have
-    nothing in common. 0: students hear the teacher of the recordings that it was trained on."""
+    """K: trains K further networks, each without one K-th of the patients; a recording's logits for
+    the students come from the network that was not trained on it (out-of-fold predictions).
+    Embeddings and the teacher's own scores still come from the teacher, as embeddings of different
+    networks are not comparable. 0: all logits are the teacher's, in-sample for its own training
+    recordings."""
     assistant: AssistantConfig | None = None
-    """In a study file `true` for one with the defaults. None: the teacher teaches students."""
+    """In a study file `true` for one with the defaults. None: students learn from the teacher."""
 
     def __post_init__(self) -> None:
         require_above_zero(
@@ -224,12 +230,12 @@ class TeacherConfig:
 
     @property
     def member_seeds(self) -> tuple[int, ...]:
-        """The seed of each member, in the order in which they are trained."""
+        """Seeds of the members, in the order of their training."""
         return tuple(range(self.seed, self.seed + self.members))
 
     @property
     def cross_fitting_seeds(self) -> tuple[int, ...]:
-        """The seed of each network that is trained without some patients."""
+        """Seeds of the cross-fitted networks."""
         first = self.seed + self.members
         return tuple(range(first, first + self.cross_fitting))
 
@@ -239,7 +245,7 @@ class TeacherConfig:
         return self.epochs * (self.members + self.cross_fitting)
 
     def of_assistant(self) -> "TeacherConfig | None":
-        """Return how an assistant is made; None where there is none."""
+        """Return the training of an assistant, as that of a teacher; None without an assistant."""
         if self.assistant is None:
             return None
         return replace(
@@ -253,26 +259,26 @@ class TeacherConfig:
 
     @property
     def described(self) -> str:
-        """Its network for people, and how many there are of it where there are several."""
+        """Its network in words, with the number of members if it is an ensemble."""
         own = f"an ensemble of {self.members} {self.network}" if self.members > 1 else self.network
         return f"{own} (cross-fitted by {self.cross_fitting})" if self.cross_fitting else own
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StudentConfig:
-    """What is the same for every student of the study."""
+    """Settings shared by every student of the study."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_EXTRA
 
     epochs: int = 15
     knowledge: Literal["cached", "online", "record"] = "cached"
-    """Read what the teacher said of each crop, or of the whole recording (the mean over its
-    crops), or run the teacher in the loop."""
+    """Source of the teacher's outputs: stored for each crop (`cached`), stored as the mean over the
+    crops of a recording (`record`), or computed in the training loop (`online`)."""
     validate: Literal["decisions", "every_epoch"] = "decisions"
-    """After which epochs a trial of the search, and the teacher, are scored on the validation
-    split: where the pruner may decide, and after the last; or after every one, for whole learning
-    curves. The trials, what is decided of them and their final scores are the same. A loss that is
-    not finite is found after any epoch, predictions that are not where they are made."""
+    """When trials of the search, and the teacher, are scored on the validation split: after the
+    epochs at which the pruner may decide, and the last (`decisions`), or after every epoch, for
+    complete learning curves. Trials, decisions and final scores are the same. A non-finite loss is
+    detected after any epoch, non-finite predictions only at a validation."""
 
     def __post_init__(self) -> None:
         require_above_zero(self, "epochs")

@@ -1,4 +1,4 @@
-"""Frozen dataclasses that describe what a study asks of its machines, and what these cost."""
+"""Frozen dataclasses for the resources that a study reserves, and their prices."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,26 +15,26 @@ from mvkt_ray.config.recipes import Hyperparameters
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WorkersConfig:
-    """How many training processes a model gets, and what each of them reserves."""
+    """The number of training processes of a model, and the resources that each reserves."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_EXTRA
 
     workers: int | tuple[int, int] = 1
-    """A number, or the least and the most: as many of them as the cluster has room for, more or
-    fewer as nodes come and go."""
+    """A number, or [least, most] for elastic training: as many workers as the cluster has room
+    for, changing as nodes come and go."""
     cpus_per_worker: float | Literal["auto"] = "auto"
-    """`auto` is 1. A teacher with one worker and no GPU trains while nothing else can run: there it
-    is as many as the largest node has, up to a limit."""
+    """`auto` is 1; for a teacher with one worker and no GPU, which nothing runs beside, all CPUs
+    of the largest node, up to a limit."""
     gpus_per_worker: float = 0.0
     """A fraction shares a GPU between trials; more than one worker needs whole ones."""
     accelerator_type: str | None = None
-    """Ray's name of the GPU that it must be, for example `A10G` or `H100`."""
+    """Ray's name of the required GPU type, for example `A10G` or `H100`."""
     placement: Literal["pack", "spread"] = "pack"
-    """Workers of one model: on as few nodes as possible, or on as many."""
+    """Workers of one model on as few nodes as possible, or on as many."""
     gradient_accumulation: int = 1
-    """Parts that a worker's batch is computed in, one after the other, to fit its memory. The step
-    is that of the whole batch, but for batch normalisation, which normalises each part by itself,
-    and for CLT, whose negatives are drawn, and banks updated, part by part."""
+    """Number of parts in which a worker computes its batch, one after the other, to save memory.
+    The optimiser step is that of the whole batch, except for batch normalisation, which normalises
+    each part by itself, and CLT, which draws negatives and updates banks part by part."""
 
     def __post_init__(self) -> None:
         least, most = self.min_workers, self.max_workers
@@ -64,22 +64,22 @@ class WorkersConfig:
 
     @property
     def min_workers(self) -> int:
-        """The least workers that a model trains with."""
+        """The smallest number of workers of a model."""
         return self.workers if isinstance(self.workers, int) else self.workers[0]
 
     @property
     def max_workers(self) -> int:
-        """The most workers that a model trains with."""
+        """The largest number of workers of a model."""
         return self.workers if isinstance(self.workers, int) else self.workers[1]
 
     @property
     def cpus(self) -> float:
-        """What each worker reserves; where that is `auto`, the least that it may come to."""
+        """CPUs that each worker reserves; for `auto` the minimum, 1."""
         return 1.0 if self.cpus_per_worker == "auto" else self.cpus_per_worker
 
     @property
     def asked(self) -> "WorkersConfig":
-        """What a process reserves that only asks such a model: no more than one CPU and one GPU."""
+        """The reservation of a process that only runs inference: at most one CPU and one GPU."""
         return WorkersConfig(
             cpus_per_worker=min(1.0, self.cpus),
             gpus_per_worker=min(1.0, self.gpus_per_worker),
@@ -94,27 +94,27 @@ class WorkersConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IngestResourcesConfig:
-    """What each task reserves that reads recordings; kept off GPU nodes where others have room."""
+    """The reservation of each ingest task; placed off GPU nodes where other nodes have room."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_EXTRA
 
     cpus_per_task: float = 1.0
     node_labels: Mapping[str, str] = field(default_factory=dict[str, str])
     """Labels that a node must have, for example `pool: cpu`. Not Ray's own, such as
-    `ray.io/node-group`, where an autoscaler starts the first node: it does not know them before."""
+    `ray.io/node-group`: an autoscaler knows these only of running nodes, and would start none."""
 
     def __post_init__(self) -> None:
         require_above_zero(self, "cpus_per_task")
 
     @property
     def task(self) -> WorkersConfig:
-        """A task, as a model with one worker."""
+        """The same reservation, as that of a model with one worker."""
         return WorkersConfig(cpus_per_worker=self.cpus_per_task)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NodeTypeConfig:
-    """A kind of machine that the cluster is made of, and what an hour of it costs."""
+    """A type of node in the cluster: its resources, and its price per hour."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_EXTRA
 
@@ -130,7 +130,7 @@ class NodeTypeConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CostConfig:
-    """What nodes cost; without prices no cost is reported."""
+    """Prices of nodes; without prices no cost is reported."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_EXTRA
 
@@ -141,20 +141,20 @@ class CostConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ResourcesConfig:
-    """What the teacher and each trial ask of the machine or the cluster."""
+    """Resources that the teacher and each trial reserve on the machine or the cluster."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_EXTRA
 
     trial: WorkersConfig = field(default_factory=WorkersConfig)
     students: Mapping[str, WorkersConfig] = field(default_factory=dict[str, WorkersConfig])
-    """By name of the network, whatever its width: what its trials ask instead of `trial`."""
+    """Reservations of trials by network name, of any width, in place of `trial`."""
     teacher: WorkersConfig = field(default_factory=WorkersConfig)
     ingest: IngestResourcesConfig = field(default_factory=IngestResourcesConfig)
     max_concurrent_trials: int | None = None
-    """None: as many as the cluster holds, more or fewer as nodes come and go."""
+    """None: as many as fit on the cluster, changing as nodes come and go."""
     precision: Literal["auto", "float32", "bf16"] = "auto"
-    """`auto` is bf16 on GPUs that have it, and on CPUs that have it for networks that it makes
-    faster: measured when the study begins, and kept. Losses are float32 always."""
+    """`auto`: bf16 on GPUs that support it, and on CPUs for the networks that it speeds up, which
+    is measured when the study begins and recorded in it. Losses are always float32."""
     cost: CostConfig = field(default_factory=CostConfig)
 
     def __post_init__(self) -> None:
@@ -162,11 +162,11 @@ class ResourcesConfig:
             require_above_zero(self, "max_concurrent_trials")
 
     def of_trial(self, hyperparameters: Mapping[str, Any]) -> WorkersConfig:
-        """Return what a trial asks for: its network may have workers of its own."""
+        """Return the reservation of a trial: that of its network if `students` has one."""
         student = hyperparameters.get("student", Hyperparameters().student)
         return self.students.get(student, self.trial)
 
     def models(self) -> dict[str, WorkersConfig]:
-        """Return what each kind of model asks for, by its key in a study file."""
+        """Return all reservations for models, by their key in a study file."""
         students = {f"students.{name}": asked for name, asked in self.students.items()}
         return {"trial": self.trial, "teacher": self.teacher} | students

@@ -1,7 +1,7 @@
-"""Frozen dataclasses that describe a study: data, view, space, search, finals, and all of it.
+"""Frozen dataclasses of a study file: data, view, space, search, finals, and the whole study.
 
-They are plain Python: `config_file` reads YAML into them. Rules between the fields of one class are
-in its `__post_init__`, whose texts name the field, the value and what would be right.
+They are plain Python: `study_file` reads YAML into them. Rules between the fields of one class are
+in its `__post_init__`; their messages name the field, the value and the valid ones.
 """
 
 from collections.abc import Mapping
@@ -33,17 +33,17 @@ OwnSource = Literal[
     "ptbxl", "cpsc2018", "cinc2021", "wfdb", "synthetic",
     "dicom", "edf", "aecg", "muse", "table", "parquet",
 ]  # fmt: skip
-"""Sources of recordings that are ours, by name."""
+"""Names of the built-in sources of recordings."""
 
 
 def names_task_file(task: str) -> bool:
-    """Whether a task is given as the path of a YAML file, and not by the name of a source's."""
+    """Whether a task is given as the path of a YAML file, not as the name of a source's task."""
     return task.endswith((".yaml", ".yml"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FoldsConfig:
-    """Which folds of the source make the three splits."""
+    """The source's folds in each of the three splits."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_EXTRA
 
@@ -64,19 +64,19 @@ class FoldsConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LabelledConfig:
-    """Of which training recordings the labels are known; the others count as unlabelled.
+    """The training recordings whose labels are used; the others count as unlabelled.
 
-    Validation and test keep theirs: what a study chooses by and is examined on is labelled.
+    Validation and test recordings always keep their labels.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_EXTRA
 
     folds: tuple[int, ...] = ()
-    """Those of these training folds."""
+    """Labels of these training folds."""
     fraction: float | None = None
-    """Or those of this share of the patients with labels, each class about evenly."""
+    """Or labels of this share of the labelled patients, in (0, 1), each class about evenly."""
     seed: int = 0
-    """Which patients make up the fraction; those of a smaller one are among those of a larger."""
+    """Of the draw of patients for `fraction`; a smaller fraction is a subset of a larger one."""
 
     def __post_init__(self) -> None:
         require(
@@ -93,43 +93,44 @@ class LabelledConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LabelUse:
-    """Which recordings a study trains on, by their labels."""
+    """The labels and the unlabelled recordings that a study trains with."""
 
     labelled: LabelledConfig | None = None
-    """None: every label of the training folds is known."""
+    """None: all labels of the training folds."""
     distils_unlabelled: bool = False
-    """Whether recordings without a known label are among those that students distil over."""
+    """Whether students are distilled on recordings without a known label, too."""
 
 
 ALL_LABELS = LabelUse()
-"""Every label is known, and recordings that have none are left out."""
+"""All labels are used, and recordings without one are left out."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DataConfig:
-    """Which recordings, at which rate, with which classes."""
+    """The recordings, their sampling rate, classes and splits."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_EXTRA
 
     source: OwnSource | str = "ptbxl"
-    """Ours, or one that an installed package offers; `mvkt plugins` lists them."""
+    """A built-in source or a plug-in; `mvkt plugins` lists these."""
     source_options: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """Handed to the source: for `synthetic` the number of recordings, for example."""
+    """Arguments of the source, for example `n_recordings` of `synthetic`."""
     sampling_rate_hz: int = 100
+    """Recordings are resampled to this rate."""
     task: str = "superdiagnostic"
     """A task of the source or of a plug-in, or the path of a YAML file that defines one."""
     finer_task: str | None = None
-    """A second task, named likewise, that students learn beside the first where `finer_weight` is
-    above 0: classes within its classes, such as `subdiagnostic`. No score knows of it."""
+    """A second task with finer classes, such as `subdiagnostic`: an auxiliary target of students
+    where `finer_weight` is above 0. No score uses it."""
     min_likelihood: float = 0.0
     """PTB-XL only: codes below this likelihood do not count. 0 is the benchmark's rule."""
     folds: FoldsConfig = field(default_factory=FoldsConfig)
     labelled: LabelledConfig | None = None
-    """Of which training recordings the labels are known; None: of all that have one."""
+    """The training recordings whose labels are used; None: all that have one."""
     unlabelled: Literal["distil", "leave_out"] | None = None
-    """What becomes of training recordings without a known label: the teacher is not trained on
-    them, but may say what it thinks of them, which is all that students learn of them. None: distil
-    where `labelled` is given, else leave out."""
+    """Use of training recordings without a known label. `distil`: students learn the teacher's
+    outputs for them; the teacher is not trained on them. None: `distil` where `labelled` is given,
+    else `leave_out`."""
 
     def __post_init__(self) -> None:
         require_above_zero(self, "sampling_rate_hz")
@@ -148,7 +149,7 @@ class DataConfig:
 
     @property
     def label_use(self) -> LabelUse:
-        """Which recordings are trained on, by their labels."""
+        """The labels and the unlabelled recordings to train with."""
         distils = self.labelled is not None and self.unlabelled is None
         return LabelUse(
             labelled=self.labelled,
@@ -157,22 +158,22 @@ class DataConfig:
 
     @property
     def task_file(self) -> Path | None:
-        """The file of the user's own task; None where `task` is one of the source's."""
+        """The file of a user-defined task; None where `task` is a name."""
         return Path(self.task) if names_task_file(self.task) else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ViewConfig:
-    """What a model sees of a recording, in seconds."""
+    """The part of a recording that is one input of a model; all lengths in seconds."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_EXTRA
 
     crop_s: float = 2.5
-    """Training crops and evaluation windows; 2.5 s as in the PTB-XL benchmark."""
+    """Length of training crops and evaluation windows; 2.5 s as in the PTB-XL benchmark."""
     grid_s: float = 0.5
-    """Training crops start at multiples of it, so that the teacher's knowledge is finite."""
+    """Training crops start at multiples of this, so that the teacher's knowledge is finite."""
     stride_s: float = 1.25
-    """Evaluation windows start at multiples of it; the last one ends with the recording."""
+    """Evaluation windows start at multiples of this; the last one ends with the recording."""
 
     def __post_init__(self) -> None:
         require_above_zero(self, "crop_s", "grid_s", "stride_s")
@@ -193,7 +194,8 @@ class ParameterConfig:
     integer: bool = False
     """Draw whole numbers."""
     when: Mapping[str, tuple[Scalar, ...]] = field(default_factory=dict[str, tuple[Scalar, ...]])
-    """The parameter is drawn only when each named one has one of these values; else its default."""
+    """The parameter is drawn only where each parameter named here has one of the given values;
+    elsewhere it has its default."""
 
     def __post_init__(self) -> None:
         is_range = self.low is not None or self.high is not None
@@ -225,7 +227,7 @@ class ParameterConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PrunerConfig:
-    """When a trial is stopped early; it is compared within its condition only."""
+    """Early stopping of trials; a trial is compared with trials of its condition only."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_EXTRA
 
@@ -243,44 +245,44 @@ class PrunerConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SearchConfig:
-    """How many trials, on which leads, drawn and pruned how."""
+    """Number of trials, their leads, sampler, pruner and baselines."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_EXTRA
 
     leads: tuple[str, ...] = ()
     """Conditions, a lead (`II`) or a lead set (`I+V5`) each. Empty: every lead of the shards."""
     n_trials: int = 96
-    """Baselines included; the search of a grid ends with its last point, if that comes first."""
+    """Of all conditions, with baselines; a grid ends earlier if it has fewer points."""
     objectives: tuple[Objective, ...] = (SCORE,)
-    """The score, and what a student is to be small or fast in. With several, the sampler looks for
-    the students that no other one beats in all of them, and finals take some of these. Trials are
-    pruned by their score whatever the objectives: where small students fall behind large ones early
-    on, `pruner: {kind: none}` lets them come to their end."""
+    """The score, and costs to be minimised. With several, the sampler searches the Pareto front,
+    and finals take some of its points. Trials are pruned by their score in any case: where small
+    students fall behind large ones early on, `pruner: {kind: none}` lets them finish."""
     limits: SizeLimitsConfig = field(default_factory=SizeLimitsConfig)
-    """Kept by every trial, baselines included."""
+    """Upper bounds on the student's size, for all trials and baselines."""
     sampler: Literal["tpe", "gp", "nsga2", "random", "grid"] = "tpe"
     """`grid` tries every point of the space, once for each condition."""
     n_startup_trials: int = 10
     """Trials drawn at random before the sampler's model is used; of `nsga2` also the size of the
     population."""
     enqueue: tuple[Mapping[str, Scalar], ...] = ()
-    """Configurations that are tried first, after the baselines: hyper-parameters of the space by
-    name, and `lead` where one is for a single condition. What an entry leaves out is drawn."""
+    """Configurations to try first, after the baselines: hyper-parameters of the space by name, and
+    `lead` for a single condition. Missing hyper-parameters are drawn."""
     learn_from: str | None = None
-    """Folder or URI of another study, whose trials the sampler sees as if they had come before.
-    They are copied when this study begins, and count as trials of the other one alone."""
+    """Folder or URI of another study, whose trials warm-start the sampler. They are copied when
+    this study begins, and never count as trials of this study."""
     pruner: PrunerConfig = field(default_factory=PrunerConfig)
     baselines: tuple[Literal["student_alone", "plain_kd"], ...] = ("student_alone", "plain_kd")
     conditions: Literal["balanced", "race"] = "balanced"
-    """Deal every condition as many trials, or stop those that are clearly worse."""
+    """`balanced`: equally many trials for every condition. `race`: clearly worse conditions stop
+    getting trials."""
     seeds_per_trial: int = 1
-    """Each trial is trained from so many seeds, one after the other, and its value is the mean of
-    theirs. The pruner decides during the first seed alone: what goes beyond it is trained whole."""
+    """Trainings of each trial with different seeds, one after the other; its value is their mean.
+    The pruner decides during the first seed only."""
     max_retries: int = 2
-    """How often a trial that lost its worker is started again from its checkpoint."""
+    """Restarts of a trial from its checkpoint after the loss of its worker."""
     stop_after_failures: int | None = 5
-    """The search stops when so many trials have failed and none has ended well meanwhile; null: it
-    never does. What the machine does is no failure, and a resumed search counts anew."""
+    """Consecutive failures, without a successful trial between them, after which the search stops;
+    null: never. Faults of the machine do not count, and a resumed search counts from 0."""
 
     def __post_init__(self) -> None:
         require_not_negative(self, "n_trials", "n_startup_trials", "max_retries")
@@ -303,27 +305,27 @@ class SearchConfig:
 
     @property
     def costs(self) -> tuple[Objective, ...]:
-        """The objectives beside the score: less of them is better."""
+        """The objectives to be minimised: all but the score."""
         return self.objectives[1:]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ContenderConfig:
-    """One more thing that the finals compare, beside what the search chose."""
+    """A further configuration for the finals, beside the one that the search chose."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_EXTRA
 
     base: Literal["chosen", "defaults"] = "chosen"
-    """What `set` changes: the lead's chosen configuration, or the defaults of the space."""
+    """The configuration to start from: the lead's chosen one, or the defaults of the space."""
     where: Mapping[str, Scalar] = field(default_factory=dict[str, Scalar])
-    """With `base: chosen`: choose among the lead's trials with these hyper-parameters only, so that
-    what it is compared with makes its own choice of all the others."""
+    """With `base: chosen`: start from the lead's best trial with these hyper-parameters, so that
+    all others are tuned for the contender, too."""
     set: Mapping[str, Scalar] = field(default_factory=dict[str, Scalar])
-    """Hyper-parameters by name."""
+    """Hyper-parameters to change, by name."""
     leads: tuple[str, ...] = ()
-    """Conditions it is trained for; empty: all of the study."""
+    """Conditions of the study to train it for; empty: all."""
     n_seeds: int | None = None
-    """None: as many as the others."""
+    """None: `finals.n_seeds`."""
 
     def __post_init__(self) -> None:
         if self.n_seeds is not None:
@@ -336,21 +338,21 @@ class ContenderConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FinalsConfig:
-    """What is trained again, with several seeds, and examined once on the test split."""
+    """Configurations to train again with several seeds, and to evaluate once on the test split."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_EXTRA
 
     n_seeds: int = 5
     n_configurations: int = 1
-    """The best so many of each condition by validation; the first of them is `chosen`. 0 compares
-    `contenders` alone. Of a search with several objectives: so many points of the condition's
-    front, as far as it has them."""
+    """Best trials of each condition by validation; the first is called `chosen`. 0: only
+    `contenders`. With several objectives: points of the condition's Pareto front, as far as it has
+    them."""
     baselines: tuple[Literal["student_alone", "plain_kd", "mkd_only", "clt_only"], ...] = (
         "student_alone",
         "plain_kd",
     )
-    """The chosen configuration with the teacher taken away, in part or whole; see
-    `search/finals/finals_plan.py`. With `n_configurations: 0` the defaults of the space instead."""
+    """The chosen configuration without the teacher's losses, or without some of them; see
+    `search/finals/finals_plan.py`. With `n_configurations: 0`: from the space's defaults."""
     contenders: Mapping[str, ContenderConfig] = field(default_factory=dict[str, ContenderConfig])
     answer: str = "chosen"
     """The contender by which leads are ranked."""
@@ -364,7 +366,7 @@ class FinalsConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StudyConfig:
-    """The whole of a study at once."""
+    """A whole study."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_EXTRA
 
@@ -375,13 +377,13 @@ class StudyConfig:
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     student: StudentConfig = field(default_factory=StudentConfig)
     space: Mapping[str, ParameterConfig] = field(default_factory=dict[str, ParameterConfig])
-    """Hyper-parameters by name; those left out keep the defaults of `Hyperparameters`."""
+    """Hyper-parameters by name; missing ones keep the defaults of `Hyperparameters`."""
     plain_kd: Mapping[str, Scalar] = field(
         default_factory=lambda: dict[str, Scalar](
             kd_loss="softmax_kd", kd_weight=1.0, distill_temperature=2.0, clt_weight=0.0
         )
     )
-    """What the plain distillation baseline sets on top of the defaults."""
+    """Hyper-parameters of the plain distillation baseline that differ from the defaults."""
     search: SearchConfig = field(default_factory=SearchConfig)
     finals: FinalsConfig = field(default_factory=FinalsConfig)
     resources: ResourcesConfig = field(default_factory=ResourcesConfig)
@@ -442,26 +444,26 @@ class StudyConfig:
 
     @property
     def trial_epochs(self) -> int:
-        """Most epochs of a trial of the search, over all its seeds."""
+        """Epochs of an unpruned trial of the search, over all its seeds."""
         return self.student.epochs * self.search.seeds_per_trial
 
     @property
     def crop_samples(self) -> int:
-        """Length of a training crop, and of an evaluation window."""
+        """Length of a training crop and of an evaluation window, in samples."""
         return round(self.view.crop_s * self.data.sampling_rate_hz)
 
     @property
     def students(self) -> set[str]:
-        """Networks that a trial or a final of the study may have, by name."""
+        """Names of the networks that a trial or a final of the study may have."""
         return self._values("student")
 
     @property
     def plugin_losses(self) -> set[str]:
-        """Losses of plug-ins that a trial or a final of the study may have, by name."""
+        """Names of the plug-ins' losses that a trial or a final of the study may have."""
         return self._values("plugin_loss") - {NO_PLUGIN}
 
     def trial_workers(self) -> tuple[WorkersConfig, ...]:
-        """List the workers that trials of the search may ask for, by the networks they draw."""
+        """List the reservations that trials of the search may have, one per network drawn."""
         networks = self._drawn("student")
         if "plain_kd" in self.search.baselines and "student" in self.plain_kd:
             networks |= {str(self.plain_kd["student"])}

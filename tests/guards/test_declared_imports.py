@@ -159,7 +159,7 @@ def package() -> Mapping[str, set[str]]:
 
 
 def checks() -> Mapping[str, set[str]]:
-    return used_in("tests", "benchmarks")
+    return used_in("tests", "benchmarks", "docs")
 
 
 def test_the_package_imports_what_it_declares_and_extras_in_their_own_files_only() -> None:

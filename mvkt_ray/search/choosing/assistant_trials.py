@@ -1,4 +1,4 @@
-"""The trainings of assistants: one for each condition, before its trials; nothing is drawn."""
+"""Plans the trainings of assistants, one for each condition before its trials; draws nothing."""
 
 from dataclasses import asdict
 
@@ -19,10 +19,10 @@ _AS_TEACHER = (
     "learning_rate",
     "weight_decay",
 )
-"""What an assistant has as the teacher has it: most often its network is the teacher's."""
+"""Hyper-parameters taken from the teacher, whose network an assistant most often shares."""
 
 _AS_STUDENTS = ("label_weight", "kd_loss", "distill_temperature")
-"""What it has as the study's students have it where nothing is drawn."""
+"""Hyper-parameters taken from the defaults of the study's space."""
 
 
 def assistant_trials(config: StudyConfig, space: SearchSpace) -> tuple[Trial, ...]:
@@ -40,7 +40,7 @@ def assistant_trials(config: StudyConfig, space: SearchSpace) -> tuple[Trial, ..
     own |= {name: space.defaults[name] for name in _AS_STUDENTS}
     own |= {
         "student": made.network,
-        # A space may fix it to 0; an assistant that hears nothing is none.
+        # A space may fix it to 0, but an assistant without distillation is no assistant.
         "kd_weight": space.defaults["kd_weight"] or Hyperparameters().kd_weight,
         "clt_weight": 0.0,
     }

@@ -1,9 +1,9 @@
-"""How much of MKD each class gets, by what a student alone sees of it in the condition's leads.
+"""Weights of the classes in MKD, from the validation scores of a condition's student alone.
 
-`kd_class_weights: auto` turns down classes that a lead hardly shows: there the teacher's opinion is
-about something that the student cannot learn from its signal, and can only learn by heart. What a
-lead shows is told by the validation of the condition's `student_alone`, which is in the ledger
-before; a trial that is dealt earlier has even weights, and its hyper-parameter says so.
+`kd_class_weights: auto` reduces the weight of classes that a lead hardly shows: their distillation
+targets cannot be predicted from the student's signal, only memorised. The measure is the validation
+score of the condition's `student_alone`, which normally is in the ledger first; an earlier trial
+gets even weights, and records `even` as its hyper-parameter.
 
 Reads: records of the ledger.
 """

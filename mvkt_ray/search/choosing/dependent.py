@@ -20,7 +20,11 @@ Params = Mapping[str, Scalar]
 def in_drawing_order(
     distributions: Mapping[str, Distribution], when: Mapping[str, Mapping[str, object]]
 ) -> dict[str, Distribution]:
-    """Put each parameter after those that its `when` names, otherwise in the order of the file."""
+    """Order parameters so that each follows those named in its `when`, else as in the file.
+
+    Raises:
+        ConfigError: Conditions form a circle.
+    """
     ordered: dict[str, Distribution] = {}
     left = dict(distributions)
     while left:
@@ -39,7 +43,16 @@ def read_when(
     when: Mapping[str, Mapping[str, tuple[Scalar, ...]]],
     defaults: Params,
 ) -> dict[str, dict[str, tuple[Scalar, ...]]]:
-    """Check that every condition can hold, and give its values the types of the parameter."""
+    """Check that every condition can hold, and give its values the types of the parameter.
+
+    Args:
+        distributions: Of the drawn parameters.
+        when: By parameter, the values of others at which it is drawn, as the study file has them.
+        defaults: Every hyper-parameter.
+
+    Raises:
+        ConfigError: A parameter is fixed, or a condition is on one that is never drawn so.
+    """
     checked: dict[str, dict[str, tuple[Scalar, ...]]] = {}
     for name, conditions in when.items():
         where = f"space.{name}.when"

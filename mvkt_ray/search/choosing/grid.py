@@ -20,17 +20,17 @@ Values = Mapping[str, Sequence[Scalar]]
 IsDrawn = Callable[[str, Params], bool]
 
 FEW = 12
-"""Values of a range that stand for all of it where the points cannot all be looked at."""
+"""Values that represent a range where its points are too many to enumerate."""
 
 _DIGITS = 12
 """To which decimal fractions are rounded: 0.1 + 2 * 0.1 is not 0.3."""
 
 
 def grid_values(name: str, distribution: Distribution) -> tuple[Scalar, ...]:
-    """Return all values that a parameter of a grid may have, in ascending or the given order.
+    """List all values of a parameter of a grid, ascending, or in the given order of choices.
 
     Raises:
-        ConfigError: It may have any value of a range.
+        ConfigError: The parameter is continuous.
     """
     match distribution:
         case CategoricalDistribution(choices=choices):
@@ -49,7 +49,7 @@ def grid_values(name: str, distribution: Distribution) -> tuple[Scalar, ...]:
 
 
 def few_values(distribution: Distribution, named: Collection[Scalar]) -> tuple[Scalar, ...]:
-    """Return values that stand for all of a parameter: both ends of a range, and some between.
+    """Return values that represent a parameter: both ends of its range, and some between.
 
     Args:
         distribution: Of the parameter.
@@ -60,7 +60,7 @@ def few_values(distribution: Distribution, named: Collection[Scalar]) -> tuple[S
     values = grid_values("", distribution)
     if len(values) <= FEW or isinstance(distribution, CategoricalDistribution):
         return values
-    # By their ratio, as sizes count.
+    # Evenly by ratio: the sizes that these values stand for count by their ratio, too.
     places = np.geomspace(1, len(values), FEW).round().astype(int) - 1
     kept = {*places.tolist(), len(values) - 1, *(values.index(v) for v in named if v in values)}
     return tuple(values[place] for place in sorted(kept))
@@ -91,35 +91,36 @@ def points(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Grid:
-    """All points of a space, not listed yet: there may be more of them than there is time for."""
+    """The points of a space, counted or listed on demand, as there may be too many to list."""
 
     values: Values
     is_drawn: IsDrawn
     telling: Collection[str]
-    """Parameters by whose values others are drawn, or points are left out; and those by which
-    these are drawn. The others are drawn or not by them alone."""
+    """Deciding parameters: those whose values decide whether others are drawn or points are within
+    the limits, and those that decide about these. All others follow from them independently."""
     is_within: Callable[[Params], bool]
-    """Whether points with these values of the telling parameters belong to the grid."""
+    """Whether points with these values of the deciding parameters are within the limits."""
 
     def count(self) -> tuple[int, int]:
-        """Return how many points belong to the grid, and how many do not."""
+        """Return the numbers of points within and beyond the limits."""
         n_within = n_beyond = 0
-        for told in points(self._telling_values, self.is_drawn):
-            own = [values for name, values in self._others.items() if self.is_drawn(name, told)]
-            n_alike = math.prod(len(values) for values in own)
-            if self.is_within(told):
+        # Only deciding parameters are enumerated; the others multiply, as none depends on another.
+        for decided in points(self._telling_values, self.is_drawn):
+            free = [values for name, values in self._others.items() if self.is_drawn(name, decided)]
+            n_alike = math.prod(len(values) for values in free)
+            if self.is_within(decided):
                 n_within += n_alike
             else:
                 n_beyond += n_alike
         return n_within, n_beyond
 
     def list_points(self) -> list[dict[str, Scalar]]:
-        """Return those that belong to it, the telling parameters changing last."""
+        """List the points within the limits, the deciding parameters changing last."""
         return [
             point
-            for told in points(self._telling_values, self.is_drawn)
-            if self.is_within(told)
-            for point in points(self._others, self.is_drawn, told)
+            for decided in points(self._telling_values, self.is_drawn)
+            if self.is_within(decided)
+            for point in points(self._others, self.is_drawn, decided)
         ]
 
     @property

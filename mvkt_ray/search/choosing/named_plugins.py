@@ -1,7 +1,7 @@
-"""The plug-ins that a study names: found, imported and tried before anything starts.
+"""Finds, imports and tries the plug-ins that a study names, before anything starts.
 
-The source is none of them. It makes shards, whose manifest says which version did, and nothing of
-it is needed when they are there.
+Sources are excluded: a source makes shards, whose manifest records its version, and is not needed
+once they exist.
 """
 
 from collections.abc import Collection, Iterator

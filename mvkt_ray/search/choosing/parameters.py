@@ -19,7 +19,7 @@ from mvkt_ray.phrasing import did_you_mean
 Distribution = FloatDistribution | IntDistribution | CategoricalDistribution
 
 _STEP_TOLERANCE = 1e-9
-"""Bounds that are decimal fractions meet whole steps only up to rounding."""
+"""(high - low) / step of decimal fractions is a whole number only up to rounding."""
 
 
 def require_name(where: str, name: str) -> None:

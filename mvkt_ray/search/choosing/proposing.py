@@ -1,11 +1,10 @@
 """Hyper-parameters for the next trial, by Optuna's samplers or from a grid.
 
-A proposal depends on the records of the study, its seed and the trial's number, and on nothing
-else: a sampler is made anew for each, so none has a state to lose, and none repeats itself after a
-restart.
+A proposal is a function of the study's records, its seed and the trial's number alone: a sampler is
+made anew for each proposal, so that a restart neither loses its state nor repeats its draws.
 
-All conditions teach the sampler together, by what `trial_history` shows of them. The lead itself is
-dealt by the study and never drawn.
+The sampler learns from the trials of all conditions together, as `trial_history` presents them. The
+lead itself is assigned by the study and never drawn.
 """
 
 import warnings
@@ -45,11 +44,11 @@ def propose(
     given: Mapping[str, Scalar] | None = None,
     before: Sequence[FrozenTrial] = (),
 ) -> dict[str, Scalar]:
-    """Draw the hyper-parameters of a search trial, again and again until limits are kept.
+    """Draw the hyper-parameters of a search trial, repeatedly until they are within the limits.
 
-    A sampler is told nothing of limits: what it has seen is within them, and so it comes to propose
-    what is. Where it proposes `MOST_DRAWS` times what is not, one of the students within is drawn,
-    and the sampler asked for all else.
+    Samplers know no limits, but learn them, as all trials of their history are within. After
+    `MOST_DRAWS` proposals beyond a limit a student within is drawn at random, and the sampler
+    proposes the other parameters.
 
     Args:
         space: What to draw.
@@ -57,29 +56,25 @@ def propose(
         seed: The study's.
         number: The new trial's.
         records: All trials before it.
-        given: Parameters that are not drawn but asked for; within limits, if there are any.
-        before: What the sampler sees of another study, by number from 1 on.
+        given: Enqueued values of parameters, which are not drawn; within the limits.
+        before: Trials of another study in the sampler's history, numbered from 1.
 
     Returns:
         The drawn hyper-parameters by name; `space.complete` adds the others.
     """
     if not space.distributions:
         return {}
-    history = (
-        []
-        if config.sampler == "random"
-        else [
-            *before,
-            *history_for(
-                config.sampler,
-                space,
-                records,
-                config.objectives,
-                most=MOST_SEEN[config.sampler] - len(before),
-                n_before=max((trial.number for trial in before), default=0),
-            ),
-        ]
-    )
+    history: list[FrozenTrial] = []
+    if config.sampler != "random":
+        own = history_for(
+            config.sampler,
+            space,
+            records,
+            config.objectives,
+            most=MOST_SEEN[config.sampler] - len(before),
+            n_before=max((trial.number for trial in before), default=0),
+        )
+        history = [*before, *own]
     for attempt in range(MOST_DRAWS):
         attempt_seed = derive_seed(seed, number, attempt, _SAMPLER_STREAM)
         drawn = _draw(space, config, history, attempt_seed, given)
@@ -164,7 +159,10 @@ class _SteadyState(NSGAIISampler):
 
 
 class _HistoryStorage(InMemoryStorage):
-    """Trials that were made elsewhere, before the one that is asked for."""
+    """A storage that contains the history before the trial that is asked for.
+
+    Optuna would copy and check each trial that is added to it; thousands of them for one proposal.
+    """
 
     def __init__(self, history: Sequence[FrozenTrial]) -> None:
         super().__init__()

@@ -22,14 +22,14 @@ _UNITS = {"parameters": "parameters", "macs": "multiply-accumulates"}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SizeLimits:
-    """What a student may come to, for the leads, classes and windows of a study."""
+    """Upper bounds on a student's size, for the leads, classes and windows of a study."""
 
     limits: SizeLimitsConfig
     n_leads: int
-    """Of the condition that has most. What is too large for it is tried for none: conditions are
-    compared over the same students."""
+    """Of the condition with most leads. A student too large for it is drawn for no condition, so
+    that all are compared over the same students."""
     n_classes: int | None
-    """None: not known, so that nothing can be drawn."""
+    """None: not known yet, so that nothing can be drawn."""
     n_samples: int
     """Length of an evaluation window."""
 
@@ -41,7 +41,7 @@ class SizeLimits:
         )
 
     def excess(self, hyperparameters: Params) -> float:
-        """Return a student's size as a share of its limit, of the limit that it keeps worst."""
+        """Return the largest ratio of a student's size to its limit; above 1 it is too large."""
         sizes = self._sizes(hyperparameters)
         return max(sizes[name] / getattr(self.limits, name) for name in self.limits.given)
 
@@ -54,11 +54,11 @@ class SizeLimits:
 
         Args:
             hyperparameters: By name.
-            whose: What it is the student of, to begin a sentence with.
-            advice: What to do, beside raising the limits; ends the sentence.
+            whose: Begins the message: whose student it is.
+            advice: Ends the message: an alternative to raising the limits.
 
         Raises:
-            ConfigError: Says what it comes to, and what is allowed.
+            ConfigError: With its size and the limits.
         """
         if not self.keeps(hyperparameters):
             raise ConfigError(
@@ -67,7 +67,7 @@ class SizeLimits:
             )
 
     def described(self, hyperparameters: Params) -> str:
-        """Write which student it is, and what it comes to."""
+        """Write a student's network and size."""
         named = [
             f"{name.removeprefix('student_')} {hyperparameters[name]}"
             for name in SIZE_PARAMETERS

@@ -36,29 +36,27 @@ Params = Mapping[str, Scalar]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SearchSpace:
-    """What a study draws from, for which conditions, and what its baselines are."""
+    """The parameters that a study draws, its conditions, and its baselines."""
 
     conditions: tuple[Condition, ...]
     distributions: Mapping[str, Distribution]
     """Drawn parameters, each after those that its `when` names."""
     when: Mapping[str, Mapping[str, tuple[Scalar, ...]]]
-    """For parameters that are drawn only sometimes: values of others at which they are."""
+    """By dependent parameter: the values of others at which it is drawn."""
     defaults: Params
-    """Every hyper-parameter that there is: the defaults, overlaid with the space's fixed values."""
+    """Every hyper-parameter: the defaults, overridden by the space's fixed values."""
     plain_kd: Params
-    """What the plain distillation baseline sets."""
+    """Hyper-parameters that the plain distillation baseline sets."""
     leads: tuple[str, ...]
     """Leads of the dataset that the space was checked against."""
     limits: SizeLimits | None = None
-    """Of a student's size; None: there are none."""
+    """Of a student's size; None: no limits."""
     fitting: tuple[Params, ...] = ()
-    """Where there are limits: combinations of the values that a student's size follows from, within
-    the limits, the smallest first."""
+    """With limits: the size-determining values of students within them, the smallest first."""
     grid: tuple[Params, ...] | None = None
-    """What is drawn, where every point of the space is tried, in the order of the file; None: a
-    sampler draws."""
+    """With the sampler `grid`: all points, in the order of the file. None: a sampler draws."""
     n_beyond_limits: int = 0
-    """Points that the grid would have without limits, and has not."""
+    """Points of the grid that were left out for their size."""
     enqueued: tuple[Enqueued, ...] = ()
     """The search trials that come first, in their order."""
 
@@ -125,11 +123,11 @@ class SearchSpace:
         return self.limits is None or self.limits.keeps(hyperparameters)
 
     def draw(self, trial: optuna.Trial, given: Params | None = None) -> dict[str, Scalar]:
-        """Ask a trial of Optuna for every parameter that is to be drawn, given those before it.
+        """Draw every parameter from a trial of Optuna, dependent ones only where they apply.
 
         Args:
             trial: Of Optuna.
-            given: Parameters that it is not asked for, with what is drawn for them.
+            given: Fixed values, which replace the draws of their parameters.
         """
         known, drawn = given or {}, dict[str, Scalar]()
         for name, distribution in self.distributions.items():
@@ -138,16 +136,16 @@ class SearchSpace:
         return drawn
 
     def complete(self, drawn: Params) -> dict[str, Scalar]:
-        """Return every hyper-parameter that the student has: drawn, fixed, and the defaults."""
+        """Return all hyper-parameters of a trial: drawn, fixed and default ones of its student."""
         return of_its_student({**self.defaults, **drawn})
 
     def baseline(self, arm: Arm) -> dict[str, Scalar]:
-        """Return every hyper-parameter that a baseline has; the same for every condition.
+        """Return all hyper-parameters of a baseline; the same for every condition.
 
-        A drawn parameter takes its default where the space has it, else the middle of its range
-        (geometric on a log scale) or its first choice. Then the arm sets its own: the student alone
-        switches every transfer loss off. Where its student is then beyond the limits, it has the
-        largest one within them instead: what distillation is compared with should not be weak.
+        A drawn parameter takes its default where the space contains it, else the middle of its
+        range (geometric on a log scale) or its first choice. Then the arm sets its own: the student
+        alone switches every distillation loss off. A student beyond the limits is replaced by the
+        largest one within them, so that distillation is not compared with a weak baseline.
         """
         values = self._baseline(arm, {})
         if not self.fitting or self.fits(values):
@@ -164,7 +162,7 @@ class SearchSpace:
         return of_its_student({**self.defaults, **middle, **own}, own, "plain_kd")
 
     def part_in_space(self, hyperparameters: Params) -> dict[str, Scalar]:
-        """Return those values that the space could have drawn, for the columns of a ledger."""
+        """Return the values that the space could have drawn, for the columns of a ledger."""
         return {
             name: hyperparameters[name]
             for name, distribution in self.distributions.items()
@@ -172,22 +170,23 @@ class SearchSpace:
         }
 
     def is_drawn(self, name: str, drawn: Params) -> bool:
-        """Whether a parameter is drawn beside others, those that its `when` names among them."""
+        """Whether a parameter applies, given those drawn before it, which its `when` may name."""
         return all(
             {**self.defaults, **drawn}[other] in values
             for other, values in self.when.get(name, {}).items()
         )
 
     def telling(self, names: Sequence[str]) -> list[str]:
-        """Return those of some parameters that are drawn, and all by which they are drawn."""
-        told = set(names)
+        """Return the drawn ones of some parameters, and all that decide whether they are drawn."""
+        deciding = set(names)
+        # Backwards, as each parameter follows those that decide about it.
         for name in reversed(list(self.distributions)):
-            if name in told:
-                told.update(self.when.get(name, {}))
-        return [name for name in self.distributions if name in told]
+            if name in deciding:
+                deciding.update(self.when.get(name, {}))
+        return [name for name in self.distributions if name in deciding]
 
     def _limited(self, config: StudyConfig, n_classes: int | None) -> "SearchSpace":
-        """Keep the limits of a study: find the students that do, and refuse if there are none."""
+        """Add the limits of a study and the students within them; refuse if there are none."""
         limits = SizeLimits(
             limits=config.search.limits,
             n_leads=max(len(condition.leads) for condition in self.conditions),
@@ -208,7 +207,7 @@ class SearchSpace:
         return replace(self, limits=limits, fitting=tuple(fitting))
 
     def _listed(self, config: StudyConfig) -> "SearchSpace":
-        """List the points of a grid, once it is known that there are trials for all of them."""
+        """Add the points of a grid, after checking that the trials suffice for all of them."""
         values = {name: grid_values(name, each) for name, each in self.distributions.items()}
         told_by = {other for when in self.when.values() for other in when}
         grid = Grid(

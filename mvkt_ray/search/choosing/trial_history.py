@@ -1,23 +1,22 @@
-"""The trials of a study as a sampler of Optuna sees them: centred, and of very many a part.
+"""Converts a study's trials to the history of a sampler of Optuna: centred, and thinned if many.
 
-What a lead shows shifts every score of its trials; so a condition's median is taken off first, and
-what is left is what the hyper-parameters did.
+The lead shifts the scores of all its trials, so the condition's median is subtracted first; the
+remainder is the effect of the hyper-parameters.
 
-With several objectives a trial has a value in each. Sizes and latencies are shown as their
-logarithms, so that half of a size is worth the same wherever it is halved: the hypervolumes by
-which TPE chooses among trials, and the crowding distances of NSGA-II, would else see the largest
-students alone. No median is taken off: a student's size hardly depends on its lead.
+With several objectives a trial has a value in each. Sizes and latencies are given as logarithms, so
+that halving a size counts the same at any size: the hypervolumes by which TPE selects trials, and
+the crowding distances of NSGA-II, would otherwise depend on the largest students alone. No median
+is subtracted, as a student's size hardly depends on its lead.
 
-A pruned trial is then shown as a complete one, with its size, and with its last score less the
-median of what complete trials had after that epoch. Optuna's TPE ranks pruned trials by a single
-objective, and its NSGA-II sees none, but here most of the small students may be among them: pruning
-is by score, and one that is worse than large students is not worse than others of its size.
+A pruned trial is then given as a complete one: with its size, and with its last score minus the
+median of complete trials after the same epoch. Optuna's TPE ranks pruned trials by a single
+objective and its NSGA-II ignores them, but here they may include most of the small students:
+pruning is by score, and a student worse than large ones is not worse than others of its size.
 
-A sampler's proposal takes the longer the more trials it sees, for TPE about in proportion, for a
-Gaussian process with the third power. From `MOST_SEEN` trials on it sees as many and no more: the
-best of all, those that run, and of the others evenly many of all ages. TPE tells good from bad by
-the few best, and needs of the others only where they are dense. Whether its proposals are as good
-as with all of them was not measured.
+The time of a proposal grows with the history, for TPE about linearly, for a Gaussian process with
+the third power. Above `MOST_SEEN` trials the history is thinned to as many: the best of all, the
+running, and an even selection of the others by age. TPE separates good from bad by the few best,
+and of the others needs only their density. Whether proposals stay as good was not measured.
 """
 
 import heapq
@@ -39,19 +38,19 @@ from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.statistics.pareto import non_dominated
 
 MOST_SEEN: Mapping[str, int] = {"tpe": 1500, "gp": 500, "nsga2": 1500}
-"""Trials, by sampler; only TPE has a use for any but complete ones. What they come to in seconds
-with one objective is in benchmarks/README.md."""
+"""Length of the history by sampler; only TPE uses trials that are not complete. The time of a
+proposal with one objective is in benchmarks/README.md."""
 
 N_BEST = 100
-"""Of all trials, those that are always among them. TPE calls at most 25 good; with several
-objectives, the front is among them, too, however many trials it has."""
+"""Best trials that thinning always keeps; TPE treats at most 25 as good. With several objectives
+the whole front is kept, too."""
 
 _STATES = {
     TrialState.COMPLETE: optuna.trial.TrialState.COMPLETE,
     TrialState.PRUNED: optuna.trial.TrialState.PRUNED,
     TrialState.RUNNING: optuna.trial.TrialState.RUNNING,
-    # Shown as pruned before its first epoch, which TPE ranks below everything else: a region where
-    # training diverges is to be avoided, not forgotten.
+    # As pruned before its first epoch, which TPE ranks below everything else, so that it avoids
+    # regions where training diverges.
     TrialState.DIVERGED: optuna.trial.TrialState.PRUNED,
 }
 
@@ -68,18 +67,18 @@ def history_for(
     most: int | None = None,
     n_before: int = 0,
 ) -> list[FrozenTrial]:
-    """Return what a sampler is to see of a study, by number.
+    """Return the history of a sampler, by number.
 
     Args:
         sampler: `tpe`, `gp` or `nsga2`.
         space: What hyper-parameters are drawn from.
         records: All trials so far, by number.
         objectives: Of the study.
-        most: How many it sees at most; None: `MOST_SEEN`.
-        n_before: Trials that it sees before these, which have the numbers from 1 on.
+        most: Its maximal length; None: `MOST_SEEN`.
+        n_before: Number of trials of another study before these, with numbers from 1.
 
     Returns:
-        Search trials, with the medians of their conditions taken off their scores.
+        Search trials, the median of their condition subtracted from their scores.
     """
     levels = _Levels(records)
     shown = [r for r in records if r.trial.arm is Arm.SEARCH and r.state in _STATES]
@@ -115,7 +114,7 @@ class _Levels:
         self._known: dict[tuple[str, int, bool], float] = {}
 
     def above_final(self, record: TrialRecord) -> float | None:
-        """Take off what a complete trial reached the median of the condition's complete trials."""
+        """Return a complete trial's score minus the median of its condition's complete trials."""
         if record.macro_auroc is None:
             return None
         key = (record.condition, 0, True)
@@ -125,10 +124,10 @@ class _Levels:
         return record.macro_auroc - self._known[key]
 
     def above_last(self, record: TrialRecord) -> dict[int, float]:
-        """Take off the last value of a pruned trial the median of those that came to its epoch.
+        """Return a pruned trial's last value minus the median of all trials after that epoch.
 
         Returns:
-            What is left, by epoch; empty for one that is not pruned or came to no epoch.
+            One difference, by its epoch; empty if the trial is not pruned or has no value.
         """
         if record.state is not TrialState.PRUNED or not record.values:
             return {}
@@ -136,11 +135,11 @@ class _Levels:
         return {epoch: record.values[epoch] - self._at(record.condition, epoch, complete=False)}
 
     def above_complete(self, record: TrialRecord) -> float | None:
-        """Take off the last value of a pruned trial what complete ones had after its epoch.
+        """Return a pruned trial's last value minus the median of complete trials after that epoch.
 
-        A trial that did as they did until then is so worth as much as they are in the end; against
-        all that came to the epoch, a pruned one would look better than a complete one. Where none
-        is complete, those that came to it have to do.
+        A trial on a par with the complete ones until then so gets their final value; compared with
+        all trials at the epoch, it would look better than a complete one. Where no trial is
+        complete, all trials at the epoch are used.
         """
         if record.state is not TrialState.PRUNED or not record.values:
             return None
@@ -162,7 +161,7 @@ class _Levels:
 def _values(
     record: TrialRecord, levels: _Levels, objectives: Sequence[Objective]
 ) -> list[float] | None:
-    """Return what a trial is worth in each objective; None where it has no place among others."""
+    """Return a trial's value in each objective; None where one of them is not known."""
     above = levels.above_final(record)
     if above is None and len(objectives) > 1:
         above = levels.above_complete(record)
@@ -180,7 +179,7 @@ def _thinned(
     sampler: str,
     most: int,
 ) -> list[TrialRecord]:
-    """Leave as many as the sampler sees: the best, those that run, and evenly many others."""
+    """Thin trials to the length of a history: the best, the running, and evenly chosen others."""
     running = [each for each in trials if each.state is TrialState.RUNNING]
     ended = [
         each
@@ -198,7 +197,7 @@ def _thinned(
 def _best(
     ended: Sequence[TrialRecord], values: Mapping[int, list[float] | None], levels: _Levels
 ) -> list[TrialRecord]:
-    """Return the front, and the best by score: trials without a value are below all others."""
+    """Return the front and the best by score; trials without a value rank below all others."""
     valued = [(each, value) for each in ended if (value := values[each.number]) is not None]
     best = [each for each, _ in heapq.nlargest(N_BEST, valued, key=lambda pair: pair[1][0])]
     if valued and len(valued[0][1]) > 1:

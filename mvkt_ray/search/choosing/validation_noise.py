@@ -1,4 +1,4 @@
-"""How far trials' scores would move with other patients in the validation split.
+"""Covariance of trials' validation scores over samples of patients.
 
 Reads: `validation.arrow` of complete trials.
 """
@@ -19,14 +19,20 @@ N_RESAMPLES = 1000
 
 
 class ValidationNoise:
-    """Measures it, by a bootstrap over patients that all trials share."""
+    """Estimates the covariance by a bootstrap over the patients, which all trials share."""
 
     def __init__(self, trials: Location) -> None:
-        """Take the folder that holds the trials' folders."""
+        """Take the folder of the trials' folders."""
         self._trials = trials
 
     def __call__(self, numbers: Sequence[int]) -> NDArray[np.float64]:
-        """Return the covariance of the trials' macro AUROC over samples of patients, `[n, n]`.
+        """Return the covariance of the trials' macro AUROC over samples of patients.
+
+        Args:
+            numbers: Of n complete trials.
+
+        Returns:
+            float64 `[n, n]`, in squared units of AUROC.
 
         Raises:
             ArtifactError: The predictions of one are missing or cannot be read, or they are not of

@@ -1,4 +1,4 @@
-"""The examination: what finished students and the teacher say of the test split.
+"""The examination: predictions of finished students and of the teacher on the test split.
 
 The only module that may import `data.held_out`. Each student, and the teacher, is one item of a
 runner's map; its predictions are a file, written aside and renamed, so that a killed examination
@@ -44,7 +44,7 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Examination:
-    """What is the same for all that are examined; small, and picklable."""
+    """The common inputs of all examined models; small, and picklable."""
 
     inputs: TrialInputs
     """Of the trainings; `trials` is where their files are."""
@@ -55,12 +55,12 @@ class Examination:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Marks:
-    """That one student, or the teacher, was examined."""
+    """The record that one student, or the teacher, was examined."""
 
     number: int | None
     """Of the training; None: the teacher."""
     sha256: str
-    """Over the recordings' ids and the probabilities of their classes."""
+    """Hash of the recordings' ids and the probabilities of their classes."""
 
 
 def examine_all(
@@ -72,10 +72,10 @@ def examine_all(
     """Examine finished students and the teacher by the map of a runner.
 
     Args:
-        examination: What on.
-        trials: Trainings that are complete.
-        runner: Where work runs.
-        on_progress: Called with how many are done, of how many.
+        examination: The common inputs.
+        trials: Complete trainings.
+        runner: Executes the examinations.
+        on_progress: Called with the numbers of models done and in total.
 
     Returns:
         One hash over all predictions.
@@ -83,7 +83,7 @@ def examine_all(
     items: list[Trial | None] = [None, *trials]
     hashes: dict[int | None, str] = {}
     on_progress(0, len(items))
-    # A core of any node that trials fit on: nothing is trained meanwhile.
+    # One core of any node that trials fit on is free: nothing is trained meanwhile.
     core = WorkersConfig(cpus_per_worker=min(1.0, examination.inputs.resources.trial.cpus))
     for marks in runner.map(partial(examine, examination), items, reserving=core):
         hashes[marks.number] = marks.sha256
@@ -92,7 +92,7 @@ def examine_all(
 
 
 def examine(examination: Examination, trial: Trial | None) -> Marks:
-    """Examine one student, or the teacher, unless its predictions are there already.
+    """Examine one student, or the teacher (None), unless its predictions exist already.
 
     Raises:
         ArtifactError: Weights are missing or do not fit.
@@ -115,7 +115,7 @@ def examine(examination: Examination, trial: Trial | None) -> Marks:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Candidate:
-    """Whoever is examined: a student, or the teacher."""
+    """A model to examine: a student, or the teacher."""
 
     network: Network | Ensemble
     weights: str
@@ -160,7 +160,7 @@ def _teacher(inputs: TrialInputs, shards: Shards) -> _Candidate:
 
 
 def _known(location: Location) -> StoredPredictions | None:
-    """Read the predictions that a killed examination left; None where they are not, or damaged."""
+    """Read the predictions of a killed examination; None where they are missing or damaged."""
     if not location.exists():
         return None
     try:
@@ -173,7 +173,8 @@ def _known(location: Location) -> StoredPredictions | None:
 def _examine_on(
     split: Split, location: Location, candidate: _Candidate, examination: Examination
 ) -> str:
-    """Write the predictions on a split, if they are not there, and return their hash."""
+    """Write the predictions on a split unless they exist, and return their hash."""
+    # Predictions of other weights, or from before this opening, are made again.
     tags = {OPENING: examination.opening.seal, WEIGHTS: candidate.weights}
     known = _known(location)
     if known is not None and {key: known.tags.get(key) for key in tags} == tags:
@@ -186,7 +187,7 @@ def _examine_on(
         batch_size=EVALUATION_BATCH_SIZE,
         device=device,
     )
-    # Sums have the same order everywhere: a Ray task has one core, this process may have more.
+    # One thread, so that sums have the same order, and hashes are equal, in process and on Ray.
     with torch_threads(1):
         predictions = predict(
             candidate.network.to(device),

@@ -31,7 +31,7 @@ from mvkt_ray.search.spending.budget import Budget
 
 
 class Finals(BaseStudy):
-    """Deals the trainings of a plan in their order, and keeps their ledger."""
+    """Gives out the trainings of a plan in their order, and keeps their ledger."""
 
     def __init__(
         self,
@@ -40,13 +40,13 @@ class Finals(BaseStudy):
         ledger: FinalsLedger,
         budget: Budget | None = None,
     ) -> None:
-        """Take over a ledger in which the plan stands.
+        """Take over a ledger that contains the plan.
 
         Args:
             config: The study.
             space: Its search space.
             ledger: Of finals that have begun.
-            budget: What may be spent, and what was spent before; by default no limit.
+            budget: Limits, and earlier spending; by default no limit.
         """
         super().__init__(config, space, ledger, budget)
         self.ledger = ledger
@@ -61,17 +61,17 @@ class Finals(BaseStudy):
 
     @property
     def plan(self) -> tuple[Contender, ...]:
-        """What is compared."""
+        """The contenders."""
         return self.ledger.plan
 
     @property
     def n_trials(self) -> int:
-        """How many trainings there are in all."""
+        """Number of trainings in the plan."""
         return len(self._trials)
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
-        """What the study compares, in its order."""
+        """Conditions of the plan, in the study's order."""
         return tuple(dict.fromkeys(contender.condition for contender in self.plan))
 
     @property
@@ -100,7 +100,7 @@ class Finals(BaseStudy):
         return len(records) == self.n_trials and all(r.state.is_finished for r in records)
 
     def report(self, number: int, metrics: EpochMetrics, usage: Usage = NOTHING_USED) -> Decision:
-        """Write down what a training reached; it goes on, unless the budget is spent."""
+        """Record an epoch of a training; it continues unless the budget is spent."""
         record, epoch = self.ledger.records[number], metrics.epoch
         if record.state.is_finished:
             return Decision.CONTINUE
@@ -113,10 +113,10 @@ class Finals(BaseStudy):
         return self._answer(number, epoch)
 
     def tell(self, result: TrialResult, usage: Usage = NOTHING_USED) -> None:
-        """Write down how a training ended; the same may be told again.
+        """Record the end of a training; a repeated call has no effect.
 
-        One that lost its worker is given out again, as often as the study allows each time. One
-        that was told to stop goes on being a running one, until the finals are opened again.
+        A training that lost its worker is given out again, up to `max_retries` times per start. One
+        that was stopped by the budget stays a running one until the finals are opened again.
         """
         number = result.number
         ended = self.ledger.records[number].state.is_finished or number in self._failed

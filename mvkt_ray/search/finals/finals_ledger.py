@@ -1,4 +1,4 @@
-"""The ledger of one round of finals: also what was planned, why, and the opening of the test split.
+"""The ledger of one round of finals, with its plan, its reason and the opening of the test split.
 
 Reads and writes: studies of Optuna named `NAME.finals-01`, ... in the database of the search.
 """
@@ -27,7 +27,7 @@ def ledger_name(study: str, number: int) -> str:
 
 
 class FinalsLedger(Ledger):
-    """The ledger of one round of finals; what it notes besides its trainings says how far it is."""
+    """The ledger of one round of finals; its notes record the progress beside the trainings."""
 
     @classmethod
     def begin(
@@ -46,12 +46,12 @@ class FinalsLedger(Ledger):
             database: That of the search.
             study: Name of the search's study.
             number: Of the finals, from 1.
-            plan: What is trained.
-            facts: All that it must not change before the opening: configuration and inputs.
-            reason: Why the test split is to be opened again; of the first finals empty.
+            plan: The contenders to train.
+            facts: Configuration and inputs, which must not change before the opening.
+            reason: For opening the test split again; empty for the first finals.
         """
         name = ledger_name(study, number)
-        # A driver may have died between making it and writing its plan.
+        # A driver may have died between creating it and writing its plan.
         ledger = cls.find(database, name) or cls.create(database, name)
         code = Code.now()
         ledger.note(
@@ -102,32 +102,32 @@ class FinalsLedger(Ledger):
 
     @property
     def plan(self) -> tuple[Contender, ...]:
-        """What is compared."""
+        """The contenders."""
         return tuple(_read_contender(value) for value in self.notes["plan"])
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What the finals were begun with, as plain values."""
+        """Configuration and inputs that the finals were begun with, as plain values."""
         return self.notes["facts"]
 
     @property
     def reason(self) -> str:
-        """Why the test split is opened again; empty the first time."""
+        """The reason for opening the test split again; empty the first time."""
         return self.notes["reason"]
 
     @property
     def left_behind(self) -> str | None:
-        """When, unopened, other finals were begun in their place; None: they were not."""
+        """Time at which these unopened finals were replaced by others; None: they were not."""
         return self.notes.get("left_behind")
 
     @property
     def opening(self) -> Opening | None:
-        """Of the test split for these finals; None before."""
+        """The opening of the test split for these finals; None before."""
         value = self.notes.get("opening")
         return None if value is None else Opening.from_json(value)
 
     def differences(self, plan: Sequence[Contender], facts: Mapping[str, Any]) -> str:
-        """Say what differs between these finals and those that are asked for; empty: nothing."""
+        """Describe the differences between these finals and the requested ones; empty: none."""
         was, now = flattened(self.facts), flattened(facts)
         keys = [
             f"{key} (was {was.get(key)!r}, is {now.get(key)!r})"
@@ -137,15 +137,15 @@ class FinalsLedger(Ledger):
         return "; ".join((keys or _plan_differences(self.plan, plan))[:_DIFFERENCES_SHOWN])
 
     def write_opening(self, opening: Opening) -> None:
-        """Write down that the test split is opened, or that the opening is over."""
+        """Record that the test split is opened, or that its examination is complete."""
         self.note({"opening": opening.to_json()})
 
     def write_reason(self, reason: str) -> None:
-        """Write down another reason to open again than the finals were begun with."""
+        """Record another reason for opening the test split again."""
         self.note({"reason": reason})
 
     def leave_behind(self) -> None:
-        """Write down that other finals take the place of these, which were not opened."""
+        """Record that these unopened finals are replaced by others."""
         assert self.opening is None
         self.note({"left_behind": datetime.now(UTC).isoformat(timespec="seconds")})
 

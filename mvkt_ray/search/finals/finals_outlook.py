@@ -1,6 +1,6 @@
-"""What `mvkt finalize` does: begin finals, go on with some, or refuse, with the reason.
+"""Decides what `mvkt finalize` does: begin finals, continue some, or refuse, with the reason.
 
-Decided once per command: `--dry-run` shows the decision, `run_finals` carries it out.
+Once per command: `--dry-run` shows the decision, `run_finals` carries it out.
 
 Reads: the study's folder and its ledgers. Writes nothing.
 """
@@ -35,23 +35,23 @@ from mvkt_ray.storage.artifacts import read_manifest
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FinalsRequest:
-    """What is asked of finals beside their configuration."""
+    """Options of finals beside their configuration."""
 
     again: str | None = None
-    """Why the test split is to be opened again."""
+    """The reason for opening the test split again; None: not requested."""
     start_over: bool = False
-    """Leave behind unopened finals that were begun with another configuration."""
+    """Replace unopened finals that were begun with another configuration."""
     without_failed: bool = False
     """Examine without the trainings that failed."""
     now: bool = False
-    """Choose although the search has not ended."""
+    """Choose configurations although the search has not ended."""
     limits: Limits = NO_LIMITS
-    """What the study may spend in all, with its teacher and its search."""
+    """On the spending of the whole study, its teacher and search included."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FinalsOutlook:
-    """What is to be done, with the ledgers open in which it will be written."""
+    """The decision, with the open ledgers that it will be recorded in."""
 
     folder: StudyFolder
     database: LedgerDatabase
@@ -60,7 +60,7 @@ class FinalsOutlook:
     searched: tuple[TrialRecord, ...]
     """All trials of the search, by number."""
     earlier: tuple[TrialRecord, ...]
-    """All trainings of the study's other finals; they have cost something, too."""
+    """All trainings of the study's other finals, which count against the limits, too."""
     prepared: Prepared
     space: SearchSpace
     plan: tuple[Contender, ...]
@@ -68,15 +68,15 @@ class FinalsOutlook:
     openings: tuple[Opening, ...]
     """Of the test split, so far."""
     begun: FinalsLedger | None
-    """Finals to go on with; None: new ones begin."""
+    """Finals to continue; None: new ones begin."""
     abandoned: FinalsLedger | None
-    """Unopened finals that new ones take the place of."""
+    """Unopened finals that the new ones replace."""
     cpu_precision: Mapping[str, str]
-    """What `precision: auto` is on CPUs, by network, as in the search."""
+    """Resolved `precision: auto` on CPUs, by network, as in the search."""
     number: int
-    """Of the finals that are gone on with, or begin."""
+    """Of the finals that continue or begin."""
     reason: str
-    """Why the test split is to be opened again; empty the first time."""
+    """The reason for opening the test split again; empty the first time."""
 
 
 def finals_config(folder: StudyFolder, config: StudyConfig | None) -> StudyConfig:
@@ -196,7 +196,11 @@ def _decide(
     facts: Mapping[str, Any],
     request: FinalsRequest,
 ) -> tuple[FinalsLedger | None, FinalsLedger | None, str]:
-    """Return the finals to go on with, those to leave behind, and the reason to open again."""
+    """Return the finals to continue, those to replace, and the reason for opening again.
+
+    The order matters: a mistaken `--again` is refused before anything else, and opened finals are
+    never replaced, as that would hide an opening.
+    """
     openings = openings_of(ledgers)
     if request.again is not None and not request.again.strip():
         raise ConfigError('--again "" gives no reason: say why the test split is opened again.')

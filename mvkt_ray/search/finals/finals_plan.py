@@ -1,4 +1,4 @@
-"""Which trainings the finals are: per condition what the search chose, beside its baselines.
+"""Plans the trainings of finals: per condition the search's choice, its baselines, and contenders.
 
 A plan is a pure function of the study's configuration and its ledger, so that an interrupted
 `mvkt finalize` finds the same trainings again.
@@ -34,9 +34,9 @@ class Contender:
     hyperparameters: Mapping[str, Scalar]
     n_seeds: int
     chosen_trial: int | None
-    """The search trial that the configuration was taken from; None: it was given."""
+    """The search trial that the configuration starts from; None: the defaults of the space."""
     kd_class_weights: Mapping[str, float] = field(default_factory=dict[str, float])
-    """As of `Trial`."""
+    """As in `Trial`."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values, for the ledger."""
@@ -49,14 +49,14 @@ def plan_finals(
     records: Sequence[TrialRecord],
     objectives: Sequence[Objective] = (SCORE,),
 ) -> tuple[Contender, ...]:
-    """Choose by validation only, and set beside each choice what it is compared with.
+    """Choose configurations by validation only, and add the ones to compare them with.
 
     Args:
-        config: What is asked for.
+        config: Of the finals.
         space: The study's, for its defaults, its conditions and its plain distillation.
         records: All trials of the search.
-        objectives: Of the study. With several, what is chosen of a condition are points of its
-            front: `chosen` has the best score, `chosen_2` and so on are smaller or faster.
+        objectives: Of the study. With several, points of each condition's front are chosen:
+            `chosen` has the best score, `chosen_2` and so on are smaller or faster.
 
     Returns:
         Condition by condition, in the study's order.
@@ -87,7 +87,10 @@ def is_chosen(contender: str) -> bool:
 
 
 def final_trials(plan: Sequence[Contender]) -> tuple[Trial, ...]:
-    """Return every training of a plan, numbered: all first seeds before any second one."""
+    """List the trainings of a plan, numbered: all first seeds before any second one.
+
+    So finals that are stopped early have the same seeds for all contenders, which are pairs.
+    """
     n_rounds = max((contender.n_seeds for contender in plan), default=0)
     pairs = [
         (repetition, contender)

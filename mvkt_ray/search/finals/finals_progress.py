@@ -1,4 +1,4 @@
-"""How far the finals of a study are: what has ended, what is open, when the test split was opened.
+"""Progress of a study's finals: trainings ended and open, and the opening of the test split.
 
 Reads: the ledgers of finals. Nothing here opens the test split.
 """
@@ -28,7 +28,7 @@ class FinalsProgress:
     opening: Opening | None
     """Of the test split for these finals; None: not opened."""
     left_behind: str | None
-    """When others were begun in their place; None: they were not."""
+    """Time at which others replaced them; None: they were not replaced."""
 
     @property
     def n_ended(self) -> int:
@@ -53,7 +53,7 @@ class FinalsProgress:
 
     @property
     def reservations(self) -> tuple[Reservation, ...]:
-        """What its trainings have held of nodes, as far as it is written down."""
+        """Resources that its trainings have held, as far as they are recorded."""
         return tuple(each for record in self.records for each in record.usage.reservations)
 
     @property

@@ -1,4 +1,4 @@
-"""What finals came to: every prediction of every student, on the validation and the test split.
+"""Results of finals: all predictions of all students on the validation and the test split.
 
 Reads: the ledger of completed finals, and the Arrow files of their trainings. Nothing here opens
 the test split: what is read was written by the examination.
@@ -27,14 +27,14 @@ Key = tuple[str, str]
 """Name of a contender, and of its condition."""
 
 OPENING, WEIGHTS = "opening", "weights"
-"""Keys of a file's metadata: the seal of its opening, and the hash of the weights that spoke."""
+"""Keys of a file's metadata: the seal of its opening, and the hash of the predicting weights."""
 
 _ADVICE = "It was changed after the examination: restore it from a copy."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Examined:
-    """All that was said of one split.
+    """All predictions on one split.
 
     Shapes: N recordings, C classes, R seeds of a contender.
     """
@@ -43,10 +43,10 @@ class Examined:
     patient_ids_N: NDArray[Any]
     labels_NC: NDArray[np.float32]
     scores: Mapping[Key, NDArray[np.float32]]
-    """By contender and condition: float32 `[R, N, C]`, probabilities, seed by seed. A contender of
-    which no training was completed is not there."""
+    """By contender and condition: float32 `[R, N, C]`, probabilities, seed by seed. Contenders
+    without a complete training are missing."""
     seeds: Mapping[Key, tuple[int, ...]]
-    """Which repetition each row of `scores` is; equal repetitions of contenders are pairs."""
+    """The repetition of each row of `scores`; equal repetitions of contenders are pairs."""
     teacher_NC: NDArray[np.float32]
 
 
@@ -63,8 +63,7 @@ class FinalsResults:
     answer: str
     """Name of the contender by which leads are ranked."""
     refit: bool
-    """Trained on the training and validation splits: scores on validation are then on recordings
-    that the students have seen."""
+    """Trained on the training and validation splits, so that validation scores are in-sample."""
     test: Examined
     validation: Examined
 
@@ -131,7 +130,7 @@ def _read(
 
 
 def _said(location: Location, tags: Mapping[str, str]) -> StoredPredictions:
-    """Read predictions of an examination, which say which one it was and whose they are."""
+    """Read predictions, and check that they are of this examination and these weights."""
     found = read_predictions(location)
     if any(found.tags.get(key) != value for key, value in tags.items()):
         raise StaleArtifactError(f"{location} is of another model or examination. {_ADVICE}")

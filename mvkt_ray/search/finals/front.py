@@ -1,6 +1,6 @@
-"""The front of a condition: complete trials that no other one beats in all objectives, and a few.
+"""The Pareto front of a condition's complete trials, and a few points that represent it.
 
-Chosen by validation only, as everything that finals train again.
+By validation only, as everything that finals choose.
 """
 
 import math
@@ -14,9 +14,8 @@ from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.statistics.pareto import non_dominated, spread_over
 
 MARGIN = 0.01
-"""How far a small student may score below the best one and still be as good for many a purpose: the
-smallest within it is what the report names, so finals train it before any other point but the
-best."""
+"""Loss in macro AUROC that is acceptable for a smaller student. The report names the smallest
+student within it, so finals train that one before any other point but the best."""
 
 
 def front_of(complete: Sequence[TrialRecord], objectives: Sequence[Objective]) -> list[TrialRecord]:

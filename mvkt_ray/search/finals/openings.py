@@ -1,8 +1,8 @@
-"""Openings of the test split: written into the ledger before anything is read, and kept for ever.
+"""Openings of the test split: recorded in the ledger before anything is read, and never removed.
 
-An opening says when, why, by which code and for how many recordings. It is completed when every
-student and the teacher have been examined; until then whoever was interrupted goes on with it, and
-the split still has been opened once.
+An opening records when, why, by which code and for how many recordings. It is complete when every
+student and the teacher have been examined; an interrupted examination continues under the same
+opening, and the split still counts as opened once.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ _GIT_TIMEOUT_S = 10
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Code:
-    """Which program it was."""
+    """The program that ran: its version, source hash and commit."""
 
     mvkt_ray_version: str
     code: str
@@ -35,7 +35,7 @@ class Code:
 
     @classmethod
     def now(cls) -> "Code":
-        """Look at the package that runs."""
+        """Read and hash the package that runs."""
         root = Path(mvkt_ray.__file__).parent
         digest = hashlib.sha256()
         for path in sorted(root.rglob("*.py")):
@@ -65,23 +65,23 @@ class Opening:
     command: str
     host: str
     reason: str
-    """Why it was opened again; of the first opening empty."""
+    """The reason for opening it again; empty for the first opening."""
     n_recordings: int
-    """That the test split has."""
+    """Of the test split."""
     shards: str
-    """Fingerprint of the shards whose test split it is."""
+    """Fingerprint of the shards."""
     split: str
-    """Fingerprint of what makes the split: task, folds, least likelihood."""
+    """Fingerprint of the definition of the split: task, folds, least likelihood."""
     completed_at: str | None = None
-    """When the last prediction was there; None while it goes on."""
+    """Time of the last prediction; None while the examination goes on."""
     completed_by: str | None = None
-    """Hash of the code that completed it: another one than `code` if it was changed meanwhile."""
+    """Hash of the code that completed it; differs from `code` if that was changed meanwhile."""
     predictions: str | None = None
     """SHA-256 over all predictions."""
 
     @property
     def seal(self) -> str:
-        """Hash of how it was begun; predictions carry it."""
+        """Hash of the opening without its completion; predictions carry it."""
         begun = replace(self, completed_at=None, completed_by=None, predictions=None)
         return fingerprint_of(asdict(begun))
 
@@ -98,7 +98,7 @@ class Opening:
         folds: FoldsConfig,
         min_likelihood: float,
     ) -> "Opening":
-        """Describe an opening that is about to be; nothing is read of the test split."""
+        """Make the record of an opening; reads nothing of the test split."""
         code = Code.now()
         return cls(
             number=number,
@@ -116,13 +116,13 @@ class Opening:
         )
 
     def complete(self, predictions: str) -> "Opening":
-        """Return it as it is when every prediction is there."""
+        """Return the opening as completed, with the hash over all predictions."""
         return replace(
             self, completed_at=_now(), completed_by=Code.now().code, predictions=predictions
         )
 
     def describe(self) -> str:
-        """Say when and by what, for messages."""
+        """Write time, host and program, for messages."""
         commit = f", commit {self.commit[:12]}" if self.commit else ""
         return (
             f"{self.opened_at} on {self.host} by mvkt-ray {self.mvkt_ray_version} "

@@ -1,4 +1,4 @@
-"""From a finished search to finals that were examined once: trained again, then the test split.
+"""Runs finals: trains the plan of a finished search, then examines it once on the test split.
 
 Reads: a study's folder. Writes: its ledger, and `finals/01/` with every training's files.
 """
@@ -35,32 +35,31 @@ from mvkt_ray.training.student import TrialInputs
 
 
 class FinalsListener(StageListener, Protocol):
-    """What wants to know how far finals are: the live table, or a test."""
+    """Receives the progress of finals: the live table, or a test."""
 
     def study_opened(self, study: Finals) -> None:
-        """Hand over the finals, once, before their first training."""
+        """Receive the finals, once, before their first training."""
         ...
 
     def study_changed(self) -> None:
-        """Say that a training reported or ended."""
+        """Be notified that a training reported or ended."""
         ...
 
 
 def run_finals(outlook: FinalsOutlook, runner: Runner, listener: FinalsListener) -> FinalsResults:
-    """Train what the plan says, open the test split once, and examine everything on it.
+    """Train the plan, open the test split once, and examine all students on it.
 
-    Whoever is killed at any instant is gone on with by the same call: trainings from their
-    checkpoints, the examination with the predictions that are missing, under the same opening.
+    After a kill at any instant the same call continues: trainings from their checkpoints, the
+    examination with the missing predictions, under the same opening.
 
     Args:
-        outlook: What is to be done; its caller is the study's driver.
-        runner: Where work runs.
-        listener: Told of every step.
+        outlook: The decision; the caller is the study's driver.
+        runner: Executes trainings and examinations.
+        listener: Receives every step.
 
     Raises:
-        ConfigError: The runner does not do what the configuration asks for, or a limit cannot be
-            kept.
-        TrialError: A training failed, and was not to be left out; or a limit was reached.
+        ConfigError: The runner does not support the configuration, or a limit cannot be kept.
+        TrialError: A training failed and may not be left out, or a limit was reached.
         ClusterError: The plan does not fit the cluster.
         MachineError: The machine failed under a training or the ledger.
     """
@@ -82,7 +81,7 @@ def run_finals(outlook: FinalsOutlook, runner: Runner, listener: FinalsListener)
 
 
 def _budget(outlook: FinalsOutlook) -> Budget:
-    """Return the limits, of which the search and other finals have used some."""
+    """Return the limits, with the earlier spending of the search and other finals."""
     before = Spending.of(
         prices := PriceList(outlook.config.resources.cost),
         teacher=teacher_usage(outlook.folder, outlook.config),
@@ -93,7 +92,7 @@ def _budget(outlook: FinalsOutlook) -> Budget:
 
 
 def _begin(outlook: FinalsOutlook) -> FinalsLedger:
-    """Go on with the finals of an outlook, or begin them."""
+    """Continue the finals of an outlook, or begin them."""
     if outlook.begun is not None:
         outlook.begun.mend()
         if outlook.begun.opening is None:
@@ -146,10 +145,10 @@ def _train_and_examine(
 def _inputs(
     outlook: FinalsOutlook, files: FinalsFolder, runner: Runner, listener: FinalsListener
 ) -> TrialInputs:
-    """Gather what every training is given; with `refit`, knowledge of both splits."""
+    """Gather the inputs of the trainings; with `refit`, knowledge of both splits."""
     folder, config, prepared = outlook.folder, outlook.config, outlook.prepared
     inputs = trial_inputs(config, folder, prepared, outlook.cpu_precision)
-    # Nobody decides by a final's epochs: it is validated after its last.
+    # Finals are never pruned, so no epoch but the last needs a validation.
     inputs = dataclasses.replace(inputs.writing_to(str(files.trials)), validated_epochs=frozenset())
     if not config.finals.refit:
         return inputs
@@ -167,7 +166,7 @@ def _inputs(
 
 
 def _settle_problems(finals: Finals, request: FinalsRequest) -> None:
-    """Refuse to open the test split without a training, unless told to.
+    """Refuse to open the test split without a training, unless `without_failed`.
 
     Raises:
         TrialError: Names those that failed and what to do.
