@@ -6,7 +6,8 @@ They are narrow, and hold only while they are entered. With Ray 2.60:
 - a free process is given to a trial whose own process is starting, so that a node that has come
   gets no trial: `starting_trials_keep_their_process`;
 - Train waits a minute for slots on a node that has gone: `forget_nodes_that_are_gone`;
-- a node that is not up after 30 s is given up: `nodes_may_start_slowly`;
+- a node that is not up after 30 s is given up, and one whose agents are not after 15 s ends
+  itself: `nodes_may_start_slowly`;
 - connecting takes SIGTERM from the program: `own_sigterm`;
 - workers look for modules in the driver's working directory first: `importing_as_here`.
 
@@ -14,14 +15,17 @@ The modules of Ray are imported where they are corrected: who connects need not 
 """
 
 import contextlib
+import inspect
 import itertools
 import os
+import random
 import signal
+import socket
 import sys
 import sysconfig
 import threading
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from typing import Any
 
 import psutil
@@ -31,6 +35,15 @@ from ray.job_config import JobConfig
 
 NODE_STARTS_WITHIN_S = 180.0
 """Ends the wait for a node that never comes."""
+
+_PORTS_OF_AGENTS = (
+    "metrics_agent_port",
+    "metrics_export_port",
+    "runtime_env_agent_port",
+    "dashboard_agent_listen_port",
+)
+_CHOSEN_PORTS = range(20_000, 32_768)
+"""Below those of outgoing connections, which might take one before its agent listens on it."""
 
 
 @contextlib.contextmanager
@@ -113,26 +126,52 @@ def nodes_may_start_slowly() -> Generator[None]:
     Ray 2.60 gives it 30 s. It has to start several processes of Python in them, which among a
     dozen of busy programs is too little for two cores. A raylet that has ended is not waited for.
     It may go when this limit can be set in Ray's environment.
+
+    A raylet waits 15 s for each agent to write down on which port it listens, and ends when one has
+    not (ray #65983). So free ports are chosen for them, where none were given, and written down.
     """
     from ray._private import services
+    from ray._raylet import (
+        DASHBOARD_AGENT_LISTEN_PORT_NAME,  # pyright: ignore[reportAttributeAccessIssue]
+        persist_port,  # pyright: ignore[reportAttributeAccessIssue]
+    )
 
-    original, before = services.get_node, _ended_raylets()
+    get_node_once, start, before = services.get_node, services.start_raylet, _ended_raylets()
 
     def get_node(*of_node: Any) -> Any:
         deadline = time.monotonic() + NODE_STARTS_WITHIN_S
         while True:
             try:
-                return original(*of_node)
+                return get_node_once(*of_node)
             except RuntimeError:
                 if time.monotonic() > deadline or _ended_raylets() - before:
                     raise
             time.sleep(0.05)
 
-    services.get_node = get_node
+    def start_raylet(*of_node: Any, **by_name: Any) -> Any:
+        asked, free = inspect.signature(start).bind(*of_node, **by_name).arguments, _free_ports()
+        for name in _PORTS_OF_AGENTS:
+            asked[name] = asked.get(name) or next(free)
+        # Of this one Ray does not tell the raylet; the others it does not look for if it is told.
+        port = asked[_PORTS_OF_AGENTS[-1]]
+        persist_port(asked["session_dir"], asked["node_id"], DASHBOARD_AGENT_LISTEN_PORT_NAME, port)
+        within = {"RAY_agent_register_timeout_ms": str(int(1000 * NODE_STARTS_WITHIN_S))}
+        asked["env_updates"] = {**within, **(asked.get("env_updates") or {})}
+        return start(**asked)
+
+    services.get_node, services.start_raylet = get_node, start_raylet
     try:
         yield
     finally:
-        services.get_node = original
+        services.get_node, services.start_raylet = get_node_once, start
+
+
+def _free_ports() -> Iterator[int]:
+    """Yield ports on which nothing listens, on any interface, in an order of chance."""
+    for port in random.sample(_CHOSEN_PORTS, len(_CHOSEN_PORTS)):
+        with contextlib.closing(socket.socket()) as probe, contextlib.suppress(OSError):
+            probe.bind(("", port))
+            yield port
 
 
 def _ended_raylets() -> set[int]:

@@ -22,8 +22,11 @@ from mvkt_ray.data.views import View
 from mvkt_ray.errors import DataError
 from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialResult, TrialState
 from mvkt_ray.search.choosing.space import SearchSpace
-from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
+from mvkt_ray.search.ledger.ledger_database import LedgerDatabase, driving
+from mvkt_ray.search.ledger.postgres.server_address import ServerAddress
+from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.study import Study
+from mvkt_ray.storage.location import Location
 from mvkt_ray.training.student import TrialInputs
 
 EPOCHS = 4
@@ -41,6 +44,7 @@ def open_study(
     trial: WorkersConfig | None = None,
     prune: bool = False,
     max_concurrent: int | None = None,
+    ledger: LedgerDatabase | None = None,
 ) -> Study:
     pruner = PrunerConfig(kind="successive_halving", min_epochs=1, reduction_factor=2)
     config = StudyConfig(
@@ -60,7 +64,7 @@ def open_study(
     return Study.create_or_open(
         config,
         SearchSpace.from_config(config, LEADS),
-        LedgerDatabase(f"sqlite:///{folder}/ledger.db"),
+        ledger or LedgerDatabase(f"sqlite:///{folder}/ledger.db"),
         resume=resume,
         inputs={"shards": "none"},
     )
@@ -270,16 +274,26 @@ def _fill_memory(gigabytes: float) -> None:
 
 
 def main() -> None:
-    """Run a study as a command does: `stand_ins.py FOLDER N_TRIALS new|resume [ADDRESS]`."""
+    """Run a study as a command does.
+
+    `stand_ins.py FOLDER N_TRIALS new|resume [ADDRESS [LEDGER]]`; the ledger's URL is of a server.
+    """
     from mvkt_ray.on_ray.driver import OnRay
 
     folder, n_trials, mode = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
-    address = sys.argv[4] if len(sys.argv) > 4 else None
-    study = open_study(folder, n_trials, resume=mode == "resume")
+    address, server = [*sys.argv[4:], None, None][:2]
     try:
         n_cpus = 2 if address is None else None
-        with OnRay.connect(address, n_cpus=n_cpus, run_trial=run_stand_in) as runner:
+        with (
+            driving(
+                StudyFolder(Location.parse(folder)),
+                server=None if server is None else ServerAddress.parse(server),
+            ) as ledger,
+            OnRay.connect(address, n_cpus=n_cpus, run_trial=run_stand_in) as runner,
+        ):
+            study = open_study(folder, n_trials, resume=mode == "resume", ledger=ledger)
             runner.run_trials(study, make_inputs(folder), lambda: None)
+            study.close()
     except KeyboardInterrupt:
         (folder / "interrupted").touch()
         raise

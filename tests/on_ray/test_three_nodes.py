@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import ray
 import stand_ins
@@ -19,9 +20,14 @@ from mvkt_ray.config.resources import ResourcesConfig, WorkersConfig
 from mvkt_ray.errors import ClusterError, DataError
 from mvkt_ray.on_ray.driver import OnRay
 from mvkt_ray.records import EpochMetrics, TrialState
+from mvkt_ray.search.in_process import InProcess
+from mvkt_ray.search.ledger.ledger_database import reading
+from mvkt_ray.search.ledger.study_folder import StudyFolder
+from mvkt_ray.search.study import Study
 from mvkt_ray.storage.location import Location
-from tests.patience import wait_until
+from tests.patience import PATIENCE_S, wait_until
 from tests.ports import free_port
+from tests.postgres_server import PostgresServer
 
 pytestmark = pytest.mark.ray
 
@@ -42,6 +48,11 @@ def connect(address: str | None) -> OnRay:
     return OnRay.connect(
         address, run_trial=stand_ins.run_stand_in, train_teacher=stand_ins.teach_stand_in
     )
+
+
+def table(study: Study) -> list[tuple[object, ...]]:
+    found = study.trials()
+    return [(record.trial, record.state, record.values, record.failures) for record in found]
 
 
 def test_a_folder_that_the_nodes_do_not_see_is_refused_by_name(
@@ -103,6 +114,41 @@ def test_two_searches_on_one_cluster_do_not_touch_each_other(
             assert [epoch for epoch, _ in trained(folder, number)] == list(range(1, EPOCHS + 1))
         assert not (folder / "ray").exists()
         found.close()
+
+
+def test_a_killed_driver_is_followed_by_one_with_the_same_ledger_in_postgresql(
+    cluster: Cluster, postgres: PostgresServer, tmp_path: Path
+) -> None:
+    """The table is that of a search that nobody interrupts, on three nodes or in one process."""
+    plan(tmp_path, 0, epoch=2, do="wait")
+    url, n_trials = postgres.make_database(), 4
+
+    def drive(mode: str) -> subprocess.Popen[bytes]:
+        line = [sys.executable, stand_ins.__file__, str(tmp_path), str(n_trials), mode]
+        with (tmp_path / f"{mode}.txt").open("wb") as output:
+            line += [str(cluster.address), url]
+            return subprocess.Popen(line, stdout=output, stderr=subprocess.STDOUT)
+
+    killed = drive("new")
+    wait_until("the others to end", lambda: len(trained(tmp_path, 3)) == EPOCHS, killed)
+    [[_, worker]] = trained(tmp_path, 0)
+    killed.kill()
+    killed.wait()
+    psutil.wait_procs([psutil.Process(worker)] if psutil.pid_exists(worker) else [], PATIENCE_S)
+    (tmp_path / "go").touch()
+    assert drive("resume").wait() == 0, (tmp_path / "resume.txt").read_text()
+
+    whole = open_study(tmp_path, n_trials)
+    InProcess(run_trial=stand_ins.run_stand_in).run_trials(
+        whole, make_inputs(tmp_path / "whole"), lambda: None
+    )
+    with reading(StudyFolder(Location.parse(tmp_path))) as ledger:
+        assert ledger.server is not None
+        found = open_study(tmp_path, n_trials, resume=True, ledger=ledger)
+        assert table(found) == table(whole)
+        found.close()
+    for number in range(n_trials):
+        assert [epoch for epoch, _ in trained(tmp_path, number)] == list(range(1, EPOCHS + 1))
 
 
 def test_driven_by_ray_client_the_study_stays_with_the_client(

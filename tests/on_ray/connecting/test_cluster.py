@@ -345,6 +345,38 @@ def test_a_node_whose_raylet_has_ended_is_not_waited_for(
     assert looks
 
 
+def test_agents_that_are_slow_to_say_their_ports_are_told_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A raylet gives each 15 s to write its port down: on a busy machine that is too little."""
+    started: list[tuple[int, ...]] = []
+
+    def start_raylet(
+        node_id: str,
+        session_dir: str,
+        *,
+        metrics_agent_port: int,
+        metrics_export_port: int,
+        runtime_env_agent_port: int,
+        dashboard_agent_listen_port: int,
+        env_updates: dict[str, str] | None = None,
+    ) -> None:
+        started.append((runtime_env_agent_port, metrics_agent_port, metrics_export_port))
+        # The raylet is not told of this one otherwise.
+        [written] = tmp_path.iterdir()
+        assert written.name == f"dashboard_agent_listen_port_{node_id}"
+        assert written.read_text() == str(dashboard_agent_listen_port)
+
+    monkeypatch.setattr(services, "start_raylet", start_raylet)
+    asked = {"metrics_agent_port": 0, "metrics_export_port": None, "runtime_env_agent_port": 24000}
+    with nodes_may_start_slowly():
+        services.start_raylet(28 * "a0", str(tmp_path), **asked, dashboard_agent_listen_port=0)
+    [(given, *chosen)] = started
+    assert given == 24000
+    assert len(set(chosen)) == 2
+    assert all(1024 < port < 32_768 for port in chosen)
+
+
 def test_errors_come_back_as_themselves() -> None:
     ours = DataError("no such lead")
     assert unwrapped(RayTaskError("f", "remote traceback", ours)) is ours
