@@ -37,10 +37,10 @@ from mvkt_ray.storage.artifacts import (
     verify_artifact,
 )
 from mvkt_ray.storage.location import Location
-from mvkt_ray.training.asked_teacher import AskedTeacher, answer
 from mvkt_ray.training.cpu_precision import measure_precisions
 from mvkt_ray.training.teacher import KIND as TEACHER
 from mvkt_ray.training.teacher import Teacher, TeacherJob, open_teacher, teacher_config
+from mvkt_ray.training.teaching.asked_teacher import AskedTeacher, answer
 
 HASH_LIMIT_BYTES = 8 << 30
 """Artifacts up to this size are read whole before a study starts; larger ones, by their size."""

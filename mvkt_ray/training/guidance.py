@@ -4,18 +4,55 @@ Shapes: B batch, L leads, S samples, C classes, D embedding of the teacher.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from mvkt_ray.data.loader import TrainLoader
+from mvkt_ray.data.loader import Batch, TrainLoader
 from mvkt_ray.distill.knowledge import Knowledge
 from mvkt_ray.distill.mixup import Mixture
 from mvkt_ray.models import Ensemble, Network
 from mvkt_ray.models.collectives import rows_per_rank
-from mvkt_ray.training.fit import Lesson
 from mvkt_ray.training.learner import run_network
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lesson:
+    """One batch, on the device, with the teacher's outputs; None where they are not used."""
+
+    signal_BLS: Tensor
+    labels_BC: Tensor
+    """Behind them, where a student learns a second task, too, the labels of that one."""
+    example_B: Tensor
+    teacher_logits_BC: Tensor | None = None
+    teacher_embedding_BD: Tensor | None = None
+
+    @classmethod
+    def of(
+        cls, batch: Batch, logits_BC: Tensor | None = None, embedding_BD: Tensor | None = None
+    ) -> "Lesson":
+        """Return a batch with what the teacher says of it."""
+        return cls(
+            signal_BLS=batch.signal_BLS,
+            labels_BC=batch.labels_BC,
+            example_B=batch.example_B,
+            teacher_logits_BC=logits_BC,
+            teacher_embedding_BD=embedding_BD,
+        )
+
+    def split(self, n_parts: int) -> list["Lesson"]:
+        """Return the lesson in parts, in order, which differ by one example at most."""
+        parts: list[dict[str, Any]] = [{} for _ in range(n_parts)]
+        for each in fields(self):
+            tensor: Tensor | None = getattr(self, each.name)
+            split = [None] * n_parts if tensor is None else tensor.tensor_split(n_parts)
+            for part, rows in zip(parts, split, strict=True):
+                part[each.name] = rows
+        return [Lesson(**part) for part in parts]
+
 
 Lessons = Callable[[int], Iterator[Lesson]]
 """Batches of an epoch, which counts from 1."""
@@ -23,14 +60,7 @@ Lessons = Callable[[int], Iterator[Lesson]]
 
 def without_teacher(loader: TrainLoader) -> Lessons:
     """Return batches with labels only."""
-
-    def lessons(epoch: int) -> Iterator[Lesson]:
-        for batch in loader.epoch(epoch):
-            yield Lesson(
-                signal_BLS=batch.signal_BLS, labels_BC=batch.labels_BC, example_B=batch.example_B
-            )
-
-    return lessons
+    return lambda epoch: map(Lesson.of, loader.epoch(epoch))
 
 
 def with_knowledge(loader: TrainLoader, knowledge: Knowledge, device: torch.device) -> Lessons:
@@ -38,14 +68,8 @@ def with_knowledge(loader: TrainLoader, knowledge: Knowledge, device: torch.devi
 
     def lessons(epoch: int) -> Iterator[Lesson]:
         for batch in loader.epoch(epoch):
-            logits_BC, embedding_BD = knowledge.gather(batch.example_B, batch.crop_B)
-            yield Lesson(
-                signal_BLS=batch.signal_BLS,
-                labels_BC=batch.labels_BC,
-                example_B=batch.example_B,
-                teacher_logits_BC=logits_BC.to(device, non_blocking=True),
-                teacher_embedding_BD=embedding_BD.to(device, non_blocking=True),
-            )
+            said = knowledge.gather(batch.example_B, batch.crop_B)
+            yield Lesson.of(batch, *(each.to(device, non_blocking=True) for each in said))
 
     return lessons
 
@@ -66,14 +90,8 @@ def with_teacher(
         pairs = zip(loader.epoch(epoch), teacher_loader.epoch(epoch), strict=True)
         for batch, teacher_batch in pairs:
             with torch.no_grad():
-                logits_BC, embedding_BD = run_network(teacher, teacher_batch.signal_BLS, bf16=bf16)
-            yield Lesson(
-                signal_BLS=batch.signal_BLS,
-                labels_BC=batch.labels_BC,
-                example_B=batch.example_B,
-                teacher_logits_BC=logits_BC,
-                teacher_embedding_BD=embedding_BD,
-            )
+                said = run_network(teacher, teacher_batch.signal_BLS, bf16=bf16)
+            yield Lesson.of(batch, *said)
 
     return lessons
 

@@ -21,8 +21,8 @@ from mvkt_ray.search.spending.prices import PriceList
 from mvkt_ray.search.study import Study
 from mvkt_ray.storage.artifacts import command_line
 from mvkt_ray.storage.location import Location
-from mvkt_ray.training.asked_teacher import AskedTeacher, answer
 from mvkt_ray.training.teacher import open_teacher
+from mvkt_ray.training.teaching.asked_teacher import AskedTeacher, answer
 
 if TYPE_CHECKING:
     from conftest import TinySearch

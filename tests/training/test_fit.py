@@ -18,8 +18,10 @@ from mvkt_ray.models import build_network
 from mvkt_ray.records import Decision, EpochMetrics, TrialState
 from mvkt_ray.storage.location import Location
 from mvkt_ray.training.checkpoint import Checkpoint, read_checkpoint
-from mvkt_ray.training.fit import Course, Lesson, Outcome, _gradients, fit
-from mvkt_ray.training.guidance import with_mixup
+from mvkt_ray.training.course import Course, Outcome
+from mvkt_ray.training.fit import fit
+from mvkt_ray.training.gradients import add_gradients
+from mvkt_ray.training.guidance import Lesson, with_mixup
 from mvkt_ray.training.learner import Learner
 from mvkt_ray.training.optimizers import Steering
 from mvkt_ray.training.process import seeded
@@ -178,7 +180,7 @@ def test_parts_of_a_batch_have_the_gradient_of_the_whole(n_examples: int, n_part
     found = []
     for parts in (1, n_parts):
         learner = learner_without_coupling()
-        terms = _gradients(learner, learner.term_names, lesson, parts)
+        terms = add_gradients(learner, learner.term_names, lesson, parts)
         assert terms.tolist()[1] > 0
         found.append([terms, *(weight.grad for weight in learner.parameters())])
     for whole, in_parts in zip(*found, strict=True):

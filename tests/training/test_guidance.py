@@ -5,8 +5,7 @@ from dataclasses import replace
 
 import torch
 
-from mvkt_ray.training.fit import Lesson
-from mvkt_ray.training.guidance import with_mixup
+from mvkt_ray.training.guidance import Lesson, with_mixup
 
 B, C, D = 6, 2, 3
 

@@ -23,10 +23,10 @@ from mvkt_ray.records import Decision, EpochMetrics, TrialResult, TrialState
 from mvkt_ray.search.in_process import InProcess
 from mvkt_ray.storage.artifacts import verify_artifact
 from mvkt_ray.storage.location import Location
-from mvkt_ray.training.asked_teacher import AskedTeacher, answer
 from mvkt_ray.training.predictions_file import read_predictions
 from mvkt_ray.training.student import run_trial
 from mvkt_ray.training.teacher import open_teacher, train_teacher
+from mvkt_ray.training.teaching.asked_teacher import AskedTeacher, answer
 from mvkt_ray.training.trial_files import TrialFolder
 from tests.object_store import S3Server
 

@@ -20,8 +20,9 @@ from mvkt_ray.distill.objective import Objective
 from mvkt_ray.models import build_network
 from mvkt_ray.records import Decision
 from mvkt_ray.storage.location import Location
-from mvkt_ray.training.fit import Course, Lesson, fit
-from mvkt_ray.training.guidance import with_knowledge, with_mixup
+from mvkt_ray.training.course import Course
+from mvkt_ray.training.fit import fit
+from mvkt_ray.training.guidance import Lesson, with_knowledge, with_mixup
 from mvkt_ray.training.learner import Learner
 from mvkt_ray.training.optimizers import Steering
 from mvkt_ray.training.ranks import Ranks

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mvkt_ray.records import Arm, Decision, EpochMetrics, Trial, TrialResult, TrialState
-from mvkt_ray.training.seeds import result_of_seeds
 from mvkt_ray.training.student import TrialInputs, run_trial
+from mvkt_ray.training.students.several_seeds import result_of_seeds
 
 if TYPE_CHECKING:
     from conftest import TinyStudy

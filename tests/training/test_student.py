@@ -31,13 +31,13 @@ from mvkt_ray.errors import (
 from mvkt_ray.models import build_network, network_facts
 from mvkt_ray.records import Arm, Decision, EpochMetrics, TrialResult, TrialState
 from mvkt_ray.storage.artifacts import MANIFEST_NAME, read_manifest
-from mvkt_ray.training import student as student_module
+from mvkt_ray.training.seeds import trial_seed
 from mvkt_ray.training.student import (
     failed_result,
     machine_fault_behind,
     run_trial,
-    trial_seed,
 )
+from mvkt_ray.training.students import one_training, opened_trial
 from mvkt_ray.training.teacher import open_teacher
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ def test_where_latency_is_an_objective_complete_and_pruned_trials_have_one_and_a
 
     trial = tiny_study.trial(student="sepconv1d", student_width=8, student_depth=0, dropout=0.2)
     untimed = run_trial(trial, tiny_study.trials_in(tmp_path / "untimed"), lambda _: decision)
-    monkeypatch.setattr(student_module, "median_latency_ms", timed)
+    monkeypatch.setattr(one_training, "median_latency_ms", timed)
     inputs = replace(tiny_study.trials_in(tmp_path / "timed"), measures_latency=True)
     result = run_trial(trial, inputs, lambda _: decision)
     view = inputs.view
@@ -395,7 +395,7 @@ def test_a_validation_split_that_cannot_be_scored_is_refused(
     val = tiny_study.splits.val
     same = replace(val, labels=np.ones_like(val.labels))
     splits = replace(tiny_study.splits, val=same)
-    monkeypatch.setattr("mvkt_ray.training.student.open_training_splits", lambda *_args: splits)
+    monkeypatch.setattr(opened_trial, "open_training_splits", lambda *_args: splits)
     with pytest.raises(DataError, match="can be scored"):
         run_trial(tiny_study.trial(), tiny_study.trials_in(tmp_path), go_on)
 

@@ -27,10 +27,10 @@ from mvkt_ray.errors import ArtifactError, StaleArtifactError, TrialDivergedErro
 from mvkt_ray.models import Ensemble
 from mvkt_ray.records import Decision, EpochMetrics
 from mvkt_ray.storage.artifacts import verify_artifact
-from mvkt_ray.training.asked_teacher import AskedTeacher, answer
 from mvkt_ray.training.ranks import Ranks
 from mvkt_ray.training.student import run_trial
 from mvkt_ray.training.teacher import Teacher, open_teacher, train_teacher
+from mvkt_ray.training.teaching.asked_teacher import AskedTeacher, answer
 from mvkt_ray.training.teaching.teacher_job import TeacherJob
 from mvkt_ray.training.validation import predict
 

@@ -24,7 +24,8 @@ from mvkt_ray.distill.objective import ObjectiveTerms
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.models.collectives import rows_per_rank, share_of_mean
 from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialState
-from mvkt_ray.training.fit import Lesson, _gradients
+from mvkt_ray.training.gradients import add_gradients
+from mvkt_ray.training.guidance import Lesson
 from mvkt_ray.training.ranks import Ranks
 from mvkt_ray.training.student import TrialInputs, run_trial
 from mvkt_ray.training.teacher import train_teacher
@@ -129,7 +130,7 @@ def gradient(n_parts: int) -> torch.Tensor:
     lesson = Lesson(
         signal_BLS=signal_BLS[own], labels_BC=labels_BC[own], example_B=torch.arange(7)[own]
     )
-    _gradients(module, ("total",), lesson, n_parts)
+    add_gradients(module, ("total",), lesson, n_parts)
     return torch.cat([weight.grad.flatten() for weight in learner.parameters()])  # pyright: ignore[reportOptionalMemberAccess]
 
 

@@ -23,7 +23,7 @@ from mvkt_ray.search.finals.finals_plan import CHOSEN
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.storage.location import Location
 from mvkt_ray.training.predictions_file import StoredPredictions
-from mvkt_ray.training.student import build_student
+from mvkt_ray.training.students.student_learner import build_student
 from mvkt_ray.training.trial_files import TrialFolder
 
 

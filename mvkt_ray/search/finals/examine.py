@@ -34,7 +34,8 @@ from mvkt_ray.storage.location import Location
 from mvkt_ray.training.predictions_file import StoredPredictions, read_predictions, with_tags
 from mvkt_ray.training.process import EVALUATION_BATCH_SIZE, current_device, torch_threads
 from mvkt_ray.training.ranks import Ranks
-from mvkt_ray.training.student import TrialInputs, build_student
+from mvkt_ray.training.students.student_learner import build_student
+from mvkt_ray.training.students.trial_inputs import TrialInputs
 from mvkt_ray.training.teacher import WEIGHTS_FILE, open_teacher
 from mvkt_ray.training.trial_files import TrialFolder, predictions_to_arrow
 from mvkt_ray.training.validation import predict

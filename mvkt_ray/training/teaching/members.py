@@ -4,7 +4,7 @@ Reads: batches and evaluation windows of shards. Writes, in the partial folder o
 members' checkpoints.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -21,8 +21,10 @@ from mvkt_ray.records import Decision, EpochMetrics, TrialState
 from mvkt_ray.storage.artifacts import partial_location
 from mvkt_ray.storage.location import Location
 from mvkt_ray.training.checkpoint import EpochRecord
+from mvkt_ray.training.course import Course, Outcome
 from mvkt_ray.training.cpu_precision import computes_in_bf16, settled_precision
-from mvkt_ray.training.fit import Course, Lesson, Outcome, fit
+from mvkt_ray.training.fit import fit
+from mvkt_ray.training.guidance import without_teacher
 from mvkt_ray.training.learner import Learner
 from mvkt_ray.training.optimizers import Steering
 from mvkt_ray.training.process import (
@@ -167,20 +169,12 @@ def train_member(
         device=device,
     )
 
-    def lessons(epoch: int) -> Iterator[Lesson]:
-        for batch in loader.epoch(epoch):
-            yield Lesson(
-                signal_BLS=batch.signal_BLS,
-                labels_BC=batch.labels_BC,
-                example_B=batch.example_B,
-            )
-
     def go_on(metrics: EpochMetrics) -> Decision:
         report(replace(metrics, epoch=number * job.config.epochs + metrics.epoch))
         return Decision.CONTINUE
 
     course = Course(
-        lessons=lessons,
+        lessons=without_teacher(loader),
         steps_per_epoch=loader.steps_per_epoch,
         examples_per_epoch=loader.steps_per_epoch * loader.examples_per_step,
         windows=school.windows(),

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mvkt_ray.training.refit import with_validation
+from mvkt_ray.training.students.refit import with_validation
 
 if TYPE_CHECKING:
     from conftest import TinyStudy

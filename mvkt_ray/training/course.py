@@ -1,0 +1,76 @@
+"""What a training is asked for, and how it ended."""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mvkt_ray.records import Decision, EpochMetrics, TrialState
+from mvkt_ray.training.checkpoint import EpochRecord
+from mvkt_ray.training.guidance import Lessons
+from mvkt_ray.training.optimizers import Steering
+from mvkt_ray.training.validation import Predictions, Windows
+
+Report = Callable[[EpochMetrics], Decision]
+"""Is told of an epoch, and decides whether a training goes on."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Course:
+    """What a learner is taught and examined on, and how long."""
+
+    lessons: Lessons
+    """This rank's batches of an epoch, which depend on the epoch alone."""
+    steps_per_epoch: int
+    examples_per_epoch: int
+    """Over all ranks."""
+    windows: Windows
+    """This rank's part of the validation split."""
+    val_labels_NC: NDArray[np.float32]
+    """Of the whole validation split, in which at least one class can be scored."""
+    classes: Sequence[str]
+    epochs: int
+    steering: Steering
+    seed: int
+    recipe: str
+    """Hash of all that the numbers depend on; a checkpoint of another recipe is refused."""
+    ema_decay: float = 0.0
+    """Above 0: what is examined, and what the learner's network is in the end, is the average of
+    its weights that `WeightAverage` keeps."""
+    gradient_accumulation: int = 1
+    """Parts that each of this rank's batches is computed in; not in the recipe, as a training may
+    go on where there is less memory. See `add_gradients` for what depends on it."""
+    validated_epochs: Collection[int] | None = None
+    """After which the learner is examined, beside the last; None: after each. Where nobody decides
+    by an epoch's score it need not be known: validation draws no random numbers and moves no
+    weights, so the other numbers are the same."""
+
+    def validates(self, epoch: int) -> bool:
+        """Say whether the learner is examined after an epoch."""
+        chosen = self.validated_epochs
+        return chosen is None or epoch in chosen or epoch == self.epochs
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """How a training ended: complete, pruned or diverged."""
+
+    state: TrialState
+    epochs: int
+    """Trained, over all attempts that counted."""
+    history: tuple[EpochRecord, ...]
+    """Of every epoch."""
+    reason: str = ""
+    wall_s: float = 0.0
+    """Over all attempts."""
+    cpu_s: float = 0.0
+    """Over all attempts and ranks."""
+    predictions: Predictions | None = None
+    """On the validation split, of a complete training."""
+
+    @property
+    def last_validated(self) -> EpochRecord | None:
+        """The last epoch that has a score; None while none has."""
+        scored = (r for r in reversed(self.history) if r.metrics.macro_auroc is not None)
+        return next(scored, None)
