@@ -14,7 +14,6 @@ Reads and writes: `STUDY/ledger/lease.json`.
 """
 
 import contextlib
-import json
 import logging
 import math
 import os
@@ -27,9 +26,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from mvkt_ray.errors import ArtifactError, StoreError
+from mvkt_ray.file_guards import reading
 from mvkt_ray.storage.artifacts import command_line
 from mvkt_ray.storage.conditional import Found, SharedObject, Version, expect_conditions
 from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.sealed import sealed_json, unsealed_json
 
 LEASE = "lease.json"
 _MOST_TRIES = 3
@@ -96,7 +97,7 @@ class Holder:
 
     def to_json(self) -> bytes:
         """Write it for other drivers, and for people."""
-        return (json.dumps(asdict(self), indent=2) + "\n").encode()
+        return sealed_json(asdict(self))
 
 
 class Lease:
@@ -211,7 +212,8 @@ def is_leased(root: Location, times: LeaseTimes | None = None) -> bool:
 
 def _wait_until_free(root: Location, first: Found, times: LeaseTimes) -> Found | None:
     """Return what is there when it may be taken over, once it has not been renewed for its time."""
-    holder, left_s = _parse(root, first.content), times.lasts_s - _age_s(root)
+    # Nobody who lives lets that time pass, so it suffices where the store's clock was set back.
+    holder, left_s = _parse(root, first.content), times.lasts_s - max(0.0, _age_s(root))
     started, said_at = _awake_s(), -math.inf
     until = datetime.now().astimezone() + timedelta(seconds=left_s)
     while (waited_s := _awake_s() - started) < left_s:
@@ -247,13 +249,9 @@ def _read(root: Location) -> Holder | None:
 
 
 def _parse(root: Location, content: bytes) -> Holder:
-    try:
-        return Holder(**json.loads(content))
-    except (ValueError, TypeError) as error:
-        raise ArtifactError(
-            f"{root / LEASE} cannot be read as the lease of a study ({error}). Remove it, if no "
-            "search of this study runs."
-        ) from None
+    advice = "Remove it, if no search of this study runs."
+    with reading(f"{root / LEASE}, the lease of a study,", advice, ArtifactError):
+        return Holder(**unsealed_json(content))
 
 
 def _refusal(root: Location, holder: Holder | None) -> ArtifactError:

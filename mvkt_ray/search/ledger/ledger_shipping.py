@@ -8,7 +8,6 @@ Reads: the database's log. Writes: objects under `STUDY/ledger/`.
 """
 
 import contextlib
-import json
 import logging
 import re
 import sqlite3
@@ -27,7 +26,10 @@ from mvkt_ray.search.ledger.shipped_ledger import (
     WAL_HEADER_BYTES,
     Claim,
     Head,
+    ends_log,
+    parse_head,
     piece_name,
+    sealed_piece,
 )
 from mvkt_ray.storage.conditional import SharedObject, Version
 from mvkt_ray.storage.location import Location
@@ -190,7 +192,8 @@ class Shipment:
     def _ship_pieces(self, head: Head) -> None:
         while piece := self._piece or committed(self._log, self._shipped_bytes):
             self._piece = piece
-            self._put(f"{head.generation}/{piece_name(self._shipped_bytes)}", piece, None)
+            sealed = sealed_piece(head.generation, self._shipped_bytes, piece)
+            self._put(f"{head.generation}/{piece_name(self._shipped_bytes)}", sealed, None)
             self._shipped_bytes += len(piece)
             self._piece = b""
         if self._shipped_bytes > max(self._times.generation_bytes, head.snapshot_bytes):
@@ -223,13 +226,14 @@ class Shipment:
             for generation in {name.partition("/")[0] for name in sizes}:
                 if not _GENERATION.fullmatch(generation) or generation >= f"{head.number:06d}":
                     continue
-                files = [name for name in sizes if name.startswith(f"{generation}/")]
-                if all(sizes[name] for name in files):
+                folder = f"{generation}/"
+                files = [name.removeprefix(folder) for name in sizes if name.startswith(folder)]
+                useless = [name for name in files if not ends_log(name, sizes[folder + name])]
+                if len(useless) == len(files):
                     (self._root / generation).delete_tree()
                     continue
-                for name in files:
-                    if sizes[name]:
-                        (self._root / name).delete()
+                for name in useless:
+                    (self._root / generation / name).delete()
         except StoreError as error:
             _LOG.warning("old generations of the ledger stay in %s: %s", self._root, error)
 
@@ -247,7 +251,7 @@ class Shipment:
 
     def _is_own_head(self, content: bytes) -> bool:
         """Whether the head that is there is one that this driver wrote and did not hear of."""
-        return json.loads(content)["driver"] == self._token
+        return parse_head(self._root, content).driver == self._token
 
     def _patiently(self, ask: Callable[[], Answer]) -> Answer:
         """Ask a store again while it does not answer, with pauses that grow."""

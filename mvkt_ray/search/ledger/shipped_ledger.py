@@ -23,11 +23,14 @@ decide this, by writes under a condition (`conditional`):
 
 So clocks, and the lease, decide only who should start, not what counts.
 
+Each object knows whether it is as it was written: the head is sealed, the snapshot's hash is in the
+head, and a piece begins with a hash of its name and content. An empty piece has a hash as well, so
+that one which lost its content does not end a log.
+
 Reads: the objects above. Writes: `head.json`, an empty piece, a database on this machine.
 """
 
 import hashlib
-import json
 import secrets
 import sqlite3
 from collections.abc import Mapping
@@ -38,13 +41,18 @@ from pathlib import Path
 from typing import Any
 
 from mvkt_ray.errors import ArtifactError
+from mvkt_ray.file_guards import reading
 from mvkt_ray.storage.conditional import SharedObject, Version
 from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.sealed import sealed_json, unsealed_json
 
 HEAD, SNAPSHOT = "head.json", "snapshot.db"
 PIECE = "wal-"
 WAL_HEADER_BYTES, FRAME_HEADER_BYTES = 32, 24
 """Of SQLite's file format, https://www.sqlite.org/fileformat2.html#the_write_ahead_log."""
+
+_HASH_BYTES = hashlib.sha256().digest_size
+"""In front of each piece."""
 
 _FETCHED_AT_ONCE = 16
 _MOST_TRIES = 10
@@ -82,8 +90,8 @@ class Head:
         )
 
     def to_json(self) -> bytes:
-        """Write it for `read_head`, and for people."""
-        return (json.dumps(asdict(self), indent=2) + "\n").encode()
+        """Write it for `parse_head`, and for people."""
+        return sealed_json(asdict(self))
 
 
 _NOTHING = Head(number=0, token="", driver="", snapshot_bytes=0, snapshot_sha256="")
@@ -104,6 +112,22 @@ def piece_name(start: int) -> str:
     return f"{PIECE}{start:015d}"
 
 
+def sealed_piece(generation: str, start: int, log: bytes) -> bytes:
+    """Return the content of a piece: a part of the log, with a hash in front of it.
+
+    Args:
+        generation: Name of its folder.
+        start: Byte of the log that it begins with.
+        log: From there on; empty in the piece that ends the log.
+    """
+    return _piece_hash(generation, piece_name(start), log) + log
+
+
+def ends_log(name: str, n_bytes: int) -> bool:
+    """Whether a file of a generation is the piece that ends its log."""
+    return name.startswith(PIECE) and n_bytes == _HASH_BYTES
+
+
 def read_head(root: Location) -> Head | None:
     """Read which generation of the ledger counts; None where no ledger was shipped.
 
@@ -114,8 +138,19 @@ def read_head(root: Location) -> Head | None:
     file = root / HEAD
     if not file.exists():
         return None
-    head = _parse_head(root, file.read_bytes())
+    head = parse_head(root, file.read_bytes())
     return head if head.number else None
+
+
+def parse_head(root: Location, content: bytes) -> Head:
+    """Read what `Head.to_json` wrote.
+
+    Raises:
+        ArtifactError: It is something else, or was changed since.
+    """
+    advice = "Restore it from a copy, such as an older version of the object."
+    with reading(f"{root / HEAD}, the head of a ledger,", advice, ArtifactError):
+        return Head(**unsealed_json(content))
 
 
 def claim(root: Location) -> Claim:
@@ -131,7 +166,7 @@ def claim(root: Location) -> Claim:
     file, driver = SharedObject(root / HEAD), secrets.token_hex(4)
     for _ in range(_MOST_TRIES):
         found = file.read()
-        before = _NOTHING if found is None else _parse_head(root, found.content)
+        before = _NOTHING if found is None else parse_head(root, found.content)
         head = replace(before, driver=driver)
         version = file.put(head.to_json(), None if found is None else found.version)
         if version is not None:
@@ -175,52 +210,65 @@ def restore(root: Location, database: Path) -> Head | None:
 
 
 def _fetch(folder: Location, head: Head, database: Path) -> None:
-    snapshot = (folder / SNAPSHOT).read_bytes()
+    try:
+        snapshot = (folder / SNAPSHOT).read_bytes()
+    except ArtifactError:
+        raise _damaged(folder / SNAPSHOT, f"{HEAD} names it, and it is not there") from None
     if hashlib.sha256(snapshot).hexdigest() != head.snapshot_sha256:
         raise _damaged(folder / SNAPSHOT, "its content has another hash than head.json says")
-    sizes = _sizes_of_pieces(folder)
-    last_start, _ = _expect_no_gap(folder, sizes)
-    pieces = [folder / name for name, size in sorted(sizes.items()) if size]
+    sizes = _log_bytes_of_pieces(folder)
+    _expect_no_gap(folder, sizes)
     with ThreadPoolExecutor(max_workers=_FETCHED_AT_ONCE) as pool:
-        log = b"".join(pool.map(Location.read_bytes, pieces))
+        log = b"".join(pool.map(lambda name: _read_piece(folder, name), sorted(sizes)))
     database.write_bytes(snapshot)
     database.with_name(f"{database.name}-shm").unlink(missing_ok=True)
     database.with_name(f"{database.name}-wal").write_bytes(log)
     n_bytes = _take_over_log(database)
-    # The last piece alone may be torn: its driver died before anything in it was answered.
-    if n_bytes < last_start:
+    if n_bytes != len(log):
         raise _damaged(folder, f"SQLite accepts {n_bytes} bytes of {len(log)} of its log")
 
 
 def _close_log(folder: Location) -> None:
     """Let nobody add a piece any more; done already where the log ends with an empty one."""
     for _ in range(_MOST_TRIES):
-        sizes = _sizes_of_pieces(folder)
-        _, end = _expect_no_gap(folder, sizes)
+        sizes = _log_bytes_of_pieces(folder)
+        end = _expect_no_gap(folder, sizes)
+        if sizes:
+            # Of a piece that lost its end the log would be closed in the wrong place, for ever.
+            _read_piece(folder, max(sizes))
         name = piece_name(end)
-        if name in sizes or SharedObject(folder / name).put(b"", None) is not None:
+        last = sealed_piece(folder.name, end, b"")
+        if name in sizes or SharedObject(folder / name).put(last, None) is not None:
             return
     raise _restless(folder)
 
 
-def _sizes_of_pieces(folder: Location) -> dict[str, int]:
-    return {name: size for name, size in folder.file_sizes().items() if name.startswith(PIECE)}
+def _log_bytes_of_pieces(folder: Location) -> dict[str, int]:
+    """Bytes of log in each piece, by its name."""
+    sizes = {name: size for name, size in folder.file_sizes().items() if name.startswith(PIECE)}
+    return {name: max(0, size - _HASH_BYTES) for name, size in sizes.items()}
 
 
-def _expect_no_gap(folder: Location, sizes: Mapping[str, int]) -> tuple[int, int]:
-    """Check that each piece begins where the one before ends.
+def _read_piece(folder: Location, name: str) -> bytes:
+    content = (folder / name).read_bytes()
+    log = content[_HASH_BYTES:]
+    if content[:_HASH_BYTES] != _piece_hash(folder.name, name, log):
+        raise _damaged(folder / name, "it has another hash than was written with it")
+    return log
 
-    Returns:
-        Where the last one begins that is not empty, and where it ends.
-    """
-    end = last_start = 0
+
+def _piece_hash(generation: str, name: str, log: bytes) -> bytes:
+    return hashlib.sha256(f"{generation}/{name}\n".encode() + log).digest()
+
+
+def _expect_no_gap(folder: Location, sizes: Mapping[str, int]) -> int:
+    """Check that each piece begins where the one before ends; return where the last one ends."""
+    end = 0
     for name, size in sorted(sizes.items()):
         if name != piece_name(end):
-            raise _damaged(folder / name, f"a piece that begins with byte {end} is missing")
-        if size:
-            last_start = end
+            raise _damaged(folder / name, f"the piece before it does not end with byte {end}")
         end += size
-    return last_start, end
+    return end
 
 
 def _take_over_log(database: Path) -> int:
@@ -237,16 +285,6 @@ def _take_over_log(database: Path) -> int:
 
 def _one_row(connection: sqlite3.Connection, statement: str) -> tuple[Any, ...]:
     return connection.execute(statement).fetchone()
-
-
-def _parse_head(root: Location, content: bytes) -> Head:
-    try:
-        return Head(**json.loads(content))
-    except (ValueError, TypeError) as error:
-        raise ArtifactError(
-            f"{root / HEAD} cannot be read as the head of a ledger ({error}). Restore it from a "
-            "copy, such as an older version of the object."
-        ) from None
 
 
 def _restless(root: Location) -> ArtifactError:

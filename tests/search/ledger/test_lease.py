@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -219,9 +220,16 @@ def test_a_store_without_conditional_writes_is_refused_before_anything_is_writte
     assert root.names() == [LEASE]
 
 
+def test_a_store_whose_clock_was_set_back_is_not_waited_for(root: Location) -> None:
+    (root / LEASE).write_bytes(elsewhere().to_json())
+    in_an_hour = time.time() + 3600.0
+    os.utime((root / LEASE).local_path, (in_an_hour, in_an_hour))
+    Lease.take(root, SHORT).give_back()
+
+
 def test_a_damaged_lease_is_told_in_one_paragraph(root: Location) -> None:
     (root / LEASE).write_bytes(b"{}")
-    with pytest.raises(ArtifactError, match=r"lease\.json cannot be read as the lease.*Remove it"):
+    with pytest.raises(ArtifactError, match=r"lease\.json, the lease .*cannot be read.*Remove it"):
         Lease.take(root, LONG)
 
 

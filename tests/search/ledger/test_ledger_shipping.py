@@ -1,5 +1,7 @@
 """A ledger on an object store: what was answered is there, whoever dies and whenever."""
 
+import random
+import re
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -9,16 +11,24 @@ from typing import TYPE_CHECKING, Any
 
 import optuna
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.lying_files.damage import DAMAGES, damage
 from mvkt_ray.config.objectives import Objective
 from mvkt_ray.errors import ArtifactError, StoreError, StoreUnreachableError
 from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialResult, TrialState
 from mvkt_ray.search.ledger.ledger import Ledger
 from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
 from mvkt_ray.search.ledger.ledger_shipping import Shipment, ShippingTimes
-from mvkt_ray.search.ledger.shipped_ledger import HEAD, claim, piece_name, read_head, restore
+from mvkt_ray.search.ledger.shipped_ledger import (
+    HEAD,
+    claim,
+    ends_log,
+    piece_name,
+    read_head,
+    restore,
+)
 from mvkt_ray.search.study import Study
 from mvkt_ray.storage.location import Location
 from tests.patience import PATIENCE_S
@@ -265,55 +275,46 @@ def test_drivers_that_die_at_every_request_and_go_on_elsewhere_end_with_the_same
     assert machine.read(store.root, config) == expected
 
 
-def test_a_ledger_whose_last_piece_was_torn_is_the_one_before_it_or_a_state_in_it(
+def test_a_ledger_whose_objects_were_damaged_is_refused_and_a_copy_mends_it(
     lab: "Lab", store: Store, machine: Machine, tmp_path: Path
 ) -> None:
     config = short(lab)
     study = machine.drive(config)
-    states = [lab.facts(study)]
-    run_noting(lab, study, store, lambda _: states.append(lab.facts(study)))
-    path, last = store.changes[-1]
-    assert last is not None
-    assert "/wal-" in path
-    torn = store.as_after(len(store.changes), tmp_path / "torn").local_path / path
-
-    @settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow])
-    @given(st.integers(0, len(last)))
-    def check(n_bytes: int) -> None:
-        torn.write_bytes(last[:n_bytes])
-        found = machine.read(Location.parse(tmp_path / "torn"), config)
-        assert found == states[-1] if n_bytes == len(last) else found in states
-
-    check()
-
-
-def test_a_ledger_that_lacks_a_piece_or_holds_a_changed_one_is_refused(
-    lab: "Lab", store: Store, machine: Machine, tmp_path: Path
-) -> None:
-    config = short(lab)
-    lab.run(machine.drive(config))
-    pieces = [path for path in store.puts if "/wal-" in path]
-    whole = len(store.changes)
-    for path in (pieces[0], pieces[len(pieces) // 2]):
-        root = store.as_after(whole, tmp_path / "damaged")
-        file = root.local_path / path
-        content = file.read_bytes()
-        file.unlink()
-        with pytest.raises(ArtifactError, match=r"damaged.*is missing.*Restore"):
-            machine.read(root, config)
-        changed = bytearray(content)
-        changed[len(changed) // 2] ^= 1
-        file.write_bytes(bytes(changed))
-        with pytest.raises(ArtifactError, match=r"damaged.*SQLite accepts"):
-            machine.read(root, config)
+    lab.run(study)
     head = read_head(store.root)
     assert head is not None
-    root = store.as_after(whole, tmp_path / "damaged")
-    (root / head.generation / "snapshot.db").local_path.write_bytes(b"another")
-    with pytest.raises(ArtifactError, match=r"damaged.*another hash"):
-        machine.read(root, config)
-    (root / HEAD).local_path.write_bytes(b"{")
-    with pytest.raises(ArtifactError, match=r"head\.json cannot be read"):
+    expected = lab.facts(study)
+    root = store.as_after(len(store.changes), tmp_path / "damaged")
+    objects = sorted(root.file_sizes())
+    assert len(objects) > 10
+
+    def drive() -> None:
+        claim(root)
+        restore(root, tmp_path / "driver.db")
+
+    @settings(max_examples=30, deadline=None)
+    @given(st.sampled_from(objects), st.sampled_from(DAMAGES), st.randoms(use_true_random=False))
+    def check(name: str, how: str, rng: random.Random) -> None:
+        file = root.local_path / name
+        whole = file.read_bytes()
+        others = [root.local_path / other for other in objects if other != name]
+        if not damage(file, how, rng, others):
+            return
+        named = name if name == HEAD else head.generation
+        try:
+            with pytest.raises(ArtifactError, match=rf"{re.escape(named)}.*[Rr]estore"):
+                machine.read(root, config)
+            if name != HEAD:
+                # A driver claims the ledger before it reads, which must not spoil the mended one.
+                with pytest.raises(ArtifactError, match=r"[Rr]estore"):
+                    drive()
+        finally:
+            file.write_bytes(whole)
+        assert machine.read(root, config) == expected
+
+    check()
+    (root / head.generation / piece_name(0)).delete()
+    with pytest.raises(ArtifactError, match=r"damaged.*does not end with byte 0.*Restore"):
         machine.read(root, config)
 
 
@@ -463,7 +464,9 @@ def test_a_driver_that_writes_nothing_changes_nothing(
     # The claim alone, and an empty piece that closes the log of the driver before.
     new = set(store.puts) - puts
     assert [path.rpartition("-")[0] for path in new] == [f"{head.generation}/wal"]
-    assert store.changes[-1][1] == b""
+    content = store.changes[-1][1]
+    assert content is not None
+    assert ends_log(store.changes[-1][0].rpartition("/")[2], len(content))
     assert machine.read(store.root, config) == read
 
 
