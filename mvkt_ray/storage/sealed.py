@@ -20,6 +20,7 @@ def sealed_json(value: Mapping[str, Any]) -> bytes:
     Args:
         value: Without the key `SEAL`; NaN is refused.
     """
+    assert SEAL not in value, "the hash would take the place of a value"
     # As JSON gives it back: keys are text there, and tuples are lists.
     plain = json.loads(json.dumps(value, allow_nan=False))
     return (json.dumps({**plain, SEAL: _hash_of(plain)}, indent=2) + "\n").encode()

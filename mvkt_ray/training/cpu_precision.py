@@ -4,7 +4,6 @@ Dense convolutions gain by bf16, separable ones lose. So both are measured, once
 was chosen stays with the study: its numbers do not change when it goes on elsewhere.
 """
 
-import json
 import logging
 import time
 from collections.abc import Iterable, Mapping
@@ -17,6 +16,7 @@ from mvkt_ray.file_guards import reading
 from mvkt_ray.models import build_network
 from mvkt_ray.records import MeasuredPrecision
 from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.sealed import sealed_json, unsealed_json
 from mvkt_ray.training.learner import run_network
 from mvkt_ray.training.process import seeded
 
@@ -71,10 +71,10 @@ def settled_precision(
     """
     if file.exists():
         with reading(file, "Remove its folder to train from the start.", ArtifactError):
-            return MeasuredPrecision.from_json(json.loads(file.read_bytes()))
+            return MeasuredPrecision.from_json(unsealed_json(file.read_bytes()))
     measured = measure_precisions([network], n_leads=n_leads, n_samples=n_samples)[network]
     file.parent.make_directory()
-    file.write_bytes(json.dumps(measured.to_json()).encode())
+    file.write_bytes(sealed_json(measured.to_json()))
     return measured
 
 

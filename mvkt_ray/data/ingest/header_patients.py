@@ -8,7 +8,6 @@ Reads: the patients of the shards that the jobs have built.
 Writes: in `.work/`, which goes when the shards are published, the hashed ids in their order.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
@@ -17,6 +16,9 @@ import pyarrow.compute as pc
 from mvkt_ray.data.identity import is_header_patient, numbered_patient
 from mvkt_ray.data.ingest.ingest_plan import IngestPlan, patients_file
 from mvkt_ray.data.ingest.shard_totals import HasColumns
+from mvkt_ray.errors import ArtifactError
+from mvkt_ray.file_guards import reading
+from mvkt_ray.storage.sealed import sealed_json, unsealed_json
 
 _COLUMN = "patient_id"
 
@@ -44,7 +46,9 @@ def number_of_patients(plan: IngestPlan, shards: Sequence[HasColumns]) -> dict[s
     """
     kept = patients_file(plan)
     if kept.exists():
-        hashed = json.loads(kept.read_bytes())
+        advice = f"Remove {plan.partial} and ingest from the start."
+        with reading(kept, advice, ArtifactError):
+            hashed = unsealed_json(kept.read_bytes())["patients"]
     else:
         found: dict[str, None] = {}
         for shard in shards:
@@ -52,7 +56,7 @@ def number_of_patients(plan: IngestPlan, shards: Sequence[HasColumns]) -> dict[s
             found |= dict.fromkeys(filter(is_header_patient, ids))
         hashed = list(found)
         if hashed:
-            kept.write_bytes(json.dumps(hashed).encode())
+            kept.write_bytes(sealed_json({"patients": hashed}))
     return {each: numbered_patient(number) for number, each in enumerate(hashed, start=1)}
 
 

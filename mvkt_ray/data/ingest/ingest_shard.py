@@ -6,6 +6,7 @@ Writes: `recordings/shard-*.arrow`; in `.work/` a summary, once the shard is the
 
 import dataclasses
 import json
+import logging
 from collections import Counter
 from dataclasses import dataclass
 
@@ -20,8 +21,12 @@ from mvkt_ray.data.ingest.shard_writer import (
 from mvkt_ray.data.recording import RecordingRef
 from mvkt_ray.data.shards import shard_name
 from mvkt_ray.errors import DataError, RecordingError
+from mvkt_ray.file_guards import why
 from mvkt_ray.storage.location import Location
 from mvkt_ray.storage.node_cache import Piece
+from mvkt_ray.storage.sealed import sealed_json, unsealed_json
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,15 +67,26 @@ def build_shard(plan: IngestPlan, job: ShardJob) -> ShardSummary:
     """
     path = plan.built / shard_name(job.index)
     kept = summary_file(plan, job.index)
-    summary = None
-    if path.exists() and kept.exists():
-        summary = ShardSummary(**json.loads(kept.read_bytes()))
-    if summary is None or summary.fingerprint != job.fingerprint:
+    summary = _kept_summary(kept) if path.exists() and kept.exists() else None
+    if (
+        summary is None
+        or summary.fingerprint != job.fingerprint
+        or summary.size_bytes != path.size_bytes()
+    ):
         summary = _build(plan, job, path)
-        kept.write_bytes(json.dumps(dataclasses.asdict(summary)).encode())
+        kept.write_bytes(sealed_json({"summary": dataclasses.asdict(summary)}))
     if plan.settings.strict and summary.quarantine:
         _refuse(summary.quarantine[0])
     return summary
+
+
+def _kept_summary(file: Location) -> ShardSummary | None:
+    """Read the summary of a shard that is built; None where it is damaged: it is built again."""
+    try:
+        return ShardSummary(**unsealed_json(file.read_bytes())["summary"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        _LOG.warning("%s is damaged (%s): its shard is built again.", file, why(error))
+        return None
 
 
 def _build(plan: IngestPlan, job: ShardJob, path: Location) -> ShardSummary:

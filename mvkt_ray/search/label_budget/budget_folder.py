@@ -111,6 +111,7 @@ class BudgetFolder:
         self.base_file.write_bytes(sealed_text(write_study(plan.base)))
         value = {
             "schema_version": SCHEMA_VERSION,
+            "study": [plan.base.name, plan.base.seed],
             "budgets": list(plan.budgets),
             "n_draws": plan.n_draws,
             "data": plan.data,
@@ -143,10 +144,15 @@ class BudgetFolder:
             if value["schema_version"] != SCHEMA_VERSION:
                 raise ValueError(f"it has schema version {value['schema_version']}")
             budgets, n_draws = tuple(map(float, value["budgets"])), int(value["n_draws"])
-            data = value["data"]
+            data, study = value["data"], value["study"]
         with reading_file(self.base_file, _CHANGED, ConfigError):
             text = unsealed_text(self.base_file.read_bytes())
             base = study_from_yaml(text, str(self.base_file))
+        if study != [base.name, base.seed]:
+            raise ArtifactError(
+                f"{self.plan_file} is not of the study in {self.base_file.name}: one of the two "
+                f"was put there from another label budget. {_CHANGED}"
+            )
         return BudgetPlan(base=base, budgets=budgets, n_draws=n_draws, data=data)
 
     def states(self, cells: Sequence[BudgetCell], base: StudyConfig) -> list[CellState]:

@@ -1,6 +1,5 @@
 """Patients whom only headers name: in shards they are numbers, and nothing else of them is."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,9 @@ from mvkt_ray.data.ingest.run_ingest import ingest
 from mvkt_ray.data.ingest.shard_writer import IngestSettings
 from mvkt_ray.data.shards import open_shards
 from mvkt_ray.data.sources import open_source
+from mvkt_ray.errors import ArtifactError
 from mvkt_ray.storage.artifacts import partial_location
+from mvkt_ray.storage.sealed import unsealed_json
 from tests.hospital_files import write_dicom, write_edf
 from tests.hospital_xml import (
     PATIENT_ID,
@@ -99,7 +100,12 @@ def test_an_ingest_that_was_killed_while_it_numbered_goes_on_with_the_same_numbe
         ingest(source, str(tmp_path / "shards"), SETTINGS)
     monkeypatch.undo()
     [kept] = (tmp_path / "shards.partial" / ".work").glob("patients-*.json")
-    assert all(is_header_patient(each) for each in json.loads(kept.read_bytes()))
+    whole_list = kept.read_bytes()
+    assert all(is_header_patient(each) for each in unsealed_json(whole_list)["patients"])
+    kept.write_bytes(whole_list.replace(b"0", b"1"))
+    with pytest.raises(ArtifactError, match=r"patients-.*another hash.*Remove .*partial"):
+        ingest(source, str(tmp_path / "shards"), SETTINGS, resume=True)
+    kept.write_bytes(whole_list)
     resumed = ingest(source, str(tmp_path / "shards"), SETTINGS, resume=True)
     assert resumed.fingerprint == whole.fingerprint
     assert not list((tmp_path / "shards").rglob("patients-*.json"))

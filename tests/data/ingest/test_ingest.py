@@ -160,7 +160,7 @@ def test_an_ingest_killed_again_and_again_ends_with_the_same_bytes(tmp_path: Pat
     assert not (tmp_path / "killed.partial").exists()
 
 
-def test_resume_keeps_the_shards_that_are_built(
+def test_resume_keeps_the_shards_that_are_built_and_builds_a_damaged_one_again(
     tmp_path: Path, list_source: Make, make_recording: Make
 ) -> None:
     source = list_source([make_recording(number) for number in range(20)])
@@ -176,9 +176,13 @@ def test_resume_keeps_the_shards_that_are_built(
         ingest(source, str(tmp_path / "s"), SMALL_SHARDS)
     shard = tmp_path / "s.partial" / "recordings" / "shard-00001.arrow"
     written_at = shard.stat().st_mtime_ns
+    summary = tmp_path / "s.partial" / ".work" / "summary-00000.json"
+    summary.write_bytes(summary.read_bytes().replace(b'"n_rows": ', b'"n_rows": 1'))
     ingest(source, str(tmp_path / "s"), SMALL_SHARDS, resume=True)
     published = tmp_path / "s" / "recordings" / "shard-00001.arrow"
     assert published.stat().st_mtime_ns == written_at
+    ingest(source, str(tmp_path / "whole"), SMALL_SHARDS)
+    assert hashes(tmp_path / "s") == hashes(tmp_path / "whole")
 
 
 def test_resume_with_other_settings_builds_anew(

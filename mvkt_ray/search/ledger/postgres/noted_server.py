@@ -14,6 +14,7 @@ from mvkt_ray.file_guards import reading
 from mvkt_ray.search.ledger.postgres.driver_lock import exclusively
 from mvkt_ray.search.ledger.postgres.server_address import ServerAddress
 from mvkt_ray.search.ledger.study_folder import StudyFolder
+from mvkt_ray.storage.sealed import sealed_json, unsealed_json
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,6 +29,11 @@ class NotedServer:
         """Return under which name Optuna keeps a study of ours: `best_lead [3f9a01cc]`."""
         return f"{name} [{self.key}]"
 
+    def to_json(self) -> bytes:
+        """Write the note; its key has a hash, and its URL none, for a database may be moved."""
+        value = {"url": str(self.address), "study": json.loads(sealed_json({"key": self.key}))}
+        return (json.dumps(value, indent=2) + "\n").encode()
+
 
 def read_note(folder: StudyFolder) -> NotedServer | None:
     """Read where the ledger of a study is; None: in its folder.
@@ -40,7 +46,12 @@ def read_note(folder: StudyFolder) -> NotedServer | None:
         return None
     with reading(file, "Restore it from a copy: it says where the ledger is.", ArtifactError):
         value = json.loads(file.read_bytes())
-        return NotedServer(address=ServerAddress.parse(value["url"]), key=str(value["key"]))
+        key = unsealed_json(json.dumps(value["study"]).encode())["key"]
+        try:
+            address = ServerAddress.parse(value["url"])
+        except ConfigError as error:
+            raise ValueError(f"its url is none of a server: {error}") from error
+        return NotedServer(address=address, key=str(key))
 
 
 def settle_note(folder: StudyFolder, address: ServerAddress | None) -> NotedServer | None:
@@ -65,9 +76,8 @@ def settle_note(folder: StudyFolder, address: ServerAddress | None) -> NotedServ
         noted = read_note(folder)
         if noted is None:
             noted = NotedServer(address=address, key=secrets.token_hex(4))
-            value = {"url": str(address), "key": noted.key}
             folder.root.make_directory()
-            folder.ledger_note.write_bytes((json.dumps(value, indent=2) + "\n").encode())
+            folder.ledger_note.write_bytes(noted.to_json())
     check_note(folder, noted, address)
     return noted
 

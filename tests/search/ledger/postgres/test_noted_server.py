@@ -13,6 +13,7 @@ from mvkt_ray.search.ledger.postgres.server_address import ServerAddress
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.study import Study
 from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.sealed import sealed_json
 
 if TYPE_CHECKING:
     from conftest import ServerLab
@@ -77,9 +78,16 @@ def test_a_ledger_does_not_move_by_a_flag(tmp_path: Path) -> None:
     assert not folder.ledger_note.exists()
 
 
-@pytest.mark.parametrize("text", ["{", "[]", json.dumps({"url": "postgresql://db/ecg"})])
-def test_a_damaged_note_is_a_paragraph(tmp_path: Path, text: str) -> None:
+DAMAGED_URL = {"url": "po3tgresql://db/ecg", "study": json.loads(sealed_json({"key": "3f9a01cc"}))}
+ANOTHER_KEY = {"key": "00000000", "sha256": "0" * 64}
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["{", [], {"url": "postgresql://db/ecg"}, {"url": "postgresql://db/ecg", "study": ANOTHER_KEY}],
+)
+def test_a_damaged_note_is_a_paragraph(tmp_path: Path, value: object) -> None:
     folder = StudyFolder(Location.parse(tmp_path))
-    folder.ledger_note.write_bytes(text.encode())
+    folder.ledger_note.write_bytes(json.dumps(value).encode())
     with pytest.raises(ArtifactError, match=r"ledger\.json cannot be read.*Restore it"):
         read_note(folder)
