@@ -3,6 +3,9 @@
 An artifact is a directory whose `manifest.json` is written last. It is made in `<name>.partial` and
 published by one rename, so a killed writer leaves nothing that looks finished.
 
+A manifest names files below its folder, and no others; a link there is followed, for it is the
+user's, and the hashes tell whether it leads to the file that was published.
+
 An object store cannot rename. There the files are put where they belong and `manifest.json` last;
 what only an unfinished artifact needs is in `<name>.partial`, which is removed when all is there.
 """

@@ -52,6 +52,17 @@ def test_a_published_artifact_reads_back_equal(location: Location) -> None:
     assert not partial_location(location).exists()
 
 
+def test_a_file_that_is_a_link_is_the_one_that_was_published_or_refused(location: Location) -> None:
+    manifest = make(location)
+    part, elsewhere = location.local_path / "part-0", location.parent.local_path / "elsewhere"
+    part.rename(elsewhere)
+    part.symlink_to(elsewhere)
+    assert verify_artifact(location) == manifest
+    elsewhere.write_bytes(b"sIgnal")
+    with pytest.raises(ArtifactError, match="part-0 has hash"):
+        verify_artifact(location)
+
+
 def test_an_unfinished_artifact_is_not_read_and_says_how_to_go_on(location: Location) -> None:
     (partial_location(location) / "part-0").write_bytes(b"half")
     with pytest.raises(ArtifactError, match="--resume"):

@@ -208,6 +208,12 @@ def _references(folder: Location, table: CsvTable, file_column: str) -> Iterator
         if fold is None:
             metadata |= {"strat_fold": cells["strat_fold"], "line": row.line}
         name = record_key(cells[file_column])
+        if name.startswith(("/", "../")) or "://" in cells[file_column]:
+            raise DataError(
+                f"{table.where(row)}: {file_column!r} is {cells[file_column]!r}, which is not "
+                f"below {folder}. Download the table again; recordings that lie elsewhere may be "
+                "linked to from the folder."
+            )
         before = line_of_file.setdefault(name, row.line)
         if name and before != row.line:
             raise DataError(

@@ -1,5 +1,9 @@
 """Which records lie below a folder, whatever links lead there and however suffixes are written.
 
+Links in a folder of recordings are the user's, and followed wherever they lead: datasets of
+git-annex or DVC are made of them. What a file says is not: a path in a header, in a dataset's own
+table or in a manifest must be below its folder, by its letters.
+
 Reads: the names of files.
 """
 

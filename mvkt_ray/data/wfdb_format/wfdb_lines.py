@@ -57,7 +57,7 @@ class TextLine:
         return int(self.match(_WHOLE_NUMBER, field, word, "a whole number")[0])
 
     def file_name(self, field: str, word: str) -> str:
-        """Read a path, which must be below the header's folder."""
+        """Read a path, which must be below the header's folder; a link there may lead anywhere."""
         path = PurePosixPath(word)
         if path.is_absolute() or ".." in path.parts:
             raise RecordingError(

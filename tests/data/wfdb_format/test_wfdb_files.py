@@ -62,6 +62,16 @@ def test_a_header_cannot_name_files_of_this_machine(
         read_wfdb(f"{location}/records/r")
 
 
+def test_files_that_are_links_out_of_the_folder_are_read(tmp_path: Path) -> None:
+    (tmp_path / "annex").mkdir()
+    (tmp_path / "records").mkdir()
+    write_record(tmp_path / "annex", "r", LEADS)
+    for suffix in (".hea", ".dat"):
+        (tmp_path / "records" / f"r{suffix}").symlink_to(tmp_path / "annex" / f"r{suffix}")
+    found = read_wfdb(str(tmp_path / "records" / "r")).signal_mv
+    np.testing.assert_allclose(found, SIGNAL_MV, atol=1e-6)
+
+
 def test_segments_that_name_each_other_end(s3_server: S3Server) -> None:
     location = s3_server.make_bucket("data")
     for one, other in (("a", "b"), ("b", "a")):
