@@ -5,6 +5,7 @@ The longer version is `python -m benchmarks.lying_files --fuzz SECONDS`.
 
 import io
 import random
+import resource
 import tracemalloc
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from mvkt_ray.storage.artifacts import Manifest, read_manifest
 from mvkt_ray.storage.location import Location
 from tests.hospital_xml import PERSON
 from tests.outside_readers import READERS, mutated
+from tests.tiny_datasets import N_SAMPLES
 
 N_CASES = 40
 NAMES = PERSON[:2]
@@ -53,6 +55,32 @@ def test_an_array_that_claims_more_than_is_there_reserves_nothing(tmp_path: Path
     path.write_bytes(stream.getvalue() + bytes(80))
     with pytest.raises(RecordingError, match="claims 8,000,000,000,000 bytes of values, and 80"):
         read_array(Location.parse(path), ("II",))
+
+
+@pytest.mark.parametrize(
+    ("name", "stated", "claimed"),
+    [
+        ("header", f" {N_SAMPLES}\n".encode(), b" 1000000000000\n"),
+        ("header", b"r1 12 ", b"r1 1000000000000 "),
+        ("EDF", b"", b"99999999"),
+        ("BDF", b"", b"99999999"),
+    ],
+)
+def test_a_header_that_claims_more_than_is_there_takes_no_memory(
+    name: str, stated: bytes, claimed: bytes, tmp_path: Path
+) -> None:
+    file = READERS[name].make(tmp_path)
+    whole = file.read_bytes()
+    at = whole.index(stated) if stated else 236  # EDF's number of data records
+    file.write_bytes(whole[:at] + claimed + whole[at + len(stated or claimed) :])
+    own_bytes = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (own_bytes + MOST_BYTES, before[1]))
+    try:
+        with pytest.raises(RecordingError):
+            READERS[name].read(file)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 @pytest.mark.parametrize("name", ["../../x", "/etc/passwd", "a/../../x", ""])
