@@ -26,6 +26,8 @@ def damage(file: Path, how: str, rng: random.Random, others: list[Path]) -> str:
     changed, said = _changed(content, how, rng, others)
     if changed == content:
         return ""
+    # Its other names are those of files that stay as they are.
+    file.unlink()
     file.write_bytes(changed)
     return said
 

@@ -1,6 +1,7 @@
 """Commands that read files, what they answer of files as they were written, and what was wrong."""
 
 import csv
+import hashlib
 import json
 import re
 import shutil
@@ -9,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from typer.testing import CliRunner
-
-from mvkt_ray.cli import app
+from .invoking import TRAINED_AGAIN, Answer, Command, Done, invoke
+from .reading import READERS, numbers
 
 VERDICTS = ("refused", "restored", "same answer", "WRONG")
 _VOLATILE = re.compile(r"(^|\.)(wall_s|cpu_s|seconds|started_at|ended_at|latency_ms|created_at)\b")
@@ -20,30 +20,11 @@ _ADVICE = ("again", "restore", "remove", "give ", "check", "mvkt ", "set ")
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
-    """How a command ended, and what it wrote."""
-
-    exit_code: int
-    stdout: str
-    stderr: str
-
-
-@dataclass(frozen=True, slots=True)
 class Judged:
     """A verdict, and what speaks for it."""
 
     verdict: str
     said: str
-
-
-Answer = Mapping[str, Any]
-"""Values by dotted path."""
-
-
-def invoke(*line: object) -> Done:
-    """Run a command line in this process."""
-    result = CliRunner().invoke(app, [str(word) for word in line])
-    return Done(result.exit_code, result.stdout, result.stderr)
 
 
 def _status(case: Path) -> tuple[Done, Answer]:
@@ -82,30 +63,7 @@ def _finalize(case: Path) -> tuple[Done, Answer]:
     return done, _of_json(done.stdout)
 
 
-def numbers(case: Path) -> Answer:
-    """Every trial of the search, as its ledger has it."""
-    from mvkt_ray.search.ledger.study_folder import StudyFolder
-    from mvkt_ray.search.pipeline import open_study
-    from mvkt_ray.storage.location import Location
-
-    _, study = open_study(StudyFolder(Location.parse(case / "study")))
-    with_study = {
-        f"{record.number}.{key}": value
-        for record in study.trials()
-        for key, value in {
-            "condition": record.condition,
-            "arm": record.trial.arm,
-            "state": record.state,
-            "macro_auroc": record.macro_auroc,
-            "values": dict(record.values),
-            "drawn": dict(record.drawn),
-        }.items()
-    }
-    study.close()
-    return with_study
-
-
-def _artifact(verb: str, name: str) -> Callable[[Path], tuple[Done, Answer]]:
+def _artifact(verb: str, name: str) -> Command:
     def run(case: Path) -> tuple[Done, Answer]:
         folder = case / "model" if name == "model" else case / "study" / name
         done = invoke(verb, folder, "--json")
@@ -114,18 +72,19 @@ def _artifact(verb: str, name: str) -> Callable[[Path], tuple[Done, Answer]]:
     return run
 
 
-def _export(*options: object) -> Callable[[Path], tuple[Done, Answer]]:
+def _export(*options: object) -> Command:
     def run(case: Path) -> tuple[Done, Answer]:
         done = invoke("export", case / "study", case / "exported", *options, "--json")
         manifest = case / "exported" / "model.json"
         found = dict(_of_json(manifest.read_text())) if manifest.exists() else {}
         weights = case / "exported" / "weights.safetensors"
-        return done, found | {"weights": weights.read_bytes() if weights.exists() else None}
+        own_hash = hashlib.sha256(weights.read_bytes()).hexdigest() if weights.exists() else None
+        return done, found | {"weights": own_hash}
 
     return run
 
 
-def _predict(*options: object) -> Callable[[Path], tuple[Done, Answer]]:
+def _predict(*options: object) -> Command:
     def run(case: Path) -> tuple[Done, Answer]:
         record = case.parent / "recording" / "r1"
         done = invoke("predict", case / "model", record, "--json", *options)
@@ -134,7 +93,7 @@ def _predict(*options: object) -> Callable[[Path], tuple[Done, Answer]]:
     return run
 
 
-COMMANDS: Mapping[str, Callable[[Path], tuple[Done, Answer]]] = {
+COMMANDS: Mapping[str, Command] = {
     "status": _status,
     "report": _report,
     "resume": _resume,
@@ -149,15 +108,24 @@ COMMANDS: Mapping[str, Callable[[Path], tuple[Done, Answer]]] = {
         for verb in ("verify", "inspect")
         for name in ("shards", "teacher", "knowledge", "model")
     },
+    **READERS,
 }
+
+
+def _run(command: str, case: Path) -> tuple[Done, Answer]:
+    """Run a command; its answer is as JSON gives it back, and does not say where the case is."""
+    done, answer = COMMANDS[command](case)
+    return done, json.loads(json.dumps(answer, default=repr).replace(str(case), "CASE"))
 
 
 def answer_of_whole(command: str, make_case: Callable[[], Path]) -> Answer:
     """Return what a command answers where nothing is damaged, without what differs by itself."""
-    first_done, first = COMMANDS[command](make_case())
-    again_done, again = COMMANDS[command](make_case())
+    first_done, first = _run(command, make_case())
+    again_done, again = _run(command, make_case())
     assert first_done.exit_code == again_done.exit_code == 0, (command, first_done)
-    return {key: value for key, value in first.items() if again.get(key) == value}
+    same = {key: value for key, value in first.items() if again.get(key) == value}
+    assert same, f"{command} answers something else each time"
+    return same
 
 
 def judge(command: str, case: Path, file: Path, whole: Answer) -> Judged:
@@ -169,7 +137,7 @@ def judge(command: str, case: Path, file: Path, whole: Answer) -> Judged:
         file: The damaged file, which a refusal must name.
         whole: What the command answers where nothing is damaged.
     """
-    done, answer = COMMANDS[command](case)
+    done, answer = _run(command, case)
     text = done.stderr.strip()
     if done.exit_code == _EXIT_INTERRUPTED:
         # Whoever ends this process ends the benchmark: nothing is said about the file.
@@ -185,18 +153,22 @@ def judge(command: str, case: Path, file: Path, whole: Answer) -> Judged:
         return Judged("refused", refusal)
     if done.exit_code != 0:
         return Judged("WRONG", f"exit code {done.exit_code}: {text[-300:]}")
+    logs = "".join(log.read_text() for log in (case / "study" / "logs").rglob("*.log"))
+    is_said = file.name in text + logs
+    if answer == TRAINED_AGAIN:
+        return Judged("restored" if is_said else "WRONG", text)
     other = [key for key, value in whole.items() if answer.get(key) != value]
     if other:
         first = other[0]
         shown = f"{str(whole[first])[:80]} became {str(answer.get(first))[:80]}"
         return Judged("WRONG", f"another answer in {len(other)} places, {first}: {shown}")
-    logs = "".join(log.read_text() for log in (case / "study" / "logs").rglob("*.log"))
-    is_said = file.name in text + logs
     return Judged("restored" if is_said else "same answer", "")
 
 
 def _names(refusal: str, file: Path) -> bool:
-    """Whether a refusal names a file, or the artifact that its manifest is of."""
+    """Whether a refusal names a file, the artifact that it is of, or the generation of a ledger."""
+    if file.name.startswith("wal-"):
+        return file.parent.name in refusal
     artifact = file.parent if file.parent.name != "recordings" else file.parent.parent
     return file.name in refusal or (
         (artifact / "manifest.json").exists() and str(artifact) in refusal
