@@ -13,6 +13,7 @@ import numpy as np
 from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.config.study_file import checked_study, read_study
 from mvkt_ray.display.console import Output, duration
+from mvkt_ray.display.waiting_lines import FOR_LEDGER, telling_waits
 from mvkt_ray.interface.arguments import check_address, read_limits, with_finals, with_prices
 from mvkt_ray.interface.sessions.driver_session import driver_session
 from mvkt_ray.interface.sessions.own_files import expect_writable, own_files
@@ -86,6 +87,7 @@ def train_and_examine(output: Output, call: FinalsCall) -> FinalsResults:
     folder, config, started = call.folder, call.config, time.monotonic()
     expect_writable(folder)
     with (
+        telling_waits(output.note, FOR_LEDGER),
         driving(folder, begins=False, patience=Patience(say=output.note)) as database,
         finals_outlook(folder, config, call.request, database) as outlook,
     ):

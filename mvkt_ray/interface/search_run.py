@@ -13,6 +13,7 @@ from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.config.study_file import checked_study, read_study
 from mvkt_ray.display.console import Output, duration
 from mvkt_ray.display.plan_tables import prediction_text
+from mvkt_ray.display.waiting_lines import FOR_LEDGER, telling_waits
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.interface.arguments import (
     check_address,
@@ -144,6 +145,7 @@ def run_trials(
     """Carry out a plan in a session of its own, and show how far it is."""
     config, files = plan.config, own_files(output, plan.folder)
     with (
+        telling_waits(output.note, FOR_LEDGER),
         open_search(plan, Patience(say=output.note)) as opened,
         driver_session(
             output,

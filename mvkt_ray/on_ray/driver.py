@@ -27,7 +27,7 @@ from mvkt_ray.on_ray.connecting.cluster import connected, own_ray_runs
 from mvkt_ray.on_ray.connecting.node_check import check_nodes
 from mvkt_ray.on_ray.mailbox import open_mailbox, serve
 from mvkt_ray.on_ray.unwrap import unwrapped
-from mvkt_ray.on_ray.waiting import RESULTS_COME_WITHIN_S, Waiting
+from mvkt_ray.on_ray.waiting import LOOKS_EVERY_S, RESULTS_COME_WITHIN_S, Waiting
 from mvkt_ray.records import EpochMetrics, Usage
 from mvkt_ray.search.spending.metering import Meter
 from mvkt_ray.slots import Node, with_settled_teacher
@@ -47,9 +47,6 @@ MAX_RETRIES = 3
 
 ITEMS_PER_SLOT = 2
 """Items of a map that are given to Ray at once: one runs, one waits."""
-
-LOOKS_EVERY_S = 10.0
-"""While nothing comes: whether it has lasted."""
 
 ITEMS_AHEAD = 64
 """Items beside them that wait where there is an autoscaler: it starts nodes for what waits."""

@@ -11,7 +11,10 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from mvkt_ray.on_ray.waiting import awaited
+
 POLL_S = 0.2
+_BESIDE = "a process of Ray beside this one, through which workers report"
 
 
 class _Mailbox:
@@ -65,16 +68,20 @@ def on_this_node() -> NodeAffinitySchedulingStrategy:
 
 
 def ask(mailbox: Any, question: Any) -> Any:
-    """Ask through a mailbox, and wait for the answer."""
-    return ray.get(mailbox.ask.remote(question))
+    """Ask through a mailbox, and wait for the answer.
+
+    Raises:
+        ClusterError: None has come for too long; a driver that has died ends who asks before.
+    """
+    return awaited(mailbox.ask.remote(question), "an answer of the process that has the study")
 
 
 def serve(mailbox: Any, reply: Callable[[Any], Any], is_over: Callable[[], bool]) -> None:
     """Answer questions, in this thread, until it is over."""
     while True:
         over = is_over()
-        questions = ray.get(mailbox.take.remote(0.0 if over else POLL_S))
+        questions = awaited(mailbox.take.remote(0.0 if over else POLL_S), _BESIDE)
         for number, question in questions:
-            ray.get(mailbox.answer.remote(number, reply(question)))
+            awaited(mailbox.answer.remote(number, reply(question)), _BESIDE)
         if over and not questions:
             return

@@ -3,6 +3,7 @@
 It costs 13 to 24 s and some 2 GB each time it starts, so models with one worker do without.
 """
 
+import contextlib
 import json
 import threading
 from collections.abc import Callable
@@ -18,13 +19,15 @@ from ray.train.v2._internal.exceptions import RayTrainError, UserExceptionWithTr
 from torch.distributed import DistError
 
 from mvkt_ray.config.resources import WorkersConfig
-from mvkt_ray.errors import MvktError, WorkerLostError
+from mvkt_ray.errors import ClusterError, MvktError, WorkerLostError
 from mvkt_ray.machine_faults import naming_machine_faults, on_node
+from mvkt_ray.on_ray.capacity.nodes import ClusterResources
 from mvkt_ray.on_ray.capacity.reservations import of_worker
 from mvkt_ray.on_ray.connecting.environment import WORKERS, environment
 from mvkt_ray.on_ray.mailbox import ask, open_mailbox, serve
-from mvkt_ray.on_ray.ray_corrections import forget_nodes_that_are_gone
+from mvkt_ray.on_ray.ray_corrections import forget_nodes_that_are_gone, giving_its_place_back
 from mvkt_ray.on_ray.unwrap import lost, unwrapped, with_note
+from mvkt_ray.on_ray.waiting import NODES_COME_WITHIN_S, RESULTS_COME_WITHIN_S, Waiting
 from mvkt_ray.on_ray.worker import (
     FAULT,
     NODES,
@@ -40,6 +43,10 @@ from mvkt_ray.on_ray.worker import (
 from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialResult
 from mvkt_ray.training.student import TrialInputs, failed_result, machine_fault_behind
 from mvkt_ray.training.teacher import TeacherJob
+
+_BEGUN = "begun"
+"""What the first rank says before anything else: until then Train tries to start the ranks, for
+ever."""
 
 RESIZE_INTERVAL_S = 60.0
 """How often elastic workers may become more. All are started again for it, which takes some 15 s
@@ -82,6 +89,10 @@ def tune_many_worker_trial(
     arguments = {"trial": config["trial"], "inputs": inputs, "run_trial": run_trial}
     try:
         run_ranks(_trial_rank, arguments, workers, storage=storage, reply=reply)
+    except ClusterError as error:
+        # No trial is to blame for it, nor for a machine's fault.
+        tune.report({FAULT: str(error), **costs.so_far(), NODES: json.dumps(nodes)})
+        return
     except Exception as error:
         # The result is what counts, whatever happened to a rank after it was sent.
         fault = None if results else machine_fault_behind(error, inputs)
@@ -146,13 +157,20 @@ def run_ranks(
         reply: answers a question; elastic ranks ask again what they asked before.
 
     Raises:
-        MvktError: What a rank raised; WorkerLostError when the process of one is gone.
+        MvktError: What a rank raised; WorkerLostError when the process of one is gone, ClusterError
+            when they could not begin, or said nothing, for too long.
     """
     mailbox = open_mailbox()
     arguments = {**arguments, "mailbox": mailbox}
     furthest = -1
     while True:
-        n_answers, error = _run_once(rank_loop, arguments, workers, storage, mailbox, reply)
+        try:
+            n_answers, error = _run_once(rank_loop, arguments, workers, storage, mailbox, reply)
+        except BaseException:
+            # Nobody serves it any more: ranks that Train may still start end when they ask.
+            with contextlib.suppress(Exception):
+                ray.kill(mailbox)
+            raise
         if error is None:
             return
         why = _why(error)
@@ -174,6 +192,9 @@ def _run_once(
     """Return how many questions were answered, and what ended the ranks."""
     errors: list[BaseException] = []
     n_answers = 0
+    for_ranks = Waiting(lambda: _to_begin(workers), NODES_COME_WITHIN_S)
+    for_answers = Waiting(lambda: "an epoch of workers that have begun", RESULTS_COME_WITHIN_S)
+    now = for_ranks
 
     def fit() -> None:
         try:
@@ -182,15 +203,23 @@ def _run_once(
             errors.append(error)
 
     def count_and_reply(question: Any) -> Any:
-        nonlocal n_answers
+        nonlocal n_answers, now
+        now = for_answers
+        now.moved()
+        if isinstance(question, str) and question == _BEGUN:
+            return None
         n_answers += 1
         return reply(question)
+
+    def is_over() -> bool:
+        now.look()
+        return not thread.is_alive()
 
     # Train hands these on to what it starts; a cluster's nodes may not have them.
     with environment(WORKERS):
         thread = threading.Thread(target=fit, name="torch-trainer", daemon=True)
         thread.start()
-        serve(mailbox, count_and_reply, is_over=lambda: not thread.is_alive())
+        serve(mailbox, count_and_reply, is_over=is_over)
     return n_answers, errors[0] if errors else None
 
 
@@ -203,8 +232,8 @@ def _trainer(
     on_gpus = workers.gpus_per_worker > 0
     least, most = workers.min_workers, workers.max_workers
     return ray.train.torch.TorchTrainer(
-        rank_loop,
-        train_loop_config=arguments,
+        _rank,
+        train_loop_config={**arguments, "rank_loop": rank_loop},
         torch_config=ray.train.torch.TorchConfig(backend="nccl" if on_gpus else "gloo"),
         scaling_config=ray.train.ScalingConfig(
             num_workers=(least, most) if workers.is_elastic else most,
@@ -218,8 +247,23 @@ def _trainer(
             # Whether to start again is decided here and by the study, from the class of the error.
             failure_config=ray.train.FailureConfig(max_failures=0),
             logging_config=ray.train.LoggingConfig(log_level="ERROR"),
+            callbacks=[giving_its_place_back()],
         ),
     )
+
+
+def _to_begin(workers: WorkersConfig) -> str:
+    return (
+        f"{workers.min_workers} workers with {workers.cpus:g} CPUs and "
+        f"{workers.gpus_per_worker:g} GPUs each to begin together, and Ray has "
+        f"{ClusterResources.now()}"
+    )
+
+
+def _rank(config: dict[str, Any]) -> None:
+    if ray.train.get_context().get_world_rank() == 0:
+        ask(config["mailbox"], _BEGUN)
+    config["rank_loop"](config)
 
 
 def _why(error: BaseException) -> BaseException:

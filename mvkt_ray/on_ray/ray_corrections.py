@@ -6,6 +6,7 @@ They are narrow, and hold only while they are entered. With Ray 2.60:
 - a free process is given to a trial whose own process is starting, so that a node that has come
   gets no trial: `starting_trials_keep_their_process`;
 - Train waits a minute for slots on a node that has gone: `forget_nodes_that_are_gone`;
+- Train keeps the slots of workers that were lost while they started: `giving_its_place_back`;
 - a node that is not up after 30 s is given up, and one whose agents are not after 15 s ends
   itself: `nodes_may_start_slowly`;
 - connecting takes SIGTERM from the program: `own_sigterm`;
@@ -30,11 +31,14 @@ from typing import Any
 
 import psutil
 import ray
-from ray.exceptions import NodeDiedError, OutOfMemoryError, RayActorError
+from ray.exceptions import GetTimeoutError, NodeDiedError, OutOfMemoryError, RayActorError
 from ray.job_config import JobConfig
 
 NODE_STARTS_WITHIN_S = 180.0
 """Ends the wait for a node that never comes."""
+
+COORDINATOR_ANSWERS_WITHIN_S = 60.0
+"""Train then waits as long as it does without the correction."""
 
 _PORTS_OF_AGENTS = (
     "metrics_agent_port",
@@ -116,7 +120,34 @@ def forget_nodes_that_are_gone() -> None:
     )
 
     coordinator: Any = get_or_create_autoscaling_coordinator()
-    ray.get(coordinator.get_reserved_resources.remote("mvkt-ray", recompute=True))
+    asked = coordinator.get_reserved_resources.remote("mvkt-ray", recompute=True)
+    with contextlib.suppress(GetTimeoutError):
+        ray.get(asked, timeout=COORDINATOR_ANSWERS_WITHIN_S)
+
+
+def giving_its_place_back() -> Any:
+    """Return a callback of a Train run that gives back, at its end, what its workers reserved.
+
+    With Ray 2.60 a run whose worker is lost just as it starts (once its group is placed, before the
+    controller has it) ends without, and the next one waits for these slots for ever. It may go when
+    `WorkerGroup._start` shuts down a group that has started, too.
+    """
+    from ray.train.v2._internal.execution.callback import ControllerCallback, WorkerGroupCallback
+    from ray.util import remove_placement_group
+
+    class GivesItsPlaceBack(ControllerCallback, WorkerGroupCallback):
+        placement_group: Any = None
+
+        def after_worker_group_start(self, worker_group: Any) -> None:
+            handle = worker_group.get_worker_group_state().placement_group_handle
+            self.placement_group = handle.placement_group
+
+        async def before_controller_shutdown(self) -> None:
+            if self.placement_group is not None:
+                # Nothing happens where that was done already, as it mostly is by now.
+                remove_placement_group(self.placement_group)
+
+    return GivesItsPlaceBack()
 
 
 @contextlib.contextmanager

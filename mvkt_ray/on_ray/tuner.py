@@ -21,8 +21,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import ray
 from ray import cloudpickle, tune
+from ray.exceptions import RayActorError
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
@@ -39,7 +39,12 @@ from mvkt_ray.on_ray.ray_corrections import (
     starting_trials_keep_their_process,
 )
 from mvkt_ray.on_ray.unwrap import unwrapped
-from mvkt_ray.on_ray.waiting import NODES_COME_WITHIN_S, RESULTS_COME_WITHIN_S, Waiting
+from mvkt_ray.on_ray.waiting import (
+    NODES_COME_WITHIN_S,
+    RESULTS_COME_WITHIN_S,
+    Waiting,
+    awaited,
+)
 from mvkt_ray.on_ray.worker import (
     FAULT,
     NODES,
@@ -256,8 +261,15 @@ class _StudyForTune:
         )
 
     def _unheard_of(self) -> str:
-        numbers = number_ranges(self._running[each].number for each in self._meters)
-        return f"an epoch of trials {numbers}, which have begun"
+        begun = [self._running[each] for each in self._meters]
+        numbers = number_ranges(trial.number for trial in begun)
+        resources = self._run.resources
+        if all(resources.of_trial(each.hyperparameters).max_workers == 1 for each in begun):
+            return f"an epoch of trials {numbers}, which have begun"
+        return (
+            f"an epoch of trials {numbers}, whose workers may wait for each other, and Ray has "
+            f"{ClusterResources.now()}"
+        )
 
     @contextlib.contextmanager
     def _noting_failure(self) -> Generator[None]:
@@ -310,7 +322,10 @@ class _StudyScheduler(FIFOScheduler):
             # Tasks of one actor run in the order they were sent, so the trial is told before it
             # may go on.
             say = functools.partial(tell, decision=decision)
-            ray.get(trial.temporary_state.ray_actor.execute.remote(say))
+            actor = trial.temporary_state.ray_actor
+            # One that has died meanwhile is lost, which Tune is about to say; the study remembers.
+            with contextlib.suppress(RayActorError):
+                awaited(actor.execute.remote(say), f"the process of trial {trial.config['number']}")
         return self.CONTINUE
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:

@@ -7,6 +7,9 @@ nothing. Whoever waits looks here now and then; what moves starts the wait anew.
 import logging
 import time
 from collections.abc import Callable
+from typing import Any
+
+import ray
 
 from mvkt_ray.errors import ClusterError
 
@@ -18,6 +21,12 @@ NODES_COME_WITHIN_S = 3600.0
 
 RESULTS_COME_WITHIN_S = 24 * 3600.0
 """For what runs: the longest epoch, or piece of an ingest, that one may wait for."""
+
+ANSWERS_COME_WITHIN_S = 3600.0
+"""From a process that has nothing else to do, or from a driver, which may wait for its ledger."""
+
+LOOKS_EVERY_S = 10.0
+"""While nothing comes: whether it has lasted."""
 
 SAYS_AFTER_S = 120.0
 """Then after twice as long, and so on: a few lines of a night."""
@@ -71,6 +80,23 @@ class Waiting:
                 _minutes(waited),
                 _minutes(self._limit_s),
             )
+
+
+def awaited(answer: Any, what: str, limit_s: float = ANSWERS_COME_WITHIN_S) -> Any:
+    """Return what Ray answers, once it does.
+
+    Args:
+        answer: Ray's reference to it.
+        what: Follows "waiting for".
+        limit_s: How long it may take.
+
+    Raises:
+        ClusterError: It has not come within the limit.
+    """
+    wait = Waiting(lambda: what, limit_s)
+    while not ray.wait([answer], timeout=LOOKS_EVERY_S)[0]:
+        wait.look()
+    return ray.get(answer)
 
 
 def _minutes(seconds: float) -> str:

@@ -29,21 +29,30 @@ class Trackers:
     """Passes events to trackers, in order, from one thread."""
 
     def __init__(self, trackers: Mapping[str, Tracker], study: TrackedStudy) -> None:
-        """Start to listen."""
-        self._on = dict(trackers)
+        """Take the trackers; they hear nothing before there is a study to follow.
+
+        A search opens its log before that, so that it holds what they say.
+        """
+        self._on, self._about = dict(trackers), study
         self.notes: list[str] = []
         """Which trackers were switched off, and why."""
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._work, name="trackers", daemon=True)
-        self._thread.start()
-        self._tell(lambda tracker: tracker.start_study(study))
+        self._thread: threading.Thread | None = None
 
     def follow(self, study: Study) -> "StudyWithTrackers":
-        """Return the study, so that its reports are heard."""
+        """Start to listen to the study that is returned."""
+        self._thread = threading.Thread(target=self._work, name="trackers", daemon=True)
+        self._thread.start()
+        self._tell(lambda tracker: tracker.start_study(self._about))
         return StudyWithTrackers(study, self._tell)
 
     def close(self, files: Mapping[str, bytes]) -> list[str]:
-        """Hand over the study's files, wait for what is still to be told, and return the notes."""
+        """Hand over the study's files, wait for what is still to be told, and return the notes.
+
+        Trackers that followed no study are told nothing.
+        """
+        if self._thread is None:
+            return self.notes
         self._tell(lambda tracker: tracker.end_study(files))
         self._events.put(None)
         self._thread.join(CLOSE_TIMEOUT_S)

@@ -10,6 +10,7 @@ from own_cluster import add_node, kill_node, own_cluster
 from ray import cloudpickle
 
 from mvkt_ray.config.resources import WorkersConfig
+from mvkt_ray.errors import ClusterError
 from mvkt_ray.on_ray import many_workers
 from mvkt_ray.on_ray.driver import OnRay
 from mvkt_ray.on_ray.many_workers import run_ranks
@@ -65,6 +66,17 @@ def test_a_model_goes_on_with_fewer_workers_and_takes_more_when_they_come(
             storage=str(tmp_path / "train"),
             reply=reply,
         )
+
+        # Train itself tries to start them for ever.
+        monkeypatch.setattr(many_workers, "NODES_COME_WITHIN_S", 0.0)
+        with pytest.raises(ClusterError, match=r"3 workers with 1 CPUs .* begin together, and Ray"):
+            run_ranks(
+                count_epochs,
+                {"folder": str(tmp_path)},
+                WorkersConfig(workers=3),
+                storage=str(tmp_path / "train"),
+                reply=reply,
+            )
 
     assert [size for size, _ in itertools.groupby(size for _, size in heard)] == [2, 1, 2]
     epochs = [epoch for epoch, _ in heard]

@@ -1,13 +1,11 @@
-import logging
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mvkt_ray.display.waiting_lines import WAITING, telling_waits
+from mvkt_ray.display.waiting_lines import FOR_CLUSTER, telling_waits
 from mvkt_ray.errors import ClusterError
 from mvkt_ray.on_ray import waiting
-from mvkt_ray.on_ray.waiting import Waiting
+from mvkt_ray.on_ray.waiting import Waiting, awaited
 
 
 class Clock:
@@ -42,8 +40,8 @@ def test_it_gives_up_when_nothing_has_moved_for_so_long_and_at_no_other_time(
 def test_a_wait_that_lasts_says_what_for_a_few_times_and_to_whoever_listens() -> None:
     clock, said = Clock(), list[str]()
     wait = a_wait(clock)
-    assert waiting.LOG.name == WAITING
-    with telling_waits(said.append):
+    assert [waiting.LOG.name] == [*FOR_CLUSTER]
+    with telling_waits(said.append, FOR_CLUSTER):
         for _ in range(3500):
             clock.now += 1
             wait.look()
@@ -54,7 +52,15 @@ def test_a_wait_that_lasts_says_what_for_a_few_times_and_to_whoever_listens() ->
         f"{minutes} min; given up after 60 min" for minutes in (1, 2, 4, 8, 16, 32)
     ]
     assert all(line.startswith("waiting for a node with 4 GPUs") for line in said)
-    assert logging.getLogger(WAITING).handlers == []
+    assert waiting.LOG.handlers == []
     clock.now += 60
     wait.look()
     assert len(said) == 6
+
+
+def test_an_answer_that_does_not_come_is_given_up_and_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(waiting.ray, "wait", lambda *_, **__: ([], []))
+    with pytest.raises(ClusterError, match="waiting for an answer of the study"):
+        awaited("a reference", "an answer of the study", 0.0)

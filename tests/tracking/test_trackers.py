@@ -315,6 +315,8 @@ def test_a_tracker_that_fails_is_switched_off_and_the_others_hear_all(
     bad, good = Fragile(breaks_at), Fragile()
     trackers = Trackers({"bad=x": bad, "good=y": good}, ABOUT)
     study = open_study(tmp_path)
+    # Whoever runs the search opens its log before there is a study.
+    assert good.heard == []
     run(trackers.follow(study))
     [note] = trackers.close({})
     assert note == "bad=x was switched off: OSError: the server is gone"

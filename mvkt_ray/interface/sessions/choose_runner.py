@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mvkt_ray.display.console import Output
-from mvkt_ray.display.waiting_lines import telling_waits
+from mvkt_ray.display.waiting_lines import FOR_CLUSTER, telling_waits
 from mvkt_ray.interface.sessions.log_files import native_stderr_to
 
 if TYPE_CHECKING:
@@ -50,5 +50,5 @@ def open_runner(
     with native_stderr_to(logs):
         with output.waiting(f"connecting to Ray at {address}" if address else "starting Ray"):
             runner = OnRay.connect(address, work=work)
-        with contextlib.closing(runner), telling_waits(output.say):
+        with contextlib.closing(runner), telling_waits(output.note, FOR_CLUSTER):
             yield runner
