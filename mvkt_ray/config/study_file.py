@@ -29,7 +29,7 @@ from mvkt_ray.plugins.entry_points import plugin_names
 YamlMapping = dict[str, Any]
 
 _MOST_BYTES = 8 << 20
-"""Of a file that a person wrote; more come from a device, or from a file that is something else."""
+"""Limit on the size of a file written by a person; a device such as /dev/zero has no end."""
 
 _STUDY_ADVICE = (
     "Give the path of a study file; the folder search_spaces/ of the project has examples."
@@ -80,7 +80,15 @@ def _expect_source(name: str, origin: str) -> None:
 
 
 def study_from_mapping(value: Mapping[str, Any], origin: str) -> StudyConfig:
-    """Check a mapping as `read_study` does; `origin` stands in front of each message."""
+    """Check a mapping as `read_study` does.
+
+    Args:
+        value: The keys and values of a study file, its base merged in.
+        origin: Begins each message, such as the path of the file.
+
+    Raises:
+        ConfigError: As `read_study`.
+    """
     space = value.get("space")
     if isinstance(space, Mapping):
         rows = cast(Mapping[str, Any], space)
@@ -105,6 +113,7 @@ def read_prices(path: str | Path) -> CostConfig:
     """
     with reading(path, _PRICES_ADVICE):
         value = read_mapping(path, _PRICES_ADVICE)
+        # A key that every file of Ray's launcher has, and no price list.
         if "cluster_name" in value:
             value = value.get("metadata") or {}
         try:

@@ -1,7 +1,7 @@
-"""The JSON schema of study files, by which editors complete and check what is typed.
+"""Makes the JSON schema of study files, for completion and checks in editors.
 
-It follows from the dataclasses, and what it says of a key is what stands below the field. It knows
-names and types; rules between fields are checked when the file is read.
+It is derived from the dataclasses; the description of a key is the docstring below its field. It
+contains names and types; rules between fields are checked when the file is read.
 """
 
 import ast

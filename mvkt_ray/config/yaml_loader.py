@@ -1,7 +1,7 @@
-"""YAML as data: nothing is executed, no key is given twice, and no alias makes much of little.
+"""A safe YAML loader: executes nothing, refuses duplicate keys and exponential aliases.
 
-Ten lines of aliases of aliases stand for more values than any memory holds. A value counts as often
-as it is used, so a file may have anchors, within the number of values that a person writes.
+Ten lines of aliases of aliases can expand to more values than fit in memory ("billion laughs"). A
+value counts as often as it is used, so anchors are allowed up to a total number of values.
 """
 
 from collections.abc import Hashable
@@ -11,7 +11,7 @@ import yaml
 from yaml.composer import ComposerError
 
 MOST_VALUES = 100_000
-"""Far more than a person writes."""
+"""Values in a file, aliases expanded; far more than a person writes."""
 
 
 class UniqueKeyLoader(yaml.SafeLoader):
@@ -23,7 +23,11 @@ class UniqueKeyLoader(yaml.SafeLoader):
         """Values that a node comes to, by its identity; the document keeps all nodes."""
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        """Compose a node, and refuse one of too many values, or that is inside of itself."""
+        """Compose a node.
+
+        Raises:
+            ComposerError: It has too many values, or contains itself.
+        """
         is_alias = self.check_event(yaml.AliasEvent)
         node = super().compose_node(parent, index)
         if node is None:
@@ -46,7 +50,11 @@ class UniqueKeyLoader(yaml.SafeLoader):
         return 1
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """Construct a mapping whose keys differ."""
+        """Construct a mapping.
+
+        Raises:
+            ConstructorError: A key is given twice.
+        """
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         twice = sorted({str(key) for key in keys if keys.count(key) > 1})
         if twice:

@@ -37,6 +37,7 @@ def groups_of(split: Split, n_groups: int, seed: int) -> NDArray[np.int64]:
     known: dict[str, int] = {}
     for patient in split.patient_ids:
         if patient not in known:
+            # Not `hash`, which Python salts anew in each process.
             digest = hashlib.sha256(f"{seed}/{patient}".encode()).digest()
             known[patient] = int.from_bytes(digest[:8], "big") % n_groups
     return np.array([known[patient] for patient in split.patient_ids], dtype=np.int64)
@@ -60,6 +61,7 @@ def unseen_logits(
     parts: list[Tensor] = []
     for group, network in enumerate(networks):
         share_B = np.where(speaker_B == ALL, 1 / len(networks), speaker_B == group)
+        # A network runs on its own rows only: on labelled recordings all K cost about one pass.
         chosen = torch.from_numpy(np.flatnonzero(share_B)).to(signal_BLS.device)
         if not len(chosen):
             continue

@@ -80,6 +80,7 @@ def parts_of(
         crops_per_part: How many crops a part is to have, about.
     """
     first_crop_N = np.cumsum(n_crops_N) - n_crops_N
+    # A part begins at each recording whose first crop is in another multiple of the part's size.
     begins = np.flatnonzero(np.diff(first_crop_N // crops_per_part, prepend=-1))
     return [
         Part(

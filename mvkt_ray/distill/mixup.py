@@ -74,6 +74,7 @@ def mixed_logits(logits_BC: Tensor, partner_BC: Tensor, share: float) -> Tensor:
 
     From logarithms of both outcomes, so that it is exact where a probability is 0 or 1 in float32.
     """
+    # log(share * p + (1 - share) * q) by logaddexp, for the class and for its absence.
     own, other = (math.log(part) if part > 0 else -math.inf for part in (share, 1 - share))
 
     def log_probability(sign: int) -> Tensor:

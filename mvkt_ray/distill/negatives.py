@@ -113,9 +113,11 @@ def negative_pools(
             f"Negatives are other recordings, but the training split has {len(labels_NC)}. Give "
             "the split at least 2, or set clt_weight to 0."
         )
+    # Label sets repeat: whether two recordings may meet is decided once for each pair of groups.
     group_N, allowed_GG = _groups(labels_NC.detach().cpu(), rule, primary_class_N)
     size_G = torch.bincount(group_N, minlength=len(allowed_GG))
     start_G = size_G.cumsum(0) - size_G
+    # Stable, so that the draws follow from the data and the seed on every machine.
     by_group_N = torch.argsort(group_N, stable=True)
     position_N = torch.empty_like(by_group_N)
     position_N[by_group_N] = torch.arange(len(group_N)) - start_G[group_N[by_group_N]]
@@ -156,6 +158,8 @@ def draw_negatives(
     """
     example_B = example_B.cpu()
     group_B = pools.group[example_B]
+    # An anchor's pool is its allowed groups, one after the other, as numbers 0 to M - 1: group g
+    # has those from end - size to end. Nothing of length M is ever made.
     size_BG = pools.allowed[group_B] * pools.size
     end_BG = size_BG.cumsum(dim=1)
 
@@ -163,9 +167,11 @@ def draw_negatives(
     is_member_B = pools.allowed[group_B, group_B]
     own_B = (end_BG - size_BG).gather(1, group_B[:, None])[:, 0] + pools.position[example_B]
     own_B = own_B.where(is_member_B, end_BG[:, -1])
+    # Drawn from one number less, then moved past the anchor: uniform over the others.
     turn_BK = _walks(end_BG[:, -1] - is_member_B.long(), n_negatives, generator)
     turn_BK = turn_BK + (turn_BK >= own_B[:, None])
 
+    # From a number back to its group, the first that ends behind it, and to the place in there.
     chosen_BK = torch.searchsorted(end_BG, turn_BK, right=True)
     before_BK = (end_BG - size_BG).gather(1, chosen_BK)
     return pools.by_group[pools.start[chosen_BK] + turn_BK - before_BK]
@@ -175,6 +181,7 @@ def _groups(labels_NC: Tensor, rule: str, primary_class_N: Tensor | None) -> tup
     """Return each recording's group, and which groups may meet; the last is of unknown labels."""
     unknown_N = labels_NC[:, 0].isnan()
     if not unknown_N.any():
+        # No group more, so that fully labelled trainings draw the same numbers as ever.
         return _known_groups(labels_NC, rule, primary_class_N)
     group_N, known_GG = _known_groups(labels_NC.nan_to_num(), rule, primary_class_N)
     n_groups = len(known_GG) + 1
@@ -202,9 +209,11 @@ def _known_groups(
 
 def _walks(size_B: Tensor, n_steps: int, generator: torch.Generator) -> Tensor:
     """Return K distinct numbers below each size (as far as there are K), in random walks."""
+    # float64: float32 has 24 bits, and could not reach every row of more than 16 million.
     uniform_BJ = torch.rand(len(size_B), 1 + _STRIDES, generator=generator, dtype=torch.float64)
     drawn_BJ = (uniform_BJ * size_B[:, None]).long()
     start_B, stride_BJ = drawn_BJ[:, 0], drawn_BJ[:, 1:]
+    # Steps without a common factor with the size come back to the start only after all numbers.
     is_coprime_BJ = torch.gcd(stride_BJ, size_B[:, None]) == 1
     first_B1 = is_coprime_BJ.long().argmax(dim=1, keepdim=True)
     # A stride of 1 where none of them serves: a size of 1, or bad luck.

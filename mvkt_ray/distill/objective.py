@@ -160,6 +160,7 @@ class Objective(nn.Module):
                 _OVER_CLASSES[hyperparameters.kd_loss], class_weight_C=kd_class_weights_C
             )
         self.finer_weight = hyperparameters.finer_weight
+        # 1.0 exactly where all labels are known: then the label loss is torch's own mean.
         n_unknown = int(train_labels_NC[:, 0].isnan().sum())
         self.labelled_share = 1 - n_unknown / len(train_labels_NC) if n_unknown else 1.0
         if self.clt_weight > 0:
@@ -178,6 +179,7 @@ class Objective(nn.Module):
             seed=seed,
         )
         if self.finer_weight > 0:
+            # A generator of its own: the other terms have the same numbers with it and without.
             generator = torch.Generator().manual_seed(seed ^ _FINER_STREAM)
             self.finer_head = LabelHead(student_dim, n_finer, generator=generator)
 
@@ -217,6 +219,7 @@ class Objective(nn.Module):
         Raises:
             ValueError: what a term needs is not given.
         """
+        # Losses are float32 whatever the networks compute in; see `precision`.
         with torch.autocast(student_logits_BC.device.type, enabled=False):
             student_logits_BC, labels_BC = student_logits_BC.float(), labels_BC.float()
             n_classes = student_logits_BC.shape[1]

@@ -71,6 +71,7 @@ def try_plugin(plugin: Plugin, n_leads: int, n_samples: int, chosen: Mapping[str
     row = row_of_plugin(plugin)
     should = "must give features [batch, channels, steps], with as many channels as n_channels says"
     try:
+        # On "meta" only shapes are computed, so that this takes no time for any size.
         with torch.device("meta"), torch.no_grad():
             backbone = row.backbone(n_leads, **{name: chosen[name] for name in row.parameters})
             features_BFT: Any = backbone.eval()(torch.empty(2, n_leads, n_samples))

@@ -132,6 +132,8 @@ class _Normalise(torch.autograd.Function):
         sum_bias_F, sum_weight_F = sum_over_ranks(torch.stack([grad_bias_F, grad_weight_F]))
         # The weight's own gradient stays this rank's part: DDP averages it like any other.
         scale_F = weight_F * rsqrt_F
+        # The usual gradient of batch normalisation, with sums and count over all ranks: mean and
+        # variance depend on every rank's input, so every rank's output depends on this one's.
         grad_features = (
             grad * scale_F.view(shape)
             - centred * (scale_F * rsqrt_F * sum_weight_F / count).view(shape)

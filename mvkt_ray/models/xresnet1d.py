@@ -91,6 +91,7 @@ def _xresnet1d(n_leads: int, depth: int, shape: XResNetShape) -> Backbone:
     layers: list[nn.Module] = []
     n_channels = n_leads
     for position, width in enumerate(shape.stem_widths):
+        # Three small kernels, of which the first halves the length, in place of one large one.
         stride = 2 if position == 0 else 1
         layers += [
             *_conv_norm(n_channels, width, shape.kernel_size, stride=stride),
@@ -102,6 +103,7 @@ def _xresnet1d(n_leads: int, depth: int, shape: XResNetShape) -> Backbone:
     stages = zip(shape.stage_widths, BLOCKS_PER_STAGE[depth], strict=True)
     for stage, (width, n_blocks) in enumerate(stages):
         for position in range(n_blocks):
+            # The first stage keeps the length: the stem has divided it by 4.
             stride = 2 if stage > 0 and position == 0 else 1
             layers.append(
                 XResBlock(

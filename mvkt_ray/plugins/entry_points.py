@@ -1,6 +1,6 @@
-"""Which plug-ins are installed: names of entry points, and the packages that declare them.
+"""Lists installed plug-ins: names of entry points, and the packages that declare them.
 
-Nothing of a plug-in is imported for that, so a broken one harms nobody who does not name it.
+No plug-in is imported for it, so a broken one affects only the studies that name it.
 """
 
 import sys
@@ -36,9 +36,9 @@ class Plugin:
 
     kind: Kind
     name: str
-    """By which a study names it."""
+    """Its name in study files."""
     value: str
-    """Where it is: `module:object`."""
+    """Its import path, `module:object`."""
     package: str
     version: str
 
@@ -62,12 +62,12 @@ def find_plugin(kind: Kind, name: str, own: Collection[str]) -> Plugin | None:
     """Return the plug-in of a name; None where no package offers it.
 
     Args:
-        kind: What is looked for.
-        name: As a study gives it.
-        own: Names of this kind that are ours.
+        kind: Of the plug-in.
+        name: As in a study file.
+        own: Names of the built-ins of this kind.
 
     Raises:
-        ConfigError: Several packages offer the name, or one offers ours.
+        ConfigError: Several packages offer the name, or one offers that of a built-in.
     """
     found = [plugin for plugin in installed_plugins(kind) if plugin.name == name]
     if problem := clash(name, found, own):
@@ -76,12 +76,12 @@ def find_plugin(kind: Kind, name: str, own: Collection[str]) -> Plugin | None:
 
 
 def clash(name: str, plugins: Iterable[Plugin], own: Collection[str]) -> str | None:
-    """Say who offers a name, where more than one package does; None where that is clear.
+    """Describe the conflict where several packages offer a name; None without a conflict.
 
     Args:
-        name: Of a network, say.
+        name: Of a network, for example.
         plugins: All that offer it.
-        own: Our own names of the kind.
+        own: Names of the built-ins of the kind.
     """
     origins = [plugin.origin for plugin in plugins]
     offering = [_OURS, *origins] if origins and name in own else origins

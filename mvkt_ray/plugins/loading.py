@@ -1,4 +1,4 @@
-"""Importing a plug-in that a study names: the object of its entry point, or one paragraph."""
+"""Imports a plug-in that a study names: the object of its entry point, or a one-paragraph error."""
 
 from functools import lru_cache
 from importlib.metadata import EntryPoint
@@ -11,16 +11,16 @@ from mvkt_ray.plugins.entry_points import GROUPS, Plugin
 
 @lru_cache(maxsize=256)
 def load(plugin: Plugin) -> Any:
-    """Import what a plug-in offers; the second time it is at hand.
+    """Import the object of a plug-in; cached.
 
     Raises:
-        ConfigError: It cannot be imported; says from which package it is, and why.
+        ConfigError: It cannot be imported; with its package and the reason.
     """
     entry = EntryPoint(name=plugin.name, value=plugin.value, group=GROUPS[plugin.kind])
     try:
         return entry.load()
     except (Exception, SystemExit) as error:
-        # Whatever a stranger's module raises while it is imported.
+        # A third-party module may raise anything while it is imported, `sys.exit` included.
         raise ConfigError(
             f"{described(plugin)} cannot be imported from {plugin.value}: {type(error).__name__}: "
             f"{shortly(error)}. {_REMEDY.format(plugin=plugin)}"
@@ -28,12 +28,12 @@ def load(plugin: Plugin) -> Any:
 
 
 def unfit(plugin: Plugin, is_what: str, should: str) -> ConfigError:
-    """Return the error for a plug-in that was imported and is not what its kind must be.
+    """Return the error for an imported plug-in that breaks the interface of its kind.
 
     Args:
-        plugin: It.
-        is_what: What is wrong, from the verb on, such as `is an int`.
-        should: What would be right, likewise.
+        plugin: The plug-in.
+        is_what: The fault, from the verb on, such as `is an int`.
+        should: The requirement, likewise, such as `must be a function`.
     """
     return ConfigError(
         f"{described(plugin)} ({plugin.value}) {is_what}; it {should}. "

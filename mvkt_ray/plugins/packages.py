@@ -1,4 +1,4 @@
-"""Which packages a study's plug-ins are from, as facts that it notes and is compared by."""
+"""Packages and versions of a study's plug-ins: recorded with the study, compared on resumption."""
 
 from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -19,17 +19,17 @@ def packages_of(plugins: Iterable[Plugin]) -> dict[str, str]:
 
 
 def installed_versions(packages: Iterable[str]) -> dict[str, str]:
-    """Return which versions of some packages this process would import."""
+    """Return the versions of some packages that this process would import."""
     return {name: _version(name) for name in packages}
 
 
 def refuse_other_packages(study: str, begun_with: Packages, now: Packages) -> None:
-    """Raise unless a study goes on with the plug-ins that it was started with.
+    """Refuse to resume a study with other plug-ins than it was started with.
 
     Args:
         study: Its name.
-        begun_with: What it noted when it began.
-        now: What is installed of what it names.
+        begun_with: Versions recorded at its start.
+        now: Installed versions of the plug-ins that it names.
 
     Raises:
         StaleArtifactError: Names each package that differs, with both versions.
@@ -48,10 +48,10 @@ def refuse_other_packages(study: str, begun_with: Packages, now: Packages) -> No
 
 
 def expect_packages(packages: Packages) -> None:
-    """Raise unless this process has the packages of a study, where it trains one of its models.
+    """Check that this training process has the packages of a study, in their versions.
 
     Raises:
-        MachineError: Names what differs; no trial is to blame.
+        MachineError: Names the differences; not an error of the trial.
     """
     here = installed_versions(packages)
     differing = [

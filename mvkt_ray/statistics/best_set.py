@@ -81,12 +81,14 @@ def best_set(
     members = p_K > 1 - level
     margin_KK = pairs.margins(level)
     difference_KK = observed_K[:, None] - observed_K
+    # A contender is not one of its own rivals: infinity never is the minimum.
     np.fill_diagonal(difference_KK, np.inf)
     high_K = (difference_KK + margin_KK).min(axis=1)
     return BestSet(
         members=members,
         difference_K=difference_KK.min(axis=1),
         low_K=(difference_KK - margin_KK).min(axis=1),
+        # Decisions step by step may be sharper than the bounds: these then follow the decisions.
         high_K=np.where(members, np.maximum(high_K, 0.0), np.minimum(high_K, 0.0)),
         p_K=p_K,
     )
@@ -123,6 +125,7 @@ class _Pairs:
             seeds_KR = np.asarray(seeds_KR, dtype=np.float64)
             differences_RQ = (seeds_KR[first] - seeds_KR[second]).T
             freedom = degrees_of_freedom(differences_RQ, error**2, n_varying(seeds_KR))
+        # In place: with 66 pairs and thousands of resamples each copy would be megabytes.
         np.abs(spread_BQ, out=spread_BQ)
         np.divide(spread_BQ, error, out=spread_BQ, where=error > 0)
         spread_BQ[:, error == 0] = 0.0
@@ -131,6 +134,8 @@ class _Pairs:
         # Equal contenders are not behind; without spread any distance is beyond doubt.
         ratio = np.where(distance > ROUNDING, np.inf, 0.0)
         np.divide(distance, error, out=ratio, where=error > 0)
+        # Each ratio as the normal deviate with the same tail, so that pairs of different degrees of
+        # freedom can be compared with one maximum over the resamples.
         deviate_KK = _both_ways(norm.isf(student_t.sf(ratio, freedom)), first, second)
         return cls(
             behind_KK=deviate_KK * np.sign(observed_K - observed_K[:, None]),
@@ -144,6 +149,7 @@ class _Pairs:
     def margins(self, level: float) -> NDArray[np.float64]:
         """Return the half widths `[K, K]` that hold for all differences together."""
         maxima_B = np.sort(self.spread_BQ.max(axis=1))
+        # The observed study counts as one more resample; beyond the last one nothing is bounded.
         rank = int(np.ceil(level * (len(maxima_B) + 1)))
         deviate = maxima_B[rank - 1] if rank <= len(maxima_B) else np.inf
         margin_KK = np.zeros_like(self.error_KK)
@@ -161,6 +167,7 @@ def _p_values(pairs: _Pairs) -> NDArray[np.float64]:
         behind = pairs.behind_KK[np.ix_(left, left)].max(axis=1)
         still_in = np.isin(pairs.first, left) & np.isin(pairs.second, left)
         maxima_B = pairs.spread_BQ[:, still_in].max(axis=1)
+        # The 1 is the observed study: no p-value is 0.
         p = (1 + (maxima_B >= behind.max()).sum()) / (len(maxima_B) + 1)
         p_so_far = max(p_so_far, float(p))
         p_K[left[behind.argmax()]] = p_so_far

@@ -160,6 +160,7 @@ def equal_labels(
     """
     reference_BM = np.atleast_2d(np.asarray(reference_M, dtype=np.float64))
     score_B = np.broadcast_to(np.asarray(score, dtype=np.float64), len(reference_BM))
+    # Over logarithms, as a score gains about as much by each doubling of the labels.
     place_M = np.log(np.asarray(n_labels_M, dtype=np.float64))
     found_B = np.empty(len(score_B))
     for row, (reference, wanted) in enumerate(zip(reference_BM, score_B, strict=True)):

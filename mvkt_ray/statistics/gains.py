@@ -76,6 +76,7 @@ def paired_differences(
     difference = observed_K[contender] - observed_K[reference]
     error = (values_BK[:, contender] - values_BK[:, reference]).std(axis=0, ddof=1)
     error[error <= ROUNDING] = 0.0
+    # Infinite degrees of freedom: the normal distribution.
     freedom = np.full(len(pairs), np.inf)
     if seeds_KR is not None:
         seeds_KR = np.asarray(seeds_KR, dtype=np.float64)
@@ -134,6 +135,7 @@ def holm(p: Sequence[float] | NDArray[np.float64]) -> list[float]:
     p = np.asarray(p, dtype=np.float64)
     order = np.argsort(p, kind="stable")
     corrected = np.empty(len(p))
+    # Times m for the smallest, m - 1 for the next, ...; never below that of a smaller p-value.
     corrected[order] = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
     return np.minimum(corrected, 1.0).tolist()
 

@@ -59,6 +59,7 @@ def spread_over(points_ND: NDArray[Any], kept: Sequence[int], n_points: int) -> 
         farthest = int(nearest_N.argmax())
         if nearest_N[farthest] == 0:
             break
+        # Of equal distances `argmax` takes the first, so that the choice can be repeated.
         chosen.append(farthest)
     return chosen
 

@@ -88,6 +88,8 @@ def _spreads(observed_KR: NDArray[np.float64], private: float) -> tuple[float, f
     of_seeds = n_contenders * float((common_R**2).sum()) / (n_seeds - 1)
     if n_contenders == 1:
         return float(np.sqrt(max(of_seeds - private, 0.0) / n_seeds)), 0.0
+    # Mean squares of the two-way table: interaction (`apart`) and seeds (`of_seeds`). A component
+    # of variance is a difference of them, and 0 where it comes out negative.
     apart = float(((deviation_KR - common_R) ** 2).sum()) / ((n_contenders - 1) * (n_seeds - 1))
     own = max(apart - private, 0.0) / n_seeds
     common = max(of_seeds - apart, 0.0) / n_contenders / n_seeds

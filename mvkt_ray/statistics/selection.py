@@ -73,6 +73,7 @@ def corrected_best(
         scorable = np.flatnonzero(~np.isnan(drawn_BT).any(axis=1))
         chosen = drawn_BT[scorable].argmax(axis=1)
 
+        # By whole patients: their recordings are all drawn or all left out.
         left = resamples.weights_BN == 0
         left_out_B = np.full(resamples.n_resamples, np.nan)
 

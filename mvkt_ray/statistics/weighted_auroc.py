@@ -58,6 +58,8 @@ def _areas(
     n_below: NDArray[np.int64],
     n_not_above: NDArray[np.int64],
 ) -> NDArray[np.float64]:
+    # Row i: weight of the i lowest of the common kind. A recording of the rare kind beats those
+    # below it, and half of those that equal it: twice that is the sum of two rows.
     running = np.zeros((len(common) + 1, weights_NB.shape[1]), dtype=np.int32)
     np.cumsum(weights_NB[common], axis=0, dtype=np.int32, out=running[1:])
     twice_beaten = running[n_below]
@@ -91,6 +93,8 @@ def leave_one_out_auroc(
     """
     rank_N = _ranks(scores_N)
     wins_N = np.empty(len(rank_N))
+    # A rank among all less the rank among its own kind is the number of the other kind below it,
+    # ties as one half. A recording without the class has its won pairs with those above it.
     wins_N[positive_N] = rank_N[positive_N] - _ranks(rank_N[positive_N])
     below_N = rank_N[~positive_N] - _ranks(rank_N[~positive_N])
     wins_N[~positive_N] = positive_N.sum() - below_N

@@ -1,4 +1,4 @@
-"""What every loss must do that teaches beside MKD and CLT, whoever wrote it."""
+"""The contract suite of losses that add to MKD and CLT, for built-ins and plug-ins."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What every network must do, whoever wrote it."""
+"""The contract suite of networks, for built-ins and plug-ins."""
 
 import pytest
 import safetensors.torch

@@ -1,4 +1,4 @@
-"""What every source of recordings must do, whoever wrote it."""
+"""The contract suite of sources of recordings, for built-ins and plug-ins."""
 
 import pickle
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What every task must do, whoever made it."""
+"""The contract suite of tasks, for built-ins, users' files and plug-ins."""
 
 import json
 

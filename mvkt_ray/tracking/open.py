@@ -1,4 +1,4 @@
-"""Reads `mlflow=URI`, `wandb=PROJECT` and `tensorboard=DIR`, and imports what they need."""
+"""Reads `mlflow=URI`, `wandb=PROJECT` and `tensorboard=DIR`, and imports these trackers."""
 
 import importlib
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ _TRACKERS = {
 
 
 def open_trackers(texts: Sequence[str]) -> dict[str, Tracker]:
-    """Return the trackers that were asked for, by the texts that asked.
+    """Open trackers by their `--tracker` texts, such as `mlflow=URI`.
 
     Raises:
         ConfigError: There is no such tracker, its target is missing, or its extra is not installed.

@@ -1,6 +1,6 @@
 """Notifies trackers of a study's trials and epochs, in a thread of their own.
 
-A tracker may be slow, or gone: the search waits for none of them and fails with none of them. One
+A tracker may be slow or unreachable: the search neither waits for it nor fails with it. A tracker
 that raises is switched off, with a line in the log and a note at the end.
 """
 
@@ -18,7 +18,7 @@ from mvkt_ray.search.study import Study
 from mvkt_ray.tracking.tracker import TrackedStudy, Tracker
 
 CLOSE_TIMEOUT_S = 60.0
-"""How long the end of a search waits for trackers that are behind."""
+"""Seconds that the end of a search waits for trackers that are behind."""
 
 _log = logging.getLogger(__name__)
 
@@ -104,16 +104,16 @@ class StudyWithTrackers:
         return self._study.trials()
 
     def ask(self) -> Trial | None:
-        """Ask the study, and tell of a trial that begins or goes on."""
+        """Ask the study, and notify the trackers of a trial that begins or continues."""
         trial = self._study.ask()
         if trial is not None:
             self._tell(lambda tracker: tracker.start_trial(trial))
         return trial
 
     def report(self, number: int, metrics: EpochMetrics, usage: Usage) -> Decision:
-        """Report to the study, and tell of an epoch that is new to it.
+        """Report to the study, and notify the trackers of an epoch that is new to it.
 
-        What the ledger has was told before: a trial that goes on replays it.
+        Epochs in the ledger were sent before: a resumed trial replays them.
         """
         record = self._study.trials()[number]
         decision = self._study.report(number, metrics, usage)
@@ -122,7 +122,7 @@ class StudyWithTrackers:
         return decision
 
     def tell(self, result: TrialResult, usage: Usage) -> None:
-        """Pass on how a trial ended, and tell of it when it has ended for good."""
+        """Record the end of an attempt, and notify the trackers if the trial has ended for good."""
         before = self._study.trials()[result.number]
         self._study.tell(result, usage)
         after = self._study.trials()[result.number]

@@ -1,4 +1,4 @@
-"""What a tracker does, and under which names a study's things appear in it."""
+"""The interface of trackers, and the names of a study's values in them."""
 
 import itertools
 import math
@@ -16,11 +16,11 @@ _MOST_LETTERS = 100
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrackedStudy:
-    """The study, as trackers know it."""
+    """The identity of a study for trackers."""
 
     name: str
     where: str
-    """Its folder: by it a study that goes on finds what was tracked of it before."""
+    """Its folder, by which a resumed study finds its earlier runs in a tracker."""
     scratch: Path
     """A folder on this machine for a tracker's own files."""
 
@@ -29,19 +29,19 @@ class Tracker(Protocol):
     """One service that tracks experiments. Called by one thread; may raise anything."""
 
     def start_study(self, study: TrackedStudy) -> None:
-        """Begin, or go on where the same study was tracked before."""
+        """Begin a study, or continue where the same study was tracked before."""
         ...
 
     def start_trial(self, trial: Trial) -> None:
-        """Begin a trial, or go on with one."""
+        """Begin a trial, or continue it."""
         ...
 
     def log_epoch(self, trial: Trial, metrics: EpochMetrics) -> None:
-        """Log what a trial reported, once for each epoch."""
+        """Log the metrics of a trial, once for each epoch."""
         ...
 
     def end_trial(self, trial: Trial, result: TrialResult) -> None:
-        """Log how a trial ended."""
+        """Log the end of a trial."""
         ...
 
     def end_study(self, files: Mapping[str, bytes]) -> None:
@@ -56,7 +56,7 @@ def trial_name(trial: Trial) -> str:
 
 
 def trial_parameters(trial: Trial) -> dict[str, str | int | float | bool]:
-    """Return the hyper-parameters, and what is compared."""
+    """Return the hyper-parameters, with the lead, the arm and the repetition."""
     return {
         **trial.hyperparameters,
         "lead": trial.condition.name,
@@ -66,7 +66,7 @@ def trial_parameters(trial: Trial) -> dict[str, str | int | float | bool]:
 
 
 def epoch_values(metrics: EpochMetrics) -> dict[str, float]:
-    """Return the numbers of an epoch by name; without what is not finite, or was not measured."""
+    """Return the numbers of an epoch by name, without non-finite and missing ones."""
     values = {
         "macro_auroc": math.nan if metrics.macro_auroc is None else metrics.macro_auroc,
         **{f"loss_{name}": value for name, value in metrics.losses.items()},
@@ -102,7 +102,7 @@ def _by_key(per_class_auroc: Mapping[str, float]) -> dict[str, float]:
 
 
 def end_values(result: TrialResult) -> dict[str, float]:
-    """Return the numbers of an ended trial by name; what is not finite is left out."""
+    """Return the numbers of an ended trial by name, without non-finite ones."""
     values = {
         "final_macro_auroc": math.nan if result.macro_auroc is None else result.macro_auroc,
         "epochs": float(result.epochs),

@@ -87,8 +87,8 @@ def test_what_is_refused_when_it_is_read_is_marked_before(
 def test_keys_are_described_by_what_stands_below_their_fields() -> None:
     schema = study_schema()
     labelled = schema["$defs"]["DataConfig"]["properties"]["labelled"]
-    assert labelled["description"].startswith("Of which training recordings")
+    assert labelled["description"].startswith("The training recordings")
     space = schema["properties"]["space"]
     assert list(space["properties"]) == [item.name for item in fields(Hyperparameters)]
-    assert space["properties"]["mixup"]["description"].startswith("Above 0, pairs")
+    assert space["properties"]["mixup"]["description"].startswith("Above 0: mixes pairs")
     assert set(schema["properties"]) == {item.name for item in fields(StudyConfig)} | {"base"}

@@ -114,7 +114,7 @@ def modules_of(source: str) -> Iterator[str]:
 def is_own(module: str, file: Path) -> bool:
     """Whether a module is the standard library's, the project's, or a file beside its user."""
     top = module.partition(".")[0]
-    if top in sys.stdlib_module_names or top in ("mvkt_ray", "tests", "benchmarks"):
+    if top in sys.stdlib_module_names or top in ("mvkt_ray", "tests", "benchmarks", "docs"):
         return True
     # Tests and benchmarks import helpers by name: of a folder above them, or of benchmarks/.
     above = [ROOT / "benchmarks", *(each for each in file.parents if ROOT in each.parents)]

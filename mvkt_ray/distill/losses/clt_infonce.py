@@ -48,6 +48,7 @@ def clt_infonce(
     same_JJ = torch.eye(len(labels_JC), dtype=torch.bool, device=labels_JC.device)
     forbidden_JJ = ~(may_be_negatives(labels_JC, labels_JC, negatives) | same_JJ)
     similarity_JJ = student_JP @ teacher_JP.T / temperature
+    # exp(-inf) = 0 takes a recording out of the sum; the diagonal, the positive, always stays.
     similarity_JJ = similarity_JJ.masked_fill(forbidden_JJ, -torch.inf)
     positive_J = similarity_JJ.diagonal()
     student_J = similarity_JJ.logsumexp(dim=1) - positive_J

@@ -57,6 +57,7 @@ def label_embedding(
     rows = rows_per_rank(len(positive_BC), positive_BC.device)
     student_JS = gather_rows(student_embedding_BS, rows)
     teacher_JD = gather_rows(teacher_embedding_BD.detach(), rows)
+    # As numbers, since rows are gathered by a sum over ranks.
     positive_JC = gather_rows(positive_BC.float(), rows) > 0.5
     teacher_CD = teacher_classifier_CD.detach()
 
@@ -101,6 +102,7 @@ def _between_classes(
     embedding_JX: Tensor, classifier_CX: Tensor, first_P: Tensor, second_P: Tensor
 ) -> Tensor:
     """Return, for every recording, the distance of every two classes' embeddings."""
+    # |w_k f - w_l f|^2 = sum f^2 (w_k - w_l)^2: one matrix product instead of [J, P, X].
     difference_PX = classifier_CX[first_P] - classifier_CX[second_P]
     return _root(embedding_JX.square() @ difference_PX.square().T)
 

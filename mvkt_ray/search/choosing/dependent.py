@@ -25,6 +25,7 @@ def in_drawing_order(
     Raises:
         ConfigError: Conditions form a circle.
     """
+    # One at a time, always the first that is ready: the order of the file as far as possible.
     ordered: dict[str, Distribution] = {}
     left = dict(distributions)
     while left:

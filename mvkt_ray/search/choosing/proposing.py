@@ -80,6 +80,7 @@ def propose(
         drawn = _draw(space, config, history, attempt_seed, given)
         if space.fits(space.complete(drawn)):
             return drawn
+    # By the trial's seed, so that trials get different students, and a restart the same ones.
     last_seed = derive_seed(seed, number, MOST_DRAWS, _SAMPLER_STREAM)
     within = space.fitting[last_seed % len(space.fitting)]
     return _draw(space, config, history, last_seed, {**within, **(given or {})})
@@ -110,6 +111,7 @@ def _draw(
 ) -> dict[str, Scalar]:
     study = optuna.create_study(
         storage=_HistoryStorage(history),
+        # numpy's seeds have 32 bits.
         sampler=_make_sampler(space, config, seed % 2**32),
         directions=["maximize" if each == SCORE else "minimize" for each in config.objectives],
     )

@@ -122,6 +122,7 @@ class _Field:
     def enter(self, record: TrialRecord) -> None:
         bracket = self._deal_bracket(position=len(self._brackets))
         self._brackets[record.number] = bracket
+        # A study that is opened again: its rungs are filled from the trials' memories.
         for rung in range(len(record.pruner_memory)):
             bisect.insort(self._rung(bracket, rung), record.pruner_memory[_key(rung)])
 
@@ -130,6 +131,7 @@ class _Field:
         bracket, factor = self._brackets[record.number], self._config.reduction_factor
         while epoch >= self._config.min_epochs * factor ** (bracket + len(memory)):
             if math.isnan(macro_auroc):
+                # Before it is noted: a NaN in a sorted list would break the order of all others.
                 return Verdict(decision=Decision.PRUNE, memory=memory)
             rung = self._rung(bracket, len(memory))
             memory[_key(len(memory))] = macro_auroc
@@ -141,6 +143,7 @@ class _Field:
         return Verdict(decision=Decision.CONTINUE, memory=memory)
 
     def _deal_bracket(self, position: int) -> int:
+        # As Optuna's Hyperband does; Python's own `hash` of a text differs between processes.
         hashed = binascii.crc32(f"{self._name}_{position}".encode())
         left = hashed % sum(self._n_trials_by_bracket)
         bracket = 0

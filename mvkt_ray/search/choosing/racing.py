@@ -186,6 +186,7 @@ class Race:
         self._n_sorted = len(records)
         if any(len(self._searched[name]) < n_trials for name in names):
             return None
+        # Later trials do not count, so that the look is the same whenever it is taken.
         first = {name: [records[n] for n in self._searched[name][:n_trials]] for name in names}
         have_ended = all(each.state.is_finished for trials in first.values() for each in trials)
         return first if have_ended else None
@@ -198,6 +199,7 @@ class Race:
         self, names: Sequence[str], bests: Mapping[str, _Best], n_compared: int, at_trial: int
     ) -> Look:
         number = len(self.looks) + 1
+        # 1/2 + 1/4 + ... < 1: all looks together spend at most the error rate, however many.
         level = ERROR_RATE / 2**number
         n_rivals = len(names) - 1
         ranked = sorted(bests, key=lambda name: (-bests[name].macro_auroc, bests[name].number))
@@ -237,6 +239,7 @@ def _best_of(trials: Sequence[TrialRecord]) -> _Best | None:
     complete = [(r.macro_auroc, -r.number) for r in trials if r.macro_auroc is not None]
     if len(complete) < MIN_COMPLETE:
         return None
+    # By negative numbers, so that of equal scores the first trial is the best.
     (best, number), (second, _) = sorted(complete, reverse=True)[:2]
     variance = ((1 - 1 / len(complete)) * (best - second)) ** 2
     return _Best(number=-number, macro_auroc=best, variance=variance)
@@ -246,6 +249,7 @@ def _test(ranked: Sequence[str], bests: Mapping[str, _Best], noise: Noise) -> li
     """Compare every condition with the first of the ranked ones."""
     numbers = [bests[name].number for name in ranked]
     covariance = noise(numbers)
+    # Twice: leader and condition each had their own trials. Pooled, as two values tell little.
     trial_variance = 2 * float(np.mean([bests[name].variance for name in ranked]))
     # A squared distance between neighbours has about the weight of half a degree of freedom.
     degrees = max(1.0, len(ranked) / 2)

@@ -190,6 +190,7 @@ def _thinned(
     kept = {each.number for each in (*_best(ended, values, levels), *running)}
     others = [each.number for each in ended if each.number not in kept]
     room = min(len(others), max(0, most - len(kept)))
+    # From the newest, at equal steps; the newest is always among them.
     kept.update(others[-1 - place * len(others) // room] for place in range(room))
     return [each for each in trials if each.number in kept]
 
@@ -208,6 +209,7 @@ def _best(
         return best
 
     def longest_first(record: TrialRecord) -> tuple[int, float]:
+        # As Optuna's TPE ranks pruned trials: by the last epoch, then by the value there.
         [(epoch, value)] = levels.above_last(record).items() or [(0, -math.inf)]
         return epoch, -math.inf if math.isnan(value) else value
 

@@ -1,7 +1,7 @@
-"""How much disk a search will take beyond what it has: told with its plan, refused where it lacks.
+"""Predicts the disk space that a search still needs, and refuses a search that lacks it.
 
-It is an upper bound: every trial that is left comes to its end, with the largest student of the
-space. What recordings are ingested to is not in it, nor what finals take.
+An upper bound: every remaining trial runs to its end with the largest student of the space. Shards
+and finals are not included.
 """
 
 import shutil
@@ -24,19 +24,19 @@ from mvkt_ray.storage.location import Location
 _FLOAT_BYTES = 4
 _BANKS = 2
 _MOMENTS = 2
-"""Of each weight, that the optimiser keeps."""
+"""Numbers that Adam and AdamW keep for each weight."""
 
 _ASIDE = 2
-"""A checkpoint is written beside the one that it takes the place of."""
+"""A checkpoint is written beside the one that it replaces."""
 
 _BUFFERS = 1.05
-"""What a network holds beside its weights: running means and variances."""
+"""Factor for the state of a network beside its weights: running means and variances."""
 
 _CHECKPOINT_BYTES = 200_000
 """Names and headers of some hundred tensors, random states, and the epochs so far."""
 
 _ROW_BYTES = 40
-"""Of a recording's predictions, beside its numbers: its ids."""
+"""Of a row of predictions, beside its numbers: the ids of recording and patient."""
 
 _EPOCH_BYTES = 400
 _CLASS_EPOCH_BYTES = 30
@@ -46,7 +46,7 @@ _TRIAL_BYTES = 20_000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DiskNeed:
-    """What a search writes that is still to be run, in bytes."""
+    """Bytes that the rest of a search will write."""
 
     stages: int
     """The teacher's knowledge and that of assistants, unless it is there."""
@@ -67,12 +67,12 @@ class DiskNeed:
 def predict_disk_need(
     plan: SearchPlan, *, n_ended: int, nodes: Sequence[Node], one_at_a_time: bool
 ) -> DiskNeed | None:
-    """Predict what is left to be written; None before the recordings are known.
+    """Predict the bytes still to be written; None before the recordings are known.
 
     Args:
         plan: Of the search.
-        n_ended: Trials of it that have ended.
-        nodes: Those that there are now.
+        n_ended: Ended trials of it.
+        nodes: Present nodes.
         one_at_a_time: Whether trials never run side by side.
     """
     config, prepared = plan.config, plan.prepared
@@ -96,10 +96,10 @@ def predict_disk_need(
 
 
 def expect_room(folder: Location, need: DiskNeed | None) -> None:
-    """Refuse a search whose disk cannot hold it; a store, whose room nobody knows, is let pass.
+    """Refuse a search that does not fit on its disk; object stores are not checked.
 
     Raises:
-        MachineError: Says what is needed and what there is.
+        MachineError: With the needed and the free bytes.
     """
     if need is None or not folder.is_local:
         return

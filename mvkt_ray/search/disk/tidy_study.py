@@ -1,7 +1,7 @@
-"""A study that lets go of a trial's checkpoint when the ledger has how the trial ended.
+"""Removes the checkpoint of a failed trial once the failure is in the ledger.
 
-A trial that comes to its end does that itself. One that failed cannot: until its failure is in the
-ledger it may have to go on from there.
+A trial that runs to its end removes it itself. A failed one cannot: until its failure is in the
+ledger, a retry may resume from the checkpoint.
 """
 
 import contextlib
@@ -16,10 +16,16 @@ from mvkt_ray.training.trial_files import TrialFolder
 
 
 class TidyStudy:
-    """Forwards to a study, or to those that follow it, and removes what nobody goes on from."""
+    """Forwards calls to a study, or to its followers, and removes unneeded checkpoints."""
 
     def __init__(self, followed: AskTell, study: Study, trials: Location) -> None:
-        """Take what is run, the study behind it, and the folder of its trials."""
+        """Wrap a study.
+
+        Args:
+            followed: Receives the calls: the study, or the trackers in front of it.
+            study: The study itself.
+            trials: Folder of its trials.
+        """
         self._followed, self._study, self._trials = followed, study, trials
 
     @property
@@ -36,11 +42,11 @@ class TidyStudy:
         return self._followed.report(number, metrics, usage)
 
     def tell(self, result: TrialResult, usage: Usage) -> None:
-        """Record how an attempt ended; what is left of a trial that failed for good is removed."""
+        """Record the end of an attempt; remove the checkpoint of a trial that failed for good."""
         try:
             self._followed.tell(result, usage)
         finally:
             if self._study.has_failed(result.number):
-                # A disk that does not obey is met by whoever has something to write on it.
+                # Only space is at stake: a broken disk is reported where something must be written.
                 with contextlib.suppress(OSError, StoreError):
                     TrialFolder.of(self._trials, result.number).discard_checkpoint()

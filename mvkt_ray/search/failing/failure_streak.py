@@ -1,9 +1,9 @@
-"""A study whose trials all fail stops after a few of them, with the reason that they share.
+"""Stops a study after several consecutive failures, with the reason that they share.
 
-What fails a trial is often not the trial: a package of another version, data that no student can be
-trained on, a network that does not fit the crop. The next trial then fails likewise, at the price
-of a trial. The streak breaks with every trial that ends well. A diverged one is what a search may
-find out about its space; among failures it counts only as long as none of the study has ended well.
+The cause is often not in the trial: a package of another version, unusable data, a network that
+does not fit the crop. The next trial would then fail, too, at the price of a trial. A successful
+trial resets the count. A diverged trial is a finding about the space; it counts as a failure only
+until one trial of the study has been successful.
 """
 
 import re
@@ -15,27 +15,27 @@ from mvkt_ray.phrasing import number_ranges
 from mvkt_ray.records import TrialResult, TrialState, trial_folder_name
 
 _MOST_REASONS = 3
-"""Told of a streak whose trials failed for different ones."""
+"""Reasons shown of a streak that has several."""
 
 _NUMBER = re.compile(r"\d+([.,]\d+)*")
 
 
 class FailureStreak:
-    """Remembers the trials of one start of a study that failed since one ended well."""
+    """Counts the failures of one start of a study since its last successful trial."""
 
     def __init__(self, stop_after: int | None, before: Iterable[TrialState] = ()) -> None:
         """Begin a start of a study: what failed before it does not count.
 
         Args:
-            stop_after: Failures that are one after the other and one too many; None for never.
-            before: How the trials of earlier starts stand.
+            stop_after: Consecutive failures that stop the study; None: never.
+            before: States of the trials of earlier starts.
         """
         self._stop_after = stop_after
         self._any_well = any(_is_well(state) for state in before)
         self._failed: list[TrialResult] = []
 
     def note(self, result: TrialResult) -> None:
-        """Note how a trial ended; it must be in the ledger already.
+        """Note the end of a trial, which must be in the ledger already: raising loses nothing.
 
         Raises:
             AllFailedError: It is the last failure that the study allows.
@@ -65,6 +65,7 @@ class FailureStreak:
         said: dict[str, str] = {}
         counted: Counter[str] = Counter()
         for result in self._failed:
+            # Epochs, sizes and addresses differ from trial to trial, the reason does not.
             kind = _NUMBER.sub("#", result.reason)
             said.setdefault(kind, result.reason)
             counted[kind] += 1

@@ -1,11 +1,10 @@
-"""Who is to blame when a trial is lost again and again: the trial, or the machine.
+"""Decides whether the trial or the machine is the cause when a trial is lost repeatedly.
 
-A process that is killed, a node that goes, a store that does not answer and GPU memory that does
-not suffice look alike for one trial. What becomes of the others tells. A trial that is lost more
-often than `search.max_retries` allows is set aside. When another one ends, it is tried once more,
-and has failed if it is lost then. When a third one has to be set aside and none has ended, the
-machine is to blame: the study stops with all of them open. A study that is started again tries
-other trials before those.
+A killed process, a lost node, an unresponsive store and insufficient GPU memory look alike for one
+trial; the other trials make the difference. A trial that is lost more often than
+`search.max_retries` allows is set aside. After another trial has ended, it is tried once more, and
+fails if it is lost again. If a third trial has to be set aside before any has ended, the machine is
+the cause: the study stops with all of them open. A restarted study tries other trials first.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,12 +15,12 @@ from mvkt_ray.phrasing import listing
 from mvkt_ray.records import TrialResult
 
 MOST_ASIDE = 2
-"""Trials that may be lost for good one after the other: batches that are too large for a GPU come
-in twos more often than in threes."""
+"""Consecutive trials that may be set aside: two trials in a row with batches too large for a GPU
+are not rare, three are."""
 
 
 class LostTrials:
-    """Remembers which trials were lost, and whether others have ended since."""
+    """Tracks lost trials, and whether others have ended since."""
 
     def __init__(self, before: Iterable[int], *, any_ended: bool) -> None:
         """Begin a start of a study.
@@ -33,7 +32,7 @@ class LostTrials:
         self._later = list(before)
         self._aside: dict[int, TrialResult] = {}
         self._to_blame: dict[int, bool] = dict.fromkeys(self._later, any_ended)
-        """By number of a trial that was lost: whether it fails when it is lost too often."""
+        """By number of a lost trial: whether another loss beyond the retries is its failure."""
         self._any_ended = False
 
     def __contains__(self, number: object) -> bool:
@@ -44,21 +43,21 @@ class LostTrials:
         self._to_blame.setdefault(number, False)
 
     def is_to_blame(self, number: int) -> bool:
-        """Whether a trial that is lost too often does it itself."""
+        """Whether the trial itself is the cause of its losses."""
         return self._to_blame[number]
 
     def set_aside(self, result: TrialResult) -> None:
-        """Keep a trial of which nobody knows yet whether it is to blame.
+        """Keep a trial until its cause of loss is decided.
 
         Raises:
-            MachineError: It is one too many. Names the trials, and what the last one was told.
+            MachineError: It is one too many. Names the trials, and the last one's reason.
         """
         self._aside[result.number] = result
         if len(self._aside) > MOST_ASIDE:
             raise self._fault()
 
     def note_end(self, number: int) -> Sequence[int]:
-        """Note that a trial has ended, by its own doing; return those to try once more."""
+        """Note a regular end of a trial; return the trials to try once more."""
         self._any_ended = True
         self._to_blame.pop(number, None)
         self._to_blame = dict.fromkeys(self._to_blame, True)
@@ -68,16 +67,16 @@ class LostTrials:
         return again
 
     def take_later(self) -> Sequence[int]:
-        """Return those of an earlier start, when there is no other trial to try before them."""
+        """Return the trials set aside in an earlier start, once no other trial is left to try."""
         later = tuple(self._later)
         self._later.clear()
         return later
 
     def settle(self) -> Sequence[TrialResult]:
-        """Return how those end that were set aside, when there is no other trial to wait for.
+        """Return the failures of the trials set aside, once no other trial is left to wait for.
 
         Raises:
-            MachineError: None has ended in this start.
+            MachineError: No trial has ended in this start.
         """
         if self._aside and not self._any_ended:
             raise self._fault()

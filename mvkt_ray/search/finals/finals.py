@@ -121,6 +121,7 @@ class Finals(BaseStudy):
         number = result.number
         ended = self.ledger.records[number].state.is_finished or number in self._failed
         if ended or number in self._to_run_again:
+            # A runner may tell the same end twice: usage and losses are counted once.
             return
         self._account.book(number, usage, is_over=True)
         if result.state is not TrialState.FAILED:

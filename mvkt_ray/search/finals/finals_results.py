@@ -80,6 +80,7 @@ def read_finals(folder: StudyFolder, ledgers: Sequence[FinalsLedger]) -> FinalsR
         StaleArtifactError: Predictions are of other recordings than those beside them, or were
             changed since the examination.
     """
+    # An opening without its completion has only a part of its predictions.
     completed = [each for each in ledgers if each.opening and each.opening.completed_at]
     if not completed:
         return None

@@ -130,6 +130,7 @@ def _train_and_examine(
             "limit, which goes on."
         )
     if finals.ledger.opening is None:
+        # Recorded before anything of the test split is read, so that no kill can hide a look.
         _settle_problems(finals, outlook.request)
         finals.ledger.write_opening(_opening(outlook, finals))
     opening = finals.ledger.opening

@@ -1,4 +1,4 @@
-"""What a study has cost, by what it was for: the teacher, the trials, the finals."""
+"""Sums the costs of a study by purpose: the teacher, the trials, the finals."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -16,14 +16,14 @@ _IN_VAIN = (TrialState.FAILED, TrialState.DIVERGED)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Spending:
-    """What was spent, counting what runs."""
+    """Amounts spent, running trainings included."""
 
     teacher: Spent
     """With its assistants."""
     trials: Spent
     finals: Spent
     wasted: Spent
-    """Of trials and finals: those that failed or diverged, and what attempts lost."""
+    """Part of trials and finals: trainings that failed or diverged, and work lost with workers."""
 
     @property
     def total(self) -> Spent:
@@ -39,7 +39,7 @@ class Spending:
         trials: Iterable[TrialRecord],
         finals: Iterable[TrialRecord] = (),
     ) -> "Spending":
-        """Add up what is written down."""
+        """Sum the recorded usage of the teacher, the trials and the finals."""
         searched, final = list(trials), list(finals)
         return cls(
             teacher=prices.spent(teacher.reservations),
@@ -50,10 +50,7 @@ class Spending:
 
 
 def teacher_usage(folder: StudyFolder, config: StudyConfig) -> Usage:
-    """Return what the study's teacher has used, and its assistants where it has any.
-
-    Nothing for a teacher that was given to the study.
-    """
+    """Return the usage of the study's teacher and assistants; 0 for a given teacher."""
     assistants = folder.assistants.read_usage().values()
     return reduce(Usage.plus, assistants, _usage_of_teacher(folder, config))
 
@@ -77,16 +74,15 @@ def _usage_of_teacher(folder: StudyFolder, config: StudyConfig) -> Usage:
 
 
 def with_earlier_attempts(usage: Usage, *, wall_s: float, n_workers: int) -> Usage:
-    """Return what a training has used over all its attempts.
+    """Return the usage of a training over all its attempts.
 
-    Whoever was killed could not say what it had used. The checkpoint counts the time of training
-    over all attempts; what of it the last attempt did not use is taken to have been on such nodes,
-    too.
+    A killed attempt could not report its usage. The checkpoint counts the time of training over all
+    attempts; the part beyond the last attempt is assumed to have been on the same kind of node.
 
     Args:
-        usage: Of the attempt that came to the end.
+        usage: Of the last attempt.
         wall_s: Seconds of training over all attempts.
-        n_workers: That were at work at least.
+        n_workers: Smallest number of workers in any attempt.
     """
     missing_s = wall_s * n_workers - usage.worker_s
     if missing_s <= 0 or not usage.kept:

@@ -1,8 +1,8 @@
-"""What a study may spend, and what it has spent, counting what runs.
+"""Limits on the spending of a study, and the account of its spending, running trials included.
 
-Trials report once per epoch, and are told to stop in the answer: a limit is passed by at most an
-epoch of each running trial. Those that were stopped keep their checkpoints and go on when the study
-is started again with more to spend.
+The answer to a trial's report after an epoch stops it, so that a limit is exceeded by at most one
+epoch of each running trial. Stopped trials keep their checkpoints, and resume when the study is
+started again with higher limits.
 """
 
 from collections.abc import Iterable
@@ -23,13 +23,13 @@ death loses less than that; a write for each report would double the writes of t
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
-    """What may be spent in all, over all starts of a study; None: no limit."""
+    """Limits on the total over all starts of a study; None: no limit."""
 
     gpu_hours: float | None = None
     money: float | None = None
 
     def check(self, resources: ResourcesConfig) -> None:
-        """Refuse limits that can never be reached, or not be known.
+        """Refuse limits that can never be reached, or not be measured.
 
         Raises:
             ConfigError: Names the flag and what is missing.
@@ -74,7 +74,7 @@ NO_LIMITS = Limits()
 
 
 class Budget:
-    """Limits, and what counts against them."""
+    """Limits, and the spending that counts against them."""
 
     def __init__(
         self,
@@ -87,8 +87,8 @@ class Budget:
 
         Args:
             prices: Of nodes.
-            limits: What may be spent.
-            before: What was spent on other things than the trials: the teacher.
+            limits: On the spending.
+            before: Spending on anything but the trials: the teacher.
         """
         self.prices = prices or PriceList(CostConfig())
         self.limits = limits
@@ -98,13 +98,15 @@ class Budget:
 
     def book(self, number: int, usage: Usage) -> None:
         """Replace a trial's usage by its new total."""
+        # As a difference to the trial's former total: a sum over all trials would make the price of
+        # a report grow with the study.
         now = self.prices.spent(usage.reservations)
         self.spent += now - self._by_trial.get(number, Spent())
         self._by_trial[number] = now
 
     @property
     def reached(self) -> str:
-        """Which limit is reached, in words; empty while none is."""
+        """The limit that is reached, in words; empty while none is."""
         limits, spent = self.limits, self.spent
         gpu_hours = spent.gpu_s / SECONDS_PER_HOUR
         if limits.gpu_hours is not None and gpu_hours >= limits.gpu_hours:
@@ -123,7 +125,7 @@ class Budget:
 
 
 class UsageLedger(Protocol):
-    """Where usage is written down."""
+    """The record of usage."""
 
     @property
     def records(self) -> list[TrialRecord]:
@@ -131,15 +133,15 @@ class UsageLedger(Protocol):
         ...
 
     def write_usage(self, number: int, usage: Usage) -> None:
-        """Write down what a trial has used over all attempts."""
+        """Record the usage of a trial over all attempts."""
         ...
 
 
 class Account:
-    """Books what attempts of trials have used, in a ledger and against a budget."""
+    """Books the usage of trials' attempts, in a ledger and against a budget."""
 
     def __init__(self, ledger: UsageLedger, budget: Budget) -> None:
-        """Count what the ledger holds."""
+        """Count the usage in the ledger."""
         self.budget = budget
         self._ledger = ledger
         self._before: dict[int, Usage] = {}
@@ -147,12 +149,12 @@ class Account:
             budget.book(record.number, record.usage)
 
     def book(self, number: int, attempt: Usage, *, is_over: bool) -> None:
-        """Count what the attempt that is running has used since it began.
+        """Count the usage of the running attempt since it began.
 
         Args:
             number: Of the trial.
-            attempt: All of the attempt; what it told before is not counted again.
-            is_over: It is written down at once, and the next attempt begins at nothing.
+            attempt: The attempt's total so far, which replaces its earlier totals.
+            is_over: The attempt has ended: record at once; the next attempt starts from 0.
         """
         written = self._ledger.records[number].usage
         usage = self._before.setdefault(number, written).plus(attempt)

@@ -1,13 +1,11 @@
-"""What a search will cost, from trials that have ended, and what that rests on.
+"""Predicts the cost of a search from ended trials, the basis of the forecast.
 
-A trial is taken to last as long as those of the basis did on average, those that were pruned
-included, epoch by epoch; failures are left out. It is as good as the basis is alike: the same data,
-networks, kinds of nodes and `student.validate`.
+Trials are assumed to take as many epochs, and seconds per epoch, as those of the basis on average,
+pruned trials included and failures left out. The forecast is as good as the basis is similar: the
+same data, networks, kinds of nodes and `student.validate`.
 
-Where networks have workers of their own (`resources.students`), nobody knows how often each will be
-drawn, so the forecast is the highest of theirs: the GPUs and the price of the network whose workers
-cost most, and as many trials at once, with as many workers each, as of the network that has the
-fewest.
+Networks with reservations of their own (`resources.students`) are drawn unpredictably often, so the
+forecast takes the worst of each: most GPUs, highest price, fewest trials at once, fewest workers.
 """
 
 import math
@@ -26,20 +24,21 @@ _TELLING = (TrialState.COMPLETE, TrialState.PRUNED)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Forecast:
-    """What is still to be run."""
+    """The predicted remainder of a search."""
 
     basis: str
+    """The trials that it rests on, in words."""
     n_trials: int
-    """That have not ended."""
+    """Trials that have not ended."""
     full_trial_s: float
     """Wall seconds of a trial that is not pruned."""
     share: float
-    """Of the epochs of all trials, those that are trained."""
+    """Expected share of a full trial's epochs that is trained, as pruning saves the rest."""
     worker_hours: float
     gpu_hours: float
-    """Where networks differ, as of the one with most GPUs."""
+    """With the GPUs of the network that has most."""
     money: float | None
-    """None where a node that may be used has no price; where prices differ, at the highest."""
+    """At the highest price; None where a usable node has no price."""
     currency: str
     wall_s: float
     n_at_once: int
@@ -56,15 +55,15 @@ def forecast(
     nodes: Sequence[Node],
     one_at_a_time: bool,
 ) -> Forecast | None:
-    """Predict what is left of a study; None where the basis has no trial that tells anything.
+    """Predict the remainder of a study; None where the basis has no complete or pruned trial.
 
     Args:
         config: The study.
-        n_ended: Trials of it that have ended.
-        basis: Records of trials that are alike.
-        basis_epochs: Epochs of a trial of the basis that was not pruned.
-        basis_name: What the basis is, in words.
-        nodes: Those that there are now.
+        n_ended: Ended trials of it.
+        basis: Records of similar trials.
+        basis_epochs: Epochs of an unpruned trial of the basis.
+        basis_name: The basis in words.
+        nodes: Present nodes.
         one_at_a_time: Whether trials never run side by side.
     """
     pace = _Pace.of(basis, basis_epochs)

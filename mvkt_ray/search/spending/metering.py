@@ -1,4 +1,4 @@
-"""What an attempt at a training holds of its nodes, and for how long."""
+"""Measures the resources that one attempt at a training holds, and for how long."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ from mvkt_ray.slots import Node
 
 
 class Meter:
-    """What one attempt at a training has held since it was started on the cluster."""
+    """Counts the worker seconds of one attempt at a training since its start on the cluster."""
 
     def __init__(
         self,
@@ -20,9 +20,9 @@ class Meter:
         """Begin to measure.
 
         Args:
-            workers: What each worker reserves.
-            kind_of: Says what a node is.
-            clock: In seconds.
+            workers: The reservation of each worker.
+            kind_of: Returns the resources of a node by its id; None: not known.
+            clock: Returns the time, in seconds.
         """
         self._workers = workers
         self._kind_of = kind_of
@@ -32,11 +32,11 @@ class Meter:
         self._used = Usage()
 
     def hear(self, nodes: Sequence[str]) -> Usage:
-        """Count what was held until now.
+        """Count the time since the last call as used, and return the usage so far.
 
         Args:
-            nodes: The node of each worker, since the last time. Where workers came and went, they
-                are counted as those that are there now.
+            nodes: The node of each worker. Where workers came or went since the last call, the
+                present ones are counted for the whole time.
         """
         self._nodes = nodes
         self._used = self._used.plus(Usage(kept=self._since_heard()))
@@ -48,7 +48,7 @@ class Meter:
         return self.lose() if state is TrialState.FAILED else self.hear(self._nodes)
 
     def lose(self) -> Usage:
-        """Count what was held until now as lost after the last report."""
+        """Count the time since the last call as lost, and return the usage so far."""
         self._used = self._used.plus(Usage(lost=self._since_heard()))
         return self._used
 

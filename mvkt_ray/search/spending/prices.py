@@ -1,7 +1,7 @@
-"""What trainings cost: reservations times the prices of the nodes that they were on.
+"""Computes the cost of trainings: reservations times the prices of their nodes.
 
-A training pays for the share of its node that it kept from others: of the node's CPUs or of its
-GPUs, whichever is more. Where a node's type or its price is not known, nothing is guessed.
+A training pays for the share of its node that it withholds from others: the larger of its shares of
+CPUs and of GPUs. Without a known type and price of the node no cost is guessed.
 """
 
 from collections.abc import Iterable
@@ -16,14 +16,14 @@ SECONDS_PER_HOUR = 3600.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Spent:
-    """What something has cost so far."""
+    """An amount spent."""
 
     gpu_s: float = 0.0
-    """GPU seconds, those of fractions as fractions."""
+    """GPU seconds; a fraction of a GPU counts as such."""
     money: float = 0.0
-    """In the currency of the prices; of what has a price."""
+    """In the currency of the prices, for nodes with a known price."""
     unpriced_s: float = 0.0
-    """Seconds of workers on nodes whose price is not known."""
+    """Worker seconds on nodes without a known price."""
 
     def __add__(self, other: "Spent") -> "Spent":
         return Spent(
@@ -50,13 +50,13 @@ class PriceList:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing has a price."""
+        """Whether there is no price at all."""
         return not self._types
 
     def type_of(self, node: Node | None) -> str | None:
-        """Return the name of a node's type, None where it is not known.
+        """Return the name of a node's type; None where it is not known.
 
-        By the name of the node's group; else by its shape, where it is that of one type alone.
+        By the name of the node's group, else by its shape, if exactly one type has it.
         """
         if node is None:
             return None
@@ -66,17 +66,18 @@ class PriceList:
         return alike[0] if len(alike) == 1 else None
 
     def per_worker_hour(self, node: Node | None, cpus: float, gpus: float) -> float | None:
-        """Return what a worker costs in an hour; None where the node has no price."""
+        """Return the price of a worker per hour; None where the node has no price."""
         name = self.type_of(node)
         if name is None:
             return None
         node_type = self._types[name]
         of_gpus = gpus / node_type.gpus if node_type.gpus else 0.0
+        # A worker that reserves more than the type has (a wrong price list) pays for one node.
         share = min(1.0, max(cpus / node_type.cpus, of_gpus))
         return share * node_type.price_per_hour
 
     def spent(self, reservations: Iterable[Reservation]) -> Spent:
-        """Add up what reservations cost."""
+        """Sum the costs of reservations."""
         gpu_s = money = unpriced_s = 0.0
         for each in reservations:
             gpu_s += each.gpus * each.worker_s

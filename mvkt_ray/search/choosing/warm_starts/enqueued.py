@@ -1,9 +1,9 @@
-"""Configurations that a study is told to try first: `search.enqueue`.
+"""Reads `search.enqueue`: configurations to try first.
 
-Each is tried for its lead, or for every condition, after the baselines and before anything that a
-sampler draws alone; what it leaves open the sampler draws, given the rest. They are search trials
-like the others: counted, pruned, and seen by the sampler. Which of them is next follows from how
-many search trials there are, so the ledger need not know more.
+Each is tried for its lead, or for every condition, after the baselines and before fully drawn
+trials; the sampler draws its missing values, given the others. Enqueued trials are search trials
+like all others: counted, pruned, and part of the sampler's history. The next one follows from the
+number of search trials, so that the ledger needs no further record.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,25 +33,24 @@ LEAD = "lead"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Enqueued:
-    """One trial that is asked for."""
+    """One enqueued trial."""
 
     condition: Condition
     given: Mapping[str, Scalar]
-    """Drawn parameters by name, with what they are to be; a sampler draws the others."""
+    """Values by drawn parameter; the sampler draws the others."""
 
 
 def read_enqueued(
     entries: Sequence[Mapping[str, Scalar]], space: "SearchSpace"
 ) -> tuple[Enqueued, ...]:
-    """Check the entries of `search.enqueue`, and return the trials they ask for, in order.
+    """Check the entries of `search.enqueue`, and return their trials, in order.
 
     Args:
-        entries: Values by hyper-parameter, and `lead` where it is for one condition.
-        space: What they must be in.
+        entries: Values by hyper-parameter, and `lead` for a single condition.
+        space: The space that the values must be in.
 
     Raises:
-        ConfigError: One names a lead that is not compared, or what the space cannot draw, or a
-            student beyond the limits.
+        ConfigError: An entry has a lead or value outside the space, or a student beyond the limits.
     """
     trials: list[Enqueued] = []
     for place, entry in enumerate(entries):

@@ -1,9 +1,9 @@
-"""What a study learns from another one before it begins: `search.learn_from`.
+"""Warm-starts a study with the trials of another one: `search.learn_from`.
 
-The trials of the other study are copied when this one is planned, and sealed in its folder: what is
-proposed follows from them whatever becomes of the other study. The sampler sees them as trials
-before its own, each against the medians of its own condition there. They are never trials of this
-study: none of its tables, finals, numbers or limits knows of them.
+The trials of the other study are copied when this one is planned, and sealed in its folder, so that
+proposals do not depend on the later fate of the other study. They precede the study's own trials in
+the sampler's history, centred by the medians of their conditions there. They are never trials of
+this study: no table, final, number or limit of it includes them.
 
 Reads: the study file and the ledger of the other study, once. Writes: `learnt.json` of this one.
 """
