@@ -48,7 +48,7 @@ def finals_file(study_dir: Path, tmp_path: Path) -> Path:
 
 KILL_POINTS = {
     # After the checkpoint of the first epoch of the third training.
-    "in a training": ("mvkt_ray.training.fit", "_train_epoch", 2 * 2 + 1),
+    "in a training": ("mvkt_ray.training.fit", "_scored", 2 * 2 + 1),
     "between the opening and the first prediction": (
         "mvkt_ray.search.finals.run_finals",
         "examine_all",

@@ -120,7 +120,7 @@ def test_killed_and_gone_on_with_it_draws_the_same_curve(
 ) -> None:
     # In the search of the second cell; `test_finalize` interrupts finals.
     n_epochs, out, calls = 18, tmp_path / "out", list[int]()
-    original = fit._train_epoch  # pyright: ignore[reportPrivateUsage]
+    original = fit._scored  # pyright: ignore[reportPrivateUsage]
 
     def stopped(*args: Any, **options: Any) -> Any:
         calls.append(1)
@@ -130,7 +130,7 @@ def test_killed_and_gone_on_with_it_draws_the_same_curve(
 
     line = ("label-budget", study, "--data", shards, "--out", out, "--draws", 2, "--in-process")
     with monkeypatch.context() as patch:
-        patch.setattr(fit, "_train_epoch", stopped)
+        patch.setattr(fit, "_scored", stopped)
         done = mvkt(*line)
     assert done.exit_code == 130
     assert "Go on with: mvkt label-budget" in done.stderr
