@@ -17,6 +17,8 @@ import pytest
 
 from mvkt_ray.data.recording import LEADS
 from mvkt_ray.data.wfdb_format.wfdb_formats import wfdb
+from mvkt_ray.storage.artifacts import publish
+from mvkt_ray.storage.location import Location
 
 WriteStudy = Callable[[Mapping[str, Any]], Path]
 RATE_HZ = 100
@@ -222,6 +224,15 @@ def test_a_manifest_that_is_no_manifest(mvkt: Any, tmp_path: Path) -> None:
         folder.mkdir()
         (folder / "manifest.json").write_text(text)
         mvkt("inspect", folder).expect_wrong_input("manifest")
+
+
+def test_a_manifest_of_another_artifact(mvkt: Any, tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        (tmp_path / f"{name}.partial").mkdir()
+        (tmp_path / f"{name}.partial" / "teacher.safetensors").write_text(name[:3])
+        publish(Location.parse(tmp_path / name), kind="teacher", config={}, inputs={})
+    shutil.copy(tmp_path / "other" / "manifest.json", tmp_path / "one" / "manifest.json")
+    mvkt("inspect", tmp_path / "one").expect_wrong_input("changed after it was published")
 
 
 def test_a_teacher_from_other_data(mvkt: Any, home: Path, study_dir: Path, tmp_path: Path) -> None:
