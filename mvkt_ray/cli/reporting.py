@@ -20,9 +20,10 @@ def show_report(output: Output, made: "MadeReport", *, may_be_read_only: bool = 
         MachineError: After the report was shown: the disk is full, or fails.
         ArtifactError: Likewise, unless the study may be read-only: its folder cannot be written to.
     """
+    from mvkt_ray.delivery.report.report_json import plain_report
     from mvkt_ray.display.report_summary import summarize
 
-    output.answer(made.facts, summarize(made.facts, made.page))
+    output.answer(plain_report(made.facts), summarize(made.facts, made.page))
     made.expect_written(may_be_read_only=may_be_read_only)
     if made.problem is not None:
         output.note(f"Note: the answer is complete, but its files are not: {made.problem}")

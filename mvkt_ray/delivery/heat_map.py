@@ -5,12 +5,15 @@ Anderton and Renslow, PLOS ONE 2018).
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import matplotlib as mpl
 from matplotlib.colors import to_hex
+
+from mvkt_ray.delivery.report.quantities import Split
+from mvkt_ray.delivery.report.reported_scores import ClassScores, Scores, TestScores
+from mvkt_ray.delivery.report.study_report import StudyReport
 
 _N_LEGEND_STEPS = 6
 _BLACK_ABOVE = 0.179
@@ -52,17 +55,17 @@ class HeatMap:
     split: str
 
 
-def make_heat_map(report: Mapping[str, Any]) -> HeatMap | None:
+def make_heat_map(report: StudyReport) -> HeatMap | None:
     """Return leads by classes on the split that leads are ranked on; None without any score."""
-    split = report["answer"]["ranked_on"]
-    classes = tuple(report["classes"])
-    scores = {lead["lead"]: lead[split] for lead in report["leads"] if lead[split] is not None}
+    split = report.answer.ranked_on
+    classes = tuple(report.classes)
+    scores = {lead.lead: found for lead in report.leads if (found := lead.on(split)) is not None}
     if not scores:
         return None
-    teacher = report["teacher"][split] if report["teacher"] else None
+    teacher = report.teacher.on(split) if report.teacher else None
     everything = [*scores.values(), *([teacher] if teacher else [])]
     low, high = _range([value for one in everything for value in _values(one, classes)])
-    best = set(report["best_set"])
+    best = set(report.best_set)
     rows = tuple(_row(name, one, classes, low, high, name in best) for name, one in scores.items())
     return HeatMap(
         classes=classes,
@@ -78,16 +81,18 @@ def make_heat_map(report: Mapping[str, Any]) -> HeatMap | None:
 
 
 def _row(
-    name: str, one: Mapping[str, Any], classes: Sequence[str], low: float, high: float, best: bool
+    name: str, one: Scores, classes: Sequence[str], low: float, high: float, best: bool
 ) -> Row:
     cells: list[Cell] = []
     for class_name in classes:
-        found = one["per_class"].get(class_name)
-        if isinstance(found, Mapping):
-            cells.append(_cell(found["auroc"], found["ci"], found["too_few"], low, high))
+        found = one.per_class.get(class_name)
+        if isinstance(found, ClassScores):
+            cells.append(_cell(found.auroc, found.ci, found.too_few, low, high))
         else:
             cells.append(_cell(found, None, False, low, high))
-    macro = _cell(one["macro_auroc"], one.get("ci"), False, low, high)
+    macro = _cell(
+        one.macro_auroc, one.ci if isinstance(one, TestScores) else None, False, low, high
+    )
     return Row(name=name, macro=macro, cells=tuple(cells), in_best_set=best)
 
 
@@ -112,11 +117,13 @@ def _luminance(colour: Sequence[float]) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-def _values(one: Mapping[str, Any], classes: Sequence[str]) -> list[float]:
-    found = [one["per_class"].get(name) for name in classes]
-    values = [f["auroc"] if isinstance(f, Mapping) else f for f in found]
-    few = [isinstance(f, Mapping) and f["too_few"] for f in found]
-    return [v for v, is_few in zip(values, few, strict=True) if v is not None and not is_few]
+def _values(one: Scores, classes: Sequence[str]) -> list[float]:
+    found = [one.per_class.get(name) for name in classes]
+    values = [
+        (None if each.too_few else each.auroc) if isinstance(each, ClassScores) else each
+        for each in found
+    ]
+    return [value for value in values if value is not None]
 
 
 def _range(values: Sequence[float]) -> tuple[float, float]:
@@ -127,13 +134,13 @@ def _range(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _n_positive(
-    class_name: str, everything: Sequence[Mapping[str, Any]], report: Mapping[str, Any], split: str
+    class_name: str, everything: Sequence[Scores], report: StudyReport, split: Split
 ) -> int | None:
     for one in everything:
-        found = one["per_class"].get(class_name)
-        if isinstance(found, Mapping):
-            return found["n_positive"]
-    if report["data"] is None:
+        found = one.per_class.get(class_name)
+        if isinstance(found, ClassScores):
+            return found.n_positive
+    if report.data is None:
         return None
-    counts = report["data"]["splits"]["val" if split == "validation" else "test"]["n_positive"]
+    counts = report.data.splits.of(split).n_positive
     return None if counts is None else counts.get(class_name)

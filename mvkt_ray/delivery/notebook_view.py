@@ -5,13 +5,12 @@ Its colours are those of the page, light or dark as the notebook is, and of its 
 
 import hashlib
 import re
-from collections.abc import Mapping
-from typing import Any
 
 from markupsafe import Markup
 
 from mvkt_ray.delivery.figures.ranked_leads import draw_ranked_leads
 from mvkt_ray.delivery.page import page_environment, source_of
+from mvkt_ray.delivery.report.study_report import StudyReport
 from mvkt_ray.delivery.sentences.captions import ranked_leads_caption
 from mvkt_ray.phrasing import percent
 
@@ -22,7 +21,7 @@ _DARK = (
 """Where a notebook says that it is dark; the browser need not be."""
 
 
-def notebook_view(report: Mapping[str, Any]) -> str:
+def notebook_view(report: StudyReport) -> str:
     """Return HTML that shows a report's answer wherever it is put.
 
     Args:
@@ -33,8 +32,8 @@ def notebook_view(report: Mapping[str, Any]) -> str:
     tag = hashlib.sha256(figure.encode()).hexdigest()[:8]
     return environment.get_template("notebook.html").render(
         report=report,
-        is_final=report["answer"]["ranked_on"] == "test",
-        level=percent(report["statistics"]["level"]),
+        is_final=report.is_final,
+        level=percent(report.statistics.level),
         figure=Markup(figure.replace("ranked-leads-", f"ranked-leads-{tag}-")),
         caption=ranked_leads_caption(report),
         style=Markup(_style()),

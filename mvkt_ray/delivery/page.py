@@ -4,9 +4,7 @@ Reads: the report's values and `ReportMaterial`. Writes: one file.
 """
 
 import functools
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -21,6 +19,8 @@ from mvkt_ray.delivery.figures.of_search.centred import N_DRAWN
 from mvkt_ray.delivery.figures.of_search.learning_curves import N_CURVES
 from mvkt_ray.delivery.figures.of_search.parallel_coordinates import N_TRIALS
 from mvkt_ray.delivery.heat_map import make_heat_map
+from mvkt_ray.delivery.report.reported_differences import MeanGain
+from mvkt_ray.delivery.report.study_report import StudyReport
 from mvkt_ray.delivery.sentences import captions
 from mvkt_ray.delivery.sentences.from_validation_to_test import gap_sentence, mean_gap_sentence
 from mvkt_ray.delivery.sentences.gap_in_words import (
@@ -51,7 +51,7 @@ _CONTENTS = (
 """Sections in their order; each has a template of its name."""
 
 
-def write_page(report: Mapping[str, Any], material: ReportMaterial, location: Location) -> None:
+def write_page(report: StudyReport, material: ReportMaterial, location: Location) -> None:
     """Draw the figures, fill the page, and write it.
 
     Args:
@@ -64,23 +64,23 @@ def write_page(report: Mapping[str, Any], material: ReportMaterial, location: Lo
     location.write_bytes(page.encode(errors="backslashreplace"))
 
 
-def render_page(report: Mapping[str, Any], gallery: Gallery) -> str:
+def render_page(report: StudyReport, gallery: Gallery) -> str:
     """Return the page; a section without data says why in one line."""
     environment = page_environment()
-    made_at = datetime.fromisoformat(report["made_at"])
+    made_at = datetime.fromisoformat(report.made_at)
     return environment.get_template("index.html").render(
         report=report,
         scale=SCALE,
         age_percentiles=AGE_PERCENTILES,
-        level=percent(report["statistics"]["level"]),
+        level=percent(report.statistics.level),
         gallery=gallery,
         contents=_CONTENTS,
         contenders=_contenders(report),
         baselines=_baselines(report),
         figures={name: Markup(svg) for name, svg in gallery.figures.items()},
         heat_map=make_heat_map(report),
-        is_final=report["answer"]["ranked_on"] == "test",
-        student=student_name(report["answer"]["contender"]),
+        is_final=report.is_final,
+        student=student_name(report.answer.contender),
         n_lines=N_TRIALS,
         n_points=N_DRAWN,
         n_curves=N_CURVES,
@@ -107,9 +107,9 @@ def page_environment() -> Environment:
     return environment
 
 
-def _sentences(report: Mapping[str, Any], gallery: Gallery) -> dict[str, str]:
+def _sentences(report: StudyReport, gallery: Gallery) -> dict[str, str]:
     """Return what the templates say of this state of the study, by place."""
-    gap, data = report["validation_gap"], report["data"]
+    gap, data = report.validation_gap, report.data
     return {
         "ranked_leads": captions.ranked_leads_caption(report),
         "scored": captions.how_leads_were_scored(report),
@@ -117,7 +117,7 @@ def _sentences(report: Mapping[str, Any], gallery: Gallery) -> dict[str, str]:
         "teacher": captions.teacher_title(report),
         "pairs": captions.pairs_note(report),
         "sizes": sizes_caption(report),
-        "least": "" if report["sizes"] is None else f"the {least(report['sizes'])}",
+        "least": "" if report.sizes is None else f"the {least(report.sizes)}",
         "gains": captions.gains_caption(report),
         "classes": captions.classes_of_means(report),
         "looked_for": captions.looked_for(report),
@@ -132,16 +132,16 @@ def _sentences(report: Mapping[str, Any], gallery: Gallery) -> dict[str, str]:
     }
 
 
-def _contenders(report: Mapping[str, Any]) -> list[str]:
+def _contenders(report: StudyReport) -> list[str]:
     """Return what was compared, the answer first."""
-    names = [name for lead in report["leads"] for name in lead["contenders"] or {}]
-    return list(dict.fromkeys([report["answer"]["contender"], *names])) if names else []
+    names = [name for lead in report.leads for name in lead.contenders]
+    return list(dict.fromkeys([report.answer.contender, *names])) if names else []
 
 
-def _baselines(report: Mapping[str, Any]) -> list[tuple[str, Any]]:
+def _baselines(report: StudyReport) -> list[tuple[str, MeanGain | None]]:
     """Return what gains are over, each with its mean over the leads, where there is one."""
-    baselines, further = compared_with(report["leads"])
-    means = {mean["over"]: mean for mean in report["mean_gains"]}
+    baselines, further = compared_with(report.leads)
+    means = {mean.over: mean for mean in report.mean_gains}
     return [(name, means.get(name)) for name in [*baselines, *further]]
 
 

@@ -2,94 +2,99 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from mvkt_ray.delivery.facts.material import ReportMaterial
 from mvkt_ray.delivery.facts.pareto_fronts import sized_trials
 from mvkt_ray.delivery.facts.recordings_used import UNUSED
+from mvkt_ray.delivery.report.reported_differences import Gain, GapPart
+from mvkt_ray.delivery.report.reported_leads import ReportedContender, ReportedTeacher
+from mvkt_ray.delivery.report.reported_search import Front
+from mvkt_ray.delivery.report.study_report import StudyReport
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.search.spending.prices import PriceList
 
-Report = Mapping[str, Any]
 Rows = Iterator[dict[str, Any]]
 
 
-def lead_rows(report: Report, material: ReportMaterial) -> Rows:
+def lead_rows(report: StudyReport, material: ReportMaterial) -> Rows:
     """One row per lead."""
-    for lead in report["leads"]:
-        validation, test = lead["validation"] or {}, lead["test"] or {}
-        to_best, gap = lead["difference_to_best"] or {}, lead["gap_closed"] or {}
+    for lead in report.leads:
+        validation, test = lead.validation, lead.test
+        to_best, gap = lead.difference_to_best, lead.gap_closed
         yield {
-            "rank": lead["rank"],
-            "lead": lead["lead"],
-            "ranked_on": report["answer"]["ranked_on"],
-            "in_best_set": lead["in_best_set"],
-            "trial": lead["trial"],
-            "n_seeds": len(lead["seeds"]),
-            "n_parameters": lead["n_parameters"],
-            "validation_macro_auroc": validation.get("macro_auroc"),
-            "validation_left_out": _names(validation.get("left_out")),
-            "validation_macro_auroc_corrected": validation.get("corrected"),
-            "n_candidates": validation.get("n_candidates"),
-            "test_macro_auroc": test.get("macro_auroc"),
-            "test_left_out": _names(test.get("left_out")),
-            **_ends("ci", test.get("ci")),
-            **_ends("ci_bca", test.get("ci_bca")),
-            "seed_sd": test.get("seed_sd"),
-            "difference_to_best": to_best.get("difference"),
-            "difference_to_best_low": to_best.get("low"),
-            "difference_to_best_high": to_best.get("high"),
-            "test_macro_f1": test.get("macro_f1"),
-            "test_macro_average_precision": test.get("macro_average_precision"),
-            "gap_closed_fraction": gap.get("fraction"),
-            **_ends("gap_closed_ci", gap.get("ci")),
+            "rank": lead.rank,
+            "lead": lead.lead,
+            "ranked_on": report.answer.ranked_on,
+            "in_best_set": lead.in_best_set,
+            "trial": lead.trial,
+            "n_seeds": len(lead.seeds),
+            "n_parameters": lead.n_parameters,
+            "validation_macro_auroc": validation and validation.macro_auroc,
+            "validation_left_out": _names(validation and validation.left_out),
+            "validation_macro_auroc_corrected": validation and validation.corrected,
+            "n_candidates": validation and validation.n_candidates,
+            "test_macro_auroc": test and test.macro_auroc,
+            "test_left_out": _names(test and test.left_out),
+            **_ends("ci", test and test.ci),
+            **_ends("ci_bca", test and test.ci_bca),
+            "seed_sd": test and test.seed_sd,
+            "difference_to_best": to_best and to_best.difference,
+            "difference_to_best_low": to_best and to_best.low,
+            "difference_to_best_high": to_best and to_best.high,
+            "test_macro_f1": test and test.macro_f1,
+            "test_macro_average_precision": test and test.macro_average_precision,
+            "gap_closed_fraction": gap and gap.fraction,
+            **_ends("gap_closed_ci", gap and gap.ci),
         }
 
 
-def contender_rows(report: Report, material: ReportMaterial) -> Rows:
+def contender_rows(report: StudyReport, material: ReportMaterial) -> Rows:
     """One row per lead and contender, and one for the teacher."""
     for lead, name, contender in _contenders(report):
-        validation, test = contender["validation"] or {}, contender["test"] or {}
+        validation, test = contender.validation, contender.test
+        seeds = contender.seeds if isinstance(contender, ReportedContender) else ()
         yield {
             "lead": lead,
             "contender": name,
-            "trial": contender.get("trial"),
-            "n_seeds": len(contender.get("seeds", [])) or None,
-            "validation_macro_auroc": validation.get("macro_auroc"),
-            "test_macro_auroc": test.get("macro_auroc"),
-            **_ends("ci", test.get("ci")),
-            "seed_sd": test.get("seed_sd"),
+            "trial": contender.trial if isinstance(contender, ReportedContender) else None,
+            "n_seeds": len(seeds) or None,
+            "validation_macro_auroc": validation and validation.macro_auroc,
+            "test_macro_auroc": test and test.macro_auroc,
+            **_ends("ci", test and test.ci),
+            "seed_sd": test and test.seed_sd,
         }
 
 
-def class_rows(report: Report, material: ReportMaterial) -> Rows:
+def class_rows(report: StudyReport, material: ReportMaterial) -> Rows:
     """One row per lead, contender and class, and one per class for the teacher."""
     for lead, name, contender in _contenders(report):
-        validation = (contender["validation"] or {}).get("per_class", {})
-        test = (contender["test"] or {}).get("per_class", {})
-        for each in report["classes"]:
-            scores = test.get(each, {})
+        validation, test = contender.validation, contender.test
+        for each in report.classes:
+            scores = test and test.per_class.get(each)
             yield {
                 "lead": lead,
                 "contender": name,
                 "class": each,
-                "validation_auroc": validation.get(each),
-                "test_auroc": scores.get("auroc"),
-                **_ends("ci", scores.get("ci")),
-                **{
-                    key: scores.get(key)
-                    for key in ("n_positive", "too_few", "average_precision", "f1", "threshold")
-                },
+                "validation_auroc": validation and validation.auroc_of(each),
+                "test_auroc": scores and scores.auroc,
+                **_ends("ci", scores and scores.ci),
+                "n_positive": scores and scores.n_positive,
+                "too_few": scores and scores.too_few,
+                "average_precision": scores and scores.average_precision,
+                "f1": scores and scores.f1,
+                "threshold": scores and scores.threshold,
             }
 
 
-def size_rows(report: Report, material: ReportMaterial) -> Rows:
+def size_rows(report: StudyReport, material: ReportMaterial) -> Rows:
     """One row per complete trial of the search; none where students have one size."""
-    if report["sizes"] is None:
+    if report.sizes is None:
         return
-    fronts = {entry["lead"]: _trials_on(entry) for entry in report["sizes"]["leads"]}
-    over_all = _trials_on(report["sizes"]["of_all_leads"])
-    enough = {entry["lead"]: entry["nearly_as_good"] for entry in report["sizes"]["leads"]}
+    fronts = {entry.lead: _trials_on(entry) for entry in report.sizes.leads}
+    over_all = _trials_on(report.sizes.of_all_leads)
+    enough = {entry.lead: entry.nearly_as_good for entry in report.sizes.leads}
     for trial in sized_trials(material):
         yield {
             "trial": trial.trial,
@@ -105,56 +110,54 @@ def size_rows(report: Report, material: ReportMaterial) -> Rows:
         }
 
 
-def gain_rows(report: Report, material: ReportMaterial) -> Rows:
+def gain_rows(report: StudyReport, material: ReportMaterial) -> Rows:
     """One row per lead and other contender."""
-    for lead in report["leads"]:
-        for gain in lead["gains"]:
-            first = {"lead": lead["lead"], "contender": report["answer"]["contender"]}
+    for lead in report.leads:
+        for gain in lead.gains:
+            first = {"lead": lead.lead, "contender": report.answer.contender}
             yield first | _difference(gain)
 
 
-def mean_gain_rows(report: Report, material: ReportMaterial) -> Rows:
+def mean_gain_rows(report: StudyReport, material: ReportMaterial) -> Rows:
     """One row per other contender."""
-    for gain in report["mean_gains"]:
-        counts = {name: gain[name] for name in ("n_leads", "n_positive_leads")}
-        yield {"contender": report["answer"]["contender"]} | counts | _difference(gain)
+    for gain in report.mean_gains:
+        counts = {"n_leads": gain.n_leads, "n_positive_leads": gain.n_positive_leads}
+        yield {"contender": report.answer.contender} | counts | _difference(gain)
 
 
-def lead_pair_rows(report: Report, material: ReportMaterial) -> Rows:
+def lead_pair_rows(report: StudyReport, material: ReportMaterial) -> Rows:
     """One row per pair of leads."""
-    for pair in report["lead_pairs"]:
-        yield {"lead": pair["lead"]} | _difference(pair)
+    for pair in report.lead_pairs:
+        yield {"lead": pair.lead} | _difference(pair)
 
 
-def teacher_gap_rows(report: Report, material: ReportMaterial) -> Rows:
+def teacher_gap_rows(report: StudyReport, material: ReportMaterial) -> Rows:
     """One row per lead and class, and one per lead for their mean."""
-    gap: Mapping[str, Any] = report["teacher_gap"] or {"leads": ()}
-    for lead in gap["leads"]:
-        first = {
-            "lead": lead["lead"],
-            "contender": report["answer"]["contender"],
-            "over": gap["baseline"],
-        }
-        for row in lead["rows"]:
-            scores = {name: row[name] for name in ("alone", "answer", "ensemble", "teacher")}
-            counts = {"n_students": lead["n_students"], "n_positive": row["n_positive"]}
-            whole = row["gap"] or {}
+    gap = report.teacher_gap
+    for lead in () if gap is None else gap.leads:
+        for row in lead.rows:
             yield {
-                **first,
-                "class": row["class"],
-                **counts,
-                "too_few": row["too_few"],
-                **{f"{name}_auroc": score for name, score in scores.items()},
-                "gap": whole.get("difference"),
-                **_ends("gap_ci", whole.get("ci")),
-                **_gap_part("closed", row["closed"]),
-                **_gap_part("attainable", row["attainable"]),
-                **_gap_part("left", row["left"]),
-                "reason": row["reason"],
+                "lead": lead.lead,
+                "contender": report.answer.contender,
+                "over": gap and gap.baseline,
+                "class": row.class_,
+                "n_students": lead.n_students,
+                "n_positive": row.n_positive,
+                "too_few": row.too_few,
+                "alone_auroc": row.alone,
+                "answer_auroc": row.answer,
+                "ensemble_auroc": row.ensemble,
+                "teacher_auroc": row.teacher,
+                "gap": row.gap and row.gap.difference,
+                **_ends("gap_ci", row.gap and row.gap.ci),
+                **_gap_part("closed", row.closed),
+                **_gap_part("attainable", row.attainable),
+                **_gap_part("left", row.left),
+                "reason": row.reason,
             }
 
 
-def trial_rows(report: Report, material: ReportMaterial) -> Rows:
+def trial_rows(report: StudyReport, material: ReportMaterial) -> Rows:
     """One row per training, of the search and of the finals."""
     prices = PriceList(material.config.resources.cost)
     yield from _trials({"stage": "search", "finals": None}, material.records, prices)
@@ -162,45 +165,47 @@ def trial_rows(report: Report, material: ReportMaterial) -> Rows:
         yield from _trials({"stage": "finals", "finals": number}, records, prices)
 
 
-def opening_rows(report: Report, material: ReportMaterial) -> Rows:
+def opening_rows(report: StudyReport, material: ReportMaterial) -> Rows:
     """One row per opening of the test split."""
     hidden = ("completed_by", "predictions")
-    for opening in report["test_split"]["openings"]:
-        yield {name: value for name, value in opening.items() if name not in hidden}
+    for opening in report.test_split.openings:
+        yield {name: value for name, value in asdict(opening).items() if name not in hidden}
 
 
-def split_rows(report: Report, material: ReportMaterial) -> Rows:
+def split_rows(report: StudyReport, material: ReportMaterial) -> Rows:
     """One row per split, one per split and class, and one per reason to be in no split."""
-    splits = {} if report["data"] is None else report["data"]["splits"]
-    for name, split in splits.items():
-        counts = {"n_recordings": split["n_recordings"], "n_patients": split["n_patients"]}
+    if report.data is None:
+        return
+    for name, split in zip(("train", "val", "test"), report.data.splits.all, strict=True):
+        counts = {"n_recordings": split.n_recordings, "n_patients": split.n_patients}
         yield {"split": name, "class": None, "reason": None} | counts
-        for each, n_positive in (split["n_positive"] or {}).items():
+        for each, n_positive in (split.n_positive or {}).items():
             of_class = {"split": name, "class": each, "reason": None}
             yield of_class | {"n_recordings": n_positive, "n_patients": None}
-    if report["data"] is not None:
-        for reason in UNUSED:
-            unused = {"split": None, "class": None, "reason": reason}
-            yield unused | {"n_recordings": report["data"][f"n_{reason}"], "n_patients": None}
+    for reason in UNUSED:
+        unused = {"split": None, "class": None, "reason": reason}
+        yield unused | {"n_recordings": getattr(report.data, f"n_{reason}"), "n_patients": None}
 
 
-def quarantine_rows(report: Report, material: ReportMaterial) -> Rows:
+def quarantine_rows(report: StudyReport, material: ReportMaterial) -> Rows:
     """One row per reason."""
-    quarantine = {} if report["data"] is None else report["data"]["quarantine"]
+    quarantine = {} if report.data is None else report.data.quarantine
     for reason, n_recordings in quarantine.items():
         yield {"reason": reason, "n_recordings": n_recordings}
 
 
-def _contenders(report: Report) -> Iterator[tuple[str | None, str, Mapping[str, Any]]]:
-    for lead in report["leads"]:
-        for name, contender in lead["contenders"].items():
-            yield lead["lead"], name, contender
-    if report["teacher"] is not None:
-        yield None, "teacher", report["teacher"]
+def _contenders(
+    report: StudyReport,
+) -> Iterator[tuple[str | None, str, ReportedContender | ReportedTeacher]]:
+    for lead in report.leads:
+        for name, contender in lead.contenders.items():
+            yield lead.lead, name, contender
+    if report.teacher is not None:
+        yield None, "teacher", report.teacher
 
 
-def _trials_on(entry: Mapping[str, Any]) -> set[int]:
-    return {point["trial"] for point in entry["front"]}
+def _trials_on(entry: Front) -> set[int]:
+    return {point.trial for point in entry.front}
 
 
 def _names(classes: Sequence[str] | None) -> str | None:
@@ -233,23 +238,25 @@ def _trials(stage: Mapping[str, Any], records: Sequence[TrialRecord], prices: Pr
         }
 
 
-def _difference(gain: Mapping[str, Any]) -> dict[str, Any]:
+def _difference(gain: Gain) -> dict[str, Any]:
     return {
-        "over": gain["over"],
-        "difference": gain["difference"],
-        **_ends("ci", gain["ci"]),
-        **_ends("ci_corrected", gain["ci_corrected"]),
-        **{name: gain[name] for name in ("p", "p_holm", "claimed", "n_seeds")},
+        "over": gain.over,
+        "difference": gain.difference,
+        **_ends("ci", gain.ci),
+        **_ends("ci_corrected", gain.ci_corrected),
+        "p": gain.p,
+        "p_holm": gain.p_holm,
+        "claimed": gain.claimed,
+        "n_seeds": gain.n_seeds,
     }
 
 
-def _gap_part(name: str, part: Mapping[str, Any] | None) -> dict[str, Any]:
-    part = part or {}
+def _gap_part(name: str, part: GapPart | None) -> dict[str, Any]:
     return {
-        name: part.get("difference"),
-        **_ends(f"{name}_ci", part.get("ci")),
-        f"{name}_fraction": part.get("fraction"),
-        **_ends(f"{name}_fraction_ci", part.get("fraction_ci")),
+        name: part and part.difference,
+        **_ends(f"{name}_ci", part and part.ci),
+        f"{name}_fraction": part and part.fraction,
+        **_ends(f"{name}_fraction_ci", part and part.fraction_ci),
     }
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from mvkt_ray.delivery.facts.evidence import LEVEL
 from mvkt_ray.delivery.facts.material import ReportMaterial
+from mvkt_ray.delivery.report.study_report import StudyReport
 from mvkt_ray.delivery.table_rows import (
     class_rows,
     contender_rows,
@@ -41,7 +42,7 @@ class Table:
     what: str
     columns: Mapping[str, str]
     """What each means, by name."""
-    rows: Callable[[Mapping[str, Any], ReportMaterial], Iterable[Row]]
+    rows: Callable[[StudyReport, ReportMaterial], Iterable[Row]]
 
 
 _LEVEL = percent(LEVEL)
@@ -276,7 +277,7 @@ TABLES: tuple[Table, ...] = (
 )
 
 
-def write_tables(report: Mapping[str, Any], material: ReportMaterial, folder: Location) -> None:
+def write_tables(report: StudyReport, material: ReportMaterial, folder: Location) -> None:
     """Write every table of a report; one without rows has its header."""
     for table in TABLES:
         rows = table.rows(report, material)

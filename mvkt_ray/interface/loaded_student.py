@@ -110,7 +110,7 @@ def load_student(
     opened = study if isinstance(study, Study) else open_study(study)
     material = opened.material
     # Leads are ranked by the whole report, which takes seconds.
-    ranked = () if lead else tuple(each["lead"] for each in opened.facts["leads"])
+    ranked = () if lead else tuple(each.lead for each in opened.facts.leads)
     request = ExportRequest(
         lead=lead, contender=contender, repetition=seed, from_search=from_search
     )

@@ -4,11 +4,10 @@ Writes: `report/` of the study, where that can be written to.
 """
 
 import errno
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from mvkt_ray.delivery.facts.material import ReportMaterial, gather_material
+from mvkt_ray.delivery.report.study_report import StudyReport
 from mvkt_ray.delivery.write_report import describe, write_files
 from mvkt_ray.display.console import Output
 from mvkt_ray.errors import ArtifactError, MachineError, MvktError, StoreError
@@ -30,8 +29,8 @@ class MadeReport:
     """What a study says, and where its files are."""
 
     material: ReportMaterial
-    facts: Mapping[str, Any]
-    """As `report.json` has them."""
+    facts: StudyReport
+    """All that it says."""
     problem: MvktError | None
     """Why the files are not written; None: they are."""
 
@@ -68,7 +67,7 @@ def make_report(output: Output, folder: StudyFolder) -> MadeReport:
         return write_made_report(material, describe(material))
 
 
-def write_made_report(material: ReportMaterial, facts: dict[str, Any]) -> MadeReport:
+def write_made_report(material: ReportMaterial, facts: StudyReport) -> MadeReport:
     """Write the files of a report whose facts are there."""
     problem: MvktError | None = None
     try:

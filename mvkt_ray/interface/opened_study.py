@@ -3,17 +3,17 @@
 Reads: the study's folder, without its lock. Writes: only `report()` does, the report.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import pandas as pd
 
 from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.delivery.facts.material import ReportMaterial, gather_material
 from mvkt_ray.delivery.notebook_view import notebook_view
+from mvkt_ray.delivery.report.study_report import StudyReport
 from mvkt_ray.delivery.write_report import describe
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.interface.made_report import MadeReport, write_made_report
@@ -35,8 +35,8 @@ class Report:
     """The HTML page: a path or a URI."""
     folder: str
     """Where page, `report.json` and the CSV tables are."""
-    facts: Mapping[str, Any]
-    """What `report.json` holds."""
+    facts: StudyReport
+    """All that it says; `report.json` has the same keys."""
 
 
 class Study:
@@ -58,7 +58,7 @@ class Study:
     6
     """
 
-    def __init__(self, material: ReportMaterial, facts: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, material: ReportMaterial, facts: StudyReport | None = None) -> None:
         """Use `open_study`.
 
         Args:
@@ -94,19 +94,19 @@ class Study:
         return self._material.finals is not None
 
     @cached_property
-    def facts(self) -> Mapping[str, Any]:
-        """All that its report says, as `report.json` has it; computed once, which takes seconds."""
+    def facts(self) -> StudyReport:
+        """All that its report says; computed once, which takes seconds."""
         return describe(self._material) if self._given_facts is None else self._given_facts
 
     @property
     def answer(self) -> str:
         """What these data allow to say of the leads, in sentences."""
-        return self.facts["answer"]["sentence"]
+        return self.facts.answer.sentence
 
     @property
     def best_set(self) -> tuple[str, ...]:
         """Leads that cannot be told from the best, all statements together; empty before finals."""
-        return tuple(self.facts["best_set"])
+        return self.facts.best_set
 
     @property
     def leads(self) -> pd.DataFrame:
@@ -172,7 +172,7 @@ class Study:
             MachineError: The disk is full, or fails.
         """
         with told_to_python():
-            made = write_made_report(self._material, dict(self.facts))
+            made = write_made_report(self._material, self.facts)
             made.expect_written()
         folder = self._material.folder
         return Report(page=made.page, folder=str(folder.report_folder), facts=made.facts)

@@ -65,7 +65,7 @@ class Searched:
     def found_nothing(self) -> bool:
         """Whether trials were asked for, none was completed, and no limit is why."""
         asked = bool(self.report.material.config.search.n_trials) and not self.why_stopped
-        return asked and not self.report.facts["cost"]["trials"].get("complete")
+        return asked and not self.report.facts.cost.trials.get("complete")
 
 
 def search_call(

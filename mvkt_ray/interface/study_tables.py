@@ -5,11 +5,11 @@ and else float64, whose missing values are NaN.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 
 from mvkt_ray.delivery.facts.material import ReportMaterial
+from mvkt_ray.delivery.report.study_report import StudyReport
 from mvkt_ray.delivery.tables import TABLES, Table
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.phrasing import did_you_mean
@@ -53,7 +53,7 @@ def kind_of(column: str) -> str:
     return _KIND_OF.get(column, NUMBER)
 
 
-def frame_of(table: Table, report: Mapping[str, Any], material: ReportMaterial) -> pd.DataFrame:
+def frame_of(table: Table, report: StudyReport, material: ReportMaterial) -> pd.DataFrame:
     """Return a table of a study.
 
     Its `attrs` say what it is (`what`) and what each of its columns means (`columns`).

@@ -26,11 +26,11 @@ class Interval:
         return self.low <= value <= self.high
 
 
-def ends(interval: Interval | None) -> list[float] | None:
-    """Return both ends, as JSON takes them; None where one of them is not defined."""
+def ends(interval: Interval | None) -> tuple[float, float] | None:
+    """Return both ends; None where one of them is not defined."""
     if interval is None or not (math.isfinite(interval.low) and math.isfinite(interval.high)):
         return None
-    return [float(interval.low), float(interval.high)]
+    return float(interval.low), float(interval.high)
 
 
 def percentile_interval(values_B: NDArray[Any], level: float = 0.95) -> Interval:

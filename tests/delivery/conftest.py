@@ -13,6 +13,7 @@ from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.data.ingest.run_ingest import ingest
 from mvkt_ray.data.ingest.shard_writer import IngestSettings
 from mvkt_ray.data.sources import open_source
+from mvkt_ray.delivery.report.report_json import plain_report
 from mvkt_ray.delivery.write_report import build_report
 from mvkt_ray.search.finals.finals_results import FinalsResults
 from mvkt_ray.search.ledger.study_folder import StudyFolder
@@ -82,13 +83,13 @@ def searched_study(make_study: MakeStudy) -> StudyFolder:
 @pytest.fixture(scope="session")
 def final_report(final_study: StudyFolder) -> dict[str, Any]:
     """The report after finals."""
-    return build_report(final_study)
+    return plain_report(build_report(final_study))
 
 
 @pytest.fixture(scope="session")
 def searched_report(searched_study: StudyFolder) -> dict[str, Any]:
     """The report before finals."""
-    return build_report(searched_study)
+    return plain_report(build_report(searched_study))
 
 
 @pytest.fixture

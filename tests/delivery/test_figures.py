@@ -12,6 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import brier_score_loss, f1_score, roc_auc_score, roc_curve
+from typed_reports import typed
 
 from mvkt_ray.data.recording import LEADS, Recording
 from mvkt_ray.delivery.facts.material import ReportMaterial, gather_material
@@ -49,7 +50,7 @@ def material(final_study: StudyFolder) -> ReportMaterial:
 
 @pytest.fixture(scope="module")
 def gallery(final_report: dict[str, Any], material: ReportMaterial) -> Gallery:
-    return make_gallery(final_report, material)
+    return make_gallery(typed(final_report), material)
 
 
 def images_of(gallery: Gallery) -> list[str]:
@@ -61,7 +62,7 @@ def images_of(gallery: Gallery) -> list[str]:
 def test_the_same_study_gives_the_same_images(
     gallery: Gallery, final_report: dict[str, Any], material: ReportMaterial
 ) -> None:
-    assert images_of(make_gallery(final_report, material)) == images_of(gallery)
+    assert images_of(make_gallery(typed(final_report), material)) == images_of(gallery)
 
 
 def test_images_refer_to_nothing_outside_and_share_no_id(gallery: Gallery) -> None:
@@ -103,7 +104,7 @@ def test_every_image_says_what_it_shows(gallery: Gallery) -> None:
 def test_the_gap_has_a_panel_per_lead_and_a_row_per_class_that_can_be_judged(
     final_report: dict[str, Any], searched_report: dict[str, Any]
 ) -> None:
-    svg = draw_gap_steps(final_report)
+    svg = draw_gap_steps(typed(final_report))
     texts = re.findall(r"<text[^>]*>([^<]+)</text>", svg)
     leads = final_report["teacher_gap"]["leads"]
     assert [text for text in texts if text in LEADS] == [lead["lead"] for lead in leads]
@@ -111,7 +112,7 @@ def test_the_gap_has_a_panel_per_lead_and_a_row_per_class_that_can_be_judged(
     assert 0 < len(judged) < len(leads[0]["rows"]) - 1
     assert {text for text in texts if text in final_report["classes"]} == set(judged)
     assert "ensemble of 2 of these" in texts
-    assert draw_gap_steps(searched_report) == ""
+    assert draw_gap_steps(typed(searched_report)) == ""
 
 
 def test_the_gap_of_more_leads_than_there_is_room_for_is_of_the_best(
@@ -121,13 +122,13 @@ def test_the_gap_of_more_leads_than_there_is_room_for_is_of_the_best(
     leads = [first | {"lead": name} for name in LEADS]
     gap = final_report["teacher_gap"] | {"leads": leads}
     texts = re.findall(
-        r"<text[^>]*>([^<]+)</text>", draw_gap_steps(final_report | {"teacher_gap": gap})
+        r"<text[^>]*>([^<]+)</text>", draw_gap_steps(typed(final_report | {"teacher_gap": gap}))
     )
     assert [text for text in texts if text in LEADS] == list(LEADS[:DRAWN_LEADS])
 
 
 def test_ranked_leads_name_the_best_and_the_teacher(final_report: dict[str, Any]) -> None:
-    svg = draw_ranked_leads(final_report)
+    svg = draw_ranked_leads(typed(final_report))
     texts = re.findall(r"<text[^>]*>([^<]+)</text>", svg)
     drawn = [text for text in texts if text in LEADS]
     assert drawn == [lead["lead"] for lead in final_report["leads"]]
@@ -136,8 +137,8 @@ def test_ranked_leads_name_the_best_and_the_teacher(final_report: dict[str, Any]
 
 
 def test_before_finals_there_are_no_gains_to_draw(searched_report: dict[str, Any]) -> None:
-    assert draw_gains(searched_report) == ""
-    assert "validation split" in draw_ranked_leads(searched_report)
+    assert draw_gains(typed(searched_report)) == ""
+    assert "validation split" in draw_ranked_leads(typed(searched_report))
 
 
 def test_learning_curves_say_after_which_epochs_trials_were_scored() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from mvkt_ray.delivery.report.report_json import plain_report
 from mvkt_ray.delivery.write_report import write_report
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from tests.patience import PATIENCE_S
@@ -50,7 +51,7 @@ def report_page(final_study: StudyFolder, tmp_path_factory: pytest.TempPathFacto
     folder = tmp_path_factory.mktemp("browser") / "study"
     shutil.copytree(final_study.root.local_path, folder)
     study = StudyFolder(type(final_study.root)(str(folder)))
-    write_report(study)
+    plain_report(write_report(study))
     return study.report_page.local_path.as_uri()
 
 

@@ -14,11 +14,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markupsafe import Markup
 from matplotlib.colors import to_rgb
+from typed_reports import typed
 
 from mvkt_ray.delivery.facts.material import gather_material
 from mvkt_ray.delivery.figures.gallery import Gallery, make_gallery
 from mvkt_ray.delivery.heat_map import make_heat_map
 from mvkt_ray.delivery.page import render_page, write_page
+from mvkt_ray.delivery.report.report_json import plain_report
 from mvkt_ray.delivery.sentences.answer import sentences_after_finals
 from mvkt_ray.delivery.sentences.captions import ranked_leads_caption
 from mvkt_ray.delivery.wording import (
@@ -83,18 +85,18 @@ class Reading(HTMLParser):
 def page_of(folder: StudyFolder, tmp_path: Any) -> str:
     material = gather_material(folder)
     location = Location.parse(tmp_path) / "report" / "index.html"
-    write_page(describe(material), material, location)
+    write_page(typed(plain_report(describe(material))), material, location)
     return location.read_bytes().decode()
 
 
 @pytest.fixture(scope="module")
 def final_gallery(final_report: dict[str, Any], final_study: StudyFolder) -> Gallery:
-    return make_gallery(final_report, gather_material(final_study))
+    return make_gallery(typed(final_report), gather_material(final_study))
 
 
 @pytest.fixture(scope="module")
 def final_page(final_report: dict[str, Any], final_gallery: Gallery) -> str:
-    return render_page(final_report, final_gallery)
+    return render_page(typed(final_report), final_gallery)
 
 
 @pytest.fixture(scope="module")
@@ -106,9 +108,9 @@ def test_the_page_takes_the_level_of_its_intervals_from_the_report(
     final_study: StudyFolder,
 ) -> None:
     material = gather_material(final_study)
-    report = describe(material)
+    report = plain_report(describe(material))
     report |= {"statistics": report["statistics"] | {"level": 0.9}}
-    page = render_page(report, make_gallery(report, material))
+    page = render_page(typed(report), make_gallery(typed(report), material))
     # What stands before is the answer, which `describe` has written.
     text = Reading(page).text.partition("How to read the numbers")[2]
     assert text.count("90 % interval") >= 8
@@ -254,7 +256,7 @@ def test_what_people_wrote_is_text_and_no_markup(final_report: dict[str, Any]) -
     report = deepcopy(final_report)
     report["test_split"]["openings"][0]["reason"] = "<script>alert(1)</script>"
     report["limits"].append("<img src=x> & more")
-    page = render_page(report, Gallery(figures=dict.fromkeys(FIGURES, "")))
+    page = render_page(typed(report), Gallery(figures=dict.fromkeys(FIGURES, "")))
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert(1)" in page
     assert "&lt;img src=x&gt; &amp; more" in page
@@ -295,8 +297,8 @@ def test_names_of_classes_are_text_whatever_they_are(
 ) -> None:
     empty = Gallery(figures=dict.fromkeys(FIGURES, ""))
     called = dict(zip(final_report["classes"], names, strict=True))
-    usual = Reading(render_page(final_report, empty))
-    reading = Reading(render_page(renamed(final_report, called), empty))
+    usual = Reading(render_page(typed(final_report), empty))
+    reading = Reading(render_page(typed(renamed(final_report, called)), empty))
     assert [tag for tag, _ in reading.tags] == [tag for tag, _ in usual.tags]
     for name in names:
         assert f"With {name}" in reading.text
@@ -309,14 +311,14 @@ def test_calibration_has_a_row_for_each_of_two_classes_that_differ_in_case(
     rows = [row for row in first.calibration if row.class_name in ("AF", "CD")]
     rows = [replace(row, class_name="af" if row.class_name == "CD" else "AF") for row in rows]
     changed = replace(final_gallery, curves=(replace(first, calibration=tuple(rows)),))
-    page = render_page(final_report, changed)
+    page = render_page(typed(final_report), changed)
     table = page[page.index("<caption>Calibration on") :].partition("</table>")[0]
     assert re.findall(r'<th scope="row">(\w+)</th>', table) == ["AF", "af"]
 
 
 def text_of(report: dict[str, Any]) -> str:
     """The text of the page of a report, without figures."""
-    page = render_page(report, Gallery(figures=dict.fromkeys(FIGURES, "")))
+    page = render_page(typed(report), Gallery(figures=dict.fromkeys(FIGURES, "")))
     page = re.sub("(?=</t[dh]>)", " ", page)
     return " ".join(Reading(page).text.split()).replace("\N{NO-BREAK SPACE}", " ")
 
@@ -345,7 +347,7 @@ def test_best_set_and_pairs_are_told_as_answers_to_two_questions(
     text = text_of(final_report)
     assert "Told apart" not in text
     assert "Another question than that of the best set" in text
-    assert "a hollow one is out of it" in ranked_leads_caption(final_report)
+    assert "a hollow one is out of it" in ranked_leads_caption(typed(final_report))
 
 
 def test_one_lead_is_not_called_better_than_others(final_report: dict[str, Any]) -> None:
@@ -368,7 +370,7 @@ def test_one_seed_has_no_spread(final_report: dict[str, Any]) -> None:
     text = text_of(report)
     assert text.count("one seed") >= len(report["leads"])
     assert "trained again with 1 seed;" in text
-    assert "intervals over patients." in ranked_leads_caption(report)
+    assert "intervals over patients." in ranked_leads_caption(typed(report))
 
 
 def test_finals_that_are_not_over_are_told_at_the_top(
@@ -412,7 +414,7 @@ def test_a_teacher_below_a_student_is_no_ceiling(final_report: dict[str, Any]) -
 def test_another_answer_is_not_called_distilled(final_report: dict[str, Any]) -> None:
     report = deepcopy(final_report)
     report["answer"]["contender"] = "plain_kd"
-    report["answer"]["sentences"] = sentences_after_finals(report)
+    report["answer"]["sentences"] = sentences_after_finals(typed(report))
     text = text_of(report)
     assert "the distilled student" not in text
     assert "ranked by the contender plain distillation" in text
@@ -426,7 +428,7 @@ def test_a_class_without_threshold_has_none_among_the_examples(
     names = [name for name, _, _ in examples.thresholds]
     thresholds = ((names[0], None, None), *examples.thresholds[1:])
     changed = replace(final_gallery, examples=replace(examples, thresholds=thresholds))
-    text = " ".join(Reading(render_page(final_report, changed)).text.split())
+    text = " ".join(Reading(render_page(typed(final_report), changed)).text.split())
     assert f"{names[0]} none, as no validation recording has it" in text
 
 
@@ -446,19 +448,19 @@ def test_a_command_with_a_file_name_that_is_not_utf8_is_on_the_page(
     monkeypatch.setattr("mvkt_ray.delivery.page.make_gallery", lambda *_: empty)
     report = deepcopy(final_report)
     report["test_split"]["openings"][0]["command"] = "mvkt finalize caf\udce9"
-    write_page(report, gather_material(final_study), Location.parse(tmp_path) / "index.html")
+    write_page(typed(report), gather_material(final_study), Location.parse(tmp_path) / "index.html")
     assert "mvkt finalize caf\\udce9" in (tmp_path / "index.html").read_text("utf-8")
 
 
 def test_a_page_without_figures_says_why_in_each_place(final_report: dict[str, Any]) -> None:
-    page = render_page(final_report, Gallery(figures=dict.fromkeys(FIGURES, "")))
+    page = render_page(typed(final_report), Gallery(figures=dict.fromkeys(FIGURES, "")))
     reading = Reading(page)
     assert not reading.all("svg")
     assert page.count('class="empty"') >= len(FIGURES)
 
 
 def test_too_few_positives_show_no_number(final_report: dict[str, Any], final_page: str) -> None:
-    heat_map = make_heat_map(final_report)
+    heat_map = make_heat_map(typed(final_report))
     assert heat_map is not None
     few = final_report["leads"][0]["test"]["per_class"]
     n_few = sum(scores["too_few"] for scores in few.values())
@@ -478,7 +480,7 @@ def luminance(colour: str) -> float:
 
 
 def test_letters_stand_out_from_every_colour_of_the_heat_map(final_report: dict[str, Any]) -> None:
-    heat_map = make_heat_map(final_report)
+    heat_map = make_heat_map(typed(final_report))
     assert heat_map is not None
     cells = [cell for row in heat_map.rows for cell in (*row.cells, row.macro)] + [*heat_map.legend]
     coloured = [cell for cell in cells if cell.background and cell.ink]

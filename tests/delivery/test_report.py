@@ -15,7 +15,8 @@ from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 from mvkt_ray.config.schema import ContenderConfig, FinalsConfig, SearchConfig
 from mvkt_ray.delivery.facts.material import gather_material
-from mvkt_ray.delivery.write_report import build_report, describe, report_schema, write_report
+from mvkt_ray.delivery.report.report_json import plain_report, read_report, report_schema
+from mvkt_ray.delivery.write_report import build_report, describe, write_report
 from mvkt_ray.errors import ArtifactError, StaleArtifactError
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.storage.location import Location
@@ -43,13 +44,15 @@ def differences(report: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def reopened(make_study: "MakeStudy") -> dict[str, Any]:
     """Finals of two seeds that were made twice, and of which one training diverged."""
     diverged = frozenset({("plain_kd", "I", 1)})
-    return build_report(make_study(diverged=diverged, reason_again="a bug in the labels"))
+    return plain_report(
+        build_report(make_study(diverged=diverged, reason_again="a bug in the labels"))
+    )
 
 
 @pytest.fixture(scope="module")
 def begun(make_study: "MakeStudy") -> dict[str, Any]:
     """A study of which four baselines have ended, and nothing else."""
-    return build_report(make_study(has_finals=False, n_trials_run=4))
+    return plain_report(build_report(make_study(has_finals=False, n_trials_run=4)))
 
 
 def test_every_report_is_as_its_schema_says(
@@ -57,18 +60,53 @@ def test_every_report_is_as_its_schema_says(
     searched_report: dict[str, Any],
     reopened: dict[str, Any],
     begun: dict[str, Any],
+    tmp_path: Path,
 ) -> None:
     schema = report_schema()
     jsonschema.Draft202012Validator.check_schema(schema)
+    path = Location.parse(tmp_path) / "report.json"
     for report in (final_report, searched_report, reopened, begun):
         jsonschema.validate(report, schema)
-        json.dumps(report, allow_nan=False)
+        path.write_bytes(json.dumps(report, allow_nan=False).encode())
+        assert plain_report(read_report(path)) == report
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda report: report["cost"] | {"wasted_s": -1}, "cost.wasted_s"),
+        (lambda report: report["cost"] | {"petrol_l": 3.0}, "cost.petrol_l"),
+        (lambda report: {"currency": "EUR"}, "cost.trials: Field required"),
+    ],
+)
+def test_a_report_of_another_shape_is_refused_and_the_place_is_named(
+    final_report: dict[str, Any],
+    tmp_path: Path,
+    damage: Callable[[dict[str, Any]], dict[str, Any]],
+    said: str,
+) -> None:
+    path = Location.parse(tmp_path) / "report.json"
+    path.write_bytes(json.dumps(final_report | {"cost": damage(final_report)}).encode())
+    with pytest.raises(ArtifactError, match=f"{said}.*mvkt report"):
+        read_report(path)
+    path.write_bytes(b"{")
+    with pytest.raises(ArtifactError, match="no report"):
+        read_report(path)
+
+
+def test_every_key_of_the_schema_says_what_it_is() -> None:
+    schema = report_schema()
+    for name, part in {"report": schema, **schema["$defs"]}.items():
+        assert part["additionalProperties"] is False
+        assert part["required"] == list(part["properties"])
+        silent = [key for key, value in part["properties"].items() if "description" not in value]
+        assert not silent or name in ("Look", "Stop", "SizeLimitsConfig"), (name, silent)
 
 
 def test_the_same_folder_gives_the_same_report(
     final_study: StudyFolder, final_report: dict[str, Any]
 ) -> None:
-    assert without_time(build_report(final_study)) == without_time(final_report)
+    assert without_time(plain_report(build_report(final_study))) == without_time(final_report)
 
 
 def test_leads_are_ranked_by_what_their_answers_scored_on_the_test_split(
@@ -230,7 +268,7 @@ def test_what_is_written_is_what_is_returned_and_strict_json(
     final_study: StudyFolder, copy_of: Copy
 ) -> None:
     folder = copy_of(final_study)
-    report = write_report(folder)
+    report = plain_report(write_report(folder))
 
     def refuse(constant: str) -> None:
         raise AssertionError(constant)
@@ -243,7 +281,7 @@ def test_what_is_written_is_what_is_returned_and_strict_json(
 
 def test_a_folder_without_a_study_has_no_report(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="holds no study"):
-        build_report(StudyFolder(Location.parse(tmp_path)))
+        plain_report(build_report(StudyFolder(Location.parse(tmp_path))))
 
 
 def test_damaged_predictions_of_the_search_are_named(
@@ -253,7 +291,7 @@ def test_damaged_predictions_of_the_search_are_named(
     path = TrialFolder.of(folder.trials, 8).validation
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(ArtifactError, match=r"00008/validation\.arrow of trial 8 cannot be read"):
-        build_report(folder)
+        plain_report(build_report(folder))
 
 
 def test_without_the_predictions_of_a_trial_the_others_are_chosen_among(
@@ -261,7 +299,7 @@ def test_without_the_predictions_of_a_trial_the_others_are_chosen_among(
 ) -> None:
     folder = copy_of(searched_study)
     TrialFolder.of(folder.trials, 8).validation.local_path.unlink()
-    assert build_report(folder)["selection"]["n_candidates"] == 13
+    assert plain_report(build_report(folder))["selection"]["n_candidates"] == 13
 
 
 def test_predictions_that_were_changed_after_the_examination_are_refused(
@@ -271,7 +309,7 @@ def test_predictions_that_were_changed_after_the_examination_are_refused(
     files = folder.final(1)
     files.test(0).write_bytes(files.test(1).read_bytes())
     with pytest.raises(StaleArtifactError, match="changed after the examination"):
-        build_report(folder)
+        plain_report(build_report(folder))
 
 
 def test_without_its_shards_a_study_still_has_a_report(
@@ -280,7 +318,7 @@ def test_without_its_shards_a_study_still_has_a_report(
     folder = copy_of(final_study)
     inputs = folder.read_inputs()
     folder.write_inputs({**inputs, "shards": Location("/moved/away")})
-    report = build_report(folder)
+    report = plain_report(build_report(folder))
     jsonschema.validate(report, report_schema())
     assert report["data"] is None
     assert "/moved/away" in report["data_reason"]
@@ -296,7 +334,7 @@ def test_a_test_split_by_which_nothing_can_be_scored_ranks_no_lead(
     same = np.zeros_like(test.labels_NC)
     same[:, 0] = 1
     finals = replace(material.finals, test=replace(test, labels_NC=same))
-    report = describe(replace(material, finals=finals))
+    report = plain_report(describe(replace(material, finals=finals)))
     jsonschema.validate(report, report_schema())
     assert "No class can be scored on the 120 test recordings" in report["answer"]["sentence"]
     assert report["best_set"] == report["lead_pairs"] == report["mean_gains"] == []
@@ -330,7 +368,7 @@ def test_finals_without_a_search_are_reported_by_the_contender_that_answers(
             answer="student_alone",
         ),
     )
-    report = build_report(make_study(config=config))
+    report = plain_report(build_report(make_study(config=config)))
     jsonschema.validate(report, report_schema())
     assert report["answer"]["contender"] == "student_alone"
     assert report["answer"]["best_set"] == ["II"]

@@ -6,13 +6,14 @@ import re
 from typing import Any
 
 from rich.console import Console
+from typed_reports import typed
 
 from mvkt_ray.display.report_summary import summarize
 
 
 def shown(report: dict[str, Any]) -> str:
     console = Console(file=io.StringIO(), width=160)
-    for renderable in summarize(report, "study/report/index.html"):
+    for renderable in summarize(typed(report), "study/report/index.html"):
         console.print(renderable)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()

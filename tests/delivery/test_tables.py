@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typed_reports import typed
 
 from mvkt_ray.delivery.facts.material import gather_material
+from mvkt_ray.delivery.report.report_json import plain_report
 from mvkt_ray.delivery.tables import TABLES, write_tables
 from mvkt_ray.delivery.write_report import describe
 from mvkt_ray.search.ledger.study_folder import StudyFolder
@@ -18,8 +20,8 @@ Rows = list[dict[str, str]]
 
 def written(study: StudyFolder, folder: Path) -> tuple[dict[str, Any], dict[str, Rows]]:
     material = gather_material(study)
-    report = describe(material)
-    write_tables(report, material, Location.parse(folder))
+    report = plain_report(describe(material))
+    write_tables(typed(report), material, Location.parse(folder))
     return report, {
         path.stem: list(csv.DictReader(io.StringIO(path.read_text("utf-8"))))
         for path in folder.iterdir()
@@ -113,7 +115,7 @@ def test_a_command_with_a_file_name_that_is_not_utf8_is_written(
 ) -> None:
     opening = final_report["test_split"]["openings"][0] | {"command": "mvkt finalize caf\udce9"}
     report = final_report | {"test_split": final_report["test_split"] | {"openings": [opening]}}
-    write_tables(report, gather_material(final_study), Location.parse(tmp_path))
+    write_tables(typed(report), gather_material(final_study), Location.parse(tmp_path))
     assert "mvkt finalize caf\\udce9" in (tmp_path / "openings.csv").read_text("utf-8")
 
 

@@ -51,9 +51,6 @@ CLAIMS = [
         values=(percent(LEVEL),),
     ),
     Claim(
-        file="mvkt_ray/delivery/report_schema.json", pattern=r"(\d+ %)", values=(percent(LEVEL),)
-    ),
-    Claim(
         file="cluster/README.md",
         pattern=r"mvkt tries (\w+) times",
         values=(WORDS[CLIENT_ATTEMPTS],),

@@ -82,8 +82,8 @@ def test_columns_have_the_same_types_and_meanings_whatever_is_in_them(
 
 def test_what_is_said_is_that_of_the_report(finished: mvkt.Study) -> None:
     facts = finished.facts
-    assert finished.answer == facts["answer"]["sentence"]
-    assert finished.best_set == tuple(facts["best_set"])
+    assert finished.answer == facts.answer.sentence
+    assert finished.best_set == facts.best_set
     assert set(finished.best_set) == set(finished.leads.query("in_best_set")["lead"])
     assert finished.finals.equals(finished.table("contenders"))
     assert (finished.gains["over"] == "student_alone").all()
@@ -132,7 +132,7 @@ def test_the_report_is_written_where_it_is_asked_for(written_report: mvkt.Report
     assert Path(written_report.page).name == "index.html"
     assert Path(written_report.page).exists()
     assert (Path(written_report.folder) / "report.json").exists()
-    assert written_report.facts["study"] == "tiny"
+    assert written_report.facts.study == "tiny"
 
 
 def test_optuna_sees_every_trial_and_cannot_change_the_study(

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from mvkt_ray.cli import app
 from mvkt_ray.config.study_file import study_from_mapping, write_study
-from mvkt_ray.delivery.write_report import report_schema
+from mvkt_ray.delivery.report.report_json import report_schema
 from mvkt_ray.on_ray.jobs.jobs_api import Job
 from mvkt_ray.search.ledger.lease import is_leased
 from mvkt_ray.search.ledger.shipped_ledger import read_head

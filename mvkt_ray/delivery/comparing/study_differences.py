@@ -8,6 +8,7 @@ Shapes: K answers (of a study and lead), B resamples, R seeds, C classes, N reco
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -182,7 +183,7 @@ class _Paired:
         return {"study": answer[0], "lead": answer[1], **self._of(difference)}
 
     def _of(self, difference: Difference) -> dict[str, Any]:
-        return describe_difference(self._first, difference, self._n_seeds)
+        return asdict(describe_difference(self._first, difference, self._n_seeds))
 
 
 def _differences(

@@ -4,7 +4,7 @@ Reads: the study, its shards, the files of the training. Writes: the artifact.
 """
 
 import importlib.metadata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -45,6 +45,7 @@ from mvkt_ray.delivery.predicting.model_file import (
     ModelClass,
     ModelFile,
 )
+from mvkt_ray.delivery.report.study_report import StudyReport
 from mvkt_ray.delivery.write_report import describe
 from mvkt_ray.errors import ArtifactError, DataError
 from mvkt_ray.models import Network, NetworkFacts, network_facts
@@ -78,7 +79,7 @@ class _Export:
 
     student: ExportedStudent
     material: ReportMaterial
-    report: Mapping[str, Any]
+    report: StudyReport
     prepared: Prepared
     view: View
     network: Network
@@ -159,7 +160,7 @@ def export_model(
 def _open(folder: StudyFolder, request: ExportRequest) -> _Export:
     material = gather_material(folder)
     report = describe(material)
-    ranked = tuple(each["lead"] for each in report["leads"])
+    ranked = tuple(each.lead for each in report.leads)
     student = choose_student(material, request, ranked)
     location = material.shards_location
     if location is None or not location.exists():
@@ -220,7 +221,7 @@ def _write(export: _Export, built: Path, say: Callable[[str], None]) -> dict[str
             "study": export.study_fingerprint,
             "training": student.recipe,
             "weights": student.weights_sha256,
-            **export.report["provenance"]["fingerprints"],
+            **export.report.provenance.fingerprints,
         },
     )
     (built / CARD_NAME).write_text(write_card(card), encoding="utf-8")

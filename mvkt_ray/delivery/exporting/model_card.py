@@ -9,7 +9,6 @@ Returns Markdown; every number in it is one that was measured or read from the s
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -21,6 +20,8 @@ from mvkt_ray.delivery.exporting.subgroups import Subgroup
 from mvkt_ray.delivery.facts.data_card import AGE_PERCENTILES
 from mvkt_ray.delivery.facts.evidence import LEVEL
 from mvkt_ray.delivery.predicting.model_file import ModelFile
+from mvkt_ray.delivery.report.reported_leads import ReportedLead
+from mvkt_ray.delivery.report.study_report import StudyReport
 from mvkt_ray.delivery.wording import student_name
 from mvkt_ray.models import NetworkFacts
 from mvkt_ray.phrasing import NumberStyle, listing, percent
@@ -48,7 +49,7 @@ class CardFacts:
 
     model: ModelFile
     student: ExportedStudent
-    report: Mapping[str, Any]
+    report: StudyReport
     """Of the study."""
     network: NetworkFacts
     graphs: CheckedGraphs
@@ -87,17 +88,15 @@ def write_card(facts: CardFacts) -> str:
         "share": lambda value: "-" if value is None else f"{value:.2f}",
         "threshold": lambda value: "never" if value is None else f"{value:.3f}",
     }
-    lead = next(
-        each for each in facts.report["leads"] if each["lead"] == facts.student.condition.name
-    )
+    lead = next(each for each in facts.report.leads if each.lead == facts.student.condition.name)
     return environment.get_template(_TEMPLATE).render(
         f=facts,
         model=facts.model,
         report=facts.report,
-        data=facts.report["data"],
+        data=facts.report.data,
         lead=lead,
-        alone=lead["contenders"].get("student_alone"),
-        scored=lead["contenders"].get(facts.student.contender),
+        alone=lead.contenders.get("student_alone"),
+        scored=lead.contenders.get(facts.student.contender),
         own_score=_own_score(facts, lead),
         student=student_name(facts.student.contender),
         level=percent(LEVEL),
@@ -109,14 +108,14 @@ def write_card(facts: CardFacts) -> str:
     )
 
 
-def _own_score(facts: CardFacts, lead: Mapping[str, Any]) -> float | None:
+def _own_score(facts: CardFacts, lead: ReportedLead) -> float | None:
     """Return what this very training scored on the test split; others are means over seeds."""
-    contender = lead["contenders"].get(facts.student.contender)
-    if not facts.student.examined or contender is None or contender["test"] is None:
+    contender = lead.contenders.get(facts.student.contender)
+    if not facts.student.examined or contender is None or contender.test is None:
         return None
-    seeds = contender["seeds"]
+    seeds = contender.seeds
     repetition = facts.student.trial.repetition
-    return contender["test"]["per_seed"][seeds.index(repetition)] if repetition in seeds else None
+    return contender.test.per_seed[seeds.index(repetition)] if repetition in seeds else None
 
 
 def _plain(text: object) -> str:

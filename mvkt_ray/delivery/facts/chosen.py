@@ -4,13 +4,18 @@ Reads: the validation predictions of complete trials of the search.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import asdict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mvkt_ray.delivery.facts.evidence import LEVEL, SEED
 from mvkt_ray.delivery.facts.material import ReportMaterial
+from mvkt_ray.delivery.report.reported_scores import (
+    ChosenValidation,
+    Selection,
+    ValidationScores,
+)
 from mvkt_ray.errors import DataError
 from mvkt_ray.json_values import finite
 from mvkt_ray.search.ledger.trial_record import TrialRecord
@@ -77,41 +82,52 @@ class Selections:
         estimate = corrected_best(self._first.labels_NC, scores, self._resamples, level=LEVEL)
         return candidates[estimate.best], estimate, len(candidates)
 
-    def describe_study(self, material: ReportMaterial) -> dict[str, Any] | None:
+    def describe_study(self, material: ReportMaterial) -> Selection | None:
         """Return the report's `selection`: the best trial of the whole study."""
         found = self.correct(material.searched)
         if found is None:
             return None
         record, estimate, n_candidates = found
-        return {
-            "lead": record.condition,
-            "trial": record.number,
-            "naive": finite(estimate.naive),
-            "corrected": finite(estimate.corrected),
-            "ci": ends(estimate.interval),
-            "n_candidates": n_candidates,
-            "n_recordings": self.n_recordings,
-            "basis": "Bootstrap bias corrected cross-validation (Tsamardinos et al. 2018): in each "
+        return Selection(
+            lead=record.condition,
+            trial=record.number,
+            naive=finite(estimate.naive),
+            corrected=finite(estimate.corrected),
+            ci=ends(estimate.interval),
+            n_candidates=n_candidates,
+            n_recordings=self.n_recordings,
+            basis="Bootstrap bias corrected cross-validation (Tsamardinos et al. 2018): in each "
             f"of {self.n_resamples} resamples of the validation patients the trial that is best on "
             "the drawn ones is scored on the others. Pruned trials left no predictions, and are "
             "not among the candidates.",
-        }
+        )
 
-    def describe_lead(self, lead: str, records: Sequence[TrialRecord]) -> dict[str, Any]:
-        """Return what a lead's `validation` says of having chosen among these trials of it."""
+    def describe_lead(
+        self, lead: str, records: Sequence[TrialRecord], scores: ValidationScores
+    ) -> ChosenValidation:
+        """Return a lead's `validation`: scores, and what having chosen among its trials was worth.
+
+        Args:
+            lead: Its name.
+            records: Complete trials of it.
+            scores: Of the one that was chosen.
+        """
         if lead not in self._of_leads:
             self._of_leads[lead] = self.correct(records)
         found = self._of_leads[lead]
         # Of one candidate there is no choice to correct for; that others were pruned is one, but
         # they left no predictions.
         if found is None or found[2] < 2:
-            return {"corrected": None, "corrected_ci": None, "n_candidates": len(records)}
-        _, estimate, n_candidates = found
-        return {
-            "corrected": finite(estimate.corrected),
-            "corrected_ci": ends(estimate.interval),
-            "n_candidates": n_candidates,
-        }
+            corrected, interval, n_candidates = None, None, len(records)
+        else:
+            _, estimate, n_candidates = found
+            corrected, interval = finite(estimate.corrected), ends(estimate.interval)
+        return ChosenValidation(
+            **asdict(scores),
+            corrected=corrected,
+            corrected_ci=interval,
+            n_candidates=n_candidates,
+        )
 
 
 def _expect_same(record: TrialRecord, found: StoredPredictions, first: StoredPredictions) -> None:

@@ -4,14 +4,15 @@ Three families, each corrected by Holm: the gains of the answer over every other
 lead; leads against leads; and, for every other contender, the mean of its gains over the leads.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mvkt_ray.delivery.facts.evidence import LEVEL, Evidence, Resampled
+from mvkt_ray.delivery.report.reported_differences import Gain
+from mvkt_ray.delivery.report.reported_leads import ReportedLead
 from mvkt_ray.search.finals.finals_plan import CHOSEN, is_chosen
 from mvkt_ray.search.finals.finals_results import Key
 from mvkt_ray.statistics.gains import Difference, correct_together, paired_differences
@@ -22,7 +23,7 @@ ALONE = "student_alone"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class MeanGain:
+class MeanDifference:
     """The mean over leads of the answer's gains over one other contender."""
 
     difference: Difference
@@ -31,7 +32,7 @@ class MeanGain:
     n_positive_leads: int
 
 
-def compared_with(leads: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[str]]:
+def compared_with(leads: Sequence[ReportedLead]) -> tuple[list[str], list[str]]:
     """Return what the answer was compared with, in its order.
 
     Args:
@@ -41,7 +42,7 @@ def compared_with(leads: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[s
         The baselines and other contenders; and apart from them further trials that were chosen,
         which are smaller or next best students with the same teacher.
     """
-    names = dict.fromkeys(gain["over"] for lead in leads for gain in lead["gains"])
+    names = dict.fromkeys(gain.over for lead in leads for gain in lead.gains)
     further = [name for name in names if is_chosen(name) and name != CHOSEN]
     return [name for name in names if name not in further], further
 
@@ -97,15 +98,15 @@ def lead_against_lead(
     ]
 
 
-def mean_gains(evidence: Evidence) -> dict[str, MeanGain]:
+def mean_gains(evidence: Evidence) -> dict[str, MeanDifference]:
     """Return the mean gains over the leads, by the contender that they are over."""
-    made: dict[str, MeanGain] = {}
+    made: dict[str, MeanDifference] = {}
     for name in dict.fromkeys(contender.name for contender in evidence.finals.plan):
         if name != evidence.finals.answer and (gain := _mean_gain(evidence, name)) is not None:
             made[name] = gain
     family = correct_together([gain.difference for gain in made.values()], LEVEL)
     return {
-        name: MeanGain(
+        name: MeanDifference(
             difference=difference,
             n_seeds=gain.n_seeds,
             n_leads=gain.n_leads,
@@ -115,18 +116,18 @@ def mean_gains(evidence: Evidence) -> dict[str, MeanGain]:
     }
 
 
-def describe_difference(over: str, difference: Difference, n_seeds: int) -> dict[str, Any]:
+def describe_difference(over: str, difference: Difference, n_seeds: int) -> Gain:
     """Return a difference as the report has it."""
-    return {
-        "over": over,
-        "difference": difference.difference,
-        "ci": ends(difference.interval),
-        "ci_corrected": ends(difference.corrected),
-        "p": difference.p,
-        "p_holm": difference.p_holm,
-        "claimed": difference.claimed,
-        "n_seeds": n_seeds,
-    }
+    return Gain(
+        over=over,
+        difference=difference.difference,
+        ci=ends(difference.interval),
+        ci_corrected=ends(difference.corrected),
+        p=difference.p,
+        p_holm=difference.p_holm,
+        claimed=difference.claimed,
+        n_seeds=n_seeds,
+    )
 
 
 def over_shared_seeds(
@@ -148,7 +149,7 @@ def _differences(resampled: Resampled, pairs: Sequence[tuple[int, int]]) -> list
     )
 
 
-def _mean_gain(evidence: Evidence, name: str) -> MeanGain | None:
+def _mean_gain(evidence: Evidence, name: str) -> MeanDifference | None:
     shared = over_shared_seeds(evidence, name, evidence.leads)
     if shared is None:
         return None
@@ -167,7 +168,7 @@ def _mean_gain(evidence: Evidence, name: str) -> MeanGain | None:
         level=LEVEL,
         seeds_KR=both(areas.macro_KR),
     )[0]
-    return MeanGain(
+    return MeanDifference(
         difference=difference,
         n_seeds=len(resampled.seeds),
         n_leads=len(leads),

@@ -6,6 +6,7 @@ from typing import Any
 
 from mvkt_ray.config.recipes import Hyperparameters
 from mvkt_ray.delivery.facts.material import ReportMaterial
+from mvkt_ray.delivery.report.reported_cost import Cost, Money
 from mvkt_ray.records import Trial, TrialResult, TrialState
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.search.spending.breakdown import Spending, teacher_usage
@@ -15,7 +16,7 @@ from mvkt_ray.storage.artifacts import MANIFEST_NAME, read_manifest
 _SPENT_IN_VAIN = (TrialState.FAILED, TrialState.DIVERGED)
 
 
-def describe_cost(material: ReportMaterial) -> dict[str, Any]:
+def describe_cost(material: ReportMaterial) -> Cost:
     """Return the report's `cost`: seconds of wall clock, CPU and GPU, by what they were for."""
     records = material.records
     finals = [record for records in material.rounds.values() for record in records]
@@ -34,49 +35,49 @@ def describe_cost(material: ReportMaterial) -> dict[str, Any]:
     states = Counter(record.state.value for record in records)
     epochs = material.config.trial_epochs
     pruned = [r for r in records if r.result is not None and r.state is TrialState.PRUNED]
-    return {
-        "trials": {state.value: states[state.value] for state in TrialState},
-        "trial_wall_s": wall_s,
-        "trial_cpu_s": cpu_s,
-        "trial_gpu_s": round(spending.trials.gpu_s, 3),
-        "final_wall_s": final_wall_s,
-        "final_cpu_s": final_cpu_s,
-        "final_gpu_s": round(spending.finals.gpu_s, 3),
-        "teacher_wall_s": teacher_wall_s,
-        "teacher_cpu_s": teacher_cpu_s,
-        "teacher_gpu_s": round(spending.teacher.gpu_s, 3),
-        "total_wall_s": _total((wall_s, final_wall_s, teacher_wall_s or 0.0)),
-        "total_cpu_s": _total((cpu_s, final_cpu_s, teacher_cpu_s or 0.0)),
-        "total_gpu_s": round(spending.total.gpu_s, 3),
-        "epochs_trained": sum(r.epochs for r in searched),
-        "epochs_saved_by_pruning": sum(_spared_epochs(r, epochs) for r in pruned),
-        "saved_by_pruning_s": _total(_spared_s(r, epochs) for r in pruned),
-        "saved_by_knowledge_s": _saved_by_knowledge_s(material, (*records, *finals)),
-        "wasted_s": wasted_s,
-        "wall_s_of_failed_trials": _total(r.wall_s for r in searched if r.state in _SPENT_IN_VAIN),
-        "n_lost_attempts": sum(len(record.failures) for record in (*records, *finals)),
-        "stage_s": dict(material.folder.stage_times()),
-        "money": None if prices.is_empty else _money(spending, prices, records, epochs),
-        "basis": _basis(material),
-    }
+    return Cost(
+        trials={state.value: states[state.value] for state in TrialState},
+        trial_wall_s=wall_s,
+        trial_cpu_s=cpu_s,
+        trial_gpu_s=round(spending.trials.gpu_s, 3),
+        final_wall_s=final_wall_s,
+        final_cpu_s=final_cpu_s,
+        final_gpu_s=round(spending.finals.gpu_s, 3),
+        teacher_wall_s=teacher_wall_s,
+        teacher_cpu_s=teacher_cpu_s,
+        teacher_gpu_s=round(spending.teacher.gpu_s, 3),
+        total_wall_s=_total((wall_s, final_wall_s, teacher_wall_s or 0.0)),
+        total_cpu_s=_total((cpu_s, final_cpu_s, teacher_cpu_s or 0.0)),
+        total_gpu_s=round(spending.total.gpu_s, 3),
+        epochs_trained=sum(r.epochs for r in searched),
+        epochs_saved_by_pruning=sum(_spared_epochs(r, epochs) for r in pruned),
+        saved_by_pruning_s=_total(_spared_s(r, epochs) for r in pruned),
+        saved_by_knowledge_s=_saved_by_knowledge_s(material, (*records, *finals)),
+        wasted_s=wasted_s,
+        wall_s_of_failed_trials=_total(r.wall_s for r in searched if r.state in _SPENT_IN_VAIN),
+        n_lost_attempts=sum(len(record.failures) for record in (*records, *finals)),
+        stage_s=dict(material.folder.stage_times()),
+        money=None if prices.is_empty else _money(spending, prices, records, epochs),
+        basis=_basis(material),
+    )
 
 
 def _money(
     spending: Spending, prices: PriceList, records: Sequence[TrialRecord], epochs: int
-) -> dict[str, Any]:
+) -> Money:
     n_paid = sum(1 for record in records if record.usage.worker_s > 0)
     spared = [_spared_money(record, prices, epochs) for record in records]
-    return {
-        "currency": prices.currency,
-        "teacher": round(spending.teacher.money, 6),
-        "trials": round(spending.trials.money, 6),
-        "finals": round(spending.finals.money, 6),
-        "total": round(spending.total.money, 6),
-        "per_trial": round(spending.trials.money / n_paid, 6) if n_paid else None,
-        "wasted": round(spending.wasted.money, 6),
-        "saved_by_pruning": round(sum(spared), 6),
-        "unpriced_worker_s": round(spending.total.unpriced_s, 3),
-    }
+    return Money(
+        currency=prices.currency,
+        teacher=round(spending.teacher.money, 6),
+        trials=round(spending.trials.money, 6),
+        finals=round(spending.finals.money, 6),
+        total=round(spending.total.money, 6),
+        per_trial=round(spending.trials.money / n_paid, 6) if n_paid else None,
+        wasted=round(spending.wasted.money, 6),
+        saved_by_pruning=round(sum(spared), 6),
+        unpriced_worker_s=round(spending.total.unpriced_s, 3),
+    )
 
 
 def _spared_money(record: TrialRecord, prices: PriceList, epochs: int) -> float:

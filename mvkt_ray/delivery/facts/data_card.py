@@ -6,6 +6,7 @@ have opened it.
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,12 @@ from mvkt_ray.data.splits import open_training_splits
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.delivery.facts.material import ReportMaterial
 from mvkt_ray.delivery.facts.recordings_used import count_unused
+from mvkt_ray.delivery.report.reported_data import Ages, DataCard, SplitCard, Splits
 
 AGE_PERCENTILES = (5, 50, 95)
 
 
-def describe_data(material: ReportMaterial) -> tuple[dict[str, Any] | None, str | None]:
+def describe_data(material: ReportMaterial) -> tuple[DataCard | None, str | None]:
     """Return the report's `data`, and, where there is none, the reason."""
     shards = material.shards()
     if shards is None:
@@ -33,31 +35,31 @@ def describe_data(material: ReportMaterial) -> tuple[dict[str, Any] | None, str 
     splits = open_training_splits(shards, task, data.folds, data.min_likelihood, data.label_use)
     quarantine = Counter(shards.quarantine()["reason"].to_pylist())
     source = str(manifest.details["source"])
-    card = {
-        "source": source,
-        "is_synthetic": source == "synthetic",
-        "shards": str(shards.location),
-        "sampling_rate_hz": shards.sampling_rate_hz,
-        "leads": list(shards.leads),
-        "n_recordings": shards.n_recordings,
-        "n_patients": int(manifest.counts["n_patients"]),
-        "n_without_patient": manifest.counts["n_without_patient"],
+    card = DataCard(
+        source=source,
+        is_synthetic=source == "synthetic",
+        shards=str(shards.location),
+        sampling_rate_hz=shards.sampling_rate_hz,
+        leads=tuple(shards.leads),
+        n_recordings=shards.n_recordings,
+        n_patients=int(manifest.counts["n_patients"]),
+        n_without_patient=manifest.counts["n_without_patient"],
         **count_unused(shards, task, data.folds, data.min_likelihood, splits.train.rows),
-        "n_with_assumed_gain": manifest.counts["n_with_assumed_gain"],
-        "n_with_assumed_rate": manifest.counts["n_with_assumed_rate"],
-        "n_not_listed": manifest.counts["n_not_listed"],
-        "min_likelihood": float(config.data.min_likelihood),
-        "crop_s": float(config.view.crop_s),
-        "folds_made_at_ingest": bool(manifest.details["folds_made_at_ingest"]),
-        "splits": {
-            "train": _split(shards, splits.train.rows, splits.train.labels, task, config, "train"),
-            "val": _split(shards, splits.val.rows, splits.val.labels, task, config, "val"),
-            "test": _test_split(shards, task, material, splits.n_test),
-        },
-        "n_quarantined": sum(quarantine.values()),
-        "quarantine": dict(sorted(quarantine.items(), key=lambda item: (-item[1], item[0]))),
-        "remarks": list(manifest.details["remarks"]),
-    }
+        n_with_assumed_gain=manifest.counts["n_with_assumed_gain"],
+        n_with_assumed_rate=manifest.counts["n_with_assumed_rate"],
+        n_not_listed=manifest.counts["n_not_listed"],
+        min_likelihood=float(config.data.min_likelihood),
+        crop_s=float(config.view.crop_s),
+        folds_made_at_ingest=bool(manifest.details["folds_made_at_ingest"]),
+        splits=Splits(
+            train=_split(shards, splits.train.rows, splits.train.labels, task, config, "train"),
+            val=_split(shards, splits.val.rows, splits.val.labels, task, config, "val"),
+            test=_test_split(shards, task, material, splits.n_test),
+        ),
+        n_quarantined=sum(quarantine.values()),
+        quarantine=dict(sorted(quarantine.items(), key=lambda item: (-item[1], item[0]))),
+        remarks=tuple(manifest.details["remarks"]),
+    )
     return card, None
 
 
@@ -67,23 +69,28 @@ def _task(material: ReportMaterial) -> Task:
     return Task.from_json(material.teacher.config["task"])
 
 
-def _test_split(
-    shards: Shards, task: Task, material: ReportMaterial, n_test: int
-) -> dict[str, Any]:
+def _test_split(shards: Shards, task: Task, material: ReportMaterial, n_test: int) -> SplitCard:
     """Describe the test split: its size, and the rest once the finals have opened it."""
-    folds = list(material.config.data.folds.test)
     if material.finals is None:
-        closed = {"n_patients": None, "n_positive": None, "age_years": None, "sex": None}
-        return {"folds": folds, "n_recordings": n_test, "n_labelled": n_test, **closed}
+        return SplitCard(
+            folds=material.config.data.folds.test,
+            n_recordings=n_test,
+            n_labelled=n_test,
+            n_patients=None,
+            n_positive=None,
+            age_years=None,
+            sex=None,
+        )
     test = material.finals.test
     row_of = {record_id: row for row, record_id in enumerate(shards.record_ids())}
     rows = np.array([row_of[each] for each in test.record_ids_N if each in row_of], dtype=np.int64)
     card = _split(shards, rows, test.labels_NC, task, material.config, "test")
-    return card | {
-        "n_recordings": len(test.record_ids_N),
-        "n_labelled": len(test.record_ids_N),
-        "n_patients": len(np.unique(test.patient_ids_N)),
-    }
+    return replace(
+        card,
+        n_recordings=len(test.record_ids_N),
+        n_labelled=len(test.record_ids_N),
+        n_patients=len(np.unique(test.patient_ids_N)),
+    )
 
 
 def _split(
@@ -93,27 +100,27 @@ def _split(
     task: Task,
     config: StudyConfig,
     name: str,
-) -> dict[str, Any]:
+) -> SplitCard:
     positives = (np.asarray(labels_NC) > 0.5).sum(axis=0)
     patients = shards.patient_ids()[rows]
-    return {
-        "folds": list(getattr(config.data.folds, name)),
-        "n_recordings": len(rows),
-        "n_labelled": int((~np.isnan(np.asarray(labels_NC, dtype=np.float32)).any(axis=1)).sum()),
-        "n_patients": len(np.unique(patients.astype(str))),
-        "n_positive": dict(zip(task.classes, map(int, positives), strict=True)),
-        "age_years": _ages(shards.column("age").take(rows).to_numpy(zero_copy_only=False)),
-        "sex": _sexes(shards.column("sex").take(rows).to_pylist()),
-    }
+    return SplitCard(
+        folds=tuple(getattr(config.data.folds, name)),
+        n_recordings=len(rows),
+        n_labelled=int((~np.isnan(np.asarray(labels_NC, dtype=np.float32)).any(axis=1)).sum()),
+        n_patients=len(np.unique(patients.astype(str))),
+        n_positive=dict(zip(task.classes, map(int, positives), strict=True)),
+        age_years=_ages(shards.column("age").take(rows).to_numpy(zero_copy_only=False)),
+        sex=_sexes(shards.column("sex").take(rows).to_pylist()),
+    )
 
 
-def _ages(age_N: NDArray[Any]) -> dict[str, Any] | None:
+def _ages(age_N: NDArray[Any]) -> Ages | None:
     known = np.asarray(age_N, dtype=np.float64)
     known = known[np.isfinite(known)]
     if not len(known):
         return None
     low, median, high = (float(value) for value in np.percentile(known, AGE_PERCENTILES))
-    return {"median": median, "low": low, "high": high, "n_unknown": len(age_N) - len(known)}
+    return Ages(median=median, low=low, high=high, n_unknown=len(age_N) - len(known))
 
 
 def _sexes(sexes: Sequence[str | None]) -> dict[str, int] | None:

@@ -5,8 +5,8 @@ on validation.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,13 @@ from mvkt_ray.delivery.facts.gaps.teacher_gap import gap_closed
 from mvkt_ray.delivery.facts.material import ReportMaterial
 from mvkt_ray.delivery.facts.split_scores import describe_test, describe_validation
 from mvkt_ray.delivery.facts.study_summary import stopped_at
+from mvkt_ray.delivery.report.reported_differences import DifferenceToBest, Gain
+from mvkt_ray.delivery.report.reported_leads import (
+    LeadSearch,
+    ReportedContender,
+    ReportedLead,
+)
+from mvkt_ray.delivery.report.reported_scores import ChosenValidation, ValidationScores
 from mvkt_ray.json_values import finite
 from mvkt_ray.records import Condition
 from mvkt_ray.search.finals.finals_plan import CHOSEN, Contender
@@ -64,43 +71,51 @@ def leads_after_finals(
     ranking: Ranking | None,
     gains: Mapping[Key, tuple[Difference, int]],
     selections: Selections,
-) -> list[dict[str, Any]]:
+) -> list[ReportedLead]:
     """Return the report's `leads`, ranked on the test split; those without an answer come last."""
     finals = evidence.finals
     ranked = ranking.leads if ranking is not None else ()
     planned = tuple(dict.fromkeys(each.condition.name for each in finals.plan))
     names = (*ranked, *(lead for lead in planned if lead not in ranked))
-    leads = []
+    leads: list[ReportedLead] = []
     for rank, lead in enumerate(names, start=1):
-        entry = _searched(material, selections, lead, rank)
         contenders = {
             each.name: _final_contender(material, evidence, each)
             for each in finals.plan
             if each.condition.name == lead
         }
         answer = contenders[finals.answer]
-        own_gains = [
+        own_gains = tuple(
             describe_difference(key[0], *gains[key])
             for key in evidence.contenders(lead)
             if key in gains
-        ]
-        entry |= {
-            "trial": answer["trial"],
-            "seeds": answer["seeds"],
-            "hyperparameters": answer["hyperparameters"],
-            "n_parameters": _n_parameters(finals.records, finals.answer, lead),
-            "validation": _chosen_validation(material, selections, lead, answer["trial"]),
-            "test": answer["test"],
-            "contenders": contenders,
-            "gain": first_gain(own_gains),
-            "gains": own_gains,
-            "gap_closed": gap_closed(evidence, [lead]) if lead in ranked else None,
-        }
-        leads.append(entry | _standing(ranking, lead))
+        )
+        standing = ranking if lead in ranked else None
+        closed = to_best = None
+        if standing is not None:
+            closed = gap_closed(evidence, [lead])
+            to_best = _difference_to_best(standing, lead)
+        leads.append(
+            replace(
+                _searched(material, selections, lead, rank),
+                trial=answer.trial,
+                seeds=answer.seeds,
+                hyperparameters=answer.hyperparameters,
+                n_parameters=_n_parameters(finals.records, finals.answer, lead),
+                validation=_chosen_validation(material, selections, lead, answer.trial),
+                test=answer.test,
+                contenders=contenders,
+                gain=first_gain(own_gains),
+                gains=own_gains,
+                gap_closed=closed,
+                in_best_set=None if standing is None else lead in standing.best_set,
+                difference_to_best=to_best,
+            )
+        )
     return leads
 
 
-def leads_before_finals(material: ReportMaterial, selections: Selections) -> list[dict[str, Any]]:
+def leads_before_finals(material: ReportMaterial, selections: Selections) -> list[ReportedLead]:
     """Return the report's `leads`, ranked on validation."""
     return [
         _searched(material, selections, rank.condition.name, position)
@@ -108,74 +123,76 @@ def leads_before_finals(material: ReportMaterial, selections: Selections) -> lis
     ]
 
 
-def first_gain(gains: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+AnyGain = TypeVar("AnyGain", bound=Gain)
+
+
+def first_gain(gains: Sequence[AnyGain]) -> AnyGain | None:
     """Return the gain over the student alone; where it was not compared, the first there is."""
-    over_alone = [gain for gain in gains if gain["over"] == ALONE]
+    over_alone = [gain for gain in gains if gain.over == ALONE]
     return next(iter([*over_alone, *gains]), None)
 
 
 def _searched(
     material: ReportMaterial, selections: Selections, lead: str, rank: int
-) -> dict[str, Any]:
+) -> ReportedLead:
     """Return a lead as the search knows it."""
     found = next(each for each in material.ranks if each.condition.name == lead)
     best = found.best
-    return {
-        "rank": rank,
-        "lead": lead,
-        "leads": list(Condition.from_name(lead).leads),
-        "trial": None if best is None else best.number,
-        "seeds": [] if best is None else [best.trial.repetition],
-        "hyperparameters": None if best is None else dict(best.trial.hyperparameters),
-        "n_parameters": None if best is None else _parameters_of(best),
-        "search": {
-            "best_trial": None if best is None else best.number,
-            "n_trials": found.n_trials,
-            "n_complete": found.n_complete,
-            "n_pruned": found.n_pruned,
-            "n_failed": found.n_failed,
-            "stopped_at_trial": stopped_at(material).get(lead),
-        },
-        "validation": _chosen_validation(
-            material, selections, lead, None if best is None else best.number
+    number = None if best is None else best.number
+    return ReportedLead(
+        rank=rank,
+        lead=lead,
+        leads=tuple(Condition.from_name(lead).leads),
+        trial=number,
+        seeds=() if best is None else (best.trial.repetition,),
+        hyperparameters=None if best is None else dict(best.trial.hyperparameters),
+        n_parameters=None if best is None else _parameters_of(best),
+        search=LeadSearch(
+            best_trial=number,
+            n_trials=found.n_trials,
+            n_complete=found.n_complete,
+            n_pruned=found.n_pruned,
+            n_failed=found.n_failed,
+            stopped_at_trial=stopped_at(material).get(lead),
         ),
-        "test": None,
-        "contenders": _searched_contenders(material, found),
-        "gain": None,
-        "gains": [],
-        "gap_closed": None,
-        "in_best_set": None,
-        "difference_to_best": None,
-    }
+        validation=_chosen_validation(material, selections, lead, number),
+        test=None,
+        contenders=_searched_contenders(material, found),
+        gain=None,
+        gains=(),
+        gap_closed=None,
+        in_best_set=None,
+        difference_to_best=None,
+    )
 
 
 def _chosen_validation(
     material: ReportMaterial, selections: Selections, lead: str, trial: int | None
-) -> dict[str, Any] | None:
+) -> ChosenValidation | None:
     """Describe the search trial that a configuration is from, and what choosing it was worth."""
     if trial is None or material.records[trial].result is None:
         return None
     candidates = [record for record in material.searched if record.condition == lead]
     scores = _validation_of(material, material.records[trial])
-    return None if scores is None else scores | selections.describe_lead(lead, candidates)
+    return None if scores is None else selections.describe_lead(lead, candidates, scores)
 
 
-def _searched_contenders(material: ReportMaterial, found: LeadRank) -> dict[str, Any]:
+def _searched_contenders(material: ReportMaterial, found: LeadRank) -> dict[str, ReportedContender]:
     records = {CHOSEN: found.best, ALONE: found.student_alone, "plain_kd": found.plain_kd}
     return {
-        name: {
-            "trial": record.number,
-            "seeds": [record.trial.repetition],
-            "hyperparameters": dict(record.trial.hyperparameters),
-            "validation": _validation_of(material, record),
-            "test": None,
-        }
+        name: ReportedContender(
+            trial=record.number,
+            seeds=(record.trial.repetition,),
+            hyperparameters=dict(record.trial.hyperparameters),
+            validation=_validation_of(material, record),
+            test=None,
+        )
         for name, record in records.items()
         if record is not None
     }
 
 
-def _validation_of(material: ReportMaterial, record: TrialRecord) -> dict[str, Any] | None:
+def _validation_of(material: ReportMaterial, record: TrialRecord) -> ValidationScores | None:
     result = record.result
     if result is None:
         return None
@@ -184,16 +201,16 @@ def _validation_of(material: ReportMaterial, record: TrialRecord) -> dict[str, A
 
 def _final_contender(
     material: ReportMaterial, evidence: Evidence, contender: Contender
-) -> dict[str, Any]:
+) -> ReportedContender:
     key = (contender.name, contender.condition.name)
     is_there = key in evidence.finals.test.seeds and evidence.can_be_scored
-    return {
-        "trial": contender.chosen_trial,
-        "seeds": list(evidence.seeds(key)) if is_there else [],
-        "hyperparameters": dict(contender.hyperparameters),
-        "validation": describe_validation(evidence, key) if is_there else None,
-        "test": describe_test(evidence, key, material.task) if is_there else None,
-    }
+    return ReportedContender(
+        trial=contender.chosen_trial,
+        seeds=evidence.seeds(key) if is_there else (),
+        hyperparameters=dict(contender.hyperparameters),
+        validation=describe_validation(evidence, key) if is_there else None,
+        test=describe_test(evidence, key, material.task) if is_there else None,
+    )
 
 
 def _n_parameters(records: Sequence[TrialRecord], contender: str, lead: str) -> int | None:
@@ -205,21 +222,17 @@ def _parameters_of(record: TrialRecord) -> int | None:
     return None if record.result is None else record.result.n_parameters or None
 
 
-def _standing(ranking: Ranking | None, lead: str) -> dict[str, Any]:
-    if ranking is None or lead not in ranking.leads:
-        return {"in_best_set": None, "difference_to_best": None}
-    k = ranking.leads.index(lead)
-    difference = _difference_to_best(ranking.best, k) if len(ranking.leads) > 1 else None
-    return {"in_best_set": bool(ranking.best.members[k]), "difference_to_best": difference}
+def _difference_to_best(ranking: Ranking, lead: str) -> DifferenceToBest | None:
+    if len(ranking.leads) < 2:
+        return None
+    best, k = ranking.best, ranking.leads.index(lead)
 
-
-def _difference_to_best(best: BestSet, k: int) -> dict[str, Any]:
     def at(values_K: NDArray[np.float64]) -> float | None:
         return finite(values_K[k])
 
-    return {
-        "difference": float(best.difference_K[k]),
-        "low": at(best.low_K),
-        "high": at(best.high_K),
-        "p": at(best.p_K),
-    }
+    return DifferenceToBest(
+        difference=float(best.difference_K[k]),
+        low=at(best.low_K),
+        high=at(best.high_K),
+        p=at(best.p_K),
+    )

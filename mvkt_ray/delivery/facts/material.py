@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.data.shards import Shards, open_shards
+from mvkt_ray.delivery.report.study_report import BegunFinals
 from mvkt_ray.errors import ArtifactError, DataError
 from mvkt_ray.records import Arm
 from mvkt_ray.search.choosing.racing import Look
@@ -26,17 +27,6 @@ from mvkt_ray.storage.location import Location
 from mvkt_ray.training.checkpoint import EpochRecord
 from mvkt_ray.training.predictions_file import StoredPredictions
 from mvkt_ray.training.trial_files import TrialFolder
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BegunFinals:
-    """Finals that are newer than those of the report, and not over."""
-
-    number: int
-    n_trainings: int
-    n_ended: int
-    is_opened: bool
-    """Whether their examination of the test split was begun."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

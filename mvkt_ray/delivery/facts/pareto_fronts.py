@@ -4,31 +4,21 @@ Which they are is decided on the validation split alone. After finals those that
 stand beside them with what they score on the test split.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Sequence
 
 from mvkt_ray.config.schema import SCORE, Objective
 from mvkt_ray.delivery.facts.material import ReportMaterial
+from mvkt_ray.delivery.report.reported_leads import ReportedLead
+from mvkt_ray.delivery.report.reported_search import (
+    ExaminedSize,
+    Front,
+    LeadFront,
+    SizedTrial,
+    Sizes,
+)
 from mvkt_ray.search.finals.finals_plan import is_chosen
 from mvkt_ray.search.finals.front import MARGIN, front_of
 from mvkt_ray.search.ledger.trial_record import TrialRecord
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SizedTrial:
-    """A complete trial of the search: what its student scored, and how large it is."""
-
-    trial: int
-    lead: str
-    student: str
-    macro_auroc: float
-    """On validation."""
-    n_parameters: int
-    n_multiply_accumulates: int
-    latency_ms: float | None
-    cost: float
-    """That of the three by which students are compared."""
 
 
 def compared_by(material: ReportMaterial) -> Objective:
@@ -51,9 +41,7 @@ def sized_trials(material: ReportMaterial) -> tuple[SizedTrial, ...]:
     return sized if len(kinds) > len({lead for lead, *_ in kinds}) else ()
 
 
-def describe_sizes(
-    material: ReportMaterial, leads: Sequence[Mapping[str, Any]]
-) -> dict[str, Any] | None:
+def describe_sizes(material: ReportMaterial, leads: Sequence[ReportedLead]) -> Sizes | None:
     """Return the report's `sizes`; None where all students of each lead have one size.
 
     Args:
@@ -65,24 +53,22 @@ def describe_sizes(
         return None
     by = compared_by(material)
     records = [material.records[trial.trial] for trial in trials]
-    by_lead = {lead["lead"]: [r for r in records if r.condition == lead["lead"]] for lead in leads}
-    return {
-        "by": by,
-        "margin": MARGIN,
-        "window_s": float(material.config.view.crop_s),
-        "n_trials": len(trials),
-        "of_all_leads": describe_front(records, by),
-        "leads": [
-            {"lead": lead["lead"]}
-            | describe_front(by_lead[lead["lead"]], by)
-            | {"examined": _examined(material, lead)}
+    by_lead = {lead.lead: [r for r in records if r.condition == lead.lead] for lead in leads}
+    return Sizes(
+        by=by,
+        margin=MARGIN,
+        window_s=float(material.config.view.crop_s),
+        n_trials=len(trials),
+        of_all_leads=describe_front(records, by),
+        leads=tuple(
+            _lead_front(describe_front(own, by), lead.lead, _examined(material, lead))
             for lead in leads
-            if by_lead[lead["lead"]]
-        ],
-    }
+            if (own := by_lead[lead.lead])
+        ),
+    )
 
 
-def describe_front(records: Sequence[TrialRecord], by: Objective) -> dict[str, Any]:
+def describe_front(records: Sequence[TrialRecord], by: Objective) -> Front:
     """Return the front of trials, the smallest first, its best and the one that is enough.
 
     Args:
@@ -97,11 +83,17 @@ def describe_front(records: Sequence[TrialRecord], by: Objective) -> dict[str, A
     best = front[-1]
     # As finals choose it, so that what is said of it is of a student that they examined.
     near = next(trial for trial in front if trial.macro_auroc >= best.macro_auroc - MARGIN)
-    return {
-        "front": [asdict(trial) for trial in front],
-        "best": best.trial,
-        "nearly_as_good": near.trial,
-    }
+    return Front(front=tuple(front), best=best.trial, nearly_as_good=near.trial)
+
+
+def _lead_front(front: Front, lead: str, examined: tuple[ExaminedSize, ...]) -> LeadFront:
+    return LeadFront(
+        front=front.front,
+        best=front.best,
+        nearly_as_good=front.nearly_as_good,
+        lead=lead,
+        examined=examined,
+    )
 
 
 def _sized(record: TrialRecord, by: Objective) -> SizedTrial | None:
@@ -123,20 +115,29 @@ def _sized(record: TrialRecord, by: Objective) -> SizedTrial | None:
     )
 
 
-def _examined(material: ReportMaterial, lead: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _examined(material: ReportMaterial, lead: ReportedLead) -> tuple[ExaminedSize, ...]:
     """Describe the trials of a lead that finals trained again, in the order of their plan."""
     if material.finals is None:
-        return []
-    found: list[dict[str, Any]] = []
-    for name, contender in lead["contenders"].items():
-        test = contender["test"]
-        if test is None or not is_chosen(name):
+        return ()
+    found: list[ExaminedSize] = []
+    for name, contender in lead.contenders.items():
+        test, trial = contender.test, contender.trial
+        if test is None or trial is None or not is_chosen(name):
             continue
         # It has the hyper-parameters of the trial, and so the size; a latency is not measured anew.
-        sized = _sized(material.records[contender["trial"]], compared_by(material))
+        sized = _sized(material.records[trial], compared_by(material))
         if sized is not None:
-            names = ("trial", "n_parameters", "n_multiply_accumulates", "latency_ms", "cost")
-            size = {key: getattr(sized, key) for key in names}
-            scores = {key: test[key] for key in ("macro_auroc", "ci", "n_seeds")}
-            found.append({"contender": name} | size | scores)
-    return found
+            found.append(
+                ExaminedSize(
+                    contender=name,
+                    trial=sized.trial,
+                    n_parameters=sized.n_parameters,
+                    n_multiply_accumulates=sized.n_multiply_accumulates,
+                    latency_ms=sized.latency_ms,
+                    cost=sized.cost,
+                    macro_auroc=test.macro_auroc,
+                    ci=test.ci,
+                    n_seeds=test.n_seeds,
+                )
+            )
+    return tuple(found)

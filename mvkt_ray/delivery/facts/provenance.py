@@ -2,42 +2,42 @@
 
 import platform
 from importlib import metadata
-from typing import Any
 
 from mvkt_ray import __version__
 from mvkt_ray.delivery.facts.evidence import SEED
 from mvkt_ray.delivery.facts.material import ReportMaterial
+from mvkt_ray.delivery.report.reported_data import Provenance, SeedsUsed
 from mvkt_ray.storage.artifacts import Manifest, read_manifest
 
 PACKAGES = ("torch", "ray", "optuna", "numpy", "scipy", "pyarrow", "scikit-learn")
 
 
-def describe_provenance(material: ReportMaterial) -> dict[str, Any]:
+def describe_provenance(material: ReportMaterial) -> Provenance:
     """Return the report's `provenance`."""
     manifests = _manifests(material)
     repetitions = {r.trial.repetition for r in material.finals.records} if material.finals else ()
-    return {
-        "fingerprints": {kind: manifest.fingerprint for kind, manifest in manifests.items()},
-        "seeds": {
-            "study": material.config.seed,
-            "teacher": _teacher_seed(material),
-            "finals": sorted(repetitions),
-            "statistics": SEED,
-        },
-        "versions": {
+    return Provenance(
+        fingerprints={kind: manifest.fingerprint for kind, manifest in manifests.items()},
+        seeds=SeedsUsed(
+            study=material.config.seed,
+            teacher=_teacher_seed(material),
+            finals=tuple(sorted(repetitions)),
+            statistics=SEED,
+        ),
+        versions={
             "python": platform.python_version(),
             "mvkt-ray": __version__,
             **{name: _version(name) for name in PACKAGES},
         },
-        "artifact_versions": {
+        artifact_versions={
             **{kind: manifest.package_version for kind, manifest in manifests.items()},
             **{f"opening {each.number}": each.mvkt_ray_version for each in material.openings},
         },
-        "commands": {
+        commands={
             **{kind: each.command for kind, each in manifests.items() if each.command},
             **{f"opening {each.number}": each.command for each in material.openings},
         },
-    }
+    )
 
 
 def _teacher_seed(material: ReportMaterial) -> int:

@@ -1,11 +1,11 @@
 """The part of a report that ranks and compares: on validation before finals, on test after."""
 
-from collections.abc import Sequence
-from typing import Any
+from dataclasses import asdict, dataclass
 
 from mvkt_ray.delivery.facts.chosen import Selections
 from mvkt_ray.delivery.facts.class_means import validation_scores
 from mvkt_ray.delivery.facts.comparisons import (
+    MeanDifference,
     describe_difference,
     gains_of_answer,
     lead_against_lead,
@@ -21,6 +21,15 @@ from mvkt_ray.delivery.facts.leads import (
 )
 from mvkt_ray.delivery.facts.material import ReportMaterial
 from mvkt_ray.delivery.facts.split_scores import MIN_POSITIVES, describe_test
+from mvkt_ray.delivery.report.quantities import Split
+from mvkt_ray.delivery.report.reported_differences import (
+    GapClosed,
+    LeadPair,
+    MeanGain,
+    TeacherGap,
+)
+from mvkt_ray.delivery.report.reported_leads import ReportedLead, ReportedTeacher
+from mvkt_ray.delivery.report.study_report import FinalsDone, Statistics
 from mvkt_ray.records import TrialState
 from mvkt_ray.search.finals.finals_plan import CHOSEN
 from mvkt_ray.search.finals.finals_results import FinalsResults
@@ -48,113 +57,126 @@ BASIS_OF_SEARCH = (
 )
 
 
-def describe_search(material: ReportMaterial, selections: Selections) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ranked:
+    """Ranks and comparisons; the fields are those of `StudyReport` and of its `Answer`."""
+
+    contender: str
+    highest: str | None
+    ranked_on: Split
+    finals: FinalsDone | None
+    statistics: Statistics
+    teacher: ReportedTeacher | None
+    leads: tuple[ReportedLead, ...]
+    lead_pairs: tuple[LeadPair, ...]
+    best_set: tuple[str, ...]
+    mean_gain: MeanGain | None
+    mean_gains: tuple[MeanGain, ...]
+    mean_gap_closed: GapClosed | None
+    teacher_gap: TeacherGap | None
+
+
+def describe_search(material: ReportMaterial, selections: Selections) -> Ranked:
     """Return what a report says of ranks and comparisons before there are finals."""
     leads = leads_before_finals(material, selections)
-    scored = [lead["lead"] for lead in leads if lead["validation"] is not None]
-    return {
-        "answer": {
-            "lead": None,
-            "highest": scored[0] if scored else None,
-            "best_set": [],
-            "ranked_on": "validation",
-            "contender": CHOSEN,
-        },
-        "finals": None,
-        "statistics": _statistics(0, 0, 0, BASIS_OF_SEARCH),
-        "teacher": _teacher(material, None),
-        "leads": leads,
-        "lead_pairs": [],
-        "best_set": [],
-        "mean_gain": None,
-        "mean_gains": [],
-        "mean_gap_closed": None,
-        "teacher_gap": None,
-    }
+    return Ranked(
+        contender=CHOSEN,
+        highest=next((lead.lead for lead in leads if lead.validation is not None), None),
+        ranked_on="validation",
+        finals=None,
+        statistics=_statistics(0, 0, 0, BASIS_OF_SEARCH),
+        teacher=_teacher(material, None),
+        leads=tuple(leads),
+        lead_pairs=(),
+        best_set=(),
+        mean_gain=None,
+        mean_gains=(),
+        mean_gap_closed=None,
+        teacher_gap=None,
+    )
 
 
 def describe_finals(
     material: ReportMaterial, finals: FinalsResults, selections: Selections
-) -> dict[str, Any]:
+) -> Ranked:
     """Return what a report says of ranks and comparisons after finals."""
     evidence = Evidence.of(finals)
     ranking = Ranking.of(evidence)
     gains = gains_of_answer(evidence)
     ranked = ranking.leads if ranking is not None else ()
-    best = ranking.best_set if ranking is not None else []
-    pairs = lead_against_lead(evidence, ranked)
-    means = [_mean_gain(name, gain) for name, gain in mean_gains(evidence).items()]
-    return {
-        "answer": {
-            "lead": best[0] if len(best) == 1 else None,
-            "highest": ranked[0] if ranked else None,
-            "best_set": best,
-            "ranked_on": "test",
-            "contender": finals.answer,
-        },
-        "finals": _finals(finals, can_be_scored=evidence.can_be_scored),
-        "statistics": _statistics(len(gains), len(pairs), len(means), BASIS),
-        "teacher": _teacher(material, evidence if ranked else None),
-        "leads": leads_after_finals(material, evidence, ranking, gains, selections),
-        "lead_pairs": [
-            {"lead": lead, **describe_difference(other, difference, len(evidence.ranking_seeds))}
-            for lead, other, difference in pairs
-        ],
-        "best_set": best,
-        "mean_gain": first_gain(means),
-        "mean_gains": means,
-        "mean_gap_closed": gap_closed(evidence, ranked) if ranked else None,
-        "teacher_gap": describe_teacher_gap(evidence, ranked),
-    }
+    pairs = tuple(
+        LeadPair(
+            lead=lead,
+            **asdict(describe_difference(other, difference, len(evidence.ranking_seeds))),
+        )
+        for lead, other, difference in lead_against_lead(evidence, ranked)
+    )
+    means = tuple(_mean_gain(name, gain) for name, gain in mean_gains(evidence).items())
+    return Ranked(
+        contender=finals.answer,
+        highest=ranked[0] if ranked else None,
+        ranked_on="test",
+        finals=_finals(finals, can_be_scored=evidence.can_be_scored),
+        statistics=_statistics(len(gains), len(pairs), len(means), BASIS),
+        teacher=_teacher(material, evidence if ranked else None),
+        leads=tuple(leads_after_finals(material, evidence, ranking, gains, selections)),
+        lead_pairs=pairs,
+        best_set=tuple(ranking.best_set) if ranking is not None else (),
+        mean_gain=first_gain(means),
+        mean_gains=means,
+        mean_gap_closed=gap_closed(evidence, ranked) if ranked else None,
+        teacher_gap=describe_teacher_gap(evidence, ranked),
+    )
 
 
-def _mean_gain(name: str, gain: Any) -> dict[str, Any]:
+def _mean_gain(name: str, gain: MeanDifference) -> MeanGain:
     described = describe_difference(name, gain.difference, gain.n_seeds)
-    counts = {"n_leads": gain.n_leads, "n_positive_leads": gain.n_positive_leads}
-    return described | counts
+    return MeanGain(
+        **asdict(described), n_leads=gain.n_leads, n_positive_leads=gain.n_positive_leads
+    )
 
 
 def _statistics(
-    n_gains: int, n_lead_pairs: int, n_mean_gains: int, basis: Sequence[str]
-) -> dict[str, Any]:
-    return {
-        "level": LEVEL,
-        "n_resamples": N_RESAMPLES,
-        "seed": SEED,
-        "min_positives": MIN_POSITIVES,
-        "basis": list(basis),
-        "n_gains": n_gains,
-        "n_lead_pairs": n_lead_pairs,
-        "n_mean_gains": n_mean_gains,
-    }
+    n_gains: int, n_lead_pairs: int, n_mean_gains: int, basis: tuple[str, ...]
+) -> Statistics:
+    return Statistics(
+        level=LEVEL,
+        n_resamples=N_RESAMPLES,
+        seed=SEED,
+        min_positives=MIN_POSITIVES,
+        basis=basis,
+        n_gains=n_gains,
+        n_lead_pairs=n_lead_pairs,
+        n_mean_gains=n_mean_gains,
+    )
 
 
-def _finals(finals: FinalsResults, *, can_be_scored: bool) -> dict[str, Any]:
+def _finals(finals: FinalsResults, *, can_be_scored: bool) -> FinalsDone:
     complete = [record for record in finals.records if record.state is TrialState.COMPLETE]
-    return {
-        "number": finals.number,
-        "answer": finals.answer,
-        "refit": finals.refit,
-        "contenders": list(dict.fromkeys(each.name for each in finals.plan)),
-        "n_trainings": sum(contender.n_seeds for contender in finals.plan),
-        "n_complete": len(complete),
-        "can_be_scored": can_be_scored,
-        "seeds": sorted({record.trial.repetition for record in finals.records}),
-    }
+    return FinalsDone(
+        number=finals.number,
+        answer=finals.answer,
+        refit=finals.refit,
+        contenders=tuple(dict.fromkeys(each.name for each in finals.plan)),
+        n_trainings=sum(contender.n_seeds for contender in finals.plan),
+        n_complete=len(complete),
+        can_be_scored=can_be_scored,
+        seeds=tuple(sorted({record.trial.repetition for record in finals.records})),
+    )
 
 
-def _teacher(material: ReportMaterial, evidence: Evidence | None) -> dict[str, Any] | None:
+def _teacher(material: ReportMaterial, evidence: Evidence | None) -> ReportedTeacher | None:
     if material.teacher is None:
         return None
     manifest: Manifest = material.teacher
     details, assistant = manifest.details, material.config.teacher.of_assistant()
-    return {
-        "network": str(details["network"]),
-        "assistant": None if assistant is None else assistant.network,
-        "leads": list(manifest.config["view"]["leads"]),
-        "n_parameters": int(manifest.counts["n_parameters"]),
-        "validation": validation_scores(
+    return ReportedTeacher(
+        network=str(details["network"]),
+        assistant=None if assistant is None else assistant.network,
+        leads=tuple(manifest.config["view"]["leads"]),
+        n_parameters=int(manifest.counts["n_parameters"]),
+        validation=validation_scores(
             details["macro_auroc"], details["per_class_auroc"], material.classes
         ),
-        "test": None if evidence is None else describe_test(evidence, TEACHER, material.task),
-    }
+        test=None if evidence is None else describe_test(evidence, TEACHER, material.task),
+    )

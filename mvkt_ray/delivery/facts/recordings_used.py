@@ -47,7 +47,7 @@ def count_unused(
     return {
         "n_without_fold": n_without_fold,
         "n_in_other_folds": sum(outside.values()),
-        "other_folds": sorted(outside),
+        "other_folds": tuple(sorted(outside)),
         "n_without_label": int((in_split & ~used & ~lacks_lead).sum()),
         "n_without_lead": int((in_split & ~used & lacks_lead).sum()),
     }

@@ -5,6 +5,7 @@ Means are over seeds; thresholds are chosen on what the same student said of the
 Shapes: R seeds, N recordings, C classes.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,12 @@ from numpy.typing import NDArray
 from mvkt_ray.delivery.facts.class_means import validation_scores
 from mvkt_ray.delivery.facts.evidence import LEVEL, TEACHER, Evidence, Resampled
 from mvkt_ray.delivery.facts.task_metrics import Both, f1_and_thresholds, task_scores
+from mvkt_ray.delivery.report.quantities import Ends
+from mvkt_ray.delivery.report.reported_scores import (
+    ClassScores,
+    TestScores,
+    ValidationScores,
+)
 from mvkt_ray.json_values import finite
 from mvkt_ray.search.finals.finals_results import Examined, Key
 from mvkt_ray.statistics.intervals import Interval, bca_interval, ends, percentile_interval
@@ -27,7 +34,7 @@ NO_THRESHOLDS = (
 )
 
 
-def describe_test(evidence: Evidence, key: Key, task: str) -> dict[str, Any]:
+def describe_test(evidence: Evidence, key: Key, task: str) -> TestScores:
     """Return the report's `test` of a contender or of the teacher."""
     finals = evidence.finals
     resampled, k = evidence.scored(key)
@@ -46,30 +53,28 @@ def describe_test(evidence: Evidence, key: Key, task: str) -> dict[str, Any]:
     per_seed = areas.macro_KR[k, : len(both.scores_RNC)]
     values_B = areas.macro_BK[:, k]
     observed = float(areas.macro_K[k])
-    return {
-        "macro_auroc": observed,
-        "ci": _area(percentile_interval(values_B, LEVEL)),
-        "ci_bca": _area(
-            bca_interval(observed, values_B, resampled.jackknife.macro_PK[:, k], LEVEL)
-        ),
-        "seed_sd": float(per_seed.std(ddof=1)) if len(per_seed) > 1 else None,
-        "per_seed": per_seed.tolist(),
-        "n_seeds": len(per_seed),
-        "per_class": {
+    return TestScores(
+        macro_auroc=observed,
+        ci=_area(percentile_interval(values_B, LEVEL)),
+        ci_bca=_area(bca_interval(observed, values_B, resampled.jackknife.macro_PK[:, k], LEVEL)),
+        seed_sd=float(per_seed.std(ddof=1)) if len(per_seed) > 1 else None,
+        per_seed=tuple(per_seed.tolist()),
+        n_seeds=len(per_seed),
+        per_class={
             name: _describe_class(resampled, k, c, both.labels_NC, precision_C, f1_C, threshold_C)
             for c, name in enumerate(finals.classes)
         },
-        "macro_f1": finite(f1.value),
-        "f1_left_out": [finals.classes[c] for c in f1.left_out],
-        "f1_reason": None if both.chosen_by_RNC is not None else NO_THRESHOLDS,
-        "macro_average_precision": finite(precision.value),
-        "average_precision_left_out": [finals.classes[c] for c in precision.left_out],
-        "left_out": [finals.classes[c] for c in areas.left_out],
-        "task_scores": task_scores(task, finals.classes, both),
-    }
+        macro_f1=finite(f1.value),
+        f1_left_out=tuple(finals.classes[c] for c in f1.left_out),
+        f1_reason=None if both.chosen_by_RNC is not None else NO_THRESHOLDS,
+        macro_average_precision=finite(precision.value),
+        average_precision_left_out=tuple(finals.classes[c] for c in precision.left_out),
+        left_out=tuple(finals.classes[c] for c in areas.left_out),
+        task_scores=task_scores(task, finals.classes, both),
+    )
 
 
-def describe_validation(evidence: Evidence, key: Key) -> dict[str, Any] | None:
+def describe_validation(evidence: Evidence, key: Key) -> ValidationScores | None:
     """Return the report's `validation` of a final; None where it was trained on these recordings.
 
     Unlike the search's own scores these are means over seeds.
@@ -83,7 +88,7 @@ def describe_validation(evidence: Evidence, key: Key) -> dict[str, Any] | None:
     classes = evidence.finals.classes
     per_class = dict(zip(classes, map(float, auroc_C), strict=True))
     scores = validation_scores(macro_mean(auroc_C).value, per_class, classes)
-    return scores | {"n_seeds": len(scores_RNC)}
+    return replace(scores, n_seeds=len(scores_RNC))
 
 
 def _describe_class(
@@ -94,29 +99,32 @@ def _describe_class(
     precision_C: NDArray[np.float64],
     f1_C: NDArray[np.float64],
     threshold_C: NDArray[np.float64],
-) -> dict[str, Any]:
+) -> ClassScores:
     n_positive = int((labels_NC[:, c] > 0.5).sum())
     areas = resampled.areas
     auroc = finite(areas.observed_KC[k, c])
     interval = None if auroc is None else percentile_interval(areas.values_BKC[:, k, c], LEVEL)
-    return {
-        "auroc": auroc,
-        "ci": None if interval is None else _area(interval),
-        "n_positive": n_positive,
-        "average_precision": finite(precision_C[c]),
-        "f1": finite(f1_C[c]),
-        "threshold": finite(threshold_C[c]),
-        "too_few": n_positive < MIN_POSITIVES,
-    }
+    return ClassScores(
+        auroc=auroc,
+        ci=None if interval is None else _area(interval),
+        n_positive=n_positive,
+        average_precision=finite(precision_C[c]),
+        f1=finite(f1_C[c]),
+        threshold=finite(threshold_C[c]),
+        too_few=n_positive < MIN_POSITIVES,
+    )
 
 
-def _area(interval: Interval) -> list[float] | None:
+def _area(interval: Interval) -> Ends | None:
     """Return the ends of an interval of an area, which is from 0 to 1.
 
     The noise that other seeds would add is drawn from a normal distribution, which knows no end.
     """
     found = ends(interval)
-    return None if found is None else [min(1.0, max(0.0, end)) for end in found]
+    if found is None:
+        return None
+    low, high = (min(1.0, max(0.0, end)) for end in found)
+    return low, high
 
 
 def _scores(examined: Examined, resampled: Resampled, key: Key) -> NDArray[np.float32]:

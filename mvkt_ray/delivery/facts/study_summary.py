@@ -2,14 +2,19 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
+from typing import cast
 
 import numpy as np
 import optuna
 from optuna.distributions import CategoricalDistribution
 
+from mvkt_ray.config.schema import Scalar
 from mvkt_ray.delivery.facts.material import ReportMaterial
+from mvkt_ray.delivery.report.reported_search import (
+    Racing,
+    SearchedParameter,
+    StudySummary,
+)
 from mvkt_ray.records import TrialState
 from mvkt_ray.search.choosing.racing import ERROR_RATE, trials_at_look
 from mvkt_ray.search.choosing.space import SearchSpace
@@ -21,51 +26,51 @@ MAX_TRIALS = 1000
 """A forest over more takes long and says the same: so many, evenly spaced, are used."""
 
 
-def describe_study(material: ReportMaterial) -> dict[str, Any]:
+def describe_study(material: ReportMaterial) -> StudySummary:
     """Return the report's `study_summary`."""
     records, config = material.records, material.config
     ended = [record for record in records if record.state.is_finished]
     is_over = len(ended) == len(records) >= config.search.n_trials
     importance, basis = _importance(material.space, material.searched)
     states = Counter(record.state.value for record in records)
-    return {
-        "state": "finished" if is_over else "running",
-        "n_trials": config.search.n_trials,
-        "n_begun": len(records),
-        "n_ended": len(ended),
-        "states": {state.value: states[state.value] for state in TrialState},
-        "arms": dict(Counter(record.trial.arm.value for record in records)),
-        "n_epochs": config.student.epochs,
-        "sampler": config.search.sampler,
-        "pruner": config.search.pruner.kind,
-        "objectives": list(config.search.objectives),
-        "limits": asdict(config.search.limits),
-        "validated_epochs": validated_epochs(records),
-        "conditions": config.search.conditions,
-        "space": {name: _describe(material.space, name) for name in material.space.distributions},
-        "importance": importance,
-        "lead_importance": _between_leads(material.searched),
-        "importance_basis": basis,
-    }
+    return StudySummary(
+        state="finished" if is_over else "running",
+        n_trials=config.search.n_trials,
+        n_begun=len(records),
+        n_ended=len(ended),
+        states={state.value: states[state.value] for state in TrialState},
+        arms=dict(Counter(record.trial.arm.value for record in records)),
+        n_epochs=config.student.epochs,
+        sampler=config.search.sampler,
+        pruner=config.search.pruner.kind,
+        objectives=config.search.objectives,
+        limits=config.search.limits,
+        validated_epochs=validated_epochs(records),
+        conditions=config.search.conditions,
+        space={name: _describe(material.space, name) for name in material.space.distributions},
+        importance=importance,
+        lead_importance=_between_leads(material.searched),
+        importance_basis=basis,
+    )
 
 
-def validated_epochs(records: Sequence[TrialRecord]) -> list[int] | None:
+def validated_epochs(records: Sequence[TrialRecord]) -> tuple[int, ...] | None:
     """Return after which epochs trials have a score; None where each that was trained has one."""
     scored = {epoch for record in records for epoch in record.values}
     trained = max((record.last_epoch for record in records), default=0)
-    return None if len(scored) == trained else sorted(scored)
+    return None if len(scored) == trained else tuple(sorted(scored))
 
 
-def describe_race(material: ReportMaterial) -> dict[str, Any] | None:
+def describe_race(material: ReportMaterial) -> Racing | None:
     """Return the report's `racing`; None where leads were dealt trials evenly."""
     if material.config.search.conditions != "race":
         return None
-    return {
-        "error_rate": ERROR_RATE,
-        "basis": _race_basis(),
-        "looks": [look.to_json() for look in material.looks],
-        "stopped": [stop.condition for look in material.looks for stop in look.stopped],
-    }
+    return Racing(
+        error_rate=ERROR_RATE,
+        basis=_race_basis(),
+        looks=material.looks,
+        stopped=tuple(stop.condition for look in material.looks for stop in look.stopped),
+    )
 
 
 def stopped_at(material: ReportMaterial) -> dict[str, int]:
@@ -83,25 +88,24 @@ def _race_basis() -> str:
     )
 
 
-def _describe(space: SearchSpace, name: str) -> dict[str, Any]:
+def _describe(space: SearchSpace, name: str) -> SearchedParameter:
     distribution = space.distributions[name]
     conditional = name in space.when
     if isinstance(distribution, CategoricalDistribution):
-        choices = list(distribution.choices)
-        return {
-            "low": None,
-            "high": None,
-            "log": False,
-            "choices": choices,
-            "conditional": conditional,
-        }
-    return {
-        "low": float(distribution.low),
-        "high": float(distribution.high),
-        "log": distribution.log,
-        "choices": None,
-        "conditional": conditional,
-    }
+        return SearchedParameter(
+            low=None,
+            high=None,
+            log=False,
+            choices=cast(tuple[Scalar, ...], tuple(distribution.choices)),
+            conditional=conditional,
+        )
+    return SearchedParameter(
+        low=float(distribution.low),
+        high=float(distribution.high),
+        log=distribution.log,
+        choices=None,
+        conditional=conditional,
+    )
 
 
 def _importance(

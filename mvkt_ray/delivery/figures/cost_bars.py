@@ -3,10 +3,8 @@
 Reads: the report's values.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 from mvkt_ray.delivery.figures.drawing import WIDTH, Colour, drawing, to_svg
+from mvkt_ray.delivery.report.study_report import StudyReport
 from mvkt_ray.search.spending.prices import SECONDS_PER_HOUR
 
 _BAR = 0.62
@@ -21,12 +19,12 @@ _ROWS = (
 )
 
 
-def draw_cost(report: Mapping[str, Any]) -> str:
+def draw_cost(report: StudyReport) -> str:
     """Draw hours of trials, useful and wasted, and hours that were not spent."""
     rows = [
         (name, seconds / SECONDS_PER_HOUR, colour, hatch)
         for name, key, colour, hatch in _ROWS
-        if (seconds := report["cost"][key]) is not None
+        if (seconds := getattr(report.cost, key)) is not None
     ]
     longest = max(abs(hours) for _, hours, _, _ in rows)
     if longest <= 0:

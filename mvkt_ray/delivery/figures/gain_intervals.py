@@ -3,7 +3,7 @@
 Reads: the report's values; there are none before the finals.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -19,6 +19,9 @@ from mvkt_ray.delivery.figures.drawing import (
     panels,
     to_svg,
 )
+from mvkt_ray.delivery.report.reported_differences import Gain, MeanGain
+from mvkt_ray.delivery.report.reported_leads import ReportedLead
+from mvkt_ray.delivery.report.study_report import StudyReport
 from mvkt_ray.delivery.sentences.captions import DRAWN_GAINS
 from mvkt_ray.delivery.wording import contender_name, student_name
 from mvkt_ray.phrasing import percent
@@ -26,9 +29,9 @@ from mvkt_ray.phrasing import percent
 _ROW_HEIGHT, _FRAME_HEIGHT = 27.0, 125.0
 
 
-def draw_gains(report: Mapping[str, Any]) -> str:
+def draw_gains(report: StudyReport) -> str:
     """Draw one panel per baseline, one row per lead; an empty string when nothing is compared."""
-    leads = [lead for lead in report["leads"] if lead["gains"]]
+    leads = [lead for lead in report.leads if lead.gains]
     baselines, _ = compared_with(leads)
     if not baselines:
         return ""
@@ -42,26 +45,24 @@ def draw_gains(report: Mapping[str, Any]) -> str:
         return to_svg(figure, "gains", "What the teacher bought", _describe(report, leads, shown))
 
 
-def _draw_panel(
-    axes: Axes, leads: Sequence[Mapping[str, Any]], over: str, report: Mapping[str, Any]
-) -> None:
+def _draw_panel(axes: Axes, leads: Sequence[ReportedLead], over: str, report: StudyReport) -> None:
     axes.axvline(0, color=Colour.INK, linewidth=1.2)
     names: list[str] = []
     for y, lead in enumerate(leads):
-        names.append(label(lead["lead"], 20))
-        for gain in lead["gains"]:
-            if gain["over"] == over:
+        names.append(label(lead.lead, 20))
+        for gain in lead.gains:
+            if gain.over == over:
                 _draw_gain(axes, y, gain)
     mean = _mean_gain(report, over)
     if mean is not None:
         y = len(leads) + 0.35
         names.append("mean")
         axes.axhline(len(leads) - 0.35, color=Colour.MUTED, linewidth=0.8)
-        for bounds, width in ((mean["ci_corrected"], 1.1), (mean["ci"], 3.2)):
+        for bounds, width in ((mean.ci_corrected, 1.1), (mean.ci, 3.2)):
             if bounds is not None:
                 axes.plot(bounds, (y, y), color=Colour.INK, linewidth=width)
-        face = Colour.INK if mean["claimed"] else Colour.PAPER
-        axes.plot(mean["difference"], y, "D", color=Colour.INK, markerfacecolor=face, markersize=8)
+        face = Colour.INK if mean.claimed else Colour.PAPER
+        axes.plot(mean.difference, y, "D", color=Colour.INK, markerfacecolor=face, markersize=8)
     ticks = [*range(len(leads)), len(leads) + 0.35][: len(names)]
     axes.set_yticks(ticks, names)
     axes.set_ylim(len(leads) + 0.9, -0.6)
@@ -72,23 +73,23 @@ def _draw_panel(
     axes.set_xlabel("difference in macro AUROC")
 
 
-def _draw_gain(axes: Axes, y: int, gain: Mapping[str, Any]) -> None:
-    colour = Colour.DISTILLED if gain["claimed"] else Colour.MUTED
-    if gain["ci_corrected"] is not None:
-        axes.plot(gain["ci_corrected"], (y, y), color=colour, linewidth=1.1)
-    if gain["ci"] is not None:
-        axes.plot(gain["ci"], (y, y), color=colour, linewidth=3.2)
-    face = colour if gain["claimed"] else Colour.PAPER
-    axes.plot(gain["difference"], y, "o", color=colour, markerfacecolor=face)
+def _draw_gain(axes: Axes, y: int, gain: Gain) -> None:
+    colour = Colour.DISTILLED if gain.claimed else Colour.MUTED
+    if gain.ci_corrected is not None:
+        axes.plot(gain.ci_corrected, (y, y), color=colour, linewidth=1.1)
+    if gain.ci is not None:
+        axes.plot(gain.ci, (y, y), color=colour, linewidth=3.2)
+    face = colour if gain.claimed else Colour.PAPER
+    axes.plot(gain.difference, y, "o", color=colour, markerfacecolor=face)
 
 
-def _mean_gain(report: Mapping[str, Any], over: str) -> Mapping[str, Any] | None:
-    return next((mean for mean in report["mean_gains"] if mean["over"] == over), None)
+def _mean_gain(report: StudyReport, over: str) -> MeanGain | None:
+    return next((mean for mean in report.mean_gains if mean.over == over), None)
 
 
-def _legend(report: Mapping[str, Any]) -> list[Line2D | Patch]:
+def _legend(report: StudyReport) -> list[Line2D | Patch]:
     style: dict[str, Any] = {"linestyle": "none", "marker": "o"}
-    level = percent(report["statistics"]["level"])
+    level = percent(report.statistics.level)
     blue, grey = Colour.DISTILLED, Colour.MUTED
     return [
         Line2D([], [], color=blue, label="gain claimed", **style),
@@ -98,17 +99,15 @@ def _legend(report: Mapping[str, Any]) -> list[Line2D | Patch]:
     ]
 
 
-def _describe(
-    report: Mapping[str, Any], leads: Sequence[Mapping[str, Any]], shown: Sequence[str]
-) -> str:
+def _describe(report: StudyReport, leads: Sequence[ReportedLead], shown: Sequence[str]) -> str:
     parts: list[str] = []
     for over in shown:
-        gains = [gain for lead in leads for gain in lead["gains"] if gain["over"] == over]
-        above = sum(gain["difference"] > 0 for gain in gains)
-        claimed = sum(gain["claimed"] for gain in gains)
+        gains = [gain for lead in leads for gain in lead.gains if gain.over == over]
+        above = sum(gain.difference > 0 for gain in gains)
+        claimed = sum(gain.claimed for gain in gains)
         parts.append(
             f"over {contender_name(over)} the difference is above 0 for {above} of {len(gains)} "
             f"leads, and claimed for {claimed}"
         )
-    answer = student_name(report["answer"]["contender"])
+    answer = student_name(report.answer.contender)
     return f"{answer[0].upper()}{answer[1:]} minus baseline: {'; '.join(parts)}."

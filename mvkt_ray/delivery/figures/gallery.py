@@ -5,7 +5,6 @@ Reads: the report's values, the records of the study, predictions of trials and 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -34,6 +33,8 @@ from mvkt_ray.delivery.figures.reliability import (
     draw_reliability,
 )
 from mvkt_ray.delivery.figures.roc import classes_without_curve, draw_roc
+from mvkt_ray.delivery.report.reported_leads import ReportedLead
+from mvkt_ray.delivery.report.study_report import StudyReport
 from mvkt_ray.delivery.wording import contender_name
 from mvkt_ray.errors import DataError
 from mvkt_ray.phrasing import listing
@@ -86,7 +87,7 @@ class Gallery:
     """Why recordings are not drawn, where they are not."""
 
 
-def make_gallery(report: Mapping[str, Any], material: ReportMaterial) -> Gallery:
+def make_gallery(report: StudyReport, material: ReportMaterial) -> Gallery:
     """Draw everything that there is data for."""
     trials = drawn_trials(centred_trials(material.records))
     examples, drawn, reason = _examples(report, material)
@@ -96,12 +97,12 @@ def make_gallery(report: Mapping[str, Any], material: ReportMaterial) -> Gallery
             "sizes": draw_sizes(report, sized_trials(material)),
             "gains": draw_gains(report),
             "teacher_gap": draw_gap_steps(report),
-            "importance": draw_importance(report["study_summary"]["importance"] or {}),
+            "importance": draw_importance(report.study_summary.importance or {}),
             "slices": draw_slices(trials),
             "parallel": draw_parallel(trials),
             "two_dials": draw_two_dials(trials),
             "learning_curves": draw_learning_curves(
-                material.records, [lead["lead"] for lead in report["leads"]]
+                material.records, [lead.lead for lead in report.leads]
             ),
             "cost": draw_cost(report),
         },
@@ -136,15 +137,14 @@ def _not_drawn(comparison: Comparison) -> str:
     )
 
 
-def _compare_winners(report: Mapping[str, Any], material: ReportMaterial) -> list[Comparison]:
-    winners = report["best_set"] or [report["answer"]["highest"]]
-    of_lead = {lead["lead"]: lead for lead in report["leads"]}
+def _compare_winners(report: StudyReport, material: ReportMaterial) -> list[Comparison]:
+    winners = report.best_set or [report.answer.highest]
     found = [
-        _after_finals(name, material)
+        _after_finals(lead.lead, material)
         if material.finals is not None
-        else _before_finals(of_lead[name], material)
+        else _before_finals(lead, material)
         for name in winners[:_N_WINNERS]
-        if name is not None
+        if (lead := report.lead_named(name)) is not None
     ]
     return [comparison for comparison in found if comparison is not None]
 
@@ -172,12 +172,13 @@ def _after_finals(condition: str, material: ReportMaterial) -> Comparison | None
     )
 
 
-def _before_finals(lead: Mapping[str, Any], material: ReportMaterial) -> Comparison | None:
+def _before_finals(lead: ReportedLead, material: ReportMaterial) -> Comparison | None:
     styles: dict[str, Style] = {_ALONE: ALONE_STYLE, "chosen": CHOSEN_STYLE}
     models: list[Model] = []
     labels_NC, classes = None, ()
     for name, style in styles.items():
-        number = (lead["contenders"].get(name) or {}).get("trial")
+        contender = lead.contenders.get(name)
+        number = contender and contender.trial
         found = None if number is None else material.validation_predictions(number)
         if found is not None:
             models.append(Model(style=style, scores_RNC=found.probabilities_NC[None]))
@@ -185,7 +186,7 @@ def _before_finals(lead: Mapping[str, Any], material: ReportMaterial) -> Compari
     if labels_NC is None:
         return None
     return Comparison(
-        condition=lead["lead"],
+        condition=lead.lead,
         split="validation",
         classes=classes,
         labels_NC=labels_NC.astype(np.float32),
@@ -194,11 +195,11 @@ def _before_finals(lead: Mapping[str, Any], material: ReportMaterial) -> Compari
 
 
 def _examples(
-    report: Mapping[str, Any], material: ReportMaterial
+    report: StudyReport, material: ReportMaterial
 ) -> tuple[Examples | None, tuple[DrawnExample, ...], str]:
     if material.finals is None:
         return None, (), _NO_EXAMPLES
-    winner = (report["best_set"] or [lead["lead"] for lead in report["leads"]])[0]
+    winner = (report.best_set or [lead.lead for lead in report.leads])[0]
     examples = find_examples(material.finals, winner, _ALONE)
     if examples is None:
         return None, (), _NOT_COMPARED

@@ -3,9 +3,8 @@
 Reads: the report's `teacher_gap`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
@@ -24,6 +23,8 @@ from mvkt_ray.delivery.figures.drawing import (
     put_legend,
     to_svg,
 )
+from mvkt_ray.delivery.report.reported_differences import GapRow, LeadGap
+from mvkt_ray.delivery.report.study_report import StudyReport
 from mvkt_ray.delivery.wording import contender_name, score
 
 DRAWN_LEADS = 6
@@ -41,12 +42,12 @@ _LINES = {"answer": Colour.DISTILLED, "ensemble": Colour.PLAIN, "teacher": Colou
 """What the step that ends there is drawn in."""
 
 
-def draw_gap_steps(report: Mapping[str, Any]) -> str:
+def draw_gap_steps(report: StudyReport) -> str:
     """Draw one panel per lead, one row per class; an empty string when nothing was compared."""
-    gap = report["teacher_gap"]
+    gap = report.teacher_gap
     if gap is None:
         return ""
-    leads = gap["leads"][:DRAWN_LEADS]
+    leads = gap.leads[:DRAWN_LEADS]
     names = _names(leads)
     if not names:
         return ""
@@ -58,23 +59,28 @@ def draw_gap_steps(report: Mapping[str, Any]) -> str:
             _draw_panel(axes, lead, names)
         for axes in lowest_panels(all_axes, _N_COLUMNS):
             axes.set_xlabel("AUROC on the test split")
-        put_legend(figure, all_axes, _legend(report, leads))
-        return to_svg(figure, "teacher-gap", "The gap to the teacher", _describe(report, leads))
+        put_legend(figure, all_axes, _legend(gap.baseline, report.answer.contender, leads))
+        return to_svg(
+            figure,
+            "teacher-gap",
+            "The gap to the teacher",
+            _describe(gap.baseline, report.answer.contender, leads),
+        )
 
 
-def _names(leads: Sequence[Mapping[str, Any]]) -> list[str | None]:
+def _names(leads: Sequence[LeadGap]) -> list[str | None]:
     """Return the classes that have a score that may be judged, after their mean."""
-    rows = [row for lead in leads for row in lead["rows"] if _is_drawn(row)]
-    return list(dict.fromkeys(row["class"] for row in rows))
+    rows = [row for lead in leads for row in lead.rows if _is_drawn(row)]
+    return list(dict.fromkeys(row.class_ for row in rows))
 
 
-def _is_drawn(row: Mapping[str, Any]) -> bool:
-    return row["gap"] is not None and not row["too_few"]
+def _is_drawn(row: GapRow) -> bool:
+    return row.gap is not None and not row.too_few
 
 
-def _draw_panel(axes: Axes, lead: Mapping[str, Any], names: Sequence[str | None]) -> None:
-    for row in filter(_is_drawn, lead["rows"]):
-        _draw_row(axes, names.index(row["class"]), row)
+def _draw_panel(axes: Axes, lead: LeadGap, names: Sequence[str | None]) -> None:
+    for row in filter(_is_drawn, lead.rows):
+        _draw_row(axes, names.index(row.class_), row)
     axes.set_yticks(
         range(len(names)), ["macro mean" if name is None else label(name, 16) for name in names]
     )
@@ -82,32 +88,34 @@ def _draw_panel(axes: Axes, lead: Mapping[str, Any], names: Sequence[str | None]
     axes.grid(axis="y", visible=False)
     axes.tick_params(axis="y", length=0)
     axes.locator_params(axis="x", nbins=5, steps=[1, 2, 5, 10])
-    axes.set_title(label(lead["lead"], 24))
+    axes.set_title(label(lead.lead, 24))
 
 
-def _draw_row(axes: Axes, y: int, row: Mapping[str, Any]) -> None:
-    steps = [name for name in _STEPS if row[name] is not None]
+def _draw_row(axes: Axes, y: int, row: GapRow) -> None:
+    scores = {name: getattr(row, name) for name in _STEPS}
+    steps = [name for name in _STEPS if scores[name] is not None]
     for low, high in pairwise(steps):
         # What is left is thin and dotted: nobody has reached it from this lead.
         is_left = high == "teacher"
         axes.plot(
-            (row[low], row[high]), (y, y), color=_LINES[high], linewidth=1.4 if is_left else 3.0,
+            (scores[low], scores[high]), (y, y), color=_LINES[high],
+            linewidth=1.4 if is_left else 3.0,
             linestyle=TEACHER_STYLE.line if is_left else "-", zorder=1.5,
         )  # fmt: skip
     for name in steps:
         marker, colour, face, size = _MARKERS[name]
         axes.plot(
-            row[name], y, marker, color=colour, markerfacecolor=face, markersize=size,
+            scores[name], y, marker, color=colour, markerfacecolor=face, markersize=size,
             markeredgewidth=1.3,
         )  # fmt: skip
 
 
-def _legend(report: Mapping[str, Any], leads: Sequence[Mapping[str, Any]]) -> list[Line2D]:
-    n_students = sorted({lead["n_students"] for lead in leads})
+def _legend(baseline: str, answer: str, leads: Sequence[LeadGap]) -> list[Line2D]:
+    n_students = sorted({lead.n_students for lead in leads})
     n = f"{n_students[0]}" if len(n_students) == 1 else f"{n_students[0]} to {n_students[-1]}"
     texts = {
-        "alone": contender_name(report["teacher_gap"]["baseline"]),
-        "answer": contender_name(report["answer"]["contender"]),
+        "alone": contender_name(baseline),
+        "answer": contender_name(answer),
         "ensemble": f"ensemble of {n} of these",
         "teacher": "teacher",
     }
@@ -121,16 +129,15 @@ def _legend(report: Mapping[str, Any], leads: Sequence[Mapping[str, Any]]) -> li
     ]  # fmt: skip
 
 
-def _describe(report: Mapping[str, Any], leads: Sequence[Mapping[str, Any]]) -> str:
-    alone = contender_name(report["teacher_gap"]["baseline"])
-    answer = contender_name(report["answer"]["contender"])
+def _describe(baseline: str, contender: str, leads: Sequence[LeadGap]) -> str:
+    alone, answer = contender_name(baseline), contender_name(contender)
     parts: list[str] = []
     for lead in leads:
-        row = lead["rows"][0]
-        if row["gap"] is None:
+        row = lead.rows[0]
+        if row.gap is None:
             continue
-        scores = [f"{alone} {score(row['alone'])}", f"{answer} {score(row['answer'])}"]
-        if row["ensemble"] is not None:
-            scores.append(f"their ensemble {score(row['ensemble'])}")
-        parts.append(f"{lead['lead']}: {', '.join(scores)}, teacher {score(row['teacher'])}")
+        scores = [f"{alone} {score(row.alone)}", f"{answer} {score(row.answer)}"]
+        if row.ensemble is not None:
+            scores.append(f"their ensemble {score(row.ensemble)}")
+        parts.append(f"{lead.lead}: {', '.join(scores)}, teacher {score(row.teacher)}")
     return f"Macro AUROC from student to teacher. {'; '.join(parts)}."

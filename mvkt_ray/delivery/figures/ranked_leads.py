@@ -3,9 +3,8 @@
 Reads: the report's values. Before the finals it shows the validation split.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
@@ -21,6 +20,10 @@ from mvkt_ray.delivery.figures.drawing import (
     label,
     to_svg,
 )
+from mvkt_ray.delivery.report.quantities import Split
+from mvkt_ray.delivery.report.reported_leads import ReportedLead, ReportedTeacher
+from mvkt_ray.delivery.report.reported_scores import ChosenValidation, Scores, TestScores
+from mvkt_ray.delivery.report.study_report import StudyReport
 from mvkt_ray.delivery.wording import score, student_name
 from mvkt_ray.phrasing import percent
 
@@ -38,14 +41,13 @@ class _Row:
     is_best: bool
 
 
-def draw_ranked_leads(report: Mapping[str, Any]) -> str:
+def draw_ranked_leads(report: StudyReport) -> str:
     """Draw one row per lead that has a score; an empty string when none has."""
-    on_test = report["answer"]["ranked_on"] == "test"
-    answer = report["answer"]["contender"]
-    rows = [row for lead in report["leads"] if (row := _row(lead, answer, on_test)) is not None]
+    split, answer = report.answer.ranked_on, report.answer.contender
+    rows = [row for lead in report.leads if (row := _row(lead, answer, split)) is not None]
     if not rows:
         return ""
-    teacher = (report["teacher"] or {}).get("test" if on_test else "validation")
+    teacher = report.teacher and report.teacher.on(split)
     with drawing(WIDTH, _ROW_HEIGHT * len(rows) + _FRAME_HEIGHT) as figure:
         axes = figure.subplots()
         for y, row in enumerate(rows):
@@ -59,31 +61,30 @@ def draw_ranked_leads(report: Mapping[str, Any]) -> str:
         axes.grid(axis="y", visible=False)
         axes.locator_params(axis="x", nbins=9, steps=[1, 2, 5, 10])
         axes.tick_params(axis="y", length=0)
-        split = "test" if on_test else "validation"
         axes.set_xlabel(f"macro AUROC on the {split} split")
         figure.legend(
-            handles=_legend(rows, report, teacher is not None),
+            handles=_legend(rows, report, teacher and report.teacher),
             loc="outside lower center",
             ncols=4,
         )
         return to_svg(figure, "ranked-leads", "Ranked leads", _describe(rows, split, teacher))
 
 
-def _row(lead: Mapping[str, Any], answer: str, on_test: bool) -> _Row | None:
+def _row(lead: ReportedLead, answer: str, split: Split) -> _Row | None:
     # Where it is the answer, it is not drawn beside itself.
-    alone = {} if answer == _ALONE else lead["contenders"].get(_ALONE) or {}
-    scores = lead["test"] if on_test else lead["validation"]
-    if scores is None or scores["macro_auroc"] is None:
+    alone = None if answer == _ALONE else lead.contenders.get(_ALONE)
+    alone_scores = alone and alone.on(split)
+    scores = lead.on(split)
+    if scores is None or scores.macro_auroc is None:
         return None
-    corrected = None if on_test else scores.get("corrected")
-    alone_scores = alone.get("test" if on_test else "validation") or {}
+    corrected = scores.corrected if isinstance(scores, ChosenValidation) else None
     return _Row(
-        lead=lead["lead"],
-        score=scores["macro_auroc"] if corrected is None else corrected,
-        interval=scores.get("ci") if on_test else scores.get("corrected_ci"),
-        naive=None if corrected is None else scores["macro_auroc"],
-        alone=alone_scores.get("macro_auroc"),
-        is_best=bool(lead["in_best_set"]),
+        lead=lead.lead,
+        score=scores.macro_auroc if corrected is None else corrected,
+        interval=scores.ci if isinstance(scores, TestScores) else scores.corrected_ci,
+        naive=None if corrected is None else scores.macro_auroc,
+        alone=alone_scores and alone_scores.macro_auroc,
+        is_best=bool(lead.in_best_set),
     )
 
 
@@ -104,16 +105,19 @@ def _draw_row(axes: Axes, y: int, row: _Row) -> None:
     axes.plot(row.score, y, style.marker, markersize=8, color=style.colour, markerfacecolor=face)
 
 
-def _draw_teacher(axes: Axes, teacher: Mapping[str, Any]) -> None:
-    if teacher.get("ci") is not None:
-        axes.axvspan(*teacher["ci"], color=Colour.FAINT, linewidth=0, zorder=0.5)
-    axes.axvline(teacher["macro_auroc"], color=Colour.TEACHER, linestyle=TEACHER_STYLE.line)
+def _draw_teacher(axes: Axes, teacher: Scores) -> None:
+    if isinstance(teacher, TestScores) and teacher.ci is not None:
+        axes.axvspan(*teacher.ci, color=Colour.FAINT, linewidth=0, zorder=0.5)
+    if teacher.macro_auroc is not None:
+        axes.axvline(teacher.macro_auroc, color=Colour.TEACHER, linestyle=TEACHER_STYLE.line)
 
 
-def _legend(rows: Sequence[_Row], report: Mapping[str, Any], has_teacher: bool) -> list[Line2D]:
-    style, level = CHOSEN_STYLE, report["statistics"]["level"]
+def _legend(
+    rows: Sequence[_Row], report: StudyReport, teacher: ReportedTeacher | None
+) -> list[Line2D]:
+    style, level = CHOSEN_STYLE, report.statistics.level
     with_interval = any(row.interval is not None for row in rows)
-    text = student_name(report["answer"]["contender"]) + (
+    text = student_name(report.answer.contender) + (
         f", {percent(level)} interval" if with_interval else ""
     )
     line: LineStyleType = "-" if with_interval else "none"
@@ -131,16 +135,16 @@ def _legend(rows: Sequence[_Row], report: Mapping[str, Any], has_teacher: bool) 
         handles.append(
             _handle(ALONE_STYLE.marker, "none", colour, Colour.PAPER, ALONE_STYLE.name, 5.5)
         )
-    if has_teacher:
+    if teacher is not None:
         line = TEACHER_STYLE.line
         handles.append(
-            Line2D([], [], color=Colour.TEACHER, linestyle=line, label=_teacher_label(report))
+            Line2D([], [], color=Colour.TEACHER, linestyle=line, label=_teacher_label(teacher))
         )
     return handles
 
 
-def _teacher_label(report: Mapping[str, Any]) -> str:
-    n_leads = len(report["teacher"]["leads"])
+def _teacher_label(teacher: ReportedTeacher) -> str:
+    n_leads = len(teacher.leads)
     return f"teacher, {n_leads} lead{'' if n_leads == 1 else 's'}"
 
 
@@ -153,12 +157,12 @@ def _handle(
     )  # fmt: skip
 
 
-def _describe(rows: Sequence[_Row], split: str, teacher: Mapping[str, Any] | None) -> str:
+def _describe(rows: Sequence[_Row], split: Split, teacher: Scores | None) -> str:
     best, worst = rows[0], rows[-1]
     text = (
         f"Macro AUROC of {len(rows)} leads on the {split} split, the best first: from "
         f"{best.lead} with {score(best.score)} to {worst.lead} with {score(worst.score)}."
     )
     if teacher is not None:
-        text += f" The teacher has {score(teacher['macro_auroc'])}."
+        text += f" The teacher has {score(teacher.macro_auroc)}."
     return text

@@ -5,10 +5,14 @@ claimed. After: the leads that may be the best, how far the test score is from w
 expect, and whether the teacher's help is shown.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from mvkt_ray.delivery.facts.class_means import left_out_of
+from mvkt_ray.delivery.report.quantities import Split
+from mvkt_ray.delivery.report.reported_differences import Gain
+from mvkt_ray.delivery.report.reported_leads import ReportedLead, ReportedTeacher
+from mvkt_ray.delivery.report.reported_scores import Selection
+from mvkt_ray.delivery.report.study_report import StudyReport
 from mvkt_ray.delivery.sentences.classes_counted import LISTED as CLASSES_LISTED
 from mvkt_ray.delivery.sentences.classes_counted import left_out_sentence, over_classes
 from mvkt_ray.delivery.sentences.from_validation_to_test import gap_sentence
@@ -51,23 +55,22 @@ LISTED = 6
 """Of more leads than these, the number is said."""
 
 
-def sentences_before_finals(report: Mapping[str, Any]) -> list[str]:
+def sentences_before_finals(report: StudyReport) -> list[str]:
     """Say what the search has seen so far, and that nothing is claimed."""
-    summary, leads = report["study_summary"], report["leads"]
-    is_running = summary["state"] == "running"
-    so_far = f"{summary['n_ended']} of {summary['n_trials']} trials have ended"
-    scored = [lead for lead in leads if lead["validation"] is not None]
-    if not scored:
+    summary, leads = report.study_summary, report.leads
+    is_running = summary.state == "running"
+    so_far = f"{summary.n_ended} of {summary.n_trials} trials have ended"
+    best = next((lead for lead in leads if lead.validation is not None), None)
+    if best is None or best.validation is None:
         return [why_nothing_is_ranked(summary), *finals_begun(report), *_warnings(report)]
-    best = scored[0]
     found = [
         f"{f'So far ({so_far})' if is_running else 'In the search'} the highest mean AUROC over "
-        f"{_classes(report, 'validation')} is {_SAID.score(best['validation']['macro_auroc'])}, "
+        f"{_classes(report, 'validation')} is {_SAID.score(best.validation.macro_auroc)}, "
         f"of a model that sees {_lead(best)} alone.",
         *_left_out(report, "validation"),
         *not_ranked(leads),
         "It was measured on the validation recordings, on which it was also chosen: the number is "
-        f"optimistic{_corrected(report['selection'])}, and nothing is claimed of which lead is "
+        f"optimistic{_corrected(report.selection)}, and nothing is claimed of which lead is "
         "best or of what the teacher's help is worth.",
         *small_student_sentences(report),
         *(finals_begun(report) or [what_finals_do(leads)]),
@@ -75,54 +78,52 @@ def sentences_before_finals(report: Mapping[str, Any]) -> list[str]:
     return found + _warnings(report)
 
 
-def sentences_after_finals(report: Mapping[str, Any]) -> list[str]:
+def sentences_after_finals(report: StudyReport) -> list[str]:
     """Say what the test split showed."""
-    ranked = [lead for lead in report["leads"] if lead["in_best_set"] is not None]
+    ranked = report.ranked
     if not ranked:
         return [
             why_no_lead_is_ranked(report),
             *finals_begun(report),
             *_warnings(report),
         ]
-    first, gap = ranked[0], report["validation_gap"]
+    first, gap = ranked[0], report.validation_gap
     return [
         _first_sentence(report, first),
         *_left_out(report, "test"),
         _which_are_best(report, ranked),
         *([] if gap is None else [gap_sentence(gap)]),
         *_what_the_teacher_bought(report, first),
-        *teacher_gap_sentences(report, first["lead"]),
+        *teacher_gap_sentences(report, first.lead),
         *small_student_sentences(report),
         *finals_begun(report),
         *_warnings(report),
     ]
 
 
-def _left_out(report: Mapping[str, Any], split: str) -> list[str]:
+def _left_out(report: StudyReport, split: Split) -> list[str]:
     said = left_out_sentence(report, split, CLASSES_LISTED)
     return [said] if said else []
 
 
-def _first_sentence(report: Mapping[str, Any], first: Mapping[str, Any]) -> str:
-    test, split = first["test"], report["test_split"]
-    teacher = report["teacher"]
+def _first_sentence(report: StudyReport, first: ReportedLead) -> str:
+    test, split, teacher = first.test, report.test_split, report.teacher
+    assert test is not None
     ceiling = ""
-    if teacher is not None and teacher["test"] is not None:
+    if teacher is not None and teacher.test is not None:
         sees = _seen_by(teacher, first)
-        ceiling = (
-            f"; the teacher, which sees {sees}, has {_SAID.score(teacher['test']['macro_auroc'])}"
-        )
+        ceiling = f"; the teacher, which sees {sees}, has {_SAID.score(teacher.test.macro_auroc)}"
     kept = "kept apart until the end" if n_looks(report) <= 1 else "of the test split"
     return (
-        f"On {split['n_recordings']} recordings of {split['n_patients']} patients {kept}, a model "
+        f"On {split.n_recordings} recordings of {split.n_patients} patients {kept}, a model "
         f"that sees {_lead(first)} alone detects {_classes(report, 'test')} with a mean AUROC of "
-        f"{_SAID.score(test['macro_auroc'])} ({_level(report)} interval "
-        f"{_SAID.interval(test['ci'])}{ceiling})."
+        f"{_SAID.score(test.macro_auroc)} ({_level(report)} interval "
+        f"{_SAID.interval(test.ci)}{ceiling})."
     )
 
 
-def _which_are_best(report: Mapping[str, Any], ranked: Sequence[Mapping[str, Any]]) -> str:
-    first, names = ranked[0]["lead"], list(report["best_set"])
+def _which_are_best(report: StudyReport, ranked: Sequence[ReportedLead]) -> str:
+    first, names = ranked[0].lead, list(report.best_set)
     if len(ranked) == 1:
         return f"{first} is the only lead that was examined, so nothing is said of others."
     if names == [first]:
@@ -142,33 +143,33 @@ def _which_are_best(report: Mapping[str, Any], ranked: Sequence[Mapping[str, Any
     )
 
 
-def _what_the_teacher_bought(report: Mapping[str, Any], first: Mapping[str, Any]) -> list[str]:
+def _what_the_teacher_bought(report: StudyReport, first: ReportedLead) -> list[str]:
     said: list[str] = []
-    gain, mean = first["gain"], report["mean_gain"]
+    gain, mean = first.gain, report.mean_gain
     if gain is not None:
         what = _subject(report, gain)
         said.append(
-            f"{what} is worth {_difference(report, gain)} for {first['lead']}: {_verdict(gain)}."
+            f"{what} is worth {_difference(report, gain)} for {first.lead}: {_verdict(gain)}."
         )
-    if mean is not None and mean["n_leads"] > 1:
-        what = "it" if said and gain is not None and gain["over"] == mean["over"] else None
+    if mean is not None and mean.n_leads > 1:
+        what = "it" if said and gain is not None and gain.over == mean.over else None
         subject = what or _subject(report, mean)
         said.append(
             f"{subject[0].upper()}{subject[1:]} is worth {_difference(report, mean)} on average "
-            f"over {mean['n_leads']} leads: {_verdict(mean)}."
+            f"over {mean.n_leads} leads: {_verdict(mean)}."
         )
     return said
 
 
-def _warnings(report: Mapping[str, Any]) -> list[str]:
+def _warnings(report: StudyReport) -> list[str]:
     said: list[str] = []
     opened = n_looks(report)
-    if report["finals"] is not None and opened > 1:
+    if report.finals is not None and opened > 1:
         said.append(
             f"The test recordings were looked at {opened} times, so they were not kept apart for "
             "the last of it: its numbers may be optimistic."
         )
-    if report["answer"]["is_synthetic"]:
+    if report.answer.is_synthetic:
         said.append(
             "These recordings are made up by a program: this is a demonstration, and says nothing "
             "about ECGs."
@@ -176,48 +177,48 @@ def _warnings(report: Mapping[str, Any]) -> list[str]:
     return said
 
 
-def _verdict(gain: Mapping[str, Any]) -> str:
-    if not gain["claimed"]:
+def _verdict(gain: Gain) -> str:
+    if not gain.claimed:
         return "not shown"
-    return "shown" if gain["difference"] > 0 else "shown to be a loss"
+    return "shown" if gain.difference > 0 else "shown to be a loss"
 
 
-def _difference(report: Mapping[str, Any], gain: Mapping[str, Any]) -> str:
-    corrected = gain["ci_corrected"]
-    difference = _SAID.signed(gain["difference"])
+def _difference(report: StudyReport, gain: Gain) -> str:
+    corrected = gain.ci_corrected
+    difference = _SAID.signed(gain.difference)
     if corrected is None:
         return difference
     interval = _SAID.signed_interval(corrected)
     return f"{difference} (corrected {_level(report)} interval {interval})"
 
 
-def _level(report: Mapping[str, Any]) -> str:
-    return percent(report["statistics"]["level"])
+def _level(report: StudyReport) -> str:
+    return percent(report.statistics.level)
 
 
-def _subject(report: Mapping[str, Any], gain: Mapping[str, Any]) -> str:
+def _subject(report: StudyReport, gain: Gain) -> str:
     """Name what a gain is of: the teacher's help only where the answer was taught."""
-    answer = report["answer"]["contender"]
-    if answer in _TAUGHT and gain["over"] in IN_WORDS:
-        return IN_WORDS[gain["over"]]
+    answer = report.answer.contender
+    if answer in _TAUGHT and gain.over in IN_WORDS:
+        return IN_WORDS[gain.over]
     named = "" if answer == CHOSEN else f" {answer!r}"
-    return f"The answer{named}, compared with {gain['over']!r},"
+    return f"The answer{named}, compared with {gain.over!r},"
 
 
-def _seen_by(teacher: Mapping[str, Any], lead: Mapping[str, Any]) -> str:
-    names = teacher["leads"]
-    if list(names) == list(lead["leads"]):
+def _seen_by(teacher: ReportedTeacher, lead: ReportedLead) -> str:
+    names = teacher.leads
+    if list(names) == list(lead.leads):
         return "the same lead" if len(names) == 1 else "the same leads"
     return f"lead {names[0]}" if len(names) == 1 else f"{len(names)} leads"
 
 
-def _classes(report: Mapping[str, Any], split: str) -> str:
-    called = GROUPS.get(report["task"], "classes")
-    return over_classes(len(report["classes"]), left_out_of(report, split), called)
+def _classes(report: StudyReport, split: Split) -> str:
+    called = GROUPS.get(report.task, "classes")
+    return over_classes(len(report.classes), left_out_of(report, split), called)
 
 
-def _lead(lead: Mapping[str, Any]) -> str:
-    names = lead["leads"]
+def _lead(lead: ReportedLead) -> str:
+    names = lead.leads
     return f"lead{'s' if len(names) > 1 else ''} {listing(names)}"
 
 
@@ -225,10 +226,10 @@ def _listed(names: Sequence[str]) -> str:
     return listing(names) if len(names) <= LISTED else f"{len(names)} other leads"
 
 
-def _corrected(selection: Mapping[str, Any] | None) -> str:
-    if selection is None or selection["corrected"] is None or selection["n_candidates"] < 2:
+def _corrected(selection: Selection | None) -> str:
+    if selection is None or selection.corrected is None or selection.n_candidates < 2:
         return ""
     return (
-        f" (corrected for the choice among {selection['n_candidates']} trials: "
-        f"{_SAID.score(selection['corrected'])})"
+        f" (corrected for the choice among {selection.n_candidates} trials: "
+        f"{_SAID.score(selection.corrected)})"
     )

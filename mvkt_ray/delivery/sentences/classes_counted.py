@@ -3,10 +3,11 @@
 Reads: the report's values.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from mvkt_ray.delivery.facts.class_means import left_out_of
+from mvkt_ray.delivery.report.quantities import Split
+from mvkt_ray.delivery.report.study_report import StudyReport
 from mvkt_ray.phrasing import listing
 
 LISTED = 6
@@ -26,7 +27,7 @@ def over_classes(n_classes: int, left_out: Sequence[str], called: str = "classes
     return f"the {n_classes} {called}" if n_classes != 1 else "the one class"
 
 
-def left_out_sentence(report: Mapping[str, Any], split: str, most: int | None = None) -> str:
+def left_out_sentence(report: StudyReport, split: Split, most: int | None = None) -> str:
     """Name the classes that no mean of a split is over, and why; empty where there are none.
 
     Args:
@@ -54,10 +55,9 @@ def left_out_sentence(report: Mapping[str, Any], split: str, most: int | None = 
     return f"{text[0].upper()}{text[1:]}, so {it} {are} in no mean AUROC of that split."
 
 
-def _has_every_recording(report: Mapping[str, Any], split: str, name: str) -> bool:
-    data = report.get("data")
-    if data is None:
+def _has_every_recording(report: StudyReport, split: Split, name: str) -> bool:
+    if report.data is None:
         return False
-    counts = data["splits"]["val" if split == "validation" else "test"]
-    positives = (counts["n_positive"] or {}).get(name)
-    return bool(positives) and positives == counts["n_recordings"]
+    counts = report.data.splits.of(split)
+    positives = (counts.n_positive or {}).get(name)
+    return bool(positives) and positives == counts.n_recordings

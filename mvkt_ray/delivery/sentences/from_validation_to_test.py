@@ -3,9 +3,7 @@
 Reads: the report's `validation_gap`.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
+from mvkt_ray.delivery.report.reported_scores import ValidationGap
 from mvkt_ray.phrasing import NumberStyle
 
 _SAID = NumberStyle(nothing="not defined")
@@ -13,31 +11,31 @@ _EQUAL = 0.0005
 """Differences below this are not written."""
 
 
-def gap_sentence(gap: Mapping[str, Any]) -> str:
+def gap_sentence(gap: ValidationGap) -> str:
     """Say the gap of the lead with the highest test score, and what it may mean."""
     corrected = ""
-    if gap["corrected"] is not None:
+    if gap.corrected is not None:
         corrected = (
-            f" ({_SAID.score(gap['corrected'])} once corrected for the choice among "
-            f"{gap['n_candidates']} trials)"
+            f" ({_SAID.score(gap.corrected)} once corrected for the choice among "
+            f"{gap.n_candidates} trials)"
         )
     begin = (
-        f"On validation this configuration of {gap['lead']} had "
-        f"{_SAID.score(gap['validation'])}{corrected}; the test score is"
+        f"On validation this configuration of {gap.lead} had "
+        f"{_SAID.score(gap.validation)}{corrected}; the test score is"
     )
-    return f"{begin} {_compared(gap['difference'])}: {_meaning(gap)}."
+    return f"{begin} {_compared(gap.difference)}: {_meaning(gap)}."
 
 
-def mean_gap_sentence(gap: Mapping[str, Any]) -> str:
+def mean_gap_sentence(gap: ValidationGap) -> str:
     """Say the gap over all leads; empty where there is one."""
-    if gap["n_leads"] < 2:
+    if gap.n_leads < 2:
         return ""
     return (
-        f"On average over {gap['n_leads']} leads the test score is "
-        f"{_compared(gap['mean_difference'])} than the validation score of the trial that was "
+        f"On average over {gap.n_leads} leads the test score is "
+        f"{_compared(gap.mean_difference)} than the validation score of the trial that was "
         "chosen."
-        if abs(gap["mean_difference"]) >= _EQUAL
-        else f"On average over {gap['n_leads']} leads both scores are the same."
+        if abs(gap.mean_difference) >= _EQUAL
+        else f"On average over {gap.n_leads} leads both scores are the same."
     )
 
 
@@ -47,15 +45,15 @@ def _compared(difference: float) -> str:
     return f"{_SAID.score(abs(difference))} {'lower' if difference < 0 else 'higher'}"
 
 
-def _meaning(gap: Mapping[str, Any]) -> str:
-    difference, corrected = gap["difference"], gap["corrected"]
+def _meaning(gap: ValidationGap) -> str:
+    difference, corrected = gap.difference, gap.corrected
     if abs(difference) < _EQUAL:
         said = "what was seen on validation holds on the test recordings"
     elif difference > 0:
         said = "the test recordings may have another, easier case mix"
-    elif gap["n_candidates"] < 2:
+    elif gap.n_candidates < 2:
         said = "the test recordings may have another case mix, or other seeds give less"
-    elif corrected is not None and gap["test"] < corrected:
+    elif corrected is not None and gap.test < corrected:
         said = (
             "choosing made the first one optimistic, and what is missing beyond the corrected "
             "score may come from another case mix of the test recordings"
@@ -66,7 +64,5 @@ def _meaning(gap: Mapping[str, Any]) -> str:
             "case mix"
         )
     return (
-        said
-        if gap["same_classes"]
-        else f"{said}; also, the two means are not over the same classes"
+        said if gap.same_classes else f"{said}; also, the two means are not over the same classes"
     )

@@ -6,9 +6,10 @@ only where their ensemble is shown to be behind the teacher, and the numbers sta
 Reads: the report's `teacher_gap`.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from mvkt_ray.delivery.report.reported_differences import GapPart, GapRow, LeadGap
+from mvkt_ray.delivery.report.study_report import StudyReport
 from mvkt_ray.delivery.wording import student_name
 from mvkt_ray.phrasing import NumberStyle, listing, percent, whole_percent
 
@@ -17,60 +18,59 @@ NAMED_CLASSES = 2
 """Classes of which most is left that a sentence names."""
 
 
-def is_left(row: Mapping[str, Any]) -> bool:
+def is_left(row: GapRow) -> bool:
     """Whether an ensemble of the lead's students is shown to be behind the teacher."""
-    left = row["left"]
     return (
-        row["ensemble"] is not None
-        and not row["too_few"]
-        and row["reason"] is None
-        and left["ci"] is not None
-        and left["ci"][0] > 0
+        row.ensemble is not None
+        and not row.too_few
+        and row.reason is None
+        and row.left is not None
+        and row.left.ci is not None
+        and row.left.ci[0] > 0
     )
 
 
-def teacher_gap_sentences(report: Mapping[str, Any], lead: str) -> list[str]:
+def teacher_gap_sentences(report: StudyReport, lead: str) -> list[str]:
     """Say of one lead what was closed of its gap to the teacher, and what is left of it.
 
     Returns:
         Nothing where the finals compared nothing that learned from labels alone.
     """
-    gap: Mapping[str, Any] = report["teacher_gap"] or {"leads": ()}
-    found = next((each for each in gap["leads"] if each["lead"] == lead), None)
-    if found is None or found["rows"][0]["gap"] is None:
+    gap = report.teacher_gap
+    found = next((each for each in gap.leads if each.lead == lead), None) if gap else None
+    if gap is None or found is None or (macro := found.rows[0]).gap is None:
         return []
-    macro = found["rows"][0]
-    alone = student_name(gap["baseline"])
-    if macro["reason"] is not None:
-        difference = _SAID.signed(macro["gap"]["difference"])
+    alone = student_name(gap.baseline)
+    closed, attainable, left = macro.closed, macro.attainable, macro.left
+    if closed is None or closed.fraction is None or macro.reason is not None:
+        difference = _SAID.signed(macro.gap.difference)
         return [
             f"The teacher is not shown to be ahead of the {alone} of {lead} ({difference}, "
-            f"{percent(report['statistics']['level'])} interval "
-            f"{_SAID.signed_interval(macro['gap']['ci'])}), so there is no gap to speak of."
+            f"{percent(report.statistics.level)} interval "
+            f"{_SAID.signed_interval(macro.gap.ci)}), so there is no gap to speak of."
         ]
-    closed = macro["closed"]
-    share = f"{whole_percent(closed['fraction'])}{_share_interval(closed)}"
+    share = f"{whole_percent(closed.fraction)}{_share_interval(closed)}"
     first = (
-        f"Of the gap of {_SAID.score(macro['gap']['difference'])} between the {alone} of {lead} "
-        f"and the teacher the {student_name(report['answer']['contender'])} closes {share}"
+        f"Of the gap of {_SAID.score(macro.gap.difference)} between the {alone} of {lead} "
+        f"and the teacher the {student_name(report.answer.contender)} closes {share}"
     )
-    if macro["ensemble"] is None:
+    if attainable is None or left is None:
         return [
             f"{first}; with one seed there is no ensemble of students to tell what of the rest the "
             "lead shows."
         ]
-    reached = closed["fraction"] + macro["attainable"]["fraction"]
-    ensemble = f"an ensemble of {found['n_students']} of them closes {whole_percent(reached)}"
-    return [f"{first}; {ensemble}.", _what_is_left(found, macro, report)]
+    reached = closed.fraction + (attainable.fraction or 0.0)
+    ensemble = f"an ensemble of {found.n_students} of them closes {whole_percent(reached)}"
+    return [f"{first}; {ensemble}.", _what_is_left(found, left, report)]
 
 
-def teacher_gap_caption(report: Mapping[str, Any]) -> str:
+def teacher_gap_caption(report: StudyReport) -> str:
     """Say what figure and tables of the gap show; empty where there are none."""
-    gap = report["teacher_gap"]
+    gap = report.teacher_gap
     if gap is None:
         return ""
-    n_students = sorted({lead["n_students"] for lead in gap["leads"]})
-    answer, alone = student_name(report["answer"]["contender"]), student_name(gap["baseline"])
+    n_students = sorted({lead.n_students for lead in gap.leads})
+    answer, alone = student_name(report.answer.contender), student_name(gap.baseline)
     said = [f"From the {alone} to the teacher, by lead and class, in three parts."]
     said.append(f"Closed: the {answer} is that much better than the {alone}.")
     if n_students == [1]:
@@ -87,7 +87,7 @@ def teacher_gap_caption(report: Mapping[str, Any]) -> str:
             "in this lead. It is no proof: more recordings, another network or a larger ensemble "
             "may find some of it. It is bold where the ensemble is shown to be behind the teacher."
         )
-    level = percent(report["statistics"]["level"])
+    level = percent(report.statistics.level)
     said.append(
         f"Intervals are {level} ones of each number alone, not corrected for how many there are; "
         "shares are told only where the gap is shown."
@@ -95,58 +95,53 @@ def teacher_gap_caption(report: Mapping[str, Any]) -> str:
     return " ".join(said)
 
 
-def teacher_gap_figure_caption(report: Mapping[str, Any], n_drawn: int) -> str:
+def teacher_gap_figure_caption(report: StudyReport, n_drawn: int) -> str:
     """Say how the figure of the gap is read; empty where there is none.
 
     Args:
         report: Its values.
         n_drawn: Leads that it has room for.
     """
-    gap = report["teacher_gap"]
+    gap = report.teacher_gap
     if gap is None:
         return ""
     said = (
         "From left to right, where each is better than the one before: the "
-        f"{student_name(gap['baseline'])}, the {student_name(report['answer']['contender'])}, "
+        f"{student_name(gap.baseline)}, the {student_name(report.answer.contender)}, "
     )
-    if any(lead["n_students"] > 1 for lead in gap["leads"]):
+    if any(lead.n_students > 1 for lead in gap.leads):
         said += "their ensemble, "
     said += "the teacher. The dotted part is left. Classes with too few recordings are not drawn."
-    return said if len(gap["leads"]) <= n_drawn else f"{said} The first {n_drawn} leads are drawn."
+    return said if len(gap.leads) <= n_drawn else f"{said} The first {n_drawn} leads are drawn."
 
 
-def _what_is_left(
-    found: Mapping[str, Any], macro: Mapping[str, Any], report: Mapping[str, Any]
-) -> str:
-    lead, left = found["lead"], macro["left"]
-    level = percent(report["statistics"]["level"])
-    interval = f"{level} interval {_SAID.signed_interval(left['ci'])}"
-    if not is_left(macro):
+def _what_is_left(found: LeadGap, left: GapPart, report: StudyReport) -> str:
+    lead, level = found.lead, percent(report.statistics.level)
+    interval = f"{level} interval {_SAID.signed_interval(left.ci)}"
+    if not is_left(found.rows[0]):
         return (
             f"The ensemble is not shown to be behind the teacher "
-            f"({_SAID.signed(left['difference'])}, {interval}), so nothing says that {lead} hides "
+            f"({_SAID.signed(left.difference)}, {interval}), so nothing says that {lead} hides "
             "anything."
         )
     return (
-        f"What the ensemble does not reach either, {_SAID.score(left['difference'])} ({interval})"
-        f"{_classes(found['rows'][1:])}, is probably not visible in {lead}."
+        f"What the ensemble does not reach either, {_SAID.score(left.difference)} ({interval})"
+        f"{_classes(found.rows[1:])}, is probably not visible in {lead}."
     )
 
 
-def _classes(rows: Sequence[Mapping[str, Any]]) -> str:
+def _classes(rows: Sequence[GapRow]) -> str:
     """Name the classes of which most is left, among those of which it is shown."""
-    shown = sorted(filter(is_left, rows), key=lambda row: -row["left"]["difference"])
-    if not shown:
+    left = [(row.left.difference, row.class_) for row in rows if row.left and is_left(row)]
+    if not left:
         return ""
-    told = [
-        f"{row['class']} ({_SAID.score(row['left']['difference'])})"
-        for row in shown[:NAMED_CLASSES]
-    ]
+    most = sorted(left, key=lambda each: -each[0])[:NAMED_CLASSES]
+    told = [f"{name} ({_SAID.score(difference)})" for difference, name in most]
     return f", most in {listing(told)}"
 
 
-def _share_interval(part: Mapping[str, Any]) -> str:
-    if part["fraction_ci"] is None:
+def _share_interval(part: GapPart) -> str:
+    if part.fraction_ci is None:
         return ""
-    low, high = part["fraction_ci"]
+    low, high = part.fraction_ci
     return f" ({whole_percent(low)} to {whole_percent(high)})"

@@ -3,64 +3,66 @@
 Reads: the report's values.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from mvkt_ray.delivery.report.reported_leads import ReportedLead
+from mvkt_ray.delivery.report.reported_search import StudySummary
+from mvkt_ray.delivery.report.study_report import StudyReport
 from mvkt_ray.phrasing import listing
 
 
-def n_looks(report: Mapping[str, Any]) -> int:
+def n_looks(report: StudyReport) -> int:
     """Return how often the test split was opened up to the finals that the report is of."""
-    openings = report["test_split"]["openings"]
-    if report["finals"] is None:
+    openings = report.test_split.openings
+    if report.finals is None:
         return len(openings)
-    return sum(each["finals"] <= report["finals"]["number"] for each in openings)
+    return sum(each.finals <= report.finals.number for each in openings)
 
 
-def why_nothing_is_ranked(summary: Mapping[str, Any]) -> str:
+def why_nothing_is_ranked(summary: StudySummary) -> str:
     """Say how far a search is that has nothing to rank."""
-    if not summary["n_trials"]:
+    if not summary.n_trials:
         return (
             "The study has no search to rank leads by; `mvkt finalize` examines what its finals "
             "name."
         )
-    so_far = f"{summary['n_ended']} of {summary['n_trials']} trials have ended"
-    if summary["state"] == "running":
+    so_far = f"{summary.n_ended} of {summary.n_trials} trials have ended"
+    if summary.state == "running":
         return (
             f"So far {so_far}, and none of the search has been trained to the end: there is "
             "nothing to rank yet."
         )
-    ends = ", ".join(f"{n} {state}" for state, n in summary["states"].items() if n)
+    ends = ", ".join(f"{n} {state}" for state, n in summary.states.items() if n)
     return (
         f"The search is over: {so_far} ({ends}), and none of the search was trained to the end. "
         "There is nothing to rank."
     )
 
 
-def finals_begun(report: Mapping[str, Any]) -> list[str]:
+def finals_begun(report: StudyReport) -> list[str]:
     """Say that finals are under way, or were left before their end."""
-    begun = report["finals_begun"]
+    begun = report.finals_begun
     if begun is None:
         return []
-    done = f"{begun['n_ended']} of {begun['n_trainings']} trainings have ended"
+    done = f"{begun.n_ended} of {begun.n_trainings} trainings have ended"
     return [
-        f"Finals {begun['number']} were begun and are not over ({done}); `mvkt finalize` brings "
+        f"Finals {begun.number} were begun and are not over ({done}); `mvkt finalize` brings "
         "them to their end."
     ]
 
 
-def not_ranked(leads: Sequence[Mapping[str, Any]]) -> list[str]:
+def not_ranked(leads: Sequence[ReportedLead]) -> list[str]:
     """Name the leads of which the search has no complete trial."""
-    names = [lead["lead"] for lead in leads if lead["validation"] is None]
+    names = [lead.lead for lead in leads if lead.validation is None]
     if not names:
         return []
     have, are = ("has", "it is") if len(names) == 1 else ("have", "they are")
     return [f"{listing(names)} {have} no complete trial of the search, so {are} not ranked."]
 
 
-def what_finals_do(leads: Sequence[Mapping[str, Any]]) -> str:
+def what_finals_do(leads: Sequence[ReportedLead]) -> str:
     """Say what comes after the search."""
-    if all(lead["validation"] is not None for lead in leads):
+    if all(lead.validation is not None for lead in leads):
         return "`mvkt finalize` examines every lead, once, on recordings that were kept apart."
     return (
         "`mvkt finalize` examines leads, once, on recordings that were kept apart, and needs a "
@@ -68,11 +70,11 @@ def what_finals_do(leads: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def why_no_lead_is_ranked(report: Mapping[str, Any]) -> str:
+def why_no_lead_is_ranked(report: StudyReport) -> str:
     """Say why there is no ranking after finals."""
-    if not report["finals"]["can_be_scored"]:
+    if report.finals is not None and not report.finals.can_be_scored:
         return (
-            f"No class can be scored on the {report['test_split']['n_recordings']} test "
+            f"No class can be scored on the {report.test_split.n_recordings} test "
             "recordings: each is in none of them or in all, so no lead can be ranked."
         )
     return (

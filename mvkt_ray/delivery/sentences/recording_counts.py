@@ -3,18 +3,16 @@
 Reads: the report's `data`.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
+from mvkt_ray.delivery.report.reported_data import DataCard
 from mvkt_ray.phrasing import listing, number_ranges
 
 
-def use_sentence(data: Mapping[str, Any]) -> str:
+def use_sentence(data: DataCard) -> str:
     """Say how many recordings are in a split, and why the others are in none."""
-    sizes = [data["splits"][name]["n_recordings"] for name in ("train", "val", "test")]
-    total, used = data["n_recordings"], sum(sizes)
+    sizes = [split.n_recordings for split in data.splits.all]
+    total, used = data.n_recordings, sum(sizes)
     train, val, test = (f"{size:,}" for size in sizes)
-    n_unlabelled = sizes[0] - data["splits"]["train"]["n_labelled"]
+    n_unlabelled = sizes[0] - data.splits.train.n_labelled
     if n_unlabelled:
         train += f" ({n_unlabelled:,} of them without a known label, to distil over)"
     said = (
@@ -27,20 +25,20 @@ def use_sentence(data: Mapping[str, Any]) -> str:
     return f"{said}. The other {total - used:,} are in no split and not used: {listing(reasons)}."
 
 
-def _reasons(data: Mapping[str, Any]) -> list[str]:
-    folds = number_ranges(data["other_folds"])
+def _reasons(data: DataCard) -> list[str]:
+    folds = number_ranges(data.other_folds)
     counted = (
-        (data["n_without_fold"], "have no fold", "has no fold"),
+        (data.n_without_fold, "have no fold", "has no fold"),
         (
-            data["n_in_other_folds"],
+            data.n_in_other_folds,
             f"are of folds that no split names ({folds})",
             f"is of a fold that no split names ({folds})",
         ),
         (
-            data["n_without_label"],
+            data.n_without_label,
             "have no known label of the task",
             "has no known label of the task",
         ),
-        (data["n_without_lead"], "lack a lead", "lacks a lead"),
+        (data.n_without_lead, "lack a lead", "lacks a lead"),
     )
     return [f"{n:,} {one if n == 1 else several}" for n, several, one in counted if n]

@@ -3,21 +3,21 @@
 Which student it is was decided on validation, so that its test score is no pick among several.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
+from mvkt_ray.config.objectives import Objective
+from mvkt_ray.delivery.report.reported_search import LeadFront, SizedTrial, Sizes
+from mvkt_ray.delivery.report.study_report import StudyReport
 from mvkt_ray.phrasing import NumberStyle, percent
 from mvkt_ray.search.finals.finals_plan import CHOSEN
 
 _SAID = NumberStyle(nothing="not defined")
 
 
-def least(sizes: Mapping[str, Any]) -> str:
+def least(sizes: Sizes) -> str:
     """Return how the least student is called by what students are compared by."""
-    return {"macs": "cheapest", "latency_ms": "fastest"}.get(sizes["by"], "smallest")
+    return {"macs": "cheapest", "latency_ms": "fastest"}.get(sizes.by, "smallest")
 
 
-def small_student_sentences(report: Mapping[str, Any]) -> list[str]:
+def small_student_sentences(report: StudyReport) -> list[str]:
     """Say of the lead with the highest score which small student is nearly as good as its best.
 
     Args:
@@ -26,16 +26,16 @@ def small_student_sentences(report: Mapping[str, Any]) -> list[str]:
     Returns:
         Nothing where all students have one size, or that lead has none that can be compared.
     """
-    sizes = report["sizes"]
+    sizes = report.sizes
     if sizes is None:
         return []
-    highest = report["answer"]["highest"]
-    entry = next((each for each in sizes["leads"] if each["lead"] == highest), None)
-    if entry is None:
+    highest = report.answer.highest
+    entry = next((each for each in sizes.leads if each.lead == highest), None)
+    if entry is None or highest is None:
         return []
-    best, small = _point(entry, "best"), _point(entry, "nearly_as_good")
+    best, small = entry.point(entry.best), entry.point(entry.nearly_as_good)
     lead = f"lead{'s' if '+' in highest else ''} {highest}"
-    size, margin = _size(small, sizes["window_s"]), f"within {sizes['margin']:g}"
+    size, margin = _size(small, sizes.window_s), f"within {sizes.margin:g}"
     if small is best:
         return [
             f"Of the students of {lead} the best on validation is also the {least(sizes)} {margin} "
@@ -43,72 +43,69 @@ def small_student_sentences(report: Mapping[str, Any]) -> list[str]:
         ]
     return [
         f"Of the students of {lead} the {least(sizes)} {margin} of the best on validation has "
-        f"{size}: {_SAID.score(small['macro_auroc'])} against "
-        f"{_SAID.score(best['macro_auroc'])} of the best, which has {best['n_parameters']:,} "
+        f"{size}: {_SAID.score(small.macro_auroc)} against "
+        f"{_SAID.score(best.macro_auroc)} of the best, which has {best.n_parameters:,} "
         "parameters.",
-        *_examined(report, entry),
+        *_examined(report, entry, sizes.by),
     ]
 
 
-def sizes_caption(report: Mapping[str, Any]) -> str:
+def sizes_caption(report: StudyReport) -> str:
     """Say what the figure of the sizes shows."""
-    sizes = report["sizes"]
+    sizes = report.sizes
     if sizes is None:
         return ""
-    what = "latency" if sizes["by"] == "latency_ms" else "size"
+    what = "latency" if sizes.by == "latency_ms" else "size"
     parts = [
         f"Every complete trial of the search by the {what} of its student and its score on "
         "validation, which is optimistic; the line is that of the students that no other one beats "
         f"in both. The number above a panel is the {what} of the best, and beside it that of the "
-        f"{least(sizes)} within {sizes['margin']:g} of it, where that is another. Of 10 trials or "
+        f"{least(sizes)} within {sizes.margin:g} of it, where that is another. Of 10 trials or "
         "more the lowest tenth may be below the axis."
     ]
-    if any(entry["examined"] for entry in sizes["leads"]):
+    if any(entry.examined for entry in sizes.leads):
         parts.append(
             "Squares are what the finals examined, on the test split, drawn beside their place."
         )
     return " ".join(parts)
 
 
-def _examined(report: Mapping[str, Any], entry: Mapping[str, Any]) -> list[str]:
+def _examined(report: StudyReport, entry: LeadFront, by: Objective) -> list[str]:
     """Say what the test split made of the two, where finals had them both."""
-    if report["finals"] is None:
+    if report.finals is None:
         return []
-    tested = {point["trial"]: point for point in entry["examined"]}
-    best, small = (tested.get(entry[name]) for name in ("best", "nearly_as_good"))
+    tested = {point.trial: point for point in entry.examined}
+    best, small = tested.get(entry.best), tested.get(entry.nearly_as_good)
     if small is None or best is None:
         return ["The finals did not examine both, so nothing is said of the test split."]
-    scores = f"{_SAID.score(small['macro_auroc'])} against {_SAID.score(best['macro_auroc'])}"
-    loss = _loss(report, entry["lead"], best["contender"], small["contender"])
-    return [f"On the test split they have {scores}{loss}."]
+    scores = f"{_SAID.score(small.macro_auroc)} against {_SAID.score(best.macro_auroc)}"
+    shown = ""
+    if report.answer.contender == best.contender == CHOSEN:
+        shown = _loss(report, entry.lead, small.contender, by)
+    return [f"On the test split they have {scores}{shown}."]
 
 
-def _loss(report: Mapping[str, Any], lead: str, best: str, small: str) -> str:
+def _loss(report: StudyReport, lead: str, small: str, by: Objective) -> str:
     """Say whether the best is shown to be better; the finals compare the answer with all others."""
-    if report["answer"]["contender"] != best or best != CHOSEN:
+    found = report.lead_named(lead)
+    gains = () if found is None else found.gains
+    gain = next((each for each in gains if each.over == small), None)
+    if gain is None or gain.ci_corrected is None:
         return ""
-    gains = next(each["gains"] for each in report["leads"] if each["lead"] == lead)
-    gain = next((each for each in gains if each["over"] == small), None)
-    if gain is None or gain["ci_corrected"] is None:
-        return ""
-    level = percent(report["statistics"]["level"])
-    other = {"macs": "costlier", "latency_ms": "slower"}.get(report["sizes"]["by"], "larger")
+    level = percent(report.statistics.level)
+    other = {"macs": "costlier", "latency_ms": "slower"}.get(by, "larger")
     return (
-        f"; the {other} one is worth {_SAID.signed(gain['difference'])} (corrected {level} "
-        f"interval {_SAID.signed_interval(gain['ci_corrected'])}): "
-        f"{'shown' if gain['claimed'] else 'not shown'}"
+        f"; the {other} one is worth {_SAID.signed(gain.difference)} (corrected {level} "
+        f"interval {_SAID.signed_interval(gain.ci_corrected)}): "
+        f"{'shown' if gain.claimed else 'not shown'}"
     )
 
 
-def _point(entry: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    return next(point for point in entry["front"] if point["trial"] == entry[name])
-
-
-def _size(point: Mapping[str, Any], window_s: float) -> str:
-    latency = point["latency_ms"]
+def _size(point: SizedTrial, window_s: float) -> str:
+    latency = point.latency_ms
     time = "" if latency is None else f", and takes {latency:.3g} ms for a recording of 10 s"
     return (
-        f"{point['n_parameters']:,} parameters and {_large(point['n_multiply_accumulates'])} "
+        f"{point.n_parameters:,} parameters and {_large(point.n_multiply_accumulates)} "
         f"multiply-accumulates per {window_s:g} s window{time}"
     )
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typed_reports import typed
 
 from mvkt_ray.config.recipes import Hyperparameters
 from mvkt_ray.delivery.exporting.checked_graphs import CheckedGraphs
@@ -83,7 +84,7 @@ def facts(final_report: dict[str, Any]) -> CardFacts:
             weights_sha256="weights",
             result=TrialResult(number=3, state=TrialState.COMPLETE),
         ),
-        report=final_report,
+        report=typed(final_report),
         network=NetworkFacts(
             n_parameters=12345, n_multiply_accumulates=678900, receptive_field_samples=100
         ),
@@ -141,10 +142,11 @@ def test_every_table_is_one(facts: CardFacts) -> None:
 
 def test_the_score_of_the_report_is_in_the_card(facts: CardFacts) -> None:
     card = write_card(facts)
-    (lead,) = [each for each in facts.report["leads"] if each["lead"] == "V5"]
-    test = lead["contenders"]["chosen"]["test"]
-    assert f"macro AUROC **{test['macro_auroc']:.3f}**" in card
-    assert f"the training in this folder: {test['per_seed'][0]:.3f}" in card
+    (lead,) = [each for each in facts.report.leads if each.lead == "V5"]
+    test = lead.contenders["chosen"].test
+    assert test is not None
+    assert f"macro AUROC **{test.macro_auroc:.3f}**" in card
+    assert f"the training in this folder: {test.per_seed[0]:.3f}" in card
     assert "12,345 parameters" in card
     assert "1.25 ms per 10 s recording (7 windows)" in card
     assert "| female | 9 | 8 | too few | - | - |" in card
@@ -173,7 +175,7 @@ def test_a_missing_int8_graph_is_said_with_its_reason(facts: CardFacts) -> None:
 def test_a_name_from_data_is_no_markup(facts: CardFacts) -> None:
     first, *others = facts.model.classes
     named = replace(first, name="a|b <script>*x*", codes=("c|d",))
-    report = {**facts.report, "data": None, "data_reason": "gone"}
+    report = replace(facts.report, data=None, data_reason="gone")
     card = write_card(
         replace(facts, model=replace(facts.model, classes=(named, *others)), report=report)
     )

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from mvkt_ray.delivery.facts.chosen import Selections
+from mvkt_ray.delivery.facts.class_means import validation_scores
 from mvkt_ray.delivery.facts.material import gather_material
 from mvkt_ray.errors import DataError
 from mvkt_ray.search.ledger.study_folder import StudyFolder
@@ -16,8 +17,10 @@ Copy = Callable[[StudyFolder], StudyFolder]
 def test_one_candidate_is_no_choice(searched_study: StudyFolder) -> None:
     material = gather_material(searched_study)
     selections = Selections(material)
-    described = selections.describe_lead("II", material.searched[:1])
-    assert described == {"corrected": None, "corrected_ci": None, "n_candidates": 1}
+    scores = validation_scores(0.8, {}, material.classes)
+    described = selections.describe_lead("II", material.searched[:1], scores)
+    assert described.corrected is described.corrected_ci is None
+    assert (described.macro_auroc, described.n_candidates) == (0.8, 1)
     best = selections.correct(material.searched)
     assert best is not None
     assert best[0].macro_auroc == max(record.macro_auroc or 0 for record in material.searched)

@@ -52,7 +52,7 @@ def test_a_gain_over_fewer_seeds_is_the_mean_over_the_pairs_of_seeds(
     areas = evidence.over((0, 1, 2)).areas
     position = evidence.over((0, 1, 2)).position(("chosen", "I"))
     answer = areas.macro_KR[position][[0, 2]].mean()
-    own = describe_test(evidence, ("mkd_only", "I"), "any")["macro_auroc"]
+    own = describe_test(evidence, ("mkd_only", "I"), "any").macro_auroc
     assert difference.difference == pytest.approx(answer - own)
 
 
@@ -62,7 +62,7 @@ def test_a_contender_without_a_common_seed_is_scored_and_not_compared(
     evidence = Evidence.of(make_finals(SKILL, seeds={("mkd_only", "I"): (7,)}))
     assert ("mkd_only", "I") not in gains_of_answer(evidence)
     assert "mkd_only" not in mean_gains(evidence)
-    assert describe_test(evidence, ("mkd_only", "I"), "any")["n_seeds"] == 1
+    assert describe_test(evidence, ("mkd_only", "I"), "any").n_seeds == 1
 
 
 def test_leads_are_compared_over_the_seeds_that_all_answers_have(
@@ -70,7 +70,7 @@ def test_leads_are_compared_over_the_seeds_that_all_answers_have(
 ) -> None:
     evidence = Evidence.of(make_finals(SKILL, seeds={("chosen", "I"): (1, 2)}))
     assert evidence.ranking_seeds == (1, 2)
-    assert describe_test(evidence, ("chosen", "II"), "any")["n_seeds"] == 2
+    assert describe_test(evidence, ("chosen", "II"), "any").n_seeds == 2
 
 
 def test_a_lead_whose_answer_has_no_seed_is_not_ranked(make_finals: "MakeFinals") -> None:
@@ -107,20 +107,20 @@ def test_the_gap_closed_is_the_gain_over_the_gap(make_finals: "MakeFinals") -> N
     evidence = Evidence.of(finals)
     closed = gap_closed(evidence, ["I"])
     assert closed is not None
-    alone = describe_test(evidence, ("student_alone", "I"), "any")["macro_auroc"]
-    chosen = describe_test(evidence, ("chosen", "I"), "any")["macro_auroc"]
-    teacher = describe_test(evidence, ("teacher", ""), "any")["macro_auroc"]
-    assert closed["gap"] == pytest.approx(teacher - alone)
-    assert closed["fraction"] == pytest.approx((chosen - alone) / (teacher - alone))
-    assert closed["ci"][0] < closed["fraction"] < closed["ci"][1]
+    alone = describe_test(evidence, ("student_alone", "I"), "any").macro_auroc
+    chosen = describe_test(evidence, ("chosen", "I"), "any").macro_auroc
+    teacher = describe_test(evidence, ("teacher", ""), "any").macro_auroc
+    assert closed.gap == pytest.approx(teacher - alone)
+    assert closed.fraction == pytest.approx((chosen - alone) / (teacher - alone))
+    assert closed.ci[0] < closed.fraction < closed.ci[1]
 
 
 def test_there_is_no_share_of_a_gap_that_is_not_shown(make_finals: "MakeFinals") -> None:
     closed = gap_closed(Evidence.of(make_finals(SKILL, teacher=0.3)), ["I"])
     assert closed is not None
-    assert closed["fraction"] is closed["ci"] is None
-    assert closed["gap_ci"][0] < 0
-    assert "not shown to be better" in closed["reason"]
+    assert closed.fraction is closed.ci is None
+    assert closed.gap_ci[0] < 0
+    assert "not shown to be better" in closed.reason
 
 
 def test_without_a_student_alone_there_is_no_gap(make_finals: "MakeFinals") -> None:
@@ -130,24 +130,18 @@ def test_without_a_student_alone_there_is_no_gap(make_finals: "MakeFinals") -> N
 
 def test_a_class_without_positives_is_left_out_and_named(make_finals: "MakeFinals") -> None:
     test = describe_test(Evidence.of(make_finals(SKILL, rarest=0)), ("chosen", "I"), "any")
-    assert test["left_out"] == ["CD"]
-    assert test["per_class"]["CD"] == {
-        "auroc": None,
-        "ci": None,
-        "n_positive": 0,
-        "average_precision": None,
-        "f1": None,
-        "threshold": pytest.approx(test["per_class"]["CD"]["threshold"]),
-        "too_few": True,
-    }
-    defined = [test["per_class"][name]["auroc"] for name in ("HYP", "MI")]
-    assert test["macro_auroc"] == pytest.approx(np.mean(defined))
+    assert test.left_out == ("CD",)
+    missing = test.per_class["CD"]
+    assert missing.auroc is missing.ci is missing.average_precision is missing.f1 is None
+    assert (missing.n_positive, missing.too_few) == (0, True)
+    defined = [test.per_class[name].auroc for name in ("HYP", "MI")]
+    assert test.macro_auroc == pytest.approx(np.mean(defined))
 
 
 def test_the_teacher_has_no_spread_over_seeds(make_finals: "MakeFinals") -> None:
     test = describe_test(Evidence.of(make_finals(SKILL)), ("teacher", ""), "any")
-    assert (test["n_seeds"], test["seed_sd"], len(test["per_seed"])) == (1, None, 1)
-    assert test["ci"][0] < test["macro_auroc"] < test["ci"][1]
+    assert (test.n_seeds, test.seed_sd, len(test.per_seed)) == (1, None, 1)
+    assert test.ci[0] < test.macro_auroc < test.ci[1]
 
 
 def test_students_trained_on_validation_too_have_no_thresholds_and_no_validation_score(
@@ -155,9 +149,9 @@ def test_students_trained_on_validation_too_have_no_thresholds_and_no_validation
 ) -> None:
     evidence = Evidence.of(replace(make_finals(SKILL), refit=True))
     test = describe_test(evidence, ("chosen", "I"), "icbeb9")
-    assert test["macro_f1"] is test["task_scores"] is None
-    assert "validation split too" in test["f1_reason"]
-    assert all(scores["f1"] is None for scores in test["per_class"].values())
+    assert test.macro_f1 is test.task_scores is None
+    assert "validation split too" in test.f1_reason
+    assert all(scores.f1 is None for scores in test.per_class.values())
     assert describe_validation(evidence, ("chosen", "I")) is None
     # The teacher was not.
-    assert describe_test(evidence, ("teacher", ""), "icbeb9")["macro_f1"] is not None
+    assert describe_test(evidence, ("teacher", ""), "icbeb9").macro_f1 is not None

@@ -8,6 +8,7 @@ from made_up_study import made_up_config
 
 from mvkt_ray.config.resources import CostConfig, NodeTypeConfig, ResourcesConfig
 from mvkt_ray.config.schema import ParameterConfig
+from mvkt_ray.delivery.report.report_json import plain_report
 from mvkt_ray.delivery.write_report import build_report
 from mvkt_ray.records import Reservation, Usage
 from mvkt_ray.slots import Node
@@ -36,7 +37,7 @@ def test_a_pruned_trial_is_spared_no_more_epochs_than_it_was_to_have(make_study:
     # Three epochs of the study's six; pruned after two of them, as above.
     space = {**config.space, "epochs": ParameterConfig(value=3)}
     study = make_study(config=replace(config, space=space), has_finals=False)
-    cost = build_report(study)["cost"]
+    cost = plain_report(build_report(study))["cost"]
     assert cost["trials"]["pruned"] == 2
     assert cost["epochs_saved_by_pruning"] == 2 * 1
     assert cost["saved_by_pruning_s"] == 2 * 1 * 2.0
@@ -54,7 +55,7 @@ def test_knowledge_saved_the_forward_passes_of_distilled_epochs(
 
 def test_failed_trainings_are_waste(make_study: Any) -> None:
     diverged = frozenset({("plain_kd", "V2", 0), ("plain_kd", "V2", 1)})
-    report = build_report(make_study(diverged=diverged))
+    report = plain_report(build_report(make_study(diverged=diverged)))
     assert report["cost"]["wasted_s"] == 2 * 2.0
     lead = next(lead for lead in report["leads"] if lead["lead"] == "V2")
     assert lead["contenders"]["plain_kd"]["test"] is None
@@ -75,7 +76,7 @@ def test_money_is_told_by_what_it_was_for_and_what_has_no_price_apart(make_study
     )
     somewhere = Reservation(node=Node(cpus=2), cpus=1, gpus=0, worker_s=25.0)
     folder.write_teacher_usage(Usage(kept=(somewhere,)))
-    cost = build_report(folder)["cost"]
+    cost = plain_report(build_report(folder))["cost"]
     assert cost["money"] == {
         "currency": "EUR",
         "teacher": 0,

@@ -4,7 +4,7 @@ import csv
 import io
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made_up_study import LEADS, made_up_config
+from typed_reports import typed
 
 from mvkt_ray.config.schema import FinalsConfig, ParameterConfig, SearchConfig
 from mvkt_ray.delivery.facts.comparisons import compared_with
@@ -26,9 +27,10 @@ from mvkt_ray.delivery.facts.pareto_fronts import (
 from mvkt_ray.delivery.figures.gallery import make_gallery
 from mvkt_ray.delivery.figures.of_search.size_fronts import draw_sizes
 from mvkt_ray.delivery.page import render_page
+from mvkt_ray.delivery.report.report_json import plain_report, report_schema
 from mvkt_ray.delivery.sentences.small_students import least
 from mvkt_ray.delivery.tables import write_tables
-from mvkt_ray.delivery.write_report import describe, report_schema
+from mvkt_ray.delivery.write_report import describe
 from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState
 from mvkt_ray.search.finals.front import MARGIN
 from mvkt_ray.search.ledger.study_folder import StudyFolder
@@ -60,6 +62,12 @@ def records_of(points: Sequence[tuple[int, float]]) -> list[TrialRecord]:
     return records
 
 
+def plain_front(records: Sequence[TrialRecord]) -> dict[str, Any]:
+    """The front of some trials as the report's JSON has it."""
+    found = asdict(describe_front(records, "parameters"))
+    return found | {"front": list(found["front"])}
+
+
 @given(
     st.lists(
         st.tuples(st.integers(1, 8), st.sampled_from([0.8, 0.806, 0.812, 0.82, 0.9])),
@@ -70,7 +78,7 @@ def records_of(points: Sequence[tuple[int, float]]) -> list[TrialRecord]:
 def test_a_front_rises_and_what_is_nearly_as_good_is_the_smallest_within_the_margin(
     points: list[tuple[int, float]],
 ):
-    found = describe_front(records_of(points), "parameters")
+    found = plain_front(records_of(points))
     front = found["front"]
     for smaller, larger in pairwise(front):
         assert smaller["cost"] < larger["cost"]
@@ -86,7 +94,7 @@ def test_a_front_rises_and_what_is_nearly_as_good_is_the_smallest_within_the_mar
 
 def test_by_hand():
     points = [(9, 0.9), (2, 0.893), (5, 0.8929), (1, 0.7), (9, 0.9)]
-    found = describe_front(records_of(points), "parameters")
+    found = plain_front(records_of(points))
     assert [point["trial"] for point in found["front"]] == [3, 1, 0]
     assert (found["best"], found["nearly_as_good"]) == (0, 1)
     assert found["front"][1]["n_multiply_accumulates"] == 20
@@ -120,7 +128,7 @@ def material(sized_study: StudyFolder) -> ReportMaterial:
 
 @pytest.fixture(scope="module")
 def report(material: ReportMaterial) -> dict[str, Any]:
-    return describe(material)
+    return plain_report(describe(material))
 
 
 def test_a_study_of_one_size_says_nothing_of_sizes(
@@ -147,7 +155,7 @@ def test_fronts_are_those_of_complete_search_trials(
     for entry in report["sizes"]["leads"]:
         own = [trial for trial in trials if trial.lead == entry["lead"]]
         records = [by_number[trial.trial] for trial in own]
-        assert entry["front"] == describe_front(records, "parameters")["front"]
+        assert entry["front"] == plain_front(records)["front"]
         for point in entry["front"]:
             result = by_number[point["trial"]].result
             assert result is not None
@@ -156,7 +164,7 @@ def test_fronts_are_those_of_complete_search_trials(
             assert point["n_multiply_accumulates"] == result.n_multiply_accumulates
         best = max(own, key=lambda trial: trial.macro_auroc)
         assert entry["best"] == best.trial == entry["front"][-1]["trial"]
-    assert report["sizes"]["of_all_leads"] == describe_front(material.searched, "parameters")
+    assert report["sizes"]["of_all_leads"] == plain_front(material.searched)
 
 
 def test_after_finals_each_chosen_configuration_has_its_size_and_its_test_score(
@@ -177,7 +185,7 @@ def test_after_finals_each_chosen_configuration_has_its_size_and_its_test_score(
 def test_page_figure_and_table_show_every_trial_and_mark_the_front(
     report: dict[str, Any], material: ReportMaterial, tmp_path: Path
 ):
-    write_tables(report, material, Location.parse(tmp_path))
+    write_tables(typed(report), material, Location.parse(tmp_path))
     rows = list(csv.DictReader(io.StringIO((tmp_path / "sizes.csv").read_text("utf-8"))))
     assert [int(row["trial"]) for row in rows] == [record.number for record in material.searched]
     fronts = {(e["lead"], p["trial"]) for e in report["sizes"]["leads"] for p in e["front"]}
@@ -186,16 +194,16 @@ def test_page_figure_and_table_show_every_trial_and_mark_the_front(
     enough = [int(row["trial"]) for row in rows if row["nearly_as_good"] == "true"]
     assert sorted(enough) == sorted(e["nearly_as_good"] for e in report["sizes"]["leads"])
 
-    gallery = make_gallery(report, material)
+    gallery = make_gallery(typed(report), material)
     texts = re.findall(r"<text[^>]*>([^<]+)</text>", gallery.figures["sizes"])
     leads = [entry["lead"] for entry in report["sizes"]["leads"]]
     assert set(leads) | {"all leads"} <= set(texts)
-    page = render_page(report, gallery)
+    page = render_page(typed(report), gallery)
     assert "Score against size" in page
     # Smaller students are no baselines of what the teacher bought.
     assert "over distilled 2" not in gallery.figures["gains"]
     assert "over student alone" in gallery.figures["gains"]
-    assert compared_with(report["leads"]) == (
+    assert compared_with(typed(report).leads) == (
         ["student_alone", "plain_kd"],
         ["chosen_2", "chosen_3"],
     )
@@ -207,17 +215,17 @@ def test_page_figure_and_table_show_every_trial_and_mark_the_front(
 def test_without_sizes_there_is_no_figure_and_no_heading(
     final_report: dict[str, Any], final_study: StudyFolder
 ):
-    gallery = make_gallery(final_report, gather_material(final_study))
+    gallery = make_gallery(typed(final_report), gather_material(final_study))
     assert gallery.figures["sizes"] == ""
-    assert "Score against size" not in render_page(final_report, gallery)
+    assert "Score against size" not in render_page(typed(final_report), gallery)
 
 
 @pytest.mark.parametrize("points", [[(1, 0.8)], [(5, 0.8), (5, 0.81)], [(7, 0.5), (8, 0.9)]])
 def test_few_points_and_near_sizes_can_be_drawn(points: list[tuple[int, float]]):
     records = records_of(points)
-    entry = describe_front(records, "parameters") | {"examined": []}
+    entry = plain_front(records)
     sizes = {"by": "parameters", "margin": MARGIN, "n_trials": len(records)}
-    sizes |= {"of_all_leads": entry, "leads": [entry | {"lead": "II"}]}
+    sizes |= {"of_all_leads": entry, "leads": [entry | {"lead": "II", "examined": []}]}
     drawn = [
         SizedTrial(
             trial=number,
@@ -231,13 +239,13 @@ def test_few_points_and_near_sizes_can_be_drawn(points: list[tuple[int, float]])
         )
         for number, (size, score) in enumerate(points)
     ]
-    svg = draw_sizes({"sizes": sizes, "statistics": {"level": 0.95}}, drawn)
+    svg = draw_sizes(typed({"sizes": sizes, "statistics": {"level": 0.95}}), drawn)
     assert f"Validation macro AUROC of {len(points)} trials" in svg
 
 
 def test_before_finals_nothing_is_examined(make_study: "MakeStudy"):
     folder = make_study(config=sized_config(), has_finals=False)
-    report = describe(gather_material(folder))
+    report = plain_report(describe(gather_material(folder)))
     jsonschema.validate(report, report_schema())
     assert {len(entry["examined"]) for entry in report["sizes"]["leads"]} == {0}
     assert "Of the students of lead" in report["answer"]["sentence"]
@@ -255,14 +263,14 @@ def test_students_are_compared_by_what_the_search_looked_for(
     )
     folder = make_study(config=replace(sized_config(), search=search))
     material = gather_material(folder)
-    report = describe(material)
+    report = plain_report(describe(material))
     jsonschema.validate(report, report_schema())
     assert report["sizes"]["by"] == objective
     for point in report["sizes"]["of_all_leads"]["front"]:
         assert point["cost"] == point[field]
-    assert least(report["sizes"]) == smallest
+    assert least(typed(report).sizes) == smallest
     if objective == "latency_ms":
-        page = render_page(report, make_gallery(report, material))
+        page = render_page(typed(report), make_gallery(typed(report), material))
         assert "Shaded is the fastest of a lead" in page
         assert "Latency" in page
     # Of the front the finals took the best and the least that is nearly as good.

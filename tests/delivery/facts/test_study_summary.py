@@ -58,21 +58,21 @@ def material_of(n_trials: int, config: StudyConfig = CONFIG, **more: Any) -> "Re
 
 def test_importance_is_found_within_leads_and_between_them() -> None:
     summary = describe_study(material_of(24))
-    assert sum(summary["importance"].values()) == pytest.approx(1, abs=1e-5)
-    assert summary["importance"]["learning_rate"] > 0.8
-    assert summary["lead_importance"] > 0.95
+    assert sum(summary.importance.values()) == pytest.approx(1, abs=1e-5)
+    assert summary.importance["learning_rate"] > 0.8
+    assert summary.lead_importance > 0.95
     assert summary == describe_study(material_of(24))
 
 
 def test_few_trials_say_nothing_of_importance() -> None:
     summary = describe_study(material_of(9))
-    assert summary["importance"] is summary["lead_importance"] is None
-    assert summary["importance_basis"].startswith("9 complete trials of the search are too few")
+    assert summary.importance is summary.lead_importance is None
+    assert summary.importance_basis.startswith("9 complete trials of the search are too few")
 
 
 def test_a_search_is_finished_when_all_its_trials_have_ended() -> None:
-    assert describe_study(material_of(24))["state"] == "finished"
-    assert describe_study(material_of(23))["state"] == "running"
+    assert describe_study(material_of(24)).state == "finished"
+    assert describe_study(material_of(23)).state == "running"
 
 
 def test_the_race_says_which_lead_stopped_when_and_at_which_error_rate() -> None:
@@ -101,9 +101,9 @@ def test_the_race_says_which_lead_stopped_when_and_at_which_error_rate() -> None
     material = material_of(24, raced, looks=(look,))
     race = describe_race(material)
     assert race is not None
-    assert race["stopped"] == ["I"]
-    assert race["error_rate"] == 0.05
-    assert race["looks"][0]["stopped"][0]["p"] == 0.0001
+    assert race.stopped == ("I",)
+    assert race.error_rate == 0.05
+    assert race.looks[0].stopped[0].p == 0.0001
     assert stopped_at(material) == {"I": 12}
 
 
@@ -118,7 +118,7 @@ def test_the_sentence_on_races_has_the_looks_that_races_take(
         material_of(24, replace(CONFIG, search=replace(CONFIG.search, conditions="race")))
     )
     assert race is not None
-    assert shown in race["basis"]
+    assert shown in race.basis
     assert [racing.trials_at_look(number) for number in (1, 2, 3)] == [first, 2 * first, 4 * first]
 
 

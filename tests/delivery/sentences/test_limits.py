@@ -4,6 +4,7 @@ import copy
 from typing import Any
 
 import pytest
+from typed_reports import typed
 
 from mvkt_ray.delivery.sentences.limits import describe_limits
 
@@ -18,7 +19,7 @@ def report(final_report: dict[str, Any]) -> dict[str, Any]:
 
 
 def says(report: dict[str, Any], part: str) -> bool:
-    return any(part in limit for limit in describe_limits(report))
+    return any(part in limit for limit in describe_limits(typed(report)))
 
 
 def test_real_recordings_have_the_limits_of_one_data_set_and_of_simulated_leads(
@@ -30,7 +31,7 @@ def test_real_recordings_have_the_limits_of_one_data_set_and_of_simulated_leads(
 
 
 def test_synthetic_recordings_are_no_finding(final_report: dict[str, Any]) -> None:
-    assert "made up by a program" in describe_limits(final_report)[0]
+    assert "made up by a program" in describe_limits(typed(final_report))[0]
     assert not says(final_report, "one source")
 
 

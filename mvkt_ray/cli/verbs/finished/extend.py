@@ -96,7 +96,7 @@ def extend_verb(
     context.meta[GOES_ON_WITH] = _resume_line(folder, n_trials, address, in_process=in_process)
     output.say(f"extending {call.config.name} by {trials} to {n_trials} trials")
     report = answer_search(output, call).facts
-    if report["test_split"]["opened"]:
+    if report.test_split.opened:
         output.note(
             "Note: the test split was opened before these trials. What finals have found stands "
             "for what they chose then; choosing again means another opening, with its reason: "

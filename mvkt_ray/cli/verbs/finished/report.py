@@ -1,12 +1,28 @@
 """`mvkt report`: which leads are best, how sure that is, and what the teacher bought."""
 
-from mvkt_ray.cli.options import Json, Quiet, StudyDir
+import json
+from typing import Annotated
+
+import typer
+
+from mvkt_ray.cli.options import Json, Quiet, not_empty
 from mvkt_ray.cli.reporting import show_report
 from mvkt_ray.display.console import Output
+from mvkt_ray.errors import ConfigError
 
 
 def report_verb(
-    study_dir: StudyDir,
+    study_dir: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="STUDY_DIR",
+            help="Folder of a study, or its URI: s3://, gs://, abfss://.",
+            callback=not_empty,
+        ),
+    ] = None,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON schema of report.json, and end.")
+    ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -16,10 +32,20 @@ def report_verb(
     on the test split that it has opened. It never opens the test split itself.
     Of a study that you may only read, the answer is shown and no file is written.
     """
+    output = Output.open(as_json=as_json, quiet=quiet)
+    if schema:
+        from mvkt_ray.delivery.report.report_json import report_schema
+
+        output.answer_line(json.dumps(report_schema(), indent=1))
+        return
+    if study_dir is None:
+        raise ConfigError(
+            "STUDY_DIR is missing: give the folder of a study, or --schema alone for the JSON "
+            "schema of report.json."
+        )
     from mvkt_ray.interface.made_report import make_report
     from mvkt_ray.search.ledger.study_folder import StudyFolder
     from mvkt_ray.storage.location import Location
 
-    output = Output.open(as_json=as_json, quiet=quiet)
     folder = StudyFolder(Location.parse(study_dir))
     show_report(output, make_report(output, folder), may_be_read_only=True)

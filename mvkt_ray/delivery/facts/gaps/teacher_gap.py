@@ -9,7 +9,6 @@ Shapes: K contenders, B resamples, R seeds, N recordings, C classes.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +17,20 @@ from mvkt_ray.config.recipes import Hyperparameters
 from mvkt_ray.delivery.facts.comparisons import ALONE, over_shared_seeds
 from mvkt_ray.delivery.facts.evidence import LEVEL, TEACHER, Evidence, Resampled, Seeds
 from mvkt_ray.delivery.facts.split_scores import MIN_POSITIVES
+from mvkt_ray.delivery.report.reported_differences import (
+    GapClosed,
+    GapPart,
+    GapRow,
+    LeadGap,
+    TeacherGap,
+    WholeGap,
+)
 from mvkt_ray.json_values import finite
 from mvkt_ray.search.finals.finals_plan import Contender
 from mvkt_ray.search.finals.finals_results import FinalsResults
 from mvkt_ray.statistics.intervals import ends
 from mvkt_ray.statistics.resampling import AurocResamples, bootstrap_auroc
-from mvkt_ray.statistics.split_gap import Part, SplitGap, split_gap
+from mvkt_ray.statistics.split_gap import Part, split_gap
 
 NO_GAP = (
     "The teacher is not shown to be better than the student alone, so there is no gap to close."
@@ -31,7 +38,7 @@ NO_GAP = (
 NO_SCORE = "No test recording is with the class, or none is without it."
 
 
-def gap_closed(evidence: Evidence, leads: Sequence[str]) -> dict[str, Any] | None:
+def gap_closed(evidence: Evidence, leads: Sequence[str]) -> GapClosed | None:
     """Return how much of the distance from student alone to teacher the answer goes.
 
     Over several leads it is the ratio of the means. None where no student alone was compared.
@@ -50,16 +57,16 @@ def gap_closed(evidence: Evidence, leads: Sequence[str]) -> dict[str, Any] | Non
     )
     found = split_gap(scores, values.T, seeds_KR=seeds, level=LEVEL)
     closed = found.parts[0]
-    return {
-        "fraction": None if closed.share is None else finite(closed.share),
-        "ci": ends(closed.share_interval),
-        "gap": found.gap.difference,
-        "gap_ci": ends(found.gap.interval),
-        "reason": None if found.is_shown else NO_GAP,
-    }
+    return GapClosed(
+        fraction=None if closed.share is None else finite(closed.share),
+        ci=ends(closed.share_interval),
+        gap=found.gap.difference,
+        gap_ci=ends(found.gap.interval),
+        reason=None if found.is_shown else NO_GAP,
+    )
 
 
-def describe_teacher_gap(evidence: Evidence, leads: Sequence[str]) -> dict[str, Any] | None:
+def describe_teacher_gap(evidence: Evidence, leads: Sequence[str]) -> TeacherGap | None:
     """Return the report's `teacher_gap`.
 
     Args:
@@ -73,14 +80,14 @@ def describe_teacher_gap(evidence: Evidence, leads: Sequence[str]) -> dict[str, 
     if baseline is None:
         return None
     ensembles = _Ensembles(evidence)
-    described: list[dict[str, Any]] = []
+    described: list[LeadGap] = []
     for lead in leads:
         shared = over_shared_seeds(evidence, baseline, [lead])
         if shared is not None:
             described.append(_describe_lead(evidence, ensembles, shared[0], baseline, lead))
     if not described:
         return None
-    return {"baseline": baseline, "leads": described}
+    return TeacherGap(baseline=baseline, leads=tuple(described))
 
 
 def baseline_of(finals: FinalsResults) -> str | None:
@@ -139,7 +146,7 @@ class _Steps:
 
 def _describe_lead(
     evidence: Evidence, ensembles: _Ensembles, resampled: Resampled, baseline: str, lead: str
-) -> dict[str, Any]:
+) -> LeadGap:
     labels_NC = evidence.finals.test.labels_NC
     n_seeds = len(resampled.seeds)
     at = [resampled.position(key) for key in ((baseline, lead), evidence.answer(lead), TEACHER)]
@@ -161,12 +168,10 @@ def _describe_lead(
             seeds_KR=np.stack(seeds_KR),
         )
 
-    rows = [{"class": None, "n_positive": None, "too_few": False, **_describe(steps(None))}]
+    rows = [_row(steps(None), None, None)]
     for c, name in enumerate(evidence.finals.classes):
-        n_positive = int((labels_NC[:, c] > 0.5).sum())
-        counts = {"n_positive": n_positive, "too_few": n_positive < MIN_POSITIVES}
-        rows.append({"class": name, **counts, **_describe(steps(c))})
-    return {"lead": lead, "n_students": n_seeds, "rows": rows}
+        rows.append(_row(steps(c), name, int((labels_NC[:, c] > 0.5).sum())))
+    return LeadGap(lead=lead, n_students=n_seeds, rows=tuple(rows))
 
 
 def _column(
@@ -178,35 +183,39 @@ def _column(
     return float(areas.observed_KC[k, c]), areas.values_BKC[:, k, c], areas.observed_KRC[k, :, c]
 
 
-_NOTHING = dict.fromkeys(("gap", "closed", "attainable", "left"))
-
-
-def _describe(steps: _Steps) -> dict[str, Any]:
-    scores: dict[str, Any] = {"alone": None, "answer": None, "ensemble": None, "teacher": None}
-    scores |= {
+def _row(steps: _Steps, class_name: str | None, n_positive: int | None) -> GapRow:
+    observed = {
         name: finite(score) for name, score in zip(steps.names, steps.observed_K, strict=True)
     }
     defined = ~np.isnan(steps.values_BK).any(axis=1)
-    if np.isnan(steps.observed_K).any() or defined.sum() < 2:
-        return scores | _NOTHING | {"reason": NO_SCORE}
-    found = split_gap(steps.observed_K, steps.values_BK, seeds_KR=steps.seeds_KR, level=LEVEL)
-    return scores | _parts(found) | {"reason": None if found.is_shown else NO_GAP}
+    gap = closed = left = None
+    attainable: list[GapPart] = []
+    reason: str | None = NO_SCORE
+    if not np.isnan(steps.observed_K).any() and defined.sum() >= 2:
+        found = split_gap(steps.observed_K, steps.values_BK, seeds_KR=steps.seeds_KR, level=LEVEL)
+        gap = WholeGap(difference=found.gap.difference, ci=ends(found.gap.interval))
+        closed, *attainable, left = map(_part, found.parts)
+        reason = None if found.is_shown else NO_GAP
+    return GapRow(
+        class_=class_name,
+        n_positive=n_positive,
+        too_few=n_positive is not None and n_positive < MIN_POSITIVES,
+        alone=observed["alone"],
+        answer=observed["answer"],
+        ensemble=observed.get("ensemble"),
+        teacher=observed["teacher"],
+        gap=gap,
+        closed=closed,
+        attainable=attainable[0] if attainable else None,
+        left=left,
+        reason=reason,
+    )
 
 
-def _parts(found: SplitGap) -> dict[str, Any]:
-    closed, *attainable, left = map(_part, found.parts)
-    return {
-        "gap": {"difference": found.gap.difference, "ci": ends(found.gap.interval)},
-        "closed": closed,
-        "attainable": attainable[0] if attainable else None,
-        "left": left,
-    }
-
-
-def _part(part: Part) -> dict[str, Any]:
-    return {
-        "difference": part.difference.difference,
-        "ci": ends(part.difference.interval),
-        "fraction": None if part.share is None else finite(part.share),
-        "fraction_ci": ends(part.share_interval),
-    }
+def _part(part: Part) -> GapPart:
+    return GapPart(
+        difference=part.difference.difference,
+        ci=ends(part.difference.interval),
+        fraction=None if part.share is None else finite(part.share),
+        fraction_ci=ends(part.share_interval),
+    )

@@ -3,8 +3,7 @@
 Reads: the report's `sizes`, and the trials that it is made of.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
@@ -25,6 +24,8 @@ from mvkt_ray.delivery.figures.drawing import (
     to_svg,
     use_log_scale,
 )
+from mvkt_ray.delivery.report.reported_search import Front, LeadFront, Sizes
+from mvkt_ray.delivery.report.study_report import StudyReport
 from mvkt_ray.delivery.sentences.small_students import least
 from mvkt_ray.delivery.wording import score, short_number
 from mvkt_ray.phrasing import percent
@@ -49,87 +50,88 @@ _ROOM = 1.6
 """Left and right of all points, as a factor: two ticks of 1, 2, 5 are never so far apart."""
 
 
-def draw_sizes(report: Mapping[str, Any], trials: Sequence[SizedTrial]) -> str:
+def draw_sizes(report: StudyReport, trials: Sequence[SizedTrial]) -> str:
     """Draw all leads together and each lead; an empty string where students have one size.
 
     Args:
         report: With `sizes`.
         trials: All that they were made of.
     """
-    sizes = report["sizes"]
+    sizes = report.sizes
     if sizes is None:
         return ""
-    entries = list(sizes["leads"])
+    entries: list[Front] = list(sizes.leads)
     if len(entries) > 1:
-        entries.insert(0, {"lead": None, "examined": []} | sizes["of_all_leads"])
+        entries.insert(0, sizes.of_all_leads)
     n_rows, n_columns = grid_of(len(entries), _N_COLUMNS)
     height = _PANEL_HEIGHT * n_rows if n_columns > 1 else _ALONE_HEIGHT
     with drawing(WIDTH, height + 90) as figure:
         all_axes = panels(figure, len(entries), _N_COLUMNS, sharex=True, sharey=True)
         for axes, entry in zip(all_axes, entries, strict=True):
-            own = [each for each in trials if entry["lead"] in (None, each.lead)]
+            own = [each for each in trials if _lead_of(entry) in (None, each.lead)]
             _draw_panel(axes, entry, own)
         _set_limits(all_axes[0], sizes, trials)
         for axes in lowest_panels(all_axes, _N_COLUMNS):
-            axes.set_xlabel(_AXIS_NAMES[sizes["by"]])
+            axes.set_xlabel(_AXIS_NAMES[sizes.by])
         figure.supylabel("macro AUROC", fontsize=12, color=Colour.INK)
-        put_legend(figure, all_axes, _legend(report))
+        put_legend(figure, all_axes, _legend(sizes, report.statistics.level))
         return to_svg(figure, "sizes", "Students by size", _description(sizes))
 
 
-def _draw_panel(axes: Axes, entry: Mapping[str, Any], trials: Sequence[SizedTrial]) -> None:
+def _draw_panel(axes: Axes, entry: Front, trials: Sequence[SizedTrial]) -> None:
     ordered = sorted(trials, key=lambda trial: trial.macro_auroc)
     shown = [ordered[index] for index in thin(range(len(ordered)), N_POINTS)]
     axes.plot(
         [trial.cost for trial in shown], [trial.macro_auroc for trial in shown],
         "o", color=Colour.MUTED, markersize=4, alpha=0.55, markeredgewidth=0,
     )  # fmt: skip
-    front = entry["front"]
+    front, lead, best = entry.front, _lead_of(entry), entry.point(entry.best)
     axes.plot(
-        [point["cost"] for point in front], [point["macro_auroc"] for point in front],
+        [point.cost for point in front], [point.macro_auroc for point in front],
         color=Colour.DISTILLED, drawstyle="steps-post", marker="o", markersize=4, linewidth=1.5,
     )  # fmt: skip
     for name, (marker, face, _) in _MARKS.items():
-        point = _point(entry, name)
-        if name == "best" or point is not _point(entry, "best"):
-            at = point["cost"], point["macro_auroc"]
+        point = entry.point(getattr(entry, name))
+        if name == "best" or point is not best:
+            at = point.cost, point.macro_auroc
             axes.plot(*at, marker, markersize=7.5, color=Colour.DISTILLED, markerfacecolor=face)
-            is_new = name == "best" or point["lead"] != _point(entry, "best")["lead"]
-            if entry["lead"] is None and is_new:
+            is_new = name == "best" or point.lead != best.lead
+            if lead is None and is_new:
                 axes.annotate(
-                    label(point["lead"], 12), at, xytext=(-6, 5), textcoords="offset points",
+                    label(point.lead, 12), at, xytext=(-6, 5), textcoords="offset points",
                     ha="right", fontsize=11, color=Colour.INK,
                 )  # fmt: skip
     # Beside the marks of validation, which are at the same size.
     beside = offset_copy(axes.transData, axes.get_figure(root=True), x=7, units="points")
-    for point in entry["examined"]:
-        at = point["cost"], point["macro_auroc"]
-        if point["ci"] is not None:
-            axes.plot((at[0],) * 2, point["ci"], color=Colour.INK, linewidth=1.3, transform=beside)
+    for point in entry.examined if isinstance(entry, LeadFront) else ():
+        at = point.cost, point.macro_auroc
+        if point.ci is not None:
+            axes.plot((at[0],) * 2, point.ci, color=Colour.INK, linewidth=1.3, transform=beside)
         axes.plot(
             *at, "s", markersize=5, color=Colour.INK, markerfacecolor=Colour.PAPER, transform=beside
         )
-    axes.set_title("all leads" if entry["lead"] is None else label(entry["lead"], 16))
+    axes.set_title("all leads" if lead is None else label(lead, 16))
     axes.set_title(_sizes_of(entry), loc="right", fontsize=11, fontweight="normal")
 
 
-def _point(entry: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    return next(each for each in entry["front"] if each["trial"] == entry[name])
+def _lead_of(entry: Front) -> str | None:
+    """Return the lead of a panel; None where it is of all leads together."""
+    return entry.lead if isinstance(entry, LeadFront) else None
 
 
-def _sizes_of(entry: Mapping[str, Any]) -> str:
+def _sizes_of(entry: Front) -> str:
     """Write the sizes of the marked students: in the panel there is not always room at a mark."""
-    sizes = {name: short_number(_point(entry, name)["cost"]) for name in _MARKS}
-    if entry["best"] == entry["nearly_as_good"]:
+    sizes = {name: short_number(entry.point(getattr(entry, name)).cost) for name in _MARKS}
+    if entry.best == entry.nearly_as_good:
         del sizes["nearly_as_good"]
     return "  ".join(f"{_MARKS[name][2]} {size}" for name, size in sizes.items())
 
 
-def _set_limits(axes: Axes, sizes: Mapping[str, Any], trials: Sequence[SizedTrial]) -> None:
+def _set_limits(axes: Axes, sizes: Sizes, trials: Sequence[SizedTrial]) -> None:
     """Bad trials may not press the fronts together: the lowest tenth is cut off, no front is."""
-    entries = sizes["leads"]
-    points = [point for entry in entries for point in (*entry["front"], *entry["examined"])]
-    ends = [end for point in points for end in point.get("ci") or (point["macro_auroc"],)]
+    fronts = [point.macro_auroc for entry in sizes.leads for point in entry.front]
+    examined = [point for entry in sizes.leads for point in entry.examined]
+    ends = [*fronts, *(end for point in examined for end in point.ci or (point.macro_auroc,))]
     scores = sorted(trial.macro_auroc for trial in trials)
     low, high = min(scores[len(scores) // 10], *ends), max(scores[-1], *ends)
     room = max(0.004, 0.12 * (high - low))
@@ -141,19 +143,19 @@ def _set_limits(axes: Axes, sizes: Mapping[str, Any], trials: Sequence[SizedTria
     axes.set_xlim(left, right)
 
 
-def _legend(report: Mapping[str, Any]) -> list[Line2D]:
-    sizes, colour = report["sizes"], Colour.DISTILLED
-    entries = [sizes["of_all_leads"], *sizes["leads"]]
+def _legend(sizes: Sizes, level: float) -> list[Line2D]:
+    colour = Colour.DISTILLED
+    entries = [sizes.of_all_leads, *sizes.leads]
     handles = [
         _handle("o", Colour.MUTED, Colour.MUTED, "complete trial, validation", size=4),
         Line2D([], [], color=colour, marker="o", markersize=4, label="front: no other beats it"),
         _handle("o", colour, colour, "the best"),
     ]
-    if any(entry["best"] != entry["nearly_as_good"] for entry in entries):
-        name = f"the {least(sizes)} within {sizes['margin']:g} of it"
+    if any(entry.best != entry.nearly_as_good for entry in entries):
+        name = f"the {least(sizes)} within {sizes.margin:g} of it"
         handles.append(_handle("D", colour, Colour.PAPER, name))
-    if any(entry["examined"] for entry in sizes["leads"]):
-        name = f"test split, {percent(report['statistics']['level'])} interval"
+    if any(entry.examined for entry in sizes.leads):
+        name = f"test split, {percent(level)} interval"
         handles.append(_handle("s", Colour.INK, Colour.PAPER, name, size=5.5))
     return handles
 
@@ -165,12 +167,12 @@ def _handle(marker: str, colour: Colour, face: Colour, name: str, size: float = 
     )  # fmt: skip
 
 
-def _description(sizes: Mapping[str, Any]) -> str:
-    front = sizes["of_all_leads"]["front"]
-    name = _AXIS_NAMES[sizes["by"]]
+def _description(sizes: Sizes) -> str:
+    front = sizes.of_all_leads.front
+    name = _AXIS_NAMES[sizes.by]
     return (
-        f"Validation macro AUROC of {sizes['n_trials']} trials against the {name} of their "
-        f"students, a panel for each lead. Over all leads: from {score(front[0]['macro_auroc'])} "
-        f"at {front[0]['cost']:,.4g} to {score(front[-1]['macro_auroc'])} at "
-        f"{front[-1]['cost']:,.4g} {name}."
+        f"Validation macro AUROC of {sizes.n_trials} trials against the {name} of their "
+        f"students, a panel for each lead. Over all leads: from {score(front[0].macro_auroc)} "
+        f"at {front[0].cost:,.4g} to {score(front[-1].macro_auroc)} at "
+        f"{front[-1].cost:,.4g} {name}."
     )

@@ -1,0 +1,71 @@
+"""`report.json`: the report as plain values, read back through its types, and its JSON schema.
+
+The only module of `delivery` that uses pydantic.
+"""
+
+import functools
+import json
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from mvkt_ray.delivery.report.reported_differences import LeadPair, MeanGain
+from mvkt_ray.delivery.report.reported_scores import ChosenValidation
+from mvkt_ray.delivery.report.reported_search import LeadFront
+from mvkt_ray.delivery.report.study_report import StudyReport
+from mvkt_ray.errors import ArtifactError
+from mvkt_ray.json_values import without_nan
+from mvkt_ray.storage.location import Location
+
+_ADVICE = "Run `mvkt report` with this mvkt-ray: it makes the report anew from the study."
+
+
+def plain_report(report: StudyReport) -> dict[str, Any]:
+    """Return a report as `report.json` holds it; numbers that are not defined are None."""
+    return without_nan(_adapter().dump_python(report, mode="json", by_alias=True, warnings=False))
+
+
+def report_bytes(report: StudyReport) -> bytes:
+    """Return the content of `report.json`."""
+    return (json.dumps(plain_report(report), indent=2, allow_nan=False) + "\n").encode()
+
+
+def read_report(location: Location) -> StudyReport:
+    """Read a `report.json`.
+
+    Raises:
+        ArtifactError: It is no JSON, or of another shape than this program's reports.
+    """
+    try:
+        return _adapter().validate_json(location.read_bytes(), strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the whole of it"
+        raise ArtifactError(
+            f"{location} is no report as this mvkt-ray writes it: {where}: {first['msg']} (of "
+            f"{error.error_count()} such places). {_ADVICE}"
+        ) from None
+
+
+def report_schema() -> dict[str, Any]:
+    """Return the JSON schema of `report.json`, which follows from the types."""
+    schema = _adapter().json_schema(by_alias=True)
+    parts = schema["$defs"]
+    for heir in (ChosenValidation, MeanGain, LeadPair, LeadFront):
+        # pydantic reads what stands below the fields of the class itself only.
+        for base in heir.__mro__[1:-1]:
+            parts[heir.__name__]["properties"] |= parts[base.__name__]["properties"]
+    for part in (schema, *parts.values()):
+        for value in part["properties"].values():
+            # It repeats the key.
+            value.pop("title", None)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "title": "mvkt-ray report",
+    }
+
+
+@functools.cache
+def _adapter() -> TypeAdapter[StudyReport]:
+    return TypeAdapter(StudyReport)
