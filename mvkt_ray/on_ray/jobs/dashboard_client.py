@@ -22,7 +22,7 @@ ANSWERS_WITHIN_S = 30.0
 
 
 class DashboardClient(JobSubmissionClient):
-    """Ray's client, with a time limit for answers, and open to those who follow logs."""
+    """Ray's client, with a time limit for answers."""
 
     def _do_request(self, method: str, endpoint: str, **options: Any) -> requests.Response:
         return super()._do_request(
@@ -39,11 +39,6 @@ class DashboardClient(JobSubmissionClient):
     def url(self) -> str:
         """Where requests go, without a slash at the end."""
         return self._address
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """What every request must show."""
-        return dict(self._headers)
 
     @property
     def server_version(self) -> str:

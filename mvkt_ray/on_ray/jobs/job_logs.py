@@ -1,18 +1,17 @@
 """The log of a job as it grows, over connections that break: a laptop sleeps, a network goes away.
 
 The cluster sends the log from its beginning to whoever connects. What was shown before a break is
-counted and left out, so that every line is shown once.
+counted and left out, so that every line is shown once. Ray's `tail_job_logs` brings it; that ends
+with its connection, and waits without end for one that was forgotten on the way.
 """
 
 import asyncio
 import io
-import socket
 import time
 from collections.abc import Callable
-from typing import Any
 
 import aiohttp
-from ray.dashboard.modules.job.pydantic_models import JobDetails
+import requests
 
 from mvkt_ray.errors import ClusterError
 from mvkt_ray.on_ray.jobs.jobs_api import Job, Jobs
@@ -21,7 +20,8 @@ from mvkt_ray.phrasing import shortly
 QUIET_S = 10.0
 """After so long without a line the cluster is asked whether it is still there."""
 
-ANSWERS_WITHIN_S = 10.0
+MOST_QUIET_S = 60.0
+"""After so long the connection is made anew: nobody tells of one that was forgotten on the way."""
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 20.0
 """Between attempts to connect again."""
@@ -29,9 +29,8 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 20.0
 PATIENCE_S = 12 * 3600.0
 """For a cluster that does not answer, by a clock that stands still while this machine sleeps."""
 
-KEEPALIVE = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
-"""Seconds, seconds and times: a connection that was forgotten on the way is noticed after the
-first, and as many of the second as the third says."""
+_LOST = (requests.RequestException, aiohttp.ClientError, RuntimeError, OSError)
+"""What Ray's client raises where the cluster, or the way there, is gone."""
 
 
 class JobLog:
@@ -85,20 +84,24 @@ class JobLog:
             ClusterError: The cluster does not know the job.
         """
         job = self._jobs.find(self._job_id)
-        self._take(0, self._jobs.ask(self._path("/logs"))["logs"])
+        self._take(0, self._jobs.log(self._job_id))
         return job
 
     async def _follow(self) -> Job:
         lost_at: float | None = None
         while True:
             try:
-                async with self._session() as session:
-                    job = await self._status(session)
-                    if lost_at is not None:
-                        self._say(f"connected to {self._jobs.url} again")
-                        lost_at = None
-                    return await self._until_it_ends(session, job)
-            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                job = self._jobs.look(self._job_id)
+                if lost_at is not None:
+                    self._say(f"connected to {self._jobs.url} again")
+                    lost_at = None
+                while not job.has_ended:
+                    job = await self._tail(job)
+                self._take(0, self._jobs.log(self._job_id))
+                return job
+            except ClusterError:
+                raise
+            except _LOST as error:
                 if lost_at is None:
                     lost_at = time.monotonic()
                     self._say(
@@ -114,56 +117,31 @@ class JobLog:
             await asyncio.sleep(self._pause_s)
             self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
 
-    async def _until_it_ends(self, session: aiohttp.ClientSession, job: Job) -> Job:
-        # The dashboard answers no goodbye.
-        closing = aiohttp.ClientWSTimeout(ws_close=1.0)  # pyright: ignore[reportCallIssue]
-        async with session.ws_connect(self._path("/logs/tail"), timeout=closing) as stream:
-            position = 0
-            receiving = asyncio.ensure_future(stream.receive())
-            while not job.has_ended:
-                done, _ = await asyncio.wait({receiving}, timeout=QUIET_S)
+    async def _tail(self, job: Job) -> Job:
+        """Show the log over one connection, until that or the job ends; return how the job is."""
+        log = self._jobs.tail(self._job_id)
+        position, quiet_since = 0, time.monotonic()
+        piece = asyncio.ensure_future(anext(log, None))
+        try:
+            while not job.has_ended and time.monotonic() - quiet_since < MOST_QUIET_S:
+                done, _ = await asyncio.wait({piece}, timeout=QUIET_S)
                 if not done:
-                    job = await self._status(session)
+                    job = self._jobs.look(self._job_id)
                     continue
-                message = receiving.result()
-                if message.type is not aiohttp.WSMsgType.TEXT:
-                    job = await self._status(session)
+                text = piece.result()
+                if text is None:
+                    job = self._jobs.look(self._job_id)
+                    if not job.has_ended:
+                        raise aiohttp.ClientError("the cluster closed it")
                     break
-                self._take(position, message.data)
-                position += len(message.data)
-                receiving = asyncio.ensure_future(stream.receive())
-            receiving.cancel()
-        if not job.has_ended:
-            raise aiohttp.ClientError("the cluster closed it")
-        async with session.get(self._path("/logs")) as response:
-            response.raise_for_status()
-            self._take(0, (await response.json())["logs"])
+                self._take(position, text)
+                position, quiet_since = position + len(text), time.monotonic()
+                piece = asyncio.ensure_future(anext(log, None))
+        finally:
+            piece.cancel()
+            await asyncio.gather(piece, return_exceptions=True)
+            await log.aclose()
         return job
-
-    async def _status(self, session: aiohttp.ClientSession) -> Job:
-        async with session.get(self._path("")) as response:
-            if response.status == 404:
-                raise self._jobs.unknown(self._job_id)
-            if response.status in (401, 403):
-                raise ClusterError(
-                    f"The cluster at {self._jobs.url} does not accept our token any more: it was "
-                    "probably started anew, and knows nothing of the job."
-                )
-            response.raise_for_status()
-            return Job.from_details(JobDetails(**await response.json()))
-
-    def _path(self, rest: str) -> str:
-        return f"/api/jobs/{self._job_id}{rest}"
-
-    def _session(self) -> aiohttp.ClientSession:
-        return aiohttp.ClientSession(
-            self._jobs.url,
-            headers=self._jobs.headers,
-            connector=aiohttp.TCPConnector(socket_factory=_watched_socket),
-            timeout=aiohttp.ClientTimeout(
-                total=None, sock_connect=ANSWERS_WITHIN_S, sock_read=ANSWERS_WITHIN_S
-            ),
-        )
 
     def _take(self, position: int, text: str) -> None:
         """Show what is new of a piece that begins at a position of the log, in characters."""
@@ -174,14 +152,3 @@ class JobLog:
             if self._n_lines >= self._left_out:
                 self._show(line)
             self._n_lines += line.endswith("\n")
-
-
-def _watched_socket(address: tuple[Any, ...]) -> socket.socket:
-    family, kind, protocol, _, _ = address
-    made = socket.socket(family=family, type=kind, proto=protocol)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in KEEPALIVE.items():
-        # Not every system has all of them.
-        if hasattr(socket, name):
-            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-    return made

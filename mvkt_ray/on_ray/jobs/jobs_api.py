@@ -3,10 +3,10 @@
 import contextlib
 import re
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import ray
 import requests
@@ -108,11 +108,6 @@ class Jobs:
         """Where requests go, without a slash at the end."""
         return self._client.url
 
-    @property
-    def headers(self) -> dict[str, str]:
-        """What every request must show."""
-        return self._client.headers
-
     def submit(self, request: JobRequest) -> None:
         """Send a job; it starts on the head and takes no CPU there.
 
@@ -151,6 +146,32 @@ class Jobs:
             raise self.unknown(job_id)
         with self._explained(job_id):
             return Job.from_details(self._client.get_job_info(job_id))
+
+    def look(self, job_id: str) -> Job:
+        """Return one job, as `find` does; what Ray raises where the cluster is gone is its own.
+
+        Raises:
+            ClusterError: There is none of this name any more, or our token is refused.
+        """
+        try:
+            return Job.from_details(self._client.get_job_info(job_id))
+        except AuthenticationError:
+            raise ClusterError(
+                f"The cluster at {self.url} does not accept our token any more: it was probably "
+                "started anew, and knows nothing of the job."
+            ) from None
+        except RuntimeError as error:
+            if "404" not in str(error):
+                raise
+            raise self.unknown(job_id) from None
+
+    def tail(self, job_id: str) -> AsyncGenerator[str]:
+        """Return the log of a job as it comes, from its beginning; raises as `look`."""
+        return cast(AsyncGenerator[str], self._client.tail_job_logs(job_id))
+
+    def log(self, job_id: str) -> str:
+        """Return the log of a job as it is now; raises as `look`."""
+        return self._client.get_job_logs(job_id)
 
     def stop(self, job_id: str) -> bool:
         """Ask a job to end as Ctrl-C would; return whether it was running.
