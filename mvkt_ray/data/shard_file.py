@@ -8,6 +8,7 @@ fetched that are asked for.
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -106,27 +107,14 @@ class StoredShardFile:
 
     def entries(self, name: str) -> list[CacheEntry]:
         """Return what must be fetched before a column can be read."""
-        entry = CacheEntry.of_file(self._location, self._entry.sha256, self._entry.size_bytes)
+        whole = CacheEntry.of_file(self._location, self._entry.sha256, self._entry.size_bytes)
         if not self._parts:
-            return [entry]
-        columns = CacheEntry(
-            location=self._location,
-            sha256=self._entry.sha256,
-            size_bytes=self._entry.size_bytes,
-            part=_COLUMNS,
-            pieces=(self._parts[_COLUMNS], self._parts[_FOOTER]),
-        )
+            return [whole]
+        pieces = (self._parts[_COLUMNS], self._parts[_FOOTER])
+        columns = replace(whole, part=_COLUMNS, pieces=pieces)
         if name not in self._parts:
             return [columns]
-        lead = CacheEntry(
-            location=self._location,
-            sha256=self._entry.sha256,
-            size_bytes=self._entry.size_bytes,
-            part=name,
-            pieces=(self._parts[name],),
-            beside=columns,
-        )
-        return [lead]
+        return [replace(whole, part=name, pieces=(self._parts[name],), beside=columns)]
 
 
 AnyShardFile = ShardFile | StoredShardFile

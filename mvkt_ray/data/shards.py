@@ -206,11 +206,6 @@ class Shards:
             batches = [file.columns(names) for file in self._files[begin:end]]
             yield slice(*self.row_starts[[begin, end]].tolist()), pa.concat_batches(batches)
 
-    @property
-    def n_shards(self) -> int:
-        """How many files there are."""
-        return len(self._files)
-
     def shard(self, number: int, names: Sequence[str]) -> pa.RecordBatch:
         """Return some columns of one file; from a store only these are fetched."""
         return self._files[number].columns(names)
@@ -250,14 +245,6 @@ class Shards:
             for index, column in enumerate(batch.columns):
                 sums[index] += _exact_sum(column.to_numpy()[rows[begin:end] - at.start])
         return sums[0], sums[1], sums[2]
-
-    def codes(self) -> list[tuple[str, ...]]:
-        """Return the label codes of each recording; slow for millions, where `labels` is not."""
-        return [tuple(codes) for codes in self.column("codes").to_pylist()]
-
-    def likelihoods(self) -> list[tuple[float, ...]]:
-        """Return the likelihood of each code, 0 to 100."""
-        return [tuple(values) for values in self.column("likelihoods").to_pylist()]
 
     def labels(self, task: Task, min_likelihood: float = 0.0) -> np.ndarray:
         """Return bool `[n_recordings, n_classes]`: where `Task.labels` has a 1; shard by shard."""

@@ -84,7 +84,8 @@ def test_property_splits_are_what_one_finds_recording_by_recording(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mvkt_ray.data.shards._ROWS_AT_ONCE", rows_at_once)
         splits = open_training_splits(shards, task, FOLDS, min_likelihood)
-    labels = task.labels(shards.codes(), shards.likelihoods(), min_likelihood)
+    columns = (shards.column(name).to_pylist() for name in ("codes", "likelihoods"))
+    labels = task.labels(*columns, min_likelihood)
     n_in_test = 0
     for row, (recording, wanted) in enumerate(zip(made, labels, strict=True)):
         for split, folds in ((splits.train, FOLDS.train), (splits.val, FOLDS.val)):

@@ -1,5 +1,8 @@
 """Brings one file from a mirror: what is right is kept, what is there of it is gone on with.
 
+Not by pooch, which begins a file anew (1.9), nor by urllib3's `Retry`, which repeats requests but
+not a body that breaks off, and whose waits nothing ends: here Ctrl-C does.
+
 Writes: `NAME.part`, which becomes `NAME` by one rename when its hash is right.
 """
 

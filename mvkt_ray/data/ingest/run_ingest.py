@@ -28,8 +28,6 @@ from mvkt_ray.storage.location import Location
 class IngestProgress:
     """How far an ingest is."""
 
-    n_shards: int
-    n_shards_done: int
     n_recordings: int
     n_recordings_done: int
     n_quarantined: int
@@ -85,8 +83,6 @@ def ingest(
             if on_progress is not None:
                 on_progress(
                     IngestProgress(
-                        n_shards=len(jobs),
-                        n_shards_done=len(summaries),
                         n_recordings=plan.n_recordings,
                         n_recordings_done=n_done,
                         n_quarantined=n_quarantined,
