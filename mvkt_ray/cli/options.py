@@ -27,6 +27,22 @@ Json = Annotated[
     bool,
     typer.Option("--json", help="Write the answer as JSON on stdout, everything else on stderr."),
 ]
+StudyFile = Annotated[
+    Path, typer.Argument(metavar="STUDY.yaml", help="Study file, see search_spaces/.")
+]
+ShardsDir = Annotated[
+    str,
+    typer.Option("--data", metavar="PATH", help="Shards made by mvkt ingest.", callback=not_empty),
+]
+AnyData = Annotated[
+    str | None,
+    typer.Option(
+        "--data",
+        metavar="PATH",
+        help="Shards, or the folder of the dataset; not needed by synthetic.",
+        callback=not_empty,
+    ),
+]
 StudyDir = Annotated[
     str,
     typer.Argument(
@@ -65,6 +81,21 @@ Ledger = Annotated[
         "password; noted in the study's folder.",
         callback=not_empty,
     ),
+]
+TimeBudget = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="Start no trial after this time, e.g. 30m or 2h."),
+]
+Trackers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tracker",
+        metavar="KIND=TARGET",
+        help="Track the trials, too: mlflow=URI, wandb=PROJECT or tensorboard=DIR; repeatable.",
+    ),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Check everything, say what would be done, and stop.")
 ]
 MaxGpuHours = Annotated[
     float | None,

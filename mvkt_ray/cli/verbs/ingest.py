@@ -1,8 +1,7 @@
 """`mvkt ingest`: recordings of a dataset become shards."""
 
 import time
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.text import Text
@@ -15,18 +14,8 @@ if TYPE_CHECKING:
     from mvkt_ray.storage.artifacts import Manifest
 
 
-class KeepOrNot(StrEnum):
-    """What happens to recordings with a flat or missing lead, or without calibration."""
-
-    QUARANTINE = "quarantine"
-    KEEP = "keep"
-
-
-class Compression(StrEnum):
-    """How shards lie on disk."""
-
-    NONE = "none"
-    ZSTD = "zstd"
+KeepOrNot = Literal["quarantine", "keep"]
+"""What happens to recordings with a flat or missing lead, or without calibration."""
 
 
 def ingest_verb(
@@ -64,24 +53,25 @@ def ingest_verb(
     ] = None,
     flat_leads: Annotated[
         KeepOrNot, typer.Option(help="What to do with recordings that have a flat lead.")
-    ] = KeepOrNot.QUARANTINE,
+    ] = "quarantine",
     missing_leads: Annotated[
         KeepOrNot, typer.Option(help="What to do with recordings that lack a lead.")
-    ] = KeepOrNot.QUARANTINE,
+    ] = "quarantine",
     uncalibrated: Annotated[
         KeepOrNot,
         typer.Option(
             help="What to do with recordings whose files state no gain or no sampling rate; kept "
             "ones are taken to have 200 units per mV, 250 Hz."
         ),
-    ] = KeepOrNot.KEEP,
+    ] = "keep",
     n_folds: Annotated[
         int, typer.Option(help="Patient-disjoint folds to make where the source has none.")
     ] = 10,
     seed: Annotated[int, typer.Option(help="Seed of the folds that are made.")] = 0,
     compression: Annotated[
-        Compression, typer.Option(help="zstd is smaller, but cannot be memory-mapped as it is.")
-    ] = Compression.NONE,
+        Literal["none", "zstd"],
+        typer.Option(help="zstd is smaller, but cannot be memory-mapped as it is."),
+    ] = "none",
     strict: Annotated[
         bool,
         typer.Option("--strict", help="Stop at the first recording that cannot be used."),
@@ -108,12 +98,12 @@ def ingest_verb(
         rate=rate,
         rows_per_shard=rows_per_shard,
         leads=leads.split(",") if leads else None,
-        flat_leads=flat_leads.value,
-        missing_leads=missing_leads.value,
-        uncalibrated=uncalibrated.value,
+        flat_leads=flat_leads,
+        missing_leads=missing_leads,
+        uncalibrated=uncalibrated,
         n_folds=n_folds,
         seed=seed,
-        compression=compression.value,
+        compression=compression,
         strict=strict,
         address=address,
         in_process=in_process,

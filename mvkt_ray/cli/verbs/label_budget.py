@@ -1,20 +1,32 @@
 """`mvkt label-budget`: one study with more and more labels known, alone and distilled."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import RenderableType
+from rich.text import Text
 
-from mvkt_ray.cli.options import Address, Folds, InProcess, Json, Ledger, Quiet, Resume, not_empty
-from mvkt_ray.display.console import Output
-from mvkt_ray.errors import ConfigError
-from mvkt_ray.interface.arguments import check_address, read_ledger, with_folds
+from mvkt_ray.cli.options import (
+    Address,
+    AnyData,
+    DryRun,
+    Folds,
+    InProcess,
+    Json,
+    Ledger,
+    Quiet,
+    Resume,
+    not_empty,
+)
+from mvkt_ray.display.console import Output, facts, grid, heading, score
+from mvkt_ray.interface.arguments import check_address
+from mvkt_ray.phrasing import NumberStyle
 
 if TYPE_CHECKING:
-    from mvkt_ray.config.schema import StudyConfig
-    from mvkt_ray.search.label_budget.budget_folder import BudgetFolder, BudgetPlan
+    from mvkt_ray.search.label_budget.budget_folder import BudgetFolder
 
-DRAWS = 3
+_SAID = NumberStyle()
 
 
 def label_budget_verb(
@@ -34,14 +46,7 @@ def label_budget_verb(
             "with --resume or --report.",
         ),
     ] = None,
-    data: Annotated[
-        str | None,
-        typer.Option(
-            metavar="PATH",
-            help="Shards, or the folder of the dataset; not needed by synthetic.",
-            callback=not_empty,
-        ),
-    ] = None,
+    data: AnyData = None,
     budgets: Annotated[
         str | None,
         typer.Option(
@@ -52,7 +57,7 @@ def label_budget_verb(
     ] = None,
     draws: Annotated[
         int | None,
-        typer.Option(metavar="N", help=f"Draws of the labels of each; by default {DRAWS}."),
+        typer.Option(metavar="N", help="Draws of the labels of each; by default 3."),
     ] = None,
     ledger: Ledger = None,
     folds: Folds = None,
@@ -62,9 +67,7 @@ def label_budget_verb(
     report: Annotated[
         bool, typer.Option("--report", help="Run nothing: draw what is examined so far.")
     ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check everything, say what would be done, and stop.")
-    ] = False,
+    dry_run: DryRun = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -73,79 +76,83 @@ def label_budget_verb(
     Ctrl-C or SIGTERM stops cleanly; the same line with --resume goes on, also with more budgets.
     Example: mvkt label-budget search_spaces/label_budget.yaml --data data/ptb-xl --out labels
     """
-    from mvkt_ray.cli.budgeting import answer_with_curve, run_budget, show_budget
+    from mvkt_ray.interface.budget_run import budget_call, budget_outlook, run_budget
     from mvkt_ray.search.label_budget.budget_folder import BudgetFolder
     from mvkt_ray.storage.location import Location
 
     output = Output.open(as_json=as_json, quiet=quiet)
-    check_address(address, in_process=in_process)
-    folder = BudgetFolder(Location.parse(out))
     if report:
-        answer_with_curve(output, folder)
+        check_address(address, in_process=in_process)
+        _answer(output, BudgetFolder(Location.parse(out)))
         return
-    server = read_ledger(ledger)
-    plan = _plan(folder, study, data, budgets, draws, folds, resume=resume)
-    if dry_run:
-        show_budget(output, folder, plan, resume=resume, ledger=server)
-    else:
-        run_budget(
-            *(output, folder, plan),
-            resume=resume,
-            ledger=server,
-            address=address,
-            in_process=in_process,
-        )
-
-
-def _plan(
-    folder: "BudgetFolder",
-    study: Path | None,
-    data: str | None,
-    budgets: str | None,
-    draws: int | None,
-    folds: str | None,
-    *,
-    resume: bool,
-) -> "BudgetPlan":
-    """Return what is asked for; with --resume what is not said is as it was.
-
-    Raises:
-        ConfigError: Something is missing or wrong.
-    """
-    from mvkt_ray.config.study_file import read_study
-    from mvkt_ray.search.label_budget.budget_folder import BudgetPlan
-
-    before = folder.read_plan() if resume and folder.plan_file.exists() else None
-    if study is None and before is None:
-        raise ConfigError(
-            "STUDY.yaml is missing: give a study file, such as search_spaces/label_budget.yaml. "
-            "Only with --resume it is taken from the folder."
-        )
-    own = None if before is None else before.base
-    base = with_folds(own if study is None and own is not None else read_study(str(study)), folds)
-    plan = BudgetPlan(
-        base=base,
-        budgets=_budgets(budgets, before, base),
-        n_draws=draws if draws is not None else DRAWS if before is None else before.n_draws,
-        data=_absolute(data) if data is not None or before is None else before.data,
+    call = budget_call(
+        study,
+        out=out,
+        data=data,
+        budgets=budgets,
+        draws=draws,
+        ledger=ledger,
+        folds=folds,
+        address=address,
+        in_process=in_process,
+        resume=resume,
     )
-    # What is wrong with it is said before anything is written.
-    assert plan.cells
-    return plan
+    if dry_run:
+        value = budget_outlook(output, call)
+        output.answer(value, _plan_tables(value))
+    else:
+        run_budget(output, call)
+        _answer(output, call.folder)
 
 
-def _budgets(
-    text: str | None, before: "BudgetPlan | None", base: "StudyConfig"
-) -> tuple[float, ...]:
-    from mvkt_ray.search.label_budget.budget_cells import parse_budgets, usual_budgets
+def _answer(output: Output, folder: "BudgetFolder") -> None:
+    """Make the report of what is examined, write it, and show it."""
+    from mvkt_ray.delivery.label_curve.write_curve import write_curve
 
-    if text is not None:
-        return parse_budgets(text)
-    return usual_budgets(base) if before is None else before.budgets
+    with output.waiting("making the report"):
+        curve = write_curve(folder)
+    output.answer(curve, _curve_tables(curve, str(folder.report_folder / "index.html")))
 
 
-def _absolute(data: str | None) -> str | None:
-    """Return where the data are, from whatever folder the command is gone on with."""
-    from mvkt_ray.storage.location import Location
+def _plan_tables(value: dict[str, Any]) -> list[RenderableType]:
+    cells = value["cells"]
+    n_left = sum(cell["state"] != "examined" for cell in cells)
+    rows: dict[str, object] = {
+        "study": value["study"],
+        "cells": f"{len(cells)}, of which {n_left} are to be run",
+        "each": f"a search{_of_trials(value)}, then finals with {value['n_seeds']} seeds, which "
+        "open its test split once",
+    }
+    table = grid(["cell", "labels known of", "state"])
+    for cell in cells:
+        table.add_row(cell["name"], cell["labels"], cell["state"])
+    return [facts(rows), table, heading("Nothing has been written.")]
 
-    return None if data is None else str(Location.parse(data))
+
+def _of_trials(value: dict[str, Any]) -> str:
+    n_trials = value["n_trials_per_cell"]
+    return "" if n_trials is None else f" of {n_trials} trials"
+
+
+def _curve_tables(curve: dict[str, Any], page: str) -> list[RenderableType]:
+    from mvkt_ray.delivery.label_curve.curve_words import equal_labels_text, labels_of
+
+    table = grid(
+        ["lead", "labels", "draws", "alone", "distilled", "gain", "as good as alone with"],
+        right=["labels", "draws", "alone", "distilled", "gain", "as good as alone with"],
+    )
+    for lead in curve["leads"]:
+        for point in lead["points"]:
+            gain = point["gain"]
+            table.add_row(
+                Text(lead["lead"], "bold"),
+                labels_of(point["n_labelled"]),
+                str(len(point["answer"]["by_draw"])),
+                score(point["alone"]["macro_auroc"]),
+                score(point["answer"]["macro_auroc"]),
+                f"{_SAID.signed(gain['difference'])}{'' if gain['claimed'] else ' not shown'}",
+                equal_labels_text(point["equal_labels"]),
+            )
+    title = f"Label budget {curve['study']}: macro AUROC on the test split, means over draws"
+    said = [Text(sentence) for sentence in curve["sentences"]]
+    return [heading(title), table, *said, facts({"page": page})]

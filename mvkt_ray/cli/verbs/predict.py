@@ -4,9 +4,8 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Sequence
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -21,14 +20,6 @@ if TYPE_CHECKING:
     from mvkt_ray.delivery.predicting.found_records import Found
     from mvkt_ray.delivery.predicting.model_file import ModelFile
     from mvkt_ray.delivery.predicting.predict_recordings import Answer
-
-
-class Threshold(StrEnum):
-    """What the thresholds of decisions were chosen for on validation."""
-
-    F1 = "f1"
-    SENSITIVITY = "sensitivity"
-    SPECIFICITY = "specificity"
 
 
 def predict_verb(
@@ -53,8 +44,9 @@ def predict_verb(
         typer.Option(metavar="HZ", help="Sampling rate of CSV files and arrays."),
     ] = None,
     threshold: Annotated[
-        Threshold, typer.Option(help="What the decisions' thresholds were chosen for.")
-    ] = Threshold.F1,
+        Literal["f1", "sensitivity", "specificity"],
+        typer.Option(help="What the decisions' thresholds were chosen for."),
+    ] = "f1",
     windows: Annotated[
         bool, typer.Option("--windows", help="Tell the time and scores of each window too.")
     ] = False,
@@ -100,7 +92,7 @@ def predict_verb(
     session = GraphSession(graph, opened, n_threads=threads)
     found = find_records(recordings)
     reader = RecordingReader(leads=opened.leads, rate_hz=_checked_rate(rate, found))
-    rows = AnswerRows(opened, threshold.value, with_windows=windows)
+    rows = AnswerRows(opened, threshold, with_windows=windows)
     table = PredictionTable(rows, windows)
     n_done, started = 0, time.monotonic()
     with contextlib.ExitStack() as stack:

@@ -7,6 +7,8 @@ import typer
 
 from mvkt_ray.cli.options import (
     Address,
+    AnyData,
+    DryRun,
     Folds,
     InProcess,
     Json,
@@ -16,6 +18,8 @@ from mvkt_ray.cli.options import (
     Prices,
     Quiet,
     Resume,
+    TimeBudget,
+    Trackers,
     not_empty,
 )
 from mvkt_ray.display.console import Output
@@ -37,14 +41,7 @@ def search_verb(
             help="Study file, see search_spaces/; may be left out with --resume.",
         ),
     ] = None,
-    data: Annotated[
-        str | None,
-        typer.Option(
-            metavar="PATH",
-            help="Shards, or the folder of the dataset; not needed by synthetic.",
-            callback=not_empty,
-        ),
-    ] = None,
+    data: AnyData = None,
     teacher: Annotated[
         str | None,
         typer.Option(
@@ -59,20 +56,11 @@ def search_verb(
         int | None,
         typer.Option(metavar="N", help="Trials in all, instead of the study's n_trials."),
     ] = None,
-    time_budget: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="Start no trial after this time, e.g. 30m or 2h."),
-    ] = None,
+    time_budget: TimeBudget = None,
     max_gpu_hours: MaxGpuHours = None,
     max_cost: MaxCost = None,
     prices: Prices = None,
-    tracker: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="KIND=TARGET",
-            help="Track the trials, too: mlflow=URI, wandb=PROJECT or tensorboard=DIR; repeatable.",
-        ),
-    ] = None,
+    tracker: Trackers = None,
     address: Address = None,
     in_process: InProcess = False,
     resume: Resume = False,
@@ -84,9 +72,7 @@ def search_verb(
             callback=not_empty,
         ),
     ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check everything, say what would be done, and stop.")
-    ] = False,
+    dry_run: DryRun = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:

@@ -9,6 +9,7 @@ import typer
 from mvkt_ray.cli.failures import GOES_ON_WITH
 from mvkt_ray.cli.options import (
     Address,
+    DryRun,
     InProcess,
     Json,
     MaxCost,
@@ -16,6 +17,8 @@ from mvkt_ray.cli.options import (
     Prices,
     Quiet,
     StudyDir,
+    TimeBudget,
+    Trackers,
 )
 from mvkt_ray.display.console import Output
 
@@ -29,25 +32,14 @@ def extend_verb(
     trials: Annotated[
         int, typer.Option(metavar="N", help="How many trials are added to those it was asked for.")
     ],
-    time_budget: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="Start no trial after this time, e.g. 30m or 2h."),
-    ] = None,
+    time_budget: TimeBudget = None,
     max_gpu_hours: MaxGpuHours = None,
     max_cost: MaxCost = None,
     prices: Prices = None,
-    tracker: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="KIND=TARGET",
-            help="Track the trials, too: mlflow=URI, wandb=PROJECT or tensorboard=DIR; repeatable.",
-        ),
-    ] = None,
+    tracker: Trackers = None,
     address: Address = None,
     in_process: InProcess = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check everything, say what would be done, and stop.")
-    ] = False,
+    dry_run: DryRun = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:

@@ -7,6 +7,7 @@ import typer
 
 from mvkt_ray.cli.options import (
     Address,
+    DryRun,
     InProcess,
     Json,
     MaxCost,
@@ -54,9 +55,7 @@ def finalize_verb(
     prices: Prices = None,
     address: Address = None,
     in_process: InProcess = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check everything, say what would be done, and stop.")
-    ] = False,
+    dry_run: DryRun = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
