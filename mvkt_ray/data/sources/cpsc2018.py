@@ -24,6 +24,7 @@ from mvkt_ray.data.sources.challenge import (
     read_challenge_record,
 )
 from mvkt_ray.data.sources.file_signal import FileSignal
+from mvkt_ray.data.sources.mat_elements import expect_sound_elements
 from mvkt_ray.data.sources.record_files import (
     NotListed,
     is_repeated,
@@ -187,6 +188,7 @@ def _read_struct(ref: RecordingRef) -> Recording:
     except OSError as cause:
         raise RecordingError(f"{ref.path} cannot be read: {cause}", "unreadable") from cause
     try:
+        expect_sound_elements(content)
         struct = loadmat(io.BytesIO(content), squeeze_me=True, variable_names=["ECG"])["ECG"]
         # What becomes infinite is found afterwards.
         with np.errstate(over="ignore"):
