@@ -1,5 +1,6 @@
 """The data card counts what the shards hold."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -76,11 +77,17 @@ def test_every_recording_is_in_a_split_or_counted_once_with_a_reason(
     without = has_leads & ~known & (np.isin(folds, [1, 2]) | ((folds < 0) & ~usable))
     inside["train"] = known | without if distils else known
     unused = count_unused(shards, no_task, splits, 0.0, np.flatnonzero(inside["train"]))
-    sizes = {name: {"n_recordings": int(chosen.sum())} for name, chosen in inside.items()}
-    sizes["train"]["n_labelled"] = int(known.sum())
-    used = sum(split["n_recordings"] for split in sizes.values())
+    sizes = {name: int(chosen.sum()) for name, chosen in inside.items()}
+    used = sum(sizes.values())
     assert used + sum(unused[f"n_{reason}"] for reason in UNUSED) == len(recordings)
-    said = use_sentence({"n_recordings": len(recordings), "splits": sizes, **unused})
+    splits_by_name = {
+        name: SimpleNamespace(n_recordings=sizes[name], n_labelled=sizes[name])
+        for name in ("train", "val", "test")
+    }
+    splits_by_name["train"].n_labelled = int(known.sum())
+    by_split = SimpleNamespace(**splits_by_name, all=[*splits_by_name.values()])
+    data: Any = SimpleNamespace(n_recordings=len(recordings), splits=by_split, **unused)
+    said = use_sentence(data)
     assert ("in no split" in said) == (used < len(recordings))
     used_without_fold = inside["train"] & (folds < 0)
     assert ("no fold" in said) == ((folds < 0) & ~used_without_fold).any()

@@ -268,7 +268,9 @@ def test_students_are_compared_by_what_the_search_looked_for(
     assert report["sizes"]["by"] == objective
     for point in report["sizes"]["of_all_leads"]["front"]:
         assert point["cost"] == point[field]
-    assert least(typed(report).sizes) == smallest
+    sizes = typed(report).sizes
+    assert sizes is not None
+    assert least(sizes) == smallest
     if objective == "latency_ms":
         page = render_page(typed(report), make_gallery(typed(report), material))
         assert "Shaded is the fastest of a lead" in page

@@ -58,6 +58,8 @@ def material_of(n_trials: int, config: StudyConfig = CONFIG, **more: Any) -> "Re
 
 def test_importance_is_found_within_leads_and_between_them() -> None:
     summary = describe_study(material_of(24))
+    assert summary.importance is not None
+    assert summary.lead_importance is not None
     assert sum(summary.importance.values()) == pytest.approx(1, abs=1e-5)
     assert summary.importance["learning_rate"] > 0.8
     assert summary.lead_importance > 0.95

@@ -30,14 +30,14 @@ SKILL = {
 }
 
 
-def described(finals: FinalsResults, leads: tuple[str, ...] = ("II", "I")) -> dict[str, Any]:
+def described(finals: FinalsResults, leads: tuple[str, ...] = ("II", "I")) -> Any:
     found = describe_teacher_gap(Evidence.of(finals), leads)
     assert found is not None
     return found
 
 
-def rows_of(finals: FinalsResults, lead: str = "I") -> list[dict[str, Any]]:
-    return next(each.rows for each in described(finals).leads if each.lead == lead)
+def rows_of(finals: FinalsResults, lead: str = "I") -> list[Any]:
+    return next(list(each.rows) for each in described(finals).leads if each.lead == lead)
 
 
 def test_every_lead_has_a_row_for_the_mean_and_for_each_class(make_finals: "MakeFinals") -> None:
@@ -82,6 +82,7 @@ def test_the_share_of_the_mean_is_the_one_that_stands_at_the_lead(
             closed.fraction,
             closed.gap_ci,
         )
+        assert closed.ci is not None
         assert macro.closed.fraction_ci[0] < closed.fraction < closed.ci[1]
 
 
