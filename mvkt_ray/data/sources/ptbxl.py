@@ -15,9 +15,9 @@ from typing import ClassVar, Literal, cast
 
 from mvkt_ray.data.identity import names_nobody, own_patient, record_key
 from mvkt_ray.data.recording import Recording, RecordingRef
+from mvkt_ray.data.sources.label_tables.table_facts import LARGEST_FOLD, age_in, fold_in, sex_in
 from mvkt_ray.data.sources.record_files import NotListed, records_not_listed
 from mvkt_ray.data.sources.source import find_folder
-from mvkt_ray.data.sources.table_facts import LARGEST_FOLD, age_in, fold_in, sex_in
 from mvkt_ray.data.sources.wfdb_record import read_wfdb
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.errors import ConfigError, DataError, RecordingError

@@ -22,8 +22,8 @@ from typing import ClassVar
 
 from mvkt_ray.data.identity import record_key
 from mvkt_ray.data.recording import Recording, RecordingRef
-from mvkt_ray.data.sources.label_columns import check_names, code_columns
-from mvkt_ray.data.sources.label_rows import (
+from mvkt_ray.data.sources.label_tables.label_columns import check_names, code_columns
+from mvkt_ray.data.sources.label_tables.label_rows import (
     codes_of,
     facts_in_row,
     recording_of_row,

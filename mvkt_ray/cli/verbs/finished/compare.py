@@ -5,7 +5,6 @@ from typing import Annotated
 import typer
 
 from mvkt_ray.cli.options import Json, Quiet, not_empty
-from mvkt_ray.display.comparison_tables import comparison_tables
 from mvkt_ray.display.console import Output
 
 
@@ -28,6 +27,7 @@ def compare_verb(
     """
     from mvkt_ray.delivery.comparing.compared_studies import gather_studies
     from mvkt_ray.delivery.comparing.study_differences import compare_studies
+    from mvkt_ray.display.comparison_tables import comparison_tables
     from mvkt_ray.search.ledger.study_folder import StudyFolder
     from mvkt_ray.storage.location import Location
 

@@ -20,8 +20,8 @@ from mvkt_ray.data.recording import Recording, RecordingRef
 from mvkt_ray.data.sources.file_signal import FileSignal
 from mvkt_ray.data.sources.hospital.file_content import read_content
 from mvkt_ray.data.sources.hospital.label_table import USUAL_NAMES, open_labels
-from mvkt_ray.data.sources.label_columns import code_columns
-from mvkt_ray.data.sources.label_rows import (
+from mvkt_ray.data.sources.label_tables.label_columns import code_columns
+from mvkt_ray.data.sources.label_tables.label_rows import (
     codes_of,
     facts_in_row,
     recording_of_row,

@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mvkt_ray.data.sources.label_columns import DESCRIBING, check_names
+from mvkt_ray.data.sources.label_tables.label_columns import DESCRIBING, check_names
 from mvkt_ray.errors import DataError, MvktError
 from mvkt_ray.file_guards import reading
 from mvkt_ray.storage.csv_table import CsvTable, TableRow, open_table

@@ -30,8 +30,13 @@ from mvkt_ray.data.sources.hospital.label_table import (
 )
 from mvkt_ray.data.sources.hospital.lead_names import lead_named
 from mvkt_ray.data.sources.hospital.table_file import check_leads, check_unit, named_rows
-from mvkt_ray.data.sources.label_columns import DESCRIBING, check_names
-from mvkt_ray.data.sources.label_rows import codes_of, facts_in_row, recording_of_row, task_of_codes
+from mvkt_ray.data.sources.label_tables.label_columns import DESCRIBING, check_names
+from mvkt_ray.data.sources.label_tables.label_rows import (
+    codes_of,
+    facts_in_row,
+    recording_of_row,
+    task_of_codes,
+)
 from mvkt_ray.data.sources.record_files import NotListed, files_below
 from mvkt_ray.data.sources.source import find_folder
 from mvkt_ray.data.tasks import Task

@@ -7,9 +7,9 @@ from typing import cast
 from mvkt_ray.data.identity import code_key, names_nobody, own_patient, spellings
 from mvkt_ray.data.recording import Recording, RecordingRef
 from mvkt_ray.data.sources.file_signal import FileSignal
-from mvkt_ray.data.sources.label_columns import codes_in
+from mvkt_ray.data.sources.label_tables.label_columns import codes_in
+from mvkt_ray.data.sources.label_tables.table_facts import LARGEST_FOLD, age_in, fold_in, sex_in
 from mvkt_ray.data.sources.source import each_once
-from mvkt_ray.data.sources.table_facts import LARGEST_FOLD, age_in, fold_in, sex_in
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.errors import DataError
 from mvkt_ray.storage.csv_table import TableRow
