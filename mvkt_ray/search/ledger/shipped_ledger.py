@@ -37,6 +37,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -219,7 +220,7 @@ def _fetch(folder: Location, head: Head, database: Path) -> None:
     sizes = _log_bytes_of_pieces(folder)
     _expect_no_gap(folder, sizes)
     with ThreadPoolExecutor(max_workers=_FETCHED_AT_ONCE) as pool:
-        log = b"".join(pool.map(lambda name: _read_piece(folder, name), sorted(sizes)))
+        log = b"".join(pool.map(partial(_read_piece, folder), sorted(sizes)))
     database.write_bytes(snapshot)
     database.with_name(f"{database.name}-shm").unlink(missing_ok=True)
     database.with_name(f"{database.name}-wal").write_bytes(log)
