@@ -130,10 +130,13 @@ def test_a_killed_driver_is_followed_by_one_with_the_same_ledger_in_postgresql(
             return subprocess.Popen(line, stdout=output, stderr=subprocess.STDOUT)
 
     killed = drive("new")
-    wait_until("the others to end", lambda: len(trained(tmp_path, 3)) == EPOCHS, killed)
-    [[_, worker]] = trained(tmp_path, 0)
-    killed.kill()
-    killed.wait()
+    try:
+        wait_until("trial 0 to train an epoch", lambda: bool(trained(tmp_path, 0)), killed)
+        wait_until("the others to end", lambda: len(trained(tmp_path, 3)) == EPOCHS, killed)
+        [[_, worker]] = trained(tmp_path, 0)
+    finally:
+        killed.kill()
+        killed.wait()
     psutil.wait_procs([psutil.Process(worker)] if psutil.pid_exists(worker) else [], PATIENCE_S)
     (tmp_path / "go").touch()
     assert drive("resume").wait() == 0, (tmp_path / "resume.txt").read_text()

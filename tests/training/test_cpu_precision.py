@@ -9,6 +9,7 @@ import torch
 from mvkt_ray.errors import ArtifactError
 from mvkt_ray.records import MeasuredPrecision
 from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.sealed import sealed_json
 from mvkt_ray.training import cpu_precision
 from mvkt_ray.training.cpu_precision import (
     LEAST_GAIN,
@@ -57,7 +58,7 @@ def test_a_training_that_goes_on_keeps_the_precision_it_began_with(tmp_path: Pat
     assert settled_precision(file, "sepconv1d_tiny", n_leads=1, n_samples=50) == began
 
     elsewhere = MeasuredPrecision(chosen="bf16", float32_ms=2.0, bf16_ms=1.0)
-    file.write_bytes(b'{"chosen": "bf16", "float32_ms": 2.0, "bf16_ms": 1.0}')
+    file.write_bytes(sealed_json(elsewhere.to_json()))
     assert settled_precision(file, "sepconv1d_tiny", n_leads=1, n_samples=50) == elsewhere
 
     file.write_bytes(b'{"chosen": ')
