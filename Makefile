@@ -23,7 +23,7 @@ demo: install  ## synthetic data, a teacher, a small study over twelve leads, th
 	$(BIN)/mvkt demo --out runs/demo
 
 test: check  ## format, lint, types, import contract, all tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 check: lint types ladder  ## everything but the tests
 
@@ -42,7 +42,7 @@ fmt: install  ## format and mend what ruff can
 	$(BIN)/ruff check --fix .
 
 test-fast: install  ## tests that start no Ray
-	$(BIN)/python -m pytest -n 2 -m 'not ray'
+	$(BIN)/python -m pytest -n 4 -m 'not ray'
 
 test-ray: install  ## tests that start Ray
 	$(BIN)/python -m pytest -m ray

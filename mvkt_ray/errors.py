@@ -11,6 +11,7 @@ MvktError
   + TrialError             one trial cannot go on
   |   + TrialDivergedError its loss or its predictions are not finite
   |   + WorkerLostError    its process or its node is gone (may be retried)
+  |   |   + PreemptedError the node was taken back, as Ray had been told (no failure)
   + AllFailedError         trials of a study fail one after the other
   + ClusterError           the Ray cluster cannot do what is asked
   + MachineError           disk, memory, GPU or installation fail; nothing in the input is wrong
@@ -82,6 +83,10 @@ class WorkerLostError(TrialError):
     """The process or the node of a trial is gone; the trial goes on from its checkpoint."""
 
     retriable = True
+
+
+class PreemptedError(WorkerLostError):
+    """The node of a trial was taken back, after Ray had been told; that counts as no failure."""
 
 
 class AllFailedError(MvktError, RuntimeError):

@@ -153,6 +153,8 @@ class TrialResult:
     """Host that ended the trial."""
     retriable: bool = False
     """For a failed trial: whether its error may pass, and is worth another attempt."""
+    preempted: bool = False
+    """Its node was taken back as announced: no failure, and the trial goes on elsewhere."""
 
     def objective(self, name: Objective) -> float | None:
         """Return what the trial came to in an objective; None where it was not measured."""

@@ -1,13 +1,16 @@
 """What every test may use: the shared recordings where they exist, and one thread per process."""
 
+import functools
 import os
 import sys
 from collections.abc import Iterator
+from itertools import chain, groupby, zip_longest
 from pathlib import Path
 
 import hypothesis
 import pytest
 import torch
+from optuna.storages._rdb.storage import _VersionManager
 
 from tests.images import skip_images
 from tests.object_store import s3_server as s3_server
@@ -29,10 +32,39 @@ def pytest_configure() -> None:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let files that start Ray, which mostly wait, alternate with others, the largest first.
+
+    Left to pytest-xdist they all come at the end, where they starve each other.
+    """
+    files = {path: list(group) for path, group in groupby(items, key=lambda item: item.path)}
+    waiting, busy = [], []
+    for group in sorted(files.values(), key=len, reverse=True):
+        starts_ray = any(item.get_closest_marker("ray") for item in group)
+        (waiting if starts_ray else busy).append(group)
+    in_turn = chain.from_iterable(zip_longest(waiting, busy, fillvalue=()))
+    items[:] = chain.from_iterable(in_turn)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> None:
     """Two threads with the other core busy spin at barriers; one is faster and repeatable."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def migrations_read_once() -> Iterator[None]:
+    """Optuna runs the scripts of all its migrations for each database that it opens or makes.
+
+    They are the same for all; a command opens one database, the tests thousands.
+    """
+    read = functools.cache(_VersionManager._create_alembic_script)
+    with pytest.MonkeyPatch.context() as patch:
+        of_any = object.__new__(_VersionManager)
+        of_any.url = "sqlite://"
+        patch.setattr(_VersionManager, "_create_alembic_script", lambda _: read(of_any))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from ray.exceptions import RayError
 
 from mvkt_ray.config.resources import ResourcesConfig, WorkersConfig
 from mvkt_ray.data.mapping import run_item
-from mvkt_ray.errors import WorkerLostError
+from mvkt_ray.errors import PreemptedError, WorkerLostError
 from mvkt_ray.on_ray.capacity.concurrency import Concurrency, check_plan
 from mvkt_ray.on_ray.capacity.growth import Growth, read_growth
 from mvkt_ray.on_ray.capacity.nodes import ClusterResources, KnownNodes
@@ -369,7 +369,13 @@ def _get(done: Any) -> Any:
 
 
 def _again_when_lost(train: Callable[[], Result]) -> Result:
-    for _ in range(MAX_RETRIES):
-        with contextlib.suppress(WorkerLostError):
+    n_lost = 0
+    while True:
+        try:
             return train()
-    return train()
+        except PreemptedError:
+            continue
+        except WorkerLostError:
+            n_lost += 1
+            if n_lost > MAX_RETRIES:
+                raise

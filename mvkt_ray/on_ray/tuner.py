@@ -15,7 +15,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -262,14 +262,14 @@ class _StudyForTune:
 
     def _unheard_of(self) -> str:
         begun = [self._running[each] for each in self._meters]
-        numbers = number_ranges(trial.number for trial in begun)
+        pending = [self._running[each] for each in self._running.keys() - self._meters.keys()]
         resources = self._run.resources
-        if all(resources.of_trial(each.hyperparameters).max_workers == 1 for each in begun):
-            return f"an epoch of trials {numbers}, which have begun"
-        return (
-            f"an epoch of trials {numbers}, whose workers may wait for each other, and Ray has "
-            f"{ClusterResources.now()}"
-        )
+        what = f"an epoch of trials {_numbers(begun)}, which have begun"
+        if any(resources.of_trial(each.hyperparameters).max_workers > 1 for each in begun):
+            what = f"an epoch of trials {_numbers(begun)}, whose workers may wait for each other"
+        if pending:
+            what += f", while trials {_numbers(pending)} wait for a slot"
+        return f"{what}, and Ray has {ClusterResources.now()}"
 
     @contextlib.contextmanager
     def _noting_failure(self) -> Generator[None]:
@@ -282,6 +282,10 @@ class _StudyForTune:
     def __getstate__(self) -> dict[str, Any]:
         # Tune pickles searcher and scheduler for a restore that never happens; a study cannot be.
         return {}
+
+
+def _numbers(trials: Iterable[Trial]) -> str:
+    return number_ranges(trial.number for trial in trials)
 
 
 class _StudySearcher(Searcher):

@@ -7,12 +7,13 @@ from ray._private import worker as ray_worker
 from ray.exceptions import (
     ObjectStoreFullError,
     OutOfDiskError,
+    RayActorError,
     RayError,
     RaySystemError,
     RayTaskError,
 )
 
-from mvkt_ray.errors import MachineError, MvktError, WorkerLostError
+from mvkt_ray.errors import MachineError, MvktError, PreemptedError, WorkerLostError
 from mvkt_ray.machine_faults import GOES_ON
 from mvkt_ray.phrasing import one_line
 
@@ -46,6 +47,9 @@ def unwrapped(error: BaseException) -> BaseException:
 
 def lost(error: BaseException) -> WorkerLostError:
     """Say that a process is gone, in our words and with Ray's reason, or its own last words."""
+    cause = getattr(error, "health_check_failure", error)
+    if isinstance(cause, RayActorError) and cause.preempted:
+        return PreemptedError("The node of a process was taken back, as Ray had been told.")
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     reason = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
     last_words = _last_words(str(error))

@@ -275,8 +275,8 @@ class Study(BaseStudy):
 
         A trial that failed for a reason worth another attempt is not ended: `ask` gives it
         out again, as often as the study allows, and then `lost_trials` says whether it did that
-        itself. One that was told to stop goes on being a running one, until the study is opened
-        again.
+        itself. One whose node was taken back is given out again however often. One that was told to
+        stop goes on being a running one, until the study is opened again.
 
         Args:
             result: How it ended.
@@ -293,7 +293,9 @@ class Study(BaseStudy):
         self._running.discard(number)
         with self._ledger.as_one():
             self._account.book(number, usage, is_over=True)
-            if result.state is TrialState.FAILED and result.retriable:
+            if result.preempted:
+                self._to_run_again.append(number)
+            elif result.state is TrialState.FAILED and result.retriable:
                 self._tell_lost(record, result)
             elif result.state.is_finished:
                 self._ledger.write_result(number, result)

@@ -5,7 +5,7 @@ Reads: shards, and the teacher or its knowledge. Writes: the trial's own folder,
 
 import platform
 
-from mvkt_ray.errors import ArtifactError, MachineError, MvktError
+from mvkt_ray.errors import ArtifactError, MachineError, MvktError, PreemptedError
 from mvkt_ray.machine_faults import GOES_ON, is_out_of_gpu_memory, machine_fault
 from mvkt_ray.records import Trial, TrialResult, TrialState
 from mvkt_ray.storage.artifacts import MANIFEST_NAME
@@ -80,6 +80,7 @@ def failed_result(trial: Trial, error: BaseException) -> TrialResult:
         state=TrialState.FAILED,
         reason=f"{type(error).__name__}: {text}",
         retriable=is_out_of_gpu_memory(error) or (isinstance(error, MvktError) and error.retriable),
+        preempted=isinstance(error, PreemptedError),
         node=platform.node(),
     )
 

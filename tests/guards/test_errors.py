@@ -9,6 +9,7 @@ from mvkt_ray import errors
 from mvkt_ray.errors import (
     ConfigError,
     MvktError,
+    PreemptedError,
     RecordingError,
     StoreUnreachableError,
     WorkerLostError,
@@ -52,7 +53,7 @@ def test_the_reason_of_a_recording_error_survives_pickling() -> None:
 
 def test_only_what_may_pass_by_itself_is_worth_another_attempt() -> None:
     retriable = {error for error in ALL_ERRORS if error.retriable}
-    assert retriable == {WorkerLostError, StoreUnreachableError}
+    assert retriable == {WorkerLostError, PreemptedError, StoreUnreachableError}
 
 
 def test_a_wrong_option_can_be_caught_as_a_value_error() -> None:

@@ -2,16 +2,20 @@
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+import ray
 from ray._private.node import Node
+from ray._raylet import GcsClient  # pyright: ignore[reportAttributeAccessIssue]
 from ray.cluster_utils import Cluster
+from ray.core.generated.autoscaler_pb2 import DrainNodeReason
 
 from mvkt_ray.on_ray.connecting.environment import WORKERS, environment, own_directory, own_token
 from mvkt_ray.on_ray.ray_corrections import nodes_may_start_slowly
-from tests.patience import PATIENCE_S
+from tests.patience import PATIENCE_S, wait_until
 from tests.ports import free_port
 
 SMALL: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 100_000_000}
@@ -82,6 +86,33 @@ def add_node(cluster: Cluster, **node: Any) -> Node:
     added = cluster.add_node(wait=False, **{**SMALL, **node})
     cluster._wait_for_node(added, timeout=int(PATIENCE_S))
     return added
+
+
+def wait_for_free_slots(cluster: Cluster, n_slots: int) -> None:
+    """Wait until nothing holds a CPU any more; say what does, or which node is gone, if that stays.
+
+    This process is connected to the cluster.
+    """
+    try:
+        wait_until(f"{n_slots} free CPUs", lambda: ray.available_resources().get("CPU") == n_slots)
+    except AssertionError as error:
+        table: dict[str, Any] = ray.util.placement_group_table()
+        held = [group for group in table.values() if group["state"] != "REMOVED"]
+        dead = [node for node in cluster.list_all_nodes() if not node.remaining_processes_alive()]
+        ends = [
+            "".join(path.read_text(errors="replace").splitlines(keepends=True)[-20:])
+            for node in dead
+            for path in sorted(Path(node.get_logs_dir_path()).glob("raylet*.*"))
+        ]
+        raise AssertionError(f"{error}: {ray.nodes()} {held} {ends}") from error
+
+
+def announce_end(node: Node) -> None:
+    """Tell the head that a cloud takes a node back, as `ray start --block` does on SIGTERM."""
+    address = node.gcs_address
+    reason, message = DrainNodeReason.Value("DRAIN_NODE_REASON_PREEMPTION"), "taken back"
+    is_accepted, why_not = GcsClient(address=address).drain_node(node.node_id, reason, message, 1)
+    assert is_accepted, why_not
 
 
 def kill_node(cluster: Cluster, node: Node) -> None:

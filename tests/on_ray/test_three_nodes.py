@@ -12,7 +12,7 @@ import psutil
 import pytest
 import ray
 import stand_ins
-from own_cluster import kill_node, own_cluster
+from own_cluster import announce_end, kill_node, own_cluster, wait_for_free_slots
 from ray.cluster_utils import Cluster
 from stand_ins import EPOCHS, make_inputs, open_study, plan, trained
 
@@ -188,7 +188,7 @@ def test_driven_by_ray_client_the_study_stays_with_the_client(
     assert not ray.is_initialized()
 
 
-def test_trials_run_on_every_node_and_outlive_one_that_vanishes(
+def test_trials_run_on_every_node_and_outlive_one_that_vanishes_and_one_that_is_taken_back(
     cluster: Cluster, tmp_path: Path
 ) -> None:
     for number in range(3):
@@ -199,13 +199,16 @@ def test_trials_run_on_every_node_and_outlive_one_that_vanishes(
     def remove_a_node_once_all_three_work() -> None:
         working = all(len(trained(tmp_path, number)) == 2 for number in range(3))
         if working and not removed:
-            node = next(iter(cluster.worker_nodes))
-            removed.append(node.node_id[:8])
-            kill_node(cluster, node)
+            taken_back, vanishing = cluster.worker_nodes
+            removed.extend(node.node_id[:8] for node in (taken_back, vanishing))
+            announce_end(taken_back)
+            for node in (taken_back, vanishing):
+                kill_node(cluster, node)
         if any(record.failures for record in study.trials()):
             (tmp_path / "go").touch()
 
     with connect(cluster.address) as runner:
+        wait_for_free_slots(cluster, 3)
         runner.run_trials(study, make_inputs(tmp_path), remove_a_node_once_all_three_work)
 
     records = study.trials()
@@ -213,9 +216,11 @@ def test_trials_run_on_every_node_and_outlive_one_that_vanishes(
     for number in range(7):
         # From its checkpoint: no epoch was trained twice.
         assert [epoch for epoch, _ in trained(tmp_path, number)] == list(range(1, EPOCHS + 1))
+    # What was announced is no failure.
     [lost] = [record for record in records if record.failures]
     assert lost.number < 3
+    assert "WorkerLostError" in lost.failures[0]
     nodes = {record.result.node.split("/")[1] for record in records if record.result}
     logs = "".join((tmp_path / "trials" / f"{n:05d}" / "worker.log").read_text() for n in range(3))
-    assert len(nodes) == 2
+    assert len(nodes) == 1
     assert all(node in logs for node in {*nodes, *removed}), "the first three had a node each"

@@ -215,6 +215,21 @@ def test_a_trial_that_is_lost_again_and_again_fails_when_others_end(lab: "Lab") 
     assert complete_next(study) == 2
 
 
+def test_a_trial_whose_node_is_taken_back_goes_on_however_often_and_has_not_failed(
+    lab: "Lab",
+) -> None:
+    study = lab.open(lab.config(max_retries=0))
+    trial = study.ask()
+    assert trial is not None
+    taken = replace(lost_worker(trial.number), preempted=True)
+    for _ in range(4):
+        study.tell(taken)
+        study.tell(taken)  # told twice, dealt once
+        assert study.ask() == trial
+    [record] = study.trials()
+    assert (record.state, record.failures) == (TrialState.RUNNING, ())
+
+
 @given(killers=st.sets(st.integers(0, 5)), max_retries=st.integers(0, 2))
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_trial_fails_by_its_lost_workers_only_if_it_is_what_kills_them(

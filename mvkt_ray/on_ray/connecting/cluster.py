@@ -2,6 +2,8 @@
 
 import contextlib
 import logging
+import os
+import time
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -132,12 +134,22 @@ def _end_processes(directory: Path) -> None:
     for number in psutil.pids():
         with contextlib.suppress(psutil.Error):
             process = psutil.Process(number)
-            if any(str(directory) in word for word in process.cmdline()):
+            if any(str(directory) in word for word in _words(process)):
                 left.append(process)
     for process in left:
         with contextlib.suppress(psutil.Error):
             process.kill()
     psutil.wait_procs(left, timeout=ENDS_WITHIN_S)
+
+
+def _words(process: psutil.Process) -> list[str]:
+    """Return a process's command line; one of ours that has just been started has none yet."""
+    deadline = time.monotonic() + ENDS_WITHIN_S
+    while not (words := process.cmdline()) and process.ppid() == os.getpid():
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.01)
+    return words
 
 
 def _attach(address: str) -> None:

@@ -70,14 +70,15 @@ class AssistantTrainings:
     def tell(self, result: TrialResult, usage: Usage = NOTHING_USED) -> None:
         """Note how a training ended; the same may be told again.
 
-        One that lost its worker is dealt again, as often as the study allows.
+        One that lost its worker is dealt again, as often as the study allows, and one whose node
+        was taken back however often.
         """
         number = result.number
         if number in self._ended or number in self._waiting:
             return
         used = self._lost.get(number, NOTHING_USED).plus(usage)
         if result.state is TrialState.FAILED and result.retriable:
-            self._n_lost[number] += 1
+            self._n_lost[number] += not result.preempted
             if self._n_lost[number] <= self.config.search.max_retries:
                 self._lost[number] = used
                 self._waiting.append(number)

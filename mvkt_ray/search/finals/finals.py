@@ -115,8 +115,9 @@ class Finals(BaseStudy):
     def tell(self, result: TrialResult, usage: Usage = NOTHING_USED) -> None:
         """Record the end of a training; a repeated call has no effect.
 
-        A training that lost its worker is given out again, up to `max_retries` times per start. One
-        that was stopped by the budget stays a running one until the finals are opened again.
+        A training that lost its worker is given out again, up to `max_retries` times per start, and
+        one whose node was taken back however often. One that was stopped by the budget stays a
+        running one until the finals are opened again.
         """
         number = result.number
         ended = self.ledger.records[number].state.is_finished or number in self._failed
@@ -124,6 +125,9 @@ class Finals(BaseStudy):
             # A runner may tell the same end twice: usage and losses are counted once.
             return
         self._account.book(number, usage, is_over=True)
+        if result.preempted:
+            self._to_run_again.append(number)
+            return
         if result.state is not TrialState.FAILED:
             if result.state.is_finished:
                 self.ledger.write_result(number, result)

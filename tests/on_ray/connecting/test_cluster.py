@@ -23,10 +23,17 @@ from ray.exceptions import (
     RaySystemError,
     RayTaskError,
 )
+from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError
 
 import mvkt_ray
 from mvkt_ray.config.resources import ResourcesConfig, WorkersConfig
-from mvkt_ray.errors import ClusterError, DataError, MachineError, WorkerLostError
+from mvkt_ray.errors import (
+    ClusterError,
+    DataError,
+    MachineError,
+    PreemptedError,
+    WorkerLostError,
+)
 from mvkt_ray.on_ray.capacity.concurrency import check_plan
 from mvkt_ray.on_ray.capacity.nodes import ClusterResources
 from mvkt_ray.on_ray.connecting.cluster import connected
@@ -42,7 +49,7 @@ from mvkt_ray.on_ray.ray_corrections import (
     memory_kills_are_deaths,
     nodes_may_start_slowly,
 )
-from mvkt_ray.on_ray.unwrap import unwrapped
+from mvkt_ray.on_ray.unwrap import lost, unwrapped
 from mvkt_ray.slots import Node
 
 
@@ -218,6 +225,34 @@ def test_what_failed_to_start_is_ended_although_its_number_was_another_ones(
     started[0].returncode = -9
 
 
+def test_what_failed_to_start_is_ended_although_it_had_no_command_line_yet(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Linux shows none of a process for an instant, after `Popen` has returned."""
+    started: list[subprocess.Popen[bytes]] = []
+    hidden = [True, True]
+    read_command_line = psutil.Process.cmdline
+
+    def cmdline(process: psutil.Process) -> list[str]:
+        is_new = started and process.pid == started[0].pid
+        return [] if is_new and hidden and hidden.pop() else read_command_line(process)
+
+    def fail(*_: object, _temp_dir: str, **options: object) -> None:
+        sleeper = [sys.executable, "-c", "import time; time.sleep(600)", f"--temp-dir={_temp_dir}"]
+        started.append(subprocess.Popen(sleeper))
+        raise RuntimeError("Failed to start the GCS")
+
+    monkeypatch.setattr(ray, "init", fail)
+    monkeypatch.setattr(psutil.Process, "cmdline", cmdline)
+    with pytest.raises(ClusterError, match="Ray cannot start on this machine"):
+        with connected(None):
+            pass
+    assert not hidden
+    assert not psutil.pid_exists(started[0].pid)
+    # It is gone, and nobody waits for it any more.
+    started[0].returncode = -9
+
+
 def test_a_temporary_folder_that_cannot_be_made_is_the_same_paragraph(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -387,6 +422,10 @@ def test_errors_come_back_as_themselves() -> None:
     gone = unwrapped(ActorUnavailableError("the node is away", None))
     assert isinstance(gone, WorkerLostError)
     assert gone.retriable
+    preempted = RayActorError(error_msg="The actor died unexpectedly.", preempted=True)
+    for error in (preempted, WorkerHealthCheckFailedError("a rank is gone", preempted)):
+        assert isinstance(lost(error), PreemptedError)
+    assert not isinstance(gone, PreemptedError)
 
 
 @pytest.mark.parametrize(

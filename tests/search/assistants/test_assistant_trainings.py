@@ -46,9 +46,9 @@ class Trainings:
             on_end=lambda trial, _result, usage: self.ended.append((trial.number, usage.worker_s)),
         )
 
-    def lose(self, number: int) -> None:
+    def lose(self, number: int, *, preempted: bool = False) -> None:
         lost = TrialResult(number=number, state=TrialState.FAILED, reason="gone", retriable=True)
-        self.all.tell(lost, SECOND)
+        self.all.tell(replace(lost, preempted=preempted), SECOND)
 
 
 COMPLETE = TrialResult(number=0, state=TrialState.COMPLETE, macro_auroc=0.9)
@@ -81,6 +81,14 @@ def test_each_is_dealt_until_it_ends_or_was_lost_too_often(
     # What lost attempts held is paid as well.
     paid = [(number, n + 1.0) for number, n in enumerate(n_lost) if n <= max_retries]
     assert sorted(trainings.ended) == paid
+
+
+def test_a_training_whose_node_is_taken_back_is_dealt_again_however_often() -> None:
+    trainings = Trainings(max_retries=0)
+    first, *_ = [trainings.all.ask() for _ in LEADS]
+    for _ in range(3):
+        trainings.lose(0, preempted=True)
+        assert (trainings.all.ask(), trainings.all.ask()) == (first, None)
 
 
 def test_a_training_that_fails_by_itself_is_not_dealt_again() -> None:

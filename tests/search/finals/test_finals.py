@@ -194,8 +194,9 @@ def test_a_training_that_lost_its_worker_is_dealt_again_and_then_fails_for_this_
     trial = finals.ask()
     assert trial is not None
     lost = result(trial, TrialState.FAILED, reason="worker lost", retriable=True)
-    for _ in range(rig.config.search.max_retries):
-        finals.tell(lost)
+    taken_back = replace(lost, preempted=True)
+    for told in [taken_back, lost] * rig.config.search.max_retries:
+        finals.tell(told)
         assert finals.ask() == trial
     finals.tell(lost)
     assert finals.ask() != trial
