@@ -11,6 +11,7 @@ import typer
 from mvkt_ray import __version__
 from mvkt_ray.cli.cluster import cluster_app
 from mvkt_ray.cli.failures import MvktGroup
+from mvkt_ray.cli.options import with_flags
 from mvkt_ray.cli.verbs.cache import cache_verb
 from mvkt_ray.cli.verbs.demo import demo_verb
 from mvkt_ray.cli.verbs.doctor import doctor_verb
@@ -69,7 +70,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for _name, _verb in VERBS.items():
-    app.command(_name)(_verb)
+    app.command(_name)(with_flags(_verb))
 app.add_typer(cluster_app, name="cluster")
 
 

@@ -30,7 +30,7 @@ def show_outlook(output: Output, call: "FinalsCall") -> None:
     with (
         reading(call.folder) as database,
         finals_outlook(call.folder, call.config, call.request, database) as outlook,
-        open_runner(output, address=call.address, in_process=call.in_process) as runner,
+        open_runner(output, call.runner) as runner,
     ):
         runner.check(call.config.resources)
         runner.expect_plugins(call.folder.read_plugins())

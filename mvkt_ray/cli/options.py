@@ -1,12 +1,58 @@
-"""Flags that several verbs share; what they say is checked in `interface.arguments`."""
+"""Flags that several verbs share; what they say is checked in `interface.arguments`.
 
-from collections.abc import Sequence
+A verb whose parameter is an object that flags make, such as its output, has those flags in its
+place (`Depends`, as in FastAPI).
+"""
+
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mvkt_ray.display.console import Output
 from mvkt_ray.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mvkt_ray.search.ledger.study_folder import StudyFolder
+
+
+@dataclass(frozen=True, slots=True)
+class Depends:
+    """Annotates a verb's parameter: `make` is given flags, its own parameters, and returns it."""
+
+    make: Callable[..., Any]
+
+
+def with_flags(verb: Callable[..., None]) -> Callable[..., None]:
+    """Return a verb as Typer takes it: with the flags of what it depends on.
+
+    Those of them that may be left out stand behind the verb's own.
+    """
+    made: dict[str, Callable[..., Any]] = {}
+    parameters: list[inspect.Parameter] = []
+    last: list[inspect.Parameter] = []
+    for name, parameter in inspect.signature(verb).parameters.items():
+        notes = getattr(parameter.annotation, "__metadata__", ())
+        if notes and isinstance(notes[0], Depends):
+            made[name] = notes[0].make
+            for flag in inspect.signature(made[name]).parameters.values():
+                (parameters if flag.default is flag.empty else last).append(flag)
+        else:
+            parameters.append(parameter)
+
+    @functools.wraps(verb, assigned=("__module__", "__name__", "__qualname__", "__doc__"))
+    def run(**given: Any) -> None:
+        for name, make in made.items():
+            flags = inspect.signature(make).parameters
+            given[name] = make(**{flag: given.pop(flag) for flag in flags})
+        verb(**given)
+
+    vars(run)["__signature__"] = inspect.Signature([*parameters, *last])
+    return run
 
 
 def not_empty(value: str | None) -> str | None:
@@ -118,6 +164,29 @@ Prices = Annotated[
         help="Prices of node types (currency, node_types), instead of the study's resources.cost.",
     ),
 ]
+
+
+def _open_json_output(as_json: Json = False) -> Output:
+    return Output.open(as_json=as_json)
+
+
+def _open_output(as_json: Json = False, quiet: Quiet = False) -> Output:
+    return Output.open(as_json=as_json, quiet=quiet)
+
+
+def _study_folder(study_dir: StudyDir) -> "StudyFolder":
+    from mvkt_ray.search.ledger.study_folder import StudyFolder
+    from mvkt_ray.storage.location import Location
+
+    return StudyFolder(Location.parse(study_dir))
+
+
+JsonOutput = Annotated[Output, Depends(_open_json_output)]
+"""By `--json`."""
+VerbOutput = Annotated[Output, Depends(_open_output)]
+"""By `--json` and `--quiet`."""
+Folder = Annotated["StudyFolder", Depends(_study_folder)]
+"""By `STUDY_DIR`."""
 
 
 def parse_pairs(flag: str, pairs: Sequence[str]) -> dict[str, str]:

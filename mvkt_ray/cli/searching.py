@@ -51,10 +51,10 @@ def show_plan(output: Output, call: "SearchCall") -> None:
     with output.waiting("checking the study"):
         plan = plan_search(config, request)
     trials = () if plan.begun is None else read_trials(plan.folder, config.name)
-    with open_runner(output, address=call.address, in_process=call.in_process) as runner:
+    with open_runner(output, call.runner) as runner:
         check_runner(plan, runner)
         where, nodes = runner.describe(), runner.node_kinds()
-    one_at_a_time = call.in_process
+    one_at_a_time = call.runner.in_process
     forecast = predict(plan.config, trials, plan.similar, nodes=nodes, one_at_a_time=one_at_a_time)
     n_ended = sum(record.state.is_finished for record in trials)
     need = predict_disk_need(plan, n_ended=n_ended, nodes=nodes, one_at_a_time=one_at_a_time)

@@ -6,8 +6,10 @@ Texts name an argument as the command line does, `--max-cost`; `python_errors` w
 import dataclasses
 import math
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mvkt_ray.errors import ConfigError
 
@@ -48,16 +50,34 @@ def read_ledger(text: str | None) -> "ServerAddress | None":
     return None if text is None else ServerAddress.parse(text)
 
 
-def check_address(address: str | None, *, in_process: bool) -> None:
-    """Refuse two flags that exclude each other.
+@dataclass(frozen=True, slots=True)
+class RunnerChoice:
+    """Which runner does the work.
 
     Raises:
-        ConfigError: Both were given.
+        ConfigError: A cluster is given, and this process.
     """
-    if address is not None and in_process:
-        raise ConfigError(
-            f"--in-process and --address {address!r} exclude each other: leave one of them out."
-        )
+
+    address: str | None = None
+    """Of a Ray cluster; None starts one on this machine."""
+    in_process: bool = False
+    """Do not use Ray at all."""
+
+    def __post_init__(self) -> None:
+        if self.address is not None and self.in_process:
+            raise ConfigError(
+                f"--in-process and --address {self.address!r} exclude each other: leave one of "
+                "them out."
+            )
+
+
+def passed_on(given: Mapping[str, Any], *own: str) -> dict[str, Any]:
+    """Return the arguments of a function, its `locals()`, without those that it uses itself.
+
+    Verbs and functions name their arguments as the call does that checks them, and need not repeat
+    them one by one.
+    """
+    return {name: value for name, value in given.items() if name not in own}
 
 
 def with_folds(config: "StudyConfig", folds: str | None) -> "StudyConfig":

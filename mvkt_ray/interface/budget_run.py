@@ -7,7 +7,7 @@ Reads: shards. Writes: the folder of the label budget.
 """
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from mvkt_ray.config.study_file import read_study
 from mvkt_ray.delivery.label_curve.write_curve import write_curve
 from mvkt_ray.display.console import Output
 from mvkt_ray.errors import ConfigError, DataError, TrialError
-from mvkt_ray.interface.arguments import check_address, read_ledger, with_folds
+from mvkt_ray.interface.arguments import RunnerChoice, read_ledger, with_folds
 from mvkt_ray.interface.finals_run import finals_call, train_and_examine
 from mvkt_ray.interface.search_run import run_trials
 from mvkt_ray.interface.sessions.own_files import expect_writable
@@ -37,13 +37,10 @@ class BudgetCall:
 
     folder: BudgetFolder
     plan: BudgetPlan
+    runner: RunnerChoice
     resume: bool = False
     ledger: ServerAddress | None = None
     """Where the ledgers of the cells are; None: in their folders."""
-    address: str | None = None
-    """Of a Ray cluster; None starts one on this machine."""
-    in_process: bool = False
-    """Do not use Ray at all."""
 
     def search_plan(self, cell: BudgetCell) -> SearchPlan:
         """Return what the search of a cell would do, checked.
@@ -81,7 +78,7 @@ def budget_call(
     Raises:
         ConfigError: Something is missing or wrong.
     """
-    check_address(address, in_process=in_process)
+    runner = RunnerChoice(address, in_process)
     folder, server = BudgetFolder(Location.parse(out)), read_ledger(ledger)
     before = folder.read_plan() if resume and folder.plan_file.exists() else None
     if study is not None:
@@ -112,8 +109,7 @@ def budget_call(
         plan=plan,
         resume=resume,
         ledger=server or _noted_ledger(folder, plan),
-        address=address,
-        in_process=in_process,
+        runner=runner,
     )
 
 
@@ -140,9 +136,7 @@ def run_budget(output: Output, call: BudgetCall) -> None:
         if state != "searched":
             _search(output, call, cell)
         # The cell's own file has as many trials as a grid has points.
-        finals = finals_call(
-            str(folder.cell(cell).root), address=call.address, in_process=call.in_process
-        )
+        finals = finals_call(str(folder.cell(cell).root), **asdict(call.runner))
         train_and_examine(output, finals)
         with suppress(DataError), output.waiting("drawing what there is"):
             write_curve(folder)
@@ -183,13 +177,7 @@ def _budgets(text: str | None, before: BudgetPlan | None, base: StudyConfig) -> 
 
 def _search(output: Output, call: BudgetCall, cell: BudgetCell) -> None:
     planned = call.search_plan(cell)
-    study = run_trials(
-        output,
-        planned,
-        lambda study: study,
-        address=call.address,
-        in_process=call.in_process,
-    )
+    study = run_trials(output, planned, call.runner)
     if study.n_trials and not any(each.macro_auroc is not None for each in study.trials()):
         raise TrialError(
             f"no trial of the cell {cell.name} was completed, so nothing can be chosen: see why by "

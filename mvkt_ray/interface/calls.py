@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.display.console import Output
+from mvkt_ray.interface.arguments import passed_on
 from mvkt_ray.interface.finals_run import finals_call, train_and_examine
 from mvkt_ray.interface.ingest_run import ingest_call, ingest_recordings
 from mvkt_ray.interface.opened_shards import ShardSet, open_shards
@@ -71,25 +72,7 @@ def ingest(
         ClusterError: The cluster cannot be reached.
         MachineError: The disk is full, or fails.
     """
-    call = ingest_call(
-        source,
-        path,
-        out,
-        options=options,
-        rate=rate,
-        rows_per_shard=rows_per_shard,
-        leads=leads,
-        flat_leads=flat_leads,
-        missing_leads=missing_leads,
-        uncalibrated=uncalibrated,
-        n_folds=n_folds,
-        seed=seed,
-        compression=compression,
-        strict=strict,
-        address=address,
-        in_process=in_process,
-        resume=resume,
-    )
+    call = ingest_call(**passed_on(locals(), "progress"))
     ingest_recordings(Output.open(quiet=not progress), call)
     return open_shards(out)
 
@@ -143,25 +126,8 @@ def search(
         AllFailedError: Trials fail one after the other.
         MachineError: The machine fails; all goes on with `resume=True`.
     """
+    call = search_call(**passed_on(locals(), "progress"))
     output = Output.open(quiet=not progress)
-    call = search_call(
-        study,
-        out=out,
-        data=data,
-        teacher=teacher,
-        ledger=ledger,
-        folds=folds,
-        max_trials=max_trials,
-        time_budget=time_budget,
-        max_gpu_hours=max_gpu_hours,
-        max_cost=max_cost,
-        prices=prices,
-        trackers=trackers,
-        address=address,
-        in_process=in_process,
-        resume=resume,
-        like=like,
-    )
     done = search_study(output, call)
     done.report.expect_written()
     if done.why_stopped:
@@ -217,22 +183,8 @@ def finalize(
         ClusterError: The cluster cannot be reached, or does not do.
         MachineError: The machine fails; the same call goes on.
     """
+    given = passed_on(locals(), "study", "config", "progress")
     folder = study.path if isinstance(study, Study) else study
-    call = finals_call(
-        folder,
-        study=config,
-        seeds=seeds,
-        top_k=top_k,
-        refit=refit,
-        again=again,
-        start_over=start_over,
-        without_failed=without_failed,
-        now=now,
-        max_gpu_hours=max_gpu_hours,
-        max_cost=max_cost,
-        prices=prices,
-        address=address,
-        in_process=in_process,
-    )
+    call = finals_call(folder, study=config, **given)
     train_and_examine(Output.open(quiet=not progress), call)
     return open_study(folder)

@@ -14,7 +14,7 @@ from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.config.study_file import checked_study, read_study
 from mvkt_ray.display.console import Output, duration
 from mvkt_ray.display.waiting_lines import FOR_LEDGER, telling_waits
-from mvkt_ray.interface.arguments import check_address, read_limits, with_finals, with_prices
+from mvkt_ray.interface.arguments import RunnerChoice, read_limits, with_finals, with_prices
 from mvkt_ray.interface.sessions.driver_session import driver_session
 from mvkt_ray.interface.sessions.own_files import expect_writable, own_files
 from mvkt_ray.search.finals.finals_outlook import FinalsRequest, finals_config, finals_outlook
@@ -34,10 +34,7 @@ class FinalsCall:
     folder: StudyFolder
     config: StudyConfig
     request: FinalsRequest
-    address: str | None = None
-    """Of a Ray cluster; None starts one on this machine."""
-    in_process: bool = False
-    """Do not use Ray at all."""
+    runner: RunnerChoice
 
 
 def finals_call(
@@ -63,7 +60,7 @@ def finals_call(
         ConfigError: An argument is wrong.
         ArtifactError: There is no study.
     """
-    check_address(address, in_process=in_process)
+    runner = RunnerChoice(address, in_process)
     folder = StudyFolder(Location.parse(study_dir))
     given = checked_study(study) if isinstance(study, StudyConfig) else None
     if study is not None and not isinstance(study, StudyConfig):
@@ -77,9 +74,7 @@ def finals_call(
         now=now,
         limits=read_limits(max_gpu_hours, max_cost),
     )
-    return FinalsCall(
-        folder=folder, config=config, request=request, address=address, in_process=in_process
-    )
+    return FinalsCall(folder=folder, config=config, request=request, runner=runner)
 
 
 def train_and_examine(output: Output, call: FinalsCall) -> FinalsResults:
@@ -97,9 +92,8 @@ def train_and_examine(output: Output, call: FinalsCall) -> FinalsResults:
             output,
             own_files(output, folder),
             config,
+            call.runner,
             name=f"{config.name}, finals",
-            address=call.address,
-            in_process=call.in_process,
         ) as session:
             results = run_finals(outlook, session.runner, session.view)
             log_note = session.log_note

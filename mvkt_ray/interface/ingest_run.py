@@ -14,7 +14,7 @@ from mvkt_ray.data.recording import LEADS, canonical_lead
 from mvkt_ray.data.sources import Source, open_source
 from mvkt_ray.display.console import Output
 from mvkt_ray.display.progress import StepProgress
-from mvkt_ray.interface.arguments import check_address
+from mvkt_ray.interface.arguments import RunnerChoice
 from mvkt_ray.interface.sessions.choose_runner import open_runner
 from mvkt_ray.interface.sessions.log_files import logging_to
 from mvkt_ray.interface.sessions.own_files import own_files_beside
@@ -30,11 +30,8 @@ class IngestCall:
     source: Source
     out: Location
     settings: IngestSettings
+    runner: RunnerChoice
     resume: bool = False
-    address: str | None = None
-    """Of a Ray cluster; None starts one on this machine."""
-    in_process: bool = False
-    """Do not use Ray at all."""
 
 
 def ingest_call(
@@ -63,8 +60,8 @@ def ingest_call(
         ConfigError: An argument is wrong.
         DataError: There is no such dataset.
     """
-    check_address(address, in_process=in_process)
     return IngestCall(
+        runner=RunnerChoice(address, in_process),
         source=open_source(source, str(path), options or {}),
         out=Location.parse(out),
         settings=IngestSettings(
@@ -80,8 +77,6 @@ def ingest_call(
             strict=strict,
         ),
         resume=resume,
-        address=address,
-        in_process=in_process,
     )
 
 
@@ -90,9 +85,7 @@ def ingest_recordings(output: Output, call: IngestCall) -> Manifest:
     with (
         own_files_beside(output, call.out) as own,
         logging_to(own.logs),
-        open_runner(
-            output, address=call.address, in_process=call.in_process, logs=own.logs
-        ) as runner,
+        open_runner(output, call.runner, logs=own.logs) as runner,
         StepProgress(output, "ingest", "recordings") as progress,
     ):
         runner.expect_plugins(packages_of_source(call.source.name))

@@ -16,7 +16,7 @@ from mvkt_ray.display.plan_tables import prediction_text
 from mvkt_ray.display.waiting_lines import FOR_LEDGER, telling_waits
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.interface.arguments import (
-    check_address,
+    RunnerChoice,
     parse_time_budget,
     read_ledger,
     read_limits,
@@ -45,10 +45,7 @@ class SearchCall:
 
     config: StudyConfig
     request: SearchRequest
-    address: str | None = None
-    """Of a Ray cluster; None starts one on this machine."""
-    in_process: bool = False
-    """Do not use Ray at all."""
+    runner: RunnerChoice
     trackers: tuple[str, ...] = ()
     """`mlflow=URI` and so on."""
 
@@ -81,7 +78,7 @@ def search_call(
     max_gpu_hours: float | None = None,
     max_cost: float | None = None,
     prices: str | Path | None = None,
-    trackers: Sequence[str] = (),
+    trackers: Sequence[str] | None = None,
     address: str | None = None,
     in_process: bool = False,
     resume: bool = False,
@@ -93,7 +90,7 @@ def search_call(
         ConfigError: An argument, or the study, is wrong.
     """
     started = time.monotonic()
-    check_address(address, in_process=in_process)
+    runner = RunnerChoice(address, in_process)
     request = SearchRequest(
         folder=StudyFolder(Location.parse(out)),
         data=None if data is None else Location.parse(data),
@@ -115,9 +112,8 @@ def search_call(
     return SearchCall(
         config=config,
         request=request,
-        address=address,
-        in_process=in_process,
-        trackers=tuple(trackers),
+        runner=runner,
+        trackers=tuple(trackers or ()),
     )
 
 
@@ -129,7 +125,7 @@ def search_study(output: Output, call: SearchCall) -> Searched:
     with output.waiting("checking the study"):
         plan = plan_search(call.config, call.request)
     with tracking(output, call.trackers, call.config, folder) as follow:
-        study = run_trials(output, plan, follow, address=call.address, in_process=call.in_process)
+        study = run_trials(output, plan, call.runner, follow)
         report = make_report(output, folder)
     return Searched(report=report, why_stopped=_why_stopped(study, folder))
 
@@ -137,10 +133,8 @@ def search_study(output: Output, call: SearchCall) -> Searched:
 def run_trials(
     output: Output,
     plan: SearchPlan,
-    follow: Callable[[Study], AskTell],
-    *,
-    address: str | None,
-    in_process: bool,
+    choice: RunnerChoice,
+    follow: Callable[[Study], AskTell] = lambda study: study,
 ) -> Study:
     """Carry out a plan in a session of its own, and show how far it is."""
     config, files = plan.config, own_files(output, plan.folder)
@@ -151,19 +145,17 @@ def run_trials(
             output,
             files,
             config,
+            choice,
             name=config.name,
-            address=address,
-            in_process=in_process,
             n_epochs=config.trial_epochs,
         ) as session,
     ):
         nodes = session.runner.node_kinds()
         n_ended = sum(record.state.is_finished for record in opened.trials)
-        need = predict_disk_need(plan, n_ended=n_ended, nodes=nodes, one_at_a_time=in_process)
+        alone = choice.in_process
+        need = predict_disk_need(plan, n_ended=n_ended, nodes=nodes, one_at_a_time=alone)
         expect_room(plan.folder.root, need)
-        forecast = predict(
-            config, opened.trials, plan.similar, nodes=nodes, one_at_a_time=in_process
-        )
+        forecast = predict(config, opened.trials, plan.similar, nodes=nodes, one_at_a_time=alone)
         if forecast is not None:
             output.say(f"predicted: {prediction_text(forecast)}")
         study = run_search(opened, session.runner, session.view, follow=follow)

@@ -11,7 +11,7 @@ from pathlib import Path
 from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.config.study_file import read_study
 from mvkt_ray.display.console import Output, byte_size
-from mvkt_ray.interface.arguments import check_address, with_folds
+from mvkt_ray.interface.arguments import RunnerChoice, with_folds
 from mvkt_ray.interface.sessions.driver_session import DriverSession, driver_session
 from mvkt_ray.interface.sessions.own_files import own_files_beside
 from mvkt_ray.search import stages
@@ -26,36 +26,61 @@ from mvkt_ray.training.teacher import KIND
 class StageCall:
     """Which stage of a study is asked for, and where it runs."""
 
-    study: str | Path
-    data: str | Path
-    """Its shards."""
-    out: str | Path
-    """Folder of the artifact, or its URI."""
-    folds: str | None = None
-    """Of the three splits instead of those of the study."""
+    config: StudyConfig
+    prepared: Prepared
+    """The study's shards, as it sees them."""
+    out: Location
+    """Folder of the artifact."""
+    runner: RunnerChoice
     resume: bool = False
-    address: str | None = None
-    """Of a Ray cluster; None starts one on this machine."""
-    in_process: bool = False
-    """Do not use Ray at all."""
+
+
+def stage_call(
+    *,
+    study: str | Path,
+    data: str | Path,
+    out: str | Path,
+    folds: str | None = None,
+    address: str | None = None,
+    in_process: bool = False,
+    resume: bool = False,
+) -> StageCall:
+    """Read and check the arguments of a stage.
+
+    Args:
+        study: A study file.
+        data: Its shards.
+        out: Folder of the artifact, or its URI.
+        folds: Of the three splits instead of those of the study, as `1-7/8/9`.
+        address: Of a Ray cluster; by default a Ray of its own is started.
+        in_process: Do the work in this process, without Ray.
+        resume: Go on with what an interrupted call left.
+
+    Raises:
+        ConfigError: An argument, or the study, is wrong.
+        DataError: The shards do not go with the study.
+    """
+    runner = RunnerChoice(address, in_process)
+    config = with_folds(read_study(study), folds)
+    prepared, place = stages.prepare(config, Location.parse(data)), Location.parse(out)
+    return StageCall(config=config, prepared=prepared, out=place, runner=runner, resume=resume)
 
 
 def train_teacher(output: Output, call: StageCall) -> Manifest:
     """Train the teacher of a study, unless it is there.
 
     Raises:
-        ConfigError: An argument, or the study, is wrong.
-        DataError: The shards do not go with the study.
+        ConfigError: The study does not go with the machine or the cluster.
         ArtifactError: Something else is there.
         TrialError: The training diverged.
     """
-    config, prepared, out = _opened(call)
+    config, prepared, out = call.config, call.prepared, call.out
     finished = stages.find_teacher(config, prepared, out, resume=call.resume)
     if finished is not None:
         output.say(f"teacher: reused, {out}")
         return finished
     what = f"{config.teacher.described} on {len(prepared.view.leads)} leads"
-    with _session(output, call, config, prepared, out) as session:
+    with _session(output, call) as session:
         view, job = session.view, stages.teacher_job(config, prepared)
         view.stage_started("teacher", what)
         session.runner.train_teacher(job, out, view.stage_epoch)
@@ -74,12 +99,12 @@ def cache_knowledge(
         teacher: Folder of a teacher that was trained on the same shards.
 
     Raises:
-        ConfigError: An argument, or the study, is wrong.
-        DataError: The shards do not go with the study.
+        ConfigError: The study does not go with the machine or the cluster.
         ArtifactError: There is no teacher, or something else is at the output.
         StaleArtifactError: The teacher does not go with the study.
     """
-    (config, prepared, out), location = _opened(call), Location.parse(teacher)
+    config, prepared, out = call.config, call.prepared, call.out
+    location = Location.parse(teacher)
     fitting = stages.open_fitting_teacher(location, config, prepared)
     per_recording = config.student.knowledge == "record"
     plan = stages.plan_knowledge(prepared, fitting, location, per_recording=per_recording)
@@ -89,7 +114,7 @@ def cache_knowledge(
     if finished is not None:
         output.say(f"knowledge: reused, {out}")
         return plan, finished
-    with _session(output, call, config, prepared, out) as session:
+    with _session(output, call) as session:
         view = session.view
         view.stage_started("knowledge", what)
         made = stages.cache_knowledge(
@@ -99,27 +124,13 @@ def cache_knowledge(
     return plan, made
 
 
-def _opened(call: StageCall) -> tuple[StudyConfig, Prepared, Location]:
-    check_address(call.address, in_process=call.in_process)
-    config = with_folds(read_study(call.study), call.folds)
-    return config, stages.prepare(config, Location.parse(call.data)), Location.parse(call.out)
-
-
 @contextlib.contextmanager
-def _session(
-    output: Output, call: StageCall, config: StudyConfig, prepared: Prepared, out: Location
-) -> Generator[DriverSession]:
+def _session(output: Output, call: StageCall) -> Generator[DriverSession]:
+    config, own = call.config, own_files_beside(output, call.out)
     with (
-        holding(out),
-        driver_session(
-            output,
-            own_files_beside(output, out),
-            config,
-            name=config.name,
-            address=call.address,
-            in_process=call.in_process,
-        ) as session,
+        holding(call.out),
+        driver_session(output, own, config, call.runner, name=config.name) as session,
     ):
         session.runner.check(config.resources)
-        session.runner.expect_plugins(packages_of_study(config, prepared.shards.tasks))
+        session.runner.expect_plugins(packages_of_study(config, call.prepared.shards.tasks))
         yield session

@@ -2,7 +2,7 @@ import pytest
 
 from mvkt_ray.cli.options import parse_pairs
 from mvkt_ray.errors import ConfigError
-from mvkt_ray.interface.arguments import check_address, parse_time_budget
+from mvkt_ray.interface.arguments import RunnerChoice, parse_time_budget
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,5 @@ def test_a_pair_without_a_key_or_an_equals_sign_is_refused(text: str) -> None:
 
 def test_in_process_and_a_cluster_exclude_each_other() -> None:
     with pytest.raises(ConfigError, match="exclude each other"):
-        check_address("auto", in_process=True)
-    check_address("auto", in_process=False)
-    check_address(None, in_process=True)
+        RunnerChoice("auto", in_process=True)
+    assert RunnerChoice("auto") != RunnerChoice(in_process=True)

@@ -14,6 +14,7 @@ from mvkt_ray.cli.cluster.render import render_verb
 from mvkt_ray.cli.cluster.start import start_verb
 from mvkt_ray.cli.cluster.stop import stop_verb
 from mvkt_ray.cli.cluster.submit import submit_verb
+from mvkt_ray.cli.options import with_flags
 
 CLUSTER_VERBS: dict[str, Callable[..., None]] = {
     "render": render_verb,
@@ -35,4 +36,4 @@ cluster_app = typer.Typer(
 )
 for _name, _verb in CLUSTER_VERBS.items():
     _settings = PASS_ON if _verb is submit_verb else None
-    cluster_app.command(_name, context_settings=_settings)(_verb)
+    cluster_app.command(_name, context_settings=_settings)(with_flags(_verb))

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mvkt_ray.cli.options import Json
-from mvkt_ray.display.console import Output, grid
+from mvkt_ray.cli.options import JsonOutput
+from mvkt_ray.display.console import grid
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 def check_verb(
+    output: JsonOutput,
     file: Annotated[
         Path,
         typer.Argument(
@@ -27,7 +28,6 @@ def check_verb(
         Path | None,
         typer.Option(metavar="STUDY.yaml", help="Compare with what this study needs."),
     ] = None,
-    as_json: Json = False,
 ) -> None:
     """Check a cluster's file with Ray's own rules, look for keys in it, and compare with a study.
 
@@ -39,7 +39,6 @@ def check_verb(
     from mvkt_ray.config.study_file import read_study
     from mvkt_ray.on_ray.launcher_check import validate_launcher_file
 
-    output = Output.open(as_json=as_json)
     config = None if study is None else read_study(study)
     found = read_cluster_file(file, validate_launcher_file)
     needs: Sequence[Need] = ()

@@ -11,7 +11,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from mvkt_ray.cli.cluster.cluster_options import ClusterUrl, TokenFile
-from mvkt_ray.cli.options import Json
+from mvkt_ray.cli.options import JsonOutput
 from mvkt_ray.display.console import Output, duration, facts, grid, heading
 
 if TYPE_CHECKING:
@@ -23,12 +23,12 @@ JOBS_SHOWN = 20
 
 
 def status_verb(
+    output: JsonOutput,
     address: ClusterUrl,
     job: Annotated[
         str | None, typer.Argument(metavar="[JOB]", help="One job and how far its study is.")
     ] = None,
     token_file: TokenFile = None,
-    as_json: Json = False,
 ) -> None:
     """Show the jobs and nodes of a cluster and what keeps it from growing; or one job.
 
@@ -37,7 +37,6 @@ def status_verb(
     from mvkt_ray.on_ray.jobs.cluster_view import view_cluster
     from mvkt_ray.on_ray.jobs.jobs_api import open_jobs
 
-    output = Output.open(as_json=as_json)
     with open_jobs(address, token_file) as jobs:
         if job is not None:
             _answer_job(output, jobs.find(job))

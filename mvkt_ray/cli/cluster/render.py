@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
-from mvkt_ray.cli.options import Json, parse_pairs
+from mvkt_ray.cli.options import JsonOutput, parse_pairs
 from mvkt_ray.display.console import Output, grid
 from mvkt_ray.errors import ArtifactError, ConfigError
 from mvkt_ray.file_guards import writing
 
 
 def render_verb(
+    output: JsonOutput,
     platform: Annotated[
         str,
         typer.Argument(
@@ -40,7 +41,6 @@ def render_verb(
     list_keys: Annotated[
         bool, typer.Option("--keys", help="List the keys of the platform, and write nothing.")
     ] = False,
-    as_json: Json = False,
 ) -> None:
     """Write a cluster's file for a study: machines, their number, and what each offers.
 
@@ -49,7 +49,6 @@ def render_verb(
     from mvkt_ray.cluster_files.rendering import RenderRequest, render
     from mvkt_ray.config.study_file import read_study
 
-    output = Output.open(as_json=as_json)
     if list_keys:
         _list_keys(output, platform)
         return
@@ -65,7 +64,7 @@ def render_verb(
         instances=instances,
     )
     text = render(read_study(study), request)
-    if out is None and as_json:
+    if out is None and output.is_json:
         output.answer({"platform": platform, "file": None, "content": text}, [])
         return
     if out is None:

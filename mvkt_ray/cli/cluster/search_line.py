@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import typer
 from typer.main import get_command
 
+from mvkt_ray.cli.options import with_flags
 from mvkt_ray.cli.verbs.search import search_verb
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.interface.arguments import read_ledger
@@ -25,7 +26,7 @@ LOCATIONS = ("out", "data", "teacher", "like")
 LEDGERS = ("ledger",)
 """Parameters that name a database, which the cluster must reach; a password in it is refused."""
 
-TRACKERS = ("tracker",)
+TRACKERS = ("trackers",)
 """Parameters whose values are `KIND=TARGET`, where the target may be a folder or a file."""
 
 REFUSED = ("in_process",)
@@ -87,7 +88,7 @@ def read_search_line(words: Sequence[str]) -> SearchLine:
 def search_command() -> Any:
     """Return `mvkt search` as the parser has it, with `params` that have a `name` each."""
     app = typer.Typer(add_completion=False)
-    app.command()(search_verb)
+    app.command()(with_flags(search_verb))
     return get_command(app)
 
 

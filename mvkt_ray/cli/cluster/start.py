@@ -10,7 +10,7 @@ import typer
 
 from mvkt_ray.cli.cluster.cluster_options import TokenFile
 from mvkt_ray.cli.failures import EXIT_FAILED
-from mvkt_ray.cli.options import Json, Quiet, parse_pairs
+from mvkt_ray.cli.options import VerbOutput, parse_pairs
 from mvkt_ray.config.ports import CLIENT_PORT, DASHBOARD_PORT, HEAD_PORT, NODE_PORTS, port_range
 from mvkt_ray.display.console import Output, facts, heading
 from mvkt_ray.errors import ConfigError
@@ -23,6 +23,7 @@ _LOWEST_PORT, _HIGHEST_PORT = 1024, 65535
 
 
 def start_verb(
+    output: VerbOutput,
     head: Annotated[bool, typer.Option("--head", help="Start a cluster of this machine.")] = False,
     join: Annotated[
         str | None,
@@ -60,8 +61,6 @@ def start_verb(
     block: Annotated[
         bool, typer.Option("--block", help="Stay until the node ends, as supervisors want it.")
     ] = False,
-    as_json: Json = False,
-    quiet: Quiet = False,
 ) -> None:
     """Start Ray on this machine, with a token, as the head of a cluster or as a node of one.
 
@@ -72,7 +71,6 @@ def start_verb(
     from mvkt_ray.on_ray.own_nodes.local_nodes import start_node
     from mvkt_ray.on_ray.own_nodes.node_request import NodeRequest, check_ports, own_ip
 
-    output = Output.open(as_json=as_json, quiet=quiet)
     if head == (join is not None):
         raise ConfigError(
             "Give either --head, to start a cluster, or --join HOST:PORT, to join one: its head "

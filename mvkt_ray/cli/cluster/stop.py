@@ -6,13 +6,14 @@ from typing import Annotated
 import typer
 
 from mvkt_ray.cli.cluster.cluster_options import TokenFile
-from mvkt_ray.cli.options import Json, Quiet
+from mvkt_ray.cli.options import VerbOutput
 from mvkt_ray.config.ports import DASHBOARD_PORT
 from mvkt_ray.display.console import Output
 from mvkt_ray.errors import ConfigError
 
 
 def stop_verb(
+    output: VerbOutput,
     job: Annotated[
         str | None, typer.Argument(metavar="[JOB]", help="A job; none: the nodes started here.")
     ] = None,
@@ -23,15 +24,12 @@ def stop_verb(
         ),
     ] = None,
     token_file: TokenFile = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
 ) -> None:
     """Stop a job as Ctrl-C would; or end the nodes that `mvkt cluster start` has started here.
 
     A stopped search keeps its state and goes on with --resume; jobs on a head that is stopped are
     stopped too. No other Ray of the machine is touched.
     """
-    output = Output.open(as_json=as_json, quiet=quiet)
     if (job is None) != (address is None):
         raise ConfigError(
             "A job is stopped by its name and the --address of its cluster together. Without both, "

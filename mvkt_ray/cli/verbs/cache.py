@@ -8,17 +8,18 @@ from mvkt_ray.cli.options import (
     Address,
     Folds,
     InProcess,
-    Json,
-    Quiet,
     Resume,
     ShardsDir,
     StudyFile,
+    VerbOutput,
     not_empty,
 )
-from mvkt_ray.display.console import Output, byte_size, facts
+from mvkt_ray.display.console import byte_size, facts
+from mvkt_ray.interface.arguments import passed_on
 
 
 def cache_verb(
+    output: VerbOutput,
     study: StudyFile,
     data: ShardsDir,
     teacher: Annotated[
@@ -32,27 +33,16 @@ def cache_verb(
     address: Address = None,
     in_process: InProcess = False,
     resume: Resume = False,
-    as_json: Json = False,
-    quiet: Quiet = False,
 ) -> None:
     """Compute the teacher's knowledge: its logits and embeddings for every training crop.
 
     The size is predicted and printed before anything is written.
     Example: mvkt cache study.yaml --data shards --teacher teacher --out knowledge
     """
-    from mvkt_ray.interface.teaching_run import StageCall, cache_knowledge
+    given = passed_on(locals(), "output", "teacher")
+    from mvkt_ray.interface.teaching_run import cache_knowledge, stage_call
 
-    output = Output.open(as_json=as_json, quiet=quiet)
-    call = StageCall(
-        study=study,
-        data=data,
-        out=out,
-        folds=folds,
-        address=address,
-        in_process=in_process,
-        resume=resume,
-    )
-    plan, finished = cache_knowledge(output, call, teacher)
+    plan, finished = cache_knowledge(output, stage_call(**given), teacher)
     size_bytes = sum(entry.size_bytes for entry in finished.files.values())
     value = {
         "out": out,

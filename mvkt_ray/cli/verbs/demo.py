@@ -5,35 +5,31 @@ from typing import Annotated
 
 import typer
 
-from mvkt_ray.cli.options import Address, InProcess, Json, Quiet, Resume, not_empty
-from mvkt_ray.display.console import Output
+from mvkt_ray.cli.options import Address, InProcess, Resume, VerbOutput, not_empty
 from mvkt_ray.errors import ArtifactError
+from mvkt_ray.interface.arguments import passed_on
 
 QUICKSTART = "quickstart.yaml"
 
 
 def demo_verb(
+    output: VerbOutput,
     out: Annotated[
         str, typer.Option(metavar="DIR", help="Folder of the demo's study.", callback=not_empty)
     ] = "mvkt-demo",
     address: Address = None,
     in_process: InProcess = False,
     resume: Resume = False,
-    as_json: Json = False,
-    quiet: Quiet = False,
 ) -> None:
     """Run a small study over all twelve leads on synthetic ECGs; takes a few minutes.
 
     It is search_spaces/quickstart.yaml. No result on synthetic data says anything about ECGs.
     """
+    given = passed_on(locals(), "output")
     from mvkt_ray.cli.searching import answer_search
     from mvkt_ray.interface.search_run import search_call
 
-    output = Output.open(as_json=as_json, quiet=quiet)
-    call = search_call(
-        find_quickstart(), out=out, address=address, in_process=in_process, resume=resume
-    )
-    answer_search(output, call)
+    answer_search(output, search_call(find_quickstart(), **given))
 
 
 def find_quickstart() -> Path:

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from mvkt_ray import __version__
 from mvkt_ray.cli.failures import EXIT_FAILED
-from mvkt_ray.cli.options import Address, Json, Quiet
+from mvkt_ray.cli.options import Address, VerbOutput
 from mvkt_ray.display.console import Output, byte_size, duration, grid
 from mvkt_ray.errors import MvktError
 
@@ -21,16 +21,14 @@ PACKAGES = ("torch", "ray", "optuna", "pyarrow", "numpy", "pandas", "wfdb")
 
 
 def doctor_verb(
+    output: VerbOutput,
     address: Address = None,
     ray: Annotated[bool, typer.Option(help="Start Ray, or reach the cluster.")] = True,
-    as_json: Json = False,
-    quiet: Quiet = False,
 ) -> None:
     """Look at versions, processors, memory, GPUs and disk, and try whether Ray starts.
 
     Exits with 1 when something that a search needs does not work.
     """
-    output = Output.open(as_json=as_json, quiet=quiet)
     found: dict[str, str] = {"mvkt-ray": __version__, "Python": platform.python_version()}
     found |= _versions()
     found |= _machine()
@@ -75,9 +73,10 @@ def _machine() -> dict[str, str]:
 
 
 def _try_ray(output: Output, address: str | None) -> str:
+    from mvkt_ray.interface.arguments import RunnerChoice
     from mvkt_ray.interface.sessions.choose_runner import open_runner
 
     started = time.monotonic()
-    with open_runner(output, address=address, in_process=False) as runner:
+    with open_runner(output, RunnerChoice(address)) as runner:
         took = duration(time.monotonic() - started)
         return f"{runner.describe()}, up in {took}"

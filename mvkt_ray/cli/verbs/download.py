@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mvkt_ray.cli.options import Json, Quiet
+from mvkt_ray.cli.options import VerbOutput
 from mvkt_ray.display.console import Output, byte_size, duration, facts
 from mvkt_ray.display.progress import StepProgress
 from mvkt_ray.errors import ConfigError
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 def download_verb(
+    output: VerbOutput,
     dataset: Annotated[str, typer.Argument(metavar="DATASET", help="ptbxl, cpsc2018 or cinc2021.")],
     dest: Annotated[
         str, typer.Argument(metavar="DEST", help="Folder to download to; new, empty or begun.")
@@ -39,8 +40,6 @@ def download_verb(
         str | None,
         typer.Option(metavar="A,B,...", help="Of cinc2021: only these databases, e.g. georgia."),
     ] = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
 ) -> None:
     """Download a dataset from PhysioNet, every file checked by its hash.
 
@@ -51,7 +50,6 @@ def download_verb(
 
     from mvkt_ray.data.download import download, published_dataset
 
-    output = Output.open(as_json=as_json, quiet=quiet)
     published = published_dataset(dataset)
     for flag, value, owner in (("--rate", rate, "ptbxl"), ("--only", only, "cinc2021")):
         if value is not None and dataset != owner:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.text import Text
 
-from mvkt_ray.cli.options import Address, InProcess, Json, Quiet, Resume, parse_pairs
-from mvkt_ray.display.console import Output, byte_size, duration, facts, grid
+from mvkt_ray.cli.options import Address, InProcess, Resume, VerbOutput, parse_pairs
+from mvkt_ray.display.console import byte_size, duration, facts, grid
+from mvkt_ray.interface.arguments import passed_on
 from mvkt_ray.phrasing import number_ranges
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ KeepOrNot = Literal["quarantine", "keep"]
 
 
 def ingest_verb(
+    output: VerbOutput,
     source: Annotated[
         str,
         typer.Argument(
@@ -79,35 +81,19 @@ def ingest_verb(
     in_process: InProcess = False,
     address: Address = None,
     resume: Resume = False,
-    as_json: Json = False,
-    quiet: Quiet = False,
 ) -> None:
     """Turn the recordings of a dataset into shards.
 
     Recordings that cannot be used go to quarantine with their reason, and are counted.
     Example: mvkt ingest ptbxl data/ptb-xl shards --rate 100
     """
+    given = passed_on(locals(), "output", "option", "leads")
     from mvkt_ray.interface.ingest_run import ingest_call, ingest_recordings
 
-    output = Output.open(as_json=as_json, quiet=quiet)
     call = ingest_call(
-        source,
-        path,
-        out,
         options=parse_pairs("--option", option or []),
-        rate=rate,
-        rows_per_shard=rows_per_shard,
         leads=leads.split(",") if leads else None,
-        flat_leads=flat_leads,
-        missing_leads=missing_leads,
-        uncalibrated=uncalibrated,
-        n_folds=n_folds,
-        seed=seed,
-        compression=compression,
-        strict=strict,
-        address=address,
-        in_process=in_process,
-        resume=resume,
+        **given,
     )
     started = time.monotonic()
     manifest = ingest_recordings(output, call)

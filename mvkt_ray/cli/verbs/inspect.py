@@ -8,9 +8,8 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from mvkt_ray.cli.options import Json
+from mvkt_ray.cli.options import JsonOutput
 from mvkt_ray.display.console import (
-    Output,
     byte_size,
     duration,
     facts,
@@ -37,6 +36,7 @@ Answer = tuple[dict[str, Any], list[RenderableType]]
 
 
 def inspect_verb(
+    output: JsonOutput,
     artifact: Annotated[
         str,
         typer.Argument(
@@ -52,7 +52,6 @@ def inspect_verb(
     png: Annotated[
         Path | None, typer.Option(help="Where to draw it; RECORD_ID.png by default.")
     ] = None,
-    as_json: Json = False,
 ) -> None:
     """Describe an artifact: shards, a teacher, knowledge, a study or an exported model.
 
@@ -64,7 +63,6 @@ def inspect_verb(
     from mvkt_ray.storage.artifacts import read_manifest, verify_artifact
     from mvkt_ray.storage.location import Location
 
-    output = Output.open(as_json=as_json)
     location = Location.parse(artifact)
     if png is not None and draw is None:
         raise ConfigError("--png says where to draw, but not what: add --draw RECORD_ID.")

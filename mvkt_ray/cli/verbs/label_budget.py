@@ -13,14 +13,13 @@ from mvkt_ray.cli.options import (
     DryRun,
     Folds,
     InProcess,
-    Json,
     Ledger,
-    Quiet,
     Resume,
+    VerbOutput,
     not_empty,
 )
 from mvkt_ray.display.console import Output, facts, grid, heading, score
-from mvkt_ray.interface.arguments import check_address
+from mvkt_ray.interface.arguments import RunnerChoice, passed_on
 from mvkt_ray.phrasing import NumberStyle
 
 if TYPE_CHECKING:
@@ -30,6 +29,7 @@ _SAID = NumberStyle()
 
 
 def label_budget_verb(
+    output: VerbOutput,
     out: Annotated[
         str,
         typer.Option(
@@ -68,35 +68,22 @@ def label_budget_verb(
         bool, typer.Option("--report", help="Run nothing: draw what is examined so far.")
     ] = False,
     dry_run: DryRun = False,
-    as_json: Json = False,
-    quiet: Quiet = False,
 ) -> None:
     """Draw score against labels, alone and distilled: a search and its finals for every budget.
 
     Ctrl-C or SIGTERM stops cleanly; the same line with --resume goes on, also with more budgets.
     Example: mvkt label-budget search_spaces/label_budget.yaml --data data/ptb-xl --out labels
     """
+    given = passed_on(locals(), "output", "report", "dry_run")
     from mvkt_ray.interface.budget_run import budget_call, budget_outlook, run_budget
     from mvkt_ray.search.label_budget.budget_folder import BudgetFolder
     from mvkt_ray.storage.location import Location
 
-    output = Output.open(as_json=as_json, quiet=quiet)
     if report:
-        check_address(address, in_process=in_process)
+        RunnerChoice(address, in_process)
         _answer(output, BudgetFolder(Location.parse(out)))
         return
-    call = budget_call(
-        study,
-        out=out,
-        data=data,
-        budgets=budgets,
-        draws=draws,
-        ledger=ledger,
-        folds=folds,
-        address=address,
-        in_process=in_process,
-        resume=resume,
-    )
+    call = budget_call(**given)
     if dry_run:
         value = budget_outlook(output, call)
         output.answer(value, _plan_tables(value))

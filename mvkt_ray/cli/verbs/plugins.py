@@ -7,8 +7,8 @@ import typer
 from rich.text import Text
 
 from mvkt_ray.cli.failures import EXIT_WRONG_INPUT
-from mvkt_ray.cli.options import Json, Quiet
-from mvkt_ray.display.console import Output, grid
+from mvkt_ray.cli.options import VerbOutput
+from mvkt_ray.display.console import grid
 from mvkt_ray.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -16,11 +16,10 @@ if TYPE_CHECKING:
 
 
 def plugins_verb(
+    output: VerbOutput,
     check: Annotated[
         bool, typer.Option("--check", help="Import each one, and say what is wrong with it.")
     ] = False,
-    as_json: Json = False,
-    quiet: Quiet = False,
 ) -> None:
     """List the networks, sources, losses and tasks that installed packages offer.
 
@@ -28,7 +27,6 @@ def plugins_verb(
     """
     from mvkt_ray.plugins.entry_points import GROUPS, installed_plugins
 
-    output = Output.open(as_json=as_json, quiet=quiet)
     own = _own_names()
     rows = [
         _row(plugin, installed_plugins(kind), own[kind], check=check)

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mvkt_ray.cli.options import Json, Quiet, not_empty
-from mvkt_ray.display.console import Output
+from mvkt_ray.cli.options import VerbOutput, not_empty
 from mvkt_ray.display.prediction_table import PredictionTable
 from mvkt_ray.display.progress import StepProgress
 from mvkt_ray.errors import ConfigError, DataError, MvktError
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
 
 def predict_verb(
+    output: VerbOutput,
     model: Annotated[
         str,
         typer.Argument(metavar="MODEL", help="Folder that mvkt export made.", callback=not_empty),
@@ -60,8 +60,6 @@ def predict_verb(
     ] = None,
     int8: Annotated[bool, typer.Option("--int8", help="Run the graph of 8 bits.")] = False,
     threads: Annotated[int, typer.Option(metavar="N", min=1, help="Threads of the graph.")] = 1,
-    as_json: Json = False,
-    quiet: Quiet = False,
 ) -> None:
     """Predict recordings with an exported model, on the CPU, without torch.
 
@@ -83,7 +81,6 @@ def predict_verb(
     from mvkt_ray.delivery.predicting.recording_reader import RecordingReader
     from mvkt_ray.storage.location import Location
 
-    output = Output.open(as_json=as_json, quiet=quiet)
     if out is not None:
         check_answer_file(out)
     for each in recordings:
@@ -97,7 +94,7 @@ def predict_verb(
     n_done, started = 0, time.monotonic()
     with contextlib.ExitStack() as stack:
         takers: list[Callable[[Answer], None]] = [table.add]
-        if as_json:
+        if output.is_json:
             takers.append(lambda answer: output.answer_line(json_line(rows.value(answer))))
         if draw is not None:
             takers.append(_drawing(draw, len(found), opened, rows))
@@ -114,7 +111,7 @@ def predict_verb(
             if out is not None:
                 output.note(f"{n_done:,} of {len(found):,} answers are in {partial_file(out)}.")
             raise
-    if not as_json:
+    if not output.is_json:
         output.answer(None, table.shown(time.monotonic() - started))
     if not table.n_predicted:
         raise DataError(

@@ -11,21 +11,21 @@ from mvkt_ray.cli.options import (
     DryRun,
     Folds,
     InProcess,
-    Json,
     Ledger,
     MaxCost,
     MaxGpuHours,
     Prices,
-    Quiet,
     Resume,
     TimeBudget,
     Trackers,
+    VerbOutput,
     not_empty,
 )
-from mvkt_ray.display.console import Output
+from mvkt_ray.interface.arguments import passed_on
 
 
 def search_verb(
+    output: VerbOutput,
     out: Annotated[
         str,
         typer.Option(
@@ -60,7 +60,7 @@ def search_verb(
     max_gpu_hours: MaxGpuHours = None,
     max_cost: MaxCost = None,
     prices: Prices = None,
-    tracker: Trackers = None,
+    trackers: Trackers = None,
     address: Address = None,
     in_process: InProcess = False,
     resume: Resume = False,
@@ -73,8 +73,6 @@ def search_verb(
         ),
     ] = None,
     dry_run: DryRun = False,
-    as_json: Json = False,
-    quiet: Quiet = False,
 ) -> None:
     """Search for the best lead: ingest, teacher, knowledge and trials, whatever is missing.
 
@@ -82,28 +80,11 @@ def search_verb(
     --max-cost, with exit code 0.
     Example: mvkt search search_spaces/best_single_lead.yaml --data data/ptb-xl --out study
     """
+    given = passed_on(locals(), "output", "dry_run")
     from mvkt_ray.cli.searching import answer_search, show_plan
     from mvkt_ray.interface.search_run import search_call
 
-    output = Output.open(as_json=as_json, quiet=quiet)
-    call = search_call(
-        study,
-        out=out,
-        data=data,
-        teacher=teacher,
-        ledger=ledger,
-        folds=folds,
-        max_trials=max_trials,
-        time_budget=time_budget,
-        max_gpu_hours=max_gpu_hours,
-        max_cost=max_cost,
-        prices=prices,
-        trackers=tracker or (),
-        address=address,
-        in_process=in_process,
-        resume=resume,
-        like=like,
-    )
+    call = search_call(**given)
     if dry_run:
         show_plan(output, call)
     else:

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import RenderableType
 
-from mvkt_ray.cli.options import Json, StudyDir
-from mvkt_ray.display.console import Output, duration, facts, grid, score
+from mvkt_ray.cli.options import Folder, JsonOutput
+from mvkt_ray.display.console import duration, facts, grid, score
 from mvkt_ray.display.finals_lines import finals_text, openings_text, what_is_driven
 from mvkt_ray.display.live_table import condition_table
 from mvkt_ray.display.money import spent_text
@@ -20,7 +20,8 @@ PROBLEMS_SHOWN = 10
 
 
 def status_verb(
-    study_dir: StudyDir,
+    output: JsonOutput,
+    folder: Folder,
     trials: Annotated[bool, typer.Option("--trials", help="List every trial that ended.")] = False,
     ledger_copy: Annotated[
         Path | None,
@@ -29,7 +30,6 @@ def status_verb(
             help="Copy the ledger to a new file for optuna-dashboard, whose line is then printed.",
         ),
     ] = None,
-    as_json: Json = False,
 ) -> None:
     """Tell how far a study and its finals are: the best so far, what runs, what failed and why.
 
@@ -38,12 +38,8 @@ def status_verb(
     from mvkt_ray.search.finals.finals_progress import read_progress
     from mvkt_ray.search.ledger.ledger_database import is_driven, reading
     from mvkt_ray.search.ledger.sqlite_url import url_of
-    from mvkt_ray.search.ledger.study_folder import StudyFolder
     from mvkt_ray.search.pipeline import open_study
-    from mvkt_ray.storage.location import Location
 
-    output = Output.open(as_json=as_json)
-    folder = StudyFolder(Location.parse(study_dir))
     folder.expect_study()
     with reading(folder) as database:
         config, study = open_study(folder, database)

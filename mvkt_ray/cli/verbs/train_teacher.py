@@ -8,20 +8,21 @@ from mvkt_ray.cli.options import (
     Address,
     Folds,
     InProcess,
-    Json,
-    Quiet,
     Resume,
     ShardsDir,
     StudyFile,
+    VerbOutput,
     not_empty,
 )
 from mvkt_ray.display.console import Output, byte_size, duration, facts, grid, score
+from mvkt_ray.interface.arguments import passed_on
 
 if TYPE_CHECKING:
     from mvkt_ray.storage.artifacts import Manifest
 
 
 def train_teacher_verb(
+    output: VerbOutput,
     study: StudyFile,
     data: ShardsDir,
     out: Annotated[
@@ -31,27 +32,16 @@ def train_teacher_verb(
     address: Address = None,
     in_process: InProcess = False,
     resume: Resume = False,
-    as_json: Json = False,
-    quiet: Quiet = False,
 ) -> None:
     """Train the teacher of a study, to be used by mvkt search --teacher.
 
     Example: mvkt train-teacher search_spaces/best_single_lead.yaml --data shards --out teacher
     """
-    from mvkt_ray.interface.teaching_run import StageCall, train_teacher
-    from mvkt_ray.storage.location import Location
+    given = passed_on(locals(), "output")
+    from mvkt_ray.interface.teaching_run import stage_call, train_teacher
 
-    output = Output.open(as_json=as_json, quiet=quiet)
-    call = StageCall(
-        study=study,
-        data=data,
-        out=out,
-        folds=folds,
-        address=address,
-        in_process=in_process,
-        resume=resume,
-    )
-    _answer(output, str(Location.parse(out)), train_teacher(output, call))
+    call = stage_call(**given)
+    _answer(output, str(call.out), train_teacher(output, call))
 
 
 def _answer(output: Output, out: str, manifest: "Manifest") -> None:

@@ -4,16 +4,15 @@ from typing import Annotated
 
 import typer
 
-from mvkt_ray.cli.options import Json, Quiet
-from mvkt_ray.display.console import Output, byte_size, facts
+from mvkt_ray.cli.options import VerbOutput
+from mvkt_ray.display.console import byte_size, facts
 
 
 def verify_verb(
+    output: VerbOutput,
     artifact: Annotated[
         str, typer.Argument(metavar="ARTIFACT", help="Folder of shards, a teacher or knowledge.")
     ],
-    as_json: Json = False,
-    quiet: Quiet = False,
 ) -> None:
     """Check every byte of an artifact against the hashes in its manifest.
 
@@ -21,7 +20,6 @@ def verify_verb(
     """
     from mvkt_ray.storage.artifacts import verify_artifact
 
-    output = Output.open(as_json=as_json, quiet=quiet)
     manifest = verify_artifact(artifact)
     size_bytes = sum(entry.size_bytes for entry in manifest.files.values())
     value = {

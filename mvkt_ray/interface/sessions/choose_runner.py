@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mvkt_ray.display.console import Output
 from mvkt_ray.display.waiting_lines import FOR_CLUSTER, telling_waits
+from mvkt_ray.interface.arguments import RunnerChoice
 from mvkt_ray.interface.sessions.log_files import native_stderr_to
 
 if TYPE_CHECKING:
@@ -15,30 +16,25 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def open_runner(
-    output: Output,
-    *,
-    address: str | None,
-    in_process: bool,
-    work: Path | None = None,
-    logs: Path | None = None,
+    output: Output, choice: RunnerChoice, *, work: Path | None = None, logs: Path | None = None
 ) -> Generator["Runner"]:
     """Open a runner and close it in the end.
 
     Args:
         output: Told when Ray starts, which takes seconds.
-        address: Of a Ray cluster; None starts one on this machine.
-        in_process: Do not use Ray at all.
+        choice: Which runner.
         work: Folder for Ray's own files about this run; a temporary one by default.
         logs: Folder for what Ray writes to stderr; thrown away by default.
 
     Raises:
         ClusterError: The cluster cannot be reached.
     """
-    if in_process:
+    if choice.in_process:
         from mvkt_ray.search.in_process import InProcess
 
         yield InProcess()
         return
+    address = choice.address
     if address is not None:
         from mvkt_ray.on_ray.connecting.address import admitted
 

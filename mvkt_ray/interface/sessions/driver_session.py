@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mvkt_ray.display.console import Output
 from mvkt_ray.display.live_table import LiveTable, PlainLines, watch
+from mvkt_ray.interface.arguments import RunnerChoice
 from mvkt_ray.interface.sessions.choose_runner import open_runner
 from mvkt_ray.interface.sessions.log_files import logging_to
 from mvkt_ray.interface.sessions.own_files import OwnFiles
@@ -38,10 +39,9 @@ def driver_session(
     output: Output,
     own_files: AbstractContextManager[OwnFiles],
     config: "StudyConfig",
+    choice: RunnerChoice,
     *,
     name: str,
-    address: str | None,
-    in_process: bool,
     n_epochs: int | None = None,
 ) -> Generator[DriverSession]:
     """Open what a driver works with, the runner last but for the view of it.
@@ -50,9 +50,8 @@ def driver_session(
         output: Of the verb.
         own_files: Where the driver's logs go, and Ray's files.
         config: Of the study.
+        choice: Which runner.
         name: What is run, for people.
-        address: Of a Ray cluster; None starts one on this machine.
-        in_process: Do not use Ray at all.
         n_epochs: Of a trial that is not stopped; None: of a student.
 
     Raises:
@@ -61,9 +60,7 @@ def driver_session(
     with (
         own_files as own,
         logging_to(own.logs) as log,
-        open_runner(
-            output, address=address, in_process=in_process, work=own.ray, logs=own.logs
-        ) as runner,
+        open_runner(output, choice, work=own.ray, logs=own.logs) as runner,
         watch(
             output,
             name=name,

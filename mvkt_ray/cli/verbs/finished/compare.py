@@ -4,11 +4,11 @@ from typing import Annotated
 
 import typer
 
-from mvkt_ray.cli.options import Json, Quiet, not_empty
-from mvkt_ray.display.console import Output
+from mvkt_ray.cli.options import VerbOutput, not_empty
 
 
 def compare_verb(
+    output: VerbOutput,
     study_dirs: Annotated[
         list[str],
         typer.Argument(
@@ -16,8 +16,6 @@ def compare_verb(
             help="Folders of two studies or more, or URIs; the first is what others differ from.",
         ),
     ],
-    as_json: Json = False,
-    quiet: Quiet = False,
 ) -> None:
     """Compare studies: scores by lead, and differences where they have one test split.
 
@@ -31,7 +29,6 @@ def compare_verb(
     from mvkt_ray.search.ledger.study_folder import StudyFolder
     from mvkt_ray.storage.location import Location
 
-    output = Output.open(as_json=as_json, quiet=quiet)
     given = [Location.parse(not_empty(text) or "") for text in study_dirs]
     with output.waiting("reading the studies"):
         studies = gather_studies([StudyFolder(each) for each in given])

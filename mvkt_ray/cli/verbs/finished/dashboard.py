@@ -5,14 +5,14 @@ from typing import Annotated
 
 import typer
 
-from mvkt_ray.cli.options import Json, StudyDir
-from mvkt_ray.display.console import Output
+from mvkt_ray.cli.options import Folder, JsonOutput
 
 LOOPBACK = "127.0.0.1"
 
 
 def dashboard_verb(
-    study_dir: StudyDir,
+    output: JsonOutput,
+    folder: Folder,
     host: Annotated[
         str,
         typer.Option(metavar="ADDRESS", help="Address to listen at; others see it by 0.0.0.0."),
@@ -23,7 +23,6 @@ def dashboard_verb(
             metavar="PORT", help="Port to listen at, 0 for any; by default the usual or a free one."
         ),
     ] = None,
-    as_json: Json = False,
 ) -> None:
     """Show a study in a browser by optuna-dashboard; Ctrl-C ends it.
 
@@ -31,11 +30,7 @@ def dashboard_verb(
     listens on this machine only, unless told otherwise, and asks nobody for a password.
     """
     from mvkt_ray.cli.dashboard_server import dashboard_of, open_server
-    from mvkt_ray.search.ledger.study_folder import StudyFolder
-    from mvkt_ray.storage.location import Location
 
-    output = Output.open(as_json=as_json)
-    folder = StudyFolder(Location.parse(study_dir))
     with contextlib.ExitStack() as stack:
         with output.waiting("opening the ledger"):
             application = stack.enter_context(dashboard_of(folder))

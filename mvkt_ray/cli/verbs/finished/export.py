@@ -4,14 +4,14 @@ from typing import Annotated
 
 import typer
 
-from mvkt_ray.cli.options import Json, Quiet, StudyDir, not_empty
-from mvkt_ray.display.console import Output
+from mvkt_ray.cli.options import Folder, VerbOutput, not_empty
 from mvkt_ray.display.model_facts import model_tables, model_value
 from mvkt_ray.errors import ConfigError
 
 
 def export_verb(
-    study_dir: StudyDir,
+    output: VerbOutput,
+    folder: Folder,
     out: Annotated[
         str,
         typer.Argument(metavar="OUT", help="Folder of the model, or its URI.", callback=not_empty),
@@ -31,8 +31,6 @@ def export_verb(
         bool,
         typer.Option("--from-search", help="Export a trial of the search, marked as not examined."),
     ] = False,
-    as_json: Json = False,
-    quiet: Quiet = False,
 ) -> None:
     """Write a student as ONNX, in float32 and int8, with its weights, thresholds and model card.
 
@@ -40,7 +38,6 @@ def export_verb(
     The same model, exported before, is left as it is.
     Example: mvkt export study model --lead V5
     """
-    from mvkt_ray.search.ledger.study_folder import StudyFolder
     from mvkt_ray.storage.location import Location
 
     try:
@@ -54,8 +51,6 @@ def export_verb(
             "pip install 'mvkt-ray[export]'."
         ) from None
 
-    output = Output.open(as_json=as_json, quiet=quiet)
-    folder = StudyFolder(Location.parse(study_dir))
     request = ExportRequest(
         lead=lead, contender=contender, repetition=seed, from_search=from_search
     )

@@ -1,7 +1,6 @@
 """`mvkt extend`: more trials of a study that is there, as if it had been asked for them at once."""
 
 import shlex
-import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,25 +9,25 @@ from mvkt_ray.cli.failures import GOES_ON_WITH
 from mvkt_ray.cli.options import (
     Address,
     DryRun,
+    Folder,
     InProcess,
-    Json,
     MaxCost,
     MaxGpuHours,
     Prices,
-    Quiet,
-    StudyDir,
     TimeBudget,
     Trackers,
+    VerbOutput,
 )
-from mvkt_ray.display.console import Output
+from mvkt_ray.interface.arguments import passed_on
 
 if TYPE_CHECKING:
     from mvkt_ray.search.ledger.study_folder import StudyFolder
 
 
 def extend_verb(
+    output: VerbOutput,
     context: typer.Context,
-    study_dir: StudyDir,
+    folder: Folder,
     trials: Annotated[
         int, typer.Option(metavar="N", help="How many trials are added to those it was asked for.")
     ],
@@ -36,12 +35,10 @@ def extend_verb(
     max_gpu_hours: MaxGpuHours = None,
     max_cost: MaxCost = None,
     prices: Prices = None,
-    tracker: Trackers = None,
+    trackers: Trackers = None,
     address: Address = None,
     in_process: InProcess = False,
     dry_run: DryRun = False,
-    as_json: Json = False,
-    quiet: Quiet = False,
 ) -> None:
     """Add trials to a study, finished or not; it then has those it would have had from the start.
 
@@ -49,38 +46,14 @@ def extend_verb(
     prints, which is `mvkt search --resume` with the number of trials in all.
     Example: mvkt extend study --trials 24
     """
+    given = passed_on(locals(), "output", "context", "folder", "trials", "dry_run")
     from mvkt_ray.cli.searching import answer_search, show_plan
-    from mvkt_ray.interface.arguments import (
-        check_address,
-        parse_time_budget,
-        read_limits,
-        with_prices,
-    )
-    from mvkt_ray.interface.search_run import SearchCall
-    from mvkt_ray.search.ledger.study_folder import StudyFolder
+    from mvkt_ray.interface.search_run import search_call
     from mvkt_ray.search.same_study import extended
-    from mvkt_ray.search.search_plan import SearchRequest
-    from mvkt_ray.storage.location import Location
 
-    started = time.monotonic()
-    output = Output.open(as_json=as_json, quiet=quiet)
-    check_address(address, in_process=in_process)
-    folder = StudyFolder(Location.parse(study_dir))
-    request = SearchRequest(
-        folder=folder,
-        resume=True,
-        limits=read_limits(max_gpu_hours, max_cost),
-        time_budget_s=parse_time_budget(time_budget),
-        started=started,
-    )
     folder.expect_study()
-    call = SearchCall(
-        config=with_prices(extended(folder.read_config(), trials), prices),
-        request=request,
-        address=address,
-        in_process=in_process,
-        trackers=tuple(tracker or ()),
-    )
+    config = extended(folder.read_config(), trials)
+    call = search_call(config, out=str(folder.root), resume=True, **given)
     if dry_run:
         show_plan(output, call)
         return

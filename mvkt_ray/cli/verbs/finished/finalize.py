@@ -9,17 +9,17 @@ from mvkt_ray.cli.options import (
     Address,
     DryRun,
     InProcess,
-    Json,
     MaxCost,
     MaxGpuHours,
     Prices,
-    Quiet,
     StudyDir,
+    VerbOutput,
 )
-from mvkt_ray.display.console import Output
+from mvkt_ray.interface.arguments import passed_on
 
 
 def finalize_verb(
+    output: VerbOutput,
     study_dir: StudyDir,
     study: Annotated[
         Path | None,
@@ -56,34 +56,17 @@ def finalize_verb(
     address: Address = None,
     in_process: InProcess = False,
     dry_run: DryRun = False,
-    as_json: Json = False,
-    quiet: Quiet = False,
 ) -> None:
     """Choose per lead by validation, train again with several seeds, and open the test split once.
 
     Ctrl-C or SIGTERM stops cleanly; the same line again goes on, and the split is opened once.
     Example: mvkt finalize study --seeds 5
     """
+    given = passed_on(locals(), "output", "dry_run")
     from mvkt_ray.cli.finalizing import answer_finals, show_outlook
     from mvkt_ray.interface.finals_run import finals_call
 
-    output = Output.open(as_json=as_json, quiet=quiet)
-    call = finals_call(
-        study_dir,
-        study=study,
-        seeds=seeds,
-        top_k=top_k,
-        refit=refit,
-        again=again,
-        start_over=start_over,
-        without_failed=without_failed,
-        now=now,
-        max_gpu_hours=max_gpu_hours,
-        max_cost=max_cost,
-        prices=prices,
-        address=address,
-        in_process=in_process,
-    )
+    call = finals_call(**given)
     if dry_run:
         show_outlook(output, call)
     else:

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mvkt_ray.cli.options import Json, Quiet, StudyDir
-from mvkt_ray.display.console import Output, byte_size, grid
+from mvkt_ray.cli.options import Folder, VerbOutput
+from mvkt_ray.display.console import byte_size, grid
 from mvkt_ray.errors import ArtifactError
 
 if TYPE_CHECKING:
@@ -18,24 +18,19 @@ if TYPE_CHECKING:
 
 
 def gc_verb(
-    study_dir: StudyDir,
+    output: VerbOutput,
+    folder: Folder,
     delete: Annotated[
         bool, typer.Option("--delete", help="Remove the files; without it they are listed.")
     ] = False,
-    as_json: Json = False,
-    quiet: Quiet = False,
 ) -> None:
     """List what a study's folder holds and nobody needs any more, and remove it by --delete.
 
     Report, export, rerun, finals and the next start of the search give the same afterwards.
     Example: mvkt gc study --delete
     """
-    from mvkt_ray.search.ledger.study_folder import StudyFolder
     from mvkt_ray.search.leftovers import find_leftovers, remove
-    from mvkt_ray.storage.location import Location
 
-    output = Output.open(as_json=as_json, quiet=quiet)
-    folder = StudyFolder(Location.parse(study_dir))
     folder.expect_study()
     with _ledgers(folder, delete=delete) as database, output.waiting("looking through the study"):
         found = find_leftovers(folder, database)

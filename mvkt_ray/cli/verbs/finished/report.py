@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
-from mvkt_ray.cli.options import Json, Quiet, not_empty
+from mvkt_ray.cli.options import VerbOutput, not_empty
 from mvkt_ray.cli.reporting import show_report
-from mvkt_ray.display.console import Output
 from mvkt_ray.errors import ConfigError
 
 
 def report_verb(
+    output: VerbOutput,
     study_dir: Annotated[
         str | None,
         typer.Argument(
@@ -23,8 +23,6 @@ def report_verb(
     schema: Annotated[
         bool, typer.Option("--schema", help="Print the JSON schema of report.json, and end.")
     ] = False,
-    as_json: Json = False,
-    quiet: Quiet = False,
 ) -> None:
     """Answer with the ranked leads, and write STUDY_DIR/report: HTML, JSON and tables.
 
@@ -32,7 +30,6 @@ def report_verb(
     on the test split that it has opened. It never opens the test split itself.
     Of a study that you may only read, the answer is shown and no file is written.
     """
-    output = Output.open(as_json=as_json, quiet=quiet)
     if schema:
         from mvkt_ray.delivery.report.report_json import report_schema
 

@@ -6,30 +6,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mvkt_ray.cli.failures import EXIT_FAILED
-from mvkt_ray.cli.options import Json, Quiet, StudyDir
-from mvkt_ray.display.console import Output, grid
+from mvkt_ray.cli.options import Folder, VerbOutput
+from mvkt_ray.display.console import grid
 
 if TYPE_CHECKING:
     from mvkt_ray.records import TrialResult
 
 
 def rerun_verb(
-    study_dir: StudyDir,
+    output: VerbOutput,
+    folder: Folder,
     trial: Annotated[int, typer.Argument(metavar="TRIAL", help="Number of a finished trial.")],
-    as_json: Json = False,
-    quiet: Quiet = False,
 ) -> None:
     """Train a trial again, in this process, and compare it with what the study recorded.
 
     Nothing in the study is changed. Exits with 0 when every number is equal, with 1 when one
     differs: on other hardware or library versions the last digits may.
     """
-    from mvkt_ray.search.ledger.study_folder import StudyFolder
     from mvkt_ray.search.rerun_trial import rerun_trial
     from mvkt_ray.storage.location import Location
 
-    output = Output.open(as_json=as_json, quiet=quiet)
-    folder = StudyFolder(Location.parse(study_dir))
     with (
         tempfile.TemporaryDirectory(prefix="mvkt-rerun-") as scratch,
         output.waiting(f"training trial {trial} again"),
