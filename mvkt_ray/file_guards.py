@@ -3,7 +3,7 @@
 They go by place, not by type: whatever is raised while a user's file is read says that this file
 cannot be read, and why. Nobody has to think of all that a folder in place of a file, a loop of
 links, a byte that is no UTF-8 or a list in place of a mapping leads to in the libraries beneath.
-`--debug` shows the traceback, for the cause is kept.
+`--debug` shows the traceback, for the cause is kept. Files of our own are found here, too.
 """
 
 import errno
@@ -153,4 +153,21 @@ def _of_machine(what: str, error: OSError, path: str | None) -> MachineError:
     return MachineError(
         f"{what}: {why(error, what)}.{room} {remedy_of(error)} Nothing in the input is wrong: "
         "start again after that, and what was in progress goes on with --resume."
+    )
+
+
+def find_installed(path: str) -> Path:
+    """Find a file that comes with the package: inside it, or at the top of a checkout.
+
+    Raises:
+        ArtifactError: It is in neither.
+    """
+    package = Path(__file__).parent
+    candidates = [root / path for root in (package, package.parent)]
+    for file in candidates:
+        if file.exists():
+            return file
+    raise ArtifactError(
+        f"neither {candidates[0]} nor {candidates[1]} is there: the installation is not complete. "
+        "Install mvkt-ray again."
     )

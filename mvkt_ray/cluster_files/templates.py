@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from mvkt_ray.config.ports import CLIENT_PORT, DASHBOARD_PORT, HEAD_PORT
-from mvkt_ray.errors import ArtifactError
+from mvkt_ray.file_guards import find_installed
 
 
 def templates_folder() -> Path:
@@ -20,15 +20,7 @@ def templates_folder() -> Path:
     Raises:
         ArtifactError: It is not there.
     """
-    package = Path(__file__).parents[1]
-    candidates = [root / "cluster" for root in (package, package.parent)]
-    for folder in candidates:
-        if (folder / "instances.csv").exists():
-            return folder
-    raise ArtifactError(
-        f"The templates are neither in {candidates[0]} nor in {candidates[1]}: the installation "
-        "is not complete. Install mvkt-ray again."
-    )
+    return find_installed("cluster/instances.csv").parent
 
 
 def fill(template: str, values: dict[str, Any]) -> str:

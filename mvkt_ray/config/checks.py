@@ -8,8 +8,9 @@ from typing import Any
 
 from mvkt_ray.errors import ConfigError
 
-FORBID_EXTRA: dict[str, Any] = {"extra": "forbid"}
-"""For `__pydantic_config__`: a field that the class does not know is a mistake."""
+PYDANTIC_CONFIG: dict[str, Any] = {"extra": "forbid", "use_attribute_docstrings": True}
+"""For `__pydantic_config__`: a field that the class does not know is a mistake, and the docstring
+below a field describes it in the schema."""
 
 
 def require(condition: bool, message: str) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from mvkt_ray.config.checks import FORBID_EXTRA, require, require_above_zero
+from mvkt_ray.config.checks import PYDANTIC_CONFIG, require, require_above_zero
 
 Objective = Literal["macro_auroc", "parameters", "macs", "latency_ms"]
 """Objectives of a search. Trials are trained, pruned and ranked by the score; the others are costs
@@ -18,7 +18,7 @@ SCORE: Objective = "macro_auroc"
 class SizeLimitsConfig:
     """How large the student of a trial may be; no larger one is drawn."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_EXTRA
+    __pydantic_config__: ClassVar[dict[str, Any]] = PYDANTIC_CONFIG
 
     parameters: int | None = None
     """Weights of the student; None: no limit."""

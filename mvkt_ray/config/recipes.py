@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Literal, Self
 
 from mvkt_ray.config.checks import (
-    FORBID_EXTRA,
+    PYDANTIC_CONFIG,
     require,
     require_above_zero,
     require_not_negative,
@@ -31,7 +31,7 @@ def taught_by(only: str | None) -> dict[str, float]:
 class Hyperparameters:
     """The hyper-parameters of one student, all of which a search space may set."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_EXTRA
+    __pydantic_config__: ClassVar[dict[str, Any]] = PYDANTIC_CONFIG
 
     student: str = "xresnet1d18"
     """Name in the table of networks."""
@@ -173,7 +173,7 @@ class AssistantConfig:
     is bridged in two steps, first the leads, then the size.
     """
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_EXTRA
+    __pydantic_config__: ClassVar[dict[str, Any]] = PYDANTIC_CONFIG
 
     network: str = ""
     """Name in the table of networks. Empty: the teacher's."""
@@ -189,7 +189,7 @@ class AssistantConfig:
 class TeacherConfig:
     """The model on all leads; trained once, with labels only."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_EXTRA
+    __pydantic_config__: ClassVar[dict[str, Any]] = PYDANTIC_CONFIG
 
     network: str = "xresnet1d18"
     leads: tuple[str, ...] = ()
@@ -268,7 +268,7 @@ class TeacherConfig:
 class StudentConfig:
     """Settings shared by every student of the study."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_EXTRA
+    __pydantic_config__: ClassVar[dict[str, Any]] = PYDANTIC_CONFIG
 
     epochs: int = 15
     knowledge: Literal["cached", "online", "record"] = "cached"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from mvkt_ray.config.checks import (
-    FORBID_EXTRA,
+    PYDANTIC_CONFIG,
     require,
     require_above_zero,
     require_not_negative,
@@ -17,7 +17,7 @@ from mvkt_ray.config.recipes import Hyperparameters
 class WorkersConfig:
     """The number of training processes of a model, and the resources that each reserves."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_EXTRA
+    __pydantic_config__: ClassVar[dict[str, Any]] = PYDANTIC_CONFIG
 
     workers: int | tuple[int, int] = 1
     """A number, or [least, most] for elastic training: as many workers as the cluster has room
@@ -96,7 +96,7 @@ class WorkersConfig:
 class IngestResourcesConfig:
     """The reservation of each ingest task; placed off GPU nodes where other nodes have room."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_EXTRA
+    __pydantic_config__: ClassVar[dict[str, Any]] = PYDANTIC_CONFIG
 
     cpus_per_task: float = 1.0
     node_labels: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -116,7 +116,7 @@ class IngestResourcesConfig:
 class NodeTypeConfig:
     """A type of node in the cluster: its resources, and its price per hour."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_EXTRA
+    __pydantic_config__: ClassVar[dict[str, Any]] = PYDANTIC_CONFIG
 
     price_per_hour: float
     cpus: float
@@ -132,7 +132,7 @@ class NodeTypeConfig:
 class CostConfig:
     """Prices of nodes; without prices no cost is reported."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_EXTRA
+    __pydantic_config__: ClassVar[dict[str, Any]] = PYDANTIC_CONFIG
 
     currency: str = "USD"
     node_types: Mapping[str, NodeTypeConfig] = field(default_factory=dict[str, NodeTypeConfig])
@@ -143,7 +143,7 @@ class CostConfig:
 class ResourcesConfig:
     """Resources that the teacher and each trial reserve on the machine or the cluster."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_EXTRA
+    __pydantic_config__: ClassVar[dict[str, Any]] = PYDANTIC_CONFIG
 
     trial: WorkersConfig = field(default_factory=WorkersConfig)
     students: Mapping[str, WorkersConfig] = field(default_factory=dict[str, WorkersConfig])

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from mvkt_ray.config.checks import (
-    FORBID_EXTRA,
+    PYDANTIC_CONFIG,
     require,
     require_above_zero,
     require_not_negative,
@@ -45,7 +45,7 @@ def names_task_file(task: str) -> bool:
 class FoldsConfig:
     """The source's folds in each of the three splits."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_EXTRA
+    __pydantic_config__: ClassVar[dict[str, Any]] = PYDANTIC_CONFIG
 
     train: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7, 8)
     val: tuple[int, ...] = (9,)
@@ -69,7 +69,7 @@ class LabelledConfig:
     Validation and test recordings always keep their labels.
     """
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_EXTRA
+    __pydantic_config__: ClassVar[dict[str, Any]] = PYDANTIC_CONFIG
 
     folds: tuple[int, ...] = ()
     """Labels of these training folds."""
@@ -109,7 +109,7 @@ ALL_LABELS = LabelUse()
 class DataConfig:
     """The recordings, their sampling rate, classes and splits."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_EXTRA
+    __pydantic_config__: ClassVar[dict[str, Any]] = PYDANTIC_CONFIG
 
     source: OwnSource | str = "ptbxl"
     """A built-in source or a plug-in; `mvkt plugins` lists these."""
@@ -166,7 +166,7 @@ class DataConfig:
 class ViewConfig:
     """The part of a recording that is one input of a model; all lengths in seconds."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_EXTRA
+    __pydantic_config__: ClassVar[dict[str, Any]] = PYDANTIC_CONFIG
 
     crop_s: float = 2.5
     """Length of training crops and evaluation windows; 2.5 s as in the PTB-XL benchmark."""
@@ -183,7 +183,7 @@ class ViewConfig:
 class ParameterConfig:
     """One row of a search space: a fixed value, a list of choices, or a range."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_EXTRA
+    __pydantic_config__: ClassVar[dict[str, Any]] = PYDANTIC_CONFIG
 
     value: Scalar | None = None
     choices: tuple[Scalar, ...] | None = None
@@ -229,7 +229,7 @@ class ParameterConfig:
 class PrunerConfig:
     """Early stopping of trials; a trial is compared with trials of its condition only."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_EXTRA
+    __pydantic_config__: ClassVar[dict[str, Any]] = PYDANTIC_CONFIG
 
     kind: Literal["successive_halving", "hyperband", "none"] = "successive_halving"
     min_epochs: int = 3
@@ -247,7 +247,7 @@ class PrunerConfig:
 class SearchConfig:
     """Number of trials, their leads, sampler, pruner and baselines."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_EXTRA
+    __pydantic_config__: ClassVar[dict[str, Any]] = PYDANTIC_CONFIG
 
     leads: tuple[str, ...] = ()
     """Conditions, a lead (`II`) or a lead set (`I+V5`) each. Empty: every lead of the shards."""
@@ -313,7 +313,7 @@ class SearchConfig:
 class ContenderConfig:
     """A further configuration for the finals, beside the one that the search chose."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_EXTRA
+    __pydantic_config__: ClassVar[dict[str, Any]] = PYDANTIC_CONFIG
 
     base: Literal["chosen", "defaults"] = "chosen"
     """The configuration to start from: the lead's chosen one, or the defaults of the space."""
@@ -340,7 +340,7 @@ class ContenderConfig:
 class FinalsConfig:
     """Configurations to train again with several seeds, and to evaluate once on the test split."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_EXTRA
+    __pydantic_config__: ClassVar[dict[str, Any]] = PYDANTIC_CONFIG
 
     n_seeds: int = 5
     n_configurations: int = 1
@@ -368,7 +368,7 @@ class FinalsConfig:
 class StudyConfig:
     """A whole study."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_EXTRA
+    __pydantic_config__: ClassVar[dict[str, Any]] = PYDANTIC_CONFIG
 
     name: str
     seed: int = 0

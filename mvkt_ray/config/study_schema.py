@@ -4,11 +4,7 @@ It is derived from the dataclasses; the description of a key is the docstring be
 contains names and types; rules between fields are checked when the file is read.
 """
 
-import ast
-import inspect
-import sys
 from dataclasses import fields
-from itertools import pairwise
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -23,9 +19,8 @@ def study_schema() -> dict[str, Any]:
     """Return the schema of study files as people write them: with their shorthands and `base`."""
     schema = TypeAdapter(StudyConfig).json_schema(ref_template="#/$defs/{model}")
     parts: dict[str, Any] = schema["$defs"]
-    _describe(schema, StudyConfig)
-    for name, part in parts.items():
-        _describe(part, _class_named(name))
+    for part in (schema, *parts.values()):
+        _tidy(part)
     own = schema["properties"]
     own["space"] = _space(own["space"].get("description", ""))
     parts["ParameterConfig"]["properties"]["when"] = {
@@ -52,7 +47,7 @@ def study_schema() -> dict[str, Any]:
 def _space(description: str) -> dict[str, Any]:
     """Let each hyper-parameter be a value, a list of choices, or the section of a range."""
     recipe = TypeAdapter(Hyperparameters).json_schema()
-    _describe(recipe, Hyperparameters)
+    _tidy(recipe)
     rows: dict[str, Any] = {}
     for item in fields(Hyperparameters):
         value = {k: v for k, v in recipe["properties"][item.name].items() if k in ("type", "enum")}
@@ -73,41 +68,13 @@ def _space(description: str) -> dict[str, Any]:
     }
 
 
-def _describe(schema: dict[str, Any], owner: Any) -> None:
-    """Put what stands below each field of a class beside its key; drop titles, which repeat it."""
-    texts = _texts_below_fields(owner)
-    for name, value in schema.get("properties", {}).items():
-        value.pop("title", None)
-        if name in texts:
-            value["description"] = texts[name]
+def _tidy(schema: dict[str, Any]) -> None:
+    """Drop titles, which repeat the keys, and the line breaks of descriptions."""
     schema.pop("title", None)
-
-
-def _texts_below_fields(owner: Any) -> dict[str, str]:
-    tree = ast.parse(inspect.getsource(sys.modules[owner.__module__]))
-    body = next(
-        node.body
-        for node in tree.body
-        if isinstance(node, ast.ClassDef) and node.name == owner.__name__
-    )
-    texts: dict[str, str] = {}
-    for field, below in pairwise(body):
-        match field, below:
-            case (
-                ast.AnnAssign(target=ast.Name(id=name)),
-                ast.Expr(value=ast.Constant(value=str(text))),
-            ):
-                texts[name] = " ".join(text.split())
-            case _:
-                pass
-    return texts
-
-
-def _class_named(name: str) -> Any:
-    modules = [module for key, module in sys.modules.items() if key.startswith("mvkt_ray.config.")]
-    found = {each for module in modules if (each := getattr(module, name, None)) is not None}
-    (only,) = found
-    return only
+    for value in schema.get("properties", {}).values():
+        value.pop("title", None)
+        if "description" in value:
+            value["description"] = " ".join(value.pop("description").split())
 
 
 def _description(value: dict[str, Any]) -> dict[str, Any]:

@@ -72,6 +72,6 @@ def describe_shards(shards: Shards) -> dict[str, Any]:
         "codes_without_class": codes_without_class(shards.tasks.values(), details["codes"]),
         "quarantine": details["quarantine"],
         "shards": len(shards.row_starts) - 1,
-        "size_bytes": sum(entry.size_bytes for entry in shards.manifest.files.values()),
+        "size_bytes": shards.manifest.size_bytes,
         "fingerprint": shards.fingerprint,
     }

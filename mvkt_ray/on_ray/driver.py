@@ -36,7 +36,7 @@ from mvkt_ray.storage.location import Location
 if TYPE_CHECKING:
     from mvkt_ray.on_ray.worker import RunTrial, TrainTeacher
     from mvkt_ray.search.runner import AskTell
-    from mvkt_ray.training.student import TrialInputs
+    from mvkt_ray.training.students.trial_inputs import TrialInputs
     from mvkt_ray.training.teacher import TeacherJob
 
 Item = TypeVar("Item")

@@ -21,7 +21,7 @@ from mvkt_ray.on_ray.unwrap import unwrapped
 from mvkt_ray.on_ray.worker import RunTrial, TrainTeacher
 from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialResult, Usage
 from mvkt_ray.storage.location import Location
-from mvkt_ray.training.student import TrialInputs
+from mvkt_ray.training.students.trial_inputs import TrialInputs
 from mvkt_ray.training.teacher import TeacherJob
 
 

@@ -41,7 +41,8 @@ from mvkt_ray.on_ray.worker import (
     told,
 )
 from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialResult
-from mvkt_ray.training.student import TrialInputs, failed_result, machine_fault_behind
+from mvkt_ray.training.student import failed_result, machine_fault_behind
+from mvkt_ray.training.students.trial_inputs import TrialInputs
 from mvkt_ray.training.teacher import TeacherJob
 
 _BEGUN = "begun"

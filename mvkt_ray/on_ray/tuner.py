@@ -65,7 +65,8 @@ from mvkt_ray.records import (
 from mvkt_ray.search.runner import AskTell
 from mvkt_ray.search.spending.metering import Meter
 from mvkt_ray.storage.location import Location
-from mvkt_ray.training.student import TrialInputs, failed_result
+from mvkt_ray.training.student import failed_result
+from mvkt_ray.training.students.trial_inputs import TrialInputs
 
 MOST_PENDING_TRIALS = 100_000
 """Trials that may wait for their process at once: as many as are dealt. At Tune's default they

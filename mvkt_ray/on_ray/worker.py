@@ -35,7 +35,8 @@ from mvkt_ray.records import (
 )
 from mvkt_ray.storage.location import Location
 from mvkt_ray.training.process import threads_for
-from mvkt_ray.training.student import TrialInputs, failed_result, machine_fault_behind
+from mvkt_ray.training.student import failed_result, machine_fault_behind
+from mvkt_ray.training.students.trial_inputs import TrialInputs
 from mvkt_ray.training.teacher import TeacherJob
 from mvkt_ray.training.trial_files import TrialFolder
 

@@ -10,7 +10,7 @@ from mvkt_ray.slots import Node
 from mvkt_ray.storage.location import Location
 
 if TYPE_CHECKING:
-    from mvkt_ray.training.student import TrialInputs
+    from mvkt_ray.training.students.trial_inputs import TrialInputs
     from mvkt_ray.training.teacher import TeacherJob
 
 Item = TypeVar("Item")

@@ -133,9 +133,8 @@ def verify_input(location: Location) -> None:
         ArtifactError: A file was changed after it was published.
     """
     manifest = read_manifest(location)
-    size_bytes = sum(entry.size_bytes for entry in manifest.files.values())
     # What is read from a store is hashed when it is fetched.
-    verify_artifact(location, hashes=location.is_local and size_bytes <= HASH_LIMIT_BYTES)
+    verify_artifact(location, hashes=location.is_local and manifest.size_bytes <= HASH_LIMIT_BYTES)
 
 
 def teacher_job(config: StudyConfig, prepared: Prepared) -> TeacherJob:

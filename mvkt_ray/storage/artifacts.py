@@ -88,6 +88,11 @@ class Manifest:
         content = {name: entry.sha256 for name, entry in self.files.items()}
         return fingerprint_of([self.recipe, content])
 
+    @property
+    def size_bytes(self) -> int:
+        """Size of all files."""
+        return sum(entry.size_bytes for entry in self.files.values())
+
     def to_json(self) -> bytes:
         """Write it for people and for `from_json`."""
         value = {**asdict(self), "fingerprint": self.fingerprint}

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import torch
 
-from mvkt_ray.cli.verbs.demo import find_quickstart
+from mvkt_ray.cli.verbs.demo import QUICKSTART
 from mvkt_ray.config.study_file import read_study
+from mvkt_ray.file_guards import find_installed
 from mvkt_ray.records import TrialResult
 from mvkt_ray.search import rerun_trial
 from mvkt_ray.search.ledger.row_seals import sealed_result
@@ -293,7 +294,7 @@ def test_rerun_of_a_trial_that_is_not_there_is_wrong_input(mvkt: Any, study_dir:
 
 
 def test_the_study_of_the_demo_is_found_and_valid() -> None:
-    config = read_study(find_quickstart())
+    config = read_study(find_installed(QUICKSTART))
     assert config.data.source == "synthetic"
     assert config.search.leads == ()
 

@@ -19,7 +19,7 @@ from mvkt_ray.data.views import fit_view
 from mvkt_ray.distill.knowledge_parts import ask_teacher
 from mvkt_ray.distill.knowledge_writer import write_knowledge
 from mvkt_ray.records import Arm, Condition, Decision, EpochMetrics, Trial
-from mvkt_ray.training.student import TrialInputs
+from mvkt_ray.training.students.trial_inputs import TrialInputs
 from mvkt_ray.training.teacher import TeacherJob, open_teacher, train_teacher
 
 HYPERPARAMETERS = Hyperparameters(

@@ -22,7 +22,8 @@ from mvkt_ray.models import Network
 from mvkt_ray.records import Decision, EpochMetrics
 from mvkt_ray.storage.artifacts import MANIFEST_NAME
 from mvkt_ray.storage.location import Location
-from mvkt_ray.training.student import TrialInputs, run_trial
+from mvkt_ray.training.student import run_trial
+from mvkt_ray.training.students.trial_inputs import TrialInputs
 from tests.object_store import S3Server
 from tests.opened_files import counts_opens, opened_files
 

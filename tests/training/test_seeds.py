@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mvkt_ray.records import Arm, Decision, EpochMetrics, Trial, TrialResult, TrialState
-from mvkt_ray.training.student import TrialInputs, run_trial
+from mvkt_ray.training.student import run_trial
 from mvkt_ray.training.students.several_seeds import result_of_seeds
+from mvkt_ray.training.students.trial_inputs import TrialInputs
 
 if TYPE_CHECKING:
     from conftest import TinyStudy

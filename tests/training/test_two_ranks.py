@@ -27,7 +27,8 @@ from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialState
 from mvkt_ray.training.gradients import add_gradients
 from mvkt_ray.training.guidance import Lesson
 from mvkt_ray.training.ranks import Ranks
-from mvkt_ray.training.student import TrialInputs, run_trial
+from mvkt_ray.training.student import run_trial
+from mvkt_ray.training.students.trial_inputs import TrialInputs
 from mvkt_ray.training.teacher import train_teacher
 from tests.patience import PATIENCE_S
 

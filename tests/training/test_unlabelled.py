@@ -16,7 +16,8 @@ from mvkt_ray.data.splits import open_training_splits
 from mvkt_ray.distill.knowledge_parts import ask_teacher
 from mvkt_ray.distill.knowledge_writer import write_knowledge
 from mvkt_ray.records import Decision, EpochMetrics, TrialState
-from mvkt_ray.training.student import TrialInputs, run_trial
+from mvkt_ray.training.student import run_trial
+from mvkt_ray.training.students.trial_inputs import TrialInputs
 from mvkt_ray.training.teacher import open_teacher, train_teacher
 
 if TYPE_CHECKING:

@@ -43,16 +43,15 @@ def cache_verb(
     from mvkt_ray.interface.teaching_run import cache_knowledge, stage_call
 
     plan, finished = cache_knowledge(output, stage_call(**given), teacher)
-    size_bytes = sum(entry.size_bytes for entry in finished.files.values())
     value = {
         "out": out,
         "n_crops": plan.n_crops,
         "predicted_size_bytes": plan.size_bytes,
-        "size_bytes": size_bytes,
+        "size_bytes": finished.size_bytes,
         "fingerprint": finished.fingerprint,
     }
     rows: dict[str, object] = {
-        "knowledge": f"{out}, {byte_size(size_bytes)}",
+        "knowledge": f"{out}, {byte_size(finished.size_bytes)}",
         "crops": f"{plan.n_crops:,}",
     }
     output.answer(value, [facts(rows)])

@@ -1,15 +1,14 @@
 """`mvkt demo`: the whole path on recordings that are made up on the spot."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from mvkt_ray.cli.options import Address, InProcess, Resume, VerbOutput, not_empty
-from mvkt_ray.errors import ArtifactError
+from mvkt_ray.file_guards import find_installed
 from mvkt_ray.interface.arguments import passed_on
 
-QUICKSTART = "quickstart.yaml"
+QUICKSTART = "search_spaces/quickstart.yaml"
 
 
 def demo_verb(
@@ -29,21 +28,4 @@ def demo_verb(
     from mvkt_ray.cli.searching import answer_search
     from mvkt_ray.interface.search_run import search_call
 
-    answer_search(output, search_call(find_quickstart(), **given))
-
-
-def find_quickstart() -> Path:
-    """Find the demo's study: inside an installed package, or at the top of a checkout.
-
-    Raises:
-        ArtifactError: It is in neither.
-    """
-    package = Path(__file__).parents[2]
-    candidates = [root / "search_spaces" / QUICKSTART for root in (package, package.parent)]
-    for path in candidates:
-        if path.exists():
-            return path
-    raise ArtifactError(
-        f"{QUICKSTART} is neither in {candidates[0].parent} nor in {candidates[1].parent}: the "
-        "installation is not complete. Install mvkt-ray again."
-    )
+    answer_search(output, search_call(find_installed(QUICKSTART), **given))

@@ -122,9 +122,8 @@ def _tables(out: str, manifest: "Manifest", elapsed_s: float) -> list[Any]:
     n_without = folds.pop(NO_FOLD, 0)
     made = ", made here" if details["folds_made_at_ingest"] else ""
     none = f"; {n_without:,} recordings have none" if n_without else ""
-    size_bytes = sum(entry.size_bytes for entry in manifest.files.values())
     rows: dict[str, object] = {
-        "shards": f"{out}, {byte_size(size_bytes)}",
+        "shards": f"{out}, {byte_size(manifest.size_bytes)}",
         "recordings": f"{counts['n_recordings']:,} of {seen:,}",
         "patients": f"{counts['n_patients']:,}",
         "folds": f"{number_ranges(folds)}{made}{none}",

@@ -189,20 +189,19 @@ def _codes_table(value: Mapping[str, Any]) -> list[RenderableType]:
 
 def _describe_other(location: "Location", manifest: "Manifest") -> Answer:
     """Describe a teacher or knowledge by its manifest."""
-    size_bytes = sum(entry.size_bytes for entry in manifest.files.values())
     value = {
         "kind": manifest.kind,
         "counts": dict(manifest.counts),
         "config": dict(manifest.config),
         "details": dict(manifest.details),
         "inputs": dict(manifest.inputs),
-        "size_bytes": size_bytes,
+        "size_bytes": manifest.size_bytes,
         "fingerprint": manifest.fingerprint,
         "created_at": manifest.created_at,
         "command": manifest.command,
     }
     details = manifest.details
-    rows: dict[str, object] = {manifest.kind: f"{location}, {byte_size(size_bytes)}"}
+    rows: dict[str, object] = {manifest.kind: f"{location}, {byte_size(manifest.size_bytes)}"}
     if "network" in details:
         rows["network"] = f"{details['network']}, {manifest.counts['n_parameters']:,} parameters"
     if "view" in manifest.config:

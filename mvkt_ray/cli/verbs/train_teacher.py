@@ -54,9 +54,8 @@ def _answer(output: Output, out: str, manifest: "Manifest") -> None:
         },
         "fingerprint": manifest.fingerprint,
     }
-    size_bytes = sum(entry.size_bytes for entry in manifest.files.values())
     rows: dict[str, object] = {
-        "teacher": f"{out}, {byte_size(size_bytes)}",
+        "teacher": f"{out}, {byte_size(manifest.size_bytes)}",
         "macro AUROC": f"{score(details['macro_auroc'])} on the validation split",
         "time": f"{duration(details['wall_s'])} for {len(details['epochs'])} epochs",
     }

@@ -21,18 +21,17 @@ def verify_verb(
     from mvkt_ray.storage.artifacts import verify_artifact
 
     manifest = verify_artifact(artifact)
-    size_bytes = sum(entry.size_bytes for entry in manifest.files.values())
     value = {
         "artifact": artifact,
         "kind": manifest.kind,
         "files": len(manifest.files),
-        "size_bytes": size_bytes,
+        "size_bytes": manifest.size_bytes,
         "fingerprint": manifest.fingerprint,
         "intact": True,
     }
     rows: dict[str, object] = {
         "intact": f"{manifest.kind} in {artifact}",
-        "files": f"{len(manifest.files)}, {byte_size(size_bytes)}",
+        "files": f"{len(manifest.files)}, {byte_size(manifest.size_bytes)}",
         "fingerprint": manifest.fingerprint,
     }
     output.answer(value, [facts(rows)])

@@ -30,8 +30,8 @@ from mvkt_ray.search.spending.breakdown import Spending, teacher_usage
 from mvkt_ray.search.spending.budget import Budget
 from mvkt_ray.search.spending.prices import PriceList
 from mvkt_ray.search.stage_timer import timed_stage
-from mvkt_ray.training.student import TrialInputs
 from mvkt_ray.training.students.refit import with_validation
+from mvkt_ray.training.students.trial_inputs import TrialInputs
 
 
 class FinalsListener(StageListener, Protocol):
