@@ -10,9 +10,15 @@ is killed meanwhile has removed some, and the rest is found again.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from mvkt_ray.errors import ArtifactError
 from mvkt_ray.records import TrialState
 from mvkt_ray.search.finals.finals_ledger import FinalsLedger
-from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
+from mvkt_ray.search.ledger.ledger_database import (
+    LedgerDatabase,
+    driving,
+    is_driven,
+    reading,
+)
 from mvkt_ray.search.ledger.study_folder import FinalsFolder, StudyFolder
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.search.pipeline import open_study
@@ -40,6 +46,25 @@ class Leftover:
     location: Location
     size_bytes: int
     why: str
+
+
+def collect_leftovers(folder: StudyFolder, *, delete: bool) -> tuple[Leftover, ...]:
+    """List what nobody needs of a study, and remove it if asked; nobody drives it meanwhile.
+
+    Raises:
+        ArtifactError: There is no study, or it is being driven.
+    """
+    folder.expect_study()
+    if not delete and is_driven(folder):
+        raise ArtifactError(
+            f"{folder.root} is in use: a search or finals of it run now, and what they need is not "
+            "known before they end. Ask again when they have; `mvkt status` tells."
+        )
+    with driving(folder, begins=False) if delete else reading(folder) as database:
+        found = find_leftovers(folder, database)
+        if delete:
+            remove(found)
+    return found
 
 
 def find_leftovers(folder: StudyFolder, database: LedgerDatabase) -> tuple[Leftover, ...]:

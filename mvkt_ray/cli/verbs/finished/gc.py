@@ -1,18 +1,15 @@
 """`mvkt gc`: what a study has on disk and nobody needs any more."""
 
-import contextlib
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mvkt_ray.cli.options import Folder, VerbOutput
 from mvkt_ray.display.console import byte_size, grid
-from mvkt_ray.errors import ArtifactError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Sequence
 
-    from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
     from mvkt_ray.search.ledger.study_folder import StudyFolder
     from mvkt_ray.search.leftovers import Leftover
 
@@ -29,13 +26,10 @@ def gc_verb(
     Report, export, rerun, finals and the next start of the search give the same afterwards.
     Example: mvkt gc study --delete
     """
-    from mvkt_ray.search.leftovers import find_leftovers, remove
+    from mvkt_ray.search.leftovers import collect_leftovers
 
-    folder.expect_study()
-    with _ledgers(folder, delete=delete) as database, output.waiting("looking through the study"):
-        found = find_leftovers(folder, database)
-        if delete:
-            remove(found)
+    with output.waiting("looking through the study"):
+        found = collect_leftovers(folder, delete=delete)
     kinds = _by_kind(found)
     total = sum(each.size_bytes for each in found)
     value = {
@@ -49,28 +43,6 @@ def gc_verb(
     for kind in kinds:
         table.add_row(kind["what"], f"{kind['files']:,}", byte_size(kind["size_bytes"]))
     output.answer(value, [*([table] if found else []), _verdict(folder, found, delete=delete)])
-
-
-@contextlib.contextmanager
-def _ledgers(folder: "StudyFolder", *, delete: bool) -> "Generator[LedgerDatabase]":
-    """Open the ledgers, and let no search or finals begin while files are removed.
-
-    Raises:
-        ArtifactError: The study is being driven.
-    """
-    from mvkt_ray.search.ledger.ledger_database import driving, is_driven, reading
-
-    if delete:
-        with driving(folder, begins=False) as database:
-            yield database
-        return
-    if is_driven(folder):
-        raise ArtifactError(
-            f"{folder.root} is in use: a search or finals of it run now, and what they need is not "
-            "known before they end. Ask again when they have; `mvkt status` tells."
-        )
-    with reading(folder) as database:
-        yield database
 
 
 def _by_kind(found: "Sequence[Leftover]") -> list[dict[str, Any]]:
