@@ -90,7 +90,7 @@ def train_and_examine(output: Output, call: FinalsCall) -> FinalsResults:
         output.say(f"finals of {config.name} in {folder.root}")
         with driver_session(
             output,
-            own_files(output, folder),
+            own_files(output, folder.logs, folder.ray),
             config,
             call.runner,
             name=f"{config.name}, finals",

@@ -17,7 +17,7 @@ from mvkt_ray.display.progress import StepProgress
 from mvkt_ray.interface.arguments import RunnerChoice
 from mvkt_ray.interface.sessions.choose_runner import open_runner
 from mvkt_ray.interface.sessions.log_files import logging_to
-from mvkt_ray.interface.sessions.own_files import own_files_beside
+from mvkt_ray.interface.sessions.own_files import logs_beside, own_files
 from mvkt_ray.search.choosing.named_plugins import packages_of_source
 from mvkt_ray.storage.artifacts import Manifest
 from mvkt_ray.storage.location import Location
@@ -83,7 +83,7 @@ def ingest_call(
 def ingest_recordings(output: Output, call: IngestCall) -> Manifest:
     """Turn recordings into shards, and show how far that is."""
     with (
-        own_files_beside(output, call.out) as own,
+        own_files(output, logs_beside(call.out)) as own,
         logging_to(own.logs),
         open_runner(output, call.runner, logs=own.logs) as runner,
         StepProgress(output, "ingest", "recordings") as progress,

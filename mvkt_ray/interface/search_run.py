@@ -137,13 +137,13 @@ def run_trials(
     follow: Callable[[Study], AskTell] = lambda study: study,
 ) -> Study:
     """Carry out a plan in a session of its own, and show how far it is."""
-    config, files = plan.config, own_files(output, plan.folder)
+    config, folder = plan.config, plan.folder
     with (
         telling_waits(output.note, FOR_LEDGER),
         open_search(plan, Patience(say=output.note)) as opened,
         driver_session(
             output,
-            files,
+            own_files(output, folder.logs, folder.ray),
             config,
             choice,
             name=config.name,
@@ -154,7 +154,7 @@ def run_trials(
         n_ended = sum(record.state.is_finished for record in opened.trials)
         alone = choice.in_process
         need = predict_disk_need(plan, n_ended=n_ended, nodes=nodes, one_at_a_time=alone)
-        expect_room(plan.folder.root, need)
+        expect_room(folder.root, need)
         forecast = predict(config, opened.trials, plan.similar, nodes=nodes, one_at_a_time=alone)
         if forecast is not None:
             output.say(f"predicted: {prediction_text(forecast)}")

@@ -13,7 +13,7 @@ from mvkt_ray.config.study_file import read_study
 from mvkt_ray.display.console import Output, byte_size
 from mvkt_ray.interface.arguments import RunnerChoice, with_folds
 from mvkt_ray.interface.sessions.driver_session import DriverSession, driver_session
-from mvkt_ray.interface.sessions.own_files import own_files_beside
+from mvkt_ray.interface.sessions.own_files import logs_beside, own_files
 from mvkt_ray.search import stages
 from mvkt_ray.search.choosing.named_plugins import packages_of_study
 from mvkt_ray.search.stages import KnowledgePlan, Prepared
@@ -126,7 +126,7 @@ def cache_knowledge(
 
 @contextlib.contextmanager
 def _session(output: Output, call: StageCall) -> Generator[DriverSession]:
-    config, own = call.config, own_files_beside(output, call.out)
+    config, own = call.config, own_files(output, logs_beside(call.out))
     with (
         holding(call.out),
         driver_session(output, own, config, call.runner, name=config.name) as session,

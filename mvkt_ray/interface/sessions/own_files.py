@@ -38,30 +38,27 @@ class OwnFiles:
         return f"; log: {self.kept_logs / log.name}" if log.exists() else ""
 
 
+def logs_beside(artifact: "Location") -> "Location":
+    """Return where the logs of an artifact's driver are kept."""
+    return artifact.parent / f"{artifact.name}.logs"
+
+
 @contextlib.contextmanager
-def own_files(output: Output, folder: "StudyFolder") -> Generator[OwnFiles]:
-    """Give folders for the files of a study's driver; its logs are kept, however the block ends."""
-    if folder.root.is_local:
-        logs, ray = folder.logs.local_path, folder.ray.local_path
-        yield OwnFiles(logs=logs, ray=ray, kept_logs=folder.logs)
+def own_files(
+    output: Output, logs: "Location", ray: "Location | None" = None
+) -> Generator[OwnFiles]:
+    """Give folders for the files of a driver; its logs are kept, however the block ends.
+
+    Args:
+        output: Told where the logs could not be kept.
+        logs: Where they are kept.
+        ray: Of a study in a folder: where Ray's files are; by default in a temporary folder.
+    """
+    if logs.is_local:
+        yield OwnFiles(
+            logs=logs.local_path, ray=None if ray is None else ray.local_path, kept_logs=logs
+        )
         return
-    with _scratch(output, folder.logs) as own:
-        yield own
-
-
-@contextlib.contextmanager
-def own_files_beside(output: Output, location: "Location") -> Generator[OwnFiles]:
-    """Give folders for the files of an artifact's driver; its logs are kept beside the artifact."""
-    kept_logs = location.parent / f"{location.name}.logs"
-    if location.is_local:
-        yield OwnFiles(logs=kept_logs.local_path, ray=None, kept_logs=kept_logs)
-        return
-    with _scratch(output, kept_logs) as own:
-        yield own
-
-
-@contextlib.contextmanager
-def _scratch(output: Output, logs: "Location") -> Generator[OwnFiles]:
     with tempfile.TemporaryDirectory(prefix="mvkt-driver-") as scratch:
         started = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
         own = OwnFiles(

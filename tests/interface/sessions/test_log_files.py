@@ -9,7 +9,7 @@ import pytest
 
 from mvkt_ray.display.console import Output
 from mvkt_ray.interface.sessions.log_files import logging_to, native_stderr_to
-from mvkt_ray.interface.sessions.own_files import own_files_beside
+from mvkt_ray.interface.sessions.own_files import logs_beside, own_files
 from mvkt_ray.storage.location import Location
 
 
@@ -50,7 +50,7 @@ def test_a_log_that_cannot_be_written_does_not_stop_the_work_and_is_said_once(
 
 
 def test_logs_of_an_artifact_are_beside_it(tmp_path: Path) -> None:
-    with own_files_beside(Output.open(), Location.parse(tmp_path / "shards")) as own:
+    with own_files(Output.open(), logs_beside(Location.parse(tmp_path / "shards"))) as own:
         assert own.logs == tmp_path / "shards.logs"
     assert list(tmp_path.iterdir()) == []
 
