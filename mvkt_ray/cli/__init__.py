@@ -83,8 +83,7 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def _global_options(
     debug: Annotated[
-        bool,
-        typer.Option("--debug", help="Show the traceback of every error; may stand anywhere."),
+        bool, typer.Option("--debug", help="Show the traceback of every error; may stand anywhere.")
     ] = False,
     version: Annotated[
         bool,

@@ -69,6 +69,16 @@ def not_empty(value: str | None) -> str | None:
     return value
 
 
+def location_option(metavar: str, help: str, *names: str) -> Any:
+    """Return an option that takes a location."""
+    return typer.Option(*names, metavar=metavar, help=help, callback=not_empty)
+
+
+STUDY_DIR: Any = typer.Argument(
+    metavar="STUDY_DIR",
+    help="Folder of a study, or its URI: s3://, gs://, abfss://.",
+    callback=not_empty,
+)
 Json = Annotated[
     bool,
     typer.Option("--json", help="Write the answer as JSON on stdout, everything else on stderr."),
@@ -76,27 +86,14 @@ Json = Annotated[
 StudyFile = Annotated[
     Path, typer.Argument(metavar="STUDY.yaml", help="Study file, see search_spaces/.")
 ]
-ShardsDir = Annotated[
-    str,
-    typer.Option("--data", metavar="PATH", help="Shards made by mvkt ingest.", callback=not_empty),
-]
+ShardsDir = Annotated[str, location_option("PATH", "Shards made by mvkt ingest.", "--data")]
 AnyData = Annotated[
     str | None,
-    typer.Option(
-        "--data",
-        metavar="PATH",
-        help="Shards, or the folder of the dataset; not needed by synthetic.",
-        callback=not_empty,
+    location_option(
+        "PATH", "Shards, or the folder of the dataset; not needed by synthetic.", "--data"
     ),
 ]
-StudyDir = Annotated[
-    str,
-    typer.Argument(
-        metavar="STUDY_DIR",
-        help="Folder of a study, or its URI: s3://, gs://, abfss://.",
-        callback=not_empty,
-    ),
-]
+StudyDir = Annotated[str, STUDY_DIR]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Write the final answer only.")]
 Resume = Annotated[
     bool, typer.Option("--resume", help="Go on with what an interrupted run left unfinished.")
@@ -121,16 +118,14 @@ Folds = Annotated[
 ]
 Ledger = Annotated[
     str | None,
-    typer.Option(
-        metavar="URL",
-        help="Keep the ledger in PostgreSQL: postgresql://USER@HOST:PORT/DATABASE, without a "
-        "password; noted in the study's folder.",
-        callback=not_empty,
+    location_option(
+        "URL",
+        "Keep the ledger in PostgreSQL: postgresql://USER@HOST:PORT/DATABASE, without a password; "
+        "noted in the study's folder.",
     ),
 ]
 TimeBudget = Annotated[
-    str | None,
-    typer.Option(metavar="TIME", help="Start no trial after this time, e.g. 30m or 2h."),
+    str | None, typer.Option(metavar="TIME", help="Start no trial after this time, e.g. 30m or 2h.")
 ]
 Trackers = Annotated[
     list[str] | None,

@@ -109,12 +109,7 @@ def search_call(
         config = dataclasses.replace(
             config, search=dataclasses.replace(config.search, n_trials=max_trials)
         )
-    return SearchCall(
-        config=config,
-        request=request,
-        runner=runner,
-        trackers=tuple(trackers or ()),
-    )
+    return SearchCall(config=config, request=request, runner=runner, trackers=tuple(trackers or ()))
 
 
 def search_study(output: Output, call: SearchCall) -> Searched:

@@ -34,10 +34,7 @@ class EpochRecord:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        return {
-            "metrics": self.metrics.to_json(),
-            "per_class_auroc": dict(self.per_class_auroc),
-        }
+        return {"metrics": self.metrics.to_json(), "per_class_auroc": dict(self.per_class_auroc)}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "EpochRecord":

@@ -231,10 +231,7 @@ class _Training:
 
 
 def _scored(
-    metrics: EpochMetrics,
-    predictions: Predictions | None,
-    classes: Sequence[str],
-    trained_s: float,
+    metrics: EpochMetrics, predictions: Predictions | None, classes: Sequence[str], trained_s: float
 ) -> EpochRecord:
     """Add to an epoch what its predictions score, where it was validated."""
     if predictions is None:

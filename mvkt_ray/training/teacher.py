@@ -131,10 +131,7 @@ def train_teacher(
 
 
 def open_teacher(
-    location: str | Location,
-    *,
-    shards: Shards | None = None,
-    task: Task | None = None,
+    location: str | Location, *, shards: Shards | None = None, task: Task | None = None
 ) -> Teacher:
     """Load a finished teacher.
 

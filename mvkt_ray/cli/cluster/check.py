@@ -25,8 +25,7 @@ def check_verb(
         ),
     ],
     study: Annotated[
-        Path | None,
-        typer.Option(metavar="STUDY.yaml", help="Compare with what this study needs."),
+        Path | None, typer.Option(metavar="STUDY.yaml", help="Compare with what this study needs.")
     ] = None,
 ) -> None:
     """Check a cluster's file with Ray's own rules, look for keys in it, and compare with a study.

@@ -23,8 +23,7 @@ def render_verb(
         ),
     ],
     study: Annotated[
-        Path | None,
-        typer.Option(metavar="STUDY.yaml", help="The study that the cluster is for."),
+        Path | None, typer.Option(metavar="STUDY.yaml", help="The study that the cluster is for.")
     ] = None,
     settings: Annotated[
         list[str] | None,

@@ -26,8 +26,7 @@ def start_verb(
     output: VerbOutput,
     head: Annotated[bool, typer.Option("--head", help="Start a cluster of this machine.")] = False,
     join: Annotated[
-        str | None,
-        typer.Option(metavar="HOST:PORT", help="Join the cluster whose head is there."),
+        str | None, typer.Option(metavar="HOST:PORT", help="Join the cluster whose head is there.")
     ] = None,
     token_file: TokenFile = None,
     node_ip: Annotated[

@@ -2,8 +2,6 @@
 
 from typing import Annotated
 
-import typer
-
 from mvkt_ray.cli.options import (
     Address,
     Folds,
@@ -12,7 +10,7 @@ from mvkt_ray.cli.options import (
     ShardsDir,
     StudyFile,
     VerbOutput,
-    not_empty,
+    location_option,
 )
 from mvkt_ray.display.console import byte_size, facts
 from mvkt_ray.interface.arguments import passed_on
@@ -22,13 +20,8 @@ def cache_verb(
     output: VerbOutput,
     study: StudyFile,
     data: ShardsDir,
-    teacher: Annotated[
-        str,
-        typer.Option(metavar="DIR", help="Teacher trained on these shards.", callback=not_empty),
-    ],
-    out: Annotated[
-        str, typer.Option(metavar="DIR", help="Folder of the knowledge.", callback=not_empty)
-    ],
+    teacher: Annotated[str, location_option("DIR", "Teacher trained on these shards.")],
+    out: Annotated[str, location_option("DIR", "Folder of the knowledge.")],
     folds: Folds = None,
     address: Address = None,
     in_process: InProcess = False,

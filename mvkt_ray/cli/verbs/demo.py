@@ -2,9 +2,7 @@
 
 from typing import Annotated
 
-import typer
-
-from mvkt_ray.cli.options import Address, InProcess, Resume, VerbOutput, not_empty
+from mvkt_ray.cli.options import Address, InProcess, Resume, VerbOutput, location_option
 from mvkt_ray.file_guards import find_installed
 from mvkt_ray.interface.arguments import passed_on
 
@@ -13,9 +11,7 @@ QUICKSTART = "search_spaces/quickstart.yaml"
 
 def demo_verb(
     output: VerbOutput,
-    out: Annotated[
-        str, typer.Option(metavar="DIR", help="Folder of the demo's study.", callback=not_empty)
-    ] = "mvkt-demo",
+    out: Annotated[str, location_option("DIR", "Folder of the demo's study.")] = "mvkt-demo",
     address: Address = None,
     in_process: InProcess = False,
     resume: Resume = False,

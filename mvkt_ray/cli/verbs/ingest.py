@@ -75,8 +75,7 @@ def ingest_verb(
         typer.Option(help="zstd is smaller, but cannot be memory-mapped as it is."),
     ] = "none",
     strict: Annotated[
-        bool,
-        typer.Option("--strict", help="Stop at the first recording that cannot be used."),
+        bool, typer.Option("--strict", help="Stop at the first recording that cannot be used.")
     ] = False,
     in_process: InProcess = False,
     address: Address = None,

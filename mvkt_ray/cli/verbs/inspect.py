@@ -9,14 +9,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from mvkt_ray.cli.options import JsonOutput
-from mvkt_ray.display.console import (
-    byte_size,
-    duration,
-    facts,
-    grid,
-    heading,
-    score,
-)
+from mvkt_ray.display.console import byte_size, duration, facts, grid, heading, score
 from mvkt_ray.display.finals_lines import openings_text
 from mvkt_ray.display.model_facts import model_tables, model_value
 from mvkt_ray.errors import ConfigError

@@ -16,7 +16,7 @@ from mvkt_ray.cli.options import (
     Ledger,
     Resume,
     VerbOutput,
-    not_empty,
+    location_option,
 )
 from mvkt_ray.display.console import Output, facts, grid, heading, score
 from mvkt_ray.interface.arguments import RunnerChoice, passed_on
@@ -32,11 +32,7 @@ def label_budget_verb(
     output: VerbOutput,
     out: Annotated[
         str,
-        typer.Option(
-            metavar="DIR",
-            help="Folder of the label budget, or its URI: s3://, gs://, abfss://.",
-            callback=not_empty,
-        ),
+        location_option("DIR", "Folder of the label budget, or its URI: s3://, gs://, abfss://."),
     ],
     study: Annotated[
         Path | None,
@@ -56,8 +52,7 @@ def label_budget_verb(
         ),
     ] = None,
     draws: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Draws of the labels of each; by default 3."),
+        int | None, typer.Option(metavar="N", help="Draws of the labels of each; by default 3.")
     ] = None,
     ledger: Ledger = None,
     folds: Folds = None,

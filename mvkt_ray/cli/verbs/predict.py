@@ -40,8 +40,7 @@ def predict_verb(
         typer.Option(metavar="FILE", help="Write all predictions there: .csv, or .jsonl."),
     ] = None,
     rate: Annotated[
-        float | None,
-        typer.Option(metavar="HZ", help="Sampling rate of CSV files and arrays."),
+        float | None, typer.Option(metavar="HZ", help="Sampling rate of CSV files and arrays.")
     ] = None,
     threshold: Annotated[
         Literal["f1", "sensitivity", "specificity"],

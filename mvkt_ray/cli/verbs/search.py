@@ -19,7 +19,7 @@ from mvkt_ray.cli.options import (
     TimeBudget,
     Trackers,
     VerbOutput,
-    not_empty,
+    location_option,
 )
 from mvkt_ray.interface.arguments import passed_on
 
@@ -27,12 +27,7 @@ from mvkt_ray.interface.arguments import passed_on
 def search_verb(
     output: VerbOutput,
     out: Annotated[
-        str,
-        typer.Option(
-            metavar="DIR",
-            help="Folder of the study, or its URI: s3://, gs://, abfss://.",
-            callback=not_empty,
-        ),
+        str, location_option("DIR", "Folder of the study, or its URI: s3://, gs://, abfss://.")
     ],
     study: Annotated[
         Path | None,
@@ -43,12 +38,7 @@ def search_verb(
     ] = None,
     data: AnyData = None,
     teacher: Annotated[
-        str | None,
-        typer.Option(
-            metavar="DIR",
-            help="Use this trained teacher instead of training one.",
-            callback=not_empty,
-        ),
+        str | None, location_option("DIR", "Use this trained teacher instead of training one.")
     ] = None,
     ledger: Ledger = None,
     folds: Folds = None,
@@ -66,10 +56,9 @@ def search_verb(
     resume: Resume = False,
     like: Annotated[
         str | None,
-        typer.Option(
-            metavar="STUDY_DIR",
-            help="Predict time and cost from this study's trials, while there are no own ones.",
-            callback=not_empty,
+        location_option(
+            "STUDY_DIR",
+            "Predict time and cost from this study's trials, while there are no own ones.",
         ),
     ] = None,
     dry_run: DryRun = False,

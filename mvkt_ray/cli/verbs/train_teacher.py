@@ -2,8 +2,6 @@
 
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from mvkt_ray.cli.options import (
     Address,
     Folds,
@@ -12,7 +10,7 @@ from mvkt_ray.cli.options import (
     ShardsDir,
     StudyFile,
     VerbOutput,
-    not_empty,
+    location_option,
 )
 from mvkt_ray.display.console import Output, byte_size, duration, facts, grid, score
 from mvkt_ray.interface.arguments import passed_on
@@ -25,9 +23,7 @@ def train_teacher_verb(
     output: VerbOutput,
     study: StudyFile,
     data: ShardsDir,
-    out: Annotated[
-        str, typer.Option(metavar="DIR", help="Folder of the teacher.", callback=not_empty)
-    ],
+    out: Annotated[str, location_option("DIR", "Folder of the teacher.")],
     folds: Folds = None,
     address: Address = None,
     in_process: InProcess = False,

@@ -14,8 +14,7 @@ def dashboard_verb(
     output: JsonOutput,
     folder: Folder,
     host: Annotated[
-        str,
-        typer.Option(metavar="ADDRESS", help="Address to listen at; others see it by 0.0.0.0."),
+        str, typer.Option(metavar="ADDRESS", help="Address to listen at; others see it by 0.0.0.0.")
     ] = LOOPBACK,
     port: Annotated[
         int | None,

@@ -5,21 +5,14 @@ from typing import Annotated
 
 import typer
 
-from mvkt_ray.cli.options import VerbOutput, not_empty
+from mvkt_ray.cli.options import STUDY_DIR, VerbOutput
 from mvkt_ray.cli.reporting import show_report
 from mvkt_ray.errors import ConfigError
 
 
 def report_verb(
     output: VerbOutput,
-    study_dir: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="STUDY_DIR",
-            help="Folder of a study, or its URI: s3://, gs://, abfss://.",
-            callback=not_empty,
-        ),
-    ] = None,
+    study_dir: Annotated[str | None, STUDY_DIR] = None,
     schema: Annotated[
         bool, typer.Option("--schema", help="Print the JSON schema of report.json, and end.")
     ] = False,
