@@ -37,30 +37,15 @@ from mvkt_ray.cli.verbs.verify import verify_verb
 from mvkt_ray.display.visible_text import let_streams_write_anything
 
 VERBS: dict[str, Callable[..., None]] = {
-    "demo": demo_verb,
-    "download": download_verb,
-    "ingest": ingest_verb,
-    "inspect": inspect_verb,
-    "verify": verify_verb,
-    "train-teacher": train_teacher_verb,
-    "cache": cache_verb,
-    "search": search_verb,
-    "status": status_verb,
-    "dashboard": dashboard_verb,
-    "extend": extend_verb,
-    "finalize": finalize_verb,
-    "report": report_verb,
-    "label-budget": label_budget_verb,
-    "compare": compare_verb,
-    "export": export_verb,
-    "predict": predict_verb,
-    "rerun": rerun_verb,
-    "gc": gc_verb,
-    "schema": schema_verb,
-    "plugins": plugins_verb,
-    "doctor": doctor_verb,
+    verb.__name__.removesuffix("_verb").replace("_", "-"): verb
+    for verb in (
+        *(demo_verb, download_verb, ingest_verb, inspect_verb, verify_verb, train_teacher_verb),
+        *(cache_verb, search_verb, status_verb, dashboard_verb, extend_verb, finalize_verb),
+        *(report_verb, label_budget_verb, compare_verb, export_verb, predict_verb, rerun_verb),
+        *(gc_verb, schema_verb, plugins_verb, doctor_verb),
+    )
 }
-"""Every verb, in the order of the help."""
+"""Every verb by its name, in the order of the help."""
 
 app = typer.Typer(
     name="mvkt",

@@ -31,13 +31,7 @@ _COMMAND = re.compile(r"(^|\b[Rr]un |\bby )mvkt [a-z-]+")
 """Where a text quotes one: as a part of its own, or as what is to be run."""
 _SWITCHES = frozenset(
     {
-        "resume",
-        "in-process",
-        "refit",
-        "now",
-        "start-over",
-        "without-failed",
-        "strict",
+        *("resume", "in-process", "refit", "now", "start-over", "without-failed", "strict"),
         "from-search",
     }
 )

@@ -31,7 +31,7 @@ def rerun_verb(
         output.waiting(f"training trial {trial} again"),
     ):
         again, recorded = rerun_trial(folder, trial, Location.parse(scratch))
-    rows = [(name, old, new) for name, old, new in _numbers(recorded, again)]
+    rows = _numbers(recorded, again)
     equal = all(_same(old, new) for _, old, new in rows)
     table = grid(["", "recorded", "again", ""], right=["recorded", "again"])
     for name, old, new in rows:
