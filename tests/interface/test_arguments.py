@@ -1,8 +1,26 @@
+import inspect
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from mvkt_ray.cli.options import parse_pairs
+from mvkt_ray.cli.verbs.cache import cache_verb
+from mvkt_ray.cli.verbs.demo import demo_verb
+from mvkt_ray.cli.verbs.finished.extend import extend_verb
+from mvkt_ray.cli.verbs.finished.finalize import finalize_verb
+from mvkt_ray.cli.verbs.ingest import ingest_verb
+from mvkt_ray.cli.verbs.label_budget import label_budget_verb
+from mvkt_ray.cli.verbs.search import search_verb
+from mvkt_ray.cli.verbs.train_teacher import train_teacher_verb
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.interface.arguments import RunnerChoice, parse_time_budget
+from mvkt_ray.interface.budget_run import budget_call
+from mvkt_ray.interface.calls import finalize, ingest, search
+from mvkt_ray.interface.finals_run import finals_call
+from mvkt_ray.interface.ingest_run import ingest_call
+from mvkt_ray.interface.search_run import search_call
+from mvkt_ray.interface.teaching_run import stage_call
 
 
 @pytest.mark.parametrize(
@@ -43,3 +61,33 @@ def test_in_process_and_a_cluster_exclude_each_other() -> None:
     with pytest.raises(ConfigError, match="exclude each other"):
         RunnerChoice("auto", in_process=True)
     assert RunnerChoice("auto") != RunnerChoice(in_process=True)
+
+
+PASSED_ON: list[tuple[Callable[..., Any], Callable[..., Any], set[str]]] = [
+    (search, search_call, {"progress"}),
+    (search_verb, search_call, {"output", "dry_run"}),
+    (demo_verb, search_call, {"output"}),
+    (extend_verb, search_call, {"output", "context", "folder", "trials", "dry_run"}),
+    (ingest, ingest_call, {"progress"}),
+    (ingest_verb, ingest_call, {"output", "option"}),
+    (finalize, finals_call, {"study", "config", "progress"}),
+    (finalize_verb, finals_call, {"output", "dry_run"}),
+    (label_budget_verb, budget_call, {"output", "report", "dry_run"}),
+    (train_teacher_verb, stage_call, {"output"}),
+    (cache_verb, stage_call, {"output", "teacher"}),
+]
+
+
+@pytest.mark.parametrize(
+    ("door", "call", "own"), PASSED_ON, ids=[door.__name__ for door, _, _ in PASSED_ON]
+)
+def test_what_is_passed_on_is_what_the_call_takes_with_the_same_defaults(
+    door: Callable[..., Any], call: Callable[..., Any], own: set[str]
+) -> None:
+    asked, taken = (inspect.signature(each).parameters for each in (door, call))
+    assert own <= set(asked)
+    assert set(asked) - own <= set(taken)
+    for name in set(asked) - own - {"out"}:
+        if taken[name].default is not inspect.Parameter.empty:
+            # An empty list of trackers is none.
+            assert (asked[name].default or None) == (taken[name].default or None), name
