@@ -1,16 +1,25 @@
-"""Checks shared by the classes of a study file: no unknown fields, and ranges of numbers.
+"""What the classes of a study file share: no unknown fields, and checks of ranges of numbers.
 
 Messages name the field, the value and the valid range; `study_file` adds the file and the key.
 """
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 from mvkt_ray.errors import ConfigError
 
-PYDANTIC_CONFIG: dict[str, Any] = {"extra": "forbid", "use_attribute_docstrings": True}
-"""For `__pydantic_config__`: a field that the class does not know is a mistake, and the docstring
-below a field describes it in the schema."""
+
+class Section:
+    """What the classes of a study file share: an unknown field is a mistake.
+
+    The docstring below a field describes it in the schema.
+    """
+
+    __slots__ = ()
+    __pydantic_config__: ClassVar[dict[str, Any]] = {
+        "extra": "forbid",
+        "use_attribute_docstrings": True,
+    }
 
 
 def require(condition: bool, message: str) -> None:

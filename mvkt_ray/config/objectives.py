@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Literal
 
-from mvkt_ray.config.checks import PYDANTIC_CONFIG, require, require_above_zero
+from mvkt_ray.config.checks import Section, require, require_above_zero
 
 Objective = Literal["macro_auroc", "parameters", "macs", "latency_ms"]
 """Objectives of a search. Trials are trained, pruned and ranked by the score; the others are costs
@@ -15,10 +15,8 @@ SCORE: Objective = "macro_auroc"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SizeLimitsConfig:
+class SizeLimitsConfig(Section):
     """How large the student of a trial may be; no larger one is drawn."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = PYDANTIC_CONFIG
 
     parameters: int | None = None
     """Weights of the student; None: no limit."""

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, Literal, Self
 
 from mvkt_ray.config.checks import (
-    PYDANTIC_CONFIG,
+    Section,
     require,
     require_above_zero,
     require_not_negative,
@@ -28,10 +28,8 @@ def taught_by(only: str | None) -> dict[str, float]:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Hyperparameters:
+class Hyperparameters(Section):
     """The hyper-parameters of one student, all of which a search space may set."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = PYDANTIC_CONFIG
 
     student: str = "xresnet1d18"
     """Name in the table of networks."""
@@ -164,7 +162,7 @@ class Hyperparameters:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class AssistantConfig:
+class AssistantConfig(Section):
     """An intermediate teacher for the students of a condition, on the same leads as they.
 
     It is distilled from the teacher (labels and MKD) and takes its place: students of the condition
@@ -172,8 +170,6 @@ class AssistantConfig:
     arXiv 1902.03393). So the gap between a large model of all leads and a small model of one lead
     is bridged in two steps, first the leads, then the size.
     """
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = PYDANTIC_CONFIG
 
     network: str = ""
     """Name in the table of networks. Empty: the teacher's."""
@@ -186,10 +182,8 @@ class AssistantConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TeacherConfig:
+class TeacherConfig(Section):
     """The model on all leads; trained once, with labels only."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = PYDANTIC_CONFIG
 
     network: str = "xresnet1d18"
     leads: tuple[str, ...] = ()
@@ -265,10 +259,8 @@ class TeacherConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class StudentConfig:
+class StudentConfig(Section):
     """Settings shared by every student of the study."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = PYDANTIC_CONFIG
 
     epochs: int = 15
     knowledge: Literal["cached", "online", "record"] = "cached"

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from mvkt_ray.config.checks import (
-    PYDANTIC_CONFIG,
+    Section,
     require,
     require_above_zero,
     require_not_negative,
@@ -14,10 +14,8 @@ from mvkt_ray.config.recipes import Hyperparameters
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class WorkersConfig:
+class WorkersConfig(Section):
     """The number of training processes of a model, and the resources that each reserves."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = PYDANTIC_CONFIG
 
     workers: int | tuple[int, int] = 1
     """A number, or [least, most] for elastic training: as many workers as the cluster has room
@@ -93,10 +91,8 @@ class WorkersConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class IngestResourcesConfig:
+class IngestResourcesConfig(Section):
     """The reservation of each ingest task; placed off GPU nodes where other nodes have room."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = PYDANTIC_CONFIG
 
     cpus_per_task: float = 1.0
     node_labels: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -113,10 +109,8 @@ class IngestResourcesConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class NodeTypeConfig:
+class NodeTypeConfig(Section):
     """A type of node in the cluster: its resources, and its price per hour."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = PYDANTIC_CONFIG
 
     price_per_hour: float
     cpus: float
@@ -129,10 +123,8 @@ class NodeTypeConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class CostConfig:
+class CostConfig(Section):
     """Prices of nodes; without prices no cost is reported."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = PYDANTIC_CONFIG
 
     currency: str = "USD"
     node_types: Mapping[str, NodeTypeConfig] = field(default_factory=dict[str, NodeTypeConfig])
@@ -140,10 +132,8 @@ class CostConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ResourcesConfig:
+class ResourcesConfig(Section):
     """Resources that the teacher and each trial reserve on the machine or the cluster."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = PYDANTIC_CONFIG
 
     trial: WorkersConfig = field(default_factory=WorkersConfig)
     students: Mapping[str, WorkersConfig] = field(default_factory=dict[str, WorkersConfig])

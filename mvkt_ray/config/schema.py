@@ -7,10 +7,10 @@ in its `__post_init__`; their messages name the field, the value and the valid o
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from mvkt_ray.config.checks import (
-    PYDANTIC_CONFIG,
+    Section,
     require,
     require_above_zero,
     require_not_negative,
@@ -42,10 +42,8 @@ def names_task_file(task: str) -> bool:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class FoldsConfig:
+class FoldsConfig(Section):
     """The source's folds in each of the three splits."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = PYDANTIC_CONFIG
 
     train: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7, 8)
     val: tuple[int, ...] = (9,)
@@ -63,13 +61,11 @@ class FoldsConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LabelledConfig:
+class LabelledConfig(Section):
     """The training recordings whose labels are used; the others count as unlabelled.
 
     Validation and test recordings always keep their labels.
     """
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = PYDANTIC_CONFIG
 
     folds: tuple[int, ...] = ()
     """Labels of these training folds."""
@@ -106,10 +102,8 @@ ALL_LABELS = LabelUse()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class DataConfig:
+class DataConfig(Section):
     """The recordings, their sampling rate, classes and splits."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = PYDANTIC_CONFIG
 
     source: OwnSource | str = "ptbxl"
     """A built-in source or a plug-in; `mvkt plugins` lists these."""
@@ -163,10 +157,8 @@ class DataConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ViewConfig:
+class ViewConfig(Section):
     """The part of a recording that is one input of a model; all lengths in seconds."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = PYDANTIC_CONFIG
 
     crop_s: float = 2.5
     """Length of training crops and evaluation windows; 2.5 s as in the PTB-XL benchmark."""
@@ -180,10 +172,8 @@ class ViewConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ParameterConfig:
+class ParameterConfig(Section):
     """One row of a search space: a fixed value, a list of choices, or a range."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = PYDANTIC_CONFIG
 
     value: Scalar | None = None
     choices: tuple[Scalar, ...] | None = None
@@ -226,10 +216,8 @@ class ParameterConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PrunerConfig:
+class PrunerConfig(Section):
     """Early stopping of trials; a trial is compared with trials of its condition only."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = PYDANTIC_CONFIG
 
     kind: Literal["successive_halving", "hyperband", "none"] = "successive_halving"
     min_epochs: int = 3
@@ -244,10 +232,8 @@ class PrunerConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SearchConfig:
+class SearchConfig(Section):
     """Number of trials, their leads, sampler, pruner and baselines."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = PYDANTIC_CONFIG
 
     leads: tuple[str, ...] = ()
     """Conditions, a lead (`II`) or a lead set (`I+V5`) each. Empty: every lead of the shards."""
@@ -310,10 +296,8 @@ class SearchConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ContenderConfig:
+class ContenderConfig(Section):
     """A further configuration for the finals, beside the one that the search chose."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = PYDANTIC_CONFIG
 
     base: Literal["chosen", "defaults"] = "chosen"
     """The configuration to start from: the lead's chosen one, or the defaults of the space."""
@@ -337,10 +321,8 @@ class ContenderConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class FinalsConfig:
+class FinalsConfig(Section):
     """Configurations to train again with several seeds, and to evaluate once on the test split."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = PYDANTIC_CONFIG
 
     n_seeds: int = 5
     n_configurations: int = 1
@@ -365,10 +347,8 @@ class FinalsConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class StudyConfig:
+class StudyConfig(Section):
     """A whole study."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = PYDANTIC_CONFIG
 
     name: str
     seed: int = 0

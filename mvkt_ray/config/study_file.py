@@ -100,7 +100,7 @@ def study_from_mapping(value: Mapping[str, Any], origin: str) -> StudyConfig:
     try:
         return _study_adapter().validate_python(value)
     except ValidationError as error:
-        problems = [_explain(item, value) for item in error.errors()]
+        problems = [_explain(item) for item in error.errors()]
         raise ConfigError(f"{origin}: " + "; ".join(problems)) from None
 
 
@@ -120,7 +120,7 @@ def read_prices(path: str | Path) -> CostConfig:
         try:
             prices = TypeAdapter(CostConfig).validate_python(value)
         except ValidationError as error:
-            problems = [_explain(item, value, CostConfig) for item in error.errors()]
+            problems = [_explain(item, CostConfig) for item in error.errors()]
             raise ConfigError(f"{path}: " + "; ".join(problems)) from None
     if not prices.node_types:
         raise ConfigError(f"{path} has no node_types. {_PRICES_ADVICE}")
@@ -284,7 +284,7 @@ def _teacher(section: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**section, "assistant": {} if assistant else None}
 
 
-def _explain(item: Any, value: Mapping[str, Any], owner: Any = StudyConfig) -> str:
+def _explain(item: Any, owner: Any = StudyConfig) -> str:
     """Write one error of pydantic as `dotted.path: what is wrong (got value)`."""
     path = [str(part) for part in item["loc"]]
     message = str(item["msg"]).removeprefix("Value error, ")

@@ -49,14 +49,16 @@ def rerun_verb(
 
 def _numbers(recorded: "TrialResult", again: "TrialResult") -> list[tuple[str, Any, Any]]:
     """List what must be equal; times and nodes may differ."""
-    rows: list[tuple[str, Any, Any]] = [
+    classes = {**recorded.per_class_auroc, **again.per_class_auroc}
+    return [
         ("state", recorded.state.value, again.state.value),
         ("epochs", recorded.epochs, again.epochs),
         ("macro AUROC", recorded.macro_auroc, again.macro_auroc),
+        *(
+            (name, recorded.per_class_auroc.get(name), again.per_class_auroc.get(name))
+            for name in classes
+        ),
     ]
-    for name in {**recorded.per_class_auroc, **again.per_class_auroc}:
-        rows.append((name, recorded.per_class_auroc.get(name), again.per_class_auroc.get(name)))
-    return rows
 
 
 def _same(old: Any, new: Any) -> bool:
