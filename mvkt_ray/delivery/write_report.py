@@ -11,22 +11,38 @@ from datetime import UTC, datetime
 
 from mvkt_ray import __version__
 from mvkt_ray.delivery.facts.chosen import Selections
+from mvkt_ray.delivery.facts.class_means import validation_scores
 from mvkt_ray.delivery.facts.cost import describe_cost
 from mvkt_ray.delivery.facts.data_card import describe_data
-from mvkt_ray.delivery.facts.gaps.validation_gap import describe_gap
+from mvkt_ray.delivery.facts.evidence import LEVEL, N_RESAMPLES, SEED
+from mvkt_ray.delivery.facts.leads import leads_before_finals
 from mvkt_ray.delivery.facts.material import ReportMaterial, gather_material
 from mvkt_ray.delivery.facts.pareto_fronts import describe_sizes
 from mvkt_ray.delivery.facts.provenance import describe_provenance
-from mvkt_ray.delivery.facts.ranked import describe_finals, describe_search
+from mvkt_ray.delivery.facts.ranked import with_finals
+from mvkt_ray.delivery.facts.split_scores import MIN_POSITIVES
 from mvkt_ray.delivery.facts.study_summary import describe_race, describe_study
 from mvkt_ray.delivery.page import write_page
 from mvkt_ray.delivery.report.report_json import report_bytes
 from mvkt_ray.delivery.report.reported_data import DataCard, OpenedSplit, ReportedOpening
-from mvkt_ray.delivery.report.study_report import METRIC, SCHEMA_VERSION, Answer, StudyReport
+from mvkt_ray.delivery.report.reported_leads import ReportedTeacher
+from mvkt_ray.delivery.report.study_report import (
+    METRIC,
+    SCHEMA_VERSION,
+    Answer,
+    Statistics,
+    StudyReport,
+)
 from mvkt_ray.delivery.sentences.answer import sentences_after_finals, sentences_before_finals
 from mvkt_ray.delivery.sentences.limits import describe_limits
 from mvkt_ray.delivery.tables import write_tables
+from mvkt_ray.search.finals.finals_plan import CHOSEN
 from mvkt_ray.search.ledger.study_folder import StudyFolder
+
+BASIS_OF_SEARCH = (
+    "Before finals no lead and no gain is tested. Intervals stand at scores that are corrected for "
+    "having chosen, and are percentiles over resamples of the validation patients.",
+)
 
 
 def write_report(folder: StudyFolder) -> StudyReport:
@@ -57,24 +73,22 @@ def build_report(folder: StudyFolder) -> StudyReport:
 
 def describe(material: ReportMaterial) -> StudyReport:
     """Return the report of a study that was read; the same but for `made_at` every time."""
-    report = _without_sentences(material)
-    say = sentences_before_finals if report.finals is None else sentences_after_finals
+    selections = Selections(material)
+    report = _of_search(material, selections)
+    say = sentences_before_finals
+    if material.finals is not None:
+        report = with_finals(report, material, material.finals, selections)
+        say = sentences_after_finals
     sentences = tuple(say(report))
     answer = replace(report.answer, sentences=sentences, sentence=" ".join(sentences))
     report = replace(report, answer=answer)
     return replace(report, limits=tuple(describe_limits(report)))
 
 
-def _without_sentences(material: ReportMaterial) -> StudyReport:
-    """Return all of a report that is not made of the rest of it."""
-    selections = Selections(material)
+def _of_search(material: ReportMaterial, selections: Selections) -> StudyReport:
+    """Return the report as the search has it, without the sentences, which are of the rest."""
     data, data_reason = describe_data(material)
-    ranked = (
-        describe_search(material, selections)
-        if material.finals is None
-        else describe_finals(material, material.finals, selections)
-    )
-    best_set = ranked.best_set
+    leads = leads_before_finals(material, selections)
     return StudyReport(
         schema_version=SCHEMA_VERSION,
         study=material.config.name,
@@ -84,31 +98,38 @@ def _without_sentences(material: ReportMaterial) -> StudyReport:
         mvkt_ray_version=__version__,
         classes=material.classes,
         answer=Answer(
-            lead=best_set[0] if len(best_set) == 1 else None,
-            highest=ranked.highest,
-            best_set=best_set,
-            ranked_on=ranked.ranked_on,
-            contender=ranked.contender,
+            lead=None,
+            highest=next((lead.lead for lead in leads if lead.validation is not None), None),
+            best_set=(),
+            ranked_on="validation",
+            contender=CHOSEN,
             is_synthetic=(material.config.data if data is None else data).source == "synthetic",
             sentences=(),
             sentence="",
         ),
-        finals=ranked.finals,
+        finals=None,
         finals_begun=material.begun,
-        statistics=ranked.statistics,
-        teacher=ranked.teacher,
-        leads=ranked.leads,
-        lead_pairs=ranked.lead_pairs,
-        best_set=best_set,
-        mean_gain=ranked.mean_gain,
-        mean_gains=ranked.mean_gains,
-        mean_gap_closed=ranked.mean_gap_closed,
-        teacher_gap=ranked.teacher_gap,
-        validation_gap=None
-        if ranked.finals is None
-        else describe_gap(ranked.leads, ranked.highest),
+        statistics=Statistics(
+            level=LEVEL,
+            n_resamples=N_RESAMPLES,
+            seed=SEED,
+            min_positives=MIN_POSITIVES,
+            basis=BASIS_OF_SEARCH,
+            n_gains=0,
+            n_lead_pairs=0,
+            n_mean_gains=0,
+        ),
+        teacher=_teacher(material),
+        leads=leads,
+        lead_pairs=(),
+        best_set=(),
+        mean_gain=None,
+        mean_gains=(),
+        mean_gap_closed=None,
+        teacher_gap=None,
+        validation_gap=None,
         selection=selections.describe_study(material),
-        sizes=describe_sizes(material, ranked.leads),
+        sizes=describe_sizes(material, leads),
         racing=describe_race(material),
         study_summary=describe_study(material),
         cost=describe_cost(material),
@@ -117,6 +138,23 @@ def _without_sentences(material: ReportMaterial) -> StudyReport:
         provenance=describe_provenance(material),
         test_split=_test_split(material, data),
         limits=(),
+    )
+
+
+def _teacher(material: ReportMaterial) -> ReportedTeacher | None:
+    manifest = material.teacher
+    if manifest is None:
+        return None
+    details, assistant = manifest.details, material.config.teacher.of_assistant()
+    return ReportedTeacher(
+        network=str(details["network"]),
+        assistant=None if assistant is None else assistant.network,
+        leads=tuple(manifest.config["view"]["leads"]),
+        n_parameters=int(manifest.counts["n_parameters"]),
+        validation=validation_scores(
+            details["macro_auroc"], details["per_class_auroc"], material.classes
+        ),
+        test=None,
     )
 
 

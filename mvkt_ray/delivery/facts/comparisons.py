@@ -4,32 +4,27 @@ Three families, each corrected by Holm: the gains of the answer over every other
 lead; leads against leads; and, for every other contender, the mean of its gains over the leads.
 """
 
+import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mvkt_ray.delivery.facts.evidence import LEVEL, Evidence, Resampled
-from mvkt_ray.delivery.report.reported_differences import Gain
+from mvkt_ray.delivery.report.reported_differences import Gain, LeadPair, MeanGain
 from mvkt_ray.delivery.report.reported_leads import ReportedLead
 from mvkt_ray.search.finals.finals_plan import CHOSEN, is_chosen
 from mvkt_ray.search.finals.finals_results import Key
 from mvkt_ray.statistics.gains import Difference, correct_together, paired_differences
 from mvkt_ray.statistics.intervals import ends
+from mvkt_ray.statistics.resampling import AurocResamples
 
 ALONE = "student_alone"
 """The contender without a teacher: gains are, first of all, over it."""
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class MeanDifference:
-    """The mean over leads of the answer's gains over one other contender."""
-
-    difference: Difference
-    n_seeds: int
-    n_leads: int
-    n_positive_leads: int
+Pairs = Sequence[tuple[int, int]]
+"""Positions of contenders, each with that of the one that is subtracted."""
 
 
 def compared_with(leads: Sequence[ReportedLead]) -> tuple[list[str], list[str]]:
@@ -47,9 +42,9 @@ def compared_with(leads: Sequence[ReportedLead]) -> tuple[list[str], list[str]]:
     return [name for name in names if name not in further], further
 
 
-def gains_of_answer(evidence: Evidence) -> dict[Key, tuple[Difference, int]]:
-    """Return the gain of each lead's answer over every other contender, and the seeds of both."""
-    found: list[tuple[Key, Difference, int]] = []
+def gains_of_answer(evidence: Evidence) -> dict[Key, Gain]:
+    """Return the gain of each lead's answer over every other contender, over the seeds of both."""
+    found: dict[Key, tuple[Difference, int]] = {}
     for seeds in dict.fromkeys(evidence.seeds(key) for key in evidence.finals.test.seeds):
         others = [
             key
@@ -62,58 +57,81 @@ def gains_of_answer(evidence: Evidence) -> dict[Key, tuple[Difference, int]]:
         if not others:
             continue
         resampled = evidence.over(seeds)
-        pairs = [
-            (resampled.position(evidence.answer(key[1])), resampled.position(key)) for key in others
-        ]
-        differences = _differences(resampled, pairs)
-        found += [
-            (key, difference, len(seeds))
-            for key, difference in zip(others, differences, strict=True)
-        ]
-    family = correct_together([difference for _, difference, _ in found], LEVEL)
+        at = resampled.position
+        pairs = [(at(evidence.answer(key[1])), at(key)) for key in others]
+        differences = macro_differences(resampled.areas, pairs)
+        found |= {key: (each, len(seeds)) for key, each in zip(others, differences, strict=True)}
+    family = correct_together([difference for difference, _ in found.values()], LEVEL)
     return {
-        key: (difference, n_seeds)
-        for (key, _, n_seeds), difference in zip(found, family, strict=True)
+        key: describe_difference(key[0], difference, n_seeds)
+        for (key, (_, n_seeds)), difference in zip(found.items(), family, strict=True)
     }
 
 
-def lead_against_lead(
-    evidence: Evidence, leads: Sequence[str]
-) -> list[tuple[str, str, Difference]]:
-    """Return all pairs of leads, the better one first.
+def lead_against_lead(evidence: Evidence, leads: Sequence[str]) -> tuple[LeadPair, ...]:
+    """Compare all pairs of leads, the better one first.
 
     Args:
         evidence: The contenders.
         leads: Ranked, the best first.
     """
     if len(leads) < 2:
-        return []
+        return ()
     resampled = evidence.over(evidence.ranking_seeds)
     at = [resampled.position(evidence.answer(lead)) for lead in leads]
-    pairs = [(i, j) for i in range(len(leads)) for j in range(i + 1, len(leads))]
-    differences = _differences(resampled, [(at[i], at[j]) for i, j in pairs])
-    return [
-        (leads[i], leads[j], difference)
-        for (i, j), difference in zip(pairs, differences, strict=True)
-    ]
-
-
-def mean_gains(evidence: Evidence) -> dict[str, MeanDifference]:
-    """Return the mean gains over the leads, by the contender that they are over."""
-    made: dict[str, MeanDifference] = {}
-    for name in dict.fromkeys(contender.name for contender in evidence.finals.plan):
-        if name != evidence.finals.answer and (gain := _mean_gain(evidence, name)) is not None:
-            made[name] = gain
-    family = correct_together([gain.difference for gain in made.values()], LEVEL)
-    return {
-        name: MeanDifference(
-            difference=difference,
-            n_seeds=gain.n_seeds,
-            n_leads=gain.n_leads,
-            n_positive_leads=gain.n_positive_leads,
+    pairs = list(itertools.combinations(range(len(leads)), 2))
+    differences = macro_differences(resampled.areas, [(at[i], at[j]) for i, j in pairs])
+    return tuple(
+        LeadPair(
+            lead=leads[i],
+            **asdict(describe_difference(leads[j], difference, len(resampled.seeds))),
         )
-        for (name, gain), difference in zip(made.items(), family, strict=True)
-    }
+        for (i, j), difference in zip(pairs, differences, strict=True)
+    )
+
+
+def mean_gains(evidence: Evidence) -> tuple[MeanGain, ...]:
+    """Return the means over the leads of the answer's gains over every other contender."""
+    found: list[tuple[str, Resampled, Pairs]] = []
+    for name in dict.fromkeys(contender.name for contender in evidence.finals.plan):
+        shared = over_shared_seeds(evidence, name, evidence.leads)
+        if name == evidence.finals.answer or shared is None:
+            continue
+        resampled, leads = shared
+        at = resampled.position
+        found.append((name, resampled, [(at(evidence.answer(x)), at((name, x))) for x in leads]))
+    means = [mean_difference(resampled.areas, pairs) for _, resampled, pairs in found]
+    means = correct_together(means, LEVEL)
+    return tuple(
+        MeanGain(
+            **asdict(describe_difference(name, mean, len(resampled.seeds))),
+            n_leads=len(pairs),
+            n_positive_leads=_n_positive(resampled.areas.macro_K, pairs),
+        )
+        for (name, resampled, pairs), mean in zip(found, means, strict=True)
+    )
+
+
+def macro_differences(areas: AurocResamples, pairs: Pairs) -> list[Difference]:
+    """Compare pairs of contenders by the macro AUROC, as one family."""
+    return paired_differences(
+        areas.macro_K, areas.macro_BK, pairs, level=LEVEL, seeds_KR=areas.macro_KR
+    )
+
+
+def mean_difference(areas: AurocResamples, pairs: Pairs) -> Difference:
+    """Compare the means over pairs of contenders by the macro AUROC."""
+
+    def means(of_K: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.stack([of_K[list(side)].mean(0) for side in zip(*pairs, strict=True)])
+
+    return paired_differences(
+        means(areas.macro_K),
+        means(areas.macro_BK.T).T,
+        [(0, 1)],
+        level=LEVEL,
+        seeds_KR=means(areas.macro_KR),
+    )[0]
 
 
 def describe_difference(over: str, difference: Difference, n_seeds: int) -> Gain:
@@ -142,35 +160,5 @@ def over_shared_seeds(
     return (evidence.over(tuple(sorted(seeds))), [lead for _, lead in keys]) if seeds else None
 
 
-def _differences(resampled: Resampled, pairs: Sequence[tuple[int, int]]) -> list[Difference]:
-    areas = resampled.areas
-    return paired_differences(
-        areas.macro_K, areas.macro_BK, pairs, level=LEVEL, seeds_KR=areas.macro_KR
-    )
-
-
-def _mean_gain(evidence: Evidence, name: str) -> MeanDifference | None:
-    shared = over_shared_seeds(evidence, name, evidence.leads)
-    if shared is None:
-        return None
-    resampled, leads = shared
-    areas = resampled.areas
-    answers = [resampled.position(evidence.answer(lead)) for lead in leads]
-    others = [resampled.position((name, lead)) for lead in leads]
-
-    def both(of_K: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.stack([of_K[answers].mean(0), of_K[others].mean(0)])
-
-    difference = paired_differences(
-        both(areas.macro_K),
-        both(areas.macro_BK.T).T,
-        [(0, 1)],
-        level=LEVEL,
-        seeds_KR=both(areas.macro_KR),
-    )[0]
-    return MeanDifference(
-        difference=difference,
-        n_seeds=len(resampled.seeds),
-        n_leads=len(leads),
-        n_positive_leads=int((areas.macro_K[answers] > areas.macro_K[others]).sum()),
-    )
+def _n_positive(scores_K: NDArray[np.float64], pairs: Pairs) -> int:
+    return sum(bool(scores_K[first] > scores_K[other]) for first, other in pairs)

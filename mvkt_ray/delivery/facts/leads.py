@@ -4,6 +4,7 @@ After finals they are ranked by the answer on the test split, before by the best
 on validation.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from mvkt_ray.delivery.facts.chosen import Selections
 from mvkt_ray.delivery.facts.class_means import validation_scores
-from mvkt_ray.delivery.facts.comparisons import ALONE, describe_difference
+from mvkt_ray.delivery.facts.comparisons import ALONE
 from mvkt_ray.delivery.facts.evidence import LEVEL, Evidence
 from mvkt_ray.delivery.facts.gaps.teacher_gap import gap_closed
 from mvkt_ray.delivery.facts.material import ReportMaterial
@@ -33,7 +34,6 @@ from mvkt_ray.search.finals.finals_results import Key
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.search.ranking import LeadRank
 from mvkt_ray.statistics.best_set import BestSet, best_set
-from mvkt_ray.statistics.gains import Difference
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -60,18 +60,18 @@ class Ranking:
         return cls(leads=tuple(evidence.leads[i] for i in order), best=members)
 
     @property
-    def best_set(self) -> list[str]:
+    def best_set(self) -> tuple[str, ...]:
         """Leads that cannot be told from the best, in their order."""
-        return [lead for lead, is_in in zip(self.leads, self.best.members, strict=True) if is_in]
+        return tuple(itertools.compress(self.leads, self.best.members))
 
 
 def leads_after_finals(
     material: ReportMaterial,
     evidence: Evidence,
     ranking: Ranking | None,
-    gains: Mapping[Key, tuple[Difference, int]],
+    gains: Mapping[Key, Gain],
     selections: Selections,
-) -> list[ReportedLead]:
+) -> tuple[ReportedLead, ...]:
     """Return the report's `leads`, ranked on the test split; those without an answer come last."""
     finals = evidence.finals
     ranked = ranking.leads if ranking is not None else ()
@@ -85,11 +85,7 @@ def leads_after_finals(
             if each.condition.name == lead
         }
         answer = contenders[finals.answer]
-        own_gains = tuple(
-            describe_difference(key[0], *gains[key])
-            for key in evidence.contenders(lead)
-            if key in gains
-        )
+        own_gains = tuple(gains[key] for key in evidence.contenders(lead) if key in gains)
         standing = ranking if lead in ranked else None
         closed = to_best = None
         if standing is not None:
@@ -112,15 +108,17 @@ def leads_after_finals(
                 difference_to_best=to_best,
             )
         )
-    return leads
+    return tuple(leads)
 
 
-def leads_before_finals(material: ReportMaterial, selections: Selections) -> list[ReportedLead]:
+def leads_before_finals(
+    material: ReportMaterial, selections: Selections
+) -> tuple[ReportedLead, ...]:
     """Return the report's `leads`, ranked on validation."""
-    return [
+    return tuple(
         _searched(material, selections, rank.condition.name, position)
         for position, rank in enumerate(material.ranks, start=1)
-    ]
+    )
 
 
 AnyGain = TypeVar("AnyGain", bound=Gain)

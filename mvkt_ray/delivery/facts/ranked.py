@@ -1,39 +1,19 @@
-"""The part of a report that ranks and compares: on validation before finals, on test after."""
+"""What finals add to a report of a search: leads ranked and compared on the test split."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 
 from mvkt_ray.delivery.facts.chosen import Selections
-from mvkt_ray.delivery.facts.class_means import validation_scores
-from mvkt_ray.delivery.facts.comparisons import (
-    MeanDifference,
-    describe_difference,
-    gains_of_answer,
-    lead_against_lead,
-    mean_gains,
-)
-from mvkt_ray.delivery.facts.evidence import LEVEL, N_RESAMPLES, SEED, TEACHER, Evidence
+from mvkt_ray.delivery.facts.comparisons import gains_of_answer, lead_against_lead, mean_gains
+from mvkt_ray.delivery.facts.evidence import TEACHER, Evidence
 from mvkt_ray.delivery.facts.gaps.teacher_gap import describe_teacher_gap, gap_closed
-from mvkt_ray.delivery.facts.leads import (
-    Ranking,
-    first_gain,
-    leads_after_finals,
-    leads_before_finals,
-)
+from mvkt_ray.delivery.facts.gaps.validation_gap import describe_gap
+from mvkt_ray.delivery.facts.leads import Ranking, first_gain, leads_after_finals
 from mvkt_ray.delivery.facts.material import ReportMaterial
-from mvkt_ray.delivery.facts.split_scores import MIN_POSITIVES, describe_test
-from mvkt_ray.delivery.report.quantities import Split
-from mvkt_ray.delivery.report.reported_differences import (
-    GapClosed,
-    LeadPair,
-    MeanGain,
-    TeacherGap,
-)
-from mvkt_ray.delivery.report.reported_leads import ReportedLead, ReportedTeacher
-from mvkt_ray.delivery.report.study_report import FinalsDone, Statistics
+from mvkt_ray.delivery.facts.pareto_fronts import describe_sizes
+from mvkt_ray.delivery.facts.split_scores import describe_test
+from mvkt_ray.delivery.report.study_report import FinalsDone, StudyReport
 from mvkt_ray.records import TrialState
-from mvkt_ray.search.finals.finals_plan import CHOSEN
 from mvkt_ray.search.finals.finals_results import FinalsResults
-from mvkt_ray.storage.artifacts import Manifest
 
 BASIS = (
     "Intervals are percentiles of a bootstrap over patients, with the noise that other seeds would "
@@ -51,103 +31,49 @@ BASIS = (
     "and class have intervals of each number alone; those of an ensemble know patients, not seeds.",
 )
 
-BASIS_OF_SEARCH = (
-    "Before finals no lead and no gain is tested. Intervals stand at scores that are corrected for "
-    "having chosen, and are percentiles over resamples of the validation patients.",
-)
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Ranked:
-    """Ranks and comparisons; the fields are those of `StudyReport` and of its `Answer`."""
-
-    contender: str
-    highest: str | None
-    ranked_on: Split
-    finals: FinalsDone | None
-    statistics: Statistics
-    teacher: ReportedTeacher | None
-    leads: tuple[ReportedLead, ...]
-    lead_pairs: tuple[LeadPair, ...]
-    best_set: tuple[str, ...]
-    mean_gain: MeanGain | None
-    mean_gains: tuple[MeanGain, ...]
-    mean_gap_closed: GapClosed | None
-    teacher_gap: TeacherGap | None
-
-
-def describe_search(material: ReportMaterial, selections: Selections) -> Ranked:
-    """Return what a report says of ranks and comparisons before there are finals."""
-    leads = leads_before_finals(material, selections)
-    return Ranked(
-        contender=CHOSEN,
-        highest=next((lead.lead for lead in leads if lead.validation is not None), None),
-        ranked_on="validation",
-        finals=None,
-        statistics=_statistics(0, 0, 0, BASIS_OF_SEARCH),
-        teacher=_teacher(material, None),
-        leads=tuple(leads),
-        lead_pairs=(),
-        best_set=(),
-        mean_gain=None,
-        mean_gains=(),
-        mean_gap_closed=None,
-        teacher_gap=None,
-    )
-
-
-def describe_finals(
-    material: ReportMaterial, finals: FinalsResults, selections: Selections
-) -> Ranked:
-    """Return what a report says of ranks and comparisons after finals."""
+def with_finals(
+    report: StudyReport, material: ReportMaterial, finals: FinalsResults, selections: Selections
+) -> StudyReport:
+    """Rank and compare on the test split what a report ranks on validation."""
     evidence = Evidence.of(finals)
     ranking = Ranking.of(evidence)
-    gains = gains_of_answer(evidence)
-    ranked = ranking.leads if ranking is not None else ()
-    pairs = tuple(
-        LeadPair(
-            lead=lead,
-            **asdict(describe_difference(other, difference, len(evidence.ranking_seeds))),
-        )
-        for lead, other, difference in lead_against_lead(evidence, ranked)
-    )
-    means = tuple(_mean_gain(name, gain) for name, gain in mean_gains(evidence).items())
-    return Ranked(
-        contender=finals.answer,
-        highest=ranked[0] if ranked else None,
-        ranked_on="test",
+    ranked, best_set = (ranking.leads, ranking.best_set) if ranking is not None else ((), ())
+    highest = ranked[0] if ranked else None
+    gains, means = gains_of_answer(evidence), mean_gains(evidence)
+    pairs = lead_against_lead(evidence, ranked)
+    leads = leads_after_finals(material, evidence, ranking, gains, selections)
+    teacher = report.teacher
+    if teacher is not None and ranked:
+        teacher = replace(teacher, test=describe_test(evidence, TEACHER, material.task))
+    return replace(
+        report,
+        answer=replace(
+            report.answer,
+            lead=best_set[0] if len(best_set) == 1 else None,
+            highest=highest,
+            best_set=best_set,
+            ranked_on="test",
+            contender=finals.answer,
+        ),
         finals=_finals(finals, can_be_scored=evidence.can_be_scored),
-        statistics=_statistics(len(gains), len(pairs), len(means), BASIS),
-        teacher=_teacher(material, evidence if ranked else None),
-        leads=tuple(leads_after_finals(material, evidence, ranking, gains, selections)),
+        statistics=replace(
+            report.statistics,
+            basis=BASIS,
+            n_gains=len(gains),
+            n_lead_pairs=len(pairs),
+            n_mean_gains=len(means),
+        ),
+        teacher=teacher,
+        leads=leads,
         lead_pairs=pairs,
-        best_set=tuple(ranking.best_set) if ranking is not None else (),
+        best_set=best_set,
         mean_gain=first_gain(means),
         mean_gains=means,
         mean_gap_closed=gap_closed(evidence, ranked) if ranked else None,
         teacher_gap=describe_teacher_gap(evidence, ranked),
-    )
-
-
-def _mean_gain(name: str, gain: MeanDifference) -> MeanGain:
-    described = describe_difference(name, gain.difference, gain.n_seeds)
-    return MeanGain(
-        **asdict(described), n_leads=gain.n_leads, n_positive_leads=gain.n_positive_leads
-    )
-
-
-def _statistics(
-    n_gains: int, n_lead_pairs: int, n_mean_gains: int, basis: tuple[str, ...]
-) -> Statistics:
-    return Statistics(
-        level=LEVEL,
-        n_resamples=N_RESAMPLES,
-        seed=SEED,
-        min_positives=MIN_POSITIVES,
-        basis=basis,
-        n_gains=n_gains,
-        n_lead_pairs=n_lead_pairs,
-        n_mean_gains=n_mean_gains,
+        validation_gap=describe_gap(leads, highest),
+        sizes=describe_sizes(material, leads),
     )
 
 
@@ -162,21 +88,4 @@ def _finals(finals: FinalsResults, *, can_be_scored: bool) -> FinalsDone:
         n_complete=len(complete),
         can_be_scored=can_be_scored,
         seeds=tuple(sorted({record.trial.repetition for record in finals.records})),
-    )
-
-
-def _teacher(material: ReportMaterial, evidence: Evidence | None) -> ReportedTeacher | None:
-    if material.teacher is None:
-        return None
-    manifest: Manifest = material.teacher
-    details, assistant = manifest.details, material.config.teacher.of_assistant()
-    return ReportedTeacher(
-        network=str(details["network"]),
-        assistant=None if assistant is None else assistant.network,
-        leads=tuple(manifest.config["view"]["leads"]),
-        n_parameters=int(manifest.counts["n_parameters"]),
-        validation=validation_scores(
-            details["macro_auroc"], details["per_class_auroc"], material.classes
-        ),
-        test=None if evidence is None else describe_test(evidence, TEACHER, material.task),
     )
