@@ -1,4 +1,4 @@
-"""Parts of sentences that every room writes alike: names, numbers, and what an error says."""
+"""Parts of sentences, tables and figures that every room writes alike: numbers, names, errors."""
 
 import difflib
 import math
@@ -26,13 +26,15 @@ _MOST_LETTERS = 300
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NumberStyle:
-    """How scores and differences of scores are written: three digits, whatever the medium."""
+    """How one medium writes numbers: scores and their differences with three digits in each."""
 
     minus: str = "-"
     nothing: str = "-"
     """In place of a number that is not defined."""
     to: str = " to "
     """Between the ends of an interval of scores."""
+    space: str = " "
+    """Before a unit."""
     signs_zero: bool = False
     """Whether a difference that rounds to zero keeps its sign."""
 
@@ -63,21 +65,57 @@ class NumberStyle:
             return self.nothing
         return f"{self.signed(bounds[0])} to {self.signed(bounds[1])}"
 
+    def p_value(self, value: float | None) -> str:
+        """Write `0.034`, or `< 0.001`."""
+        return "< 0.001" if value is not None and value < 0.001 else self.score(value)
 
-def without_passwords(word: str) -> str:
-    """Write a word of a command line, or of a sentence, without the secrets of a URL in it."""
-    hidden = _PASSWORD.sub(rf"\1:{HIDDEN}@", word)
-    return _IN_QUERY.sub(rf"\1{HIDDEN}", _SIGNED_IN.sub(rf"\1{HIDDEN}@", hidden))
+    def spread(self, value: float | None, n_seeds: int) -> str:
+        """Write a standard deviation over seeds; of one seed there is none."""
+        if value is None or n_seeds < 2:
+            return "one seed"
+        return "< 0.001" if 0 < value < 0.0005 else self.score(value)
+
+    def whole_percent(self, share: float | None) -> str:
+        """Write a share that was estimated as `31 %`."""
+        if share is None:
+            return self.nothing
+        return f"{round(100 * share)}{self.space}%".replace("-", self.minus)
+
+    def count(self, value: float | None) -> str:
+        """Write `1,600`: a whole number, or a mean of such."""
+        return self.nothing if value is None else f"{value:,.0f}"
+
+    def short(self, value: float) -> str:
+        """Write a number of any size with three digits: `7.25 k`, `2.4 M`."""
+        for scale, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+            # What rounds to 1000 of a unit is 1 of the next.
+            if value >= 0.9995 * scale:
+                return f"{value / scale:.3g}{self.space}{suffix}"
+        return f"{value:.3g}"
+
+    def rounded_duration(self, seconds: float | None) -> str:
+        """Write `1.5 h`, `4 min` or `8 s`."""
+        if seconds is None:
+            return self.nothing
+        if seconds < 0:
+            return f"{self.minus}{self.rounded_duration(-seconds)}"
+        if seconds >= 3600:
+            return f"{seconds / 3600:.1f} h"
+        return f"{seconds / 60:.0f} min" if seconds >= 60 else f"{seconds:.0f} s"
 
 
-def names_secret(variable: str) -> bool:
-    """Whether an environment variable holds a secret, as far as its name tells."""
-    return _SECRET_NAME.search(variable) is not None and not variable.endswith(("_PATH", "_FILE"))
-
-
-def hide_passwords(text: str) -> str:
-    """Write sentences or lines without the secrets of any URL in them."""
-    return re.sub(r"\S+", lambda word: without_passwords(word[0]), text)
+PLAIN = NumberStyle()
+"""Of text files."""
+TERMINAL = NumberStyle(signs_zero=True)
+SENTENCE = NumberStyle(nothing="not defined")
+PAGE = NumberStyle(
+    minus="\N{MINUS SIGN}",
+    nothing="\N{EM DASH}",
+    # No line breaks after the dash, nor before a unit.
+    to="\N{EN DASH}\N{WORD JOINER}",
+    space="\N{NO-BREAK SPACE}",
+)
+"""Of HTML, and of the figures in it."""
 
 
 def percent(share: float) -> str:
@@ -85,9 +123,31 @@ def percent(share: float) -> str:
     return f"{100 * share:.4g} %"
 
 
-def whole_percent(share: float) -> str:
-    """Write a share that was estimated as `31 %`."""
-    return f"{100 * share + 0.0:.0f} %".replace("-0 %", "0 %")
+def duration(seconds: float) -> str:
+    """Write `8.3 s`, `4 min 05 s` or `2 h 10 min`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def byte_size(size_bytes: float) -> str:
+    """Write `12.3 MB`; units of 1000."""
+    size = float(size_bytes)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.2f} TB"
+
+
+def money(amount: float, currency: str) -> str:
+    """Write `12.34 USD`; with more digits below one, where cents say little."""
+    return f"{amount:,.2f} {currency}" if amount >= 1 else f"{amount:.3g} {currency}"
 
 
 def listing(names: Sequence[str]) -> str:
@@ -142,6 +202,22 @@ def _near(name: str, names: Iterable[str]) -> list[str]:
     by_lower = {each.lower(): each for each in names}
     close = difflib.get_close_matches(name.lower(), by_lower, n=2)
     return [by_lower[each] for each in close]
+
+
+def without_passwords(word: str) -> str:
+    """Write a word of a command line, or of a sentence, without the secrets of a URL in it."""
+    hidden = _PASSWORD.sub(rf"\1:{HIDDEN}@", word)
+    return _IN_QUERY.sub(rf"\1{HIDDEN}", _SIGNED_IN.sub(rf"\1{HIDDEN}@", hidden))
+
+
+def names_secret(variable: str) -> bool:
+    """Whether an environment variable holds a secret, as far as its name tells."""
+    return _SECRET_NAME.search(variable) is not None and not variable.endswith(("_PATH", "_FILE"))
+
+
+def hide_passwords(text: str) -> str:
+    """Write sentences or lines without the secrets of any URL in them."""
+    return re.sub(r"\S+", lambda word: without_passwords(word[0]), text)
 
 
 def one_line(error: BaseException, most: int = _MOST_LETTERS) -> str:

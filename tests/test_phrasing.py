@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.phrasing import (
     NumberStyle,
+    byte_size,
     did_you_mean,
+    duration,
     hide_passwords,
     listing,
     nearest,
@@ -59,6 +61,31 @@ def test_a_number_that_is_not_defined_is_said_to_be_so(value: float | None) -> N
 )
 def test_a_share_is_written_as_percent(share: float, text: str) -> None:
     assert percent(share) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0.0 s"),
+        (8.26, "8.3 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min 00 s"),
+        (125, "2 min 05 s"),
+        (3599.7, "1 h 00 min"),
+        (7800, "2 h 10 min"),
+        (100 * 3600, "100 h 00 min"),
+    ],
+)
+def test_durations_read_as_people_say_them(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "text"),
+    [(0, "0 bytes"), (999, "999 bytes"), (1500, "1.5 kB"), (2.5e9, "2.5 GB"), (1.2e12, "1.20 TB")],
+)
+def test_sizes_have_units(size_bytes: float, text: str) -> None:
+    assert byte_size(size_bytes) == text
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import RenderableType
 from rich.text import Text
 
-from mvkt_ray.display.console import Output, facts, grid, heading, score
+from mvkt_ray.display.console import Output, facts, grid, heading
+from mvkt_ray.phrasing import TERMINAL
 
 if TYPE_CHECKING:
     from mvkt_ray.interface.finals_run import FinalsCall
@@ -96,14 +97,15 @@ def _result_tables(value: dict[str, Any], folder: str) -> list[RenderableType]:
         table.add_row(
             str(rank),
             Text(row["lead"], "bold"),
-            *(score(means.get((name, row["lead"]))) for name in names),
+            *(TERMINAL.score(means.get((name, row["lead"]))) for name in names),
             "-" if row["seed_sd"] is None else f"{row['seed_sd']:.4f}",
         )
     n_openings = len(value["openings"])
     rows: dict[str, object] = {
         "test split": f"{value['n_test_recordings']:,} recordings; opened "
         f"{'once' if n_openings == 1 else f'{n_openings} times'}",
-        "teacher": f"macro AUROC {score(value['teacher']['macro_auroc'])} with all its leads",
+        "teacher": f"macro AUROC {TERMINAL.score(value['teacher']['macro_auroc'])} with all its "
+        "leads",
     }
     if value["classes_left_out"]:
         names = ", ".join(value["classes_left_out"])

@@ -1,63 +1,67 @@
 """Studies beside each other in a terminal: scores by lead, differences by lead and by class."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 from rich.console import RenderableType
 from rich.text import Text
 
-from mvkt_ray.display.console import TERMINAL, facts, grid, heading, score
-from mvkt_ray.display.report_summary import CLASSES_SHOWN
-from mvkt_ray.phrasing import percent
+from mvkt_ray.delivery.comparing.comparison import Comparison, LeadScore
+from mvkt_ray.delivery.report.reported_differences import Gain
+from mvkt_ray.display.console import facts, grid, heading
+from mvkt_ray.display.report_summary import CLASSES_SHOWN, gain_text
+from mvkt_ray.phrasing import TERMINAL, percent
 
-Values = Mapping[str, Any]
 
-
-def comparison_tables(value: Values) -> list[RenderableType]:
+def comparison_tables(comparison: Comparison) -> list[RenderableType]:
     """Show what `compare_studies` found."""
-    level, reference = percent(value["level"]), value["reference"]
-    shown: list[RenderableType] = [_studies(value), _scores(value)]
-    if value["differences"]:
-        shown += [heading(f"Macro AUROC less that of {reference}, paired"), _by_lead(value)]
-    if value["class_differences"] and len(value["classes"]) <= CLASSES_SHOWN:
-        shown += [heading(f"AUROC by class less that of {reference}, paired"), _by_class(value)]
-    notes = {f"{each['study']}": f"unpaired: {each['because']}" for each in value["unpaired"]}
-    for study, lead in value["without_common_seed"]:
+    reference = comparison.reference
+    shown: list[RenderableType] = [_studies(comparison), _scores(comparison)]
+    if comparison.differences:
+        shown += [heading(f"Macro AUROC less that of {reference}, paired"), _by_lead(comparison)]
+    if comparison.class_differences and len(comparison.classes) <= CLASSES_SHOWN:
+        shown += [heading(f"AUROC by class less that of {reference}, paired")]
+        shown += [_by_class(comparison)]
+    notes = _notes(comparison)
+    return [*shown, facts(notes)] if notes else shown
+
+
+def _notes(comparison: Comparison) -> dict[str, str]:
+    notes = {each.study: f"unpaired: {each.because}" for each in comparison.unpaired}
+    for study, lead in comparison.without_common_seed:
         notes[f"{study}, {lead}"] = "not compared: no training with a seed of the others"
-    if value["differences"]:
+    if comparison.differences:
+        level = percent(comparison.level)
         notes["bold"] = (
             f"claimed: the interval, at {level} for all of its kind together (Holm), leaves out 0"
         )
-    if value["differences"] or any(each["openings"] for each in value["studies"]):
+    if comparison.differences or any(each.openings for each in comparison.studies):
         notes["test split"] = (
             "what is chosen by these numbers is chosen on the test split; the scores of the study "
             "that is chosen are then too high"
         )
-    return [*shown, facts(notes)] if notes else shown
+    return notes
 
 
-def _studies(value: Values) -> RenderableType:
+def _studies(comparison: Comparison) -> RenderableType:
     columns = ["study", "trials", "finals", "test recordings", "teacher", "folder"]
     table = grid(columns, right=columns[1:5])
-    for study in value["studies"]:
+    for study in comparison.studies:
         table.add_row(
-            Text(study["study"], "bold"),
-            str(study["n_trials"]),
-            "-" if study["finals"] is None else str(study["finals"]),
-            "-" if study["n_test_recordings"] is None else f"{study['n_test_recordings']:,}",
-            score(study["teacher"]),
-            study["folder"],
+            Text(study.study, "bold"),
+            str(study.n_trials),
+            TERMINAL.count(study.finals),
+            TERMINAL.count(study.n_test_recordings),
+            TERMINAL.score(study.teacher),
+            study.folder,
         )
     return table
 
 
-def _scores(value: Values) -> RenderableType:
+def _scores(comparison: Comparison) -> RenderableType:
     """One row per lead, one column per study; scores on validation say so."""
-    labels = [study["study"] for study in value["studies"]]
+    labels = [study.study for study in comparison.studies]
     cells = {
-        (study["study"], lead["lead"]): _cell(lead)
-        for study in value["studies"]
-        for lead in study["leads"]
+        (study.study, lead.lead): _cell(lead)
+        for study in comparison.studies
+        for lead in study.leads
     }
     table = grid(["lead", *labels], right=labels)
     for lead in dict.fromkeys(lead for _, lead in cells):
@@ -65,36 +69,31 @@ def _scores(value: Values) -> RenderableType:
     return table
 
 
-def _cell(lead: Values) -> str:
-    text = score(lead["macro_auroc"])
-    if lead["split"] == "validation":
+def _cell(lead: LeadScore) -> str:
+    text = TERMINAL.score(lead.macro_auroc)
+    if lead.split == "validation":
         return f"{text} on validation"
-    return text if lead["ci"] is None else f"{text} ({TERMINAL.interval(lead['ci'])})"
+    return text if lead.ci is None else f"{text} ({TERMINAL.interval(lead.ci)})"
 
 
-def _by_lead(value: Values) -> RenderableType:
+def _by_lead(comparison: Comparison) -> RenderableType:
     columns = ["study", "lead", "difference", "corrected interval", "p, corrected"]
     table = grid(columns, right=columns[2:])
-    for each in value["mean_differences"]:
-        table.add_row(each["study"], f"mean of {each['n_leads']}", *_difference(each))
-    for each in value["differences"]:
-        table.add_row(each["study"], each["lead"], *_difference(each))
+    for mean in comparison.mean_differences:
+        table.add_row(mean.study, f"mean of {mean.n_leads}", *_difference(mean))
+    for each in comparison.differences:
+        table.add_row(each.study, each.lead, *_difference(each))
     return table
 
 
-def _difference(each: Values) -> tuple[RenderableType, ...]:
-    return _signed(each), TERMINAL.signed_interval(each["ci_corrected"]), f"{each['p_holm']:.3f}"
+def _difference(gain: Gain) -> tuple[RenderableType, ...]:
+    return gain_text(gain), TERMINAL.signed_interval(gain.ci_corrected), TERMINAL.score(gain.p_holm)
 
 
-def _by_class(value: Values) -> RenderableType:
-    names: Sequence[str] = value["classes"]
+def _by_class(comparison: Comparison) -> RenderableType:
+    names = comparison.classes
     table = grid(["study", "lead", *names], right=names)
-    found = {(d["study"], d["lead"], d["class"]): d for d in value["class_differences"]}
+    found = {(each.study, each.lead, each.class_): each for each in comparison.class_differences}
     for study, lead in dict.fromkeys((study, lead) for study, lead, _ in found):
-        of_classes = [found.get((study, lead, name)) for name in names]
-        table.add_row(study, lead, *("-" if d is None else _signed(d) for d in of_classes))
+        table.add_row(study, lead, *(gain_text(found.get((study, lead, name))) for name in names))
     return table
-
-
-def _signed(each: Values) -> Text:
-    return Text(TERMINAL.signed(each["difference"]), "bold" if each["claimed"] else "")

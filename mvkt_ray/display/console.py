@@ -21,7 +21,6 @@ from rich.text import Text
 
 from mvkt_ray.display.visible_text import visible
 from mvkt_ray.json_values import without_nan
-from mvkt_ray.phrasing import NumberStyle
 
 PLAIN_WIDTH = 160
 """Columns of a table that is written to a file or a pipe, which has no width of its own."""
@@ -32,9 +31,6 @@ _PRE = (
     "white-space: pre; overflow-x: auto; line-height: 1.3; "
     "font-family: Menlo, 'DejaVu Sans Mono', consolas, 'Courier New', monospace"
 )
-
-TERMINAL = NumberStyle(signs_zero=True)
-score = TERMINAL.score
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,25 +174,3 @@ def facts(rows: Mapping[str, object]) -> Table:
     for name, value in rows.items():
         table.add_row(name, Text(visible(str(value))))
     return table
-
-
-def duration(seconds: float) -> str:
-    """Write `8.3 s`, `4 min 05 s` or `2 h 10 min`."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-
-
-def byte_size(size_bytes: float) -> str:
-    """Write `12.3 MB`; units of 1000."""
-    size = float(size_bytes)
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.2f} TB"

@@ -15,7 +15,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from mvkt_ray.display.console import Output, duration, grid, score
+from mvkt_ray.display.console import Output, grid
 from mvkt_ray.display.progress import SECONDS_BETWEEN_LINES, StepProgress, rate_and_left
 from mvkt_ray.display.state_reader import StateReader
 from mvkt_ray.display.study_state import (
@@ -24,6 +24,7 @@ from mvkt_ray.display.study_state import (
     TrialLine,
     WatchedStudy,
 )
+from mvkt_ray.phrasing import TERMINAL, duration
 
 if TYPE_CHECKING:
     from mvkt_ray.records import EpochMetrics
@@ -259,8 +260,8 @@ def condition_table(state: StudyState, *, max_rows: int | None = None) -> Table:
             _count(row.n_complete),
             _count(row.n_pruned),
             Text(_count(row.n_failed), "red" if row.n_failed else ""),
-            Text(score(row.best), "bold green" if is_best else ""),
-            score(row.student_alone),
+            Text(TERMINAL.score(row.best), "bold green" if is_best else ""),
+            TERMINAL.score(row.student_alone),
             _running(row, state.n_epochs),
         )
     return table
@@ -276,8 +277,8 @@ def epoch_text(metrics: "EpochMetrics", n_epochs: int) -> str:
 def epoch_result(metrics: "EpochMetrics") -> str:
     """Write what an epoch came to: the score, or the loss where nothing was scored after it."""
     if metrics.macro_auroc is not None:
-        return f"validation macro AUROC {score(metrics.macro_auroc)}"
-    return f"training loss {score(metrics.losses['total'])}"
+        return f"validation macro AUROC {TERMINAL.score(metrics.macro_auroc)}"
+    return f"training loss {TERMINAL.score(metrics.losses['total'])}"
 
 
 def watch(
@@ -311,8 +312,8 @@ def _running(row: ConditionRow, n_epochs: int) -> Text:
 
 
 def _trial_text(trial: TrialLine, state: StudyState, n_at_once: int) -> str:
-    words = [f"trial {trial.number}", trial.condition, trial.state, score(trial.macro_auroc)]
-    words += [f"{trial.epochs} epochs", duration(trial.wall_s)]
+    words = [f"trial {trial.number}", trial.condition, trial.state]
+    words += [TERMINAL.score(trial.macro_auroc), f"{trial.epochs} epochs", duration(trial.wall_s)]
     if trial.reason and trial.state != "pruned":
         words.append(trial.reason)
     left_s = state.left_s(n_at_once)

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
 
-from mvkt_ray.display.console import byte_size, facts, grid
+from mvkt_ray.display.console import facts, grid
+from mvkt_ray.phrasing import byte_size
 
 if TYPE_CHECKING:
     from mvkt_ray.storage.artifacts import Manifest

@@ -2,17 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from mvkt_ray.display.console import duration
+from mvkt_ray.phrasing import duration, money
 
 if TYPE_CHECKING:
     from mvkt_ray.search.spending.prices import PriceList, Spent
 
 _SECONDS_PER_HOUR = 3600.0
-
-
-def money(amount: float, currency: str) -> str:
-    """Write `12.34 USD`; with more digits below one, where cents say little."""
-    return f"{amount:,.2f} {currency}" if amount >= 1 else f"{amount:.3g} {currency}"
 
 
 def spent_text(spent: "Spent", prices: "PriceList") -> str:

@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
 
-from mvkt_ray.display.console import byte_size, duration, facts, grid, heading
-from mvkt_ray.display.money import money
-from mvkt_ray.phrasing import number_ranges
+from mvkt_ray.display.console import facts, grid, heading
+from mvkt_ray.phrasing import byte_size, duration, money, number_ranges
 
 if TYPE_CHECKING:
     from mvkt_ray.search.disk.disk_need import DiskNeed

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from rich.console import RenderableType
 from rich.text import Text
 
-from mvkt_ray.display.console import duration, grid, heading, score
+from mvkt_ray.display.console import grid, heading
+from mvkt_ray.phrasing import TERMINAL, duration
 
 if TYPE_CHECKING:
     import numpy as np
@@ -80,7 +81,7 @@ class PredictionTable:
 
     def _heading(self) -> RenderableType:
         thresholds = ", ".join(
-            f"{name} {'none' if threshold is None else score(threshold)}"
+            f"{name} {'none' if threshold is None else TERMINAL.score(threshold)}"
             for name, threshold in zip(self.rows.classes, self.rows.thresholds_C, strict=True)
         )
         where = f"; recordings of {self._folder()}" if self._folder() else ""
@@ -114,16 +115,16 @@ class PredictionTable:
         decisions = self.rows.decisions(probabilities_C)
         if len(self.rows.classes) <= _MOST_CLASSES:
             return [
-                f"{score(float(probability))} {_DECIDED[decision]:>3}"
+                f"{TERMINAL.score(float(probability))} {_DECIDED[decision]:>3}"
                 for probability, decision in zip(probabilities_C, decisions, strict=True)
             ]
         decided = [
-            f"{name} {score(float(probability))}"
+            f"{name} {TERMINAL.score(float(probability))}"
             for name, probability, decision in zip(
                 self.rows.classes, probabilities_C, decisions, strict=True
             )
             if decision
         ]
         highest = int(probabilities_C.argmax())
-        best = f"{self.rows.classes[highest]} {score(float(probabilities_C[highest]))}"
+        best = f"{self.rows.classes[highest]} {TERMINAL.score(float(probabilities_C[highest]))}"
         return [", ".join(decided) or "none", best]

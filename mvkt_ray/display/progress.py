@@ -16,7 +16,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from mvkt_ray.display.console import Output, duration
+from mvkt_ray.display.console import Output
+from mvkt_ray.phrasing import duration
 
 SECONDS_BETWEEN_LINES = 10.0
 """Of plain progress: often enough to see that it lives, seldom enough for a log file."""

@@ -13,9 +13,8 @@ from mvkt_ray.delivery.report.study_report import StudyReport
 from mvkt_ray.delivery.sentences.classes_counted import left_out_sentence
 from mvkt_ray.delivery.sentences.recording_counts import use_sentence
 from mvkt_ray.delivery.wording import contender_name
-from mvkt_ray.display.console import TERMINAL, duration, facts, grid, heading, score
-from mvkt_ray.display.money import money
-from mvkt_ray.phrasing import percent
+from mvkt_ray.display.console import facts, grid, heading
+from mvkt_ray.phrasing import TERMINAL, duration, money, percent
 
 CLASSES_SHOWN = 9
 """More columns than these do not fit a terminal; the page has all."""
@@ -44,6 +43,13 @@ def summarize(report: StudyReport, page: str) -> list[RenderableType]:
     return shown
 
 
+def gain_text(gain: Gain | None) -> Text:
+    """Write a difference, bold where it is claimed."""
+    if gain is None:
+        return Text(TERMINAL.nothing)
+    return Text(TERMINAL.signed(gain.difference), "bold" if gain.claimed else "")
+
+
 def _examined(report: StudyReport) -> RenderableType:
     """Rank on the test split, with intervals and what the teacher bought."""
     level = percent(report.statistics.level)
@@ -60,7 +66,7 @@ def _examined(report: StudyReport) -> RenderableType:
             Text(_macro(test), "bold green" if lead.in_best_set else ""),
             TERMINAL.interval(test and test.ci),
             TERMINAL.signed(to_best and to_best.difference),
-            "-" if gain is None else _gain(gain),
+            gain_text(gain),
             TERMINAL.signed_interval(None if gain is None else gain.ci_corrected),
         )
     return table
@@ -76,7 +82,7 @@ def _searched(report: StudyReport) -> RenderableType:
             str(lead.rank),
             Text(lead.lead, "bold"),
             _macro(validation),
-            score(None if validation is None else validation.corrected),
+            TERMINAL.score(None if validation is None else validation.corrected),
             _macro(_contender(lead, "student_alone")),
             _macro(_contender(lead, "plain_kd")),
             str(lead.search.n_trials),
@@ -142,9 +148,9 @@ def _facts(report: StudyReport, page: str) -> dict[str, object]:
 
 
 def _teacher(teacher: ReportedTeacher) -> str:
-    parts = [f"{score(teacher.validation.macro_auroc)} on validation"]
+    parts = [f"{TERMINAL.score(teacher.validation.macro_auroc)} on validation"]
     if teacher.test is not None:
-        parts.insert(0, f"{score(teacher.test.macro_auroc)} on test")
+        parts.insert(0, f"{TERMINAL.score(teacher.test.macro_auroc)} on test")
     n_leads = len(teacher.leads)
     return f"macro AUROC {', '.join(parts)}, with {n_leads} lead{'' if n_leads == 1 else 's'}"
 
@@ -155,18 +161,14 @@ def _contender(lead: ReportedLead, name: str) -> Scores | None:
 
 
 def _classes(scores: Scores, names: Sequence[str]) -> list[str]:
-    return [score(scores.auroc_of(name)) for name in names]
+    return [TERMINAL.score(scores.auroc_of(name)) for name in names]
 
 
 def _macro(part: Scores | None) -> str:
-    return score(None if part is None else part.macro_auroc)
+    return TERMINAL.score(None if part is None else part.macro_auroc)
 
 
 def _compared_gain(report: StudyReport, lead: ReportedLead) -> Gain | None:
     """Return the gain of a lead over what the column is about, the same for all leads."""
     over = None if report.mean_gain is None else report.mean_gain.over
     return next((gain for gain in lead.gains if gain.over == over), None)
-
-
-def _gain(gain: Gain) -> Text:
-    return Text(TERMINAL.signed(gain.difference), "bold" if gain.claimed else "")

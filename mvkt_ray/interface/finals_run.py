@@ -12,11 +12,12 @@ import numpy as np
 
 from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.config.study_file import checked_study, read_study
-from mvkt_ray.display.console import Output, duration
+from mvkt_ray.display.console import Output
 from mvkt_ray.display.waiting_lines import FOR_LEDGER, telling_waits
 from mvkt_ray.interface.arguments import RunnerChoice, read_limits, with_finals, with_prices
 from mvkt_ray.interface.sessions.driver_session import driver_session
 from mvkt_ray.interface.sessions.own_files import expect_writable, own_files
+from mvkt_ray.phrasing import duration
 from mvkt_ray.search.finals.finals_outlook import FinalsRequest, finals_config, finals_outlook
 from mvkt_ray.search.finals.finals_results import FinalsResults
 from mvkt_ray.search.finals.run_finals import run_finals

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.config.study_file import checked_study, read_study
-from mvkt_ray.display.console import Output, duration
+from mvkt_ray.display.console import Output
 from mvkt_ray.display.plan_tables import prediction_text
 from mvkt_ray.display.waiting_lines import FOR_LEDGER, telling_waits
 from mvkt_ray.errors import ConfigError
@@ -27,6 +27,7 @@ from mvkt_ray.interface.made_report import MadeReport, make_report
 from mvkt_ray.interface.sessions.driver_session import driver_session
 from mvkt_ray.interface.sessions.own_files import expect_writable, own_files
 from mvkt_ray.interface.sessions.trackers import tracking
+from mvkt_ray.phrasing import duration
 from mvkt_ray.search.disk.disk_need import expect_room, predict_disk_need
 from mvkt_ray.search.ledger.postgres.server_connection import Patience
 from mvkt_ray.search.ledger.study_folder import StudyFolder

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.config.study_file import read_study
-from mvkt_ray.display.console import Output, byte_size
+from mvkt_ray.display.console import Output
 from mvkt_ray.interface.arguments import RunnerChoice, with_folds
 from mvkt_ray.interface.sessions.driver_session import DriverSession, driver_session
 from mvkt_ray.interface.sessions.own_files import logs_beside, own_files
+from mvkt_ray.phrasing import byte_size
 from mvkt_ray.search import stages
 from mvkt_ray.search.choosing.named_plugins import packages_of_study
 from mvkt_ray.search.stages import KnowledgePlan, Prepared

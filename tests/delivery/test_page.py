@@ -25,16 +25,11 @@ from mvkt_ray.delivery.sentences.answer import sentences_after_finals
 from mvkt_ray.delivery.sentences.captions import ranked_leads_caption
 from mvkt_ray.delivery.wording import (
     breakable,
-    interval,
-    p_value,
-    score,
     setting,
-    signed,
-    signed_interval,
-    spread,
     with_code,
 )
 from mvkt_ray.delivery.write_report import describe
+from mvkt_ray.phrasing import PAGE
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.storage.location import Location
 
@@ -180,10 +175,10 @@ def test_scores_and_intervals_of_every_lead_are_on_the_page(
     final_page: str, final_report: dict[str, Any]
 ) -> None:
     for lead in final_report["leads"]:
-        assert score(lead["test"]["macro_auroc"]) in final_page
-        assert interval(lead["test"]["ci"]) in final_page
+        assert PAGE.score(lead["test"]["macro_auroc"]) in final_page
+        assert PAGE.interval(lead["test"]["ci"]) in final_page
         for gain in lead["gains"]:
-            assert signed(gain["difference"]) in final_page
+            assert PAGE.signed(gain["difference"]) in final_page
     for opening in final_report["test_split"]["openings"]:
         assert opening["code"][:12] in final_page
     for fingerprint in final_report["provenance"]["fingerprints"].values():
@@ -211,7 +206,7 @@ def test_what_is_left_of_the_gap_is_on_the_page_with_every_class(
         for row in lead["rows"][1:]:
             assert f"<td>{row['class']}</td>" in table
             if row["reason"] is None and not row["too_few"]:
-                assert signed(row["left"]["difference"]) in table
+                assert PAGE.signed(row["left"]["difference"]) in table
                 assert f"{100 * row['closed']['fraction']:.0f}\N{NO-BREAK SPACE}%" in table.replace(
                     "\N{MINUS SIGN}", "-"
                 )
@@ -336,7 +331,7 @@ def test_after_finals_nothing_is_expected_from_validation_and_the_gap_is_told(
 def test_the_tile_of_the_gain_has_the_interval_that_the_claim_is_made_by(
     final_report: dict[str, Any],
 ) -> None:
-    corrected = signed_interval(final_report["mean_gain"]["ci_corrected"])
+    corrected = PAGE.signed_interval(final_report["mean_gain"]["ci_corrected"])
     tile = text_of(final_report).partition("Gain by the teacher")[2].partition("Teacher, the")[0]
     assert f"corrected 95 % interval {corrected}; claimed" in tile
 
@@ -493,20 +488,20 @@ def test_letters_stand_out_from_every_colour_of_the_heat_map(final_report: dict[
 @pytest.mark.parametrize(
     ("written", "expected"),
     [
-        (score(0.87149), "0.871"),
-        (score(None), "\N{EM DASH}"),
-        (signed(0.0042), "+0.004"),
-        (signed(-0.0042), "\N{MINUS SIGN}0.004"),
-        (signed(-0.0001), "0.000"),
-        (interval((0.8, 0.9)), "0.800\N{EN DASH}\N{WORD JOINER}0.900"),
-        (p_value(0.0004), "< 0.001"),
-        (p_value(0.0336), "0.034"),
+        (PAGE.score(0.87149), "0.871"),
+        (PAGE.score(None), "\N{EM DASH}"),
+        (PAGE.signed(0.0042), "+0.004"),
+        (PAGE.signed(-0.0042), "\N{MINUS SIGN}0.004"),
+        (PAGE.signed(-0.0001), "0.000"),
+        (PAGE.interval((0.8, 0.9)), "0.800\N{EN DASH}\N{WORD JOINER}0.900"),
+        (PAGE.p_value(0.0004), "< 0.001"),
+        (PAGE.p_value(0.0336), "0.034"),
         (setting(0.0170949), "0.0171"),
         (setting(True), "yes"),
         (breakable("a_b<c"), Markup("a_<wbr>b&lt;c")),
-        (spread(0.0004, 3), "< 0.001"),
-        (spread(0.0, 3), "0.000"),
-        (spread(None, 1), "one seed"),
+        (PAGE.spread(0.0004, 3), "< 0.001"),
+        (PAGE.spread(0.0, 3), "0.000"),
+        (PAGE.spread(None, 1), "one seed"),
         (with_code("-0.512 `mvkt run`"), Markup("\N{MINUS SIGN}0.512 <code>mvkt run</code>")),
         # What data may be called is not changed.
         (with_code("`a` has V-3 <b> -3"), Markup("`a` has V-3 &lt;b&gt; -3")),

@@ -6,16 +6,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rich.text import Text
 
-from mvkt_ray.display.console import (
-    Output,
-    PlainConsole,
-    byte_size,
-    duration,
-    facts,
-    grid,
-    heading,
-    score,
-)
+from mvkt_ray.display.console import Output, PlainConsole, facts, grid, heading
+from mvkt_ray.phrasing import TERMINAL
 
 
 def plain(width: int = 80) -> tuple[PlainConsole, io.StringIO]:
@@ -39,35 +31,10 @@ def test_there_are_colours_at_a_terminal_unless_the_environment_has_no_color(
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0, "0.0 s"),
-        (8.26, "8.3 s"),
-        (59.4, "59 s"),
-        (59.6, "1 min 00 s"),
-        (125, "2 min 05 s"),
-        (3599.7, "1 h 00 min"),
-        (7800, "2 h 10 min"),
-        (100 * 3600, "100 h 00 min"),
-    ],
-)
-def test_durations_read_as_people_say_them(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
-
-
-@pytest.mark.parametrize(
-    ("size_bytes", "text"),
-    [(0, "0 bytes"), (999, "999 bytes"), (1500, "1.5 kB"), (2.5e9, "2.5 GB"), (1.2e12, "1.20 TB")],
-)
-def test_sizes_have_units(size_bytes: float, text: str) -> None:
-    assert byte_size(size_bytes) == text
-
-
-@pytest.mark.parametrize(
     ("value", "text"), [(0.8761, "0.876"), (None, "-"), (float("nan"), "-"), (1.0, "1.000")]
 )
 def test_scores_have_three_digits(value: float | None, text: str) -> None:
-    assert score(value) == text
+    assert TERMINAL.score(value) == text
 
 
 def test_with_json_only_the_answer_is_on_stdout() -> None:

@@ -12,7 +12,8 @@ from rich.text import Text
 
 from mvkt_ray.cli.cluster.cluster_options import ClusterUrl, TokenFile
 from mvkt_ray.cli.options import JsonOutput
-from mvkt_ray.display.console import Output, duration, facts, grid, heading
+from mvkt_ray.display.console import Output, facts, grid, heading
+from mvkt_ray.phrasing import duration
 
 if TYPE_CHECKING:
     from mvkt_ray.display.study_state import StudyState

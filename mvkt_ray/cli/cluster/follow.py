@@ -9,7 +9,8 @@ import typer
 from rich.text import Text
 
 from mvkt_ray.cli.failures import EXIT_FAILED, EXIT_INTERRUPTED
-from mvkt_ray.display.console import Output, duration
+from mvkt_ray.display.console import Output
+from mvkt_ray.phrasing import duration
 
 if TYPE_CHECKING:
     from mvkt_ray.on_ray.jobs.jobs_api import Job, Jobs

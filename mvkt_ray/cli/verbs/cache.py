@@ -12,8 +12,9 @@ from mvkt_ray.cli.options import (
     VerbOutput,
     location_option,
 )
-from mvkt_ray.display.console import byte_size, facts
+from mvkt_ray.display.console import facts
 from mvkt_ray.interface.arguments import passed_on
+from mvkt_ray.phrasing import byte_size
 
 
 def cache_verb(

@@ -14,8 +14,9 @@ from rich.text import Text
 from mvkt_ray import __version__
 from mvkt_ray.cli.failures import EXIT_FAILED
 from mvkt_ray.cli.options import Address, VerbOutput
-from mvkt_ray.display.console import Output, byte_size, duration, grid
+from mvkt_ray.display.console import Output, grid
 from mvkt_ray.errors import MvktError
+from mvkt_ray.phrasing import byte_size, duration
 
 PACKAGES = ("torch", "ray", "optuna", "pyarrow", "numpy", "pandas", "wfdb")
 

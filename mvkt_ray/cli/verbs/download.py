@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mvkt_ray.cli.options import VerbOutput
-from mvkt_ray.display.console import Output, byte_size, duration, facts
+from mvkt_ray.display.console import Output, facts
 from mvkt_ray.display.progress import StepProgress
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.file_guards import writing
+from mvkt_ray.phrasing import byte_size, duration
 
 if TYPE_CHECKING:
     from mvkt_ray.data.download import DownloadProgress, DownloadSummary

@@ -7,9 +7,9 @@ import typer
 from rich.text import Text
 
 from mvkt_ray.cli.options import Address, InProcess, Resume, VerbOutput, parse_pairs
-from mvkt_ray.display.console import byte_size, duration, facts, grid
+from mvkt_ray.display.console import facts, grid
 from mvkt_ray.interface.arguments import passed_on
-from mvkt_ray.phrasing import number_ranges
+from mvkt_ray.phrasing import byte_size, duration, number_ranges
 
 if TYPE_CHECKING:
     from mvkt_ray.storage.artifacts import Manifest

@@ -9,12 +9,12 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from mvkt_ray.cli.options import JsonOutput
-from mvkt_ray.display.console import byte_size, duration, facts, grid, heading, score
+from mvkt_ray.display.console import facts, grid, heading
 from mvkt_ray.display.finals_lines import openings_text
 from mvkt_ray.display.model_facts import model_tables, model_value
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.file_guards import writing
-from mvkt_ray.phrasing import number_ranges
+from mvkt_ray.phrasing import TERMINAL, byte_size, duration, number_ranges
 
 if TYPE_CHECKING:
     from mvkt_ray.search.finals.openings import Opening
@@ -200,13 +200,13 @@ def _describe_other(location: "Location", manifest: "Manifest") -> Answer:
     if "view" in manifest.config:
         rows["leads"] = " ".join(manifest.config["view"]["leads"])
     if "macro_auroc" in details:
-        rows["macro AUROC"] = f"{score(details['macro_auroc'])} on the validation split"
+        rows["macro AUROC"] = f"{TERMINAL.score(details['macro_auroc'])} on the validation split"
         rows["epochs"] = f"{len(details['epochs'])} in {duration(details['wall_s'])}"
     members = details.get("members", [])
     if len(members) > 1:
-        rows["members alone"] = ", ".join(score(each["macro_auroc"]) for each in members)
+        rows["members alone"] = ", ".join(TERMINAL.score(each["macro_auroc"]) for each in members)
     if crossed := details.get("cross_fitted"):
-        rows["cross-fitted"] = ", ".join(score(each["macro_auroc"]) for each in crossed)
+        rows["cross-fitted"] = ", ".join(TERMINAL.score(each["macro_auroc"]) for each in crossed)
     rows |= {name.removeprefix("n_"): f"{n:,}" for name, n in manifest.counts.items()
              if name != "n_parameters"}  # fmt: skip
     rows |= {f"from {kind}": text for kind, text in manifest.inputs.items()}
@@ -216,7 +216,7 @@ def _describe_other(location: "Location", manifest: "Manifest") -> Answer:
     if "per_class_auroc" in details:
         table = grid(["class", "AUROC"], right=["AUROC"])
         for label, auroc in details["per_class_auroc"].items():
-            table.add_row(label, score(auroc))
+            table.add_row(label, TERMINAL.score(auroc))
         shown.append(table)
     return value, shown
 

@@ -18,14 +18,12 @@ from mvkt_ray.cli.options import (
     VerbOutput,
     location_option,
 )
-from mvkt_ray.display.console import Output, facts, grid, heading, score
+from mvkt_ray.display.console import Output, facts, grid, heading
 from mvkt_ray.interface.arguments import RunnerChoice, passed_on
-from mvkt_ray.phrasing import NumberStyle
+from mvkt_ray.phrasing import PLAIN, TERMINAL
 
 if TYPE_CHECKING:
     from mvkt_ray.search.label_budget.budget_folder import BudgetFolder
-
-_SAID = NumberStyle()
 
 
 def label_budget_verb(
@@ -130,9 +128,9 @@ def _curve_tables(curve: dict[str, Any], page: str) -> list[RenderableType]:
                 Text(lead["lead"], "bold"),
                 labels_of(point["n_labelled"]),
                 str(len(point["answer"]["by_draw"])),
-                score(point["alone"]["macro_auroc"]),
-                score(point["answer"]["macro_auroc"]),
-                f"{_SAID.signed(gain['difference'])}{'' if gain['claimed'] else ' not shown'}",
+                TERMINAL.score(point["alone"]["macro_auroc"]),
+                TERMINAL.score(point["answer"]["macro_auroc"]),
+                f"{PLAIN.signed(gain['difference'])}{'' if gain['claimed'] else ' not shown'}",
                 equal_labels_text(point["equal_labels"]),
             )
     title = f"Label budget {curve['study']}: macro AUROC on the test split, means over draws"

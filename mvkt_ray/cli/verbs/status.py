@@ -9,12 +9,13 @@ import typer
 from rich.console import RenderableType
 
 from mvkt_ray.cli.options import Folder, JsonOutput
-from mvkt_ray.display.console import duration, facts, grid, score
+from mvkt_ray.display.console import facts, grid
 from mvkt_ray.display.finals_lines import finals_text, openings_text, what_is_driven
 from mvkt_ray.display.live_table import condition_table
 from mvkt_ray.display.money import spent_text
 from mvkt_ray.display.state_reader import state_of
 from mvkt_ray.display.study_state import StudyState, state_as_value
+from mvkt_ray.phrasing import TERMINAL, duration
 
 PROBLEMS_SHOWN = 10
 
@@ -100,7 +101,7 @@ def _trial_table(state: StudyState, currency: str | None) -> RenderableType:
             trial.condition,
             trial.arm,
             trial.state,
-            score(trial.macro_auroc),
+            TERMINAL.score(trial.macro_auroc),
             str(trial.epochs),
             duration(trial.wall_s),
             *([] if currency is None else [_money(trial.money)]),

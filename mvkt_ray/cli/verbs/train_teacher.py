@@ -12,8 +12,9 @@ from mvkt_ray.cli.options import (
     VerbOutput,
     location_option,
 )
-from mvkt_ray.display.console import Output, byte_size, duration, facts, grid, score
+from mvkt_ray.display.console import Output, facts, grid
 from mvkt_ray.interface.arguments import passed_on
+from mvkt_ray.phrasing import TERMINAL, byte_size, duration
 
 if TYPE_CHECKING:
     from mvkt_ray.storage.artifacts import Manifest
@@ -52,10 +53,10 @@ def _answer(output: Output, out: str, manifest: "Manifest") -> None:
     }
     rows: dict[str, object] = {
         "teacher": f"{out}, {byte_size(manifest.size_bytes)}",
-        "macro AUROC": f"{score(details['macro_auroc'])} on the validation split",
+        "macro AUROC": f"{TERMINAL.score(details['macro_auroc'])} on the validation split",
         "time": f"{duration(details['wall_s'])} for {len(details['epochs'])} epochs",
     }
     table = grid(["class", "AUROC"], right=["AUROC"])
     for name, auroc in details["per_class_auroc"].items():
-        table.add_row(name, score(auroc))
+        table.add_row(name, TERMINAL.score(auroc))
     output.answer(value, [facts(rows), table])

@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from mvkt_ray.cli.options import VerbOutput
-from mvkt_ray.display.console import byte_size, facts
+from mvkt_ray.display.console import facts
+from mvkt_ray.phrasing import byte_size
 
 
 def verify_verb(

@@ -43,6 +43,20 @@ class ComparedStudy:
         names = dict.fromkeys(each.condition.name for each in self.finals.plan)
         return tuple(name for name in names if (answer, name) in self.finals.test.scores)
 
+    def seeds(self, lead: str) -> tuple[int, ...]:
+        """Return the seeds of the answer of a lead, after finals."""
+        assert self.finals is not None
+        return self.finals.test.seeds[self.finals.answer, lead]
+
+    def scores(
+        self, lead: str, seeds: Sequence[int], classes: Sequence[str]
+    ) -> NDArray[np.float32]:
+        """Return probabilities `[seeds, recordings, classes]` of the answer of a lead."""
+        assert self.finals is not None
+        own = self.seeds(lead)
+        of_seeds = self.finals.test.scores[self.finals.answer, lead][list(map(own.index, seeds))]
+        return of_seeds[:, :, list(map(self.classes.index, classes))]
+
 
 def gather_studies(folders: Sequence[StudyFolder]) -> list[ComparedStudy]:
     """Read some studies; others may be running them.

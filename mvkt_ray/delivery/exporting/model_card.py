@@ -24,7 +24,7 @@ from mvkt_ray.delivery.report.reported_leads import ReportedLead
 from mvkt_ray.delivery.report.study_report import StudyReport
 from mvkt_ray.delivery.wording import student_name
 from mvkt_ray.models import NetworkFacts
-from mvkt_ray.phrasing import NumberStyle, listing, percent
+from mvkt_ray.phrasing import PLAIN, listing, percent
 
 _TEMPLATE = "model_card.md.jinja"
 
@@ -77,13 +77,12 @@ def write_card(facts: CardFacts) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    style = NumberStyle()
     environment.filters |= {
-        "score": style.score,
-        "interval": style.interval,
+        "score": PLAIN.score,
+        "interval": PLAIN.interval,
         "listing": listing,
         "plain": _plain,
-        "count": lambda value: "-" if value is None else f"{value:,}",
+        "count": PLAIN.count,
         "megabytes": lambda value: "-" if value is None else f"{value / 1e6:.1f} MB",
         "share": lambda value: "-" if value is None else f"{value:.2f}",
         "threshold": lambda value: "never" if value is None else f"{value:.3f}",

@@ -25,7 +25,8 @@ from mvkt_ray.delivery.figures.drawing import (
 )
 from mvkt_ray.delivery.report.reported_differences import GapRow, LeadGap
 from mvkt_ray.delivery.report.study_report import StudyReport
-from mvkt_ray.delivery.wording import contender_name, score
+from mvkt_ray.delivery.wording import contender_name
+from mvkt_ray.phrasing import PAGE
 
 DRAWN_LEADS = 6
 """Leads that the figure has room for, the best first; the tables have all."""
@@ -136,8 +137,8 @@ def _describe(baseline: str, contender: str, leads: Sequence[LeadGap]) -> str:
         row = lead.rows[0]
         if row.gap is None:
             continue
-        scores = [f"{alone} {score(row.alone)}", f"{answer} {score(row.answer)}"]
+        scores = [f"{alone} {PAGE.score(row.alone)}", f"{answer} {PAGE.score(row.answer)}"]
         if row.ensemble is not None:
-            scores.append(f"their ensemble {score(row.ensemble)}")
-        parts.append(f"{lead.lead}: {', '.join(scores)}, teacher {score(row.teacher)}")
+            scores.append(f"their ensemble {PAGE.score(row.ensemble)}")
+        parts.append(f"{lead.lead}: {', '.join(scores)}, teacher {PAGE.score(row.teacher)}")
     return f"Macro AUROC from student to teacher. {'; '.join(parts)}."

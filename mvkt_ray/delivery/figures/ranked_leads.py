@@ -24,8 +24,8 @@ from mvkt_ray.delivery.report.quantities import Split
 from mvkt_ray.delivery.report.reported_leads import ReportedLead, ReportedTeacher
 from mvkt_ray.delivery.report.reported_scores import ChosenValidation, Scores, TestScores
 from mvkt_ray.delivery.report.study_report import StudyReport
-from mvkt_ray.delivery.wording import score, student_name
-from mvkt_ray.phrasing import percent
+from mvkt_ray.delivery.wording import student_name
+from mvkt_ray.phrasing import PAGE, percent
 
 _ROW_HEIGHT, _FRAME_HEIGHT = 30.0, 110.0
 _ALONE = "student_alone"
@@ -161,8 +161,8 @@ def _describe(rows: Sequence[_Row], split: Split, teacher: Scores | None) -> str
     best, worst = rows[0], rows[-1]
     text = (
         f"Macro AUROC of {len(rows)} leads on the {split} split, the best first: from "
-        f"{best.lead} with {score(best.score)} to {worst.lead} with {score(worst.score)}."
+        f"{best.lead} with {PAGE.score(best.score)} to {worst.lead} with {PAGE.score(worst.score)}."
     )
     if teacher is not None:
-        text += f" The teacher has {score(teacher.macro_auroc)}."
+        text += f" The teacher has {PAGE.score(teacher.macro_auroc)}."
     return text

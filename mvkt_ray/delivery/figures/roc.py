@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mvkt_ray.delivery.figures.compared import Comparison, Model, Texts, draw_classes
 from mvkt_ray.delivery.figures.drawing import Colour, label
-from mvkt_ray.delivery.wording import score
+from mvkt_ray.phrasing import PAGE
 from mvkt_ray.statistics.scores import auroc_per_class
 
 _GRID = np.linspace(0.0, 1.0, 101) ** 1.5
@@ -69,8 +69,8 @@ def _draw_panel(axes: Axes, comparison: Comparison, column: int) -> None:
         notes.append((model, float(np.mean(areas))))
     for line, (model, area) in enumerate(reversed(notes)):
         axes.text(
-            0.98, 0.05 + 0.085 * line, f"{model.style.name} {score(area)}", ha="right", fontsize=11,
-            color=model.style.colour, transform=axes.transAxes,
+            0.98, 0.05 + 0.085 * line, f"{model.style.name} {PAGE.score(area)}", ha="right",
+            fontsize=11, color=model.style.colour, transform=axes.transAxes,
         )  # fmt: skip
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
     axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])

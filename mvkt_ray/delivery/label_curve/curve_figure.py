@@ -24,7 +24,8 @@ from mvkt_ray.delivery.figures.drawing import (
     put_legend,
     to_svg,
 )
-from mvkt_ray.delivery.wording import contender_name, score
+from mvkt_ray.delivery.wording import contender_name
+from mvkt_ray.phrasing import PAGE
 
 _N_COLUMNS = 2
 _PANEL_HEIGHT = 330.0
@@ -103,8 +104,8 @@ def _describe(curve: Mapping[str, Any], leads: Sequence[Mapping[str, Any]]) -> s
     for lead in leads:
         first, last = lead["points"][0], lead["points"][-1]
         texts = [
-            f"{contender_name(curve['alone'])} {score(point['alone']['macro_auroc'])} and "
-            f"{contender_name(curve['answer'])} {score(point['answer']['macro_auroc'])} with "
+            f"{contender_name(curve['alone'])} {PAGE.score(point['alone']['macro_auroc'])} and "
+            f"{contender_name(curve['answer'])} {PAGE.score(point['answer']['macro_auroc'])} with "
             f"{point['n_labelled']:,.0f} labels"
             for point in ([first] if first is last else [first, last])
         ]

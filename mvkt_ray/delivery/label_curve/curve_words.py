@@ -6,9 +6,8 @@ Reads: what `curve_facts` made.
 from collections.abc import Mapping
 from typing import Any
 
-from mvkt_ray.phrasing import NumberStyle, listing, percent
+from mvkt_ray.phrasing import SENTENCE, listing, percent
 
-_SAID = NumberStyle(nothing="not defined")
 _ALONE, _ANSWER = "the student alone", "the distilled student"
 """Whatever the finals call them: one was not taught, the other was."""
 Curve = Mapping[str, Any]
@@ -69,8 +68,8 @@ def _of_lead(curve: Curve, lead: Mapping[str, Any]) -> str:
     level = percent(curve["statistics"]["level"])
     labels = f"{labels_of(point['n_labelled'])} labels"
     worth = (
-        f"{_SAID.signed(gain['difference'])}, corrected {level} interval "
-        f"{_SAID.signed_interval(gain['ci_corrected'])}"
+        f"{SENTENCE.signed(gain['difference'])}, corrected {level} interval "
+        f"{SENTENCE.signed_interval(gain['ci_corrected'])}"
     )
     begin = f"On {name}, {_ANSWER} with {labels}"
     if gain["claimed"] and gain["difference"] < 0:

@@ -1,11 +1,11 @@
-"""`report.json`: the report as plain values, read back through its types, and its JSON schema.
+"""Reports as JSON: plain values by their types; `report.json` is read back, and has a schema.
 
 The only module of `delivery` that uses pydantic.
 """
 
 import functools
 import json
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -17,16 +17,18 @@ from mvkt_ray.errors import ArtifactError
 from mvkt_ray.json_values import without_nan
 from mvkt_ray.storage.location import Location
 
+Report = TypeVar("Report")
 _ADVICE = "Run `mvkt report` with this mvkt-ray: it makes the report anew from the study."
 
 
-def plain_report(report: StudyReport) -> dict[str, Any]:
-    """Return a report as `report.json` holds it; numbers that are not defined are None."""
-    return without_nan(_adapter().dump_python(report, mode="json", by_alias=True, warnings=False))
+def plain_report(report: Any) -> dict[str, Any]:
+    """Return a report, of whatever type, as JSON holds it; numbers not defined are None."""
+    adapter = _adapter(type(report))
+    return without_nan(adapter.dump_python(report, mode="json", by_alias=True, warnings=False))
 
 
-def report_bytes(report: StudyReport) -> bytes:
-    """Return the content of `report.json`."""
+def report_bytes(report: Any) -> bytes:
+    """Return the content of a report's file."""
     return (json.dumps(plain_report(report), indent=2, allow_nan=False) + "\n").encode()
 
 
@@ -37,7 +39,7 @@ def read_report(location: Location) -> StudyReport:
         ArtifactError: It is no JSON, or of another shape than this program's reports.
     """
     try:
-        return _adapter().validate_json(location.read_bytes(), strict=True)
+        return _adapter(StudyReport).validate_json(location.read_bytes(), strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"])) or "the whole of it"
@@ -49,7 +51,7 @@ def read_report(location: Location) -> StudyReport:
 
 def report_schema() -> dict[str, Any]:
     """Return the JSON schema of `report.json`, which follows from the types."""
-    schema = _adapter().json_schema(by_alias=True)
+    schema = _adapter(StudyReport).json_schema(by_alias=True)
     parts = schema["$defs"]
     for heir in (ChosenValidation, MeanGain, LeadPair, LeadFront):
         # pydantic reads what stands below the fields of the class itself only.
@@ -67,5 +69,5 @@ def report_schema() -> dict[str, Any]:
 
 
 @functools.cache
-def _adapter() -> TypeAdapter[StudyReport]:
-    return TypeAdapter(StudyReport)
+def _adapter(kind: type[Report]) -> TypeAdapter[Report]:
+    return TypeAdapter(kind)

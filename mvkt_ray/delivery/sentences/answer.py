@@ -26,7 +26,7 @@ from mvkt_ray.delivery.sentences.how_far import (
     why_nothing_is_ranked,
 )
 from mvkt_ray.delivery.sentences.small_students import small_student_sentences
-from mvkt_ray.phrasing import NumberStyle, listing, percent
+from mvkt_ray.phrasing import SENTENCE, listing, percent
 from mvkt_ray.search.finals.finals_plan import CHOSEN
 
 GROUPS = {
@@ -49,7 +49,6 @@ IN_WORDS = {
 _TAUGHT = (CHOSEN, "plain_kd", "mkd_only", "clt_only")
 """Contenders that are known to have learned from the teacher."""
 
-_SAID = NumberStyle(nothing="not defined")
 
 LISTED = 6
 """Of more leads than these, the number is said."""
@@ -65,7 +64,7 @@ def sentences_before_finals(report: StudyReport) -> list[str]:
         return [why_nothing_is_ranked(summary), *finals_begun(report), *_warnings(report)]
     found = [
         f"{f'So far ({so_far})' if is_running else 'In the search'} the highest mean AUROC over "
-        f"{_classes(report, 'validation')} is {_SAID.score(best.validation.macro_auroc)}, "
+        f"{_classes(report, 'validation')} is {SENTENCE.score(best.validation.macro_auroc)}, "
         f"of a model that sees {_lead(best)} alone.",
         *_left_out(report, "validation"),
         *not_ranked(leads),
@@ -111,14 +110,14 @@ def _first_sentence(report: StudyReport, first: ReportedLead) -> str:
     assert test is not None
     ceiling = ""
     if teacher is not None and teacher.test is not None:
-        sees = _seen_by(teacher, first)
-        ceiling = f"; the teacher, which sees {sees}, has {_SAID.score(teacher.test.macro_auroc)}"
+        sees, has = _seen_by(teacher, first), SENTENCE.score(teacher.test.macro_auroc)
+        ceiling = f"; the teacher, which sees {sees}, has {has}"
     kept = "kept apart until the end" if n_looks(report) <= 1 else "of the test split"
     return (
         f"On {split.n_recordings} recordings of {split.n_patients} patients {kept}, a model "
         f"that sees {_lead(first)} alone detects {_classes(report, 'test')} with a mean AUROC of "
-        f"{_SAID.score(test.macro_auroc)} ({_level(report)} interval "
-        f"{_SAID.interval(test.ci)}{ceiling})."
+        f"{SENTENCE.score(test.macro_auroc)} ({_level(report)} interval "
+        f"{SENTENCE.interval(test.ci)}{ceiling})."
     )
 
 
@@ -185,10 +184,10 @@ def _verdict(gain: Gain) -> str:
 
 def _difference(report: StudyReport, gain: Gain) -> str:
     corrected = gain.ci_corrected
-    difference = _SAID.signed(gain.difference)
+    difference = SENTENCE.signed(gain.difference)
     if corrected is None:
         return difference
-    interval = _SAID.signed_interval(corrected)
+    interval = SENTENCE.signed_interval(corrected)
     return f"{difference} (corrected {_level(report)} interval {interval})"
 
 
@@ -231,5 +230,5 @@ def _corrected(selection: Selection | None) -> str:
         return ""
     return (
         f" (corrected for the choice among {selection.n_candidates} trials: "
-        f"{_SAID.score(selection.corrected)})"
+        f"{SENTENCE.score(selection.corrected)})"
     )

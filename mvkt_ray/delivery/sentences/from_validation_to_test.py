@@ -4,9 +4,8 @@ Reads: the report's `validation_gap`.
 """
 
 from mvkt_ray.delivery.report.reported_scores import ValidationGap
-from mvkt_ray.phrasing import NumberStyle
+from mvkt_ray.phrasing import SENTENCE
 
-_SAID = NumberStyle(nothing="not defined")
 _EQUAL = 0.0005
 """Differences below this are not written."""
 
@@ -16,12 +15,12 @@ def gap_sentence(gap: ValidationGap) -> str:
     corrected = ""
     if gap.corrected is not None:
         corrected = (
-            f" ({_SAID.score(gap.corrected)} once corrected for the choice among "
+            f" ({SENTENCE.score(gap.corrected)} once corrected for the choice among "
             f"{gap.n_candidates} trials)"
         )
     begin = (
         f"On validation this configuration of {gap.lead} had "
-        f"{_SAID.score(gap.validation)}{corrected}; the test score is"
+        f"{SENTENCE.score(gap.validation)}{corrected}; the test score is"
     )
     return f"{begin} {_compared(gap.difference)}: {_meaning(gap)}."
 
@@ -42,7 +41,7 @@ def mean_gap_sentence(gap: ValidationGap) -> str:
 def _compared(difference: float) -> str:
     if abs(difference) < _EQUAL:
         return "the same"
-    return f"{_SAID.score(abs(difference))} {'lower' if difference < 0 else 'higher'}"
+    return f"{SENTENCE.score(abs(difference))} {'lower' if difference < 0 else 'higher'}"
 
 
 def _meaning(gap: ValidationGap) -> str:

@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from mvkt_ray.delivery.report.reported_differences import GapPart, GapRow, LeadGap
 from mvkt_ray.delivery.report.study_report import StudyReport
 from mvkt_ray.delivery.wording import student_name
-from mvkt_ray.phrasing import NumberStyle, listing, percent, whole_percent
+from mvkt_ray.phrasing import SENTENCE, listing, percent
 
-_SAID = NumberStyle(nothing="not defined")
 NAMED_CLASSES = 2
 """Classes of which most is left that a sentence names."""
 
@@ -43,15 +42,15 @@ def teacher_gap_sentences(report: StudyReport, lead: str) -> list[str]:
     alone = student_name(gap.baseline)
     closed, attainable, left = macro.closed, macro.attainable, macro.left
     if closed is None or closed.fraction is None or macro.reason is not None:
-        difference = _SAID.signed(macro.gap.difference)
+        difference = SENTENCE.signed(macro.gap.difference)
         return [
             f"The teacher is not shown to be ahead of the {alone} of {lead} ({difference}, "
             f"{percent(report.statistics.level)} interval "
-            f"{_SAID.signed_interval(macro.gap.ci)}), so there is no gap to speak of."
+            f"{SENTENCE.signed_interval(macro.gap.ci)}), so there is no gap to speak of."
         ]
-    share = f"{whole_percent(closed.fraction)}{_share_interval(closed)}"
+    share = f"{SENTENCE.whole_percent(closed.fraction)}{_share_interval(closed)}"
     first = (
-        f"Of the gap of {_SAID.score(macro.gap.difference)} between the {alone} of {lead} "
+        f"Of the gap of {SENTENCE.score(macro.gap.difference)} between the {alone} of {lead} "
         f"and the teacher the {student_name(report.answer.contender)} closes {share}"
     )
     if attainable is None or left is None:
@@ -60,7 +59,7 @@ def teacher_gap_sentences(report: StudyReport, lead: str) -> list[str]:
             "lead shows."
         ]
     reached = closed.fraction + (attainable.fraction or 0.0)
-    ensemble = f"an ensemble of {found.n_students} of them closes {whole_percent(reached)}"
+    ensemble = f"an ensemble of {found.n_students} of them closes {SENTENCE.whole_percent(reached)}"
     return [f"{first}; {ensemble}.", _what_is_left(found, left, report)]
 
 
@@ -117,15 +116,15 @@ def teacher_gap_figure_caption(report: StudyReport, n_drawn: int) -> str:
 
 def _what_is_left(found: LeadGap, left: GapPart, report: StudyReport) -> str:
     lead, level = found.lead, percent(report.statistics.level)
-    interval = f"{level} interval {_SAID.signed_interval(left.ci)}"
+    interval = f"{level} interval {SENTENCE.signed_interval(left.ci)}"
     if not is_left(found.rows[0]):
         return (
             f"The ensemble is not shown to be behind the teacher "
-            f"({_SAID.signed(left.difference)}, {interval}), so nothing says that {lead} hides "
+            f"({SENTENCE.signed(left.difference)}, {interval}), so nothing says that {lead} hides "
             "anything."
         )
     return (
-        f"What the ensemble does not reach either, {_SAID.score(left.difference)} ({interval})"
+        f"What the ensemble does not reach either, {SENTENCE.score(left.difference)} ({interval})"
         f"{_classes(found.rows[1:])}, is probably not visible in {lead}."
     )
 
@@ -136,7 +135,7 @@ def _classes(rows: Sequence[GapRow]) -> str:
     if not left:
         return ""
     most = sorted(left, key=lambda each: -each[0])[:NAMED_CLASSES]
-    told = [f"{name} ({_SAID.score(difference)})" for difference, name in most]
+    told = [f"{name} ({SENTENCE.score(difference)})" for difference, name in most]
     return f", most in {listing(told)}"
 
 
@@ -144,4 +143,4 @@ def _share_interval(part: GapPart) -> str:
     if part.fraction_ci is None:
         return ""
     low, high = part.fraction_ci
-    return f" ({whole_percent(low)} to {whole_percent(high)})"
+    return f" ({SENTENCE.whole_percent(low)} to {SENTENCE.whole_percent(high)})"

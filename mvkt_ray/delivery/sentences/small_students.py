@@ -6,10 +6,8 @@ Which student it is was decided on validation, so that its test score is no pick
 from mvkt_ray.config.objectives import Objective
 from mvkt_ray.delivery.report.reported_search import LeadFront, SizedTrial, Sizes
 from mvkt_ray.delivery.report.study_report import StudyReport
-from mvkt_ray.phrasing import NumberStyle, percent
+from mvkt_ray.phrasing import SENTENCE, percent
 from mvkt_ray.search.finals.finals_plan import CHOSEN
-
-_SAID = NumberStyle(nothing="not defined")
 
 
 def least(sizes: Sizes) -> str:
@@ -43,8 +41,8 @@ def small_student_sentences(report: StudyReport) -> list[str]:
         ]
     return [
         f"Of the students of {lead} the {least(sizes)} {margin} of the best on validation has "
-        f"{size}: {_SAID.score(small.macro_auroc)} against "
-        f"{_SAID.score(best.macro_auroc)} of the best, which has {best.n_parameters:,} "
+        f"{size}: {SENTENCE.score(small.macro_auroc)} against "
+        f"{SENTENCE.score(best.macro_auroc)} of the best, which has {best.n_parameters:,} "
         "parameters.",
         *_examined(report, entry, sizes.by),
     ]
@@ -78,7 +76,7 @@ def _examined(report: StudyReport, entry: LeadFront, by: Objective) -> list[str]
     best, small = tested.get(entry.best), tested.get(entry.nearly_as_good)
     if small is None or best is None:
         return ["The finals did not examine both, so nothing is said of the test split."]
-    scores = f"{_SAID.score(small.macro_auroc)} against {_SAID.score(best.macro_auroc)}"
+    scores = f"{SENTENCE.score(small.macro_auroc)} against {SENTENCE.score(best.macro_auroc)}"
     shown = ""
     if report.answer.contender == best.contender == CHOSEN:
         shown = _loss(report, entry.lead, small.contender, by)
@@ -95,8 +93,8 @@ def _loss(report: StudyReport, lead: str, small: str, by: Objective) -> str:
     level = percent(report.statistics.level)
     other = {"macs": "costlier", "latency_ms": "slower"}.get(by, "larger")
     return (
-        f"; the {other} one is worth {_SAID.signed(gain.difference)} (corrected {level} "
-        f"interval {_SAID.signed_interval(gain.ci_corrected)}): "
+        f"; the {other} one is worth {SENTENCE.signed(gain.difference)} (corrected {level} "
+        f"interval {SENTENCE.signed_interval(gain.ci_corrected)}): "
         f"{'shown' if gain.claimed else 'not shown'}"
     )
 

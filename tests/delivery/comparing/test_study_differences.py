@@ -47,32 +47,32 @@ def test_differences_are_those_of_the_means_over_seeds(make_finals: "MakeFinals"
         areas = [auroc_per_class(test.labels_NC, said) for said in test.scores["chosen", lead]]
         return float(np.mean(areas))
 
-    assert found["reference"] == "one"
-    assert [(each["study"], each["lead"]) for each in found["differences"]] == [
+    assert found.reference == "one"
+    assert [(each.study, each.lead) for each in found.differences] == [
         ("two", "II"),
         ("two", "V5"),
     ]
-    for each in found["differences"]:
-        expected = macro("two", each["lead"]) - macro("one", each["lead"])
-        assert each["difference"] == pytest.approx(expected)
-        assert each["claimed"]
-        assert each["n_seeds"] == 3
-    (mean,) = found["mean_differences"]
-    by_lead = [each["difference"] for each in found["differences"]]
-    assert mean["difference"] == pytest.approx(np.mean(by_lead))
-    by_class = found["class_differences"]
+    for each in found.differences:
+        expected = macro("two", each.lead) - macro("one", each.lead)
+        assert each.difference == pytest.approx(expected)
+        assert each.claimed
+        assert each.n_seeds == 3
+    (mean,) = found.mean_differences
+    by_lead = [each.difference for each in found.differences]
+    assert mean.difference == pytest.approx(np.mean(by_lead))
+    by_class = found.class_differences
     assert len(by_class) == 2 * 3
-    assert [each["p_holm"] for each in by_class] == pytest.approx(holm([e["p"] for e in by_class]))
-    assert found["studies"][0]["leads"][0]["macro_auroc"] == pytest.approx(macro("one", "II"))
+    assert [each.p_holm for each in by_class] == pytest.approx(holm([e.p for e in by_class]))
+    assert found.studies[0].leads[0].macro_auroc == pytest.approx(macro("one", "II"))
 
 
 def test_a_study_does_not_differ_from_itself(make_finals: "MakeFinals") -> None:
     finals = skilled(make_finals)
     found = compare_studies([study("one", finals), study("copy", finals)])
-    for each in found["differences"] + found["mean_differences"] + found["class_differences"]:
-        assert each["difference"] == 0
-        assert each["p_holm"] == 1
-        assert not each["claimed"]
+    for each in found.differences + found.mean_differences + found.class_differences:
+        assert each.difference == 0
+        assert each.p_holm == 1
+        assert not each.claimed
 
 
 def test_the_order_of_recordings_and_of_classes_is_each_studys_own(
@@ -90,8 +90,8 @@ def test_the_order_of_recordings_and_of_classes_is_each_studys_own(
         teacher_NC=two.test.teacher_NC[order],
     )
     again = compare_studies([study("one", one), study("two", replace(two, test=shuffled))])
-    assert again["differences"] == plain["differences"]
-    assert again["class_differences"] == plain["class_differences"]
+    assert again.differences == plain.differences
+    assert again.class_differences == plain.class_differences
 
 
 def test_another_test_split_is_set_beside_and_not_compared(make_finals: "MakeFinals") -> None:
@@ -115,17 +115,17 @@ def test_another_test_split_is_set_beside_and_not_compared(make_finals: "MakeFin
             study("same", skilled(make_finals, 0.2)),
         ]
     )
-    because = {each["study"]: each["because"] for each in found["unpaired"]}
+    because = {each.study: each.because for each in found.unpaired}
     assert "80 recordings and 50, of which 50 are the same" in because["smaller"]
     assert "same recordings with other labels" in because["relabelled"]
     assert "searched was not examined" in because["searched"]
-    assert {each["study"] for each in found["differences"]} == {"same"}
-    scores = {each["study"]: each["leads"] for each in found["studies"]}
-    assert [(lead["lead"], lead["split"]) for lead in scores["smaller"]] == [
+    assert {each.study for each in found.differences} == {"same"}
+    scores = {each.study: each.leads for each in found.studies}
+    assert [(lead.lead, lead.split) for lead in scores["smaller"]] == [
         ("II", "test"),
         ("V5", "test"),
     ]
-    assert [lead["macro_auroc"] for lead in scores["searched"]] == [0.8, None]
+    assert [lead.macro_auroc for lead in scores["searched"]] == [0.8, None]
 
 
 def test_only_leads_and_seeds_that_both_have_are_compared(make_finals: "MakeFinals") -> None:
@@ -133,13 +133,13 @@ def test_only_leads_and_seeds_that_both_have_are_compared(make_finals: "MakeFina
     skill = {("chosen", "V5"): 0.9, ("chosen", "I"): 0.9}
     two = make_finals(skill, seeds={("chosen", "V5"): (1, 2), ("chosen", "I"): (0, 1, 2)})
     found = compare_studies([study("one", one), study("two", two)])
-    (only,) = found["differences"]
-    assert (only["lead"], only["n_seeds"]) == ("V5", 2)
+    (only,) = found.differences
+    assert (only.lead, only.n_seeds) == ("V5", 2)
     nothing = make_finals({("chosen", "I"): 0.9})
-    assert compare_studies([study("one", one), study("other", nothing)])["differences"] == []
+    assert compare_studies([study("one", one), study("other", nothing)]).differences == ()
     later = make_finals(
         {("chosen", "V5"): 0.9, ("chosen", "II"): 0.9}, seeds={("chosen", "V5"): (7,)}
     )
     found = compare_studies([study("one", one), study("later", later)])
-    assert found["without_common_seed"] == [["later", "V5"]]
-    assert [each["lead"] for each in found["differences"]] == ["II"]
+    assert found.without_common_seed == (("later", "V5"),)
+    assert [each.lead for each in found.differences] == ["II"]

@@ -25,6 +25,7 @@ def compare_verb(
     """
     from mvkt_ray.delivery.comparing.compared_studies import gather_studies
     from mvkt_ray.delivery.comparing.study_differences import compare_studies
+    from mvkt_ray.delivery.report.report_json import plain_report
     from mvkt_ray.display.comparison_tables import comparison_tables
     from mvkt_ray.search.ledger.study_folder import StudyFolder
     from mvkt_ray.storage.location import Location
@@ -33,5 +34,5 @@ def compare_verb(
     with output.waiting("reading the studies"):
         studies = gather_studies([StudyFolder(each) for each in given])
     with output.waiting("comparing"):
-        value = compare_studies(studies)
-    output.answer(value, comparison_tables(value))
+        comparison = compare_studies(studies)
+    output.answer(plain_report(comparison), comparison_tables(comparison))

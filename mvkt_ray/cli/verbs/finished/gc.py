@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mvkt_ray.cli.options import Folder, VerbOutput
-from mvkt_ray.display.console import byte_size, grid
+from mvkt_ray.display.console import grid
+from mvkt_ray.phrasing import byte_size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

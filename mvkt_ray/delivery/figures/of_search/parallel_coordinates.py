@@ -16,8 +16,8 @@ from mvkt_ray.delivery.figures.of_search.centred import (
     step_of,
 )
 from mvkt_ray.delivery.figures.of_search.slices import is_number, spans_decades
-from mvkt_ray.delivery.wording import parameter_name, signed
-from mvkt_ray.phrasing import listing
+from mvkt_ray.delivery.wording import parameter_name
+from mvkt_ray.phrasing import PAGE, listing
 
 N_TRIALS = 300
 """More lines are a felt; the best are among those that are drawn."""
@@ -75,7 +75,7 @@ def draw_parallel(trials: Sequence[CentredTrial]) -> str:
             axes.plot(range(len(heights)), heights, color=STEPS[step], linewidth=_WIDTHS[step])
         for position, scale in enumerate(scales):
             _draw_axis(axes, position, parameter_name(scale.name), scale.labels())
-        ends = [(0.0, signed(low)), (1.0, signed(high))]
+        ends = [(0.0, PAGE.signed(low)), (1.0, PAGE.signed(high))]
         _draw_axis(axes, len(scales), "score minus\nlead's median", ends)
         axes.set(xlim=(-0.25, len(scales) + 0.45), ylim=(-0.04, 1.04))
         axes.set_axis_off()

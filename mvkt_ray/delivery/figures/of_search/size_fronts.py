@@ -27,8 +27,7 @@ from mvkt_ray.delivery.figures.drawing import (
 from mvkt_ray.delivery.report.reported_search import Front, LeadFront, Sizes
 from mvkt_ray.delivery.report.study_report import StudyReport
 from mvkt_ray.delivery.sentences.small_students import least
-from mvkt_ray.delivery.wording import score, short_number
-from mvkt_ray.phrasing import percent
+from mvkt_ray.phrasing import PAGE, percent
 
 _N_COLUMNS = 4
 _PANEL_HEIGHT = 190.0
@@ -121,7 +120,7 @@ def _lead_of(entry: Front) -> str | None:
 
 def _sizes_of(entry: Front) -> str:
     """Write the sizes of the marked students: in the panel there is not always room at a mark."""
-    sizes = {name: short_number(entry.point(getattr(entry, name)).cost) for name in _MARKS}
+    sizes = {name: PAGE.short(entry.point(getattr(entry, name)).cost) for name in _MARKS}
     if entry.best == entry.nearly_as_good:
         del sizes["nearly_as_good"]
     return "  ".join(f"{_MARKS[name][2]} {size}" for name, size in sizes.items())
@@ -139,7 +138,7 @@ def _set_limits(axes: Axes, sizes: Sizes, trials: Sequence[SizedTrial]) -> None:
     costs = [trial.cost for trial in trials]
     left, right = min(costs) / _ROOM, max(costs) * _ROOM
     use_log_scale(axes, "x", (left, right))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_number(value)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: PAGE.short(value)))
     axes.set_xlim(left, right)
 
 
@@ -172,7 +171,7 @@ def _description(sizes: Sizes) -> str:
     name = _AXIS_NAMES[sizes.by]
     return (
         f"Validation macro AUROC of {sizes.n_trials} trials against the {name} of their "
-        f"students, a panel for each lead. Over all leads: from {score(front[0].macro_auroc)} "
-        f"at {front[0].cost:,.4g} to {score(front[-1].macro_auroc)} at "
+        f"students, a panel for each lead. Over all leads: from {PAGE.score(front[0].macro_auroc)} "
+        f"at {front[0].cost:,.4g} to {PAGE.score(front[-1].macro_auroc)} at "
         f"{front[-1].cost:,.4g} {name}."
     )
