@@ -79,7 +79,7 @@ class NumberStyle:
         """Write a share that was estimated as `31 %`."""
         if share is None:
             return self.nothing
-        return f"{round(100 * share)}{self.space}%".replace("-", self.minus)
+        return f"{100 * share:.0f}{self.space}%".replace("-", self.minus)
 
     def count(self, value: float | None) -> str:
         """Write `1,600`: a whole number, or a mean of such."""

@@ -37,8 +37,8 @@ def lead_rows(report: StudyReport, material: ReportMaterial) -> Rows:
             "n_candidates": validation and validation.n_candidates,
             "test_macro_auroc": test and test.macro_auroc,
             "test_left_out": _names(test and test.left_out),
-            **_ends("ci", test and test.ci),
-            **_ends("ci_bca", test and test.ci_bca),
+            **ends_columns("ci", test and test.ci),
+            **ends_columns("ci_bca", test and test.ci_bca),
             "seed_sd": test and test.seed_sd,
             "difference_to_best": to_best and to_best.difference,
             "difference_to_best_low": to_best and to_best.low,
@@ -46,7 +46,7 @@ def lead_rows(report: StudyReport, material: ReportMaterial) -> Rows:
             "test_macro_f1": test and test.macro_f1,
             "test_macro_average_precision": test and test.macro_average_precision,
             "gap_closed_fraction": gap and gap.fraction,
-            **_ends("gap_closed_ci", gap and gap.ci),
+            **ends_columns("gap_closed_ci", gap and gap.ci),
         }
 
 
@@ -62,7 +62,7 @@ def contender_rows(report: StudyReport, material: ReportMaterial) -> Rows:
             "n_seeds": len(seeds) or None,
             "validation_macro_auroc": validation and validation.macro_auroc,
             "test_macro_auroc": test and test.macro_auroc,
-            **_ends("ci", test and test.ci),
+            **ends_columns("ci", test and test.ci),
             "seed_sd": test and test.seed_sd,
         }
 
@@ -79,7 +79,7 @@ def class_rows(report: StudyReport, material: ReportMaterial) -> Rows:
                 "class": each,
                 "validation_auroc": validation and validation.auroc_of(each),
                 "test_auroc": scores and scores.auroc,
-                **_ends("ci", scores and scores.ci),
+                **ends_columns("ci", scores and scores.ci),
                 "n_positive": scores and scores.n_positive,
                 "too_few": scores and scores.too_few,
                 "average_precision": scores and scores.average_precision,
@@ -149,7 +149,7 @@ def teacher_gap_rows(report: StudyReport, material: ReportMaterial) -> Rows:
                 "ensemble_auroc": row.ensemble,
                 "teacher_auroc": row.teacher,
                 "gap": row.gap and row.gap.difference,
-                **_ends("gap_ci", row.gap and row.gap.ci),
+                **ends_columns("gap_ci", row.gap and row.gap.ci),
                 **_gap_part("closed", row.closed),
                 **_gap_part("attainable", row.attainable),
                 **_gap_part("left", row.left),
@@ -242,8 +242,8 @@ def _difference(gain: Gain) -> dict[str, Any]:
     return {
         "over": gain.over,
         "difference": gain.difference,
-        **_ends("ci", gain.ci),
-        **_ends("ci_corrected", gain.ci_corrected),
+        **ends_columns("ci", gain.ci),
+        **ends_columns("ci_corrected", gain.ci_corrected),
         "p": gain.p,
         "p_holm": gain.p_holm,
         "claimed": gain.claimed,
@@ -254,12 +254,13 @@ def _difference(gain: Gain) -> dict[str, Any]:
 def _gap_part(name: str, part: GapPart | None) -> dict[str, Any]:
     return {
         name: part and part.difference,
-        **_ends(f"{name}_ci", part and part.ci),
+        **ends_columns(f"{name}_ci", part and part.ci),
         f"{name}_fraction": part and part.fraction,
-        **_ends(f"{name}_fraction_ci", part and part.fraction_ci),
+        **ends_columns(f"{name}_fraction_ci", part and part.fraction_ci),
     }
 
 
-def _ends(name: str, interval: Sequence[float] | None) -> dict[str, float | None]:
+def ends_columns(name: str, interval: Sequence[float] | None) -> dict[str, float | None]:
+    """Return the columns `name_low` and `name_high` of an interval."""
     low, high = interval or (None, None)
     return {f"{name}_low": low, f"{name}_high": high}

@@ -6,7 +6,7 @@ means. A unit is in a column's name; an empty field is a value that is not defin
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -280,19 +280,22 @@ TABLES: tuple[Table, ...] = (
 def write_tables(report: StudyReport, material: ReportMaterial, folder: Location) -> None:
     """Write every table of a report; one without rows has its header."""
     for table in TABLES:
-        rows = table.rows(report, material)
-        (folder / f"{table.name}.csv").write_bytes(_csv(list(table.columns), rows))
+        (folder / f"{table.name}.csv").write_bytes(
+            csv_bytes(table.rows(report, material), list(table.columns))
+        )
     meanings = [
         {"table": table.name, "what": table.what, "column": name, "meaning": meaning}
         for table in TABLES
         for name, meaning in table.columns.items()
     ]
-    (folder / "columns.csv").write_bytes(_csv(["table", "what", "column", "meaning"], meanings))
+    (folder / "columns.csv").write_bytes(csv_bytes(meanings))
 
 
-def _csv(columns: list[str], rows: Iterable[Row]) -> bytes:
+def csv_bytes(rows: Iterable[Row], columns: Sequence[str] | None = None) -> bytes:
+    """Return a table as CSV; without `columns` they are those of its first row."""
+    rows = list(rows)
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, columns)
+    writer = csv.DictWriter(text, list(rows[0]) if columns is None and rows else columns or ())
     writer.writeheader()
     writer.writerows({name: _field(value) for name, value in row.items()} for row in rows)
     # A command may name a file whose name is not UTF-8.

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import RenderableType
-from rich.text import Text
 
 from mvkt_ray.cli.options import (
     Address,
@@ -20,7 +19,6 @@ from mvkt_ray.cli.options import (
 )
 from mvkt_ray.display.console import Output, facts, grid, heading
 from mvkt_ray.interface.arguments import RunnerChoice, passed_on
-from mvkt_ray.phrasing import PLAIN, TERMINAL
 
 if TYPE_CHECKING:
     from mvkt_ray.search.label_budget.budget_folder import BudgetFolder
@@ -88,10 +86,13 @@ def label_budget_verb(
 def _answer(output: Output, folder: "BudgetFolder") -> None:
     """Make the report of what is examined, write it, and show it."""
     from mvkt_ray.delivery.label_curve.write_curve import write_curve
+    from mvkt_ray.delivery.report.report_json import plain_report
+    from mvkt_ray.display.curve_table import curve_table
 
     with output.waiting("making the report"):
         curve = write_curve(folder)
-    output.answer(curve, _curve_tables(curve, str(folder.report_folder / "index.html")))
+    page = str(folder.report_folder / "index.html")
+    output.answer(plain_report(curve), curve_table(curve, page))
 
 
 def _plan_tables(value: dict[str, Any]) -> list[RenderableType]:
@@ -112,27 +113,3 @@ def _plan_tables(value: dict[str, Any]) -> list[RenderableType]:
 def _of_trials(value: dict[str, Any]) -> str:
     n_trials = value["n_trials_per_cell"]
     return "" if n_trials is None else f" of {n_trials} trials"
-
-
-def _curve_tables(curve: dict[str, Any], page: str) -> list[RenderableType]:
-    from mvkt_ray.delivery.label_curve.curve_words import equal_labels_text, labels_of
-
-    table = grid(
-        ["lead", "labels", "draws", "alone", "distilled", "gain", "as good as alone with"],
-        right=["labels", "draws", "alone", "distilled", "gain", "as good as alone with"],
-    )
-    for lead in curve["leads"]:
-        for point in lead["points"]:
-            gain = point["gain"]
-            table.add_row(
-                Text(lead["lead"], "bold"),
-                labels_of(point["n_labelled"]),
-                str(len(point["answer"]["by_draw"])),
-                TERMINAL.score(point["alone"]["macro_auroc"]),
-                TERMINAL.score(point["answer"]["macro_auroc"]),
-                f"{PLAIN.signed(gain['difference'])}{'' if gain['claimed'] else ' not shown'}",
-                equal_labels_text(point["equal_labels"]),
-            )
-    title = f"Label budget {curve['study']}: macro AUROC on the test split, means over draws"
-    said = [Text(sentence) for sentence in curve["sentences"]]
-    return [heading(title), table, *said, facts({"page": page})]

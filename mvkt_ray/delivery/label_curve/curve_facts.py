@@ -16,6 +16,19 @@ from mvkt_ray import __version__
 from mvkt_ray.delivery.facts.evidence import LEVEL, N_RESAMPLES, SEED, TEACHER
 from mvkt_ray.delivery.facts.gaps.teacher_gap import baseline_of
 from mvkt_ray.delivery.label_curve.curve_material import CurveMaterial, ExaminedCell, n_labelled
+from mvkt_ray.delivery.label_curve.reported_curve import (
+    SCHEMA_VERSION,
+    BudgetDraw,
+    CurveCell,
+    CurveGain,
+    CurvePoint,
+    CurveScore,
+    CurveStatistics,
+    DrawnBudget,
+    EqualLabels,
+    LabelCurve,
+    LeadCurve,
+)
 from mvkt_ray.json_values import finite
 from mvkt_ray.search.finals.finals_results import FinalsResults, Key
 from mvkt_ray.search.label_budget.budget_cells import Budget
@@ -28,8 +41,6 @@ from mvkt_ray.statistics.budget_curve import (
 from mvkt_ray.statistics.gains import Difference, correct_together, paired_differences
 from mvkt_ray.statistics.intervals import ends, percentile_interval
 from mvkt_ray.statistics.resampling import draw_patients
-
-SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -46,48 +57,44 @@ class _Point:
         return n_labelled(self.cells)
 
 
-def describe_curve(material: CurveMaterial) -> dict[str, Any]:
-    """Return the report of a label budget as plain values; numbers that are not defined are None.
+def describe_curve(material: CurveMaterial) -> LabelCurve:
+    """Return the report of a label budget, without its sentences.
 
     Raises:
         DataError: Finals of one budget have no lead in common.
     """
-    first = material.examined[0].finals
-    alone = baseline_of(first)
+    first, base = material.examined[0], material.plan.base
+    test, answer, alone = first.finals.test, first.finals.answer, baseline_of(first.finals)
     assert alone is not None
-    resamples = draw_patients(first.test.patient_ids_N, N_RESAMPLES, SEED)
+    resamples = draw_patients(test.patient_ids_N, N_RESAMPLES, SEED)
     points = {
         budget: _score(cells, resamples, stream, alone)
         for stream, (budget, cells) in enumerate(material.by_budget.items())
     }
-    gains = _gains(points, first.answer, alone)
-    leads = list(dict.fromkeys(lead for point in points.values() for _, lead in point.keys[:-1]))
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "study": material.plan.base.name,
-        "task": material.plan.base.data.task,
-        "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "mvkt_ray_version": __version__,
-        "distils_unlabelled": material.examined[0]
-        .cell.study(material.plan.base)
-        .data.label_use.distils_unlabelled,
-        "is_synthetic": material.plan.base.data.source == "synthetic",
-        "metric": "macro_auroc",
-        "statistics": {"level": LEVEL, "n_resamples": N_RESAMPLES, "n_gains": len(gains)},
-        "alone": alone,
-        "answer": first.answer,
-        "n_test_recordings": len(first.test.record_ids_N),
-        "n_test_patients": len(set(first.test.patient_ids_N)),
-        "budgets": [
-            _describe_budget(material, budget, list(point.cells))
-            for budget, point in points.items()
-        ],
-        "leads": [_describe_lead(lead, points, gains, first.answer, alone) for lead in leads],
-        "cells": [
-            {"name": cell.name, "labels": cell.describe(), "state": state}
+    gains = _gains(points, answer, alone)
+    leads = dict.fromkeys(lead for point in points.values() for _, lead in point.keys[:-1])
+    return LabelCurve(
+        schema_version=SCHEMA_VERSION,
+        study=base.name,
+        task=base.data.task,
+        made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        mvkt_ray_version=__version__,
+        distils_unlabelled=first.cell.study(base).data.label_use.distils_unlabelled,
+        is_synthetic=base.data.source == "synthetic",
+        metric="macro_auroc",
+        statistics=CurveStatistics(level=LEVEL, n_resamples=N_RESAMPLES, n_gains=len(gains)),
+        alone=alone,
+        answer=answer,
+        n_test_recordings=len(test.record_ids_N),
+        n_test_patients=len(set(test.patient_ids_N)),
+        budgets=tuple(_describe_budget(material, *each) for each in points.items()),
+        leads=tuple(_describe_lead(lead, points, gains, answer, alone) for lead in leads),
+        cells=tuple(
+            CurveCell(name=cell.name, labels=cell.describe(), state=state)
             for cell, state in material.states
-        ],
-    }
+        ),
+        sentences=(),
+    )
 
 
 def _score(cells: Sequence[ExaminedCell], resamples: Any, stream: int, alone: str) -> _Point:
@@ -138,24 +145,21 @@ def _gains(
     return {key: each for (key, _), each in zip(found, family, strict=True)}
 
 
-def _describe_budget(
-    material: CurveMaterial, budget: Budget, cells: Sequence[ExaminedCell]
-) -> dict[str, Any]:
-    planned = [cell for cell, _ in material.states if cell.budget == budget]
-    return {
-        "budget": budget,
-        "n_labelled": n_labelled(cells),
-        "n_draws": len(cells),
-        "n_draws_planned": len(planned),
-        "draws": [
-            {
-                "name": each.cell.name,
-                "labelled": {k: v for k, v in asdict(each.cell.labelled).items() if v is not None},
-                "n_labelled": each.n_labelled,
-            }
-            for each in cells
-        ],
-    }
+def _describe_budget(material: CurveMaterial, budget: Budget, point: _Point) -> DrawnBudget:
+    return DrawnBudget(
+        budget=budget,
+        n_labelled=point.n_labelled,
+        n_draws=len(point.cells),
+        n_draws_planned=sum(cell.budget == budget for cell, _ in material.states),
+        draws=tuple(
+            BudgetDraw(
+                name=each.cell.name,
+                labelled={k: v for k, v in asdict(each.cell.labelled).items() if v is not None},
+                n_labelled=each.n_labelled,
+            )
+            for each in point.cells
+        ),
+    )
 
 
 def _describe_lead(
@@ -164,64 +168,54 @@ def _describe_lead(
     gains: Mapping[tuple[Budget, str], Difference],
     answer: str,
     alone: str,
-) -> dict[str, Any]:
+) -> LeadCurve:
+    ours, theirs = (answer, lead), (alone, lead)
     own = {
         budget: point
         for budget, point in points.items()
-        if (answer, lead) in point.keys and (alone, lead) in point.keys
+        if ours in point.keys and theirs in point.keys
     }
-    return {
-        "lead": lead,
-        "points": [
-            {
-                "budget": budget,
-                "n_labelled": point.n_labelled,
-                "alone": _describe_score(point, (alone, lead)),
-                "answer": _describe_score(point, (answer, lead)),
-                "teacher": _describe_score(point, TEACHER),
-                "gain": _describe_gain(gains[budget, lead]),
-                "equal_labels": _equal(list(own.values()), point, (answer, lead), (alone, lead)),
-            }
+    return LeadCurve(
+        lead=lead,
+        points=tuple(
+            CurvePoint(
+                budget=budget,
+                n_labelled=point.n_labelled,
+                alone=_describe_score(point, theirs),
+                answer=_describe_score(point, ours),
+                teacher=_describe_score(point, TEACHER),
+                gain=_describe_gain(gains[budget, lead]),
+                equal_labels=_equal(list(own.values()), point, ours, theirs),
+            )
             for budget, point in own.items()
-        ],
-    }
+        ),
+    )
 
 
-def _describe_score(point: _Point, key: Key) -> dict[str, Any]:
+def _describe_score(point: _Point, key: Key) -> CurveScore:
     k = point.keys.index(key)
     interval = percentile_interval(point.scores.widened(LEVEL)[:, k], LEVEL)
     clipped = replace(interval, low=max(0.0, interval.low), high=min(1.0, interval.high))
-    return {
-        "macro_auroc": finite(point.scores.observed_K[k]),
-        "ci": ends(clipped),
-        "by_draw": _by_draw(point, k),
-    }
-
-
-def _by_draw(point: _Point, k: int) -> list[float]:
-    """Return the score of each draw; of one draw alone its mean over seeds."""
     units_U = point.scores.units_KU[k]
-    return units_U.tolist() if len(point.cells) > 1 else [float(units_U.mean())]
+    return CurveScore(
+        macro_auroc=finite(point.scores.observed_K[k]),
+        ci=ends(clipped),
+        by_draw=tuple(units_U.tolist()) if len(point.cells) > 1 else (float(units_U.mean()),),
+    )
 
 
-def _describe_gain(difference: Difference) -> dict[str, Any]:
-    return {
-        "difference": difference.difference,
-        "ci": ends(difference.interval),
-        "ci_corrected": ends(difference.corrected),
-        "p_holm": difference.p_holm,
-        "claimed": difference.claimed,
-    }
+def _describe_gain(difference: Difference) -> CurveGain:
+    return CurveGain(
+        difference=difference.difference,
+        ci=ends(difference.interval),
+        ci_corrected=ends(difference.corrected),
+        p_holm=difference.p_holm,
+        claimed=difference.claimed,
+    )
 
 
-def _equal(
-    points: Sequence[_Point], point: _Point, answer: Key, alone: Key
-) -> dict[str, Any] | None:
-    """Return with how many labels alone is as good; None where only one budget was measured.
-
-    `most` and `fewest` are those that were measured: beyond them nothing is known, which is None in
-    an interval together with `is_beyond` or `is_below`.
-    """
+def _equal(points: Sequence[_Point], point: _Point, answer: Key, alone: Key) -> EqualLabels | None:
+    """Read off the curve of alone with how many labels it is as good as the answer at a budget."""
     if len(points) < 2:
         return None
     n_labels_M = np.array([each.n_labelled for each in points])
@@ -232,19 +226,19 @@ def _equal(
     defined = ~(np.isnan(values_BM).any(axis=1) | np.isnan(wanted_B))
     found_B = equal_labels(n_labels_M, values_BM[defined], wanted_B[defined])
     low, high = quantiles_with_infinity(np.asarray(found_B), LEVEL)
-    return {
-        "n_labels": _inside(found),
-        "low": _inside(low),
-        "high": _inside(high),
-        "is_beyond": math.isinf(found),
-        "is_below": found == 0,
-        "low_is_beyond": math.isinf(low),
-        "low_is_below": low == 0,
-        "high_is_beyond": math.isinf(high),
-        "high_is_below": high == 0,
-        "fewest": float(n_labels_M.min()),
-        "most": float(n_labels_M.max()),
-    }
+    return EqualLabels(
+        n_labels=_inside(found),
+        low=_inside(low),
+        high=_inside(high),
+        is_beyond=math.isinf(found),
+        is_below=found == 0,
+        low_is_beyond=math.isinf(low),
+        low_is_below=bool(low == 0),
+        high_is_beyond=math.isinf(high),
+        high_is_below=bool(high == 0),
+        fewest=float(n_labels_M.min()),
+        most=float(n_labels_M.max()),
+    )
 
 
 def _observed(point: _Point, key: Key) -> float:

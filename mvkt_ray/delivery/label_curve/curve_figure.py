@@ -4,7 +4,6 @@ Reads: what `curve_facts` made.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
@@ -24,6 +23,7 @@ from mvkt_ray.delivery.figures.drawing import (
     put_legend,
     to_svg,
 )
+from mvkt_ray.delivery.label_curve.reported_curve import CurveScore, LabelCurve, LeadCurve
 from mvkt_ray.delivery.wording import contender_name
 from mvkt_ray.phrasing import PAGE
 
@@ -38,9 +38,9 @@ _ASIDE = {"teacher": 1.0, "alone": 0.985, "answer": 1.015}
 """Bars at one budget stand beside each other, not on each other."""
 
 
-def draw_curve(curve: Mapping[str, Any]) -> str:
+def draw_curve(curve: LabelCurve) -> str:
     """Draw one panel per lead; an empty string where nothing was examined."""
-    leads = [lead for lead in curve["leads"] if lead["points"]]
+    leads = [lead for lead in curve.leads if lead.points]
     if not leads:
         return ""
     n_rows, _ = grid_of(len(leads), _N_COLUMNS)
@@ -56,38 +56,40 @@ def draw_curve(curve: Mapping[str, Any]) -> str:
         return to_svg(figure, "label-curve", "Score against labels", _describe(curve, leads))
 
 
-def _draw_panel(axes: Axes, lead: Mapping[str, Any]) -> None:
-    points = lead["points"]
-    places = [point["n_labelled"] for point in points]
+def _draw_panel(axes: Axes, lead: LeadCurve) -> None:
+    points = lead.points
+    places = [point.n_labelled for point in points]
     axes.set_xscale("log")
     for name, style in _STYLES.items():
         own = [place * _ASIDE[name] for place in places]
-        scores = [point[name]["macro_auroc"] for point in points]
+        scores: list[CurveScore] = [getattr(point, name) for point in points]
         is_teacher = name == "teacher"
         axes.plot(
-            own, scores, style.marker, color=style.colour, linestyle=style.line,
-            linewidth=1.2 if is_teacher else 1.8, markersize=5 if is_teacher else 7,
+            own, [score.macro_auroc for score in scores], style.marker, color=style.colour,
+            linestyle=style.line, linewidth=1.2 if is_teacher else 1.8,
+            markersize=5 if is_teacher else 7,
         )  # fmt: skip
-        for place, point in zip(own, points, strict=True):
-            if point[name]["ci"] is not None and not is_teacher:
-                axes.plot((place, place), point[name]["ci"], color=style.colour, linewidth=1.3)
-            draws = point[name]["by_draw"]
-            if len(draws) > 1 and not is_teacher:
+        if is_teacher:
+            continue
+        for place, score in zip(own, scores, strict=True):
+            if score.ci is not None:
+                axes.plot((place, place), score.ci, color=style.colour, linewidth=1.3)
+            if (n_draws := len(score.by_draw)) > 1:
                 axes.plot(
-                    [place] * len(draws), draws, style.marker, color=style.colour, markersize=3,
-                    markeredgewidth=0, alpha=0.6,
+                    [place] * n_draws, score.by_draw, style.marker, color=style.colour,
+                    markersize=3, markeredgewidth=0, alpha=0.6,
                 )  # fmt: skip
     axes.xaxis.set_major_locator(FixedLocator(places))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda place, _: f"{place:,.0f}"))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda place, _: PAGE.count(place)))
     axes.set_xlim(min(places) / 1.15, max(places) * 1.15)
-    axes.set_title(label(lead["lead"], 24))
+    axes.set_title(label(lead.lead, 24))
 
 
-def _legend(curve: Mapping[str, Any]) -> list[Line2D]:
+def _legend(curve: LabelCurve) -> list[Line2D]:
     names = {
-        "answer": contender_name(curve["answer"]),
-        "alone": contender_name(curve["alone"]),
+        "answer": contender_name(curve.answer),
+        "alone": contender_name(curve.alone),
         "teacher": "teacher",
     }
     return [
@@ -99,15 +101,15 @@ def _legend(curve: Mapping[str, Any]) -> list[Line2D]:
     ]  # fmt: skip
 
 
-def _describe(curve: Mapping[str, Any], leads: Sequence[Mapping[str, Any]]) -> str:
+def _describe(curve: LabelCurve, leads: Sequence[LeadCurve]) -> str:
     parts: list[str] = []
     for lead in leads:
-        first, last = lead["points"][0], lead["points"][-1]
+        first, last = lead.points[0], lead.points[-1]
         texts = [
-            f"{contender_name(curve['alone'])} {PAGE.score(point['alone']['macro_auroc'])} and "
-            f"{contender_name(curve['answer'])} {PAGE.score(point['answer']['macro_auroc'])} with "
-            f"{point['n_labelled']:,.0f} labels"
+            f"{contender_name(curve.alone)} {PAGE.score(point.alone.macro_auroc)} and "
+            f"{contender_name(curve.answer)} {PAGE.score(point.answer.macro_auroc)} with "
+            f"{PAGE.count(point.n_labelled)} labels"
             for point in ([first] if first is last else [first, last])
         ]
-        parts.append(f"{lead['lead']}: {', '.join(texts)}")
+        parts.append(f"{lead.lead}: {', '.join(texts)}")
     return f"Macro AUROC against the number of labelled recordings. {'; '.join(parts)}."

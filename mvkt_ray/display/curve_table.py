@@ -1,0 +1,35 @@
+"""The curves of a label budget in a terminal: a row per lead and budget, and what they say."""
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from mvkt_ray.delivery.label_curve.curve_words import equal_labels_text
+from mvkt_ray.delivery.label_curve.reported_curve import LabelCurve
+from mvkt_ray.display.console import facts, grid, heading
+from mvkt_ray.phrasing import PLAIN
+
+
+def curve_table(curve: LabelCurve, page: str) -> list[RenderableType]:
+    """Draw a report for people.
+
+    Args:
+        curve: Its values.
+        page: Path of the HTML page.
+    """
+    numbers = ["labels", "draws", "alone", "distilled", "gain", "as good as alone with"]
+    table = grid(["lead", *numbers], right=numbers)
+    for lead in curve.leads:
+        for point in lead.points:
+            table.add_row(
+                Text(lead.lead, "bold"),
+                PLAIN.count(point.n_labelled),
+                str(len(point.answer.by_draw)),
+                PLAIN.score(point.alone.macro_auroc),
+                PLAIN.score(point.answer.macro_auroc),
+                f"{PLAIN.signed(point.gain.difference)}"
+                f"{'' if point.gain.claimed else ' not shown'}",
+                equal_labels_text(point.equal_labels),
+            )
+    title = f"Label budget {curve.study}: macro AUROC on the test split, means over draws"
+    said = [Text(sentence) for sentence in curve.sentences]
+    return [heading(title), table, *said, facts({"page": page})]
