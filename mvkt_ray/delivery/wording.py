@@ -69,7 +69,6 @@ def with_code(text: str) -> Markup:
 
 FILTERS = {
     "contender_name": contender_name,
-    "student_name": student_name,
     "parameter_name": parameter_name,
     "setting": setting,
     "breakable": breakable,

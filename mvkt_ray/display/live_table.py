@@ -166,15 +166,18 @@ class LiveTable:
         self._stage, self._what, self._note = stage, what, ""
         self._done, self._total = 0, 0
         self._stage_started = self._clock()
+        self._changed(at_once=True)
 
     def stage_progress(self, done: int, total: int) -> None:
         """Move the bar."""
         self._done, self._total = done, total
+        self._changed()
 
     def stage_epoch(self, metrics: "EpochMetrics") -> None:
         """Move the bar by an epoch of the teacher."""
         self._done, self._total = metrics.epoch, self._teacher_epochs
         self._note = epoch_result(metrics)
+        self._changed()
 
     def stage_finished(self, stage: str, what: str, reused: bool) -> None:
         """Leave a line above the table for a stage that is done."""
@@ -184,14 +187,13 @@ class LiveTable:
         text.no_wrap, text.overflow = True, "ellipsis"
         self._leave_line(text)
         self._stage = ""
-
-    def _leave_line(self, line: Text) -> None:
-        self._console.print(line)
+        self._changed(at_once=True)
 
     def study_opened(self, study: WatchedStudy) -> None:
         """Show the study's table from now on."""
         self._reader = StateReader(study, self._n_epochs)
         self._state = self._reader.read()
+        self._changed(at_once=True)
 
     def study_changed(self) -> None:
         """Look at the study again."""
@@ -200,6 +202,13 @@ class LiveTable:
             self._updated_at_s = now
             self._state = self._reader.read()
             self._n_at_once = max(self._n_at_once, self._state.n_running)
+        self._changed()
+
+    def _leave_line(self, line: Text) -> None:
+        self._console.print(line)
+
+    def _changed(self, *, at_once: bool = False) -> None:
+        """Draw again; rich does so by itself."""
 
     def _render(self) -> RenderableType:
         parts: list[RenderableType] = [self._header()]
@@ -285,14 +294,13 @@ def watch(
     output: Output, *, name: str, where: str, n_epochs: int, teacher_epochs: int
 ) -> LiveTable | PlainLines:
     """Choose the live table at a terminal or in a notebook, else plain lines (none if quiet)."""
-    if output.is_live:
-        return LiveTable(
-            output, name=name, where=where, n_epochs=n_epochs, teacher_epochs=teacher_epochs
-        )
+    table: type[LiveTable] | None = LiveTable if output.is_live else None
     if output.is_notebook:
         from mvkt_ray.display.notebook_table import NotebookTable
 
-        return NotebookTable(
+        table = NotebookTable
+    if table is not None:
+        return table(
             output, name=name, where=where, n_epochs=n_epochs, teacher_epochs=teacher_epochs
         )
     output.say(f"{name}: {where}")

@@ -3,7 +3,6 @@
 Rich's own way wants widgets, which not every notebook has; HTML every one shows.
 """
 
-import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -13,10 +12,9 @@ from rich.text import Text
 
 from mvkt_ray.display.console import Output, as_html
 from mvkt_ray.display.live_table import LiveTable
-from mvkt_ray.display.study_state import WatchedStudy
 
 if TYPE_CHECKING:
-    from mvkt_ray.records import EpochMetrics
+    pass
 
 SECONDS_BETWEEN_DRAWINGS = 0.5
 """Each of them stays in the message log of the notebook's server until the cell is shown."""
@@ -26,25 +24,10 @@ class NotebookTable(LiveTable):
     """Shows what `LiveTable` shows, and leaves it there in the end."""
 
     def __init__(
-        self,
-        output: Output,
-        *,
-        name: str,
-        where: str,
-        n_epochs: int,
-        teacher_epochs: int,
-        clock: Callable[[], float] = time.monotonic,
-        show: Callable[[str], "Shown"] | None = None,
+        self, output: Output, *, show: Callable[[str], "Shown"] | None = None, **options: Any
     ) -> None:
         """Take what a live table takes, and what shows HTML: by default IPython's display."""
-        super().__init__(
-            output,
-            name=name,
-            where=where,
-            n_epochs=n_epochs,
-            teacher_epochs=teacher_epochs,
-            clock=clock,
-        )
+        super().__init__(output, **options)
         self._show = show or Shown
         self._shown: Shown | None = None
         self._drawn_at_s = -SECONDS_BETWEEN_DRAWINGS
@@ -61,42 +44,12 @@ class NotebookTable(LiveTable):
         trace: TracebackType | None,
     ) -> None:
         self._look_once_more(kind)
-        self._draw(at_once=True)
-
-    def stage_started(self, stage: str, what: str) -> None:
-        """Show the stage at work."""
-        super().stage_started(stage, what)
-        self._draw(at_once=True)
-
-    def stage_progress(self, done: int, total: int) -> None:
-        """Move the bar."""
-        super().stage_progress(done, total)
-        self._draw()
-
-    def stage_epoch(self, metrics: "EpochMetrics") -> None:
-        """Move the bar by an epoch of the teacher."""
-        super().stage_epoch(metrics)
-        self._draw()
-
-    def stage_finished(self, stage: str, what: str, reused: bool) -> None:
-        """Leave a line above the table for a stage that is done."""
-        super().stage_finished(stage, what, reused)
-        self._draw(at_once=True)
-
-    def study_opened(self, study: WatchedStudy) -> None:
-        """Show the study's table from now on."""
-        super().study_opened(study)
-        self._draw(at_once=True)
-
-    def study_changed(self) -> None:
-        """Look at the study again."""
-        super().study_changed()
-        self._draw()
+        self._changed(at_once=True)
 
     def _leave_line(self, line: Text) -> None:
         self._stages.append(line)
 
-    def _draw(self, *, at_once: bool = False) -> None:
+    def _changed(self, *, at_once: bool = False) -> None:
         now = self._clock()
         if self._shown is not None and (
             at_once or now - self._drawn_at_s >= SECONDS_BETWEEN_DRAWINGS

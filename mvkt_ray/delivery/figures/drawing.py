@@ -74,7 +74,6 @@ class Style:
 CHOSEN_STYLE = Style(colour=Colour.DISTILLED, marker="o", line="-", name="distilled")
 ALONE_STYLE = Style(colour=Colour.ALONE, marker="D", line=(0, (5, 1.6)), name="student alone")
 TEACHER_STYLE = Style(colour=Colour.TEACHER, marker="s", line=(0, (1.2, 1.4)), name="teacher")
-PLAIN_STYLE = Style(colour=Colour.PLAIN, marker="^", line=(0, (6, 1.5, 1, 1.5)), name="plain KD")
 
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",

@@ -25,6 +25,7 @@ from mvkt_ray.delivery.figures.drawing import (
 )
 from mvkt_ray.delivery.label_curve.reported_curve import CurveScore, LabelCurve, LeadCurve
 from mvkt_ray.delivery.wording import contender_name
+from mvkt_ray.json_values import nan_if_none
 from mvkt_ray.phrasing import PAGE
 
 _N_COLUMNS = 2
@@ -65,8 +66,8 @@ def _draw_panel(axes: Axes, lead: LeadCurve) -> None:
         scores: list[CurveScore] = [getattr(point, name) for point in points]
         is_teacher = name == "teacher"
         axes.plot(
-            own, [score.macro_auroc for score in scores], style.marker, color=style.colour,
-            linestyle=style.line, linewidth=1.2 if is_teacher else 1.8,
+            own, [nan_if_none(score.macro_auroc) for score in scores], style.marker,
+            color=style.colour, linestyle=style.line, linewidth=1.2 if is_teacher else 1.8,
             markersize=5 if is_teacher else 7,
         )  # fmt: skip
         if is_teacher:

@@ -4,6 +4,7 @@ Reads: what `curve_facts` made.
 """
 
 from mvkt_ray.delivery.label_curve.reported_curve import EqualLabels, LabelCurve, LeadCurve
+from mvkt_ray.delivery.sentences.answer import SYNTHETIC
 from mvkt_ray.phrasing import SENTENCE, listing, percent
 
 _ALONE, _ANSWER = "the student alone", "the distilled student"
@@ -22,10 +23,7 @@ def curve_sentences(curve: LabelCurve) -> list[str]:
             f"{are} not, and nothing of {them} is drawn."
         )
     if curve.is_synthetic:
-        said.append(
-            "These recordings are made up by a program: this is a demonstration, and says nothing "
-            "about ECGs."
-        )
+        said.append(SYNTHETIC)
     return said
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Le
 
 Count = Annotated[int, Ge(0)]
 """How many there are, or a number that counts from 0."""
@@ -12,7 +12,6 @@ Share = Annotated[float, Ge(0), Le(1)]
 """From 0 to 1: an area under a curve, a mean of such, a p-value, a part of a whole."""
 Amount = Annotated[float, Ge(0)]
 """Seconds, or money; never negative."""
-Positive = Annotated[float, Gt(0)]
 Ends = tuple[float, float]
 """Low and high end of an interval."""
 Split = Literal["validation", "test"]

@@ -1,4 +1,4 @@
-"""Reports as JSON: plain values by their types; `report.json` is read back, and has a schema.
+"""Reports as JSON: plain values by their types, and the schema of `report.json`.
 
 The only module of `delivery` that uses pydantic.
 """
@@ -7,18 +7,15 @@ import functools
 import json
 from typing import Any, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from mvkt_ray.delivery.report.reported_differences import LeadPair, MeanGain
 from mvkt_ray.delivery.report.reported_scores import ChosenValidation
 from mvkt_ray.delivery.report.reported_search import LeadFront
 from mvkt_ray.delivery.report.study_report import StudyReport
-from mvkt_ray.errors import ArtifactError
 from mvkt_ray.json_values import without_nan
-from mvkt_ray.storage.location import Location
 
 Report = TypeVar("Report")
-_ADVICE = "Run `mvkt report` with this mvkt-ray: it makes the report anew from the study."
 
 
 def plain_report(report: Any) -> dict[str, Any]:
@@ -30,23 +27,6 @@ def plain_report(report: Any) -> dict[str, Any]:
 def report_bytes(report: Any) -> bytes:
     """Return the content of a report's file."""
     return (json.dumps(plain_report(report), indent=2, allow_nan=False) + "\n").encode()
-
-
-def read_report(location: Location) -> StudyReport:
-    """Read a `report.json`.
-
-    Raises:
-        ArtifactError: It is no JSON, or of another shape than this program's reports.
-    """
-    try:
-        return _adapter(StudyReport).validate_json(location.read_bytes(), strict=True)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the whole of it"
-        raise ArtifactError(
-            f"{location} is no report as this mvkt-ray writes it: {where}: {first['msg']} (of "
-            f"{error.error_count()} such places). {_ADVICE}"
-        ) from None
 
 
 def report_schema() -> dict[str, Any]:

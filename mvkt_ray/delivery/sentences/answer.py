@@ -52,6 +52,10 @@ _TAUGHT = (CHOSEN, "plain_kd", "mkd_only", "clt_only")
 
 LISTED = 6
 """Of more leads than these, the number is said."""
+SYNTHETIC = (
+    "These recordings are made up by a program: this is a demonstration, and says nothing about "
+    "ECGs."
+)
 
 
 def sentences_before_finals(report: StudyReport) -> list[str]:
@@ -169,10 +173,7 @@ def _warnings(report: StudyReport) -> list[str]:
             "the last of it: its numbers may be optimistic."
         )
     if report.answer.is_synthetic:
-        said.append(
-            "These recordings are made up by a program: this is a demonstration, and says nothing "
-            "about ECGs."
-        )
+        said.append(SYNTHETIC)
     return said
 
 

@@ -20,7 +20,12 @@ from mvkt_ray.delivery.label_curve.curve_words import (
     curve_sentences,
     equal_labels_text,
 )
-from mvkt_ray.delivery.label_curve.reported_curve import LabelCurve
+from mvkt_ray.delivery.label_curve.reported_curve import (
+    CurvePoint,
+    CurveScore,
+    EqualLabels,
+    LabelCurve,
+)
 from mvkt_ray.delivery.label_curve.write_curve import curve_rows, render_curve
 from mvkt_ray.delivery.report.report_json import report_bytes
 from mvkt_ray.statistics.budget_curve import equal_labels
@@ -58,6 +63,16 @@ def mean_score(cell: Any, key: tuple[str, str]) -> float:
     )
 
 
+def macro(score: CurveScore) -> float:
+    assert score.macro_auroc is not None
+    return score.macro_auroc
+
+
+def equal_of(point: CurvePoint) -> EqualLabels:
+    assert point.equal_labels is not None
+    return point.equal_labels
+
+
 def test_points_are_the_means_over_draws_of_the_finals(
     whole: tuple[CurveMaterial, LabelCurve],
 ) -> None:
@@ -69,13 +84,13 @@ def test_points_are_the_means_over_draws_of_the_finals(
         assert [len(point.answer.by_draw) for point in lead.points] == [3, 3, 1]
         for point in lead.points:
             cells = [c for c in material.examined if c.cell.budget == point.budget]
-            for name, contender in (("alone", "student_alone"), ("answer", "chosen")):
+            for score, contender in ((point.alone, "student_alone"), (point.answer, "chosen")):
                 expected = [mean_score(cell, (contender, lead.lead)) for cell in cells]
-                assert getattr(point, name).by_draw == pytest.approx(expected)
-                assert getattr(point, name).macro_auroc == pytest.approx(np.mean(expected))
-                low, high = getattr(point, name).ci
-                assert 0 <= low < getattr(point, name).macro_auroc < high <= 1
-            difference = point.answer.macro_auroc - point.alone.macro_auroc
+                assert score.by_draw == pytest.approx(expected)
+                assert macro(score) == pytest.approx(np.mean(expected))
+                assert score.ci is not None
+                assert 0 <= score.ci[0] < macro(score) < score.ci[1] <= 1
+            difference = macro(point.answer) - macro(point.alone)
             assert point.gain.difference == pytest.approx(difference)
     report_bytes(curve)
 
@@ -84,16 +99,16 @@ def test_labels_that_distilling_replaces_are_read_off_the_curve_of_alone(
     whole: tuple[CurveMaterial, LabelCurve],
 ) -> None:
     for lead in whole[1].leads:
-        alone = [point.alone.macro_auroc for point in lead.points]
+        alone = [macro(point.alone) for point in lead.points]
         for point in lead.points:
-            expected = equal_labels([100, 200, 400], alone, point.answer.macro_auroc)
-            equal = point.equal_labels
+            expected = equal_labels([100, 200, 400], alone, macro(point.answer))
+            equal = equal_of(point)
             if np.isinf(expected):
                 assert equal.is_beyond
                 assert equal.n_labels is None
             else:
                 assert equal.n_labels == pytest.approx(float(expected))
-                assert 100 <= equal.n_labels <= 400
+                assert 100 <= float(expected) <= 400
 
 
 def test_a_gain_that_is_shown_is_told_in_labels(
@@ -105,7 +120,7 @@ def test_a_gain_that_is_shown_is_told_in_labels(
     assert said.startswith(
         "On II, the distilled student with 100 labels is better than the student"
     )
-    assert f"about {first.equal_labels.n_labels:,.0f} (95 % interval" in said
+    assert f"about {equal_of(first).n_labels:,.0f} (95 % interval" in said
     assert other.startswith("On V5")
 
 
