@@ -89,6 +89,26 @@ def test_sizes_have_units(size_bytes: float, text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        (plain.short(0.25), "0.25"),
+        (plain.short(999.7), "1 k"),
+        (plain.short(2_400_000), "2.4 M"),
+        (plain.rounded_duration(59), "59 s"),
+        (plain.rounded_duration(90), "2 min"),
+        (page.rounded_duration(-5400), "\N{MINUS SIGN}1.5 h"),
+        (page.rounded_duration(None), "\N{EM DASH}"),
+        (plain.count(1600), "1,600"),
+        (plain.count(None), "-"),
+        (plain.whole_percent(0.314), "31 %"),
+        (page.whole_percent(-0.314), "\N{MINUS SIGN}31 %"),
+    ],
+)
+def test_sizes_times_counts_and_shares_suit_their_medium(written: str, text: str) -> None:
+    assert written == text
+
+
+@pytest.mark.parametrize(
     ("names", "text"),
     [
         ([], ""),
