@@ -11,7 +11,9 @@ import ray
 from ray._private.node import Node
 from ray._raylet import GcsClient  # pyright: ignore[reportAttributeAccessIssue]
 from ray.cluster_utils import Cluster
-from ray.core.generated.autoscaler_pb2 import DrainNodeReason
+from ray.core.generated.autoscaler_pb2 import (
+    DrainNodeReason,  # pyright: ignore[reportAttributeAccessIssue]
+)
 
 from mvkt_ray.on_ray.connecting.environment import WORKERS, environment, own_directory, own_token
 from mvkt_ray.on_ray.ray_corrections import nodes_may_start_slowly
