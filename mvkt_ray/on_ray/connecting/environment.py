@@ -43,6 +43,9 @@ WORKERS = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     # At Ray's default of 2 s a report waits up to that long for the controller.
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
+    # A process more for each start, which tells ranks that their node is taken back. They are not
+    # asked to write more than the checkpoint of each epoch.
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
     # Ray's default is to start a task that ran out of memory again for ever.
     "RAY_task_oom_retries": "3",
 }
