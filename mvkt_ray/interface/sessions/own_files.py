@@ -7,7 +7,6 @@ same folder of the store at the end.
 
 import contextlib
 import platform
-import tempfile
 from collections.abc import Generator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 from mvkt_ray.display.console import Output
 from mvkt_ray.errors import StoreError
 from mvkt_ray.file_guards import check_writable_folder, writing
+from mvkt_ray.storage.scratch_folder import scratch_folder
 
 if TYPE_CHECKING:
     from mvkt_ray.search.ledger.study_folder import StudyFolder
@@ -59,11 +59,11 @@ def own_files(
             logs=logs.local_path, ray=None if ray is None else ray.local_path, kept_logs=logs
         )
         return
-    with tempfile.TemporaryDirectory(prefix="mvkt-driver-") as scratch:
+    with scratch_folder("mvkt-driver-") as scratch:
         started = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
         own = OwnFiles(
-            logs=Path(scratch) / "logs",
-            ray=Path(scratch) / "ray",
+            logs=scratch / "logs",
+            ray=scratch / "ray",
             kept_logs=logs / f"{started}-{platform.node()}",
         )
         try:

@@ -4,18 +4,18 @@ import contextlib
 import logging
 import os
 import secrets
-import shutil
 import tempfile
 from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
-import filelock
 from ray._private import worker as ray_worker
 from ray._raylet import (
     AuthenticationTokenLoader,  # pyright: ignore[reportAttributeAccessIssue]
     Config,  # pyright: ignore[reportAttributeAccessIssue]
 )
+
+from mvkt_ray.storage.scratch_folder import scratch_folder
 
 PREFIX = "mvkt-ray-"
 
@@ -77,23 +77,12 @@ def environment(values: Mapping[str, str]) -> Generator[None]:
 
 @contextlib.contextmanager
 def own_directory() -> Generator[Path]:
-    """Make a temporary directory for a Ray instance, and remove it afterwards.
-
-    A process that is killed leaves its directory. The lock in it is then free, and the next one
-    to come removes it.
-    """
+    """Make a temporary directory for a Ray instance, and remove it afterwards."""
     base = Path(tempfile.gettempdir())
     if len(str(base)) + len(PREFIX) + 8 > LONGEST_DIRECTORY:
         base = Path("/tmp")
-    _remove_abandoned(base)
-    directory = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
-    lock = filelock.FileLock(directory / "lock")
-    lock.acquire()
-    try:
+    with scratch_folder(PREFIX, base) as directory:
         yield directory
-    finally:
-        lock.release()
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -154,15 +143,3 @@ def read_token_again() -> None:
     # token, and ends the process when it finds none.
     Config.initialize("")
     AuthenticationTokenLoader.instance().reset_cache()
-
-
-def _remove_abandoned(base: Path) -> None:
-    for directory in base.glob(f"{PREFIX}*"):
-        # Those of other users are theirs to remove, and may not even be looked into. A Timeout of
-        # the lock is an OSError, too: somebody holds it.
-        with contextlib.suppress(OSError):
-            path = directory / "lock"
-            if directory.lstat().st_uid != os.geteuid() or not path.exists():
-                continue
-            with filelock.FileLock(path, timeout=0):
-                shutil.rmtree(directory, ignore_errors=True)

@@ -12,7 +12,6 @@ import contextlib
 import logging
 import shutil
 import sqlite3
-import tempfile
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +33,7 @@ from mvkt_ray.search.ledger.sqlite_url import path_of, url_of
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.storage.artifacts import holding, is_held
 from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.scratch_folder import scratch_folder
 
 _LOG = logging.getLogger(__name__)
 
@@ -156,10 +156,10 @@ def _driving_on_store(
 ) -> Generator[LedgerDatabase]:
     if not begins and not has_ledger(folder):
         raise _no_ledger(folder)
-    with tempfile.TemporaryDirectory(prefix="mvkt-ledger-") as scratch:
+    with scratch_folder("mvkt-ledger-") as scratch:
         lease = Lease.take(folder.shipped_ledger, times)
         try:
-            database = Path(scratch) / "ledger.db"
+            database = scratch / "ledger.db"
             claimed = claim(folder.shipped_ledger)
             restore(folder.shipped_ledger, database)
             shipment = Shipment(
@@ -192,8 +192,8 @@ def reading(folder: StudyFolder) -> Generator[LedgerDatabase]:
     if noted is not None:
         yield LedgerDatabase.on_server(ServerLedger(noted=noted))
         return
-    with tempfile.TemporaryDirectory(prefix="mvkt-ledger-") as scratch:
-        database = Path(scratch) / "ledger.db"
+    with scratch_folder("mvkt-ledger-") as scratch:
+        database = scratch / "ledger.db"
         if folder.root.is_local:
             file = folder.ledger.local_path
             yield LedgerDatabase(url_of(_mended_copy(file, database) or file))
