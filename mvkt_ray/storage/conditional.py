@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import os
 import secrets
+import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,11 @@ from mvkt_ray.storage.location import Location
 from mvkt_ray.storage.object_store import expect_bucket, explaining
 
 _MOST_CONFLICTS = 5
+
+LOCKED_WITHIN_S = 60.0
+"""Who holds the lock of a folder compares and writes one small file, unless it is stopped."""
+
+_LOOKS_EVERY_S = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +191,7 @@ def _put_local(location: Location, content: bytes, replaces: Version | None) -> 
     path.parent.mkdir(parents=True, exist_ok=True)
     folder = os.open(path.parent, os.O_RDONLY)
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
+        _lock(folder, path.parent)
         found = _read_local(path)
         if (None if found is None else found.version) != replaces:
             return None
@@ -193,3 +199,17 @@ def _put_local(location: Location, content: bytes, replaces: Version | None) -> 
     finally:
         os.close(folder)
     return Version(etag=hashlib.sha256(content).hexdigest())
+
+
+def _lock(folder: int, path: Path) -> None:
+    deadline = time.monotonic() + LOCKED_WITHIN_S
+    while True:
+        try:
+            return fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise StoreUnreachableError(
+                    f"{path}: another process has held its lock for {LOCKED_WITHIN_S:.0f} s. See "
+                    "whether that process is stopped, and start again."
+                ) from None
+        time.sleep(_LOOKS_EVERY_S)

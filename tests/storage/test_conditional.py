@@ -1,5 +1,7 @@
 """Writes under a condition: of two at once one is refused, in a store and in a folder."""
 
+import fcntl
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mvkt_ray.errors import StoreError, StoreUnreachableError
+from mvkt_ray.storage import conditional
 from mvkt_ray.storage.conditional import SharedObject, Version, expect_conditions
 from mvkt_ray.storage.location import Location
 from tests.object_store import S3Server
@@ -119,3 +122,16 @@ def test_what_a_store_refuses_is_explained_in_a_paragraph(
 
 def test_versions_differ_by_what_a_store_tells_them_by() -> None:
     assert Version(etag="a", generation="1") != replace(Version(etag="a"), generation="2")
+
+
+def test_a_folder_that_a_stopped_process_has_locked_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conditional, "LOCKED_WITHIN_S", 0.0)
+    file = SharedObject(Location.parse(tmp_path / "lease.json"))
+    holder = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(holder, fcntl.LOCK_EX)
+    with pytest.raises(StoreUnreachableError, match="another process has held its lock"):
+        file.put(b"1", None)
+    os.close(holder)
+    assert file.put(b"1", None) is not None

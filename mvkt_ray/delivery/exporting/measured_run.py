@@ -22,6 +22,9 @@ from mvkt_ray.errors import ArtifactError
 
 _WARM_UP, _RUNS = 5, 50
 
+ENDS_WITHIN_S = 1800.0
+"""The whole of it: half a minute for each run of the windows of one recording."""
+
 _STATUS = Path("/proc/self/status")
 """Where Linux says what a process held at most; unlike `ru_maxrss` not that of its parent."""
 
@@ -48,13 +51,21 @@ def measure(graph: Path, windows_BLS: NDArray[np.float32]) -> MeasuredRun:
         windows_BLS: The windows of one recording, in mV.
 
     Raises:
-        ArtifactError: The process fails: the file cannot be run on its own.
+        ArtifactError: The process fails, as the file cannot be run on its own, or takes too long.
     """
     with tempfile.TemporaryDirectory(prefix="mvkt-run-") as scratch:
         given, said = Path(scratch) / "windows.npy", Path(scratch) / "probabilities.npy"
         np.save(given, windows_BLS)
         command = [sys.executable, "-m", __name__, str(graph), str(given), str(said)]
-        run = subprocess.run(command, capture_output=True, text=True, check=False)
+        try:
+            run = subprocess.run(
+                command, capture_output=True, text=True, check=False, timeout=ENDS_WITHIN_S
+            )
+        except subprocess.TimeoutExpired:
+            raise ArtifactError(
+                f"{graph.name} was written, but running it {_WARM_UP + _RUNS} times has not ended "
+                f"within {ENDS_WITHIN_S / 60:.0f} min. Export again on a machine that is less busy."
+            ) from None
         if run.returncode != 0:
             last = (run.stderr.strip().splitlines() or ["it says nothing"])[-1]
             raise ArtifactError(

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import threading
 import time
 from collections.abc import Generator
 from pathlib import Path
@@ -30,12 +31,17 @@ from mvkt_ray.on_ray.ray_corrections import (
 )
 from mvkt_ray.phrasing import shortly
 
+_LOG = logging.getLogger(__name__)
+
 CLIENT_FLAKE = "Starting Ray client server failed"
 """The head forks a process for each client, and with gRPC's fork support on (its default) one in
 four of them hung with Ray 2.60. `GRPC_ENABLE_FORK_SUPPORT=0` for the head ends that; another
 attempt mostly helps, too."""
 
 CLIENT_ATTEMPTS = 3
+
+LEFT_WITHIN_S = 120.0
+"""Leaving Ray takes two seconds; it kills each of its own processes that does not end in one."""
 
 ENDS_WITHIN_S = 10.0
 """For processes that are killed."""
@@ -67,12 +73,12 @@ def connected(address: str | None, *, n_cpus: int | None = None) -> Generator[No
                 stack.enter_context(environment(SHARED_MACHINES))
                 directory = stack.enter_context(own_directory())
                 stack.enter_context(own_token(directory))
-                stack.callback(_disconnect)
+                stack.callback(_disconnect, directory)
                 with own_sigterm(), nodes_may_start_slowly():
                     _start(directory, n_cpus)
             else:
                 found = stack.enter_context(admitted(address))
-                stack.callback(_disconnect)
+                stack.callback(_disconnect, None)
                 with own_sigterm():
                     _attach(found)
         yield
@@ -104,9 +110,30 @@ def _explaining(address: str | None) -> Generator[None]:
         ) from error
 
 
-def _disconnect() -> None:
-    with own_sigterm():
-        ray.shutdown()
+def _disconnect(directory: Path | None) -> None:
+    """Leave Ray, and end the instance of our own, if it is one.
+
+    Where Ray waits in vain for a process of that instance, all of them are ended, and so is the
+    wait. A cluster that does not answer any more Ray gives up by itself, after a minute
+    (`RAY_gcs_rpc_server_reconnect_timeout_s`).
+
+    Args:
+        directory: Of our own instance; None: a cluster that runs on.
+    """
+
+    def give_up() -> None:
+        _LOG.warning("waiting for Ray to let this process go, since %.0f s", LEFT_WITHIN_S)
+        if directory is not None:
+            _end_processes(directory)
+
+    timer = threading.Timer(LEFT_WITHIN_S, give_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        with own_sigterm():
+            ray.shutdown()
+    finally:
+        timer.cancel()
 
 
 def _start(directory: Path, n_cpus: int | None) -> None:

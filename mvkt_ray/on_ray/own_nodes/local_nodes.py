@@ -38,6 +38,9 @@ VERSION_LABEL = "mvkt-ray/version"
 
 PATIENT_RAY = "mvkt_ray.on_ray.own_nodes.patient_ray"
 
+STARTS_WITHIN_S = 900.0
+"""For `ray start`, which itself waits for several minutes on a busy machine."""
+
 ENDS_WITHIN_S = 20.0
 """For processes of a node after SIGTERM; then they are killed."""
 
@@ -118,12 +121,21 @@ def _start_in(directory: Path, request: NodeRequest) -> LocalNode:
                 stderr=subprocess.STDOUT,
                 cwd="/",
                 start_new_session=True,
+                timeout=STARTS_WITHIN_S,
             )
         if done.returncode:
             raise ClusterError(
                 f"Ray does not start on this machine: {_reason(log.read_text())} Its log was "
                 f"written by `ray start` with exit code {done.returncode}."
             )
+    except subprocess.TimeoutExpired:
+        said = _reason(log.read_text())
+        stop_node(node)
+        raise ClusterError(
+            f"Ray does not start on this machine: `ray start` has not ended within "
+            f"{STARTS_WITHIN_S / 60:.0f} min; its log says last: {said} Try again when the machine "
+            "is less busy, and see that it reaches the head of the cluster."
+        ) from None
     except BaseException:
         stop_node(node)
         raise

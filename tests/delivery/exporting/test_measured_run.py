@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from mvkt_ray.delivery.exporting import measured_run
 from mvkt_ray.delivery.exporting.measured_run import measure
 from mvkt_ray.delivery.exporting.millivolt_network import MillivoltNetwork
 from mvkt_ray.delivery.exporting.onnx_graph import write_onnx
@@ -41,3 +42,11 @@ def test_a_file_that_cannot_be_run_alone_is_no_model(tmp_path: Path) -> None:
     file.write_bytes(b"no graph")
     with pytest.raises(ArtifactError, match=r"model\.onnx was written, but cannot be run"):
         measure(file, np.zeros((1, 1, 100), dtype=np.float32))
+
+
+def test_a_run_that_does_not_end_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measured_run, "ENDS_WITHIN_S", 0.0)
+    with pytest.raises(ArtifactError, match=r"model\.onnx was written, but .* not ended"):
+        measure(tmp_path / "model.onnx", np.zeros((1, 1, 100), dtype=np.float32))

@@ -4,6 +4,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -36,6 +37,7 @@ from mvkt_ray.errors import (
 )
 from mvkt_ray.on_ray.capacity.concurrency import check_plan
 from mvkt_ray.on_ray.capacity.nodes import ClusterResources
+from mvkt_ray.on_ray.connecting import cluster
 from mvkt_ray.on_ray.connecting.cluster import connected
 from mvkt_ray.on_ray.connecting.environment import environment, own_directory, own_token
 from mvkt_ray.on_ray.connecting.node_check import (
@@ -122,6 +124,17 @@ def test_the_token_is_for_its_owner_only_and_the_environment_is_restored() -> No
         assert os.environ["RAY_AUTH_MODE"] == "token"
     assert not directory.exists()
     assert dict(os.environ) == before
+
+
+def test_leaving_ray_is_not_waited_for_longer_than_its_processes_live(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = threading.Event()
+    monkeypatch.setattr(cluster, "LEFT_WITHIN_S", 0.01)
+    monkeypatch.setattr(cluster, "_end_processes", lambda _: ended.set())
+    monkeypatch.setattr(ray, "shutdown", ended.wait)
+    cluster._disconnect(tmp_path)
+    assert ended.is_set()
 
 
 def test_the_directory_of_a_killed_process_goes_and_that_of_a_living_one_stays() -> None:
