@@ -28,7 +28,7 @@ from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.ledger.ledger import Ledger
 from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
 from mvkt_ray.search.ledger.sqlite_url import url_of
-from mvkt_ray.search.same_study import plain_config
+from mvkt_ray.search.ledger.study_identity import plain_config
 from mvkt_ray.search.study import Study
 
 EPOCHS = 10

@@ -25,9 +25,8 @@ def make_study_folder(folder: Path, finished: Path, n_trials: int) -> StudyFolde
         n_trials: Of the made-up study.
     """
     real, made = (StudyFolder(Location.parse(each)) for each in (finished, folder))
-    shutil.copytree(
-        finished, folder, ignore=shutil.ignore_patterns("trials", "ledger.db", "report")
-    )
+    left = ("trials", "ledger.db", "report", real.stages_file.name, real.teacher_usage_file.name)
+    shutil.copytree(finished, folder, ignore=shutil.ignore_patterns(*left))
     config = real.read_config()
     config = replace(
         config,
@@ -35,6 +34,10 @@ def make_study_folder(folder: Path, finished: Path, n_trials: int) -> StudyFolde
         student=replace(config.student, epochs=EPOCHS),
     )
     made.write_config(config)
+    for stage, seconds in real.stage_times().items():
+        made.add_stage_time(stage, seconds)
+    if (used := real.read_teacher_usage()) is not None:
+        made.write_teacher_usage(used)
     ledger = Ledger.open(make_ledger(folder, config), config.name)
     ledger.close()
     [first, *_] = sorted((finished / "trials").glob("*/validation.arrow"))

@@ -75,10 +75,10 @@ KINDS = (
     Kind(
         "knowledge: recordings", "study/knowledge/recordings.arrow", ("verify knowledge", "extend")
     ),
-    Kind("study.yaml", "study/study.yaml", _LOOKS, reader=_READ, told_apart=False),
+    Kind("study.yaml", "study/study.yaml", _LOOKS, reader=_READ),
     Kind("inputs.json", "study/inputs.json", _LOOKS, reader=_READ, told_apart=False),
-    Kind("stages.json", "study/stages.json", _LOOKS, reader=_READ, told_apart=False),
-    Kind("teacher_usage.json", "study/teacher_usage.json", _LOOKS, reader=_READ, told_apart=False),
+    Kind("stages.json", "study/stages.json", _LOOKS, reader=_READ),
+    Kind("teacher_usage.json", "study/teacher_usage.json", _LOOKS, reader=_READ),
     Kind("ledger.db", "study/ledger.db", (*_LOOKS, "export"), reader="read a ledger"),
     Kind(
         "ledger.db, halfway", "study/ledger.db", ("resume",), reader="read a ledger", base="halfway"
@@ -185,16 +185,13 @@ KINDS = (
         ("read a stored ledger", "drive a stored ledger"),
         base="in a store",
     ),
-    Kind(
-        "plugins.json", "study/plugins.json", ("read plugins.json",), told_apart=False, base="small"
-    ),
+    Kind("plugins.json", "study/plugins.json", ("read plugins.json",), base="small"),
     Kind("learnt.json", "study/learnt.json", ("read learnt.json",), told_apart=False, base="small"),
-    Kind("ledger.json", "study/ledger.json", ("read ledger.json",), told_apart=False, base="small"),
+    Kind("ledger.json", "study/ledger.json", ("read ledger.json",), base="small"),
     Kind(
         "usage.json of assistants",
         "study/assistants/usage.json",
         ("read usage.json",),
-        told_apart=False,
         base="small",
     ),
     Kind(

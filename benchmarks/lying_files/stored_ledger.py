@@ -45,9 +45,10 @@ def make_small_files(base: Path, finished: Path) -> None:
     for name, number in (("study", 1), ("other", 2)):
         folder = StudyFolder(Location.parse(base / name))
         folder.root.make_directory()
-        folder.write_plugins({"mvkt-lab": f"{number}.0.0", "mvkt-clinic": "0.3.1"})
+        plugins = {"mvkt-lab": f"{number}.0.0", "mvkt-clinic": "0.3.1"}
+        folder.begin(replace(CONFIG, seed=number), plugins)
         note = NotedServer(address=ServerAddress(host="db", database="ecg"), key=f"0000000{number}")
-        folder.ledger_note.write_bytes(note.to_json())
+        folder.ledger_note.write_bytes(note.to_json(folder.fingerprint))
         folder.assistants.write_usage({"II": used, "V1": used.plus(used)})
         lab = Lab(base / "scratch" / name)
         lab.folder.mkdir(parents=True)

@@ -20,6 +20,7 @@ from mvkt_ray.search.choosing.named_plugins import packages_of_source
 from mvkt_ray.search.choosing.pruning import decision_epochs
 from mvkt_ray.search.disk.tidy_study import TidyStudy
 from mvkt_ray.search.ledger.ledger_database import LedgerDatabase, reading
+from mvkt_ray.search.ledger.postgres.noted_server import bind_note
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.listener import Listener, StageListener
 from mvkt_ray.search.opened_search import OpenedSearch
@@ -75,8 +76,8 @@ def run_search(
     config, folder = plan.config, plan.folder
     folder.root.make_directory()
     if not folder.study_file.exists():
-        folder.write_plugins(plan.plugins)
-        folder.write_config(config)
+        bind_note(folder, config)
+        folder.begin(config, plan.plugins)
     inputs = {"shards": plan.shards, "teacher": plan.given_teacher, "knowledge": None}
     if not folder.inputs_file.exists():
         folder.write_inputs(inputs)

@@ -1,29 +1,12 @@
 """Whether a study may go on with a configuration: what it draws and trains on must be the same."""
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.errors import ConfigError, StaleArtifactError
-from mvkt_ray.storage.artifacts import fingerprint_of
-
-_MAY_CHANGE = (
-    "search.n_trials",
-    "search.max_retries",
-    "search.stop_after_failures",
-    "student.validate",
-    "resources.trial",
-    "resources.teacher",
-    "resources.students",
-    "resources.ingest",
-    "resources.max_concurrent_trials",
-    "resources.cost",
-    # Finals are planned when they begin, and hold themselves to that.
-    "finals",
-)
-"""Keys that change how much is done and where, but neither what is drawn nor what comes out."""
+from mvkt_ray.search.ledger.study_identity import MAY_CHANGE, flattened, plain_config
 
 
 def check_same_study(
@@ -88,7 +71,7 @@ def _refuse_differing(config: StudyConfig, begun_with: Mapping[str, Any]) -> Non
     differing = [
         f"{key} (was {known.get(key)!r}, is {asked.get(key)!r})"
         for key in sorted(known.keys() | asked.keys())
-        if known.get(key) != asked.get(key) and not key.startswith(_MAY_CHANGE)
+        if known.get(key) != asked.get(key) and not key.startswith(MAY_CHANGE)
     ]
     if differing:
         raise StaleArtifactError(
@@ -97,32 +80,6 @@ def _refuse_differing(config: StudyConfig, begun_with: Mapping[str, Any]) -> Non
             "search.stop_after_failures, student.validate, workers and prices may change. Resume "
             "it with its own file, or give another output folder."
         )
-
-
-def plain_config(config: StudyConfig) -> dict[str, Any]:
-    """Return the configuration as JSON will give it back: lists instead of tuples."""
-    return json.loads(json.dumps(dataclasses.asdict(config), default=str))
-
-
-def study_fingerprint(config: StudyConfig) -> str:
-    """Return a hash by which a study is known: of all that must not change while it goes on."""
-    fixed = {
-        key: value
-        for key, value in flattened(plain_config(config)).items()
-        if not key.startswith(_MAY_CHANGE)
-    }
-    return fingerprint_of(fixed)
-
-
-def flattened(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return the leaves of nested mappings by their dotted paths."""
-    flat: dict[str, Any] = {}
-    for key, item in value.items():
-        if isinstance(item, dict) and item:
-            flat.update(flattened(cast(dict[str, Any], item), f"{prefix}{key}."))
-        else:
-            flat[f"{prefix}{key}"] = item
-    return flat
 
 
 def _some(texts: Sequence[str]) -> str:

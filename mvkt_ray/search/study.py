@@ -37,8 +37,9 @@ from mvkt_ray.search.failing.failure_streak import FailureStreak
 from mvkt_ray.search.failing.lost_trials import LostTrials
 from mvkt_ray.search.ledger.ledger import Ledger
 from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
+from mvkt_ray.search.ledger.study_identity import plain_config
 from mvkt_ray.search.ledger.trial_record import TrialRecord
-from mvkt_ray.search.same_study import check_same_study, plain_config
+from mvkt_ray.search.same_study import check_same_study
 from mvkt_ray.search.spending.budget import Budget
 
 PRECISION_NOTE = "cpu_precision"

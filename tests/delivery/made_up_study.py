@@ -48,7 +48,7 @@ from mvkt_ray.search.finals.finals_results import OPENING, WEIGHTS, hash_of_all
 from mvkt_ray.search.finals.openings import Opening
 from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
 from mvkt_ray.search.ledger.study_folder import StudyFolder
-from mvkt_ray.search.same_study import plain_config
+from mvkt_ray.search.ledger.study_identity import plain_config
 from mvkt_ray.search.study import Study
 from mvkt_ray.slots import Node
 from mvkt_ray.statistics.scores import auroc_per_class

@@ -18,7 +18,6 @@ from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.leftovers import ASIDE, CHECKPOINTS, Leftover, find_leftovers, remove
 from mvkt_ray.search.ranking import rank_leads
 from mvkt_ray.storage.location import Location
-from mvkt_ray.storage.sealed import sealed_json
 
 if TYPE_CHECKING:
     from conftest import Lab
@@ -128,8 +127,8 @@ def test_assistants_are_needed_until_all_of_them_are_published(lab: "Lab") -> No
     trained = "assistants/trials/00000/student.safetensors"
     remove(leftovers_of(lab))
     assert files_in(lab.folder) == needed | {*published[:-1], trained}
-    put(lab.folder, published[-1], "assistants/usage.json")
-    (lab.folder / "assistants" / "usage.json").write_bytes(sealed_json({}))
+    put(lab.folder, published[-1])
+    StudyFolder(Location.parse(lab.folder)).assistants.write_usage({})
     remove(leftovers_of(lab))
     assert files_in(lab.folder) == needed | {*published, "assistants/usage.json"}
 

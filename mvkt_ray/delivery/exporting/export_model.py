@@ -51,7 +51,7 @@ from mvkt_ray.errors import ArtifactError, DataError
 from mvkt_ray.models import Network, NetworkFacts, network_facts
 from mvkt_ray.plugins.packages import installed_versions, refuse_other_packages
 from mvkt_ray.search.ledger.study_folder import StudyFolder
-from mvkt_ray.search.same_study import study_fingerprint
+from mvkt_ray.search.ledger.study_identity import study_fingerprint
 from mvkt_ray.search.stages import Prepared, prepare
 from mvkt_ray.storage.artifacts import (
     Manifest,

@@ -21,12 +21,9 @@ from mvkt_ray.search.finals.openings import Opening
 from mvkt_ray.search.ledger.ledger import Ledger
 from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
 from mvkt_ray.search.ledger.study_folder import StudyFolder
+from mvkt_ray.search.ledger.study_identity import plain_config
 from mvkt_ray.search.ledger.trial_record import TrialRecord
-from mvkt_ray.search.same_study import (
-    check_same_study,
-    plain_config,
-    refuse_other_config,
-)
+from mvkt_ray.search.same_study import check_same_study, refuse_other_config
 from mvkt_ray.search.spending.budget import NO_LIMITS, Limits
 from mvkt_ray.search.stages import Prepared, prepare
 from mvkt_ray.search.study import cpu_precision_of

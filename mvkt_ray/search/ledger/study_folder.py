@@ -4,7 +4,6 @@ import shlex
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
 
 from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.config.study_file import study_from_yaml, write_study
@@ -12,6 +11,12 @@ from mvkt_ray.errors import ArtifactError, ConfigError, MvktError
 from mvkt_ray.file_guards import reading
 from mvkt_ray.records import Usage, trial_folder_name
 from mvkt_ray.search.ledger.sqlite_url import url_of
+from mvkt_ray.search.ledger.study_identity import (
+    fingerprint_as_read,
+    sealed_for,
+    study_fingerprint,
+    unsealed_for,
+)
 from mvkt_ray.storage.location import Location
 from mvkt_ray.storage.sealed import sealed_json, sealed_text, unsealed_json, unsealed_text
 
@@ -20,6 +25,11 @@ _STAGES = ("shards", "stages.json", "plugins.json")
 
 _INPUTS = ("shards", "teacher", "knowledge")
 """Kinds of what a study is trained on."""
+
+_RESTORE = "It was changed since the study wrote it: restore it from a copy."
+_ONLY_COUNTS = (
+    "Restore it from a copy; where there is none, remove it: only the time that it counts is lost."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +194,29 @@ class StudyFolder:
                 "that `mvkt search --out` wrote."
             )
 
+    @property
+    def fingerprint(self) -> str | None:
+        """By which its files know the study; None: it has not begun."""
+        return study_fingerprint(self.read_config()) if self.study_file.exists() else None
+
+    def begin(self, config: StudyConfig, plugins: Mapping[str, str]) -> None:
+        """Write what makes it a study; what was noted before belongs to it from now on.
+
+        The study file comes last: where the driver dies before, the study begins anew.
+
+        Args:
+            config: The resolved study.
+            plugins: Packages of the plug-ins that it names, with their versions.
+        """
+        study = fingerprint_as_read(config)
+        if times := self.stage_times():
+            self.stages_file.write_bytes(sealed_for(study, times))
+        if plugins:
+            self.plugins_file.write_bytes(sealed_for(study, plugins))
+        elif self.plugins_file.exists():
+            self.plugins_file.delete()
+        self.write_config(config)
+
     def write_config(self, config: StudyConfig) -> None:
         """Write the resolved study."""
         self.study_file.write_bytes(sealed_text(write_study(config)))
@@ -195,7 +228,7 @@ class StudyFolder:
             ArtifactError: There is none.
             ConfigError: It was changed, and is no study any more.
         """
-        with _reading(self.study_file, ConfigError):
+        with _reading(self.study_file, kind=ConfigError):
             text = unsealed_text(self.study_file.read_bytes())
             return study_from_yaml(text, str(self.study_file))
 
@@ -217,17 +250,12 @@ class StudyFolder:
                 for kind in _INPUTS
             }
 
-    def write_plugins(self, packages: Mapping[str, str]) -> None:
-        """Note with which packages of plug-ins the study begins."""
-        if packages:
-            self.plugins_file.write_bytes(sealed_json(dict(packages)))
-
     def read_plugins(self) -> dict[str, str]:
-        """Read what `write_plugins` wrote."""
+        """Read with which packages of plug-ins the study has begun."""
         if not self.plugins_file.exists():
             return {}
         with _reading(self.plugins_file):
-            value: dict[str, str] = unsealed_json(self.plugins_file.read_bytes())
+            value = unsealed_for(self.fingerprint, self.plugins_file.read_bytes())
             return {str(name): str(version) for name, version in value.items()}
 
     def _absolute(self, text: str) -> Location:
@@ -237,30 +265,33 @@ class StudyFolder:
         """Add to the seconds that a stage took, over all starts of the study."""
         times = self.stage_times()
         times[stage] = round(times.get(stage, 0.0) + seconds, 3)
-        self.stages_file.write_bytes(sealed_json(times))
+        self.stages_file.write_bytes(sealed_for(self.fingerprint, times))
 
     def write_teacher_usage(self, usage: Usage) -> None:
         """Note what training the study's own teacher has used."""
-        self.teacher_usage_file.write_bytes(sealed_json(usage.to_json()))
+        self.teacher_usage_file.write_bytes(sealed_for(self.fingerprint, usage.to_json()))
 
     def read_teacher_usage(self) -> Usage | None:
         """Read what `write_teacher_usage` wrote; None where nothing was."""
         if not self.teacher_usage_file.exists():
             return None
-        with _reading(self.teacher_usage_file):
-            return Usage.from_json(unsealed_json(self.teacher_usage_file.read_bytes()))
+        with _reading(self.teacher_usage_file, _ONLY_COUNTS):
+            content = self.teacher_usage_file.read_bytes()
+            return Usage.from_json(unsealed_for(self.fingerprint, content))
 
     def stage_times(self) -> dict[str, float]:
         """Seconds by stage."""
         if not self.stages_file.exists():
             return {}
-        with _reading(self.stages_file):
-            value: dict[str, float] = unsealed_json(self.stages_file.read_bytes())
+        with _reading(self.stages_file, _ONLY_COUNTS):
+            value = unsealed_for(self.fingerprint, self.stages_file.read_bytes())
             return {str(stage): float(seconds) for stage, seconds in value.items()}
 
 
-def _reading(file: Location, kind: type[MvktError] = ArtifactError) -> AbstractContextManager[None]:
-    return reading(file, "It was changed since the study wrote it: restore it from a copy.", kind)
+def _reading(
+    file: Location, advice: str = _RESTORE, kind: type[MvktError] = ArtifactError
+) -> AbstractContextManager[None]:
+    return reading(file, advice, kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,12 +362,16 @@ class AssistantsFolder:
     def write_usage(self, used: Mapping[str, Usage]) -> None:
         """Note what each training has used."""
         value = {condition: usage.to_json() for condition, usage in used.items()}
-        self.usage.write_bytes(sealed_json(value))
+        self.usage.write_bytes(sealed_for(self._study, value))
 
     def read_usage(self) -> dict[str, Usage]:
         """Read what `write_usage` wrote; empty where nothing was."""
         if not self.usage.exists():
             return {}
-        with _reading(self.usage):
-            value: dict[str, dict[str, Any]] = unsealed_json(self.usage.read_bytes())
+        with _reading(self.usage, _ONLY_COUNTS):
+            value = unsealed_for(self._study, self.usage.read_bytes())
             return {condition: Usage.from_json(each) for condition, each in value.items()}
+
+    @property
+    def _study(self) -> str | None:
+        return StudyFolder(self.root.parent).fingerprint

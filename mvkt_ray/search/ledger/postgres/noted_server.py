@@ -9,12 +9,13 @@ import json
 import secrets
 from dataclasses import dataclass
 
+from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.errors import ArtifactError, ConfigError
 from mvkt_ray.file_guards import reading
 from mvkt_ray.search.ledger.postgres.driver_lock import exclusively
 from mvkt_ray.search.ledger.postgres.server_address import ServerAddress
 from mvkt_ray.search.ledger.study_folder import StudyFolder
-from mvkt_ray.storage.sealed import sealed_json, unsealed_json
+from mvkt_ray.search.ledger.study_identity import fingerprint_as_read, sealed_for, unsealed_for
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,9 +30,14 @@ class NotedServer:
         """Return under which name Optuna keeps a study of ours: `best_lead [3f9a01cc]`."""
         return f"{name} [{self.key}]"
 
-    def to_json(self) -> bytes:
-        """Write the note; its key has a hash, and its URL none, for a database may be moved."""
-        value = {"url": str(self.address), "study": json.loads(sealed_json({"key": self.key}))}
+    def to_json(self, study: str | None) -> bytes:
+        """Write the note; its key has a hash, and its URL none, for a database may be moved.
+
+        Args:
+            study: Fingerprint of the study; None: it has not begun.
+        """
+        sealed = json.loads(sealed_for(study, {"key": self.key}))
+        value = {"url": str(self.address), "study": sealed}
         return (json.dumps(value, indent=2) + "\n").encode()
 
 
@@ -39,14 +45,14 @@ def read_note(folder: StudyFolder) -> NotedServer | None:
     """Read where the ledger of a study is; None: in its folder.
 
     Raises:
-        ArtifactError: The note is damaged.
+        ArtifactError: The note is damaged, or another study's.
     """
     file = folder.ledger_note
     if not file.exists():
         return None
     with reading(file, "Restore it from a copy: it says where the ledger is.", ArtifactError):
         value = json.loads(file.read_bytes())
-        key = unsealed_json(json.dumps(value["study"]).encode())["key"]
+        key = unsealed_for(folder.fingerprint, json.dumps(value["study"]).encode())["key"]
         try:
             address = ServerAddress.parse(value["url"])
         except ConfigError as error:
@@ -77,9 +83,21 @@ def settle_note(folder: StudyFolder, address: ServerAddress | None) -> NotedServ
         if noted is None:
             noted = NotedServer(address=address, key=secrets.token_hex(4))
             folder.root.make_directory()
-            folder.ledger_note.write_bytes(noted.to_json())
+            folder.ledger_note.write_bytes(noted.to_json(folder.fingerprint))
     check_note(folder, noted, address)
     return noted
+
+
+def bind_note(folder: StudyFolder, config: StudyConfig) -> None:
+    """Let a note, which is written before its study begins, belong to that study alone.
+
+    Args:
+        folder: Where the study begins next.
+        config: Of the study.
+    """
+    noted = read_note(folder)
+    if noted is not None:
+        folder.ledger_note.write_bytes(noted.to_json(fingerprint_as_read(config)))
 
 
 def check_note(folder: StudyFolder, noted: NotedServer | None, address: ServerAddress) -> None:

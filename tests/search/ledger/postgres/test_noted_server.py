@@ -11,9 +11,9 @@ from mvkt_ray.search.ledger.ledger_database import driving, has_ledger, is_drive
 from mvkt_ray.search.ledger.postgres.noted_server import check_note, read_note, settle_note
 from mvkt_ray.search.ledger.postgres.server_address import ServerAddress
 from mvkt_ray.search.ledger.study_folder import StudyFolder
+from mvkt_ray.search.ledger.study_identity import sealed_for
 from mvkt_ray.search.study import Study
 from mvkt_ray.storage.location import Location
-from mvkt_ray.storage.sealed import sealed_json
 
 if TYPE_CHECKING:
     from conftest import ServerLab
@@ -78,13 +78,19 @@ def test_a_ledger_does_not_move_by_a_flag(tmp_path: Path) -> None:
     assert not folder.ledger_note.exists()
 
 
-DAMAGED_URL = {"url": "po3tgresql://db/ecg", "study": json.loads(sealed_json({"key": "3f9a01cc"}))}
+DAMAGED_URL = {
+    "url": "po3tgresql://db/ecg",
+    "study": json.loads(sealed_for(None, {"key": "3f9a01cc"})),
+}
 ANOTHER_KEY = {"key": "00000000", "sha256": "0" * 64}
 
 
 @pytest.mark.parametrize(
     "value",
-    ["{", [], {"url": "postgresql://db/ecg"}, {"url": "postgresql://db/ecg", "study": ANOTHER_KEY}],
+    [
+        *("{", [], DAMAGED_URL, {"url": "postgresql://db/ecg"}),
+        {"url": "postgresql://db/ecg", "study": ANOTHER_KEY},
+    ],
 )
 def test_a_damaged_note_is_a_paragraph(tmp_path: Path, value: object) -> None:
     folder = StudyFolder(Location.parse(tmp_path))
