@@ -208,8 +208,11 @@ def read_begun(folder: StudyFolder) -> BegunSearch | None:
     """Read what an earlier start of a search has noted; None where none came so far.
 
     Raises:
+        ArtifactError: Another of its files was changed, or is another study's.
         ConfigError: Its configuration was changed, and is no study any more.
     """
+    # Else it is refused when the stage has ended that is added to it.
+    folder.stage_times()
     if not folder.study_file.exists():
         return None
     inputs = folder.read_inputs() if folder.inputs_file.exists() else {}

@@ -64,6 +64,13 @@ def test_a_plan_is_refused_when_another_search_came_first_and_nothing_is_changed
     assert folder.root.names() == ["study.yaml"]
 
 
+def test_damaged_times_are_refused_before_anything_is_trained(folder: StudyFolder) -> None:
+    begin(folder, CONFIG)
+    folder.stages_file.write_bytes(b"{")
+    with pytest.raises(ArtifactError, match=r"stages\.json cannot be read.*remove it"):
+        plan(folder, resume=True)
+
+
 def test_a_plan_to_resume_is_refused_when_its_inputs_changed(folder: StudyFolder) -> None:
     begin(folder, CONFIG)
     made = plan(folder, resume=True)
