@@ -17,7 +17,6 @@ import json
 import os
 import shlex
 import sys
-import tempfile
 from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -34,6 +33,7 @@ from mvkt_ray.phrasing import without_passwords
 from mvkt_ray.storage.location import Location
 from mvkt_ray.storage.node_cache import CacheEntry, node_cache
 from mvkt_ray.storage.object_store import check_writable
+from mvkt_ray.storage.scratch_folder import scratch_folder
 
 T = TypeVar("T")
 
@@ -250,14 +250,17 @@ def build_folder(location: Location) -> Generator[Path]:
     """Give a local folder to make all files of an artifact in, before `publish`.
 
     It is the partial folder, or, when the artifact will be in a store, a scratch folder of this
-    node, which is removed at the end.
+    node, which is removed at the end, or by the next process that makes one.
     """
     if location.is_local:
         partial_location(location).make_directory()
         yield partial_location(location).local_path
         return
-    with tempfile.TemporaryDirectory(prefix="mvkt-") as folder:
-        yield Path(folder)
+    with scratch_folder("mvkt-artifact-") as scratch:
+        # All in it is the artifact's: the lock is beside it.
+        folder = scratch / "files"
+        folder.mkdir()
+        yield folder
 
 
 def claim_output(location: Location, recipe: str, *, resume: bool) -> Manifest | None:
