@@ -27,7 +27,7 @@ class MvktError(Exception):
     """Base of all errors raised on purpose; the command line prints it as one paragraph."""
 
     retriable: ClassVar[bool] = False
-    """Whether a trial that ended with this error is worth starting again unchanged."""
+    """Whether a trial that ended with this error should be retried unchanged."""
 
 
 class ConfigError(MvktError, ValueError):

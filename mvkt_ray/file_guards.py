@@ -24,12 +24,12 @@ WRONG_PATHS = frozenset(
         *(errno.EISDIR, errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY, errno.EINVAL, errno.ENXIO),
     }
 )
-"""What the system says of a path that cannot be meant."""
+"""Errors of the system that mean a wrong path."""
 
 _SAID = {errno.EEXIST: "a file is there, and no folder"}
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
-"""What it says where the path is right, and the disk is not."""
+"""Errors of the system that mean a fault of the disk, not of the path."""
 
 
 @contextmanager
@@ -51,8 +51,8 @@ def reading(what: object, right: str, kind: type[MvktError] = ConfigError) -> Ge
         raise
     except MemoryError as error:
         raise MachineError(
-            f"{what} cannot be read: no memory is left for it. End what holds the memory of this "
-            "machine, or take a larger one, and start again."
+            f"{what} cannot be read: out of memory. End other processes on this machine, or use a "
+            "larger one, and start again."
         ) from error
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _NO_ROOM:
@@ -107,7 +107,7 @@ def why(error: Exception, what: object = "") -> str:
         # SQLAlchemy adds the statement and an address; what the database said is enough.
         return one_line(orig)
     if isinstance(error, TypeError | AttributeError):
-        return f"it holds something else than it should ({one_line(error)})"
+        return f"its content is not as expected ({one_line(error)})"
     return one_line(error)
 
 
@@ -151,8 +151,8 @@ def _of_machine(what: str, error: OSError, path: str | None) -> MachineError:
     name = error.filename if _is_path(error.filename) else path
     room = room_at(os.fsdecode(name)) if name else ""
     return MachineError(
-        f"{what}: {why(error, what)}.{room} {remedy_of(error)} Nothing in the input is wrong: "
-        "start again after that, and what was in progress goes on with --resume."
+        f"{what}: {why(error, what)}.{room} {remedy_of(error)} The input is not at fault: after "
+        "that run the same command again; with --resume it continues where it stopped."
     )
 
 
@@ -168,6 +168,6 @@ def find_installed(path: str) -> Path:
         if file.exists():
             return file
     raise ArtifactError(
-        f"neither {candidates[0]} nor {candidates[1]} is there: the installation is not complete. "
+        f"neither {candidates[0]} nor {candidates[1]} exists: the installation is incomplete. "
         "Install mvkt-ray again."
     )

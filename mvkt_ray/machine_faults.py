@@ -24,23 +24,22 @@ from mvkt_ray.errors import MachineError, MvktError, StoreError, StoreUnreachabl
 from mvkt_ray.phrasing import one_line
 
 GOES_ON = (
-    "Nothing in the input is wrong and no trial is to blame: all that is finished is kept, and "
-    "what was in progress goes on with the same command and --resume (`mvkt finalize` and "
-    "`mvkt download` go on by themselves)."
+    "Neither the input nor a trial is at fault. All finished work is kept; continue with the "
+    "same command and --resume (`mvkt finalize` and `mvkt download` resume without it)."
 )
 
 _REMEDIES = {
     errno.ENOSPC: "The disk is full: make room on it.",
-    errno.EDQUOT: "The quota is used up: make room, or ask for more.",
-    errno.EFBIG: "A file may not be so large here: raise the limit (`ulimit -f`).",
-    errno.EROFS: "The file system is read-only, as one is that failed: see the system's log.",
+    errno.EDQUOT: "The quota is used up: make room, or have it raised.",
+    errno.EFBIG: "The file exceeds the size limit: raise it (`ulimit -f`).",
+    errno.EROFS: "The file system is read-only, perhaps after a failure: see the system's log.",
     errno.EACCES: "This user may not do that there: see to the permissions.",
     errno.EPERM: "This user may not do that there: see to the permissions.",
-    errno.EIO: "The disk or its connection fails: see the system's log.",
-    errno.EMFILE: "This process may open no more files: raise the limit (`ulimit -n`).",
-    errno.ENFILE: "This machine can open no more files: end what holds them.",
-    errno.ENOMEM: "The machine is short of memory: end what holds it, or run fewer at a time.",
-    errno.EAGAIN: "The machine starts no more processes or threads: raise the limit (`ulimit -u`).",
+    errno.EIO: "The disk or its connection has failed: see the system's log.",
+    errno.EMFILE: "This process has reached its limit of open files: raise it (`ulimit -n`).",
+    errno.ENFILE: "This machine has reached its limit of open files: end processes that hold many.",
+    errno.ENOMEM: "The machine is out of memory: end other processes, or run fewer trials.",
+    errno.EAGAIN: "The limit of processes or threads is reached: raise it (`ulimit -u`).",
     errno.ESTALE: "The file server has lost the folder: mount it again.",
     errno.ENOTCONN: "The file server is gone: mount the folder again.",
     errno.ENODEV: "The device is gone: see the system's log.",
@@ -232,8 +231,8 @@ def _import(error: ImportError) -> MachineError:
     where = f" ({error.path})" if error.path else ""
     return MachineError(
         f"The machine fails: a package cannot be imported: {one_line(error)}{where}. It may be "
-        "missing, damaged, or hidden by a file of the same name that is found first; install it "
-        f"again, or rename that file. {GOES_ON}"
+        "missing, damaged, or shadowed by a file of the same name; install it again, or rename "
+        f"that file. {GOES_ON}"
     )
 
 
@@ -245,9 +244,8 @@ def _by_text(error: BaseException) -> MachineError | None:
         return None
     if "AcceleratorError" in names or _GPU_GONE.search(text):
         return MachineError(
-            f"The machine fails: its GPU does ({one_line(error)}). `nvidia-smi` and the system's "
-            f"log say more; another process of its own, or a restart of the machine, may help. "
-            f"{GOES_ON}"
+            f"The machine fails: its GPU has failed ({one_line(error)}). See `nvidia-smi` and the "
+            f"system's log; starting again, or restarting the machine, may help. {GOES_ON}"
         )
     if _NO_MEMORY.search(text):
         return _memory(error)
@@ -282,4 +280,4 @@ def room_at(path: str) -> str:
 
 def _free_memory() -> str:
     free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return f"{free:,} bytes of it are free now."
+    return f"{free:,} bytes of the disk are free now."

@@ -30,7 +30,7 @@ class NumberStyle:
 
     minus: str = "-"
     nothing: str = "-"
-    """In place of a number that is not defined."""
+    """Text for an undefined number."""
     to: str = " to "
     """Between the ends of an interval of scores."""
     space: str = " "
@@ -105,7 +105,7 @@ class NumberStyle:
 
 
 PLAIN = NumberStyle()
-"""Of text files."""
+"""Style of numbers in text files."""
 TERMINAL = NumberStyle(signs_zero=True)
 SENTENCE = NumberStyle(nothing="not defined")
 PAGE = NumberStyle(

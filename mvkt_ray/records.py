@@ -76,7 +76,7 @@ class Trial:
     repetition: int = 0
     """Number of the seed within a configuration; the search itself uses 0."""
     contender: str = ""
-    """What a final is compared as: `chosen`, `student_alone`, ...; empty in the search."""
+    """Name of the contender, `chosen`, `student_alone`, ...; empty in the search."""
     kd_class_weights: Mapping[str, float] = field(default_factory=dict[str, float])
     """By class, 1 on average, where the hyper-parameter of this name is `auto`; else empty."""
 
@@ -100,7 +100,7 @@ def trial_folder_name(number: int) -> str:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EpochMetrics:
-    """What a model reports after an epoch, finished over all ranks."""
+    """Metrics of an epoch, reduced over all ranks."""
 
     epoch: int
     """From 1."""
@@ -182,7 +182,7 @@ class TrialResult:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reservation:
-    """What the workers of a training held on nodes of one kind."""
+    """Resources that the workers of a training held on nodes of one kind."""
 
     node: Node | None
     """None: it is not known where the workers were."""
@@ -196,7 +196,7 @@ class Reservation:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Usage:
-    """What a training has used, over all attempts or in one of them."""
+    """Resources that a training has used, over all attempts or in one of them."""
 
     kept: tuple[Reservation, ...] = ()
     """Until the last epoch that was reported, or to the end."""
@@ -273,7 +273,7 @@ def _read_reservation(value: Mapping[str, Any]) -> Reservation:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MeasuredPrecision:
-    """What a step of a network takes in either precision, and which was chosen for it."""
+    """Time of a network's training step in either precision, and the chosen precision."""
 
     chosen: str
     """`float32` or `bf16`."""

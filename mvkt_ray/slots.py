@@ -1,4 +1,4 @@
-"""What a node offers to workers, and how many workers fit on it: its slots."""
+"""Resources of a node, and the number of workers that fit on it: its slots."""
 
 import math
 import os
@@ -38,12 +38,12 @@ def own_cores() -> int:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Node:
-    """What a node offers. Nodes that are equal are of one kind, and cost the same."""
+    """Resources of a node. Equal nodes are of one kind, and cost the same."""
 
     group: str = ""
     """The group of nodes that the cluster made it in; empty where there are no groups."""
     cpus: float
-    """That Ray may give to work; 0 on a head that only drives."""
+    """CPUs that Ray may schedule work on; 0 on a head that only drives."""
     gpus: float = 0.0
     accelerator_type: str | None = None
     """Ray's name of its GPUs; None: it has none, or their type is not known."""

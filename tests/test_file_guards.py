@@ -96,7 +96,7 @@ def test_a_path_that_is_no_file_is_named_with_the_cause(
 
 
 def test_a_file_without_an_end_is_not_read_to_it() -> None:
-    with pytest.raises(ConfigError, match="no file that a person wrote"):
+    with pytest.raises(ConfigError, match="too many for a study file"):
         read_study("/dev/zero")
 
 

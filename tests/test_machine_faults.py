@@ -93,7 +93,7 @@ def test_an_error_of_the_system_tells_its_path_and_the_room_there(
         (RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"), "GPU"),
         (RuntimeError("No CUDA GPUs: no CUDA-capable device is detected"), "GPU"),
         (torch.AcceleratorError("an illegal memory access was encountered"), "GPU"),
-        (RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes"), "short of memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes"), "out of memory"),
         (RuntimeError('Os { code: 28, kind: StorageFull, message: "..." }'), "disk is full"),
         (RuntimeError("write failed: [Errno 122] Disk quota exceeded"), "quota"),
         (sqlite_full(), "ledger"),

@@ -53,7 +53,9 @@ def test_an_array_that_claims_more_than_is_there_reserves_nothing(tmp_path: Path
     np.lib.format.write_array_header_1_0(stream, header)
     path = tmp_path / "a.npy"
     path.write_bytes(stream.getvalue() + bytes(80))
-    with pytest.raises(RecordingError, match="claims 8,000,000,000,000 bytes of values, and 80"):
+    with pytest.raises(
+        RecordingError, match="states 8,000,000,000,000 bytes of values, but there are 80"
+    ):
         read_array(Location.parse(path), ("II",))
 
 

@@ -77,8 +77,8 @@ def _global_options(
 ) -> None:
     """Find the best single ECG lead by distributed search over distilled students.
 
-    Files say what (a study, as in search_spaces/), flags say where and how long.
-    Exit codes: 0 done, 1 failed, 2 wrong input, 130 interrupted (the line to resume is printed).
+    A study file (see search_spaces/) defines what is searched; flags set where and how long.
+    Exit codes: 0 done, 1 failed, 2 wrong input, 130 interrupted (the command to resume is printed).
     """
 
 

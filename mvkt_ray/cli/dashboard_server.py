@@ -35,7 +35,7 @@ Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 class LookingOnly:
-    """An application of the web that is asked, and never told."""
+    """A read-only web application: passes GET and HEAD on, and refuses other requests."""
 
     def __init__(self, application: Application, freshen: Callable[[], None]) -> None:
         """Stand in front of an application.
@@ -81,7 +81,7 @@ def dashboard_of(
     except ImportError as error:
         raise ConfigError(
             f"mvkt dashboard needs optuna-dashboard, which is not installed ({error}). Install it "
-            "by pip install 'mvkt-ray[dashboard]', or look at `mvkt status` and `mvkt report`."
+            "by pip install 'mvkt-ray[dashboard]', or use `mvkt status` and `mvkt report`."
         ) from None
     from optuna.storages import RDBStorage
 
@@ -96,8 +96,8 @@ def dashboard_of(
         else:
             if folder.root.is_local and not has_ledger(folder):
                 raise ConfigError(
-                    f"{folder.root} has no ledger yet: the study has not come to its first trial. "
-                    "Wait for it; `mvkt status` tells how far it is."
+                    f"{folder.root} has no ledger yet: the study has not started its first trial. "
+                    "Wait for it; `mvkt status` shows the progress."
                 )
             scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="mvkt-dashboard-"))
             source, copy = path_of(database.url), Path(scratch) / "ledger.db"
@@ -132,8 +132,9 @@ def open_server(application: Application, host: str, port: int | None) -> WSGISe
             with contextlib.suppress(OSError):
                 return _listen(application, host, 0)
         raise ConfigError(
-            f"nothing can listen at {host}:{USUAL_PORT if port is None else port} ({error}). Give "
-            "another --port (0 for any that is free), or another --host of this machine."
+            f"the dashboard cannot listen on {host}:{USUAL_PORT if port is None else port} "
+            f"({error}). Give another --port (0: any free one), or another --host address of this "
+            "machine."
         ) from None
 
 

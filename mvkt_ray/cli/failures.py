@@ -104,5 +104,5 @@ def _report_interruption(meta: Mapping[str, Any], *, debug: bool) -> None:
     if line is None and verb in RESUMABLE_VERBS | VERBS_THAT_GO_ON:
         line = resume_line(args)
     if line is not None and "--dry-run" not in args:
-        text = f"Interrupted; the state is kept. Go on with: {line}"
+        text = f"Interrupted; all progress is saved. Resume with: {line}"
     sys.stderr.write(f"\n{visible(text)}\n")

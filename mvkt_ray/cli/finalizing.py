@@ -109,8 +109,8 @@ def _result_tables(value: dict[str, Any], folder: str) -> list[RenderableType]:
     }
     if value["classes_left_out"]:
         names = ", ".join(value["classes_left_out"])
-        rows["left out"] = f"{names}: no test recording is with it, or none without it"
+        rows["left out"] = f"{names}: all test recordings have this class, or none has"
     report = shlex.join(["mvkt", "report", folder])
-    rows["next"] = f"{report}: intervals, the best set, and what the teacher bought"
+    rows["next"] = f"{report}: intervals, the best set, and the gain from the teacher"
     title = f"Study {value['study']}: macro AUROC on the test split, means over seeds"
     return [heading(title), table, facts(rows)]

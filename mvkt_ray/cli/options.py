@@ -63,8 +63,8 @@ def not_empty(value: str | None) -> str | None:
     """
     if value is not None and not value.strip():
         raise ConfigError(
-            "a location on the command line is empty, perhaps a variable of the shell that is not "
-            "set. Give the path of a folder, or ./ for the one you are in."
+            "a location on the command line is empty; perhaps a shell variable is not set. Give "
+            "the path of a folder, or ./ for the working directory."
         )
     return value
 
@@ -90,38 +90,34 @@ ShardsDir = Annotated[str, location_option("PATH", "Shards made by mvkt ingest."
 AnyData = Annotated[
     str | None,
     location_option(
-        "PATH", "Shards, or the folder of the dataset; not needed by synthetic.", "--data"
+        "PATH", "Folder of shards or of the dataset; not needed for synthetic data.", "--data"
     ),
 ]
 StudyDir = Annotated[str, STUDY_DIR]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Write the final answer only.")]
-Resume = Annotated[
-    bool, typer.Option("--resume", help="Go on with what an interrupted run left unfinished.")
-]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the final answer only.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Resume an interrupted run.")]
 Address = Annotated[
     str | None,
     typer.Option(
         metavar="ADDRESS",
-        help="Ray cluster to use: auto, ray://HOST:PORT or HOST:PORT. "
-        "By default a Ray of its own is started on this machine.",
+        help="Ray cluster to use: auto, ray://HOST:PORT or HOST:PORT. By default Ray is started "
+        "on this machine.",
     ),
 ]
-InProcess = Annotated[
-    bool, typer.Option("--in-process", help="Do the work in this process, without Ray.")
-]
+InProcess = Annotated[bool, typer.Option("--in-process", help="Run in this process, without Ray.")]
 Folds = Annotated[
     str | None,
     typer.Option(
         metavar="TRAIN/VAL/TEST",
-        help="Folds of the three splits instead of those of the study, e.g. 1-7/8/9.",
+        help="Folds of the three splits, overriding the study's, e.g. 1-7/8/9.",
     ),
 ]
 Ledger = Annotated[
     str | None,
     location_option(
         "URL",
-        "Keep the ledger in PostgreSQL: postgresql://USER@HOST:PORT/DATABASE, without a password; "
-        "noted in the study's folder.",
+        "Store the ledger in PostgreSQL: postgresql://USER@HOST:PORT/DATABASE, without a "
+        "password; recorded in the study's folder.",
     ),
 ]
 TimeBudget = Annotated[
@@ -132,31 +128,32 @@ Trackers = Annotated[
     typer.Option(
         "--tracker",
         metavar="KIND=TARGET",
-        help="Track the trials, too: mlflow=URI, wandb=PROJECT or tensorboard=DIR; repeatable.",
+        help="Also log the trials to a tracker: mlflow=URI, wandb=PROJECT or tensorboard=DIR; "
+        "repeatable.",
     ),
 ]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Check everything, say what would be done, and stop.")
+    bool, typer.Option("--dry-run", help="Check everything, print the plan, and exit.")
 ]
 MaxGpuHours = Annotated[
     float | None,
     typer.Option(
         metavar="HOURS",
-        help="Stop after so many GPU hours, teacher and earlier starts of the study included.",
+        help="Stop after this many GPU hours, including the teacher and earlier runs of the study.",
     ),
 ]
 MaxCost = Annotated[
     float | None,
     typer.Option(
         metavar="MONEY",
-        help="Stop after so much money, teacher and earlier starts included; needs prices.",
+        help="Stop at this cost, including the teacher and earlier runs; needs prices.",
     ),
 ]
 Prices = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Prices of node types (currency, node_types), instead of the study's resources.cost.",
+        help="File of prices (currency, node_types), overriding the study's resources.cost.",
     ),
 ]
 

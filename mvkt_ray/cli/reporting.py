@@ -14,7 +14,7 @@ def show_report(output: Output, made: "MadeReport", *, may_be_read_only: bool = 
     Args:
         output: Of the verb.
         made: The report.
-        may_be_read_only: That the folder is another's is no failure, and said in a note.
+        may_be_read_only: Whether a folder that cannot be written is only noted, not an error.
 
     Raises:
         MachineError: After the report was shown: the disk is full, or fails.
@@ -26,4 +26,7 @@ def show_report(output: Output, made: "MadeReport", *, may_be_read_only: bool = 
     output.answer(plain_report(made.facts), summarize(made.facts, made.page))
     made.expect_written(may_be_read_only=may_be_read_only)
     if made.problem is not None:
-        output.note(f"Note: the answer is complete, but its files are not: {made.problem}")
+        output.note(
+            "Note: the answer above is complete, but not all report files were written: "
+            f"{made.problem}"
+        )

@@ -1,7 +1,6 @@
 """A verb that is told to stop: by Ctrl-C, by `kill`, by a batch system before its time is up.
 
-SIGINT and SIGTERM mean the same: come to a clean end, once. Whoever sends a second one does not
-want to wait for that.
+The first SIGINT or SIGTERM asks for a clean end; a second one ends the process at once.
 """
 
 import contextlib

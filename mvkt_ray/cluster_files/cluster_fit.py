@@ -1,4 +1,4 @@
-"""Whether node groups hold what a study needs, said before anything is started or paid for."""
+"""Checks that node groups can hold a study's workers, before anything is started or paid for."""
 
 from collections.abc import Sequence
 
@@ -44,9 +44,9 @@ def _check_need(need: Need, groups: Sequence[NodeGroup], origin: str) -> None:
     rays_own = [key for key in need.labels if key.startswith(RAYS_OWN)]
     if rays_own and not any(group.min_nodes for group in labelled):
         raise ClusterError(
-            f"{origin}: resources.{need.name}.node_labels asks for {', '.join(rays_own)}, which "
-            "Ray gives to a node when it runs: its autoscaler would never start the first node of "
-            f"{labelled[0].name} for it. Use a label of your own in node_labels, such as "
+            f"{origin}: resources.{need.name}.node_labels asks for {', '.join(rays_own)}, a label "
+            "that Ray sets only once a node runs: its autoscaler would never start the first "
+            f"node of {labelled[0].name} for it. Use a label of your own in node_labels, such as "
             f"pool: {labelled[0].name}, which is written into the cluster's file, or keep a node "
             "(--set min_cpu_nodes=1; min_workers or minReplicas in the file)."
         )

@@ -21,7 +21,7 @@ class InstanceType:
 
     name: str
     node: Node
-    """What it offers as a node, of no group yet."""
+    """Its resources as a node, without a group."""
     price_per_hour: float | None = None
 
 

@@ -1,8 +1,8 @@
 """Manifests for KubeRay, checked as its operator does, and read as node groups.
 
 The operator refuses more than the schema of its resources can say; its rules are in
-`ray-operator/controllers/ray/utils/validation.go`. What breaks them here would sit in the cluster
-without a word.
+`ray-operator/controllers/ray/utils/validation.go`. A manifest that breaks them
+would stay in the cluster without any error.
 """
 
 import re
@@ -68,7 +68,7 @@ def kuberay_groups(document: Mapping[str, Any], origin: str) -> list[NodeGroup]:
     for row in spec.get("workerGroupSpecs") or []:
         name = row.get("groupName")
         if not name or name in [group.name for group in groups]:
-            raise ConfigError(f"{origin}: groupName {name!r} is missing or stands twice.")
+            raise ConfigError(f"{origin}: groupName {name!r} must be given, once in the file.")
         _check_keys(row, GROUP_KEYS, f"{origin}: group {name}")
         groups.append(_group(row, f"{origin}: group {name}", is_head=False))
     return groups
@@ -77,7 +77,7 @@ def kuberay_groups(document: Mapping[str, Any], origin: str) -> list[NodeGroup]:
 def _mapping(owner: Mapping[str, Any], key: str, origin: str) -> Mapping[str, Any]:
     value = owner.get(key)
     if not isinstance(value, Mapping):
-        raise ConfigError(f"{origin}: {key} is missing, or holds no keys and values.")
+        raise ConfigError(f"{origin}: {key} is missing or is not a mapping of keys to values.")
     return value
 
 
@@ -91,11 +91,14 @@ def _check_keys(owner: Mapping[str, Any], known: Sequence[str], origin: str) -> 
 def _check_token(spec: Mapping[str, Any], origin: str) -> None:
     if (spec.get("authOptions") or {}).get("mode") != "token":
         raise ConfigError(
-            f"{origin}.authOptions.mode must be token: without one, everybody who reaches the "
-            "dashboard runs code on the cluster."
+            f"{origin}.authOptions.mode must be token: without a token, anybody who can reach the "
+            "dashboard can run code on the cluster."
         )
     if not spec.get("rayVersion"):
-        raise ConfigError(f"{origin}.rayVersion is missing; the operator asks for it with a token.")
+        raise ConfigError(
+            f"{origin}.rayVersion is missing; the operator requires it with authOptions.mode: "
+            "token."
+        )
 
 
 def _group(row: Mapping[str, Any], origin: str, *, is_head: bool) -> NodeGroup:
@@ -103,26 +106,29 @@ def _group(row: Mapping[str, Any], origin: str, *, is_head: bool) -> NodeGroup:
     containers = pod.get("containers") or []
     if not containers or not containers[0].get("image"):
         raise ConfigError(
-            f"{origin}: the first container, which is Ray's, is missing or has no image. Give the "
+            f"{origin}: the first container, which runs Ray, is missing or has no image. Give the "
             "image that was built from the project's Dockerfile."
         )
     if pod.get("restartPolicy", "Never") != "Never":
         raise ConfigError(
             f"{origin}: restartPolicy must be Never, got {pod['restartPolicy']!r}: the autoscaler "
-            "does not know restarted pods."
+            "does not recognise restarted pods."
         )
     start = row.get("rayStartParams") or {}
     own = row.get("resources") or {}
     if own and any(start.get(key) for key in _SIZED_BY_RAY):
         raise ConfigError(
-            f"{origin}: resources and rayStartParams both say what a pod offers. Keep resources."
+            f"{origin}: resources and rayStartParams both state the resources of a pod. Keep "
+            "resources."
         )
     if "labels" in start:
-        raise ConfigError(f"{origin}: rayStartParams.labels is not read. Use labels of the group.")
+        raise ConfigError(
+            f"{origin}: rayStartParams.labels has no effect. Set labels of the group instead."
+        )
     for owner in ("resources", "labels", "rayStartParams"):
         for key, value in (row.get(owner) or {}).items():
             if not isinstance(value, str):
-                raise ConfigError(f'{origin}: {owner}.{key} must be a text: write "{value}".')
+                raise ConfigError(f'{origin}: {owner}.{key} must be a string: write "{value}".')
     return _sized(row, containers[0].get("resources") or {}, own, start, origin, is_head=is_head)
 
 
@@ -139,13 +145,15 @@ def _sized(
     requests = container.get("requests") or {}
     if "memory" not in limits:
         raise ConfigError(
-            f"{origin}: resources.limits.memory is missing; Ray would take the node's memory for "
-            "its own, and the pod be killed."
+            f"{origin}: resources.limits.memory is missing; Ray would assume the whole memory of "
+            "the node, and the pod would be killed."
         )
     pod_cpus = requests.get("cpu", limits.get("cpu"))
     cpus = own.get("CPU", start.get("num-cpus", limits.get("cpu", pod_cpus)))
     if cpus is None:
-        raise ConfigError(f"{origin}: neither resources nor the container says how many CPUs.")
+        raise ConfigError(
+            f"{origin}: neither resources nor the container states the number of CPUs."
+        )
     pod_gpus = _quantity(limits.get("nvidia.com/gpu", 0), origin)
     gpus = _quantity(own.get("GPU", start.get("num-gpus", pod_gpus)), origin)
     _check_promise(origin, "CPUs", _quantity(cpus, origin), _quantity(pod_cpus or 0, origin))
@@ -173,8 +181,8 @@ def _sized(
 def _check_promise(origin: str, what: str, promised: float, given: float) -> None:
     if promised > given:
         raise ConfigError(
-            f"{origin}: Ray is told of {promised:g} {what}, but the pod gets {given:g}. Raise the "
-            "container's requests and limits, or lower resources."
+            f"{origin}: resources promise {promised:g} {what}, but the pod gets {given:g}. Raise "
+            "the container's requests and limits, or lower resources."
         )
 
 
@@ -189,4 +197,4 @@ def _quantity(value: Any, origin: str) -> float:
                 return float(text.removesuffix(unit)) * gib
         return float(text)
     except ValueError:
-        raise ConfigError(f"{origin}: {text!r} is no quantity; write 4, 500m or 16Gi.") from None
+        raise ConfigError(f"{origin}: {text!r} is not a quantity; write 4, 500m or 16Gi.") from None

@@ -67,8 +67,8 @@ def _group(
     if "CPU" not in resources and machine is None:
         raise ConfigError(
             f"{origin}: available_node_types.{name}.resources names no CPU, and the size of "
-            f"{instance or 'its machine'} is not known here. Write resources: {{CPU: ..., GPU: "
-            "...}, which is what the autoscaler counts with before a node is there."
+            f"{instance or 'its machine'} is not in the table of machines. Write resources: "
+            "{CPU: ..., GPU: ...}, from which the autoscaler plans before a node has started."
         )
     own = machine.node if machine else None
     sized = own if own and "CPU" not in resources else None
@@ -105,8 +105,9 @@ def _local_groups(value: Mapping[str, Any], origin: str) -> list[NodeGroup]:
     known = _node_types(value).get(LOCAL_TYPE)
     if not known or "cpus" not in known:
         raise ConfigError(
-            f"{origin}: what the machines have is not in the file. Write it as metadata: "
-            f"{{node_types: {{{LOCAL_TYPE}: {{cpus: ..., gpus: ...}}}}}}; Ray does not read it."
+            f"{origin}: the file does not state the resources of the machines. Write them as "
+            "metadata: {node_types: {{LOCAL_TYPE}: {cpus: ..., gpus: ...}}}; Ray does not "
+            "read it."
         )
     ips = value["provider"].get("worker_ips") or []
     return [

@@ -89,7 +89,7 @@ def _n_beside_the_head(settings: Mapping[str, Value]) -> int:
         return len(ips)
     assert isinstance(nodes, int)
     if nodes < 1:
-        raise ConfigError("--set nodes=0: a cluster needs a node; set it to 1 or more.")
+        raise ConfigError("--set nodes=0: a cluster needs at least one node; set it to 1 or more.")
     return nodes - 1
 
 
@@ -103,8 +103,8 @@ def _limited(groups: Sequence[NodeGroup], settings: Mapping[str, Value]) -> list
         least = kept if isinstance(kept, int) and not group.node.gpus else 0
         if least > most and isinstance(limit, int):
             raise ConfigError(
-                f"--set min_cpu_nodes={least} is above max_cpu_nodes={most}: raise the one or "
-                "lower the other."
+                f"--set min_cpu_nodes={least} is above max_cpu_nodes={most}: raise max_cpu_nodes "
+                "or lower min_cpu_nodes."
             )
         found.append(replace(group, min_nodes=least, max_nodes=max(least, most)))
     return found
@@ -115,7 +115,7 @@ def _instance(
 ) -> InstanceType:
     if name not in table:
         raise ConfigError(
-            f"--set {key}={name!r} is not in the table of machines; for {platform} there is "
+            f"--set {key}={name!r} is not in the table of machines; for {platform} it has "
             f"{', '.join(table) or 'none'}. Choose one, or give another table with --instances."
         )
     return table[name]

@@ -1,4 +1,4 @@
-"""What a study needs of a cluster: its ingest, its teacher, its trials."""
+"""Resources that a study needs of a cluster: for its ingest, its teacher, its trials."""
 
 import math
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ class Need:
     at_once: int = 1
     """How many of them the cluster is made for."""
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
-    """That a node must have."""
+    """Labels that a node must have."""
 
     @property
     def n_workers(self) -> int:

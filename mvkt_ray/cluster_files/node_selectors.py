@@ -1,4 +1,4 @@
-"""Which nodes of a Kubernetes cluster the pods of a group may be on."""
+"""Node selectors for the pods of a group in a Kubernetes cluster."""
 
 from collections.abc import Mapping
 
@@ -26,10 +26,9 @@ def node_selectors(group: NodeGroup, settings: Mapping[str, Value]) -> list[tupl
         tells_type = True
     if accelerator_type and not tells_type:
         raise ConfigError(
-            f"The study asks for GPUs of type {accelerator_type!r}, and Kubernetes must be "
-            "told which nodes have them: --set gpu_node_selector="
-            f"{accelerator_type}:KEY=VALUE with a label of yours, for example "
-            "L4:cloud.google.com/gke-accelerator=nvidia-l4."
+            f"The study asks for GPUs of type {accelerator_type!r}, and Kubernetes needs a label "
+            f"to find nodes that have them: --set gpu_node_selector={accelerator_type}:KEY=VALUE "
+            "with a label of yours, for example L4:cloud.google.com/gke-accelerator=nvidia-l4."
         )
     return found
 

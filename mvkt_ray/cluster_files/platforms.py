@@ -30,18 +30,23 @@ class Platform:
 
 _COMMON = (
     Setting("name", "name of the cluster", "", "name"),
-    Setting("data", "where the recordings or shards are; not needed by synthetic", ""),
-    Setting("out", "where the study goes; every node must see it"),
+    Setting("data", "location of the recordings or shards; not needed for synthetic data", ""),
+    Setting("out", "location of the study; every node must see it"),
 )
 _IMAGES = (
     Setting("image", "container image with mvkt-ray, of the Dockerfile's target cpu or gpu"),
     Setting("gpu_image", "image of the GPU nodes; by default the same", ""),
 )
 _WORKERS = (
-    Setting("min_cpu_nodes", "CPU nodes that are kept without work", "0", "count"),
-    Setting("max_cpu_nodes", "most CPU nodes; by default what the study needs", "", "count"),
-    Setting("max_gpu_nodes", "most nodes of each GPU group; by default likewise", "", "count"),
-    Setting("idle_minutes", "a node without work is given back after so long", "5", "count"),
+    Setting("min_cpu_nodes", "CPU nodes that are kept when idle", "0", "count"),
+    Setting("max_cpu_nodes", "most CPU nodes; by default as many as the study needs", "", "count"),
+    Setting(
+        "max_gpu_nodes",
+        "most nodes of each GPU group; by default as many as the study needs",
+        "",
+        "count",
+    ),
+    Setting("idle_minutes", "time after which an idle node is released", "5", "count"),
 )
 _CLOUD = (
     *_COMMON,
@@ -162,18 +167,18 @@ PLATFORMS: Mapping[str, Platform] = {
         machines="pods",
         settings=(
             *_KUBERAY,
-            Setting("retries", "how often a failed job is started again", "2", "count"),
+            Setting("retries", "how often a failed job is restarted", "2", "count"),
         ),
     ),
     "kuberay-cluster": Platform(
         template="kubernetes/raycluster.yaml.j2",
-        what="KubeRay: a cluster that stays, for mvkt cluster submit",
+        what="KubeRay: a permanent cluster, for mvkt cluster submit",
         machines="pods",
         settings=_KUBERAY,
     ),
     "slurm": Platform(
         template="slurm/search.sbatch.j2",
-        what="Slurm: a search as a job that comes back until it is done",
+        what="Slurm: a search as a job that requeues itself until it is done",
         machines="nodes",
         settings=(
             *_COMMON,
@@ -181,19 +186,21 @@ PLATFORMS: Mapping[str, Platform] = {
             Setting("nodes", "nodes of the job", None, "count"),
             Setting("time", "time limit of each start, as sbatch takes it; empty: Slurm's", ""),
             Setting("partition", "partition; empty: Slurm's default", ""),
-            Setting("account", "account that is charged; empty: the user's", ""),
+            Setting("account", "account to charge; empty: the user's default", ""),
             Setting(
                 "venv", "virtual environment with mvkt-ray, on every node", "~/mvkt-ray", "path"
             ),
-            Setting("setup", "line of shell that comes first, such as module load cuda", ""),
+            Setting("setup", "first shell line of the script, such as module load cuda", ""),
             Setting(
                 "interface",
                 "network device between the nodes, such as ib0; or Ray's own choice",
                 "",
             ),
-            Setting("stop_before_s", "so long before its time is up the job stops", "300", "count"),
-            Setting("join_within_s", "so long nodes may take to join", "600", "count"),
-            Setting("max_restarts", "how often the job may come back", "50", "count"),
+            Setting(
+                "stop_before_s", "how long before its time limit the job stops", "300", "count"
+            ),
+            Setting("join_within_s", "how long nodes may take to join", "600", "count"),
+            Setting("max_restarts", "how often the job may be requeued", "50", "count"),
         ),
     ),
 }

@@ -22,10 +22,10 @@ ValidateLauncher = Callable[[Mapping[str, Any], str], None]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClusterFile:
-    """What a file makes."""
+    """The cluster that a file describes."""
 
     kind: str
-    """In words, for a person."""
+    """Kind of the file, in words."""
     groups: Sequence[NodeGroup]
 
 
@@ -49,7 +49,7 @@ def _read(path: Path, origin: str, validate_launcher: ValidateLauncher) -> Clust
     if resources := ray_documents(documents):
         if len(resources) > 1:
             raise ConfigError(
-                f"{origin} holds {len(resources)} Ray clusters; one file, one cluster."
+                f"{origin} holds {len(resources)} Ray clusters, but a file must hold one. Split it."
             )
         kind = f"KubeRay {resources[0]['kind']}"
         return ClusterFile(kind=kind, groups=kuberay_groups(resources[0], origin))
@@ -62,7 +62,7 @@ def _read(path: Path, origin: str, validate_launcher: ValidateLauncher) -> Clust
             kind=f"Ray cluster launcher, {cloud}", groups=launcher_groups(value, machines, origin)
         )
     raise ConfigError(
-        f"{origin} is no file of Ray's cluster launcher (cluster_name, provider), no manifest of "
-        "KubeRay (kind: RayJob or RayCluster) and no batch script of Slurm (#SBATCH). Write one "
-        "with mvkt cluster render."
+        f"{origin} is not a cluster file: neither a file of Ray's cluster launcher (cluster_name, "
+        "provider), nor a manifest of KubeRay (kind: RayJob or RayCluster), nor a batch script "
+        "of Slurm (#SBATCH). Write one with `mvkt cluster render`."
     )

@@ -27,7 +27,7 @@ POD_STUDY_FOLDER = "/etc/mvkt"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RenderRequest:
-    """What is to be rendered."""
+    """Request to render a cluster file."""
 
     platform: str
     study_file: Path
@@ -106,8 +106,8 @@ def _check_storage(
     data, out = str(settings["data"]), str(settings["out"])
     if not data and study.data.source != "synthetic":
         raise ConfigError(
-            f"{name} cannot be rendered without: --set data=... (the study reads "
-            f"{study.data.source} recordings, and every node must see them)."
+            f"{name} needs --set data=...: the location of the {study.data.source} recordings "
+            "that the study reads, which every node must see."
         )
     named = {f"--set data={data!r}": data, f"--set out={out!r}": out}
     for option, value in study.data.source_options.items():
@@ -120,8 +120,8 @@ def _check_storage(
             continue
         if scheme and not uri.startswith(scheme):
             raise ConfigError(
-                f"{where}: nodes on {name} share an object store, not a disk: give a "
-                f"URI that starts with {scheme}."
+                f"{where}: nodes on {name} share an object store, not a disk: give a URI that "
+                f"starts with {scheme}."
             )
         if platform.machines == "pods":
             _check_pod_path(where, uri, str(settings["pvc"]))
@@ -131,8 +131,8 @@ def _check_pod_path(where: str, uri: str, pvc: str) -> None:
     if "://" in uri or (pvc and uri.startswith("/mnt/mvkt/")):
         return
     raise ConfigError(
-        f"{where}: pods see an object store (a URI such as s3://BUCKET/PATH), or a "
-        "shared volume: --set pvc=CLAIM and a path under /mnt/mvkt/."
+        f"{where}: pods do not see this location. Give the URI of an object store, such as "
+        "s3://BUCKET/PATH, or a shared volume: --set pvc=CLAIM and a path under /mnt/mvkt/."
     )
 
 

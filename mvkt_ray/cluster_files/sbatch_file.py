@@ -42,7 +42,7 @@ def sbatch_groups(text: str, origin: str) -> list[NodeGroup]:
     options = _options(text, origin)
     if "time" in options and not _TIME.fullmatch(options["time"]):
         raise ConfigError(
-            f"{origin}: --time={options['time']} is no time; write minutes, HH:MM:SS or "
+            f"{origin}: --time={options['time']} is not a time; write minutes, HH:MM:SS or "
             "DAYS-HH:MM:SS."
         )
     tasks = _count(options, "ntasks-per-node", 1, origin)
@@ -116,7 +116,7 @@ def _gpus(options: dict[str, str], origin: str) -> tuple[int, str | None]:
     found = _GPUS.fullmatch(options[name])
     if found is None:
         raise ConfigError(
-            f"{origin}: --{name}={options[name]} names no GPUs; write gpu:2 or gpu:a100:2."
+            f"{origin}: --{name}={options[name]} does not name GPUs; write gpu:2 or gpu:a100:2."
         )
     kind = found["kind"]
     return int(found["count"]), kind.upper() if kind and kind != "gpu" else None
@@ -128,5 +128,5 @@ def _memory_gib(options: dict[str, str], origin: str) -> float | None:
         return None
     found = _MEMORY.fullmatch(text)
     if found is None:
-        raise ConfigError(f"{origin}: --mem={text} is no size; write 64G.")
+        raise ConfigError(f"{origin}: --mem={text} is not a size; write 64G.")
     return int(found["count"]) * _GIB[found["unit"].upper()]

@@ -31,7 +31,7 @@ def refuse_secrets(text: str, origin: str) -> None:
             continue
         line = text.count("\n", 0, found.start()) + 1
         raise ConfigError(
-            f"{origin}, line {line}: this looks like {what}. Take it out, and make it invalid if "
-            "anybody else has seen the file; give nodes their rights by an instance profile, a "
+            f"{origin}, line {line}: this looks like {what}. Remove it, and revoke it if anybody "
+            "else has seen the file. Give nodes their permissions by an instance profile, a "
             "service account or a managed identity, and tokens by a file or a Secret."
         )

@@ -1,4 +1,4 @@
-"""What `mvkt cluster render` is told by `--set key=value`, checked before anything else."""
+"""Settings of `mvkt cluster render --set key=value`, checked before anything else."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -44,7 +44,7 @@ def read_settings(
     missing = [setting for setting in missing if not given.get(setting.name, "").strip()]
     if missing:
         wanted = "; ".join(f"--set {setting.name}=... ({setting.help})" for setting in missing)
-        raise ConfigError(f"{platform} cannot be rendered without: {wanted}.")
+        raise ConfigError(f"{platform} also needs {wanted}.")
     return {
         setting.name: _read(setting, given.get(setting.name, setting.default or ""))
         for setting in settings

@@ -97,7 +97,7 @@ def _why_not(needs: Sequence[Need], offers: Sequence[InstanceType], origin: str)
     if wanted is not None and wanted not in types:
         return (
             f"resources.{need.name}.accelerator_type is {wanted!r}, which no machine of {origin} "
-            f"has; there are {', '.join(types) or 'no GPUs at all'}. Change accelerator_type, or "
+            f"has; it has {', '.join(types) or 'no GPUs at all'}. Change accelerator_type, or "
             "give another table of machines with --instances."
         )
     nodes = [offer.node for offer in offers]

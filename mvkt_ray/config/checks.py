@@ -1,4 +1,4 @@
-"""What the classes of a study file share: no unknown fields, and checks of ranges of numbers.
+"""Base of the classes of a study file: refuses unknown fields, checks ranges of numbers.
 
 Messages name the field, the value and the valid range; `study_file` adds the file and the key.
 """
@@ -10,7 +10,7 @@ from mvkt_ray.errors import ConfigError
 
 
 class Section:
-    """What the classes of a study file share: an unknown field is a mistake.
+    """Base of the classes of a study file: an unknown field is an error.
 
     The docstring below a field describes it in the schema.
     """

@@ -91,7 +91,7 @@ def check_conditions(conditions: str, sampler: str, objectives: Sequence[Objecti
     require(
         balanced or len(objectives) == 1,
         f"conditions: race and objectives {list(objectives)} exclude each other: a race compares "
-        "leads by their scores alone, and would stop one whose small students are the best. Set "
+        "leads by score only, and could stop a lead whose small students are the best. Set "
         f"conditions to balanced, or objectives to [{SCORE}]",
     )
 

@@ -123,26 +123,28 @@ class Hyperparameters(Section):
         require(
             self.kd_class_weights == "even" or self.kd_loss != "softmax_kd",
             f"kd_class_weights is {self.kd_class_weights} and kd_loss softmax_kd: its softmax is "
-            "over all classes together, so there is nothing to weigh. Choose another kd_loss, or "
-            "even weights",
+            "over all classes together, so classes cannot be weighted. Choose another kd_loss, "
+            "or kd_class_weights: even",
         )
         require(
             self.mixup == 0 or self.clt_weight == 0,
-            f"mixup is {self.mixup!r} and clt_weight {self.clt_weight!r}: CLT knows recordings of "
-            "the training split, and a mixture of two is none of them. One of the two must be 0",
+            f"mixup is {self.mixup!r} and clt_weight {self.clt_weight!r}: CLT pairs a crop with "
+            "the teacher's embedding of the same recording, and a mixture of two recordings has "
+            "none. Set one of the two to 0",
         )
         require(
             self.plugin_weight == 0 or self.plugin_loss != NO_PLUGIN,
-            f"plugin_weight is {self.plugin_weight!r}, but plugin_loss is {NO_PLUGIN!r}: there is "
-            "nothing that it would weigh. Name a loss, or leave plugin_weight out",
+            f"plugin_weight is {self.plugin_weight!r}, but plugin_loss is {NO_PLUGIN!r}: no loss "
+            "is named for this weight. Set plugin_loss, or leave plugin_weight out",
         )
         require(
-            self.label_weight > 0 or self.hears_teacher,
-            f"{listing(('label_weight', *TEACHING_WEIGHTS))} are all 0: nothing would be learned",
+            self.label_weight > 0 or self.uses_teacher,
+            f"{listing(('label_weight', *TEACHING_WEIGHTS))} are all 0, so the loss is always 0. "
+            "Set one above 0",
         )
 
     @property
-    def hears_teacher(self) -> bool:
+    def uses_teacher(self) -> bool:
         """Whether any term of the loss depends on the teacher."""
         return any(getattr(self, name) > 0 for name in TEACHING_WEIGHTS)
 

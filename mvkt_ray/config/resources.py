@@ -128,7 +128,7 @@ class CostConfig(Section):
 
     currency: str = "USD"
     node_types: Mapping[str, NodeTypeConfig] = field(default_factory=dict[str, NodeTypeConfig])
-    """By the name that the cluster gives its node groups."""
+    """Node types by the cluster's names of its node groups."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

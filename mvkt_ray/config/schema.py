@@ -285,8 +285,8 @@ class SearchConfig(Section):
         # than without, and nobody has tried the population of nsga2.
         require(
             self.learn_from is None or self.sampler == "tpe",
-            f"learn_from and sampler: {self.sampler} exclude each other: trials of another study "
-            "are for tpe. Leave learn_from out, or set sampler to tpe",
+            f"learn_from and sampler: {self.sampler} exclude each other: only tpe uses trials of "
+            "another study. Leave learn_from out, or set sampler to tpe",
         )
 
     @property
@@ -316,7 +316,7 @@ class ContenderConfig(Section):
             require_above_zero(self, "n_seeds")
         require(
             self.base == "chosen" or not self.where,
-            f"where chooses among trials, and base: {self.base} is none; leave one of them out",
+            f"`where` selects a trial, but base: {self.base} is not a trial; leave one of them out",
         )
 
 
@@ -377,8 +377,8 @@ class StudyConfig(Section):
         unused = sorted(set(self.resources.students) - self.students)
         require(
             not unused,
-            f"resources.students names {', '.join(unused)}, but no trial of this study has such a "
-            f"network; those it has are {', '.join(sorted(self.students))}",
+            f"resources.students names {', '.join(unused)}, which no trial of this study trains; "
+            f"its networks are {', '.join(sorted(self.students))}",
         )
 
         longest = max(self._numbers("epochs"), default=0)
@@ -390,26 +390,26 @@ class StudyConfig(Section):
         finer_weight = max(self._numbers("finer_weight"), default=0.0)
         require(
             finer_weight == 0 or self.data.finer_task is not None,
-            f"finer_weight is set, up to {finer_weight!r}, but data.finer_task names no task whose "
-            "labels it would weigh. Name one, or leave finer_weight out",
+            f"finer_weight is set, up to {finer_weight!r}, but data.finer_task is missing. Set it "
+            "to the task of the finer labels, or leave finer_weight out",
         )
         require(
             "auto" not in self._given("kd_class_weights")
             or "student_alone" in self.search.baselines,
-            "kd_class_weights auto follows from the validation of each lead's student alone in the "
-            "search, and search.baselines has no student_alone. Add it there, or leave the weights "
-            "even",
+            "kd_class_weights: auto is computed from the validation scores of student_alone, "
+            "which search.baselines lacks. Add it there, or set kd_class_weights: even",
         )
         require(
             self.teacher.assistant is None or self.student.knowledge != "online",
-            "teacher.assistant and student.knowledge online exclude each other: an assistant is "
-            "asked once, before the trials. Set student.knowledge to cached or record",
+            "teacher.assistant and student.knowledge online exclude each other: the knowledge of "
+            "an assistant is computed before the trials. Set student.knowledge to cached or "
+            "record",
         )
         require(
             not self.teacher.cross_fitting or self.student.knowledge != "online",
             f"teacher.cross_fitting {self.teacher.cross_fitting} and student.knowledge online "
-            "exclude each other: who speaks of a recording is settled when knowledge is computed. "
-            "Set student.knowledge to cached or record",
+            "exclude each other: the teacher that leaves a recording out is chosen when "
+            "knowledge is computed. Set student.knowledge to cached or record",
         )
 
         accumulating = [
@@ -418,8 +418,8 @@ class StudyConfig(Section):
         require(
             accumulating in ([], ["teacher"]) or "infonce" not in self._values("clt_loss"),
             f"resources.{accumulating[0] if accumulating else ''}.gradient_accumulation above 1 "
-            "and clt_loss infonce exclude each other: its negatives are the rest of the batch, and "
-            "of a part of it there are fewer. Use crd, or more workers",
+            "and clt_loss infonce exclude each other: its negatives are the other recordings of "
+            "the batch, and accumulation makes batches smaller. Use crd, or more workers",
         )
 
     @property

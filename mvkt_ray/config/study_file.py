@@ -56,8 +56,8 @@ def read_study(path: str | Path) -> StudyConfig:
             base = read_mapping(file.parent / str(base_name))
             if "base" in base:
                 raise ConfigError(
-                    f"{file}: base: {base_name!r} has a base itself. A study may stand on one file "
-                    "only: write the keys of the lower one into this one."
+                    f"{file}: base: {base_name!r} has a base itself. A base must not have a base: "
+                    "copy the keys of the second base into the first."
                 )
             value = _merge(base, value)
         study = study_from_mapping(value, origin=str(file))
@@ -75,8 +75,8 @@ def _expect_source(name: str, origin: str) -> None:
     if name not in own and name not in offered:
         hint = did_you_mean(name, [*own, *offered])
         raise ConfigError(
-            f"{origin}: data.source: there is no source {name!r}; {hint} One of a plug-in must be "
-            "installed here: `mvkt plugins` lists what is found."
+            f"{origin}: data.source: there is no source {name!r}; {hint} A source of a plug-in "
+            "must be installed here: `mvkt plugins` lists the installed ones."
         )
 
 
@@ -219,8 +219,8 @@ def read_text(file: Path) -> str:
         content = stream.read(_MOST_BYTES + 1)
     if len(content) > _MOST_BYTES:
         raise ConfigError(
-            f"{file} has more than {_MOST_BYTES:,} bytes, so it is no file that a person wrote. "
-            "Give the path of another one."
+            f"{file} has more than {_MOST_BYTES:,} bytes, too many for a study file. Check the "
+            "path."
         )
     return content.decode("utf-8-sig")
 
@@ -232,7 +232,9 @@ def _mapping_from_yaml(text: str, origin: str, advice: str = "") -> YamlMapping:
         except yaml.YAMLError as error:
             raise ConfigError(f"{origin} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(value, dict):
-        raise ConfigError(f"{origin} must hold keys and values, got {type(value).__name__}.")
+        raise ConfigError(
+            f"{origin} must be a mapping of keys to values, got {type(value).__name__}."
+        )
     return cast(YamlMapping, value)
 
 

@@ -22,7 +22,7 @@ NAME = "test"
 
 
 class WrittenOpening(Protocol):
-    """What a ledger has of an opening before the split is opened."""
+    """Record of an opening that the ledger holds before the split is opened."""
 
     @property
     def shards(self) -> str:
@@ -36,7 +36,7 @@ class WrittenOpening(Protocol):
 
     @property
     def n_recordings(self) -> int:
-        """That the split has."""
+        """Number of recordings in the split."""
         ...
 
     @property
@@ -67,13 +67,13 @@ def open_test_split(
     """
     if opening is None:
         raise DataError(
-            "the test split is closed: no opening was written into the ledger. It is opened by "
-            "`mvkt finalize` alone, once, when every choice has been made."
+            "the test split is closed: the ledger records no opening. Only `mvkt finalize` opens "
+            "it, once, after every choice has been made."
         )
     if opening.completed_at is not None:
         raise DataError(
-            f"the test split is closed again: this opening was over at {opening.completed_at}. "
-            "Read the predictions that it left, or open it anew: "
+            f"the test split is closed again: this opening ended at {opening.completed_at}. "
+            "Use the predictions that it saved, or open the split again: "
             '`mvkt finalize --again "reason"`.'
         )
     asked = {
@@ -84,9 +84,9 @@ def open_test_split(
         written = getattr(opening, kind)
         if written != fingerprint:
             raise DataError(
-                f"the test split stays closed: the opening was written for {kind} {written[:12]}, "
-                f"but {kind} {fingerprint[:12]} is asked for. Examine with the data that the "
-                "study was searched on."
+                f"the test split stays closed: the opening is for {kind} {written[:12]}, not for "
+                f"{kind} {fingerprint[:12]}. Finalize with the data that the study was searched "
+                "on."
             )
     # The same checks as for training, of patients and of empty splits.
     training = open_training_splits(shards, task, folds, min_likelihood)
@@ -96,7 +96,8 @@ def open_test_split(
     if not len(rows) == training.n_test == opening.n_recordings:
         raise DataError(
             f"the test split has {len(rows)} recordings, but was opened for "
-            f"{opening.n_recordings}. Examine with the leads and the data that it was opened with."
+            f"{opening.n_recordings}. Finalize with the leads and the data that it was opened "
+            "with."
         )
     return Split(
         name=NAME,

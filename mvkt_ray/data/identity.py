@@ -26,11 +26,11 @@ _RECORD_SUFFIXES = (".hea", ".dat", ".mat")
 
 _NOBODY = {"", "nan", "none", "null", "na", "n/a", "#n/a", "<na>", "nat", "-", "--", "?", ".",
            "unknown", "missing"}  # fmt: skip
-"""What tables hold where a patient is not known."""
+"""Values of tables for an unknown patient."""
 
 _NOBODY_IN_HEADERS = {"anonymous", "anonymized", "anonymised", "anon", "deidentified", "removed",
                       "redacted", "patient", "patientid", "noname", "noid", "test"}  # fmt: skip
-"""What programs that take names out of headers write there; also zeros, or the letter X."""
+"""Placeholders of de-identification programs; also zeros, or the letter X."""
 _OF_HEADER = "header"
 _HEADER_PATIENT = re.compile(rf"{_OF_HEADER} [0-9a-f]{{32}}")
 _SALT = b"mvkt-ray headers"

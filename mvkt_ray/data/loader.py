@@ -71,9 +71,9 @@ class CropReader:
         n_missing = int((lengths != self.n_samples).sum())
         if n_missing:
             raise DataError(
-                f"{n_missing} of {len(lengths)} recordings lack the lead {lead!r}, which this view "
-                "shows. Open the shards with the leads that are used, so that splits leave such "
-                "recordings out, or ingest without keeping missing leads."
+                f"{n_missing} of {len(lengths)} recordings lack the lead {lead!r} of this view. "
+                "Open the shards with the leads that are used, so that the splits exclude such "
+                "recordings, or ingest without keeping missing leads."
             )
 
     def bits(self, example: np.ndarray, start: np.ndarray) -> np.ndarray:
@@ -158,7 +158,9 @@ class TrainLoader:
                 "use fewer workers, or more recordings."
             )
         if batch_size < world_size:
-            raise ValueError(f"a batch of {batch_size} examples for {world_size} ranks")
+            raise ValueError(
+                f"batch_size must be a multiple of the {world_size} ranks, got {batch_size}"
+            )
         self._reader = CropReader(shards, split.rows, view, device)
         self._view = view
         self._labels_NC = torch.from_numpy(split.labels).to(self._reader.device)

@@ -100,7 +100,7 @@ class LeadColumn:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class SplitColumns:
-    """What of the recordings decides which split they are in; N recordings, C classes."""
+    """Facts that determine the split of each recording; N recordings, C classes."""
 
     fold_N: np.ndarray
     """int16; -1 where the source gives a recording no fold."""
@@ -182,8 +182,8 @@ class Shards:
             return self.tasks[name]
         hint = did_you_mean(name, [*self.tasks, *plugin_names("task")])
         raise ConfigError(
-            f"these shards have no task {name!r}; {hint} Name a task of theirs or of a plug-in, or "
-            "the path of a YAML file that defines one."
+            f"these shards have no task {name!r}; {hint} Name one of their tasks, a task of a "
+            "plug-in, or the path of a YAML file that defines one."
         )
 
     def column(self, name: str) -> pa.ChunkedArray:
@@ -216,7 +216,7 @@ class Shards:
 
     @cached_property
     def patients(self) -> Patients:
-        """Whose the recordings are."""
+        """Patients of the recordings."""
         return Patients.of(self.column("patient_id"))
 
     def patient_ids(self) -> np.ndarray:
@@ -325,7 +325,7 @@ class Shards:
             raise DataError(f"recording {record_id!r} is in quarantine ({reason}): {message}")
         examples = self.record_ids()[:3]
         raise DataError(
-            f"these shards have no recording {record_id!r}; their ids are like "
+            f"these shards have no recording {record_id!r}; ids look like "
             f"{', '.join(map(repr, examples))}. Check the id."
         )
 

@@ -33,7 +33,7 @@ class Split:
     """float32 `[n, n_classes]`, multi-hot; a row of NaN where the label is not known."""
     classes: tuple[str, ...]
     shards: Shards
-    """That it is of."""
+    """Shards of the split."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -63,7 +63,7 @@ class Split:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class TrainingSplits:
-    """What a model may learn from and be chosen by."""
+    """Splits for training and for model selection."""
 
     train: Split
     val: Split
@@ -189,8 +189,8 @@ def _refuse_no_known(labelled: LabelledConfig | None, n_there: int) -> NoReturn:
         else f"a fraction of {labelled.fraction:g} is less than one patient of any class"
     )
     raise DataError(
-        f"no training recording has a known label, so there is nothing to train a teacher on: "
-        f"{n_there:,} have one, but {asked}. Set data.labelled to more."
+        f"no training recording has a known label, so no teacher can be trained: {n_there:,} have "
+        f"one, but {asked}. Set data.labelled to more."
     )
 
 
@@ -215,8 +215,8 @@ def _refuse_shared_patients(shards: Shards, fold_of: np.ndarray, folds: FoldsCon
     others = f"; so are {len(shared) - 1} more patients" if len(shared) > 1 else ""
     raise DataError(
         f"the patient {patient!r}{spelled} is in the folds {listed}: {leak}{others}. A model must "
-        "not be judged on a patient that it has seen. Correct the folds of the source and ingest "
-        "again, or take its folds away, so that ingest makes patient-disjoint ones."
+        "not be evaluated on a patient that it was trained on. Correct the folds of the source "
+        "and ingest again, or remove them: ingest then makes patient-disjoint folds."
     )
 
 

@@ -39,15 +39,15 @@ class Task:
         twice = sorted({name for name in self.classes if self.classes.count(name) > 1})
         if twice:
             raise ConfigError(
-                f"the task {self.name!r} names the class {twice[0]!r} twice; name it once, with "
-                "all of its codes."
+                f"the task {self.name!r} names the class {twice[0]!r} twice; give it once, with "
+                "all its codes."
             )
         used = {name for names in self.class_of_code.values() for name in names}
         wrong = sorted(used.symmetric_difference(self.classes))
         if wrong:
             raise ConfigError(
-                f"the task {self.name!r} has the class {wrong[0]!r} either without a code or "
-                "without a place among its classes; give every class its codes."
+                f"the task {self.name!r} lacks the codes of class {wrong[0]!r}, or has codes for "
+                "a class that it does not list; give every class its codes."
             )
 
     @classmethod
@@ -228,7 +228,7 @@ def unknown_codes_message(task: Task, counts: Mapping[str, int]) -> str | None:
         parts.append(f"{code!r} (nearest: {near!r})" if near else repr(code))
     return (
         f"the task {task.name!r} names codes that no recording has: {', '.join(parts)}. Correct "
-        "them in the task's file, or take them out; `mvkt inspect` lists the codes that occur."
+        "or remove them in the task's file; `mvkt inspect` lists the codes that occur."
     )
 
 

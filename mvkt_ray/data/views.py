@@ -18,7 +18,7 @@ class View:
     """Leads, crops, and one scale for all leads."""
 
     leads: tuple[str, ...]
-    """In canonical order."""
+    """Leads, in canonical order."""
     crop_samples: int
     """Length of a training crop, and of an evaluation window."""
     grid_samples: int
@@ -26,7 +26,7 @@ class View:
     stride_samples: int
     """Evaluation windows start at multiples of it; the last one ends with the recording."""
     mean_mv: float
-    """Of the training split, over all leads of the shards."""
+    """Mean of the training split over all leads of the shards."""
     std_mv: float
 
     def with_leads(self, leads: Sequence[str]) -> "View":
@@ -98,8 +98,8 @@ def fit_view(
     mean_mv, std_mv = _mean_and_deviation(shards, np.asarray(train_rows))
     if not std_mv > 0:
         raise DataError(
-            f"the {len(train_rows)} training recordings are constant ({mean_mv:g} mV), so there is "
-            "nothing to scale by. Check the recordings with mvkt inspect."
+            f"the {len(train_rows)} training recordings are constant ({mean_mv:g} mV), so they "
+            "cannot be scaled. Check the recordings with mvkt inspect."
         )
     return View(
         leads=tuple(lead for lead in LEADS if lead in (leads or shards.leads)),

@@ -41,7 +41,7 @@ class Table:
     name: str
     what: str
     columns: Mapping[str, str]
-    """What each means, by name."""
+    """Description of each column, by name."""
     rows: Callable[[StudyReport, ReportMaterial], Iterable[Row]]
 
 

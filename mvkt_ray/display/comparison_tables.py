@@ -34,8 +34,8 @@ def _notes(comparison: Comparison) -> dict[str, str]:
         )
     if comparison.differences or any(each.openings for each in comparison.studies):
         notes["test split"] = (
-            "what is chosen by these numbers is chosen on the test split; the scores of the study "
-            "that is chosen are then too high"
+            "choosing a study by these numbers is choosing on the test split: its scores are "
+            "then too high"
         )
     return notes
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from mvkt_ray.search.spending.forecast import Forecast
 
 NO_BASIS = (
-    "nothing: no trial of this study was completed or pruned. Give a study that ran with such "
-    "data, networks and nodes by --like STUDY_DIR"
+    "nothing: no trial of this study was completed or pruned. Give a study with similar data, "
+    "networks and nodes by --like STUDY_DIR"
 )
 
 
@@ -81,7 +81,7 @@ def prediction_text(forecast: "Forecast") -> str:
 
 def _disk_text(need: "DiskNeed | None") -> str:
     if need is None:
-        return "known once the shards are there"
+        return "known once the shards exist"
     return (
         f"up to {byte_size(need.total)} more: {byte_size(need.stages)} of knowledge, "
         f"{byte_size(need.trial)} for each of {need.n_trials} trials, and "

@@ -113,7 +113,7 @@ def _facts(report: StudyReport, page: str) -> dict[str, object]:
         rows[MEMBER] = (
             f"cannot be told from the best ({level}, over all leads)"
             if len(report.ranked) > 1
-            else "the only lead that was ranked"
+            else "the only ranked lead"
         )
     if report.mean_gain is not None:
         over = contender_name(report.mean_gain.over)

@@ -16,7 +16,7 @@ PROBLEMS = (TrialState.FAILED, TrialState.DIVERGED)
 
 
 class WatchedStudy(Protocol):
-    """What is read of a study, from memory."""
+    """State of a study that a view reads, from memory."""
 
     @property
     def n_trials(self) -> int:
@@ -45,7 +45,7 @@ class WatchedStudy(Protocol):
 
 @runtime_checkable
 class WatchedFinals(WatchedStudy, Protocol):
-    """What is read of finals besides."""
+    """Additional state of finals."""
 
     @property
     def planned(self) -> Sequence[Trial]:
@@ -71,7 +71,7 @@ class TrialLine:
     wall_s: float
     reason: str
     money: float | None
-    """What it cost; None where the price of a node is not known."""
+    """Cost; None if the price of a node is unknown."""
 
     @property
     def is_problem(self) -> bool:
@@ -113,7 +113,7 @@ class StudyState:
     spent: str
     """In words; empty where neither GPUs nor money were."""
     best_name: str = "best"
-    """What stands over the column of the best."""
+    """Heading of the column of the best."""
     is_driven: bool = True
     """Whether a process runs it now; else what has begun and not ended is interrupted."""
 

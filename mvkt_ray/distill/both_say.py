@@ -1,4 +1,4 @@
-"""What student and teacher say of a batch: all that a further way to teach is computed from.
+"""Outputs of student and teacher for a batch: the inputs of further losses.
 
 Shapes: B this rank's batch, C classes, S and D embedding of the student and of the teacher.
 """
@@ -11,7 +11,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BothSay:
-    """What student and teacher say of this rank's batch, float32; no gradient to the teacher."""
+    """Outputs of student and teacher for this rank's batch, float32; no gradient to the teacher."""
 
     student_logits_BC: Tensor
     student_embedding_BS: Tensor
@@ -29,7 +29,7 @@ class BothSay:
 
 
 Loss = Callable[[BothSay], Tensor]
-"""What a plug-in's loss is: from all of this to a scalar, without the weight.
+"""A plug-in's loss: maps these outputs to a scalar, without the weight.
 
 A pure function with a gradient to the student. It takes every row, whether its label is known or
 not, and its value is a mean over rows: of a batch that several workers share it is computed of each

@@ -1,4 +1,4 @@
-"""What the teacher says of every crop of the training split, computed once, mapped by every trial.
+"""Teacher outputs for every crop of the training split, computed once, mapped by every trial.
 
 `knowledge_parts` computes it, `knowledge_writer` writes it: an artifact of two Arrow IPC files.
 `crops.arrow` has one row per crop of the grid, recording by recording: `logits` and `embedding`,
@@ -42,7 +42,7 @@ KIND = "knowledge"
 CROPS_FILE = "crops.arrow"
 RECORDINGS_FILE = "recordings.arrow"
 _RECORDINGS = "recordings"
-"""What a row of `crops.arrow` is of when it is not of a crop, in the manifest."""
+"""Manifest's name for rows of `crops.arrow` that are of whole recordings, not of crops."""
 _FLOAT16_BYTES = 2
 _RECORDING_BYTES = 32
 """About what a row of `recordings.arrow` takes: a short id and three numbers."""
@@ -153,9 +153,9 @@ def open_knowledge(
     is_per_recording = manifest.config.get("rows") == _RECORDINGS
     if is_per_recording and not per_recording:
         raise StaleArtifactError(
-            f"The teacher's knowledge {root} was made for `knowledge: record`: it is of whole "
-            "recordings and says nothing of single crops. Set student.knowledge to record, or "
-            "compute it again with `mvkt cache` for `knowledge: cached`."
+            f"The teacher's knowledge {root} was made for `knowledge: record`: it has teacher "
+            "outputs for whole recordings, not for single crops. Set student.knowledge to "
+            "record, or compute it again with `mvkt cache` for `knowledge: cached`."
         )
     crops = open_file(root, manifest, CROPS_FILE, _map_ipc)
     recordings = open_file(root, manifest, RECORDINGS_FILE, _map_ipc)

@@ -35,11 +35,11 @@ class Part:
     """Recordings that follow each other in the training split; small, and picklable."""
 
     rows: NDArray[np.int64]
-    """Of the shard set."""
+    """Rows of the shard set."""
     first_row: int
     """Row of the tables of knowledge that its first row is."""
     per_recording: bool
-    """Whether what is said is the mean over the crops of each recording."""
+    """Whether outputs are means over the crops of each recording."""
     speaker_N: NDArray[np.int64] | None = None
     """Whose logits are asked for of each recording, as `speakers_of` gives them; None: the
     teacher's."""
@@ -47,12 +47,12 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Answer:
-    """What the teacher says of a part."""
+    """Teacher outputs for a part."""
 
     first_row: int
-    """That of the part."""
+    """First row of the part."""
     n_crops: int
-    """That the teacher was asked about."""
+    """Number of crops that the teacher computed outputs for."""
     logits_RC: NDArray[np.float16]
     embedding_RD: NDArray[np.float16]
 

@@ -27,7 +27,7 @@ class LabelHead(nn.Module):
         """
         super().__init__()
         if n_classes < 1:
-            raise ValueError("finer_weight is above 0, but there are no finer classes to learn.")
+            raise ValueError("finer_weight is above 0, but there are no finer classes.")
         bound = student_dim**-0.5
         drawn_FS = torch.rand(n_classes, student_dim, generator=generator)
         self.weight = nn.Parameter(bound * (2 * drawn_FS - 1))

@@ -1,4 +1,4 @@
-"""Which recordings count as having another disease, and drawing them.
+"""Negatives for CLT: recordings that count as having another disease, and how to draw them.
 
 The contrastive losses push a student away from recordings that do not show the same disease. What
 that means where a recording has several diseases is a choice:
@@ -110,8 +110,8 @@ def negative_pools(
     """
     if len(labels_NC) < 2:
         raise ConfigError(
-            f"Negatives are other recordings, but the training split has {len(labels_NC)}. Give "
-            "the split at least 2, or set clt_weight to 0."
+            "CLT takes negatives from other recordings, but the training split has only "
+            f"{len(labels_NC)}. Give the split at least 2, or set clt_weight to 0."
         )
     # Label sets repeat: whether two recordings may meet is decided once for each pair of groups.
     group_N, allowed_GG = _groups(labels_NC.detach().cpu(), rule, primary_class_N)
@@ -223,6 +223,5 @@ def _walks(size_B: Tensor, n_steps: int, generator: torch.Generator) -> Tensor:
 
 def _unknown(rule: str) -> ConfigError:
     return ConfigError(
-        f"negatives is {rule!r}, which is no rule for negatives; "
-        f"{did_you_mean(rule, NEGATIVE_RULES)}"
+        f"negatives is {rule!r}, which is not a known rule; {did_you_mean(rule, NEGATIVE_RULES)}"
     )

@@ -1,4 +1,4 @@
-"""What a student minimises: the weighted sum of the label loss, MKD, CLT, and more that teaches.
+"""A student's objective: the weighted sum of the label loss, MKD, CLT, and further losses.
 
     label_weight * BCE + kd_weight * MKD + clt_weight * CLT + sum of <name>_weight * <name>
 
@@ -76,7 +76,7 @@ class _WeightedKdLoss(Protocol):
 _OVER_CLASSES: Mapping[str, _WeightedKdLoss] = MappingProxyType(
     {"multilabel_kd": multilabel_kd, "multilabel_kd_authors": multilabel_kd_authors}
 )
-"""Those that are sums over classes, which may have weights."""
+"""Losses that are sums over classes, which may be weighted."""
 
 KD_LOSSES: Mapping[str, KdLoss] = MappingProxyType({**_OVER_CLASSES, "softmax_kd": softmax_kd})
 """Losses between logits, by the name that `kd_loss` has in a study."""
@@ -302,5 +302,5 @@ def _given(tensor: Tensor | None, name: str, weight: str) -> Tensor:
 
 def _there(tensor: Tensor | None, name: str, weight: str) -> Tensor:
     if tensor is None:
-        raise ValueError(f"{weight} is above 0, but {name} is None. Pass that of this batch.")
+        raise ValueError(f"{weight} is above 0, but {name} is None. Pass {name} of this batch.")
     return tensor

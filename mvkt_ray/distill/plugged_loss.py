@@ -33,7 +33,9 @@ def plugged_loss(name: str) -> Loss:
         )
     loss = load(plugin)
     if not callable(loss):
-        raise unfit(plugin, f"is {loss!r}", "must be a function of what student and teacher say")
+        raise unfit(
+            plugin, f"is {loss!r}", "must be a function of the outputs of student and teacher"
+        )
 
     def checked(said: BothSay) -> Tensor:
         return _scalar(plugin, loss(said))

@@ -33,7 +33,7 @@ def parse_time_budget(text: str | None) -> float | None:
     seconds = sum(float(number) * _SECONDS[unit or "s"] for number, unit in parts)
     if not re.fullmatch(r"(\s*\d+(?:\.\d+)?\s*[smhd]?)+\s*", text) or seconds <= 0:
         raise ConfigError(
-            f"--time-budget {text!r} is no time: write a number with s, m, h or d, for example "
+            f"--time-budget {text!r} is not a time: write a number with s, m, h or d, for example "
             "30m or 1h30m."
         )
     return seconds
@@ -95,7 +95,7 @@ def with_folds(config: "StudyConfig", folds: str | None) -> "StudyConfig":
         data = dataclasses.replace(config.data, folds=parsed)
     except ValueError as error:
         raise ConfigError(
-            f"--folds {folds} does not go with the study's data: {error}. Give folds that do, or "
+            f"--folds {folds} contradicts the study's data section: {error}. Give other folds, or "
             "change the study file."
         ) from None
     return dataclasses.replace(config, data=data)
@@ -125,9 +125,7 @@ def read_limits(max_gpu_hours: float | None, max_cost: float | None) -> "Limits"
 
     for flag, value in (("--max-gpu-hours", max_gpu_hours), ("--max-cost", max_cost)):
         if value is not None and not (value > 0 and math.isfinite(value)):
-            raise ConfigError(
-                f"{flag} must be above 0, got {value:g}. Leave it out to spend without a limit."
-            )
+            raise ConfigError(f"{flag} must be above 0, got {value:g}. Leave it out for no limit.")
     return Limits(gpu_hours=max_gpu_hours, money=max_cost)
 
 

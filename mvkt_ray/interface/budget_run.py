@@ -28,12 +28,12 @@ from mvkt_ray.search.search_plan import SearchPlan, SearchRequest, plan_search
 from mvkt_ray.storage.location import Location
 
 DRAWS = 3
-"""Of the labels of each budget, where nothing else is said."""
+"""Default number of random draws of labels per budget."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BudgetCall:
-    """Which label budget is asked for, and where it runs."""
+    """Request for a label budget, and where to run it."""
 
     folder: BudgetFolder
     plan: BudgetPlan
@@ -88,7 +88,7 @@ def budget_call(
     else:
         raise ConfigError(
             "STUDY.yaml is missing: give a study file, such as search_spaces/label_budget.yaml. "
-            "Only with --resume it is taken from the folder."
+            "It may be left out only with --resume, which reads it from the folder."
         )
     base = with_folds(base, folds)
     if data is not None:
@@ -130,7 +130,7 @@ def run_budget(output: Output, call: BudgetCall) -> None:
         state = folder.states([cell], base)[0]
         what = f"cell {number} of {len(cells)}: {cell.name}, labels of {cell.describe()}"
         if state == "examined":
-            output.say(f"{what}; is there")
+            output.say(f"{what}; done already")
             continue
         output.say(what)
         if state != "searched":
@@ -180,7 +180,7 @@ def _search(output: Output, call: BudgetCall, cell: BudgetCell) -> None:
     study = run_trials(output, planned, call.runner)
     if study.n_trials and not any(each.macro_auroc is not None for each in study.trials()):
         raise TrialError(
-            f"no trial of the cell {cell.name} was completed, so nothing can be chosen: see why by "
-            f"`mvkt status {planned.folder.root}`, remove the cause and the cell's folder, and "
-            "go on with --resume."
+            f"no trial of the cell {cell.name} was completed, so no configuration can be chosen. "
+            f"See the reasons by `mvkt status {planned.folder.root}`, remove the cause and the "
+            "cell's folder, and go on with --resume."
         )

@@ -1,4 +1,4 @@
-"""What the verbs `ingest`, `search` and `finalize` do, as functions that return what was made.
+"""The verbs `ingest`, `search` and `finalize` as functions that return the opened result.
 
 Each shows how far it is unless `progress` is False, in a notebook as at a terminal. What is wrong
 is an `MvktError`; a call that was interrupted goes on with the same arguments, an ingest and a

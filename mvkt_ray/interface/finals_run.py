@@ -30,7 +30,7 @@ from mvkt_ray.storage.location import Location
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FinalsCall:
-    """Which finals are asked for, and where they run."""
+    """Request for finals, and where to run them."""
 
     folder: StudyFolder
     config: StudyConfig

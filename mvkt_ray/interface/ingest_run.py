@@ -25,7 +25,7 @@ from mvkt_ray.storage.location import Location
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IngestCall:
-    """What is to be ingested, where to, and where that runs."""
+    """Request for an ingest: source, destination, and where to run it."""
 
     source: Source
     out: Location

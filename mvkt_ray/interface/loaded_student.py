@@ -51,9 +51,9 @@ class Student(nn.Module):
         self.name = f"trial {chosen.trial.number}, {chosen.contender} of {chosen.condition.name}"
         self.hyperparameters = dict(chosen.trial.hyperparameters)
         self.leads = view.leads
-        """What it sees, in the order of the rows of its input."""
+        """Leads of its input, in the order of the rows."""
         self.classes = task.classes
-        """In the order of what it returns."""
+        """Classes, in the order of its outputs."""
         self.sampling_rate_hz = sampling_rate_hz
         self.window_samples, self.stride_samples = view.crop_samples, view.stride_samples
         self.mean_mv, self.std_mv = view.mean_mv, view.std_mv
@@ -118,9 +118,9 @@ def load_student(
     location = material.shards_location
     if location is None or not location.exists():
         raise DataError(
-            f"the shards {location or 'of the study'} are not there any more, by which the "
-            "signals that a student sees are scaled. Put them back, or ingest the recordings "
-            "to that place again."
+            f"the shards {location or 'of the study'} are missing, from which the scaling of a "
+            "student's input is computed. Restore them, or ingest the recordings to that "
+            "location again."
         )
     prepared = prepare(material.config, location)
     view = prepared.view.with_leads(chosen.condition.leads)

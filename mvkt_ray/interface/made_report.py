@@ -15,8 +15,8 @@ from mvkt_ray.file_guards import writing
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 
 _ADVICE = (
-    "Copy the study to a folder of your own and report on the copy, or let somebody report who may "
-    "write there."
+    "Copy the study to a folder of your own and report on the copy, or have its owner make the "
+    "report."
 )
 
 
@@ -26,7 +26,7 @@ class _NotWrittenError(ArtifactError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MadeReport:
-    """What a study says, and where its files are."""
+    """A report, and the location of its files."""
 
     material: ReportMaterial
     facts: StudyReport

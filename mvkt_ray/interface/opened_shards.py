@@ -64,7 +64,7 @@ class ShardSet:
 
     @cached_property
     def record_ids(self) -> list[str]:
-        """Of all recordings, by row."""
+        """Ids of all recordings, by row."""
         return self._shards.record_ids().tolist()
 
     @property
@@ -74,7 +74,7 @@ class ShardSet:
 
     @property
     def recordings(self) -> pd.DataFrame:
-        """What is known of each recording but its signal: patient, fold, age, codes, length."""
+        """Metadata of each recording: patient, fold, age, codes, length."""
         names = [name for name in self._names() if name not in self.leads]
         columns = {name: self._shards.column(name) for name in names}
         return pa.table(columns).to_pandas(integer_object_nulls=False)
@@ -113,12 +113,12 @@ class ShardSet:
                 return self._shards.recording(self._shards.row_of(key))
             if not isinstance(key, int | np.integer):
                 raise DataError(
-                    f"a recording is asked for by its id, a text, or by its row, got {key!r}. "
+                    f"give a recording by its id (a string) or its row (an integer), got {key!r}. "
                     "record_ids lists the ids."
                 )
             row = int(key) + (len(self) if key < 0 else 0)
             if not 0 <= row < len(self):
-                raise IndexError(f"row {key}: there are {len(self)} recordings")
+                raise IndexError(f"row {key} is out of range: there are {len(self)} recordings")
             return self._shards.recording(row)
 
     def __iter__(self) -> Iterator[Recording]:

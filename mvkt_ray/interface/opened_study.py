@@ -85,12 +85,12 @@ class Study:
 
     @property
     def config(self) -> StudyConfig:
-        """What was asked for: the study file, resolved."""
+        """Resolved configuration of the study."""
         return self._material.config
 
     @property
     def is_final(self) -> bool:
-        """Whether its finals are over, so that scores are those of the test split."""
+        """Whether its finals are completed, so that scores are of the test split."""
         return self._material.finals is not None
 
     @cached_property
@@ -100,7 +100,7 @@ class Study:
 
     @property
     def answer(self) -> str:
-        """What these data allow to say of the leads, in sentences."""
+        """Conclusions about the leads that the data support, in sentences."""
         return self.facts.answer.sentence
 
     @property
@@ -120,16 +120,16 @@ class Study:
 
     @property
     def finals(self) -> pd.DataFrame:
-        """What the finals compared, by lead, and the teacher: `contenders.csv` after finals.
+        """Contenders of the finals, by lead, and the teacher: `contenders.csv` after finals.
 
         Raises:
-            ConfigError: There are no finals yet that are over.
+            ConfigError: No finals are completed yet.
         """
         if not self.is_final:
             raise ConfigError(
-                f"{self.path} has no finals that are over: nothing of it was examined on the test "
-                "split. Run `mvkt finalize`, or mvkt_ray.finalize, and open the study again; what "
-                'the search found on validation is in study.table("contenders").'
+                f"{self.path} has no completed finals, so it has no test results. Run "
+                "`mvkt finalize`, or mvkt_ray.finalize, and open the study again; the validation "
+                'results are in study.table("contenders").'
             )
         return self.table("contenders")
 
@@ -179,7 +179,7 @@ class Study:
 
     @property
     def material(self) -> ReportMaterial:
-        """What it was read into; for functions of this package."""
+        """Data read from the study; for functions of this package."""
         return self._material
 
     def __repr__(self) -> str:

@@ -63,7 +63,7 @@ def _explain(function: Callable[..., Any], error: ValidationError) -> str:
     first = errors[0]
     if first["type"] == "unexpected_positional_argument":
         placed = [each.name for each in parameters.values() if each.kind is not each.KEYWORD_ONLY]
-        return f"{function.__name__}: give all arguments but {listing(placed)} by their names."
+        return f"{function.__name__}: give all arguments except {listing(placed)} by name."
     # One that was given by its place is named by that.
     place, message = first["loc"][0], first["msg"]
     name = place if isinstance(place, str) else list(parameters)[place]

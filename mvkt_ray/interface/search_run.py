@@ -42,7 +42,7 @@ from mvkt_ray.storage.location import Location
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SearchCall:
-    """What is to be searched, and where it runs."""
+    """Request for a search, and where to run it."""
 
     config: StudyConfig
     request: SearchRequest
@@ -61,7 +61,7 @@ class Searched:
 
     @property
     def found_nothing(self) -> bool:
-        """Whether trials were asked for, none was completed, and no limit is why."""
+        """Whether trials were requested and none was completed, other than because of a limit."""
         asked = bool(self.report.material.config.search.n_trials) and not self.why_stopped
         return asked and not self.report.facts.cost.trials.get("complete")
 
@@ -167,8 +167,8 @@ def _study_of(study: str | Path | StudyConfig | None, request: SearchRequest) ->
         return read_study(study)
     if not request.resume:
         raise ConfigError(
-            "STUDY.yaml is missing: give a study file, such as those in search_spaces/. "
-            "Only with --resume it is taken from the study's folder."
+            "STUDY.yaml is missing: give a study file, such as those in search_spaces/. It may "
+            "be left out only with --resume, which reads it from the study's folder."
         )
     request.folder.expect_study()
     return request.folder.read_config()
@@ -181,6 +181,6 @@ def _why_stopped(study: Study, folder: StudyFolder) -> str:
     n_running = len(study.trials()) - ended
     return (
         f"Stopped: {study.stopped_by}. {ended} of {study.n_trials} trials have ended; {n_running} "
-        f"were stopped after their epoch and keep their checkpoints. Go on with a higher limit: "
+        "were stopped after an epoch, with checkpoints. Go on with a higher limit: "
         f"{folder.resume_line}"
     )

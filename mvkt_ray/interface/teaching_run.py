@@ -25,7 +25,7 @@ from mvkt_ray.training.teacher import KIND
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StageCall:
-    """Which stage of a study is asked for, and where it runs."""
+    """Request to run one stage of a study, and where to run it."""
 
     config: StudyConfig
     prepared: Prepared

@@ -31,7 +31,7 @@ class TorchRecordings(Dataset[TorchExample]):
         """Use `ShardSet.to_torch`."""
         self.leads = tuple(leads)
         self.classes = () if task is None else shards.task(task).classes
-        """Of the task, in the order of the labels."""
+        """Classes of the task, in the order of the labels."""
         self._location = shards.location
         self._labels_NC = None if task is None else shards.labels(shards.task(task))
         self._record_ids = shards.record_ids().tolist()

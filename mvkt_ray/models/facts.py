@@ -71,7 +71,7 @@ class _UnknownLayerError(Exception):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Passage:
-    """What a signal has come to, some layers into the backbone."""
+    """Length of a signal, and the operations so far, after some layers of the backbone."""
 
     n_steps: int
     n_multiply_accumulates: int

@@ -31,7 +31,7 @@ class NetworkRow:
     backbone: Callable[..., Backbone]
     """Called with the number of leads, and with the row's parameters by name."""
     parameters: tuple[str, ...] = ()
-    """What the user may choose of it, `width` or `depth`; empty: the network has one size."""
+    """Size parameters, `width` or `depth`; empty: the network has one size."""
 
 
 @lru_cache(maxsize=256)
@@ -69,7 +69,7 @@ def try_plugin(plugin: Plugin, n_leads: int, n_samples: int, chosen: Mapping[str
         ConfigError: It cannot be built, or does not fit signals of this shape.
     """
     row = row_of_plugin(plugin)
-    should = "must give features [batch, channels, steps], with as many channels as n_channels says"
+    should = "must give features [batch, channels, steps] with n_channels channels"
     try:
         # On "meta" only shapes are computed, so that this takes no time for any size.
         with torch.device("meta"), torch.no_grad():
@@ -106,7 +106,7 @@ def _checked(
         raise unfit(
             plugin,
             f"returns a module whose n_channels is {n_channels!r}",
-            "must say there how many channels come out of it",
+            "must state its number of output channels there",
         )
     # Whatever module it is, it is called as a backbone is.
     built_here: Any = built

@@ -22,7 +22,7 @@ DEPTHWISE_KERNEL_SIZE = 9
 STAGE_RATIOS = (1, 2, 3, 4)
 """Channels of the stages in widths of the first: those of `sepconv1d_small`."""
 FIRST_WIDTH, BLOCKS_PER_STAGE = 32, 2
-"""What `sepconv1d` is where nothing is chosen: `sepconv1d_small`."""
+"""Default size of `sepconv1d`: `sepconv1d_small`."""
 
 
 def sized_sepconv1d(n_leads: int, *, width: int, depth: int) -> Backbone:

@@ -34,9 +34,10 @@ def sync_batch_norm(network: nn.Module) -> nn.Module:
             setattr(network, name, _converted(child))
         elif isinstance(child, nn.BatchNorm1d | nn.BatchNorm3d):
             raise ConfigError(
-                f"the network has a {type(child).__name__}, which several workers would each "
-                "compute of their own part of the batch. Give models one worker, or make the "
-                "network of `mvkt_ray.models.layers`, whose signals are images of height 1."
+                f"the network has a {type(child).__name__}, whose statistics several workers "
+                "would compute on their own parts of the batch. Give models one worker, or build "
+                "the network from `mvkt_ray.models.layers`, whose batch normalisation "
+                "synchronises."
             )
         else:
             sync_batch_norm(child)
@@ -71,8 +72,8 @@ class AllRanksBatchNorm(nn.BatchNorm2d):
 def _converted(norm: nn.BatchNorm2d) -> nn.Module:
     if not (norm.affine and norm.track_running_stats and norm.momentum is not None):
         raise TypeError(
-            f"sync_batch_norm knows affine batch normalisation with running statistics and a "
-            f"momentum, got {norm}."
+            "sync_batch_norm supports only affine batch normalisation with running statistics "
+            f"and a momentum, got {norm}."
         )
     kind = nn.SyncBatchNorm if norm.weight.is_cuda else AllRanksBatchNorm
     synced = kind(norm.num_features, eps=norm.eps, momentum=norm.momentum)

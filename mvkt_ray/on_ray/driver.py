@@ -335,7 +335,7 @@ class OnRay:
     def _used(self, nodes: Sequence[str], seconds: float) -> Usage:
         """Say what the teacher has used: a worker on each of these nodes, for so long."""
         times = iter((0.0, seconds))
-        return Meter(self._resources.teacher, KnownNodes().of, lambda: next(times)).hear(nodes)
+        return Meter(self._resources.teacher, KnownNodes().of, lambda: next(times)).update(nodes)
 
     def _teacher_function(self) -> "TrainTeacher":
         from mvkt_ray.training.teacher import train_teacher

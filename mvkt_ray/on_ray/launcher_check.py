@@ -30,7 +30,7 @@ def validate_launcher_file(value: Mapping[str, Any], origin: str) -> None:
     except click.ClickException as error:
         text = " ".join([said.getvalue(), error.format_message()])
         raise ConfigError(
-            f"{origin}: Ray's launcher refuses it: {' '.join(text.split())}"
+            f"{origin}: Ray's launcher rejects the file: {' '.join(text.split())}"
         ) from None
     except (
         AssertionError,
@@ -43,7 +43,7 @@ def validate_launcher_file(value: Mapping[str, Any], origin: str) -> None:
     ) as error:
         # Ray takes much for granted, such as the type of what it has not looked at yet.
         text = f"{type(error).__name__}: {error}"
-        raise ConfigError(f"{origin}: Ray's launcher cannot read it ({text}).") from None
+        raise ConfigError(f"{origin}: Ray's launcher cannot read the file ({text}).") from None
 
 
 @contextlib.contextmanager

@@ -24,21 +24,21 @@ _SECONDS_BETWEEN_UPDATES = 1.0
 
 @runtime_checkable
 class Measured(Protocol):
-    """What can be told in numbers: a study, its finals, or whoever follows them."""
+    """Anything that has metrics: a study, its finals, or a wrapper of one."""
 
     @property
     def config(self) -> StudyConfig:
-        """That of the study."""
+        """Configuration of the study."""
         ...
 
     @property
     def prices(self) -> PriceList:
-        """Of nodes."""
+        """Prices of nodes."""
         ...
 
     @property
     def spent(self) -> Spent:
-        """What it has cost so far, counting what runs."""
+        """Spending so far, including running trials."""
         ...
 
     def trials(self) -> Sequence[TrialRecord]:

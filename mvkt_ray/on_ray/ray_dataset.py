@@ -18,7 +18,7 @@ RayDataset = ray.data.Dataset
 
 
 class ShardsDatasource(Datasource):
-    """What Ray asks to plan the reading of shards."""
+    """Facts that Ray needs to plan the reading of shards."""
 
     def __init__(self, shards: Shards, columns: Sequence[str]) -> None:
         super().__init__()

@@ -77,7 +77,7 @@ _OBITUARISTS = ("ray.tune.tune", "ray.tune.analysis.experiment_analysis")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrialsRun:
-    """What a Tune run is to do."""
+    """Definition of a Tune run: its study, runner and listeners."""
 
     study: AskTell
     inputs: TrialInputs
@@ -87,11 +87,11 @@ class TrialsRun:
     run_trial: RunTrial
     on_change: Callable[[], None]
     still_alive: Callable[[], bool] = lambda: True
-    """Whether the Ray that this process has started is."""
+    """Whether the Ray instance that this process started is alive."""
 
     @property
     def resources(self) -> ResourcesConfig:
-        """What the teacher and each trial reserve."""
+        """Resources that the teacher and each trial reserve."""
         return self.study.config.resources
 
 
@@ -156,7 +156,7 @@ class _StudyForTune:
         self._for_nodes = Waiting(self._pending, NODES_COME_WITHIN_S)
         self._for_reports = Waiting(self._unheard_of, RESULTS_COME_WITHIN_S)
         self.failure: Exception | None = None
-        """What the study, or whoever watches it, raised."""
+        """Error that the study or one of its listeners raised; None: none."""
 
     def ask(self, trial_id: str) -> Trial | str | None:
         """Return a trial, None when there is none now, or `FINISHED`."""
@@ -177,13 +177,13 @@ class _StudyForTune:
         return trial
 
     def start(self, trial_id: str) -> None:
-        """Note that a trial has its process: from now on it holds what it reserved."""
+        """Record that a trial's process has started: from now on it holds its reservation."""
         asked = self._run.resources.of_trial(self._running[trial_id].hyperparameters)
         self._meters[trial_id] = Meter(asked, self._nodes.of)
         self._for_reports.moved()
 
     def report(self, trial_id: str, result: dict[str, Any]) -> Decision | None:
-        """Pass on what a trial reported; None when it was the last."""
+        """Forward a trial's report to the study, and return its decision; None after the last."""
         trial = self._running[trial_id]
         self._for_reports.moved()
         with self._noting_failure():
@@ -193,16 +193,16 @@ class _StudyForTune:
                 raise MachineError(result[FAULT])
             if "result" in result:
                 ended = TrialResult.from_json(json.loads(result["result"]))
-                self._tell(ended, meter.end(nodes, ended.state))
+                self._record_end(ended, meter.end(nodes, ended.state))
                 decision = None
             else:
                 metrics = EpochMetrics.from_json(json.loads(result["metrics"]))
-                decision = self._run.study.report(trial.number, metrics, meter.hear(nodes))
+                decision = self._run.study.report(trial.number, metrics, meter.update(nodes))
                 self._run.on_change()
         return decision
 
     def tell_lost(self, trial_id: str, error: BaseException, last: dict[str, Any]) -> None:
-        """Pass on that a trial's process ended without a result."""
+        """Record in the study that a trial's process ended without a result."""
         trial = self._running[trial_id]
         metrics = json.loads(last["metrics"]) if "metrics" in last else {"epoch": 0}
         cause = unwrapped(error)
@@ -219,20 +219,20 @@ class _StudyForTune:
         )
         meter = self._meters.get(trial_id)
         with self._noting_failure():
-            self._tell(result, meter.lose() if meter else NOTHING_USED)
+            self._record_end(result, meter.record_lost() if meter else NOTHING_USED)
 
     def forget(self, trial_id: str) -> None:
         """Note that Tune is done with a trial."""
         self._running.pop(trial_id, None)
         self._meters.pop(trial_id, None)
 
-    def _tell(self, result: TrialResult, usage: Usage) -> None:
+    def _record_end(self, result: TrialResult, usage: Usage) -> None:
         self._run.study.tell(result, usage)
         self._may_have_more = True
         self._run.on_change()
 
     def check_alive(self) -> None:
-        """Raise when Ray is gone, or gives nothing: Tune would wait for it for ever."""
+        """Raise if Ray is gone or makes no progress: Tune would wait for ever."""
         with self._noting_failure():
             if self._meters:
                 self._for_nodes.moved()
@@ -241,9 +241,9 @@ class _StudyForTune:
                 self._for_nodes.look()
             if not self._run.still_alive():
                 raise MachineError(
-                    "The machine fails: Ray has stopped on it while trials were running. The "
-                    "system's log may say why; a full disk below TMPDIR and a lack of memory are "
-                    f"the usual causes. {GOES_ON}"
+                    "The machine fails: Ray has stopped on it while trials were running. See the "
+                    "system's log; a full disk below TMPDIR and a lack of memory are the usual "
+                    f"causes. {GOES_ON}"
                 )
 
     def _pending(self) -> str:
@@ -312,7 +312,7 @@ class _StudySearcher(Searcher):
 
 
 class _StudyScheduler(FIFOScheduler):
-    """Tells the study what trials report, before anybody else hears of it."""
+    """Forwards reports of trials to the study, before other callbacks run."""
 
     def __init__(self, study: _StudyForTune) -> None:
         super().__init__()

@@ -49,17 +49,17 @@ def lost(error: BaseException) -> WorkerLostError:
     """Say that a process is gone, in our words and with Ray's reason, or its own last words."""
     cause = getattr(error, "health_check_failure", error)
     if isinstance(cause, RayActorError) and cause.preempted:
-        return PreemptedError("The node of a process was taken back, as Ray had been told.")
+        return PreemptedError("The node of a process was preempted, as announced to Ray.")
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     reason = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
     last_words = _last_words(str(error))
     if last_words:
         return WorkerLostError(
-            f"A process or its node is gone ({reason}). The last that it said is: {last_words}"
+            f"A process or its node is gone ({reason}). Its last output: {last_words}"
         )
     return WorkerLostError(
-        f"A process or its node is gone ({reason}). A machine that is short of memory, or a node "
-        "that was taken away, are the usual causes."
+        f"A process or its node is gone ({reason}). Lack of memory and preemption of the node are "
+        "the usual causes."
     )
 
 
@@ -80,8 +80,8 @@ def _machine_error(text: str) -> MachineError:
     found = [line for line in lines if _ERROR_LINE.match(line)]
     root = found[-1] if found else one_line(Exception(text))
     return MachineError(
-        f"The machine fails: a worker of Ray cannot begin its work: {root}. Workers import what "
-        f"this process imports: what is missing there is to be installed on every node. {GOES_ON}"
+        f"The machine fails: a Ray worker cannot start: {root}. Install the packages of this "
+        f"process on every node. {GOES_ON}"
     )
 
 

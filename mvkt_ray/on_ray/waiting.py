@@ -68,14 +68,14 @@ class Waiting:
         waited = self._clock() - self._since
         if waited >= self._limit_s:
             raise ClusterError(
-                f"Nothing has come of the cluster for {_minutes(waited)}: waiting for "
-                f"{self._what()}. See to its nodes, by `mvkt cluster status` or `ray status`; what "
-                "is finished is kept, and the same command with --resume goes on."
+                f"The cluster has made no progress for {_minutes(waited)}: waiting for "
+                f"{self._what()}. Check its nodes with `mvkt cluster status` or `ray status`; "
+                "finished work is kept, and the same command with --resume continues."
             )
         if waited >= self._says_at:
             self._says_at = 2 * waited
             LOG.warning(
-                "waiting for %s, since %s; given up after %s",
+                "waiting for %s since %s; giving up after %s",
                 self._what(),
                 _minutes(waited),
                 _minutes(self._limit_s),

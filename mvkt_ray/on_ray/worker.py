@@ -1,4 +1,4 @@
-"""What runs in Ray's worker processes: teachers, and trials with one worker.
+"""Code that runs in Ray's worker processes: teachers, and trials with one worker.
 
 A reused process must not carry anything from one trial to the next, so threads and seeds are set
 anew for each. A trial's log, and the traceback of one that failed, are in the trial's own folder.

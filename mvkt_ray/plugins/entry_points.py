@@ -88,8 +88,8 @@ def clash(name: str, plugins: Iterable[Plugin], own: Collection[str]) -> str | N
     if len(offering) < 2:
         return None
     return (
-        f"{name!r} is offered by {listing(offering)}, and a name must stand for one thing. "
-        "Uninstall a package that you do without, or have its author choose another name."
+        f"{name!r} is offered by {listing(offering)}, but names must be unique. Uninstall one of "
+        "the packages, or have its author choose another name."
     )
 
 

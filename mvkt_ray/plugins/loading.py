@@ -47,6 +47,6 @@ def described(plugin: Plugin) -> str:
 
 
 _REMEDY = (
-    "Everything else is as it should be: install a version of {plugin.package} that works, or name "
-    "another {plugin.kind}."
+    "Nothing else is affected: install a version of {plugin.package} that works, or name another "
+    "{plugin.kind}."
 )

@@ -41,9 +41,9 @@ def refuse_other_packages(study: str, begun_with: Packages, now: Packages) -> No
     ]
     if differing:
         raise StaleArtifactError(
-            f"the study {study!r} was started with other plug-ins: {listing(differing)}. What they "
-            "compute is part of its numbers. Install the versions that it was started with, or "
-            "give another output folder."
+            f"the study {study!r} was started with other plug-ins: {listing(differing)}. Its "
+            "results depend on them. Install the versions that it was started with, or give "
+            "another output folder."
         )
 
 

@@ -43,16 +43,16 @@ class BaseStudy(ABC):
     @property
     @abstractmethod
     def conditions(self) -> tuple[Condition, ...]:
-        """What the study compares, in its order."""
+        """Conditions that the study compares, in order."""
 
     @property
     def prices(self) -> PriceList:
-        """Of nodes, as the study knows them."""
+        """Prices of nodes."""
         return self._account.budget.prices
 
     @property
     def spent(self) -> Spent:
-        """What was spent so far, counting what runs and what was spent before these trials."""
+        """Total spending so far, including running trials and the stages before the trials."""
         return self._account.budget.spent
 
     @property

@@ -75,8 +75,8 @@ class InProcess:
         for name, asked in resources.models().items():
             if asked.min_workers > 1:
                 raise ConfigError(
-                    f"resources.{name}.workers is {asked.workers}, but one process is one worker. "
-                    "Set it to 1, or run on Ray."
+                    f"resources.{name}.workers is {asked.workers}, but a run in one process has "
+                    "one worker. Set it to 1, or run on Ray."
                 )
             if asked.gpus_per_worker and not gpu_slots(n_gpus, asked.gpus_per_worker):
                 raise ConfigError(
@@ -128,7 +128,7 @@ class InProcess:
         meter = self._meter(workers)
         with torch_threads(threads_for(min(workers.cpus, own_cores()))):
             train_teacher(job, out, on_epoch)
-        return meter.hear(_ONE_WORKER)
+        return meter.update(_ONE_WORKER)
 
     def run_trials(
         self, study: AskTell, inputs: TrialInputs, on_change: Callable[[], None]
@@ -151,7 +151,7 @@ class InProcess:
 
         def report(metrics: EpochMetrics) -> Decision:
             try:
-                decision = study.report(trial.number, metrics, meter.hear(_ONE_WORKER))
+                decision = study.report(trial.number, metrics, meter.update(_ONE_WORKER))
                 on_change()
             except Exception as error:
                 broken.append(error)

@@ -29,14 +29,14 @@ from mvkt_ray.storage.location import Location
 from mvkt_ray.training.trial_files import TrialFolder
 
 CHECKPOINTS = "checkpoints of trials that have ended"
-WEIGHTS = "weights of trials that no export takes"
+WEIGHTS = "weights of trials that cannot be exported"
 """It takes the best of each lead, and the baselines; every other trial can be trained again."""
 
-ASSISTANTS = "files of the training of assistants, which are published"
-FINALS_KNOWLEDGE = "knowledge for finals that are over"
-PARTIAL = "folders that artifacts were made in, which are published"
-ASIDE = "files that a process which was killed was writing"
-RAYS_OWN = "files of Ray's that a driver which was killed has left"
+ASSISTANTS = "training files of assistants that are published"
+FINALS_KNOWLEDGE = "knowledge for completed finals"
+PARTIAL = "working folders of published artifacts"
+ASIDE = "incomplete files of killed processes"
+RAYS_OWN = "Ray's files of killed drivers"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,8 +57,8 @@ def collect_leftovers(folder: StudyFolder, *, delete: bool) -> tuple[Leftover, .
     folder.expect_study()
     if not delete and is_driven(folder):
         raise ArtifactError(
-            f"{folder.root} is in use: a search or finals of it run now, and what they need is not "
-            "known before they end. Ask again when they have; `mvkt status` tells."
+            f"{folder.root} is in use: a search or finals of it are running and may need any "
+            "file. Run this again when they have ended; `mvkt status` shows when."
         )
     with driving(folder, begins=False) if delete else reading(folder) as database:
         found = find_leftovers(folder, database)

@@ -91,8 +91,8 @@ def open_search(plan: SearchPlan, patience: Patience | None = None) -> Generator
     with driving(plan.folder, server=plan.request.ledger, patience=patience) as database:
         if read_begun(plan.folder) != plan.begun:
             raise ArtifactError(
-                f"{plan.folder.root} was changed by another search while this one was planned. "
-                "Start this one again: it then sees what is there."
+                f"{plan.folder.root} was changed by another search while this one was being "
+                "planned. Start this one again."
             )
         ledger = find_ledger(database, plan.config.name, resume=plan.request.resume)
         with contextlib.ExitStack() as at_end:

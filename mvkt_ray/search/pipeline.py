@@ -184,7 +184,7 @@ def open_study(
             return config, Study.open(config, ledgers, budget=_budget(folder, config))
         except StaleArtifactError as error:
             raise StaleArtifactError(
-                f"{folder.study_file} is not that of the ledger: {error} Or restore it from a copy."
+                f"{folder.study_file} differs from the ledger: {error} Or restore it from a copy."
             ) from error
 
 

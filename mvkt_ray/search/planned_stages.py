@@ -49,7 +49,7 @@ def shards_stage(prepared: Prepared) -> PlannedStage:
         f"{len(splits.val.rows):,} to validate, {splits.n_test:,} kept for the test"
     )
     if splits.n_in_no_split:
-        what += f"; {splits.n_in_no_split:,} are in a fold of no split, or in none"
+        what += f"; {splits.n_in_no_split:,} are in no split"
     return PlannedStage(name="shards", action="reuse", what=what)
 
 
@@ -71,7 +71,7 @@ def knowledge_stage(
         return PlannedStage(name="knowledge", action="skip", what=what)
     if (folder.knowledge / MANIFEST_NAME).exists():
         return PlannedStage(name="knowledge", action="reuse", what=str(folder.knowledge))
-    size = "; its size is known once the shards are there"
+    size = "; its size is known once the shards exist"
     if prepared is not None:
         size = f", about {knowledge_bytes(config, prepared) / 1e6:,.1f} MB"
     return PlannedStage(name="knowledge", action="make", what=f"compute{size}")
@@ -114,7 +114,7 @@ def trials_stage(
     if config.search.seeds_per_trial > 1:
         what += f" from each of {config.search.seeds_per_trial} seeds"
     if space.enqueued:
-        what += f"; {len(space.enqueued)} of the others are asked for by search.enqueue"
+        what += f"; {len(space.enqueued)} of the others are from search.enqueue"
     if space.grid is not None:
         what += f"; the others are a grid of {n_points_text(len(space.grid))} for each lead"
         if space.n_beyond_limits:
@@ -122,7 +122,7 @@ def trials_stage(
     if learnt is not None:
         what += f"; the sampler has learnt from {learnt.n_trials} of {learnt.study}"
         if learnt.n_left_out:
-            what += f", without {learnt.n_left_out} beyond the ranges of this space"
+            what += f", without {learnt.n_left_out} outside the ranges of this space"
     if config.search.costs:
         what += f"; for {listing(config.search.objectives)}"
     if space.limits is not None:

@@ -28,7 +28,7 @@ class LeadRank:
 
     @property
     def macro_auroc(self) -> float | None:
-        """What the best student reached."""
+        """Score of the best student."""
         return None if self.best is None else self.best.macro_auroc
 
 

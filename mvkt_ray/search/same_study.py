@@ -30,8 +30,8 @@ def check_same_study(
         if before != fingerprint:
             raise StaleArtifactError(
                 f"the study {config.name!r} was started with {kind} {str(before)[:12]}, but is "
-                f"resumed with {kind} {fingerprint[:12]}. Give the {kind} that it was started "
-                "with, or another output folder."
+                f"resumed with {kind} {fingerprint[:12]}. Give the original {kind}, or another "
+                "output folder."
             )
 
 
@@ -53,14 +53,14 @@ def extended(config: StudyConfig, n_more: int) -> StudyConfig:
     """
     if n_more < 1:
         raise ConfigError(
-            f"--trials must be at least 1, got {n_more}: it says how many trials are added."
+            f"--trials must be at least 1, got {n_more}: it is the number of trials to add."
         )
     if config.search.sampler == "grid":
         raise ConfigError(
             f"the study {config.name!r} tries every point of a grid, and its "
-            f"{config.search.n_trials} trials are all of them: there is nothing to add. Start a "
-            "study with a larger space, or with another sampler, which `search.learn_from` may "
-            "let learn from this one."
+            f"{config.search.n_trials} trials are all of them: none can be added. Start a study "
+            "with a larger space, or with another sampler, which can learn from this one by "
+            "`search.learn_from`."
         )
     search = dataclasses.replace(config.search, n_trials=config.search.n_trials + n_more)
     return dataclasses.replace(config, search=search)

@@ -47,7 +47,7 @@ from mvkt_ray.training.teacher import KIND as TEACHER
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SearchRequest:
-    """What is asked of a search beside its configuration."""
+    """Request for a search, beside its configuration."""
 
     folder: StudyFolder
     """Where the study is, or will be."""
@@ -58,7 +58,7 @@ class SearchRequest:
     resume: bool = False
     """Go on with the study that is in the folder."""
     limits: Limits = NO_LIMITS
-    """What the study may spend in all, with its teacher, over all its starts. When a limit is
+    """Limits of the total spending, with the teacher, over all starts of the study. When a limit is
     reached, trials stop after their epoch: `Study.stopped_by` says which."""
     similar: StudyFolder | None = None
     """A study to predict time and cost from, while the own one has no complete trial."""
@@ -79,7 +79,7 @@ class SearchRequest:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BegunSearch:
-    """What an earlier start has noted in the folder of a search."""
+    """Inputs that an earlier start recorded in the folder of a search."""
 
     config: StudyConfig
     inputs: Mapping[str, Location | None]
@@ -90,7 +90,7 @@ class BegunSearch:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SearchPlan:
-    """What a search does. Where its shards are not there yet, some is known after the ingest."""
+    """Plan of a search. Some of it is unknown before the ingest if there are no shards yet."""
 
     config: StudyConfig
     request: SearchRequest
@@ -105,14 +105,14 @@ class SearchPlan:
     shards: Location
     """Where they are, or will be."""
     source: Source | None
-    """What is ingested to `shards`; None: they are there."""
+    """Source that is ingested to `shards`; None: they exist."""
     prepared: Prepared | None = None
     """The shards as the study sees them; None until they are there."""
     given_teacher: Location | None
     teacher: Manifest | None = None
     """Of the teacher that is used; None: one is trained."""
     stages: tuple[PlannedStage, ...] = ()
-    """In the order in which they run."""
+    """Stages, in the order in which they run."""
 
     @property
     def folder(self) -> StudyFolder:
@@ -265,14 +265,13 @@ def _find_source(config: StudyConfig, data: Location | None) -> Source:
         )
     if data is not None and config.data.source == "synthetic":
         raise ConfigError(
-            f"--data {data}: no shards are there, and synthetic recordings are made up on the "
-            "spot. Give the folder of shards that `mvkt ingest synthetic` made, or leave --data "
-            "out."
+            f"--data {data}: there are no shards, and synthetic recordings need no dataset. Give "
+            "the folder of shards that `mvkt ingest synthetic` made, or leave --data out."
         )
     source = open_source(config.data.source, str(data or ""), config.data.source_options)
     # The first recording shows that the folder is what it should be; counting all may take long.
     if next(iter(source.references(config.data.sampling_rate_hz)), None) is None:
-        raise DataError(f"{data} holds no recordings of {config.data.source}: check the path.")
+        raise DataError(f"{data} holds no recordings of {config.data.source}. Check the path.")
     return source
 
 

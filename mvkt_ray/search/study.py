@@ -199,7 +199,7 @@ class Study(BaseStudy):
         ledger = Ledger.open(database, config.name)
         if "config" not in ledger.notes:
             ledger.close()
-            raise ArtifactError(f"{database.url} holds a study that has not begun. Start it again.")
+            raise ArtifactError(f"{database.url} holds a study without trials. Start it again.")
         try:
             check_same_study(ledger.notes, config, {})
         except StaleArtifactError:
@@ -215,12 +215,12 @@ class Study(BaseStudy):
 
     @property
     def cpu_precision(self) -> dict[str, str]:
-        """What `precision: auto` is on CPUs, by network; settled when the study began."""
+        """Precision that `auto` stands for on CPUs, by network; fixed when the study started."""
         return cpu_precision_of(self._ledger.notes)
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
-        """What the study compares."""
+        """Conditions that the study compares."""
         return self.space.conditions
 
     @property
@@ -445,9 +445,9 @@ def find_ledger(database: LedgerDatabase, name: str, *, resume: bool) -> Ledger 
     ledger = Ledger.find(database, name)
     if ledger is None and (others := Ledger.names(database)):
         raise ArtifactError(
-            f"{database.name} is in use: it holds the study {others[0]!r}, and none called "
-            f"{name!r}, as study.yaml beside it or the given file says. Restore study.yaml from a "
-            "copy, give the study's own file, or give another output folder."
+            f"{database.name} is in use: it holds the study {others[0]!r}, not {name!r} as in "
+            "study.yaml beside it or in the given file. Restore study.yaml from a copy, give the "
+            "study's own file, or give another output folder."
         )
     if ledger is not None and not resume:
         ledger.close()

@@ -28,7 +28,7 @@ class Difference:
     freedom: float
     """Degrees of freedom of the Student t that it is judged on."""
     interval: Interval
-    """Of this difference alone."""
+    """Interval of this difference alone."""
     p: float
     """Two-sided, of this difference alone."""
     p_holm: float
@@ -164,14 +164,14 @@ def defined_scores(
     if values_BK.ndim != 2 or values_BK.shape[1:] != observed_K.shape:
         raise DataError(
             f"resampled scores of shape {values_BK.shape} do not fit {observed_K.shape} observed "
-            "ones; give one column for each contender."
+            "scores; give one column for each contender."
         )
     values_BK = values_BK[~np.isnan(values_BK).any(axis=1)]
     if np.isnan(observed_K).any() or len(values_BK) < 2:
         raise DataError(
             f"scores {observed_K.tolist()} with {len(values_BK)} defined resamples cannot be "
-            "compared: each needs a value. Leave out what no recording can score, such as a class "
-            "without a positive."
+            "compared: each contender needs a score. Leave out classes that cannot be scored, "
+            "such as one without positive recordings."
         )
     return observed_K, values_BK
 

@@ -21,7 +21,7 @@ from mvkt_ray.statistics.seed_noise import noise_of_new_seeds, private_variance
 from mvkt_ray.statistics.weighted_auroc import leave_one_out_auroc, weight_chunks, weighted_auroc
 
 MOST_THREADS = 8
-"""That score resamples at once: each has weights and orders of its own in memory."""
+"""Threads that score resamples in parallel: each holds weights and orders in memory."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -126,7 +126,7 @@ class AurocJackknife:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Predictions:
-    """What was resampled."""
+    """Predictions, and the resamples to score them on."""
 
     positive_NC: NDArray[np.bool_]
     scores_KRNC: NDArray[Any]

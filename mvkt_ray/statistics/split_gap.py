@@ -36,7 +36,7 @@ class SplitGap:
     is_shown: bool
     """Whether the interval of the distance is above 0, and it is no less than `LEAST_GAP`."""
     parts: tuple[Part, ...]
-    """From the second step on."""
+    """Parts from the second step on."""
 
 
 def split_gap(

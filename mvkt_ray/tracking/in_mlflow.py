@@ -23,7 +23,7 @@ from mvkt_ray.tracking.tracker import (
 )
 
 _IDENTITY = "mvkt.identity"
-"""By which a run is found again."""
+"""Tag that identifies a run."""
 _STUDY = "mvkt.study"
 _TRIAL = "mvkt.trial"
 _STATE = "mvkt.state"

@@ -28,7 +28,7 @@ def _open(text: str) -> Tracker:
     kind, _, target = text.partition("=")
     if kind not in _TRACKERS or not target:
         known = ", ".join(f"{name}={hint}" for name, (_, _, hint) in _TRACKERS.items())
-        raise ConfigError(f"--tracker {text!r} is none that there is: write one of {known}.")
+        raise ConfigError(f"--tracker {text!r} is not a known tracker: write one of {known}.")
     module, name, _ = _TRACKERS[kind]
     try:
         make = getattr(importlib.import_module(module), name)

@@ -29,31 +29,31 @@ class Trackers:
     """Passes events to trackers, in order, from one thread."""
 
     def __init__(self, trackers: Mapping[str, Tracker], study: TrackedStudy) -> None:
-        """Take the trackers; they hear nothing before there is a study to follow.
+        """Take the trackers; they receive no event before there is a study to follow.
 
-        A search opens its log before that, so that it holds what they say.
+        A search opens its log before that, so that the log holds their messages.
         """
         self._on, self._about = dict(trackers), study
         self.notes: list[str] = []
-        """Which trackers were switched off, and why."""
+        """Trackers that were switched off, with the reason."""
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
     def follow(self, study: Study) -> "StudyWithTrackers":
-        """Start to listen to the study that is returned."""
+        """Start the thread, and return the study wrapped to notify the trackers."""
         self._thread = threading.Thread(target=self._work, name="trackers", daemon=True)
         self._thread.start()
-        self._tell(lambda tracker: tracker.start_study(self._about))
-        return StudyWithTrackers(study, self._tell)
+        self._notify(lambda tracker: tracker.start_study(self._about))
+        return StudyWithTrackers(study, self._notify)
 
     def close(self, files: Mapping[str, bytes]) -> list[str]:
-        """Hand over the study's files, wait for what is still to be told, and return the notes.
+        """Hand over the study's files, wait for pending events, and return the notes.
 
-        Trackers that followed no study are told nothing.
+        Trackers that followed no study receive nothing.
         """
         if self._thread is None:
             return self.notes
-        self._tell(lambda tracker: tracker.end_study(files))
+        self._notify(lambda tracker: tracker.end_study(files))
         self._events.put(None)
         self._thread.join(CLOSE_TIMEOUT_S)
         if self._thread.is_alive():
@@ -61,7 +61,7 @@ class Trackers:
             self.notes.append(f"{late}: still behind after {CLOSE_TIMEOUT_S:.0f} s, and left so")
         return self.notes
 
-    def _tell(self, event: Event) -> None:
+    def _notify(self, event: Event) -> None:
         if self._on:
             self._events.put(event)
 
@@ -80,23 +80,23 @@ class Trackers:
 class StudyWithTrackers:
     """Forwards ask, report and tell to a study, and notifies the trackers."""
 
-    def __init__(self, study: Study, tell: Callable[[Event], None]) -> None:
+    def __init__(self, study: Study, notify: Callable[[Event], None]) -> None:
         """Follow a study."""
-        self._study, self._tell = study, tell
+        self._study, self._notify = study, notify
 
     @property
     def config(self) -> StudyConfig:
-        """That of the study."""
+        """Configuration of the study."""
         return self._study.config
 
     @property
     def prices(self) -> PriceList:
-        """Those of the study."""
+        """Prices of the study."""
         return self._study.prices
 
     @property
     def spent(self) -> Spent:
-        """What the study has cost so far."""
+        """Spending of the study so far."""
         return self._study.spent
 
     def trials(self) -> Sequence[TrialRecord]:
@@ -107,7 +107,7 @@ class StudyWithTrackers:
         """Ask the study, and notify the trackers of a trial that begins or continues."""
         trial = self._study.ask()
         if trial is not None:
-            self._tell(lambda tracker: tracker.start_trial(trial))
+            self._notify(lambda tracker: tracker.start_trial(trial))
         return trial
 
     def report(self, number: int, metrics: EpochMetrics, usage: Usage) -> Decision:
@@ -118,7 +118,7 @@ class StudyWithTrackers:
         record = self._study.trials()[number]
         decision = self._study.report(number, metrics, usage)
         if metrics.epoch > record.last_epoch and not record.state.is_finished:
-            self._tell(lambda tracker: tracker.log_epoch(record.trial, metrics))
+            self._notify(lambda tracker: tracker.log_epoch(record.trial, metrics))
         return decision
 
     def tell(self, result: TrialResult, usage: Usage) -> None:
@@ -127,4 +127,4 @@ class StudyWithTrackers:
         self._study.tell(result, usage)
         after = self._study.trials()[result.number]
         if after.state.is_finished and not before.state.is_finished:
-            self._tell(lambda tracker: tracker.end_trial(after.trial, result))
+            self._notify(lambda tracker: tracker.end_trial(after.trial, result))

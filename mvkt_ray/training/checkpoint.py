@@ -25,7 +25,7 @@ _HASH_BYTES = hashlib.sha256().digest_size
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EpochRecord:
-    """What an epoch came to."""
+    """Losses, score and times of an epoch."""
 
     metrics: EpochMetrics
     per_class_auroc: Mapping[str, float] = field(default_factory=dict[str, float])
@@ -95,7 +95,7 @@ class Checkpoint:
         """
         own_hash, saved = content[:_HASH_BYTES], content[_HASH_BYTES:]
         if own_hash != hashlib.sha256(saved).digest():
-            raise ValueError("its content has another hash than it says")
+            raise ValueError("its content does not match its hash")
         value = torch.load(io.BytesIO(saved), map_location="cpu", weights_only=True)
         history = tuple(EpochRecord.from_json(item) for item in value.pop("history"))
         return cls(history=history, **value)
@@ -122,10 +122,10 @@ def read_checkpoint(
         checkpoint = Checkpoint.from_bytes(content)
     except Exception as error:
         # torch.load has no error of its own: it raises what zipfile, pickle and torch raise.
-        _LOG.warning("%s is damaged (%s): trained again from the start", location, one_line(error))
+        _LOG.warning("%s is damaged (%s); training from the start", location, one_line(error))
         return None
     if checkpoint.recipe != recipe and is_own_place:
-        _LOG.warning("%s is of another training: trained again from the start", location)
+        _LOG.warning("%s is of another training; training from the start", location)
         return None
     if checkpoint.recipe != recipe:
         raise ArtifactError(

@@ -1,4 +1,4 @@
-"""What a training is asked for, and how it ended."""
+"""Request of a training, and its outcome."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ Report = Callable[[EpochMetrics], Decision]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Course:
-    """What a learner is taught and examined on, and how long."""
+    """Training and validation data of a learner, and the length of its training."""
 
     lessons: Lessons
     """This rank's batches of an epoch, which depend on the epoch alone."""
@@ -60,7 +60,7 @@ class Outcome:
     epochs: int
     """Trained, over all attempts that counted."""
     history: tuple[EpochRecord, ...]
-    """Of every epoch."""
+    """Metrics of every epoch."""
     reason: str = ""
     wall_s: float = 0.0
     """Over all attempts."""

@@ -94,9 +94,9 @@ def computes_in_bf16(
     is_bf16 = (on_cpu.get(network, "float32") if asked == "auto" else asked) == "bf16"
     if is_bf16 and device.type == "cpu" and not has_bf16():
         _LOG.warning(
-            "%s is to run in bf16, which this processor has no instructions for: it goes on, but "
-            "slowly. Keep the study to nodes that have them, or start one with "
-            "`resources: {precision: float32}`.",
+            "%s runs in bf16, for which this processor has no instructions: this is slow. "
+            "Restrict the study to nodes that have them, or start a new one with `resources: "
+            "{precision: float32}`.",
             network,
         )
     return is_bf16

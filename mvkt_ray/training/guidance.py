@@ -1,4 +1,4 @@
-"""What a student hears from the teacher: read from the knowledge, or asked in the loop, or nothing.
+"""Teacher outputs for a student: read from the knowledge, computed in the loop, or none.
 
 Shapes: B batch, L leads, S samples, C classes, D embedding of the teacher.
 """

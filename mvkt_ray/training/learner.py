@@ -25,7 +25,7 @@ class Learner(nn.Module):
 
     @property
     def term_names(self) -> tuple[str, ...]:
-        """What each step's terms are called."""
+        """Names of the loss terms of each step."""
         return self.objective.term_names
 
     @property

@@ -26,13 +26,13 @@ _STORED_HASH = re.compile(rb"mvkt-sha256:([0-9a-f]{64})")
 
 _ADVICE = (
     "It was damaged after it was written: restore it from a copy; predictions on the test split "
-    "are made again while their opening goes on."
+    "are repeated while their opening lasts."
 )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class StoredPredictions:
-    """What one model said of one split, N recordings and C classes."""
+    """Predictions of one model for one split, N recordings and C classes."""
 
     record_ids_N: NDArray[Any]
     """str."""
@@ -42,7 +42,7 @@ class StoredPredictions:
     probabilities_NC: NDArray[np.float32]
     classes: tuple[str, ...]
     tags: Mapping[str, str]
-    """What else stands in the file's metadata."""
+    """Other metadata of the file."""
 
     @property
     def sha256(self) -> str:
@@ -110,11 +110,11 @@ def sealed_arrow(table: pa.Table) -> bytes:
 def _table(content: bytes) -> pa.Table:
     stored = set(_STORED_HASH.findall(content))
     if len(stored) != 1:
-        raise ValueError("it has no hash of itself")
+        raise ValueError("it lacks its hash")
     [own_hash] = stored
     unsealed = content.replace(own_hash, _NO_HASH)
     if hashlib.sha256(unsealed).hexdigest() != own_hash.decode():
-        raise ValueError("its content has another hash than it says")
+        raise ValueError("its content does not match its hash")
     with pa.ipc.open_file(pa.BufferReader(content)) as reader:
         return reader.read_all()
 

@@ -1,4 +1,4 @@
-"""What training asks of the process it is in: device, cores, part of a batch, randomness."""
+"""Device, cores, share of a batch, and randomness of a training process."""
 
 import math
 import os
@@ -30,8 +30,8 @@ def check_batch_size(batch_size: int, ranks: Ranks) -> None:
     """
     if batch_size < ranks.world_size:
         raise ConfigError(
-            f"batch_size is {batch_size}, of which {ranks.world_size} workers cannot have one "
-            f"example each. Give {ranks.world_size} or more, or fewer workers."
+            f"batch_size is {batch_size}, fewer than one example for each of {ranks.world_size} "
+            f"workers. Set it to {ranks.world_size} or more, or use fewer workers."
         )
 
 
@@ -73,7 +73,7 @@ def check_validation(val: Split) -> None:
     shares_C = val.labels.mean(axis=0)
     if not ((shares_C > 0) & (shares_C < 1)).any():
         raise DataError(
-            f"No class of {', '.join(val.classes)} can be scored: each is in none or in all of the "
-            f"{len(val.rows)} recordings of the validation split. Choose other validation folds "
-            "(data.folds.val), or another task."
+            f"No class of {', '.join(val.classes)} can be scored: each is positive in none or in "
+            f"all of the {len(val.rows)} recordings of the validation split. Choose other "
+            "validation folds (data.folds.val), or another task."
         )

@@ -101,7 +101,7 @@ def machine_fault_behind(error: BaseException, inputs: TrialInputs) -> MachineEr
     for name, location in inputs.read.items():
         if location is not None and not (Location.parse(location) / MANIFEST_NAME).exists():
             return MachineError(
-                f"The machine fails: what the study was given as its {name} is no longer at "
-                f"{location} ({error}) Has a disk been unmounted, or a folder been moved? {GOES_ON}"
+                f"The machine fails: the study's {name} is no longer at {location} ({error}) Has "
+                f"a disk been unmounted, or a folder been moved? {GOES_ON}"
             )
     return None

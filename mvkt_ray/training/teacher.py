@@ -70,12 +70,12 @@ class Teacher:
 
     @property
     def precision(self) -> str:
-        """What it was trained in: `float32` or `bf16`."""
+        """Precision of its training: `float32` or `bf16`."""
         return str(self.manifest.details["precision"])
 
     @property
     def macro_auroc(self) -> float:
-        """What it scored on the validation split after its last epoch."""
+        """Macro AUROC on the validation split after its last epoch."""
         return float(self.manifest.details["macro_auroc"])
 
 
@@ -151,9 +151,9 @@ def open_teacher(
     own_classes = tuple(manifest.details["classes"])
     if task is not None and own_classes != task.classes:
         raise StaleArtifactError(
-            f"The teacher {root} knows the classes {', '.join(own_classes)}, but is used for "
-            f"{', '.join(task.classes)}. Set data.task to the teacher's, or train a teacher "
-            "for this task."
+            f"The teacher {root} predicts the classes {', '.join(own_classes)}, but is used for "
+            f"{', '.join(task.classes)}. Set data.task to the teacher's, or train a teacher for "
+            "this task."
         )
     view = View.from_json(manifest.config["view"])
     config, shape = manifest.config["teacher"], (len(view.leads), len(own_classes))
@@ -185,7 +185,7 @@ def _load(network: nn.Module, root: Location, manifest: Manifest, name: str) -> 
     advice = "It was damaged after it was published: train the teacher again."
     with reading(root / name, advice, ArtifactError):
         if hashlib.sha256(content).hexdigest() != manifest.files[name].sha256:
-            raise ValueError("it has another hash than the manifest says")
+            raise ValueError("its hash differs from the manifest")
         network.load_state_dict(safetensors.torch.load(content))
     network.eval()
 

@@ -38,14 +38,14 @@ _COPY = "Restore it from a copy."
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoredResult:
-    """What `result.json` tells of a finished trial."""
+    """Content of `result.json` of a finished trial."""
 
     recipe: str
     """Hash of all that its numbers depend on."""
     result: TrialResult
     history: tuple[EpochRecord, ...]
     files: Mapping[str, str]
-    """What it left besides: hashes by name."""
+    """Hashes of the trial's other files, by name."""
 
     @classmethod
     def from_bytes(cls, content: bytes) -> "StoredResult":
@@ -177,8 +177,8 @@ class TrialFolder:
             stored = StoredResult.from_bytes(content)
         if _outcome(stored.result) != _outcome(expected):
             raise ArtifactError(
-                f"{self.result} is not the result of trial {expected.number} that the ledger has: "
-                "the file was put there from elsewhere. Restore it from a copy."
+                f"{self.result} differs from the result of trial {expected.number} in the ledger: "
+                "the file is from another trial. Restore it from a copy."
             )
         return stored
 
@@ -208,8 +208,8 @@ class TrialFolder:
             own_hash = hashlib.sha256(content).hexdigest()
             if stored is not None and stored.files.get(file.name) != own_hash:
                 raise ArtifactError(
-                    f"{file} is not the file that its trial left: it was damaged, or is another's. "
-                    f"{_COPY}"
+                    f"{file} is not the file that its trial wrote: it is damaged, or from another "
+                    f"trial. {_COPY}"
                 )
         return content
 

@@ -55,7 +55,7 @@ def test_data_that_is_not_given(mvkt: Any, study_file: WriteStudy, tmp_path: Pat
 def test_data_that_would_be_passed_over(mvkt: Any, home: Path, tmp_path: Path) -> None:
     line = ("search", home / "tiny.yaml", "--out", tmp_path / "out", "--in-process", "--dry-run")
     mvkt(*line, "--data", tmp_path / "nowhere").expect_wrong_input("nowhere", "leave --data out")
-    mvkt(*line, "--data", "").expect_wrong_input("is empty", "variable of the shell")
+    mvkt(*line, "--data", "").expect_wrong_input("is empty", "shell variable")
 
 
 def test_an_output_that_can_never_be_made(

@@ -12,7 +12,7 @@ from mvkt_ray.search import in_process
 
 pytestmark = pytest.mark.usefixtures("without_images")
 
-HINT = "Interrupted; the state is kept. Go on with: mvkt "
+HINT = "Interrupted; all progress is saved. Resume with: mvkt "
 
 
 @pytest.fixture

@@ -90,7 +90,9 @@ def test_an_interruption_prints_the_line_that_goes_on() -> None:
     app = app_that(raising(KeyboardInterrupt()))
     done = runner.invoke(app, ["search", "--out", "my study"])
     assert done.exit_code == 130
-    expected = "Interrupted; the state is kept. Go on with: mvkt search --out 'my study' --resume"
+    expected = (
+        "Interrupted; all progress is saved. Resume with: mvkt search --out 'my study' --resume"
+    )
     assert done.stderr.strip() == expected
 
 

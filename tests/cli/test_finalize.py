@@ -25,7 +25,7 @@ from mvkt_ray.storage.artifacts import holding
 from mvkt_ray.storage.location import Location
 
 N_TRAININGS = 4
-PREFIX = "Interrupted; the state is kept. Go on with: mvkt "
+PREFIX = "Interrupted; all progress is saved. Resume with: mvkt "
 LINE = ("finalize", "--in-process", "--seeds", 2)
 """With the finals of `finals_file`: two leads, what was chosen, two seeds."""
 

@@ -14,7 +14,7 @@ from mvkt_ray.search import in_process, stages
 pytestmark = pytest.mark.usefixtures("without_images")
 
 N_TRIALS = 4
-PREFIX = "Interrupted; the state is kept. Go on with: mvkt "
+PREFIX = "Interrupted; all progress is saved. Resume with: mvkt "
 
 
 class Stop:

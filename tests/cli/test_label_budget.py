@@ -133,7 +133,7 @@ def test_killed_and_gone_on_with_it_draws_the_same_curve(
         patch.setattr(fit, "_scored", stopped)
         done = mvkt(*line)
     assert done.exit_code == 130
-    assert "Go on with: mvkt label-budget" in done.stderr
+    assert "Resume with: mvkt label-budget" in done.stderr
     # Without being told to, nobody goes on in a folder in use.
     mvkt(*line).expect_wrong_input("--resume")
     done = mvkt("label-budget", "--out", out, "--in-process", "--resume", "--quiet")
@@ -142,7 +142,7 @@ def test_killed_and_gone_on_with_it_draws_the_same_curve(
     # Once more there is nothing to do, and nothing is opened again.
     done = mvkt("label-budget", "--out", out, "--in-process", "--resume")
     assert done.exit_code == 0, done.stderr
-    assert done.stdout.count("; is there") == len(CELLS)
+    assert done.stdout.count("; done already") == len(CELLS)
 
 
 def test_what_is_finished_is_drawn_and_the_rest_is_named(

@@ -129,7 +129,7 @@ def test_a_table_of_many_classes_names_those_that_are_decided(
 def test_tables_and_arrays_need_a_rate(mvkt: Any, model: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "ecg.npy", signal_of(0, 5000))
     line = ("predict", model, tmp_path / "ecg.npy", "--json")
-    mvkt(*line).expect_wrong_input("ecg.npy does not say its sampling rate", "--rate 500")
+    mvkt(*line).expect_wrong_input("ecg.npy does not state its sampling rate", "--rate 500")
     assert lines_of(mvkt(*line, "--rate", 500).stdout)[0]["probabilities"].keys() == {"MI", "NORM"}
     for rate in ("0", "-5", "nan", "inf"):
         mvkt(*line, "--rate", rate).expect_wrong_input("--rate must be above 0 Hz")

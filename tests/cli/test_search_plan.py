@@ -90,7 +90,7 @@ def test_a_search_does_what_its_dry_run_said_and_the_dry_run_writes_nothing(
         else:
             # How much knowledge it is, is counted when it is computed.
             size = what.rpartition(" about ")[2] if stage == "knowledge" else what
-            if not size.endswith("once the shards are there"):
+            if not size.endswith("once the shards exist"):
                 assert sum(text.endswith(size) for text in lines) == 1
             assert sum(text.startswith(f"{stage}: done in ") for text in lines) == 1
             assert not any(text.startswith(f"{stage}: reused") for text in lines)

@@ -72,7 +72,7 @@ def test_a_prediction_says_what_it_rests_on(
 ) -> None:
     line = ("search", home / "tiny.yaml", "--data", shards, "--in-process", "--dry-run")
     out = ("--out", tmp_path / "new")
-    assert "Give a study that ran with such data" in mvkt(*line, *out).stdout
+    assert "Give a study with similar data" in mvkt(*line, *out).stdout
     done = mvkt(*line, *out, "--like", study_dir, "--prices", prices, "--json")
     assert done.exit_code == 0, done.stderr
     found = json.loads(done.stdout)["prediction"]

@@ -15,7 +15,7 @@ import pytest
 
 from tests.patience import PATIENCE_S, wait_until
 
-HINT = "Interrupted; the state is kept. Go on with: "
+HINT = "Interrupted; all progress is saved. Resume with: "
 
 
 @contextmanager

@@ -215,7 +215,7 @@ def test_report_answers_where_its_files_cannot_be_written_and_says_so(
     done = mvkt("report", out, "--json")
     assert done.exit_code == 0
     assert done.json["leads"] == mvkt("report", study_dir, "--json").json["leads"]
-    assert f"its files are not: {out}/report cannot be written" in done.stderr
+    assert f"not all report files were written: {out}/report cannot be written" in done.stderr
     assert "Traceback" not in done.stderr
     assert (out / "report").read_text() == "in the way"
 

@@ -224,7 +224,7 @@ def test_a_study_is_sent_left_alone_stopped_and_taken_up(
 
     assert answer("cluster", "stop", job, *at)["state"] == "STOPPED"
     said = said_by("cluster", "logs", job, *at)
-    assert "Interrupted; the state is kept." in said
+    assert "Interrupted; all progress is saved." in said
     assert "Traceback" not in said
     before = answer("status", out)
     n_trials = before["n_finished"] + before["n_interrupted"] + 1
@@ -293,7 +293,7 @@ def test_wrong_input_is_refused_before_anything_is_sent(
     assert "knows no job 'nope'" in refused("logs", "nope", *at)
     assert "does not accept the token" in refused("status", *at, "--token-file", wrong)
     nodes_port = f"http://{cluster.head['address']}"
-    assert "no dashboard of Ray" in refused("status", "--address", nodes_port)
+    assert "not a Ray dashboard" in refused("status", "--address", nodes_port)
     join = ("start", "--join", cluster.head["address"])
     first, *_, last = free_ports(40)
     ports = ("--node-ports", f"{first}-{last}")
@@ -301,12 +301,12 @@ def test_wrong_input_is_refused_before_anything_is_sent(
     taken = refused(*join, "--node-ports", f"{cluster.ports[3]}-{cluster.ports[42]}")
     assert "Something listens already" in taken
     client = f"{cluster.head['address'].partition(':')[0]}:{cluster.ports[2]}"
-    assert f"then write ray://{client}" in refused("start", "--join", client, *ports)
+    assert f"if so, write ray://{client}" in refused("start", "--join", client, *ports)
     study = tmp_path / "tiny.yaml"
     study.write_text(yaml.safe_dump({**STUDY, "n_trails": 1}))
     submit = ("submit", study, *at)
     assert "n_trails" in refused(*submit, "--out", "/shared/out")
-    assert "relative to this folder" in refused(*submit, "--out", "out")
+    assert "relative to a folder of this machine" in refused(*submit, "--out", "out")
     study.write_text(yaml.safe_dump(STUDY))
     submit = (*submit, "--out", "/shared/out")
     assert "no prices.yaml cannot be read" in refused(*submit, "--prices", "no prices.yaml")

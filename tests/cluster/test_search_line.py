@@ -95,7 +95,9 @@ def test_the_names_of_local_files_are_those_of_the_job() -> None:
 @pytest.mark.parametrize("location", ["runs/one", "../one", "file://one", "s3:/bucket/one"])
 def test_a_location_that_only_this_machine_knows_is_refused(flag: str, location: str) -> None:
     words = [] if flag == "--out" else ["--out", "/shared/out"]
-    with pytest.raises(ConfigError, match=f"{flag} '{location}' is relative to this folder"):
+    with pytest.raises(
+        ConfigError, match=f"{flag} '{location}' is relative to a folder of this machine"
+    ):
         read_search_line(["study.yaml", *words, flag, location])
 
 
@@ -125,7 +127,9 @@ TRACKERS_EVERYWHERE = [
 @pytest.mark.parametrize("tracker", RELATIVE_TRACKERS)
 def test_a_tracker_that_would_write_beside_the_job_is_refused(tracker: str) -> None:
     words = ["study.yaml", "--out", "/out", "--tracker", "wandb=hearts", "--tracker", tracker]
-    with pytest.raises(ConfigError, match=f"--tracker '{tracker}' is relative to this folder"):
+    with pytest.raises(
+        ConfigError, match=f"--tracker '{tracker}' is relative to a folder of this machine"
+    ):
         read_search_line(words)
 
 

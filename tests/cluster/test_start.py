@@ -41,7 +41,7 @@ def test_a_head_or_a_node_not_both(words: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("ports", ["", "20000", "9-5", "80-2000", "60000-70000", "a-b"])
 def test_what_is_no_range_of_ports(ports: str) -> None:
-    assert "no range of ports" in refused("start", "--head", "--node-ports", ports)
+    assert "not a range of ports" in refused("start", "--head", "--node-ports", ports)
 
 
 def test_a_range_in_which_no_node_fits() -> None:
@@ -61,7 +61,7 @@ def test_ports_that_are_taken_are_named_with_their_flags() -> None:
 
 
 def test_to_join_without_a_token() -> None:
-    assert "No token of the cluster" in refused("start", "--join", "10.0.0.5:6379")
+    assert "no token of the cluster" in refused("start", "--join", "10.0.0.5:6379")
 
 
 def test_a_token_file_that_is_not_there_or_that_others_can_read(own_home: Path) -> None:

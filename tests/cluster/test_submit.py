@@ -142,7 +142,10 @@ def test_the_line_means_there_what_it_means_here(
     [
         (["mine.yaml", "--prices", "none.yaml"], ["none.yaml", "cannot be read"]),
         (["mine.yaml", "--prices", "my_task.yml"], ["my_task.yml", "there is no such key"]),
-        (["mine.yaml", "--like", "runs/0"], ["--like 'runs/0'", "relative to this folder"]),
+        (
+            ["mine.yaml", "--like", "runs/0"],
+            ["--like 'runs/0'", "relative to a folder of this machine"],
+        ),
         (["mine.yaml", "--tracker", "tensorboard=tb"], ["tensorboard=tb", "absolute path"]),
         (["none.yaml"], ["none.yaml", "cannot be read"]),
         (["lost.yaml"], ["data.task", "no_task.yaml", "cannot be read"]),

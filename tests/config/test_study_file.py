@@ -107,7 +107,7 @@ def test_an_assistant_is_the_teachers_network_unless_another_is_named(tmp_path: 
         ),
         (
             "{name: a, space: {kd_class_weights: [even, auto]}, search: {baselines: []}}",
-            ["kd_class_weights auto", "search.baselines", "student_alone"],
+            ["kd_class_weights: auto", "search.baselines", "student_alone"],
         ),
         ("{name: a, teacher: {assistant: big}}", ["teacher.assistant", "'big'"]),
         (
@@ -141,7 +141,7 @@ def test_an_assistant_is_the_teachers_network_unless_another_is_named(tmp_path: 
         ("{name: a, seed: 1, seed: 2}", ["'seed' is given twice"]),
         ("{name: a, data: {folds: {train: [1], val: [1], test: [2]}}}", ["must not share", "[1]"]),
         ("name: [", ["not YAML"]),
-        ("just words", ["keys and values"]),
+        ("just words", ["keys to values"]),
         ("{name: !!python/object/apply:os.getcwd []}", ["not YAML"]),
     ],
 )

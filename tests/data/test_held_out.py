@@ -55,13 +55,13 @@ def test_an_opening_gives_the_labelled_recordings_of_the_test_folds(
 
 
 def test_without_an_opening_it_stays_closed(shards: Shards) -> None:
-    with pytest.raises(DataError, match=r"no opening was written.*`mvkt finalize`"):
+    with pytest.raises(DataError, match=r"records no opening.*`mvkt finalize`"):
         open_test_split(shards, shards.tasks["ab"], FOLDS, 0.0, None)
 
 
 def test_an_opening_that_is_over_opens_nothing(shards: Shards, opening: Opening) -> None:
     over = opening.complete("0" * 64)
-    with pytest.raises(DataError, match="this opening was over"):
+    with pytest.raises(DataError, match="this opening ended"):
         open_test_split(shards, shards.tasks["ab"], FOLDS, 0.0, over)
 
 
@@ -69,7 +69,7 @@ def test_an_opening_that_is_over_opens_nothing(shards: Shards, opening: Opening)
     ("change", "said"),
     [
         ({"shards": "f" * 64}, "written for shards ffffffffffff"),
-        ({"split": "f" * 64}, "written for split ffffffffffff"),
+        ({"split": "f" * 64}, "opening is for split ffffffffffff"),
         ({"n_recordings": 7}, "has 6 recordings, but was opened for 7"),
     ],
 )
@@ -82,7 +82,7 @@ def test_an_opening_of_something_else_opens_nothing(
 
 def test_an_opening_of_other_folds_opens_nothing(shards: Shards, opening: Opening) -> None:
     other = FoldsConfig(train=(1, 2), val=(4,), test=(3,))
-    with pytest.raises(DataError, match="written for split"):
+    with pytest.raises(DataError, match="opening is for split"):
         open_test_split(shards, shards.tasks["ab"], other, 0.0, opening)
 
 

@@ -95,7 +95,7 @@ def test_a_users_task_keeps_the_order_of_its_classes(tmp_path: Path) -> None:
         ("name: x\nclasses:\n  A: [no]\n", "False, which is not a code.*quotes"),
         ("name: x\nclasses:\n  NO: [A]\n", "key False, which is not a name.*quotes"),
         ("name: x\nclasses:\n  A: [B]\n  A: [C]\n", "given twice"),
-        ("- just\n- a list\n", "keys and values"),
+        ("- just\n- a list\n", "keys to values"),
         ("name: [\n", "not YAML"),
         ("name: !!python/object/apply:os.getcwd []\nclasses: {A: [B]}\n", "not YAML"),
     ],

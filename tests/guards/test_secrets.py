@@ -98,8 +98,11 @@ def dump_of(postgres: PostgresServer, url: str) -> str:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--tracker", f"mlflow=https://ann:{SECRET}@mlflow.lab"], "everybody who sees the jobs"),
-        (["--tracker", f"mlflow=https://{SECRET}@mlflow.lab"], "everybody who sees the jobs"),
+        (
+            ["--tracker", f"mlflow=https://ann:{SECRET}@mlflow.lab"],
+            "everybody who can list its jobs",
+        ),
+        (["--tracker", f"mlflow=https://{SECRET}@mlflow.lab"], "everybody who can list its jobs"),
         (["--ledger", f"postgresql://ann:{SECRET}@db.lab/ecg"], "holds a password"),
     ],
 )

@@ -42,7 +42,7 @@ def test_time_budgets(text: str | None, seconds: float | None) -> None:
 
 @pytest.mark.parametrize("text", ["soon", "", "0", "0m", "-5m", "3 weeks", "5mm", "1h bla"])
 def test_a_time_that_is_none_is_refused_with_an_example(text: str) -> None:
-    with pytest.raises(ConfigError, match=r"--time-budget .* is no time.*30m"):
+    with pytest.raises(ConfigError, match=r"--time-budget .* is not a time.*30m"):
         parse_time_budget(text)
 
 

@@ -33,7 +33,7 @@ def test_where_a_study_is_already_the_argument_that_goes_on_is_named(
     [
         ({"max_trials": 0}, "^max_trials must be at least 1, got 0"),
         ({"max_cost": -1.0}, "^max_cost must be above 0"),
-        ({"time_budget": "soon"}, "^time_budget 'soon' is no time"),
+        ({"time_budget": "soon"}, "^time_budget 'soon' is not a time"),
         ({"address": "auto"}, "^in_process=True and address 'auto' exclude each other"),
         ({"folds": "1/1/2"}, "folds '1/1/2'"),
         ({"data": "nowhere"}, "nowhere"),

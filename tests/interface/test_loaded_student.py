@@ -46,13 +46,13 @@ def test_it_is_a_module_of_torch(finished: mvkt.Study) -> None:
 def test_what_is_not_there_is_named_as_an_argument(
     searched: mvkt.Study, finished: mvkt.Study, shards_dir: Path
 ) -> None:
-    with pytest.raises(mvkt.ConfigError, match=r"^lead 'V9' is none of this study.*II"):
+    with pytest.raises(mvkt.ConfigError, match=r"^lead 'V9' is not a lead of this study.*II"):
         mvkt.load_student(finished, "V9")
     with pytest.raises(mvkt.ConfigError, match=r"^contender 'chossen'.*did you mean 'chosen'"):
         mvkt.load_student(finished, "V1", contender="chossen")
     with pytest.raises(mvkt.ConfigError, match=r"^seed 7: "):
         mvkt.load_student(finished, "V1", seed=7)
-    with pytest.raises(mvkt.ConfigError, match=r"no finals that are over.*from_search=True"):
+    with pytest.raises(mvkt.ConfigError, match=r"no completed finals.*from_search=True"):
         mvkt.load_student(searched, "V1")
     assert mvkt.load_student(searched, "V1", from_search=True).leads == ("V1",)
     recording = mvkt.open_shards(shards_dir)[0]

@@ -61,7 +61,9 @@ def test_a_dataset_goes_to_another_process_without_its_files(shards: mvkt.ShardS
 def test_what_is_not_there_is_said(shards: mvkt.ShardSet, tmp_path: Path) -> None:
     with pytest.raises(mvkt.DataError, match="no recording 'HR1'"):
         shards["HR1"]
-    with pytest.raises(mvkt.DataError, match=r"by its id, a text, or by its row, got 1\.5"):
+    with pytest.raises(
+        mvkt.DataError, match=r"by its id \(a string\) or its row \(an integer\), got 1\.5"
+    ):
         shards[1.5]  # pyright: ignore[reportArgumentType]
     with pytest.raises(IndexError):
         shards[len(shards)]

@@ -94,7 +94,7 @@ def test_before_finals_nothing_is_claimed(searched: mvkt.Study) -> None:
     assert searched.best_set == ()
     assert searched.gains.empty
     assert not searched.is_final
-    with pytest.raises(mvkt.ConfigError, match=r"no finals that are over.*mvkt_ray\.finalize"):
+    with pytest.raises(mvkt.ConfigError, match=r"no completed finals.*mvkt_ray\.finalize"):
         _ = searched.finals
 
 

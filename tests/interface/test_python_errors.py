@@ -58,7 +58,7 @@ def test_a_full_disk_is_the_machines_and_a_defect_stays_one() -> None:
 WRONG: list[tuple[str, tuple[object, ...], dict[str, object], str]] = [
     ("search", ("s.yaml",), {"out": "x", "max_trails": 3}, "max_trails.*mean 'max_trials'"),
     ("search", ("s.yaml",), {}, "search: out: missing required"),
-    ("search", ("s.yaml", "x"), {}, "search: give all arguments but study by their names"),
+    ("search", ("s.yaml", "x"), {}, "search: give all arguments except study by name"),
     ("search", (5,), {"out": "x"}, "study: it must be one of str, Path, StudyConfig.*got 5"),
     ("search", ("s.yaml",), {"out": "x", "max_trials": "many"}, "max_trials: .*got 'many'"),
     ("ingest", ("wfdb", "x"), {"out": "y", "leads": "V5"}, "leads: .*got 'V5'"),

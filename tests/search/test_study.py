@@ -173,7 +173,7 @@ def test_a_study_is_extended_as_if_it_had_been_that_long_from_the_start(lab: "La
 
 
 def test_a_grid_has_no_more_trials_than_its_points(lab: "Lab") -> None:
-    with pytest.raises(ConfigError, match=r"every point of a grid.*nothing to add"):
+    with pytest.raises(ConfigError, match=r"every point of a grid.*none can be added"):
         extended(lab.config(sampler="grid"), 1)
 
 

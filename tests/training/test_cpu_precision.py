@@ -49,7 +49,7 @@ def test_a_processor_without_bf16_measures_nothing_and_tells_who_wants_it(
     assert chosen == {"xresnet1d18": MeasuredPrecision(chosen="float32")}
     with caplog.at_level(logging.WARNING):
         assert computes_in_bf16("auto", CPU, "xresnet1d18", {"xresnet1d18": "bf16"})
-    assert "xresnet1d18 is to run in bf16" in caplog.text
+    assert "xresnet1d18 runs in bf16" in caplog.text
 
 
 def test_a_training_that_goes_on_keeps_the_precision_it_began_with(tmp_path: Path) -> None:

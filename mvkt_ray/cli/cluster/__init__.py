@@ -28,7 +28,7 @@ CLUSTER_VERBS: dict[str, Callable[..., None]] = {
 """Every word after `mvkt cluster`, in the order of the help."""
 
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
-"""What `submit` does not know is for the search that it sends."""
+"""Passes options that `submit` does not define on to the search."""
 
 cluster_app = typer.Typer(
     no_args_is_help=True,

@@ -28,9 +28,9 @@ def check_verb(
         Path | None, typer.Option(metavar="STUDY.yaml", help="Compare with what this study needs.")
     ] = None,
 ) -> None:
-    """Check a cluster's file with Ray's own rules, look for keys in it, and compare with a study.
+    """Check a cluster file by Ray's own rules and for secrets, and compare it with a study.
 
-    Nothing is started, and no cloud is asked. Exit code 2 when the study does not fit.
+    Starts nothing and contacts no cloud. Exits with 2 when the study does not fit.
     """
     from mvkt_ray.cluster_files.cluster_fit import check_fit
     from mvkt_ray.cluster_files.needs import least_needs

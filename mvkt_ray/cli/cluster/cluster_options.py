@@ -11,8 +11,7 @@ TokenFile = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Holds the cluster's token; by default what RAY_AUTH_TOKEN_PATH names, or "
-        "~/.ray/auth_token.",
+        help="File with the cluster's token; by default RAY_AUTH_TOKEN_PATH, or ~/.ray/auth_token.",
     ),
 ]
 
@@ -24,4 +23,4 @@ ClusterUrl = Annotated[
         help=f"Dashboard of the cluster's head, http://HOST:{DASHBOARD_PORT}.",
     ),
 ]
-JobName = Annotated[str, typer.Argument(metavar="JOB", help="A name that `submit` has said.")]
+JobName = Annotated[str, typer.Argument(metavar="JOB", help="Name of a job, printed by `submit`.")]

@@ -27,7 +27,8 @@ def status_verb(
     output: JsonOutput,
     address: ClusterUrl,
     job: Annotated[
-        str | None, typer.Argument(metavar="[JOB]", help="One job and how far its study is.")
+        str | None,
+        typer.Argument(metavar="[JOB]", help="Show this job and the progress of its study."),
     ] = None,
     token_file: TokenFile = None,
 ) -> None:
@@ -49,7 +50,9 @@ def _answer_cluster(output: Output, jobs: "Jobs", view: "ClusterView") -> None:
     all_jobs = jobs.all()
     shown: list[RenderableType] = [heading(f"Cluster at {jobs.url}"), _node_table(view)]
     shown += [Text(problem, "red") for problem in view.problems]
-    shown += [heading("Jobs"), _job_table(all_jobs)] if all_jobs else ["No job was sent to it."]
+    shown += (
+        [heading("Jobs"), _job_table(all_jobs)] if all_jobs else ["No job was submitted to it."]
+    )
     output.answer({**asdict(view), "jobs": [asdict(each) for each in all_jobs]}, shown)
 
 
@@ -94,7 +97,7 @@ def _answer_job(output: Output, job: "Job") -> None:
         value["study"], shown = state[0], [*shown, state[1]]
     elif out is not None:
         look = shlex.join(["mvkt", "status", out])
-        shown.append(f"How far its study is: {look}, where that can be read.")
+        shown.append(f"Progress of its study: {look}, where its folder can be read.")
     output.answer(value, shown)
 
 

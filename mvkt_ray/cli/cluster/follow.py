@@ -35,7 +35,7 @@ def follow(
     except KeyboardInterrupt:
         token = f" --token-file {shlex.quote(str(token_file))}" if token_file else ""
         where = f"{job_id} --address {jobs.url}{token}"
-        say_aside(f"\ndetached; {job_id} goes on. Follow it again, or stop it, with:")
+        say_aside(f"\ndetached; {job_id} is still running. Follow it again, or stop it, with:")
         say_aside(f"  mvkt cluster logs {where} --follow --from-line {log.next_line}")
         say_aside(f"  mvkt cluster stop {where}")
         raise typer.Exit(EXIT_INTERRUPTED) from None
@@ -57,7 +57,7 @@ def say_aside(text: str) -> None:
 
 
 def how_it_ended(job: "Job") -> str:
-    """Say in a line how a job ended, and what to do when it did not as it should."""
+    """Return a line that states how a job ended, and what to do if it failed."""
     took = ""
     if job.started_at is not None and job.ended_at is not None:
         took = f" after {duration(job.ended_at - job.started_at)}"
@@ -65,13 +65,14 @@ def how_it_ended(job: "Job") -> str:
         return f"{job.job_id} is done{took}"
     if job.state == "STOPPED":
         return (
-            f"{job.job_id} was stopped{took}; its study goes on with the same line of "
-            "`mvkt cluster submit` and --resume"
+            f"{job.job_id} was stopped{took}; resume its study with the same `mvkt cluster "
+            "submit` command and --resume"
         )
     if job.exit_code == NOT_FOUND_BY_SHELL:
         return (
-            f"{job.job_id} failed: the head has no command `mvkt`. Install mvkt-ray there, or use "
-            "an image that has it (the Dockerfile of the project makes one)."
+            f"{job.job_id} failed: the command `mvkt` is not installed on the head. Install "
+            "mvkt-ray there, or use an image that has it, such as the project's Dockerfile "
+            "builds."
         )
     reason = f" with exit code {job.exit_code}" if job.exit_code is not None else ""
     return f"{job.job_id} failed{reason}{took}" + ("" if reason else f": {job.message}")

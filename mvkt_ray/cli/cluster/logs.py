@@ -14,15 +14,16 @@ def logs_verb(
     address: ClusterUrl,
     token_file: TokenFile = None,
     follow_log: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on until the job ends; Ctrl-C detaches.")
+        bool,
+        typer.Option("--follow", "-f", help="Follow the log until the job ends; Ctrl-C detaches."),
     ] = False,
     from_line: Annotated[
         int, typer.Option(metavar="N", min=1, help="First line to show; the log's first is 1.")
     ] = 1,
 ) -> None:
-    """Show the log of a job; with --follow until it ends, over connections that break.
+    """Show the log of a job; with --follow until it ends, reconnecting when the network fails.
 
-    Exits as the job did when it was followed to its end.
+    Exits with the job's exit code if the job was followed to its end.
     """
     from mvkt_ray.on_ray.jobs.job_logs import JobLog
     from mvkt_ray.on_ray.jobs.jobs_api import open_jobs

@@ -23,11 +23,13 @@ def render_verb(
         ),
     ],
     study: Annotated[
-        Path | None, typer.Option(metavar="STUDY.yaml", help="The study that the cluster is for.")
+        Path | None, typer.Option(metavar="STUDY.yaml", help="Study that the cluster is to run.")
     ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="A key of the platform; may be repeated."),
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Setting of the platform (see --keys); repeatable."
+        ),
     ] = None,
     instances: Annotated[
         Path | None,
@@ -35,13 +37,13 @@ def render_verb(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write there, to a new file; stdout by default."),
+        typer.Option(metavar="FILE", help="New file to write; by default stdout."),
     ] = None,
     list_keys: Annotated[
-        bool, typer.Option("--keys", help="List the keys of the platform, and write nothing.")
+        bool, typer.Option("--keys", help="List the platform's keys, and exit.")
     ] = False,
 ) -> None:
-    """Write a cluster's file for a study: machines, their number, and what each offers.
+    """Write the cluster file for a study: machine types, numbers of nodes, and their resources.
 
     Example: mvkt cluster render kuberay-job --study S.yaml --set image=IMAGE --set out=s3://B/runs
     """
@@ -52,7 +54,7 @@ def render_verb(
         _list_keys(output, platform)
         return
     if study is None:
-        raise ConfigError("--study is missing: give the study file that the cluster is for.")
+        raise ConfigError("--study is missing: give the study file that the cluster is to run.")
     with _writing(out):
         if out is not None and out.exists():
             raise ArtifactError(f"--out {out} exists. Remove it first, or give another name.")

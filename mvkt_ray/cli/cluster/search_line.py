@@ -67,7 +67,7 @@ def read_search_line(words: Sequence[str]) -> SearchLine:
         if given.get(name) is None:
             continue
         if name in REFUSED:
-            raise ConfigError(f"{_flag(parameter)} makes no sense on a cluster: leave it out.")
+            raise ConfigError(f"{_flag(parameter)} cannot be used on a cluster: leave it out.")
         if name in LOCATIONS:
             check_location(_flag(parameter), str(given[name]))
         if name in LEDGERS:
@@ -115,17 +115,17 @@ def check_location(flag: str, location: str) -> None:
     if "://" in path or Path(path).is_absolute():
         return
     raise ConfigError(
-        f"{flag} {location!r} is relative to this folder, which the cluster does not know. Give a "
-        "URI such as s3://BUCKET/FOLDER, or the absolute path of a folder that every node of the "
-        "cluster sees."
+        f"{flag} {location!r} is relative to a folder of this machine, which the cluster cannot "
+        "read. Give a URI such as s3://BUCKET/FOLDER, or the absolute path of a folder that "
+        "every node of the cluster sees."
     )
 
 
 def _check_tracker(flag: str, tracker: str) -> None:
     if without_passwords(tracker) != tracker:
         raise ConfigError(
-            f"{flag} {without_passwords(tracker)!r} holds a password or a token, which everybody "
-            "who sees the jobs of the cluster would read. Leave it out, and give it to the "
+            f"{flag} {without_passwords(tracker)!r} holds a password or a token, which the "
+            "cluster shows to everybody who can list its jobs. Leave it out, and give it to the "
             "cluster's head by the tracker's own variables or files, such as "
             "MLFLOW_TRACKING_PASSWORD."
         )
@@ -135,8 +135,8 @@ def _check_tracker(flag: str, tracker: str) -> None:
         return
     instead = "the URI of a server, or an absolute path" if kind == "mlflow" else "an absolute path"
     raise ConfigError(
-        f"{flag} {tracker!r} is relative to this folder, which the cluster does not know. Give "
-        f"{instead} that every node of the cluster sees."
+        f"{flag} {tracker!r} is relative to a folder of this machine, which the cluster cannot "
+        f"read. Give {instead} that every node of the cluster sees."
     )
 
 

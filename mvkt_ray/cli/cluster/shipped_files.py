@@ -17,7 +17,7 @@ TASK_FILE = "task.yaml"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ShippedFiles:
-    """What lies in the working directory of a job."""
+    """Files in the working directory of a job."""
 
     study: "StudyConfig | None"
     """As it was read here; None: the cluster takes it from the study's folder."""

@@ -19,33 +19,37 @@ if TYPE_CHECKING:
     from mvkt_ray.on_ray.own_nodes.local_nodes import LocalNode
 
 _LOWEST_PORT, _HIGHEST_PORT = 1024, 65535
-"""Those below belong to the system."""
+"""Ports below it are reserved for the system."""
 
 
 def start_verb(
     output: VerbOutput,
-    head: Annotated[bool, typer.Option("--head", help="Start a cluster of this machine.")] = False,
+    head: Annotated[
+        bool, typer.Option("--head", help="Start a cluster with its head here.")
+    ] = False,
     join: Annotated[
-        str | None, typer.Option(metavar="HOST:PORT", help="Join the cluster whose head is there.")
+        str | None, typer.Option(metavar="HOST:PORT", help="Join the cluster with this head.")
     ] = None,
     token_file: TokenFile = None,
     node_ip: Annotated[
         str | None,
         typer.Option(metavar="IP", help="Address by which other machines reach this one."),
     ] = None,
-    port: Annotated[int, typer.Option(help="Of the head, where nodes join.")] = HEAD_PORT,
+    port: Annotated[int, typer.Option(help="Head's port for nodes to join.")] = HEAD_PORT,
     dashboard_port: Annotated[
-        int, typer.Option(help="Of the head, for jobs (HTTP).")
+        int, typer.Option(help="Head's port for jobs and dashboard (HTTP).")
     ] = DASHBOARD_PORT,
     dashboard_host: Annotated[
         str,
-        typer.Option(metavar="IP", help="Interface of that port; 127.0.0.1: this machine only."),
+        typer.Option(
+            metavar="IP", help="Interface of the dashboard; 127.0.0.1: this machine only."
+        ),
     ] = "0.0.0.0",
-    client_port: Annotated[int, typer.Option(help="Of the head, for ray://.")] = CLIENT_PORT,
+    client_port: Annotated[int, typer.Option(help="Head's port for ray://.")] = CLIENT_PORT,
     node_ports: Annotated[
         str,
         typer.Option(
-            metavar="FIRST-LAST", help="Where nodes speak to each other: services and workers."
+            metavar="FIRST-LAST", help="Ports for traffic between nodes: services and workers."
         ),
     ] = port_range(NODE_PORTS),
     cpus: Annotated[int | None, typer.Option(min=0, help="CPUs to offer; all by default.")] = None,
@@ -55,15 +59,16 @@ def start_verb(
     ] = None,
     resource: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=NUMBER", help="Resource that it offers; repeatable."),
+        typer.Option(metavar="NAME=NUMBER", help="Custom resource of the node; repeatable."),
     ] = None,
     block: Annotated[
-        bool, typer.Option("--block", help="Stay until the node ends, as supervisors want it.")
+        bool,
+        typer.Option("--block", help="Run until the node ends, for supervisors such as systemd."),
     ] = False,
 ) -> None:
     """Start Ray on this machine, with a token, as the head of a cluster or as a node of one.
 
-    Says on which ports it listens, what a firewall must let through, and what to type next.
+    Prints its ports, the firewall rules that they need, and the next commands.
     Example: mvkt cluster start --head
     """
     from mvkt_ray.cli.cluster.start_report import node_as_value, node_lines
@@ -72,8 +77,8 @@ def start_verb(
 
     if head == (join is not None):
         raise ConfigError(
-            "Give either --head, to start a cluster, or --join HOST:PORT, to join one: its head "
-            "has said the address when it was started."
+            "Give either --head, to start a cluster, or --join HOST:PORT, to join one; the "
+            "address was printed when its head was started."
         )
     request = NodeRequest(
         join=join,
@@ -116,7 +121,7 @@ def _token(given: Path | None, *, is_head: bool) -> Path:
         given = wanted
     found = find_token(given)
     if found is None:
-        raise ConfigError(f"No token of the cluster was found on this machine. {TOKEN_HINT}")
+        raise ConfigError(f"This machine has no token of the cluster. {TOKEN_HINT}")
     if found.stat().st_mode & 0o077:
         raise ConfigError(
             f"The token file {found} can be read by others on this machine. Whoever has the token "
@@ -140,7 +145,7 @@ def _range(text: str) -> tuple[int, int]:
     first, last = (int(match[1]), int(match[2])) if match else (0, 0)
     if not _LOWEST_PORT <= first < last <= _HIGHEST_PORT:
         raise ConfigError(
-            f"--node-ports {text!r} is no range of ports: write FIRST-LAST within "
+            f"--node-ports {text!r} is not a range of ports: write FIRST-LAST within "
             f"{port_range((_LOWEST_PORT, _HIGHEST_PORT))}, for example {port_range(NODE_PORTS)}."
         )
     return first, last

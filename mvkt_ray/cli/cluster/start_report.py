@@ -1,4 +1,4 @@
-"""What `mvkt cluster start` says: versions, ports, the token, and the lines to type next."""
+"""Output of `mvkt cluster start`: versions, ports, the token, and the next commands."""
 
 import platform
 import shlex
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def node_as_value(request: "NodeRequest", node: "LocalNode") -> dict[str, Any]:
-    """Return what a program wants to know of a node that has just started."""
+    """Return the facts of a started node as JSON values."""
     return {
         "node": node.name,
         "address": node.address,
@@ -26,7 +26,7 @@ def node_as_value(request: "NodeRequest", node: "LocalNode") -> dict[str, Any]:
 
 
 def node_lines(request: "NodeRequest", node: "LocalNode") -> dict[str, str]:
-    """Return what a person wants to know of it, by a word for each line."""
+    """Return the lines that describe a started node, each by its heading."""
     between = f"{request.node_ports[0]}-{request.node_ports[1]}"
     specific = _head_lines if node.is_head else _worker_lines
     return {
@@ -44,9 +44,10 @@ def _head_lines(request: "NodeRequest", node: "LocalNode", between: str) -> dict
         "listens on": f"{request.port} (nodes join here) and {between} (node to node) on all "
         f"interfaces; {dashboard} (jobs and dashboard, HTTP) on {request.dashboard_host}; "
         f"{request.client_port} (ray://) on {request.node_ip}",
-        "firewall": f"let the nodes reach {request.port} here and each other on {between}, those "
-        f"who send studies {dashboard}, and nobody else anything. Nothing is encrypted: across "
-        f"networks that you do not trust use a VPN, or `ssh -L {dashboard}:localhost:{dashboard}`",
+        "firewall": f"open {request.port} here to the nodes, {between} between the "
+        f"nodes, and {dashboard} here to users who submit studies; close all ports to everybody "
+        "else. Traffic is not encrypted: across untrusted networks use a VPN, or "
+        f"`ssh -L {dashboard}:localhost:{dashboard}`",
         "token": f"in {node.token}, readable by you alone; every request must show it",
         "copy it": f"ssh NODE 'mkdir -p -m 700 ~/.ray' && scp -p {token} NODE:.ray/auth_token",
         "on each node": f"mvkt cluster start --join {node.address}",
@@ -59,6 +60,6 @@ def _head_lines(request: "NodeRequest", node: "LocalNode", between: str) -> dict
 def _worker_lines(request: "NodeRequest", node: "LocalNode", between: str) -> dict[str, str]:
     return {
         "listens on": f"{between} (node to node) on all interfaces",
-        "firewall": f"let the other nodes reach {between} here, and nobody else",
+        "firewall": f"open {between} here to the other nodes, and to nobody else",
         "token": f"in {node.token}",
     }

@@ -15,7 +15,8 @@ from mvkt_ray.errors import ConfigError
 def stop_verb(
     output: VerbOutput,
     job: Annotated[
-        str | None, typer.Argument(metavar="[JOB]", help="A job; none: the nodes started here.")
+        str | None,
+        typer.Argument(metavar="[JOB]", help="Job to stop; none: the nodes started here."),
     ] = None,
     address: Annotated[
         str | None,
@@ -27,13 +28,13 @@ def stop_verb(
 ) -> None:
     """Stop a job as Ctrl-C would; or end the nodes that `mvkt cluster start` has started here.
 
-    A stopped search keeps its state and goes on with --resume; jobs on a head that is stopped are
-    stopped too. No other Ray of the machine is touched.
+    A stopped search keeps its state; --resume continues it. Stopping a head stops its jobs, too.
+    Other Ray instances on this machine are left alone.
     """
     if (job is None) != (address is None):
         raise ConfigError(
-            "A job is stopped by its name and the --address of its cluster together. Without both, "
-            "the nodes that were started on this machine are stopped."
+            "To stop a job, give both its name and the --address of its cluster. To stop the "
+            "nodes that were started on this machine, give neither."
         )
     if job is not None and address is not None:
         _stop_job(output, job, address, token_file)
@@ -47,10 +48,10 @@ def _stop_job(output: Output, job_id: str, address: str, token_file: Path | None
 
     with open_jobs(address, token_file) as jobs:
         was_running = jobs.stop(job_id)
-        with output.waiting(f"waiting for {job_id} to keep its state"):
+        with output.waiting(f"waiting for {job_id} to save its state"):
             job = wait_until_it_ended(jobs, job_id)
     if not was_running:
-        output.say("it had ended already")
+        output.say("the job had ended already")
     output.answer({"job": job_id, "state": job.state}, [how_it_ended(job)])
 
 

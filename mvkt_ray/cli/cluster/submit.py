@@ -29,21 +29,25 @@ def submit_verb(
         list[str] | None,
         typer.Option(
             metavar="KEY[=VALUE]",
-            help="Variable for the job and its workers; without a value that of here. Repeatable.",
+            help="Environment variable for the job and its workers; without =VALUE, its value "
+            "here. Repeatable.",
         ),
     ] = None,
     requirements: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Let every node install these packages for the job."),
+        typer.Option(metavar="FILE", help="Packages that every node installs for the job."),
     ] = None,
     follow_log: Annotated[
-        bool, typer.Option("--follow/--detach", help="Show the log until the job ends, or not.")
+        bool,
+        typer.Option(
+            "--follow/--detach", help="Follow the log until the job ends, or return at once."
+        ),
     ] = True,
 ) -> None:
     """Send a search to a cluster and follow it; takes the study and all flags of `mvkt search`.
 
-    The study, its base, its task file and --prices travel with it; folders must be seen by every
-    node. Ctrl-C only detaches. The job's exit code becomes that of this command.
+    The study, its base, its task file and the --prices file are sent along; every node must see
+    the folders. Ctrl-C only detaches. Exits with the job's exit code.
     Example: mvkt cluster submit STUDY.yaml --address http://HEAD:8265 --data URI --out URI
     """
     from mvkt_ray.on_ray.jobs.jobs_api import JobRequest, open_jobs
@@ -53,7 +57,10 @@ def submit_verb(
     variables = _variables(env or [])
     with reading(f"--requirements {requirements}", "Give a list of packages."):
         if requirements is not None and not requirements.is_file():
-            raise ConfigError(f"--requirements {requirements} is no file. Give a list of packages.")
+            raise ConfigError(
+                f"--requirements {requirements} is not a file. Give a requirements file that pip "
+                "can read."
+            )
     files = read_shipped_files(line)
     name = files.study.name if files.study else line.out.rstrip("/").rsplit("/", 1)[-1]
     words = ["mvkt", "search", *line.words, "--address", "auto"]
@@ -82,13 +89,13 @@ def _variables(pairs: Sequence[str]) -> dict[str, str]:
         key, equals, value = pair.partition("=")
         if names_secret(key) or (equals and without_passwords(value) != value):
             raise ConfigError(
-                f"--env {key} looks like a secret, and the environment of a job is shown to "
-                "everybody who sees the cluster's dashboard. Give it to the nodes themselves: by a "
+                f"--env {key} looks like a secret, and the cluster's dashboard shows the "
+                "environment of a job to all its users. Provide it on the nodes instead: by a "
                 "Secret, an instance profile, or a file such as ~/.pgpass or ~/.netrc."
             )
         if not equals and key not in os.environ:
             raise ConfigError(
-                f"--env {key}: there is no such variable here. Write --env {key}=VALUE, or set it."
+                f"--env {key}: this variable is not set here. Set it, or write --env {key}=VALUE."
             )
         values[key] = value if equals else os.environ[key]
     return values

@@ -18,7 +18,7 @@ def demo_verb(
 ) -> None:
     """Run a small study over all twelve leads on synthetic ECGs; takes a few minutes.
 
-    It is search_spaces/quickstart.yaml. No result on synthetic data says anything about ECGs.
+    Runs search_spaces/quickstart.yaml. Results on synthetic data do not hold for real ECGs.
     """
     given = passed_on(locals(), "output")
     from mvkt_ray.cli.searching import answer_search

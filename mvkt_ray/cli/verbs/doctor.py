@@ -24,9 +24,9 @@ PACKAGES = ("torch", "ray", "optuna", "pyarrow", "numpy", "pandas", "wfdb")
 def doctor_verb(
     output: VerbOutput,
     address: Address = None,
-    ray: Annotated[bool, typer.Option(help="Start Ray, or reach the cluster.")] = True,
+    ray: Annotated[bool, typer.Option(help="Also start Ray, or connect to the cluster.")] = True,
 ) -> None:
-    """Look at versions, processors, memory, GPUs and disk, and try whether Ray starts.
+    """Check versions, processors, memory, GPUs and disk, and whether Ray starts.
 
     Exits with 1 when something that a search needs does not work.
     """

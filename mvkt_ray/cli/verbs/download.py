@@ -22,29 +22,29 @@ def download_verb(
     output: VerbOutput,
     dataset: Annotated[str, typer.Argument(metavar="DATASET", help="ptbxl, cpsc2018 or cinc2021.")],
     dest: Annotated[
-        str, typer.Argument(metavar="DEST", help="Folder to download to; new, empty or begun.")
+        str, typer.Argument(metavar="DEST", help="Folder to download to: new, empty or incomplete.")
     ],
     mirror: Annotated[
         str | None,
         typer.Option(
             "--from",
             metavar="URL",
-            help="Another mirror that has SHA256SUMS.txt at its root: https://, s3://, a folder. "
-            "By default the open bucket of PhysioNet, over HTTPS.",
+            help="Mirror with SHA256SUMS.txt at its root: https://, s3://, or a folder. By "
+            "default PhysioNet's open bucket, over HTTPS.",
         ),
     ] = None,
     rate: Annotated[
         int | None,
-        typer.Option(metavar="100|500", help="Of ptbxl: only the files of this rate, in Hz."),
+        typer.Option(metavar="100|500", help="ptbxl only: files of one sampling rate, in Hz."),
     ] = None,
     only: Annotated[
         str | None,
-        typer.Option(metavar="A,B,...", help="Of cinc2021: only these databases, e.g. georgia."),
+        typer.Option(metavar="A,B,...", help="cinc2021 only: some of its databases, e.g. georgia."),
     ] = None,
 ) -> None:
     """Download a dataset from PhysioNet, every file checked by its hash.
 
-    What is there and right is kept: after an interruption the same line goes on.
+    Complete files are kept: after an interruption, run the same command again.
     Example: mvkt download ptbxl data/ptb-xl --rate 100
     """
     import time
@@ -54,7 +54,9 @@ def download_verb(
     published = published_dataset(dataset)
     for flag, value, owner in (("--rate", rate, "ptbxl"), ("--only", only, "cinc2021")):
         if value is not None and dataset != owner:
-            raise ConfigError(f"{flag} {value} belongs to {owner}, not to {dataset}. Leave it out.")
+            raise ConfigError(
+                f"{flag} {value} is an option of {owner}, not of {dataset}. Leave it out."
+            )
     parts = [str(rate)] if rate else [name.strip() for name in (only or "").split(",") if name]
     output.say(f"{published.title} from {mirror or published.mirror}")
     started = time.monotonic()

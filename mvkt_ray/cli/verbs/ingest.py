@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 KeepOrNot = Literal["quarantine", "keep"]
-"""What happens to recordings with a flat or missing lead, or without calibration."""
+"""Treatment of recordings with a flat or missing lead, or without calibration."""
 
 
 def ingest_verb(
@@ -33,7 +33,7 @@ def ingest_verb(
         str,
         typer.Argument(
             metavar="PATH",
-            help="Folder of the dataset, also s3://, gs:// or abfss://; - for synthetic.",
+            help="Folder of the dataset, or its URI: s3://, gs://, abfss://; - for synthetic.",
         ),
     ],
     out: Annotated[
@@ -44,35 +44,35 @@ def ingest_verb(
         list[str] | None,
         typer.Option(
             metavar="KEY=VALUE",
-            help="An option of the source, e.g. n_recordings=500 of synthetic. May be repeated.",
+            help="Option of the source, e.g. n_recordings=500 for synthetic; repeatable.",
         ),
     ] = None,
     rows_per_shard: Annotated[
-        int, typer.Option(help="Recordings in one file; one file is one task.")
+        int, typer.Option(help="Recordings per shard; each shard is one task.")
     ] = 2048,
     leads: Annotated[
-        str | None, typer.Option(metavar="I,II,...", help="Leads to take; all twelve by default.")
+        str | None, typer.Option(metavar="I,II,...", help="Leads to keep; by default all twelve.")
     ] = None,
     flat_leads: Annotated[
-        KeepOrNot, typer.Option(help="What to do with recordings that have a flat lead.")
+        KeepOrNot, typer.Option(help="How to treat recordings with a flat lead.")
     ] = "quarantine",
     missing_leads: Annotated[
-        KeepOrNot, typer.Option(help="What to do with recordings that lack a lead.")
+        KeepOrNot, typer.Option(help="How to treat recordings that lack a lead.")
     ] = "quarantine",
     uncalibrated: Annotated[
         KeepOrNot,
         typer.Option(
-            help="What to do with recordings whose files state no gain or no sampling rate; kept "
-            "ones are taken to have 200 units per mV, 250 Hz."
+            help="How to treat recordings whose files state no gain or no sampling rate; if kept, "
+            "200 units per mV or 250 Hz are assumed."
         ),
     ] = "keep",
     n_folds: Annotated[
-        int, typer.Option(help="Patient-disjoint folds to make where the source has none.")
+        int, typer.Option(help="Number of patient-disjoint folds to make if the source has none.")
     ] = 10,
-    seed: Annotated[int, typer.Option(help="Seed of the folds that are made.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed for making folds.")] = 0,
     compression: Annotated[
         Literal["none", "zstd"],
-        typer.Option(help="zstd is smaller, but cannot be memory-mapped as it is."),
+        typer.Option(help="Compression of the shards; zstd is smaller, but not memory-mapped."),
     ] = "none",
     strict: Annotated[
         bool, typer.Option("--strict", help="Stop at the first recording that cannot be used.")

@@ -43,7 +43,7 @@ def inspect_verb(
         ),
     ] = None,
     png: Annotated[
-        Path | None, typer.Option(help="Where to draw it; RECORD_ID.png by default.")
+        Path | None, typer.Option(help="Image for --draw; by default RECORD_ID.png.")
     ] = None,
 ) -> None:
     """Describe an artifact: shards, a teacher, knowledge, a study or an exported model.
@@ -58,7 +58,7 @@ def inspect_verb(
 
     location = Location.parse(artifact)
     if png is not None and draw is None:
-        raise ConfigError("--png says where to draw, but not what: add --draw RECORD_ID.")
+        raise ConfigError("--png names the image, but not the recording: add --draw RECORD_ID.")
     if draw is not None:
         path = _draw(location, draw, png)
         output.answer({"record_id": draw, "png": str(path)}, [f"{draw} is drawn in {path}"])
@@ -256,7 +256,7 @@ def _describe_study(folder: "StudyFolder") -> Answer:
         f"test {number_ranges(folds.test)}",
         "test split": openings_text(openings),
         "seed": config.seed,
-        "trials": f"{config.search.n_trials} asked for; `mvkt status` tells how many are done",
+        "trials": f"{config.search.n_trials} planned; `mvkt status` shows how many are done",
         "sampler": f"{config.search.sampler}, pruner {config.search.pruner.kind}",
     }
     rows |= {kind: str(at) if at else "not used" for kind, at in inputs.items()}

@@ -34,7 +34,7 @@ def label_budget_verb(
         Path | None,
         typer.Argument(
             metavar="STUDY.yaml",
-            help="Study of every cell, such as search_spaces/label_budget.yaml; may be left out "
+            help="Study file for every cell, such as search_spaces/label_budget.yaml; optional "
             "with --resume or --report.",
         ),
     ] = None,
@@ -43,12 +43,13 @@ def label_budget_verb(
         str | None,
         typer.Option(
             metavar="LIST",
-            help="How many training folds have known labels, or which share of their patients if "
-            "below 1; by default 1, 2, 4 and so on, up to all.",
+            help="Label budgets: numbers of labelled training folds, or, if below 1, shares of "
+            "their patients; by default 1, 2, 4 and so on, up to all.",
         ),
     ] = None,
     draws: Annotated[
-        int | None, typer.Option(metavar="N", help="Draws of the labels of each; by default 3.")
+        int | None,
+        typer.Option(metavar="N", help="Random draws of labels per budget; by default 3."),
     ] = None,
     ledger: Ledger = None,
     folds: Folds = None,
@@ -56,13 +57,13 @@ def label_budget_verb(
     in_process: InProcess = False,
     resume: Resume = False,
     report: Annotated[
-        bool, typer.Option("--report", help="Run nothing: draw what is examined so far.")
+        bool, typer.Option("--report", help="Run nothing: report on the cells tested so far.")
     ] = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Draw score against labels, alone and distilled: a search and its finals for every budget.
+    """Plot score against labels, alone and distilled, from a search and finals for every budget.
 
-    Ctrl-C or SIGTERM stops cleanly; the same line with --resume goes on, also with more budgets.
+    Ctrl-C or SIGTERM stops cleanly; the same command with --resume goes on, also with more budgets.
     Example: mvkt label-budget search_spaces/label_budget.yaml --data data/ptb-xl --out labels
     """
     given = passed_on(locals(), "output", "report", "dry_run")

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 def plugins_verb(
     output: VerbOutput,
     check: Annotated[
-        bool, typer.Option("--check", help="Import each one, and say what is wrong with it.")
+        bool, typer.Option("--check", help="Import each plug-in, and report what is wrong with it.")
     ] = False,
 ) -> None:
     """List the networks, sources, losses and tasks that installed packages offer.
 
-    None of them is imported without --check, with which the exit code is 2 if one cannot be used.
+    Without --check none is imported; with it the exit code is 2 if one cannot be used.
     """
     from mvkt_ray.plugins.entry_points import GROUPS, installed_plugins
 

@@ -37,34 +37,34 @@ def predict_verb(
     ],
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write all predictions there: .csv, or .jsonl."),
+        typer.Option(metavar="FILE", help="File for all predictions: .csv or .jsonl."),
     ] = None,
     rate: Annotated[
         float | None, typer.Option(metavar="HZ", help="Sampling rate of CSV files and arrays.")
     ] = None,
     threshold: Annotated[
         Literal["f1", "sensitivity", "specificity"],
-        typer.Option(help="What the decisions' thresholds were chosen for."),
+        typer.Option(help="Criterion of the decision thresholds."),
     ] = "f1",
     windows: Annotated[
-        bool, typer.Option("--windows", help="Tell the time and scores of each window too.")
+        bool, typer.Option("--windows", help="Also give the time and scores of each window.")
     ] = False,
     draw: Annotated[
         Path | None,
         typer.Option(
             metavar="PATH",
-            help="Draw what the model saw on ECG paper: a .png or .svg file for one recording, or "
-            "a folder.",
+            help="Draw the model's input on ECG paper: to a .png or .svg file for one recording, "
+            "or to a folder.",
         ),
     ] = None,
-    int8: Annotated[bool, typer.Option("--int8", help="Run the graph of 8 bits.")] = False,
-    threads: Annotated[int, typer.Option(metavar="N", min=1, help="Threads of the graph.")] = 1,
+    int8: Annotated[bool, typer.Option("--int8", help="Run the int8 graph.")] = False,
+    threads: Annotated[int, typer.Option(metavar="N", min=1, help="Threads of onnxruntime.")] = 1,
 ) -> None:
     """Predict recordings with an exported model, on the CPU, without torch.
 
-    The lead is found by its name, and signals are brought to the model's rate. Recordings that
-    cannot be used are named with the reason; exit code 2 says that none could.
-    With --json there is one JSON object per recording and line.
+    Leads are found by name, and signals are resampled to the model's rate. Recordings that cannot
+    be used are listed with the reason; exits with 2 if none can. --json prints one JSON object per
+    recording and line.
     """
     from mvkt_ray.delivery.predicting.answer_file import (
         check_answer_file,
@@ -132,8 +132,8 @@ def _checked_rate(rate_hz: float | None, found: "Sequence[Found]") -> float | No
     silent = tables_and_arrays(found)
     if silent and rate_hz is None:
         raise ConfigError(
-            f"{silent[0].record_id} does not say its sampling rate: give it by --rate, for example "
-            "--rate 500."
+            f"{silent[0].record_id} does not state its sampling rate: give it by --rate, for "
+            "example --rate 500."
         )
     return rate_hz
 

@@ -33,7 +33,7 @@ def search_verb(
         Path | None,
         typer.Argument(
             metavar="STUDY.yaml",
-            help="Study file, see search_spaces/; may be left out with --resume.",
+            help="Study file, see search_spaces/; optional with --resume.",
         ),
     ] = None,
     data: AnyData = None,
@@ -44,7 +44,7 @@ def search_verb(
     folds: Folds = None,
     max_trials: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Trials in all, instead of the study's n_trials."),
+        typer.Option(metavar="N", help="Total number of trials, overriding n_trials."),
     ] = None,
     time_budget: TimeBudget = None,
     max_gpu_hours: MaxGpuHours = None,
@@ -58,15 +58,15 @@ def search_verb(
         str | None,
         location_option(
             "STUDY_DIR",
-            "Predict time and cost from this study's trials, while there are no own ones.",
+            "Study whose trials predict time and cost until there are own ones.",
         ),
     ] = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Search for the best lead: ingest, teacher, knowledge and trials, whatever is missing.
+    """Search for the best lead; runs the missing stages of ingest, teacher, knowledge and trials.
 
-    Ctrl-C or SIGTERM stops cleanly; the same line with --resume goes on. So does --max-gpu-hours or
-    --max-cost, with exit code 0.
+    Ctrl-C or SIGTERM stops cleanly; the same command with --resume goes on.
+    Reaching --max-gpu-hours or --max-cost stops it likewise, with exit code 0.
     Example: mvkt search search_spaces/best_single_lead.yaml --data data/ptb-xl --out study
     """
     given = passed_on(locals(), "output", "dry_run")

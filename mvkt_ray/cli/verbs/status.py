@@ -23,18 +23,21 @@ PROBLEMS_SHOWN = 10
 def status_verb(
     output: JsonOutput,
     folder: Folder,
-    trials: Annotated[bool, typer.Option("--trials", help="List every trial that ended.")] = False,
+    trials: Annotated[
+        bool, typer.Option("--trials", help="List all trials that have ended.")
+    ] = False,
     ledger_copy: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Copy the ledger to a new file for optuna-dashboard, whose line is then printed.",
+            help="Copy the ledger to a new file for optuna-dashboard, and print the command that "
+            "opens it.",
         ),
     ] = None,
 ) -> None:
-    """Tell how far a study and its finals are: the best so far, what runs, what failed and why.
+    """Show the progress of a study and its finals: best scores, running trials, failures.
 
-    Only reads; works while the search runs, and after it.
+    Changes nothing; works while the search runs, and after it.
     """
     from mvkt_ray.search.finals.finals_progress import read_progress
     from mvkt_ray.search.ledger.ledger_database import is_driven, reading

@@ -11,7 +11,7 @@ from mvkt_ray.errors import DataError
 SUMS_NAME = "SHA256SUMS.txt"
 
 PART_SUFFIX = ".part"
-"""Of a file that is not whole yet."""
+"""Suffix of an incomplete file."""
 
 _LINE = re.compile(r"([0-9a-fA-F]{64}) [ *]?(\S.*)")
 
@@ -34,19 +34,19 @@ def parse_checksums(text: str, where: str) -> dict[str, str]:
         match = _LINE.fullmatch(line.rstrip())
         if match is None:
             raise DataError(
-                f"{where}, line {number}: {line[:80]!r} is not a hash and a name, as in a list "
-                "that sha256sum writes. Give the root of a dataset of PhysioNet, or of a copy."
+                f"{where}, line {number}: {line[:80]!r} is not a hash and a file name, as "
+                "sha256sum writes them. Give the root of a PhysioNet dataset, or of a copy."
             )
         sha256, name = match[1].lower(), match[2].removeprefix("./")
         if not is_safe(name):
             raise DataError(
-                f"{where}, line {number}: the name {name!r} leads out of the folder, or is not a "
-                "plain file name; nothing was written. Do not use this mirror."
+                f"{where}, line {number}: the name {name!r} is not a path below the folder; "
+                "nothing was written. Do not use this mirror."
             )
         if sums.setdefault(name, sha256) != sha256:
             raise DataError(
-                f"{where}, line {number}: {name!r} is there twice with two hashes, and only one "
-                "can be right. Use another mirror."
+                f"{where}, line {number}: {name!r} is listed twice with different hashes. Use "
+                "another mirror."
             )
     if not sums:
         raise DataError(

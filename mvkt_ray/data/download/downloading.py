@@ -42,7 +42,7 @@ class DownloadProgress:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DownloadSummary:
-    """What a download did."""
+    """Outcome of a download."""
 
     mirror: str
     n_kept: int
@@ -93,8 +93,8 @@ def download(
         for part, below in folders.items():
             if not any(name.startswith(below) for name in sums):
                 raise DataError(
-                    f"{where} names no files in {below}, where {dataset.title} has its "
-                    f"{dataset.part_word} {part}. Name a mirror of this dataset and version."
+                    f"{where} lists no files in {below}, the folder of {dataset.part_word} {part} "
+                    f"of {dataset.title}. Name a mirror of this dataset and version."
                 )
         _expect_same_list(folder, content)
         expect_room(folder, estimate_sizes(source, sums, _N_THREADS))
@@ -109,9 +109,9 @@ def _expect_folder(folder: Path) -> None:
     there = sorted(path.name for path in folder.glob("[!.]*"))
     if there and SUMS_NAME not in there:
         raise DataError(
-            f"{folder} holds {', '.join(there[:_SHOWN])} but no {SUMS_NAME}, so it may be another "
-            "folder, whose files must not be replaced. Give a new or empty folder; or, if it is a "
-            f"copy of the dataset, put the dataset's {SUMS_NAME} there, and it is completed."
+            f"{folder} holds {', '.join(there[:_SHOWN])} but no {SUMS_NAME}, so it may hold other "
+            "data, which must not be replaced. Give a new or empty folder; or, if it is a copy "
+            f"of the dataset, add the dataset's {SUMS_NAME} to complete it."
         )
 
 
@@ -120,8 +120,8 @@ def _expect_same_list(folder: Path, content: bytes) -> None:
     if kept.exists() and kept.read_bytes() != content:
         raise DataError(
             f"{folder} holds another dataset, or another version of it: its {SUMS_NAME} is not "
-            "that of the mirror. Give a new folder; or remove that file and "
-            "all others, to download the dataset anew."
+            "that of the mirror. Give a new folder; or empty this one, to download the dataset "
+            "again."
         )
 
 
@@ -154,9 +154,10 @@ def _sum_up(fetcher: FileFetcher, outcomes: Sequence[FileOutcome]) -> DownloadSu
         examples = "; ".join(f"{outcome.name}: {outcome.problem}" for outcome in failed[:_SHOWN])
         more = f"; and {len(failed) - _SHOWN} more" if len(failed) > _SHOWN else ""
         raise DataError(
-            f"{len(failed)} of {len(outcomes)} files could not be had from {fetcher.mirror} "
-            f"({examples}{more}); all others are in {fetcher.folder}. Start the same line again, "
-            "or name another mirror with --from: only what is missing is fetched."
+            f"{len(failed)} of {len(outcomes)} files could not be downloaded from "
+            f"{fetcher.mirror} ({examples}{more}); all others are in {fetcher.folder}. Run the "
+            "same command again, or name another mirror with --from: only missing files are "
+            "fetched."
         )
     states = Counter(outcome.state for outcome in outcomes)
     return DownloadSummary(

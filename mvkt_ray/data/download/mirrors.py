@@ -18,7 +18,7 @@ from mvkt_ray.storage.location import Location
 
 _CHUNK_BYTES = 1 << 18
 _TIMEOUT_S = (15.0, 60.0)
-"""To connect, and between two pieces of an answer."""
+"""Timeouts for connecting, and between two pieces of an answer."""
 
 _BUSY = {408, 425, 429, 500, 502, 503, 504}
 """Answers after which it is worth asking again."""
@@ -30,7 +30,7 @@ class TransferError(Exception):
     def __init__(self, message: str, wait_s: float | None = None) -> None:
         super().__init__(message)
         self.wait_s = wait_s
-        """What the server asks to wait, where it does."""
+        """Seconds to wait that the server asks for; None: it asks for none."""
 
 
 class AbsentError(Exception):
@@ -90,7 +90,7 @@ class HttpMirror:
         parts = urlsplit(url)
         if not parts.hostname or parts.query or parts.fragment:
             raise ConfigError(
-                f"--from {url!r} is no folder of a web server; write it like "
+                f"--from {url!r} is not a folder of a web server; write it like "
                 "https://HOST/FOLDER, without ? and #."
             )
         self._url = url.rstrip("/")
@@ -176,8 +176,8 @@ def _check_status(answer: requests.Response, url: str) -> None:
         )
     if status in (requests.codes.unauthorized, requests.codes.forbidden):
         raise StoreError(
-            f"{url}: access is denied ({status} {answer.reason}). Check --from; where the server "
-            "wants a name and a password, put them into ~/.netrc."
+            f"{url}: access is denied ({status} {answer.reason}). Check --from; if the server "
+            "requires a user name and a password, put them into ~/.netrc."
         )
     if status >= 400 and status != requests.codes.requested_range_not_satisfiable:
         raise StoreError(f"{url} answers {status} {answer.reason}. Check --from.")
@@ -189,7 +189,9 @@ def _first_byte(answer: requests.Response, start: int) -> int:
     said = answer.headers.get("Content-Range", "")
     match = re.match(r"bytes (\d+)-", said)
     if match is None or int(match[1]) != start:
-        raise TransferError(f"{answer.url} was asked for bytes from {start} on and sent {said!r}")
+        raise TransferError(
+            f"{answer.url} was asked for the bytes from {start} on, but sent {said!r}"
+        )
     return start
 
 

@@ -31,7 +31,7 @@ class Patience:
     """How often, and how long apart, a transfer is tried again."""
 
     n_attempts: int = 7
-    """In a row that brought nothing."""
+    """Number of attempts in a row without progress after which a download stops."""
     first_wait_s: float = 0.5
     """Doubles with every attempt that brought nothing."""
     longest_wait_s: float = 60.0
@@ -44,7 +44,7 @@ class Patience:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FileOutcome:
-    """What became of one file."""
+    """Outcome of one file."""
 
     name: str
     state: Literal["kept", "fetched", "repaired", "failed"]
@@ -112,8 +112,8 @@ class FileFetcher:
                     return b"".join(body.chunks)
             except AbsentError:
                 raise DataError(
-                    f"{self.mirror} has no {name}, which is at the root of every dataset of "
-                    "PhysioNet. Name a mirror of the dataset with --from: a URL, a URI or a folder."
+                    f"{self.mirror} has no {name}, which every PhysioNet dataset has at its root. "
+                    "Name a mirror of the dataset with --from: a URL, a URI or a folder."
                 ) from None
             except TransferError as error:
                 n_failed += 1
@@ -130,7 +130,7 @@ class FileFetcher:
                 os.replace(part, self.folder / name)
                 return FileOutcome(name=name, state=state, n_bytes=n_bytes)
             part.unlink()
-        problem = f"the mirror's file has not the hash {sha256[:12]} of the list"
+        problem = f"the mirror's file does not have the listed hash {sha256[:12]}"
         return FileOutcome(name=name, state="failed", n_bytes=n_bytes, problem=problem)
 
     def _transfer(self, name: str, part: Path) -> int:
@@ -156,9 +156,9 @@ class FileFetcher:
     def _wait(self, n_failed: int, failure: TransferError) -> None:
         if n_failed >= self.patience.n_attempts:
             raise StoreUnreachableError(
-                f"the download stops, for {n_failed} attempts in a row got no further: {failure}. "
-                "Check the network, or name another mirror with --from; the same line goes on "
-                "where this one ended."
+                f"the download stops: {n_failed} attempts in a row made no progress: {failure}. "
+                "Check the network, or name another mirror with --from; the same command resumes "
+                "the download."
             )
         if self._stop.wait(self.patience.wait_s(n_failed, failure.wait_s)):
             raise Stopped
@@ -184,9 +184,9 @@ def _cannot_write(folder: Path, error: OSError) -> DataError | MachineError:
     if error.errno in _NO_ROOM:
         return MachineError(
             f"{folder} is full ({error.strerror}), or its quota is used up.{room_at(str(folder))} "
-            "Make room and start the same line again: it goes on where this one ended."
+            "Make room and run the same command again: it resumes the download."
         )
     return DataError(
         f"{error.filename or folder} cannot be written ({error.strerror}). Give a folder that you "
-        "may write to, and in which no folder has the name of a file of the dataset."
+        "may write to; no folder in it may have the name of a file of the dataset."
     )

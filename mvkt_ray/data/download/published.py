@@ -21,7 +21,7 @@ class PublishedDataset:
     """A dataset as PhysioNet publishes it: `SHA256SUMS.txt` at its root names every file."""
 
     name: str
-    """Of the source that reads it."""
+    """Name of the source that reads it."""
     title: str
     path: str
     """Project and version, below `physionet.org/files` and in the open bucket."""
@@ -29,7 +29,7 @@ class PublishedDataset:
     """Folders of recordings by the word that users choose them by; files at the root go with any.
     Other folders, such as the code of the Challenge's entries, are not recordings."""
     part_word: str
-    """What a part is, for messages."""
+    """Word for a part, for messages."""
 
     @property
     def mirror(self) -> str:
@@ -102,7 +102,7 @@ def published_dataset(name: str) -> PublishedDataset:
     """
     if name not in PUBLISHED:
         raise ConfigError(
-            f"There is no dataset {name!r} to download; {did_you_mean(name, PUBLISHED)} What you "
-            "have already is read by mvkt ingest."
+            f"There is no dataset {name!r} to download; {did_you_mean(name, PUBLISHED)} "
+            "Recordings that you already have are read by `mvkt ingest`."
         )
     return PUBLISHED[name]

@@ -61,7 +61,7 @@ def finish_ingest(
         raise DataError(
             f"none of the {len(quarantine)} recordings of {plan.source.name!r} can be used; the "
             f"first, {first['record_id']!r}: {first['message']} ({first['reason']}). Repair the "
-            "source, or keep what is refused (flat_leads, missing_leads, uncalibrated)."
+            "source, or keep such recordings (flat_leads, missing_leads, uncalibrated)."
         )
     files = _open_built(plan, written)
     # The columns that are not leads come together.

@@ -1,4 +1,4 @@
-"""What an ingest is asked to do: the plan, and one job per shard.
+"""Plan of an ingest, and one job per shard.
 
 Reads: the listing of a source.
 Writes: each job's list of recordings, in `.work/` of the partial folder.
@@ -41,11 +41,11 @@ class IngestPlan:
     listing: str
     """Hash of the references, in order: a recording more or less is another plan."""
     not_listed: NotListed
-    """What lies in the source's folder besides."""
+    """Unlisted records in the source's folder."""
 
     @property
     def config(self) -> dict[str, Any]:
-        """What was asked for, as plain values.
+        """Request as plain values.
 
         `strict` and `out` do not change what comes out, nor does the recordings' location: the
         same dataset in another folder gives the same shards.
@@ -89,7 +89,7 @@ class ShardJob:
     index: int
     n_recordings: int
     fingerprint: str
-    """Of the plan and of the references."""
+    """Fingerprint of the plan and of the references."""
 
 
 def plan_ingest(source: Source, out: Location, settings: IngestSettings) -> IngestPlan:

@@ -31,7 +31,7 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ShardSummary:
-    """What came out of a job."""
+    """Result of a job."""
 
     index: int
     fingerprint: str
@@ -85,7 +85,7 @@ def _kept_summary(file: Location) -> ShardSummary | None:
     try:
         return ShardSummary(**unsealed_json(file.read_bytes())["summary"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        _LOG.warning("%s is damaged (%s): its shard is built again.", file, why(error))
+        _LOG.warning("%s is damaged (%s): the shard is rebuilt.", file, why(error))
         return None
 
 
@@ -133,6 +133,6 @@ def _build(plan: IngestPlan, job: ShardJob, path: Location) -> ShardSummary:
 def _refuse(row: dict[str, str]) -> None:
     raise DataError(
         f"recording {row['record_id']!r} cannot be used ({row['reason']}): {row['message']}. With "
-        "strict every recording must be usable: repair or remove it, or leave out --strict, which "
-        "puts it in quarantine."
+        "--strict every recording must be usable: repair or remove it, or leave out --strict to "
+        "put it in quarantine."
     )

@@ -27,7 +27,7 @@ _MAX_RATIO = 1000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IngestSettings:
-    """What the recordings of a shard set have in common."""
+    """Settings that all recordings of a shard set share."""
 
     sampling_rate_hz: int = 100
     leads: tuple[str, ...] = LEADS
@@ -189,7 +189,7 @@ def _lead_array(rows: Sequence[Row], lead: str, settings: IngestSettings) -> pa.
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WrittenShard:
-    """What a manifest and the list of parts say of a shard."""
+    """Entry of a shard in the manifest and in the list of parts."""
 
     sha256: str
     size_bytes: int

@@ -41,7 +41,7 @@ SOURCES: dict[str, type[Source]] = {
 """Every source of ours, by the name that users give."""
 
 SOURCE_HAS = ("has_folds", "references", "not_listed", "read", "tasks")
-"""What a source has beside its name; see `Source`."""
+"""Members of a source beside its name; see `Source`."""
 
 
 def source_plugin(name: str) -> Plugin | None:

@@ -81,7 +81,7 @@ SNOMED_TASKS = {task.name: task for task in (ICBEB9, CINC26)}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChallengeFacts:
-    """What the comments of a Challenge header say of the patient."""
+    """Facts of the patient in the comments of a Challenge header."""
 
     age: float | None
     sex: Literal["female", "male"] | None

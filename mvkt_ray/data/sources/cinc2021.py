@@ -66,16 +66,16 @@ class Cinc2021:
         absent = [name for name in self.only if name not in found]
         if absent:
             raise DataError(
-                f"{self.location!r} has no database {absent[0]!r} of the Challenge 2021; it has "
-                f"{', '.join(found)}. Download it, or leave it out of `only`."
+                f"{self.location!r} lacks the database {absent[0]!r} of the Challenge 2021; it "
+                f"has {', '.join(found)}. Download it, or leave it out of `only`."
             )
         chosen = [
             name for name in found if name not in self.skip and (not self.only or name in self.only)
         ]
         if not chosen:
             raise DataError(
-                f"no database of {self.location!r} is left to read: it has {', '.join(found)}, and "
-                f"`skip` leaves out {', '.join(self.skip)}. Skip fewer."
+                f"`skip` excludes all databases of {self.location!r}: it has {', '.join(found)}, "
+                f"and {', '.join(self.skip)} are skipped. Skip fewer."
             )
         return _references({name: found[name] for name in chosen})
 

@@ -1,4 +1,4 @@
-"""What a file of any format says: leads in millivolts at one rate, and a few facts of the patient.
+"""Content of a file of any format: leads in millivolts at one rate, and facts of the patient.
 
 Decoders collect leads in `Leads`, which asks the same questions of each, and answers none of them
 by guessing. Of several groups of leads in one file, as ten seconds of rhythm and the median of the
@@ -23,10 +23,10 @@ HIGHEST_HZ = 1e6
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PatientFacts:
-    """What a header says of the patient; nothing that names one."""
+    """Facts of the patient in a header; none identifies the patient."""
 
     patient: str | None = None
-    """What `header_patient` makes of the id."""
+    """Patient id as hashed by `header_patient`."""
     age: float | None = None
     sex: Literal["female", "male"] | None = None
 
@@ -43,7 +43,7 @@ class FileSignal:
     """Of all leads: the highest that one of them has."""
     patient: PatientFacts = field(default_factory=PatientFacts)
     uncalibrated_leads: tuple[str, ...] = ()
-    """Whose size is a convention, or doubtful by the file's own word."""
+    """Leads whose calibration is assumed, or marked as doubtful by the file."""
     rate_is_assumed: bool = False
     """The file states no sampling rate, so that it is the format's default."""
     comments: tuple[str, ...] = ()
@@ -167,7 +167,7 @@ class Leads:
         leads = {lead: self._leads[lead] for lead in LEADS if lead in self._leads}
         if not leads:
             raise RecordingError(
-                f"{self._file} has none of the twelve leads by a name that is known",
+                f"{self._file} has none of the twelve leads under a known name",
                 "missing_lead",
             )
         _check_finite(self._file, leads)
@@ -227,7 +227,7 @@ class LeadGroup:
     """Leads that were recorded together; none of them is decoded yet."""
 
     leads: tuple[str, ...]
-    """Those of the twelve that it has, by canonical name."""
+    """Leads of the twelve that it has, by canonical name."""
     seconds: float
     """How long they are, as far as the file says before it is decoded."""
     decode: Callable[[], Leads]
@@ -248,21 +248,21 @@ def choose_group(file: str, groups: Sequence[LeadGroup], n_derived: int) -> Lead
     with_leads = [group for group in groups if group.leads]
     if not with_leads and n_derived:
         raise RecordingError(
-            f"{file} holds computed samples alone, as median beats are, and no rhythm; export the "
+            f"{file} holds only derived samples, such as median beats, and no rhythm; export the "
             "recording itself",
             "derived",
         )
     if not with_leads:
         raise RecordingError(
-            f"{file} has none of the twelve leads by a name that is known", "missing_lead"
+            f"{file} has none of the twelve leads under a known name", "missing_lead"
         )
     best = max(with_leads, key=lambda group: (len(set(group.leads)), group.seconds))
     apart = [lead for group in with_leads for lead in group.leads if lead not in best.leads]
     if apart:
         raise RecordingError(
             f"{file} has {listing(list(dict.fromkeys(apart)))} in another group than "
-            f"{listing(best.leads)}: leads of different times are not put together; export twelve "
-            "leads of one time",
+            f"{listing(best.leads)}: leads recorded at different times are not combined; export "
+            "twelve simultaneous leads",
             "leads_apart",
         )
     return best

@@ -27,7 +27,7 @@ def expect_sound_elements(content: bytes) -> None:
     """
     order = {b"IM": "<", b"MI": ">"}.get(content[_HEADER_BYTES - 2 : _HEADER_BYTES])
     if order is None:
-        raise ValueError("it is no MATLAB file of version 5")
+        raise ValueError("it is not a MATLAB file of version 5")
     _check(content[_HEADER_BYTES:], order, depth=0)
 
 
@@ -45,17 +45,17 @@ def _check(content: bytes, order: str, depth: int) -> None:
             kind, n_bytes = kind & 0xFFFF, kind >> 16
             begin, end = at + 4, at + 4 + n_bytes
             if n_bytes > _TAG_BYTES - 4:
-                raise ValueError(f"an element claims {n_bytes} bytes in a tag")
+                raise ValueError(f"an element states {n_bytes} bytes in a tag")
         if end > len(content):
             raise ValueError(
-                f"an element claims {n_bytes:,} bytes, and {len(content) - begin:,} follow"
+                f"an element states {n_bytes:,} bytes, but {len(content) - begin:,} follow"
             )
         if kind == _COMPRESSED:
             _check(_decompressed(content[begin:end]), order, depth + 1)
         elif kind == _MATRIX:
             _check(content[begin:end], order, depth + 1)
         elif kind not in _PLAIN:
-            raise ValueError(f"an element has the type {kind}, which there is not")
+            raise ValueError(f"an element has the unknown type {kind}")
         at = end if kind == _COMPRESSED else at + -(-(end - at) // _TAG_BYTES) * _TAG_BYTES
 
 
@@ -63,5 +63,5 @@ def _decompressed(content: bytes) -> bytes:
     stream = zlib.decompressobj()
     found = stream.decompress(content, MOST_BYTES)
     if stream.unconsumed_tail:
-        raise ValueError(f"an element claims more than {MOST_BYTES:,} bytes")
+        raise ValueError(f"an element states more than {MOST_BYTES:,} bytes")
     return found

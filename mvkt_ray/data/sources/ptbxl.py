@@ -74,8 +74,8 @@ class PtbXl:
         if not (folder / f"records{rate_hz}").is_directory():
             other = 600 - rate_hz
             raise DataError(
-                f"{folder} has no folder 'records{rate_hz}', where PTB-XL keeps its files of "
-                f"{rate_hz} Hz; download it, or read those of {other} Hz with the option "
+                f"{folder} has no folder 'records{rate_hz}', the PTB-XL files of {rate_hz} Hz; "
+                f"download it, or read the files of {other} Hz with the option "
                 f"read_rate_hz={other}."
             )
         return _references(folder, table, "filename_lr" if rate_hz == 100 else "filename_hr")
@@ -134,8 +134,8 @@ def ptbxl_tasks(statements: Location) -> dict[str, Task]:
         code = row.cells[""]
         if not code or code in rows:
             raise DataError(
-                f"{table.where(row)}: the code {code!r} is empty, or in an earlier line too. Every "
-                "line needs a code of its own."
+                f"{table.where(row)}: the code {code!r} is empty, or is in an earlier line, too. "
+                "Every line needs its own code."
             )
         rows[code] = row
 
@@ -143,7 +143,7 @@ def ptbxl_tasks(statements: Location) -> dict[str, Task]:
         for row in rows.values():
             if row.cells[column] not in (*_MARKED, *_NOT_MARKED):
                 raise DataError(
-                    f"{table.where(row)}: {column!r} is {row.cells[column]!r}, but must be 1 where "
+                    f"{table.where(row)}: {column!r} is {row.cells[column]!r}, but must be 1 if "
                     "the code belongs to it, else 0 or empty."
                 )
         return [code for code, row in rows.items() if row.cells[column] in _MARKED]
@@ -211,8 +211,8 @@ def _references(folder: Location, table: CsvTable, file_column: str) -> Iterator
         if name.startswith(("/", "../")) or "://" in cells[file_column]:
             raise DataError(
                 f"{table.where(row)}: {file_column!r} is {cells[file_column]!r}, which is not "
-                f"below {folder}. Download the table again; recordings that lie elsewhere may be "
-                "linked to from the folder."
+                f"below {folder}. Download the table again; recordings that are stored elsewhere "
+                "can be symbolic links in the folder."
             )
         before = line_of_file.setdefault(name, row.line)
         if name and before != row.line:

@@ -179,7 +179,6 @@ def files_below(folder: Location, unreadable: list[str]) -> Iterator[str]:
 def _refuse_dangling(path: str) -> None:
     if os.path.islink(path) and not os.path.exists(path):
         raise DataError(
-            f"{path} is a link to {os.readlink(path)}, which is not there; if it is a folder of "
-            "recordings, they would be left out. Connect the disk that it is on, or remove the "
-            "link."
+            f"{path} is a broken link to {os.readlink(path)}; if that is a folder of recordings, "
+            "they would be missed. Mount its disk, or remove the link."
         )

@@ -83,7 +83,7 @@ def _frames_in_common(path: str, record: WfdbLeads) -> int:
     if most >= record.n_frames:
         raise RecordingError(
             f"{path}.hea states a skew of {most}, but the record has {record.n_frames} samples; "
-            "correct it",
+            "correct the skew",
             "header_mismatch",
         )
     return record.n_frames - most

@@ -124,9 +124,8 @@ class WithUnlabelled:
         if one.startswith(other) or other.startswith(one):
             raise DataError(
                 f"the folder of unlabelled records {folder!r} and that of the source "
-                f"{self.location!r} are inside each other, so recordings of the test could be "
-                "trained on under another name. Put the unlabelled records into a folder of their "
-                "own."
+                f"{self.location!r} overlap, so test recordings could be trained on under another "
+                "name. Put the unlabelled records into a separate folder."
             )
 
 

@@ -133,7 +133,9 @@ def flac_samples(file: Path) -> int | None:
     with file.open("rb") as content:
         start = content.read(26)
     if len(start) < 26 or start[:4] != b"fLaC":
-        raise RecordingError(f"{file} is no FLAC file, as its format says it is", "unreadable")
+        raise RecordingError(
+            f"{file} is not a FLAC file, although its format says so", "unreadable"
+        )
     # RFC 9639, 8.2: rate, channels, bits and, in the last 36 of 64 bits, the samples.
     return int.from_bytes(start[18:26], "big") & (1 << 36) - 1 or None
 

@@ -13,7 +13,7 @@ from mvkt_ray.data.wfdb_format.wfdb_lines import TextLine, text_lines
 from mvkt_ray.errors import RecordingError
 
 NO_FILE = "~"
-"""What a header writes for a signal or a segment without a file."""
+"""Name in a header for a signal or a segment without a file."""
 NO_SAMPLES = "0"
 """The format of a signal that has no samples."""
 DEFAULT_RATE_HZ = 250.0

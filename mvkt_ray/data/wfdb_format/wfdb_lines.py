@@ -90,7 +90,7 @@ def text_lines(content: bytes, file: str) -> tuple[list[TextLine], list[str]]:
             lines.append(TextLine(where=where, text=line))
     if not lines:
         raise RecordingError(
-            f"{file} has no record line, so it is no WFDB header; restore it", "unreadable"
+            f"{file} has no record line, so it is not a WFDB header; restore it", "unreadable"
         )
     return lines, comments
 

@@ -38,7 +38,7 @@ class SignalFile:
 
     @property
     def samples_per_frame(self) -> int:
-        """Of all signals together."""
+        """Samples per frame of all signals together."""
         return sum(line.samples_per_frame for line in self.lines)
 
 
@@ -69,8 +69,8 @@ def _check_order(header: WfdbHeader, name: str) -> None:
     positions = [n for n, line in enumerate(header.signals) if _is_in(line, name)]
     if positions[-1] - positions[0] >= len(positions):
         raise RecordingError(
-            f"{header.file}: the signals of {name} are not one after the other, so their order in "
-            "the file is not known; put their lines together",
+            f"{header.file}: the signals of {name} are not on consecutive lines, so their order "
+            "in the file is unknown; put their lines together",
             "header_mismatch",
         )
 
@@ -140,7 +140,8 @@ def _frames_in(file: SignalFile) -> int:
     n_samples = flac_samples(file.path)
     if n_samples is None:
         raise RecordingError(
-            f"{file.path} does not state how many samples it has, so it may be cut; write it again",
+            f"{file.path} does not state its number of samples, so it may be truncated; write it "
+            "again",
             "unreadable",
         )
     return max(n_samples - file.byte_offset, 0) // file.lines[0].samples_per_frame

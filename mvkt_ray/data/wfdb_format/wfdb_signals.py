@@ -48,7 +48,7 @@ class WfdbLeads:
     """The leads of a record, and how long it is."""
 
     leads: dict[str, LeadSignal]
-    """By canonical name."""
+    """Leads by canonical name."""
     n_frames: int
 
 
@@ -158,9 +158,9 @@ def _check_checksums(header: WfdbHeader, file: SignalFile, signals: list[np.ndar
             wrong.append(f"{line.description} {line.checksum} ({signed})")
     if wrong:
         raise RecordingError(
-            f"{header.file} states checksums that the samples of {file.path.name} do not have: "
-            f"{', '.join(wrong)}, in brackets what they have; header and samples do not belong "
-            "together, or were damaged: restore both",
+            f"{header.file} states checksums that differ from those of {file.path.name} (in "
+            f"brackets): {', '.join(wrong)}; header and samples are not of one recording, or are "
+            "damaged: restore both",
             "checksum",
         )
 

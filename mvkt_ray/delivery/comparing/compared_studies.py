@@ -72,10 +72,10 @@ def gather_studies(folders: Sequence[StudyFolder]) -> list[ComparedStudy]:
     twice = [place for place, times in Counter(places).items() if times > 1]
     if len(folders) < 2 or twice:
         raise ConfigError(
-            f"{twice[0]} is named twice: a study is compared with others."
+            f"{twice[0]} is given twice. Give different studies."
             if twice
-            else f"{' and '.join(places) or 'nothing'} alone cannot be compared. Give the folders "
-            "of two studies or more; the first is what the others are compared with."
+            else f"{' and '.join(places) or 'nothing'} cannot be compared. Give the folders of two "
+            "or more studies; the first is the reference."
         )
     materials = [gather_material(folder) for folder in folders]
     names = [material.config.name for material in materials]
@@ -155,6 +155,6 @@ def _expect_same_task(first: ComparedStudy, other: ComparedStudy) -> None:
         return
     raise ConfigError(
         f"{first.label} is of the task {first.task!r} with {len(first.classes)} classes, "
-        f"{other.label} of {other.task!r} with {len(other.classes)}: a macro AUROC of one says "
-        "nothing beside that of the other. Compare studies of one task."
+        f"{other.label} of {other.task!r} with {len(other.classes)}: their macro AUROCs are not "
+        "comparable. Compare studies of one task."
     )

@@ -165,9 +165,9 @@ def _open(folder: StudyFolder, request: ExportRequest) -> _Export:
     location = material.shards_location
     if location is None or not location.exists():
         raise DataError(
-            f"the shards {location or 'of the study'} are not there any more: a model is compared "
-            "with its student on the validation recordings before it is published. Put them back, "
-            "or ingest the recordings to that place again."
+            f"the shards {location or 'of the study'} are missing: before a model is published it "
+            "is compared with its student on the validation recordings. Restore the shards, or "
+            "ingest the recordings to that location again."
         )
     plugins = folder.read_plugins()
     refuse_other_packages(material.config.name, plugins, installed_versions(plugins))
@@ -290,8 +290,8 @@ def _run_alone(export: _Export, built: Path, graphs: CheckedGraphs) -> dict[str,
         alone_C = runs[ONNX_NAME].probabilities_WC[own_W].max(axis=0)
         if not np.abs(alone_C - graphs.probabilities_NC[example]).max() <= _SAME:
             raise ArtifactError(
-                f"{ONNX_NAME}, run from its file alone, says something else than before. Nothing "
-                "is published; please report this with the study's file."
+                f"{ONNX_NAME}, run from its file alone, gives other outputs than before. Nothing "
+                "is published; please report this with the study file."
             )
     return runs
 

@@ -34,7 +34,7 @@ class ExportRequest:
     lead: str | None = None
     """A condition of the study, `V5` or `I+V5`; by default the highest ranked."""
     contender: str | None = None
-    """By default the one by which leads are ranked."""
+    """Contender; by default the one that ranks the leads."""
     repetition: int | None = None
     """The seed of a final; by default the first that was completed."""
     from_search: bool = False
@@ -62,7 +62,7 @@ class ExportedStudent:
 
     @property
     def condition(self) -> Condition:
-        """What it observes."""
+        """Condition that it observes."""
         return self.trial.condition
 
     @property
@@ -105,9 +105,9 @@ def choose_student(
     finals = material.finals
     if finals is None:
         raise ConfigError(
-            f"{material.folder.root} has no finals that are over: no student of it was examined on "
-            "recordings that nobody chose by. Run `mvkt finalize` first, or export a trial of the "
-            "search by --from-search; its card then says that it was not examined."
+            f"{material.folder.root} has no completed finals: none of its students was evaluated "
+            "on the test split. Run `mvkt finalize` first, or export a trial of the search by "
+            "--from-search; its card then states that it was not examined."
         )
     leads = tuple(dict.fromkeys(each.condition.name for each in finals.plan))
     lead = _lead(request.lead, leads, ranked)
@@ -115,7 +115,7 @@ def choose_student(
     contender = finals.answer if request.contender is None else request.contender
     if contender not in names:
         raise ConfigError(
-            f"--contender {contender!r}: the finals have none of this name for {lead}; "
+            f"--contender {contender!r}: the finals have no contender of this name for {lead}; "
             f"{did_you_mean(contender, names)}"
         )
     own = [
@@ -161,8 +161,8 @@ def _from_search(
 ) -> ExportedStudent:
     if request.repetition is not None:
         raise ConfigError(
-            f"--seed {request.repetition} is of finals, and a trial of the search was trained "
-            "once. Leave --seed out, or --from-search."
+            f"--seed {request.repetition} selects a seed of the finals, but a trial of the search "
+            "has only one. Leave out --seed or --from-search."
         )
     leads = tuple(each.condition.name for each in material.ranks)
     lead = _lead(request.lead, leads, ranked)
@@ -175,13 +175,13 @@ def _from_search(
     contender = request.contender or CHOSEN
     if contender not in found:
         raise ConfigError(
-            f"--contender {contender!r}: a search has none of this name; "
+            f"--contender {contender!r}: a search has no contender of this name; "
             f"{did_you_mean(contender, found)}"
         )
     record = found[contender]
     if record is None:
         raise ConfigError(
-            f"{lead} has no complete trial that is {contender!r} yet. Go on with the search "
+            f"{lead} has no completed trial of {contender!r} yet. Go on with the search "
             f"({material.folder.resume_line}), or name another --lead or --contender."
         )
     return _student(
@@ -199,7 +199,9 @@ def _lead(asked: str | None, leads: tuple[str, ...], ranked: tuple[str, ...]) ->
         return next((lead for lead in ranked if lead in leads), leads[0])
     found = next((lead for lead in leads if lead.lower() == asked.strip().lower()), None)
     if found is None:
-        raise ConfigError(f"--lead {asked!r} is none of this study; {did_you_mean(asked, leads)}")
+        raise ConfigError(
+            f"--lead {asked!r} is not a lead of this study; {did_you_mean(asked, leads)}"
+        )
     return found
 
 
@@ -207,8 +209,8 @@ def _of_seed(records: list[TrialRecord], repetition: int | None, whose: str) -> 
     complete = {r.trial.repetition: r for r in records if r.state is TrialState.COMPLETE}
     if not complete:
         raise ConfigError(
-            f"No training of {whose} was completed, so there is none to export. Name another "
-            "--lead or --contender."
+            f"No training of {whose} was completed, so none can be exported. Name another --lead "
+            "or --contender."
         )
     wanted = min(complete) if repetition is None else repetition
     if wanted not in complete:
@@ -230,8 +232,8 @@ def _student(
     stored = files.read_result(record.result)
     if stored is None:
         raise ArtifactError(
-            f"{files.result} is missing, which says what its training was made from. Restore the "
-            "study's folder from a copy."
+            f"{files.result} is missing, which records the training. Restore the study's folder "
+            "from a copy."
         )
     weights = files.read_student(record.result)
     return ExportedStudent(

@@ -31,7 +31,7 @@ _STATUS = Path("/proc/self/status")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MeasuredRun:
-    """What one file took, and said."""
+    """Resources and outputs of running one file."""
 
     median_ms: float
     """Of one call with all windows of the recording, one thread."""
@@ -39,7 +39,7 @@ class MeasuredRun:
     peak_bytes: int | None
     """Most memory of the whole process; None where the system does not say."""
     own_bytes: int | None
-    """What loading and running the graph added to Python, numpy and onnxruntime."""
+    """Memory that loading and running the graph added to Python, numpy and onnxruntime."""
     probabilities_WC: NDArray[np.float32]
 
 
@@ -69,8 +69,8 @@ def measure(graph: Path, windows_BLS: NDArray[np.float32]) -> MeasuredRun:
         if run.returncode != 0:
             last = (run.stderr.strip().splitlines() or ["it says nothing"])[-1]
             raise ArtifactError(
-                f"{graph.name} was written, but cannot be run from its file: {last}. Please report "
-                "this, with the study's file."
+                f"{graph.name} was written, but cannot be run from its file: {last}. Please "
+                "report this with the study file."
             )
         return MeasuredRun(**json.loads(run.stdout), probabilities_WC=np.load(said))
 

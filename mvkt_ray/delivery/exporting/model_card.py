@@ -34,7 +34,7 @@ Shares = Sequence[tuple[float | None, float | None]]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Worth:
-    """What the thresholds of one name are worth, of each class."""
+    """Performance at the thresholds of one name, by class."""
 
     name: str
     on_validation: Shares

@@ -59,9 +59,9 @@ def write_onnx(model: MillivoltNetwork, path: Path, *, n_leads: int, window_samp
             # Ours can all be written; a plug-in's network may do what ONNX does not know.
             cause = error.__cause__ or error
             raise ConfigError(
-                f"the network cannot be written as ONNX ({shortly(cause)}). Its weights are in the "
-                "trial's folder (`student.safetensors`). Make it of operations that torch's "
-                "exporter knows, or choose a student with another network."
+                f"the network cannot be written as ONNX ({shortly(cause)}). Its weights are in "
+                "the trial's folder (`student.safetensors`). Build it from operations that "
+                "torch's exporter supports, or choose a student with another network."
             ) from error
     assert program is not None
     program.save(path)

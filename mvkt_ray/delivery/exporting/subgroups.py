@@ -23,17 +23,17 @@ _AGES = ((0, 40), (40, 65), (65, 200))
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Subgroup:
-    """What a student, over its seeds, scores on the recordings of some people."""
+    """Scores of a student, over its seeds, on the recordings of a group of people."""
 
     name: str
     n_recordings: int
     n_patients: int
     classes: tuple[str, ...]
-    """That at least ten of the recordings have, and ten have not: the mean is over these."""
+    """Classes that at least ten recordings have and ten lack: the mean is over these."""
     macro_auroc: float | None
     """None where there is no such class."""
     interval: tuple[float, float] | None
-    """Of the level of the report, by a bootstrap over its patients."""
+    """Interval at the report's level, by a bootstrap over the group's patients."""
 
 
 def subgroups(

@@ -1,4 +1,4 @@
-"""What was chosen on validation, and what is left of its score once that is corrected for.
+"""Trials chosen on validation, and their scores corrected for the choice.
 
 Reads: the validation predictions of complete trials of the search.
 """
@@ -65,7 +65,7 @@ class Selections:
 
     @property
     def n_recordings(self) -> int:
-        """Of the validation split."""
+        """Number of recordings in the validation split."""
         return 0 if self._first is None else len(self._first.record_ids_N)
 
     def correct(
@@ -134,8 +134,8 @@ def _expect_same(record: TrialRecord, found: StoredPredictions, first: StoredPre
     if np.array_equal(found.record_ids_N, first.record_ids_N) and found.classes == first.classes:
         return
     raise DataError(
-        f"the validation predictions of trial {record.number} are of {len(found.record_ids_N)} "
-        f"recordings and {len(found.classes)} classes that differ from those of the trials before "
-        f"it ({len(first.record_ids_N)} recordings, {len(first.classes)} classes). The file was "
+        f"the validation predictions of trial {record.number} have {len(found.record_ids_N)} "
+        f"recordings and {len(found.classes)} classes, which differ from those of earlier trials "
+        f"({len(first.record_ids_N)} recordings, {len(first.classes)} classes). The file was "
         "changed after it was written: restore it from a copy, or remove it."
     )

@@ -1,4 +1,4 @@
-"""What a study took, what was saved, and what was wasted; estimates say what they rest on."""
+"""Cost of a study, savings, and waste; estimates state their basis."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -176,7 +176,7 @@ def _saved_by_knowledge_s(material: ReportMaterial, records: Sequence[TrialRecor
 
 
 def _is_distilled(trial: Trial) -> bool:
-    return Hyperparameters.of(trial.hyperparameters).hears_teacher
+    return Hyperparameters.of(trial.hyperparameters).uses_teacher
 
 
 def _total(seconds: Iterable[float]) -> float:

@@ -1,4 +1,4 @@
-"""What the predictions on the test split are worth: every contender under the same resamples.
+"""Evidence of the test predictions: every contender under the same resamples.
 
 Patients are drawn once, and seeds once for every number of seeds, so all comparisons are paired.
 Usually every contender has the same seeds, and all of them are resampled in one call. One that has

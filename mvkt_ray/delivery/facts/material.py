@@ -43,7 +43,7 @@ class ReportMaterial:
     looks: tuple[Look, ...]
     """When leads were raced against each other, and which were stopped."""
     openings: tuple[Opening, ...]
-    """Of the test split, the first first."""
+    """Openings of the test split, in order."""
     finals: FinalsResults | None
     """The newest that are complete; None before there are any."""
     begun: BegunFinals | None
@@ -94,8 +94,8 @@ class ReportMaterial:
         except ArtifactError:
             raise ArtifactError(
                 f"the predictions {path} of trial {number} cannot be read: the file was damaged "
-                "after it was written. Restore it from a copy; without one remove it, and the "
-                "report is made without these predictions."
+                "after it was written. Restore it from a copy, or remove it: the report is then "
+                "made without these predictions."
             ) from None
 
     def history(self, number: int) -> tuple[EpochRecord, ...]:
@@ -183,5 +183,5 @@ def _task_name(teacher: Manifest) -> str:
         return str(teacher.config["task"]["name"])
     except (KeyError, TypeError):
         raise DataError(
-            "the manifest of the teacher names no task. Train it again with this mvkt-ray."
+            "the teacher's manifest names no task. Train the teacher again with this mvkt-ray."
         ) from None

@@ -1,4 +1,4 @@
-"""What finals add to a report of a search: leads ranked and compared on the test split."""
+"""Sections that finals add to a report: leads ranked and compared on the test split."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What became of every recording of the shards: in a split, or in none, and why.
+"""Split of every recording of the shards, or the reason that it is in none.
 
 Each recording is counted once, so that the numbers add up to those of the shards.
 """

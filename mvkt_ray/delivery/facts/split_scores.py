@@ -1,4 +1,4 @@
-"""What a contender, or the teacher, scores on the test split, by class and on average.
+"""Scores of a contender, or of the teacher, on the test split, by class and on average.
 
 Means are over seeds; thresholds are chosen on what the same student said of the validation split.
 

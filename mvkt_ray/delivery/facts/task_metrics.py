@@ -25,14 +25,14 @@ from mvkt_ray.statistics.scores import macro_mean
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Both:
-    """What the same students said of the test split, and of the validation split."""
+    """Predictions of the same students for the test split and the validation split."""
 
     labels_NC: NDArray[Any]
     scores_RNC: NDArray[np.float32]
     chosen_on_NC: NDArray[Any]
     """Labels of the recordings that thresholds are chosen on."""
     chosen_by_RNC: NDArray[np.float32] | None
-    """What was said of these; None where they were learned from."""
+    """Predictions for these; None if they were trained on."""
 
     @property
     def n_classes(self) -> int:

@@ -27,7 +27,7 @@ _PANEL_HEIGHT = 268.0
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Model:
-    """What one model said of every recording of a split, once per seed."""
+    """Predictions of one model for every recording of a split, once per seed."""
 
     style: Style
     scores_RNC: NDArray[np.floating]

@@ -53,7 +53,7 @@ class Colour(StrEnum):
 
     @property
     def css(self) -> str:
-        """What the page's style sheet calls it."""
+        """Name of the colour in the page's style sheet."""
         return f"var(--fig-{self.name.lower().replace('_', '-')})"
 
 

@@ -40,7 +40,7 @@ _MARKERS = {
     "teacher": (TEACHER_STYLE.marker, TEACHER_STYLE.colour, TEACHER_STYLE.colour, 6.0),
 }
 _LINES = {"answer": Colour.DISTILLED, "ensemble": Colour.PLAIN, "teacher": Colour.MUTED}
-"""What the step that ends there is drawn in."""
+"""Colour of the step that ends there."""
 
 
 def draw_gap_steps(report: StudyReport) -> str:

@@ -70,8 +70,8 @@ def gather_curve(folder: BudgetFolder) -> CurveMaterial:
     )
     if not examined:
         raise DataError(
-            f"no cell of the label budget in {folder.root} was examined yet, so there is no curve "
-            "to draw. Go on with it by `mvkt label-budget --resume --out` and this folder."
+            f"no cell of the label budget in {folder.root} has been examined yet, so there is no "
+            "curve to draw. Resume it by `mvkt label-budget --resume --out` and this folder."
         )
     for each in examined[1:]:
         _expect_same_test(examined[0], each)
@@ -86,9 +86,9 @@ def _read(cell: BudgetCell, folder: StudyFolder, name: str) -> ExaminedCell:
     assert teacher is not None
     if baseline_of(finals) is None:
         raise DataError(
-            f"the finals in {folder.root} compare the answer {finals.answer!r} with nothing that "
-            "learned from labels alone, or it did so itself: there are no two curves. Finalize the "
-            "cells again with other finals, or begin another label budget."
+            f"the finals in {folder.root} compare no distilled answer (the answer is "
+            f"{finals.answer!r}) with a contender that learns from labels alone, as the two curves "
+            "need. Finalize the cells again with other finals, or start another label budget."
         )
     return ExaminedCell(
         cell=cell,
@@ -105,6 +105,6 @@ def _expect_same_test(first: ExaminedCell, other: ExaminedCell) -> None:
         return
     raise DataError(
         f"{first.cell.name} was examined on {len(one.record_ids_N)} recordings, and "
-        f"{other.cell.name} on {len(two.record_ids_N)} that differ, or have other labels: one of "
-        "them was changed or made with other shards. Remove its folder and go on by --resume."
+        f"{other.cell.name} on {len(two.record_ids_N)} with other ids or labels: one of the cells "
+        "was changed or made with other shards. Remove its folder and go on by --resume."
     )

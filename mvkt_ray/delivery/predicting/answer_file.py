@@ -34,13 +34,13 @@ def check_answer_file(path: Path) -> None:
     """
     if path.suffix.lower() not in (CSV_SUFFIX, *JSON_SUFFIXES):
         raise ConfigError(
-            f"--out {str(path)!r}: the suffix says what is written; make it {CSV_SUFFIX}, or "
+            f"--out {str(path)!r}: the suffix selects the format; make it {CSV_SUFFIX}, or "
             f"{' or '.join(JSON_SUFFIXES)} for one JSON object per line."
         )
     if path.is_dir():
         raise ConfigError(f"--out {str(path)!r} is a folder. {_RIGHT}")
     if not path.parent.is_dir():
-        raise ConfigError(f"--out {str(path)!r}: the folder {path.parent} is not there; make it.")
+        raise ConfigError(f"--out {str(path)!r}: the folder {path.parent} does not exist; make it.")
 
 
 @contextmanager

@@ -103,8 +103,8 @@ def _nothing_at(location: Location) -> str:
     if not location.is_file():
         return f"there is no record, file or folder {location}"
     return (
-        f"{location} is no recording that is read: it is neither CSV nor .npy, nor a file of "
-        f"{', '.join(EXPORT_SUFFIXES)}, and there is no header .hea beside it"
+        f"{location} is not a supported recording: it is neither CSV nor .npy, nor a file of "
+        f"{', '.join(EXPORT_SUFFIXES)}, and has no header .hea beside it"
     )
 
 
@@ -133,12 +133,12 @@ def _below(name: str, folder: Location) -> Iterator[Found]:
                 is_empty = False
                 yield _ref(f"{shown}/{file}", subfolder / file, "export")
     for path in unreadable:
-        error = RecordingError(f"the folder {path} may not be read", "unreadable")
+        error = RecordingError(f"the folder {path} cannot be read: permission denied", "unreadable")
         yield NotFound(record=path, error=error)
     if is_empty and not unreadable:
         message = (
-            f"the folder {folder} holds no WFDB headers, .mat files or files of hospitals; CSV "
-            "files and arrays are named one by one"
+            f"the folder {folder} holds no WFDB headers, .mat files or hospital formats; give CSV "
+            "files and arrays by name"
         )
         yield NotFound(record=name, error=RecordingError(message, "missing_file"))
 

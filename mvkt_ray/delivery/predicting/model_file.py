@@ -88,7 +88,7 @@ class ModelFile:
     def __post_init__(self) -> None:
         wrong = [lead for lead in self.leads if lead not in LEADS]
         if wrong or not self.leads or len(set(self.leads)) < len(self.leads):
-            raise ValueError(f"its leads {list(self.leads)} are not some of the twelve, each once")
+            raise ValueError(f"its leads {list(self.leads)} are not distinct leads of the twelve")
         for what, value in (
             ("sampling_rate_hz", self.sampling_rate_hz),
             ("window_samples", self.window_samples),
@@ -163,7 +163,7 @@ class ModelFile:
         value = _typed(json.loads(content), dict, "the file")
         if value["schema_version"] != MODEL_SCHEMA_VERSION:
             raise ValueError(
-                f"it has schema version {value['schema_version']}, this mvkt-ray reads "
+                f"it has schema version {value['schema_version']}, but this mvkt-ray reads "
                 f"{MODEL_SCHEMA_VERSION}"
             )
         made = cls(
@@ -199,14 +199,14 @@ def _threshold_name(of: ModelClass, kind: str) -> str:
 def _check_classes(classes: Sequence[ModelClass]) -> None:
     names = [each.name for each in classes]
     if not names or len(set(names)) < len(names) or not all(names):
-        raise ValueError(f"its classes {names} are not one or more different names")
+        raise ValueError(f"its classes {names} are not distinct names")
     first = tuple(classes[0].thresholds)
     kinds = sorted(name.partition("_")[0] for name in first)
     if kinds != sorted(THRESHOLD_KINDS):
         raise ValueError(f"its thresholds {list(first)} are not one for each of {THRESHOLD_KINDS}")
     for each in classes:
         if tuple(each.thresholds) != first:
-            raise ValueError(f"class {each.name!r} has other thresholds than {names[0]!r}")
+            raise ValueError(f"class {each.name!r} has other kinds of thresholds than {names[0]!r}")
         for name, threshold in each.thresholds.items():
             if threshold is not None and not math.isfinite(threshold):
                 raise ValueError(f"threshold {name} of class {each.name!r} is {threshold}")
@@ -248,7 +248,7 @@ def _number(value: object, what: str) -> float:
 def _typed(value: Any, kind: type, what: str) -> Any:
     # True is an int to Python, and none to a reader.
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise ValueError(f"{what} is {value!r}, which is no {kind.__name__}")
+        raise ValueError(f"{what} is {value!r}, not a {kind.__name__}")
     return value
 
 

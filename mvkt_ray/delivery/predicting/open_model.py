@@ -36,8 +36,8 @@ def read_model(location: Location, *, int8: bool = False) -> tuple[ModelFile, by
     graph_name = INT8_NAME if int8 else ONNX_NAME
     if int8 and INT8_NAME not in manifest.files:
         raise ArtifactError(
-            f"{location} has no {INT8_NAME}: it was exported without 8 bits. Export it with them, "
-            "or leave --int8 out."
+            f"{location} has no {INT8_NAME}: it was exported without an int8 graph. Export it "
+            "with one, or leave --int8 out."
         )
     _expect_intact(location, manifest, (MODEL_NAME, graph_name))
     with reading(location / MODEL_NAME, "Export the model again.", ArtifactError):
@@ -50,7 +50,7 @@ def _expect_intact(location: Location, manifest: Manifest, names: Sequence[str])
     for name in names:
         if name not in manifest.files:
             raise ArtifactError(
-                f"{location} is a model without {name}, which is no whole one. Export it again."
+                f"{location} is an incomplete model: {name} is missing. Export it again."
             )
     used = replace(manifest, files={name: manifest.files[name] for name in names})
     problems = find_damage(location, used, hashes=True)

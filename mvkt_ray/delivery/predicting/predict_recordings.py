@@ -66,7 +66,7 @@ class _Pending:
 
     def answer(self) -> Answer:
         if not np.isfinite(self.scores_WC).all():
-            message = f"the model gives recording {self.record} a probability that is no number"
+            message = f"the model gives recording {self.record} a probability that is not a number"
             return Refused(record=self.record, reason="not_finite", message=message)
         return Predicted(
             record=self.record,

@@ -162,14 +162,16 @@ class SignalPreparation:
             )
         assumed = [lead for lead in self._leads if lead in recording.uncalibrated_leads]
         if assumed:
-            remarks.append(f"no gain is stated for {listing(assumed)}: the format's is assumed")
+            remarks.append(
+                f"no gain is stated for {listing(assumed)}: the format's default is assumed"
+            )
         if recording.rate_is_assumed:
             remarks.append(f"no rate is stated: {recording.sampling_rate_hz:g} Hz assumed")
         return remarks
 
 
 def _check_unit(name: str, signal_LS: NDArray[np.float32]) -> None:
-    wrong = f"{name} is not in millivolts, or no ECG"
+    wrong = f"{name} is not in millivolts, or not an ECG"
     away_LS = np.abs(signal_LS - np.median(signal_LS, axis=1, keepdims=True))
     usual_mv = float(np.quantile(away_LS, 0.9, axis=1).max())
     if usual_mv > LARGEST_MV:

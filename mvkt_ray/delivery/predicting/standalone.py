@@ -93,14 +93,14 @@ def prepare(signal_mv: np.ndarray, model: dict[str, Any]) -> np.ndarray:
     if duration_s < SHORTEST_S:
         raise WrongInputError(f"it lasts {duration_s:g} s; at least {SHORTEST_S:g} s are needed.")
     if not np.isfinite(signal_mv).all():
-        raise WrongInputError("some samples are no numbers.")
+        raise WrongInputError("some samples are not numbers.")
     mv_per_bit = model["bits"]["mv_per_bit"]
     spread_mv = np.ptp(signal_mv, axis=1).min()
     if spread_mv < mv_per_bit:
         raise WrongInputError("a lead is constant.")
     away_mv = np.abs(signal_mv - np.median(signal_mv, axis=1, keepdims=True))
     if np.quantile(away_mv, 0.9, axis=1).max() > LARGEST_MV or spread_mv < SMALLEST_MV:
-        raise WrongInputError("it is not in millivolts, or no ECG.")
+        raise WrongInputError("it is not in millivolts, or not an ECG.")
     bits = np.rint(signal_mv.astype(np.float64) / mv_per_bit)
     if np.abs(bits).max() > np.iinfo(np.int16).max:
         raise WrongInputError(f"it reaches {np.abs(signal_mv).max():g} mV; is it in millivolts?")
@@ -143,7 +143,7 @@ def predict(signal_mv: np.ndarray, model: dict[str, Any], graph: Path) -> np.nda
         [probabilities] = session.run(names, {model["input"]["name"]: windows})
         highest = np.maximum(highest, np.asarray(probabilities).max(axis=0))
     if not np.isfinite(highest).all():
-        raise WrongInputError("the model gives a probability that is no number.")
+        raise WrongInputError("the model gives a probability that is not a number.")
     return highest
 
 
@@ -197,7 +197,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument(
         "--rate", type=float, help="its sampling rate in Hz; by default the model's"
     )
-    parser.add_argument("--int8", action="store_true", help="run the graph of 8 bits")
+    parser.add_argument("--int8", action="store_true", help="run the int8 graph")
     parser.add_argument("--json", action="store_true", help="write the answer as JSON")
     return parser.parse_args()
 
@@ -215,8 +215,8 @@ def run(options: argparse.Namespace) -> str:
     rate_hz = model["sampling_rate_hz"]
     if options.rate is not None and options.rate != rate_hz:
         raise WrongInputError(
-            f"this file is at {options.rate:g} Hz, and the model takes {rate_hz} Hz; resample it, "
-            "or use mvkt predict, which does."
+            f"this file has {options.rate:g} Hz, but the model takes {rate_hz} Hz; resample it, "
+            "or use mvkt predict, which resamples."
         )
     graph = HERE / ("model.int8.onnx" if options.int8 else "model.onnx")
     if not graph.is_file():

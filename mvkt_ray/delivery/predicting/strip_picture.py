@@ -56,11 +56,13 @@ def check_picture(path: Path, n_recordings: int) -> None:
     if path.suffix.lower() in SUFFIXES and not path.is_dir():
         if n_recordings != 1:
             raise ConfigError(
-                f"--draw {str(path)!r} is one file, but {n_recordings:,} recordings are named. "
-                "Give a folder, and each is drawn there."
+                f"--draw {str(path)!r} is one file, but {n_recordings:,} recordings are given. "
+                "Give a folder instead."
             )
         if not path.parent.is_dir():
-            raise ConfigError(f"--draw {str(path)!r}: the folder {path.parent} is not there.")
+            raise ConfigError(
+                f"--draw {str(path)!r}: the folder {path.parent} does not exist; make it."
+            )
     elif path.is_file() or (path.suffix and not path.is_dir()):
         raise ConfigError(
             f"--draw {str(path)!r} is neither a folder nor a file in {' or '.join(SUFFIXES)}."

@@ -1,4 +1,4 @@
-"""What a driver works with: its own files, its log, its runner, and the live table."""
+"""Session of a driver: its own files, its log, its runner, and the live table."""
 
 import contextlib
 from collections.abc import Generator

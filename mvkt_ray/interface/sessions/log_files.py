@@ -62,7 +62,7 @@ def native_stderr_to(folder: Path | None) -> Generator[None]:
     if folder is None:
         path = Path(os.devnull)
     else:
-        with writing(folder, "Move what is there out of the way, or see to its permissions."):
+        with writing(folder, "Move the existing file away, or correct its permissions."):
             folder.mkdir(parents=True, exist_ok=True)
         path = folder / NATIVE_LOG
     kept = os.dup(_STDERR)

@@ -1,4 +1,4 @@
-"""What a cluster holds, and may come to hold, as Ray tells of it, and how many trials it is given.
+"""Present and possible resources of a cluster, as Ray reports them, and the number of trials.
 
 Whether a worker fits a node is decided without Ray, in `slots`.
 """

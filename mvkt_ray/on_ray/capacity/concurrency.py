@@ -1,4 +1,4 @@
-"""Whether a study fits a cluster, as it is or as it may become, and how many trials run at once."""
+"""Checks that a study fits a cluster, now or after scaling up, and limits concurrent trials."""
 
 import math
 import time
@@ -67,15 +67,16 @@ def _check_ingest(ingest: IngestResourcesConfig, cluster: ClusterResources, grow
         return
     labels = "".join(f", {key}: {value}" for key, value in ingest.node_labels.items())
     raise ClusterError(
-        f"resources.ingest asks for nodes with {ingest.cpus_per_task:g} CPUs{labels}, but there is "
-        f"none: Ray has {_there_is(cluster, growth)}. Lower resources.ingest.cpus_per_task, change "
-        "resources.ingest.node_labels, or give the --address of a cluster that has such nodes."
+        f"resources.ingest needs nodes with {ingest.cpus_per_task:g} CPUs{labels}, but there is "
+        f"none: Ray has {_there_is(cluster, growth)}. Lower resources.ingest.cpus_per_task, "
+        "change resources.ingest.node_labels, or give the --address of a cluster that has such "
+        "nodes."
     )
 
 
 @dataclass(kw_only=True, slots=True)
 class Concurrency:
-    """Whether one more trial may be dealt: asked before each, as nodes come and go.
+    """Whether one more trial may start: evaluated before each, as nodes come and go.
 
     With an autoscaler there may be more trials than fit now, up to what fits when all nodes have
     come: what waits for a slot is what the autoscaler starts nodes for.

@@ -1,4 +1,4 @@
-"""What a cluster may become: the groups of nodes that its autoscaler can add to.
+"""Possible growth of a cluster: the node groups that its autoscaler can extend.
 
 Ray tells nobody what its autoscaler may start (the cluster configuration in the GCS is filled by
 Anyscale only, with Ray 2.60). But the autoscaler of `ray up` reads it from a file on the head node,
@@ -29,7 +29,7 @@ class NodesToCome:
     """Nodes of one kind, of which an autoscaler may start more."""
 
     name: str
-    """Of their group."""
+    """Name of their group."""
     node: Node
     max_nodes: int | None
     """None: it is not known how many."""
@@ -41,7 +41,7 @@ class Growth:
 
     groups: tuple[NodesToCome, ...] = ()
     max_nodes: int | None = None
-    """Of all groups together, the head node left out."""
+    """Most nodes of all groups together, without the head node."""
 
     def holds(self, workers: WorkersConfig) -> int | None:
         """Count the models that the groups' nodes can train when all have come.

@@ -44,7 +44,7 @@ def read_node(resources: Mapping[str, float], labels: Mapping[str, str] = NO_LAB
 
 
 class KnownNodes:
-    """What a cluster's nodes offer, by Ray's ids; nodes that have left stay known."""
+    """Resources of a cluster's nodes, by Ray's ids; nodes that have left stay known."""
 
     def __init__(self) -> None:
         self._known: dict[str, Node] = {}
@@ -58,7 +58,7 @@ class KnownNodes:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClusterResources:
-    """What all living nodes offer."""
+    """Resources of all living nodes."""
 
     nodes: tuple[Node, ...]
 

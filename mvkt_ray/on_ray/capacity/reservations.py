@@ -1,4 +1,4 @@
-"""What Ray is asked to set aside for a worker, and for whoever drives the workers of a model."""
+"""Ray's reservations for a worker, and for the process that drives the workers of a model."""
 
 from typing import Any
 

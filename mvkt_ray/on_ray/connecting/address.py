@@ -50,8 +50,8 @@ def admitted(address: str) -> Generator[str]:
         return
     if address.startswith(("http://", "https://")):
         raise ClusterError(
-            f"--address {address} is a dashboard, to which studies are sent: `mvkt cluster submit "
-            f"STUDY.yaml --address {address}`. To drive a search from here give "
+            f"--address {address} is a dashboard; submit a study to it with `mvkt cluster submit "
+            f"STUDY.yaml --address {address}`. To run the search's driver on this machine, give "
             f"HOST:{HEAD_PORT} on a node of the cluster, or {CLIENT}HOST:{CLIENT_PORT} from "
             "outside."
         )
@@ -104,10 +104,10 @@ def check_head(address: str, named: str) -> None:
     if code is not None:
         hint = ""
         if code is grpc.StatusCode.UNIMPLEMENTED:
-            hint = f" It may be the port for Ray's client: then write {CLIENT}{host}:{port}."
+            hint = f" It may be the port for Ray's client; if so, write {CLIENT}{host}:{port}."
         raise ClusterError(
-            f"{named}: what listens at {host}, port {port} is not the head of a Ray cluster "
-            f"({code.name}).{hint} `mvkt cluster start --head` says the address to give, by "
+            f"{named}: the server at {host}, port {port} is not the head of a Ray cluster "
+            f"({code.name}).{hint} `mvkt cluster start --head` prints the address to give, by "
             f"default HOST:{HEAD_PORT}."
         )
     if answer != ray.__version__:
@@ -120,7 +120,7 @@ def check_head(address: str, named: str) -> None:
 def refusal(token: str | None) -> str:
     """Say that a cluster asks for a token, and that ours is wrong or missing."""
     if token is None:
-        return f"the cluster asks for a token, and none was found here. {TOKEN_HINT}"
+        return f"the cluster requires a token, and this machine has none. {TOKEN_HINT}"
     return f"the cluster does not accept the token of this machine. {TOKEN_HINT}"
 
 
@@ -136,7 +136,7 @@ def split_address(address: str, *, default_port: int | None = None) -> tuple[str
         host, port = bare, str(default_port)
     if not host or not port.isdigit() or not 0 < int(port) < 65536:
         raise ClusterError(
-            f"--address {address!r} is no address: write HOST:PORT, for example "
+            f"--address {address!r} is not an address: write HOST:PORT, for example "
             f"10.0.0.5:{HEAD_PORT}, {CLIENT}HOST:{CLIENT_PORT} from outside the cluster, or auto "
             "on one of its nodes."
         )
@@ -188,7 +188,7 @@ def _check_is_node(named: str) -> None:
     if services.find_node_ids():
         return
     raise ClusterError(
-        f"{named}: this machine is no node of the cluster, so no process of it can work there. "
-        f"Send the study with `mvkt cluster submit`, drive it by {CLIENT}HOST:{CLIENT_PORT}, or "
+        f"{named}: this machine is not a node of the cluster, so the driver cannot run here. "
+        f"Submit the study with `mvkt cluster submit`, connect by {CLIENT}HOST:{CLIENT_PORT}, or "
         "join the cluster first: `mvkt cluster start --join`."
     )

@@ -44,7 +44,7 @@ LEFT_WITHIN_S = 120.0
 """Leaving Ray takes two seconds; it kills each of its own processes that does not end in one."""
 
 ENDS_WITHIN_S = 10.0
-"""For processes that are killed."""
+"""Timeout for killed processes to end."""
 
 
 @contextlib.contextmanager
@@ -63,7 +63,7 @@ def connected(address: str | None, *, n_cpus: int | None = None) -> Generator[No
     if ray.is_initialized():
         raise ClusterError(
             "This process is connected to Ray already. Close that connection (`ray.shutdown()`) "
-            "before another is opened."
+            "before opening another."
         )
     with contextlib.ExitStack() as stack:
         with _explaining(address):
@@ -97,15 +97,14 @@ def _explaining(address: str | None) -> Generator[None]:
     except Exception as error:
         if address is None:
             raise ClusterError(
-                f"Ray cannot start on this machine: {shortly(error)} Its folder is made below "
-                "TMPDIR, or /tmp, where it needs room and memory to share (/dev/shm). Try again on "
-                "a machine that is less busy; run with --in-process to do without Ray, or give the "
-                "--address of a cluster."
+                f"Ray cannot start on this machine: {shortly(error)} Ray needs room below TMPDIR, "
+                "or /tmp, and shared memory (/dev/shm). Try again on a machine that is less "
+                "busy, run without Ray by --in-process, or give the --address of a cluster."
             ) from error
         raise ClusterError(
-            f"--address {address}: {shortly(error)} Check that the cluster runs and can be "
-            f"reached from here, with the same Python and ray=={ray.__version__}, and that "
-            "RAY_AUTH_TOKEN_PATH names its token if it asks for one. Without --address, mvkt "
+            f"--address {address}: {shortly(error)} Check that the cluster is running and "
+            f"reachable, has the same Python and ray=={ray.__version__}, and that "
+            "RAY_AUTH_TOKEN_PATH names its token if it requires one. Without --address, mvkt "
             "starts its own Ray on this machine."
         ) from error
 

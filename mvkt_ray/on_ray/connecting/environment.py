@@ -113,7 +113,7 @@ def token_environment(values: Mapping[str, str]) -> Generator[None]:
 
 @contextlib.contextmanager
 def quiet_ray() -> Generator[None]:
-    """Let Ray speak through the root logger only, so that it is heard where the program's logs go.
+    """Route Ray's messages through the root logger only, so that they reach the program's logs.
 
     Otherwise it writes to the terminal by handlers of its own, and tells of dead workers by plain
     prints to standard output, `log_to_driver` or not.

@@ -1,4 +1,4 @@
-"""Whether the nodes of a Ray are as this machine is: versions, code, folders, clocks."""
+"""Checks that a cluster's nodes match this machine: versions, code, folders, clocks."""
 
 import contextlib
 import time
@@ -20,7 +20,7 @@ MOST_CLOCK_SKEW_S = 60.0
 """Leases of the ledger and signatures of object stores need clocks that agree to minutes."""
 
 _NOT_INSTALLED = "not installed"
-"""What a node answers; the function that it runs travels by value, and writes it out."""
+"""Version that a node reports for a missing package; its function, pickled by value, repeats it."""
 
 NO_PACKAGES: Mapping[str, str] = MappingProxyType({})
 """Beside ours."""
@@ -61,8 +61,8 @@ def check_nodes(
     _, missing = ray.wait(answers, num_returns=len(answers), timeout=PROBE_TIMEOUT_S)
     if missing:
         raise ClusterError(
-            f"Not every node of the cluster has answered within {PROBE_TIMEOUT_S:g} s. See "
-            "`ray status`; remove the nodes that hang, or try again when they are up."
+            f"Not every node of the cluster has answered within {PROBE_TIMEOUT_S:g} s. See `ray "
+            "status`; remove nodes that hang, or try again when all are up."
         )
     found: list[tuple[LivingNode, dict[str, Any]]] = []
     for node, answer in zip(nodes, answers, strict=True):
@@ -82,17 +82,17 @@ def check_nodes(
     ]
     if problems and is_own:
         raise ClusterError(
-            f"Ray's workers on this machine are not as this process is: {'; '.join(problems)}. "
-            "Another checkout or installation is found first there: see to PYTHONPATH and the "
-            "working directory, or run with --in-process to do without Ray."
+            f"Ray's workers on this machine differ from this process: {'; '.join(problems)}. They "
+            "import another checkout or installation: check PYTHONPATH and the working "
+            "directory, or run without Ray by --in-process."
         )
     if problems:
         more = f" (and {len(problems) - 5} more)" if len(problems) > 5 else ""
         raise ClusterError(
-            f"The cluster does not fit this machine: {'; '.join(problems[:5])}{more}. Install the "
-            "same versions on every node, and put the study, its shards and its teacher on "
-            "storage that every node sees under the same path. Clocks are set by NTP, for example "
-            "`timedatectl set-ntp true`."
+            f"The nodes of the cluster differ from this machine: {'; '.join(problems[:5])}{more}. "
+            "Install the same versions on every node, and put the study, its shards and its "
+            "teacher on storage that every node sees under the same path. Synchronise clocks by "
+            "NTP, for example `timedatectl set-ntp true`."
         )
     return tuple(answer["niceness"] for _, answer in found)
 

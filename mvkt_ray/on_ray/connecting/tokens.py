@@ -19,8 +19,8 @@ from mvkt_ray.on_ray.connecting.environment import token_environment
 MODE, PATH, VALUE = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_TOKEN"
 
 TOKEN_HINT = (
-    "Copy the file that `mvkt cluster start --head` named to this machine, readable by you alone "
-    f"(mode 600), and give it as --token-file FILE or {PATH}=FILE."
+    "Copy the token file, whose path `mvkt cluster start --head` prints, to this machine, "
+    f"readable only by you (mode 600), and give it as --token-file FILE or {PATH}=FILE."
 )
 
 
@@ -72,8 +72,8 @@ def make_token(path: Path) -> None:
             aside.unlink()
     except OSError as error:
         raise ClusterError(
-            f"The token file {path} cannot be made ({error.strerror}). Give the path of another "
-            "one with --token-file."
+            f"The token file {path} cannot be made ({error.strerror}). Give another path with "
+            "--token-file."
         ) from None
 
 

@@ -28,7 +28,7 @@ class ViewedNode:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClusterView:
-    """What a cluster consists of at one moment."""
+    """Nodes and jobs of a cluster at one moment."""
 
     nodes: tuple[ViewedNode, ...]
     problems: tuple[str, ...]

@@ -42,7 +42,7 @@ class DashboardClient(JobSubmissionClient):
 
     @property
     def server_version(self) -> str:
-        """Which Ray the cluster runs."""
+        """Ray version of the cluster."""
         return str(self._server_ray_version)
 
 
@@ -54,8 +54,9 @@ def dashboard_url(address: str) -> str:
     """
     if address.startswith("ray://") or address == "auto":
         raise ClusterError(
-            f"--address {address}: jobs are sent over HTTP. Give the address of the head's "
-            f"dashboard, http://HOST:{DASHBOARD_PORT}; the head has said it when it was started."
+            f"--address {address}: jobs are submitted over HTTP. Give the address of the head's "
+            f"dashboard, http://HOST:{DASHBOARD_PORT}, which was printed when the head was "
+            "started."
         )
     scheme = "https" if address.startswith("https://") else "http"
     host, port = split_address(address, default_port=DASHBOARD_PORT)
@@ -83,6 +84,6 @@ def reach_dashboard(url: str) -> DashboardClient:
         KeyError,
     ) as error:
         raise ClusterError(
-            f"--address {url}: what answers there is no dashboard of Ray ({shortly(error)}). "
-            f"Give http://HOST:{DASHBOARD_PORT} of the head, not the port where nodes join."
+            f"--address {url}: the server there is not a Ray dashboard ({shortly(error)}). Give "
+            f"the head's http://HOST:{DASHBOARD_PORT}, not the port for joining nodes."
         ) from None

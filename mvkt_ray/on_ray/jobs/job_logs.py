@@ -30,7 +30,7 @@ PATIENCE_S = 12 * 3600.0
 """For a cluster that does not answer, by a clock that stands still while this machine sleeps."""
 
 _LOST = (requests.RequestException, aiohttp.ClientError, RuntimeError, OSError)
-"""What Ray's client raises where the cluster, or the way there, is gone."""
+"""Errors of Ray's client if the cluster, or the network to it, is gone."""
 
 
 class JobLog:
@@ -106,13 +106,13 @@ class JobLog:
                     lost_at = time.monotonic()
                     self._say(
                         f"lost the connection to {self._jobs.url} ({shortly(error)}); the job "
-                        "goes on, and is followed again as soon as that is possible"
+                        "goes on; reconnecting"
                     )
                 elif time.monotonic() - lost_at > PATIENCE_S:
                     raise ClusterError(
                         f"The cluster at {self._jobs.url} has not answered for "
-                        f"{PATIENCE_S / 3600:g} hours ({shortly(error)}). If it still runs, so "
-                        "does the job: `mvkt cluster logs` follows it again."
+                        f"{PATIENCE_S / 3600:g} hours ({shortly(error)}). If the cluster still "
+                        "runs, so does the job: `mvkt cluster logs` follows it again."
                     ) from None
             await asyncio.sleep(self._pause_s)
             self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)

@@ -59,7 +59,7 @@ class JobRequest:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
-    """What a cluster knows of a job."""
+    """State of a job on a cluster."""
 
     job_id: str
     state: str
@@ -88,7 +88,7 @@ class Job:
 
     @property
     def has_ended(self) -> bool:
-        """Whether nothing more will come of it."""
+        """Whether the job has ended."""
         return JobStatus(self.state).is_terminal()
 
 
@@ -158,7 +158,8 @@ class Jobs:
         except AuthenticationError:
             raise ClusterError(
                 f"The cluster at {self.url} does not accept our token any more: it was probably "
-                "started anew, and knows nothing of the job."
+                "restarted, and has lost the job. Resume the study with `mvkt cluster submit ... "
+                "--resume`."
             ) from None
         except RuntimeError as error:
             if "404" not in str(error):
@@ -193,9 +194,9 @@ class Jobs:
         known = [job.job_id for job in self.all()][-5:]
         return ClusterError(
             f"The cluster at {self.url} knows no job {job_id!r}; "
-            + (f"the newest are {', '.join(known)}" if known else "no job was sent to it")
-            + ". See `mvkt cluster status`. A head that was started anew knows none of the old "
-            "jobs: their studies go on with `mvkt cluster submit ... --resume`."
+            + (f"the newest are {', '.join(known)}" if known else "no job was submitted to it")
+            + ". See `mvkt cluster status`. A restarted head has lost its jobs: resume their "
+            "studies with `mvkt cluster submit ... --resume`."
         )
 
     @contextlib.contextmanager
@@ -206,14 +207,14 @@ class Jobs:
             raise ClusterError(f"--address {self.url}: {refusal(current_token())}") from None
         except requests.RequestException as error:
             raise ClusterError(
-                f"The cluster at {self.url} does not answer any more ({shortly(error)}). A job "
-                "that runs there goes on; try again when it can be reached."
+                f"The cluster at {self.url} does not answer any more ({shortly(error)}). Its jobs "
+                "go on; try again when it is reachable."
             ) from None
         except RuntimeError as error:
             if job_id is not None and "404" in str(error):
                 raise self.unknown(job_id) from None
             raise ClusterError(
-                f"The cluster at {self.url} does not do what was asked: {shortly(error)}"
+                f"The cluster at {self.url} refuses the request: {shortly(error)}"
             ) from None
 
 
@@ -228,8 +229,8 @@ def wait_until_it_ended(jobs: Jobs, job_id: str) -> Job:
     while not (job := jobs.find(job_id)).has_ended:
         if time.monotonic() > deadline:
             raise ClusterError(
-                f"The job {job_id} has not ended within {patience_s:g} s. Look at it with `mvkt "
-                "cluster status`."
+                f"The job {job_id} has not ended within {patience_s:g} s. See `mvkt cluster "
+                "status`."
             )
         time.sleep(POLL_S)
     return job

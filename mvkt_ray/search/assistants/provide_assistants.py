@@ -187,9 +187,9 @@ def _train(
     ]
     if failed:
         raise TrialError(
-            f"Of {len(trials)} assistants, without which their students are not taught, "
-            f"{len(failed)} failed: {'; '.join(failed)}. Remove the cause and go on with "
-            "--resume; or start another study with another teacher.assistant."
+            f"{len(failed)} of {len(trials)} assistants failed, without which students cannot be "
+            f"distilled: {'; '.join(failed)}. Remove the cause and go on with --resume; or start "
+            "another study with another teacher.assistant."
         )
 
 

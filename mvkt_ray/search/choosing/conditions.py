@@ -84,7 +84,7 @@ def _read_lead(text: str, name: str, leads: Sequence[str], where: str) -> str:
         )
     if lead not in leads:
         raise ConfigError(
-            f"{where}: {name!r} asks for lead {lead}, which the dataset does not have. It has "
+            f"{where}: {name!r} needs lead {lead}, which the dataset lacks. It has "
             f"{', '.join(leads)}. Choose among these, or ingest a dataset that has {lead}."
         )
     return lead

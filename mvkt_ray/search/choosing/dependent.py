@@ -32,8 +32,8 @@ def in_drawing_order(
         ready = [name for name in left if not any(other in left for other in when.get(name, {}))]
         if not ready:
             raise ConfigError(
-                f"space: the `when` of {', '.join(left)} name each other in a circle, so none "
-                "could be drawn first. Remove one of these conditions."
+                f"space: the `when` of {', '.join(left)} form a cycle, so none can be drawn "
+                "first. Remove one of these conditions."
             )
         ordered[ready[0]] = left.pop(ready[0])
     return ordered
@@ -64,15 +64,16 @@ def read_when(
             require_name(where, other)
             if other not in distributions:
                 raise ConfigError(
-                    f"{where} names {other}, which is not drawn but always {defaults[other]!r}. "
-                    f"Name one of {', '.join(n for n in distributions if n != name)}."
+                    f"{where} names {other}, which is not drawn: it is always "
+                    f"{defaults[other]!r}. Name one of "
+                    f"{', '.join(n for n in distributions if n != name)}."
                 )
             values = tuple(read_value(other, text, where) for text in texts)
             for value in values:
                 if not _can_be(other, value, distributions[other], when, defaults):
                     raise ConfigError(
                         f"{where}: {other} is never {value!r}. It is drawn from "
-                        f"{shown(distributions[other])}; name values of these, or choices."
+                        f"{shown(distributions[other])}; name such values, or add choices."
                     )
             checked[name][other] = values
     return checked

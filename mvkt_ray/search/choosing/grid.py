@@ -40,8 +40,8 @@ def grid_values(name: str, distribution: Distribution) -> tuple[Scalar, ...]:
         case FloatDistribution(low=low, high=high, step=step):
             if step is None:
                 raise ConfigError(
-                    f"space.{name} is drawn from {shown(distribution)} without a step, so a grid "
-                    "of it has no end. Add `step` to it, or name the values as choices; or set "
+                    f"space.{name} is drawn from {shown(distribution)} without a step, which "
+                    "makes an infinite grid. Add `step`, or list the values as choices; or set "
                     "search.sampler to tpe, which draws from ranges."
                 )
             n_steps = round((high - low) / step)

@@ -49,7 +49,7 @@ def read_value(name: str, value: Scalar, where: str) -> Scalar:
             hint = did_you_mean(str(value), names)
             raise ConfigError(f"{where}: {name} cannot be {value!r}; {hint}{_offered(name)}")
         if not isinstance(value, str):
-            raise ConfigError(f"{where}: {name} must be a text, got {value!r}.")
+            raise ConfigError(f"{where}: {name} must be a string, got {value!r}.")
         return value
     number = _as_number(value)
     if number is None or (kind is int and not number.is_integer()):
@@ -85,8 +85,8 @@ def read_distribution(
     kind, names = _type_of(name)
     if kind is str:
         raise ConfigError(
-            f"{where} has low and high, but {name} is a name, not a number. Give `choices`"
-            f"{': ' + ', '.join(names) if names else ''}."
+            f"{where} has low and high, but {name} takes names, not numbers. Give "
+            f"`choices`{': ' + ', '.join(names) if names else ''}."
         )
     is_whole = row.integer or kind is int
     for key, value in (("low", row.low), ("high", row.high), ("step", row.step)):
@@ -188,7 +188,7 @@ def _offered(name: str) -> str:
     """End a sentence about a name that a package which is not installed may offer."""
     if name not in ("student", "plugin_loss"):
         return ""
-    return " One of a plug-in must be installed here: `mvkt plugins` lists what is found."
+    return " Plug-ins must be installed here: `mvkt plugins` lists them."
 
 
 def _as_number(value: Scalar) -> float | None:
@@ -209,8 +209,8 @@ def _check_steps(where: str, row: ParameterConfig) -> None:
     if not _is_whole(n_steps):
         nearest = row.low + math.floor(n_steps) * row.step
         raise ConfigError(
-            f"{where}.high is {row.high:g}, which steps of {row.step:g} from {row.low:g} do not "
-            f"meet. Set high to {nearest:g}, or change the step."
+            f"{where}.high is {row.high:g}, which is not a whole number of steps of {row.step:g} "
+            f"above {row.low:g}. Set high to {nearest:g}, or change the step."
         )
 
 

@@ -30,7 +30,7 @@ from mvkt_ray.search.ledger.trial_record import TrialRecord
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
-    """What a pruner says of a trial after an epoch, and what it noted of it so far."""
+    """A pruner's decision on a trial after an epoch, and the state that it keeps of the trial."""
 
     decision: Decision
     memory: Mapping[str, float]
@@ -115,7 +115,7 @@ class _Field:
         self._config = config
         self._n_trials_by_bracket = n_trials_by_bracket
         self._brackets: dict[int, int] = {}
-        """By number of a trial."""
+        """Bracket of each trial, by its number."""
         self._rungs: dict[tuple[int, int], list[float]] = {}
         """Values of the trials that came to a bracket's rung, rising."""
 

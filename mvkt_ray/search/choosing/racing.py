@@ -60,7 +60,7 @@ class Stop:
     trial: int
     """Its best search trial."""
     macro_auroc: float
-    """What that reached."""
+    """Score of that trial."""
     difference: float
     """By how much the leader's best trial is better."""
     validation_se: float

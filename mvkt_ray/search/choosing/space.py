@@ -246,10 +246,10 @@ def _check_n_trials(config: StudyConfig, space: SearchSpace) -> None:
     n_enqueued = len(space.enqueued)
     if n_needed <= config.search.n_trials < n_needed + n_enqueued:
         raise ConfigError(
-            f"search.n_trials is {config.search.n_trials}, but search.enqueue asks for "
-            f"{n_enqueued} trials, which with {n_needed} baselines are {n_needed + n_enqueued}: an "
-            "entry without `lead` is tried for every condition. Set n_trials to as many or more, "
-            "or enqueue less."
+            f"search.n_trials is {config.search.n_trials}, but {n_enqueued} trials of "
+            f"search.enqueue and {n_needed} baselines are {n_needed + n_enqueued}: an entry "
+            "without `lead` counts for every condition. Set n_trials to at least this number, or "
+            "enqueue fewer."
         )
     if config.search.n_trials < n_needed:
         raise ConfigError(
@@ -277,6 +277,6 @@ def _check_n_points(config: StudyConfig, space: SearchSpace, n_points: int) -> N
         raise ConfigError(
             f"search.n_trials is {config.search.n_trials}, but the grid has "
             f"{n_points_text(n_points)} for each of {n_conditions} conditions, which with "
-            f"{n_alone} baselines are {n_needed:,} trials. Set n_trials to as many, or make the "
-            "grid smaller: fewer choices, larger steps, fewer search.leads."
+            f"{n_alone} baselines are {n_needed:,} trials. Set n_trials to this number, or make "
+            "the grid smaller: fewer choices, larger steps, fewer search.leads."
         )

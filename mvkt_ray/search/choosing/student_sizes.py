@@ -44,8 +44,8 @@ def of_its_student(
         if not has(student, name):
             raise ConfigError(
                 f"{where}: {name} is {values[name]!r}, but the student is {student}, whose "
-                f"{_own_name(name)} is not to be chosen. Leave {name} out, or set "
-                f"{_alternative(name)} beside it."
+                f"{_own_name(name)} is fixed. Leave {name} out, or set {_alternative(name)} "
+                "beside it."
             )
     return {name: value for name, value in values.items() if has(student, name)}
 
@@ -92,16 +92,16 @@ def check_sizes_of_space(config: StudyConfig) -> None:
             continue
         if not any(has(student, name) for student in _known(config.students)):
             raise ConfigError(
-                f"space.{name} is set, but no student of this study has a {_own_name(name)} to "
-                f"choose: they are {', '.join(sorted(config.students))}. Remove {name}, or set "
-                f"{_alternative(name)}."
+                f"space.{name} is set, but no student of this study has a variable "
+                f"{_own_name(name)}: they are {', '.join(sorted(config.students))}. Remove "
+                f"{name}, or set {_alternative(name)}."
             )
         idle = [student for student in _drawn_with(row, config) if not has(student, name)]
         if row.value is None and idle:
             raise ConfigError(
                 f"space.{name} is drawn for {', '.join(sorted(idle))}, too, whose "
-                f"{_own_name(name)} is not to be chosen: the sampler would learn from a number "
-                f"that does nothing. Add `when: {{student: [{', '.join(_sized(name))}]}}` to it."
+                f"{_own_name(name)} is fixed: the sampler would learn from a parameter without "
+                f"effect. Add `when: {{student: [{', '.join(_sized(name))}]}}` to it."
             )
 
 

@@ -44,8 +44,8 @@ class ValidationNoise:
             if not np.array_equal(other.record_ids_N, first.record_ids_N):
                 raise ArtifactError(
                     f"{self._path(number)} and {self._path(numbers[0])} hold predictions of "
-                    "different recordings, so their trials cannot be compared. Put back the files "
-                    "that the trials wrote, or start a new study."
+                    "different recordings, so their trials cannot be compared. Restore the "
+                    "trials' files, or start a new study."
                 )
         scores_KRNC = np.stack([each.probabilities_NC for each in found])[:, None]
         resamples = draw_patients(first.patient_ids_N, n_resamples=N_RESAMPLES, seed=0)
@@ -61,6 +61,6 @@ class ValidationNoise:
         if not path.exists():
             raise ArtifactError(
                 f"{path} is missing: racing compares conditions by the predictions of their best "
-                "trials. Put it back, or start a new study with search.conditions: balanced."
+                "trials. Restore it, or start a new study with search.conditions: balanced."
             )
         return TrialFolder.of(self._trials, number).read_validation()

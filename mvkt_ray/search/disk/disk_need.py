@@ -51,12 +51,12 @@ class DiskNeed:
     stages: int
     """The teacher's knowledge and that of assistants, unless it is there."""
     checkpoint: int
-    """Of a trial that runs, while it is written."""
+    """Bytes of the checkpoint of a running trial, while it is written."""
     n_at_once: int
     trial: int
-    """Of one that has ended."""
+    """Bytes of an ended trial."""
     n_trials: int
-    """That have not."""
+    """Number of trials that have not ended."""
 
     @property
     def total(self) -> int:
@@ -108,11 +108,11 @@ def expect_room(folder: Location, need: DiskNeed | None) -> None:
     free = shutil.disk_usage(there).free
     if free < need.total:
         raise MachineError(
-            f"The disk of {folder} cannot hold the search: it takes up to {need.total:,} bytes, "
-            f"and {free:,} are free at {_shortest(there)}. {need.n_trials} trials keep up to "
+            f"The disk of {folder} cannot hold the search: it needs up to {need.total:,} bytes, "
+            f"but {free:,} are free at {_shortest(there)}. {need.n_trials} trials keep up to "
             f"{need.trial:,} bytes each, {need.n_at_once} at once {need.checkpoint:,} more, and "
-            f"{need.stages:,} are knowledge. Make room (`mvkt gc` finds what other studies can do "
-            "without), give an --out on another disk or in a store, or ask for fewer trials by "
+            f"{need.stages:,} are knowledge. Make room (`mvkt gc` finds unneeded files of other "
+            "studies), give an --out on another disk or in a store, or ask for fewer trials by "
             "--max-trials. Nothing was written."
         )
 

@@ -53,11 +53,11 @@ class FailureStreak:
         named = f"trials {number_ranges(numbers)} have" if len(numbers) > 1 else "one trial has"
         last = f"trials/{trial_folder_name(numbers[-1])}"
         return AllFailedError(
-            f"The search stops: {named} failed and none has ended well meanwhile. "
-            f"{self._reasons()} All that a failed trial said is in its error.txt, such as in "
-            f"{last}. Mend the cause and go on with the same command and --resume, which counts "
-            f"anew; or set search.stop_after_failures, which is {self._stop_after}, higher, or to "
-            "null for no limit. All that has ended is kept."
+            f"The search stops: {named} failed and no other trial has succeeded meanwhile. "
+            f"{self._reasons()} The output of a failed trial is in its error.txt, such as in "
+            f"{last}. Remove the cause and go on with the same command and --resume, which counts "
+            f"from 0 again; or raise search.stop_after_failures, which is {self._stop_after}, or "
+            "set it to null for no limit. All finished trials are kept."
         )
 
     def _reasons(self) -> str:

@@ -150,7 +150,7 @@ def _student(inputs: TrialInputs, trial: Trial) -> _Candidate:
 
 def _teacher(inputs: TrialInputs, shards: Shards) -> _Candidate:
     if inputs.teacher is None:
-        raise ArtifactError("the study names no teacher. Run `mvkt search --resume` first.")
+        raise ArtifactError("the study has no teacher yet. Run `mvkt search --resume` first.")
     teacher = open_teacher(inputs.teacher, shards=shards, task=inputs.task)
     return _Candidate(
         network=teacher.network,
@@ -167,7 +167,7 @@ def _known(location: Location) -> StoredPredictions | None:
     try:
         return read_predictions(location)
     except ArtifactError as error:
-        _LOG.warning("made again under the same opening: %s", error)
+        _LOG.warning("predicting again under the same opening: %s", error)
         return None
 
 

@@ -127,8 +127,8 @@ def finals_outlook(
         shards, teacher = (folder.read_inputs()[kind] for kind in ("shards", "teacher"))
         if shards is None or teacher is None:
             raise ArtifactError(
-                f"{folder.inputs_file} names no shards or no teacher: the search did not come so "
-                "far. Run `mvkt search --resume` first."
+                f"{folder.inputs_file} names no shards or no teacher: the search has not reached "
+                "its trials. Run `mvkt search --resume` first."
             )
         prepared = prepare(config, shards)
         inputs = {
@@ -181,9 +181,9 @@ def _refuse_unfinished(
     if n_missing > 0:
         what.append(f"{n_missing} of {config.search.n_trials} have not begun")
     raise ArtifactError(
-        f"the search in {folder.root} has not ended: {' and '.join(what)}. What is chosen now is "
-        f"not what it would choose. Go on with it: {folder.resume_line}; or "
-        "choose among what there is by --now."
+        f"the search in {folder.root} has not ended: {' and '.join(what)}. It might still find "
+        f"better configurations. Go on with it: {folder.resume_line}; or choose from the present "
+        "trials by --now."
     )
 
 
@@ -200,11 +200,12 @@ def _decide(
     """
     openings = openings_of(ledgers)
     if request.again is not None and not request.again.strip():
-        raise ConfigError('--again "" gives no reason: say why the test split is opened again.')
+        raise ConfigError(
+            '--again "" gives no reason: state why the test split is to be opened again.'
+        )
     if request.again is not None and not openings:
         raise ConfigError(
-            f"--again {request.again!r}: the test split has not been opened yet, so it is not "
-            "opened again. Leave --again out."
+            f"--again {request.again!r}: the test split has not been opened yet. Leave --again out."
         )
     newest = ledgers[-1] if ledgers else None
     if newest is None or newest.left_behind:
@@ -220,14 +221,14 @@ def _decide(
     if opening is not None:
         raise StaleArtifactError(
             f"the test split was opened for finals {newest.number} at {opening.describe()}, and "
-            f"their examination is not over; what is asked for now differs: {differing}. End that "
-            "examination first, with the line that began it."
+            f"their examination is not finished; this command differs: {differing}. Finish that "
+            "examination first, with the command that started it."
         )
     if request.start_over:
         return None, newest, request.again or newest.reason
     raise StaleArtifactError(
-        f"finals {newest.number} were begun with another configuration: {differing}. Go on with "
-        "them as they were begun, or leave them behind, unopened, by --start-over."
+        f"finals {newest.number} were started with another configuration: {differing}. Resume "
+        "them with that configuration, or abandon them, unopened, by --start-over."
     )
 
 
@@ -235,7 +236,7 @@ def _already_opened(opening: Opening, n_openings: int) -> str:
     times = "once" if n_openings == 1 else f"{n_openings} times"
     return (
         f"the test split has been opened {times}, the last time at {opening.describe()}, for "
-        f"{opening.n_recordings} recordings, and its results are there: `mvkt report` shows them. "
-        "Every further look at it makes them worth less. If there is a reason, give it: --again "
-        '"reason"; it stands in the ledger and in the report.'
+        f"{opening.n_recordings} recordings, and `mvkt report` shows the results. Every "
+        "further opening makes them less credible. If there is a reason, give it: --again "
+        '"reason"; the ledger and the report record it.'
     )

@@ -168,9 +168,9 @@ def _contender(
     weighed, class_weights = weigh(asked, records, condition)
     if weighed != asked:
         raise ConfigError(
-            f"{where}: kd_class_weights is auto, which follows from the validation of the "
-            "lead's student alone in the search, and none is complete. Go on with the "
-            "search, or set it to even."
+            f"{where}: kd_class_weights is auto, which is computed from the lead's student_alone "
+            "in the search, and no such trial is complete. Go on with the search, or set it to "
+            "even."
         )
     return Contender(
         name=configuration.name,
@@ -204,7 +204,7 @@ def _best_trials(
     if len(complete) < min(1, config.n_configurations):
         raise ConfigError(
             f"lead {condition.name} has no complete trial to choose from: {len(complete)} of its "
-            "trials came to their end. Go on with the search (`mvkt search --resume` with more "
+            "trials were completed. Go on with the search (`mvkt search --resume` with more "
             "--max-trials), or leave the lead out of search.leads in a new study."
         )
     if len(objectives) > 1 and config.n_configurations:
@@ -221,8 +221,8 @@ def _best_where(
             return record
     wanted = ", ".join(f"{key} {value!r}" for key, value in asked.items())
     raise ConfigError(
-        f"finals.contenders.{name}: no trial of lead {condition.name} came to its end with "
-        f"{wanted}. Give the space such a choice and go on with the search, or correct `where`."
+        f"finals.contenders.{name}: no trial of lead {condition.name} was completed with "
+        f"{wanted}. Add such a choice to the space and go on with the search, or correct `where`."
     )
 
 
@@ -244,18 +244,18 @@ def _check_answer(config: FinalsConfig, objectives: Sequence[Objective]) -> None
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ConfigError(
-            f"finals.contenders: the name {twice[0]!r} is taken by what the finals compare anyway. "
-            "Give it another name."
+            f"finals.contenders: the name {twice[0]!r} is reserved: the finals have a contender "
+            "of this name. Give it another name."
         )
     if config.answer not in names:
         raise ConfigError(
             f"finals.answer is {config.answer!r}, but the finals compare {', '.join(names)}. Name "
-            "one of these: leads are ranked by it."
+            "one of these; it ranks the leads."
         )
     if config.answer in chosen[1:] and len(objectives) > 1:
         raise ConfigError(
-            f"finals.answer is {config.answer!r}, a further point of each lead's front, which may "
-            f"have fewer in some leads. Set it to {CHOSEN}, the best by score, or to a contender."
+            f"finals.answer is {config.answer!r}, a further point of each lead's Pareto front, "
+            f"which some leads may lack. Set it to {CHOSEN}, the best by score, or to a contender."
         )
     contender = config.contenders.get(config.answer)
     if contender is not None and contender.leads:

@@ -149,8 +149,8 @@ def _expect_unchanged(
     assert ledger.opening is not None
     if hash_of_all(hashes) != ledger.opening.predictions:
         raise StaleArtifactError(
-            f"the predictions in {folder.root} are not those of which the ledger has the hash: "
-            "they were changed after the examination. Restore the folder from a copy."
+            f"the predictions in {folder.root} do not match their hashes in the ledger: they were "
+            "changed after the examination. Restore the folder from a copy."
         )
 
 
@@ -188,7 +188,7 @@ def _expect_same_recordings(
     )
     if not same:
         raise StaleArtifactError(
-            f"the predictions of {whose} are of {len(found.record_ids_N)} recordings that are not "
-            "those of the teacher's, or not in their order, or have other labels. The files were "
-            "changed after the examination; restore them from a copy."
+            f"the predictions of {whose} are of {len(found.record_ids_N)} recordings, whose ids, "
+            "order or labels differ from the teacher's. The files were changed after the "
+            "examination; restore them from a copy."
         )

@@ -67,7 +67,7 @@ class Opening:
     reason: str
     """The reason for opening it again; empty for the first opening."""
     n_recordings: int
-    """Of the test split."""
+    """Number of recordings in the test split."""
     shards: str
     """Fingerprint of the shards."""
     split: str

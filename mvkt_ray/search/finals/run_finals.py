@@ -127,7 +127,7 @@ def _train_and_examine(
         raise TrialError(
             f"the finals were stopped: {finals.stopped_by}. {n_ended} of {finals.n_trials} "
             "trainings have ended, and the test split stays closed. Finalize again with a higher "
-            "limit, which goes on."
+            "limit to go on."
         )
     if finals.ledger.opening is None:
         # Recorded before anything of the test split is read, so that no kill can hide a look.
@@ -180,17 +180,17 @@ def _settle_problems(finals: Finals, request: FinalsRequest) -> None:
     )
     if not request.without_failed:
         raise TrialError(
-            f"{said}. The test split stays closed. Remove the cause and finalize again, which "
-            "tries those that failed again; or examine without them by --without-failed."
+            f"{said}. The test split stays closed. Remove the cause and finalize again to retry "
+            "the failed trainings; or examine without them by --without-failed."
         )
     left = {_key(r.trial) for r in finals.trials() if r.state is TrialState.COMPLETE}
     answer = finals.config.finals.answer
     empty = [c for c in finals.plan if c.name == answer and _key(c) not in left]
     if empty:
         raise TrialError(
-            f"{said}. Of {answer} of {empty[0].condition.name}, by which leads are ranked, nothing "
-            "is left to examine, so that --without-failed is no way out. Remove the cause and "
-            "finalize again, or give other finals by --study and --start-over."
+            f"{said}. No training of {answer} for {empty[0].condition.name} is left, which ranks "
+            "the leads, so --without-failed cannot be used. Remove the cause and finalize again, "
+            "or give other finals by --study and --start-over."
         )
     finals.give_up_failed()
 

@@ -74,7 +74,7 @@ def plan_cells(
         raise ConfigError(f"--draws must be at least 1, got {n_draws}.")
     ordered = sorted(set(map(float, budgets)), key=lambda budget: _share(base, budget))
     if not ordered:
-        raise ConfigError("--budgets names none: give numbers of training folds, as 1,2,4.")
+        raise ConfigError("--budgets is empty: give numbers of training folds, such as 1,2,4.")
     draws = [_draws(base, budget, n_draws) for budget in ordered]
     return tuple(
         cells[draw] for draw in range(n_draws) for cells in reversed(draws) if draw < len(cells)
@@ -106,18 +106,18 @@ def parse_budgets(text: str) -> tuple[Budget, ...]:
 def _check_base(base: StudyConfig) -> None:
     if base.data.labelled is not None:
         raise ConfigError(
-            "the study declares itself of which recordings labels are known (data.labelled), which "
-            "is what a label budget varies. Leave it out of the study file."
+            "the study file sets data.labelled, which a label budget varies. Leave it out of the "
+            "study file."
         )
     if not base.search.n_trials and not base.finals.contenders:
         raise ConfigError(
-            "the study has neither a search nor contenders in its finals, so nothing would be "
-            "compared. Set search.n_trials, or finals.contenders."
+            "the study has neither a search nor contenders in its finals, so there is nothing to "
+            "compare. Set search.n_trials, or finals.contenders."
         )
     if not _has_untaught(base):
         raise ConfigError(
-            "the finals of the study compare nothing that learns from labels alone, so there is no "
-            "curve to set beside the distilled one. Add a contender whose kd_weight and clt_weight "
+            "the finals of the study have no contender that learns from labels alone, so the "
+            "distilled curve has no reference. Add a contender whose kd_weight and clt_weight "
             "are 0, by `where` or `set`, or student_alone to finals.baselines."
         )
 

@@ -31,7 +31,7 @@ CellState = Literal["new", "begun", "searched", "examined"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BudgetPlan:
-    """What a label budget compares."""
+    """Definition of a label budget: the cells that it compares."""
 
     base: StudyConfig
     budgets: tuple[Budget, ...]
@@ -123,9 +123,8 @@ class BudgetFolder:
         refuse_other_config(base, before)
         if base.finals != before.finals:
             raise StaleArtifactError(
-                f"the label budget in {self.root} was begun with other finals, and its cells are "
-                "compared with each other. Give the finals that it was begun with, or another "
-                "--out."
+                f"the label budget in {self.root} was started with other finals, and its cells "
+                "must be comparable. Give the finals that it was started with, or another --out."
             )
 
     def read_plan(self) -> BudgetPlan:
@@ -150,8 +149,8 @@ class BudgetFolder:
             base = study_from_yaml(text, str(self.base_file))
         if study != [base.name, base.seed]:
             raise ArtifactError(
-                f"{self.plan_file} is not of the study in {self.base_file.name}: one of the two "
-                f"was put there from another label budget. {_CHANGED}"
+                f"{self.plan_file} does not belong to the study in {self.base_file.name}: one of "
+                f"the two is from another label budget. {_CHANGED}"
             )
         return BudgetPlan(base=base, budgets=budgets, n_draws=n_draws, data=data)
 

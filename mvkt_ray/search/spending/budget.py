@@ -44,7 +44,7 @@ class Limits:
             )
         if self.money is not None and not resources.cost.node_types:
             raise ConfigError(
-                f"--max-cost {self.money:g} needs prices, and the study names none. Give "
+                f"--max-cost {self.money:g} needs prices, and the study has none. Give "
                 "resources.cost.node_types in the study file, or a file of prices by --prices: "
                 "for each type of node its price_per_hour, cpus, gpus and accelerator_type."
             )
@@ -93,7 +93,7 @@ class Budget:
         self.prices = prices or PriceList(CostConfig())
         self.limits = limits
         self.spent = before or Spent()
-        """By the trials and before them."""
+        """Spending of the trials and before them."""
         self._by_trial: dict[int, Spent] = {}
 
     def book(self, number: int, usage: Usage) -> None:

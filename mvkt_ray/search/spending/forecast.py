@@ -100,7 +100,7 @@ class _Pace:
     """How fast trials of the basis were, on average over their epochs."""
 
     n_trials: int
-    """That tell it: complete or pruned."""
+    """Number of trials that it is based on: complete or pruned."""
     epoch_s: float
     """Seconds of all workers together for one epoch."""
     share: float

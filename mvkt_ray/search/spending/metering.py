@@ -27,11 +27,11 @@ class Meter:
         self._workers = workers
         self._kind_of = kind_of
         self._clock = clock
-        self._heard_at = clock()
+        self._updated_at = clock()
         self._nodes: Sequence[str] = ()
         self._used = Usage()
 
-    def hear(self, nodes: Sequence[str]) -> Usage:
+    def update(self, nodes: Sequence[str]) -> Usage:
         """Count the time since the last call as used, and return the usage so far.
 
         Args:
@@ -39,22 +39,22 @@ class Meter:
                 present ones are counted for the whole time.
         """
         self._nodes = nodes
-        self._used = self._used.plus(Usage(kept=self._since_heard()))
+        self._used = self._used.plus(Usage(kept=self._since_update()))
         return self._used
 
     def end(self, nodes: Sequence[str], state: TrialState) -> Usage:
         """Record the end of an attempt that reported its own state."""
         self._nodes = nodes or self._nodes
-        return self.lose() if state is TrialState.FAILED else self.hear(self._nodes)
+        return self.record_lost() if state is TrialState.FAILED else self.update(self._nodes)
 
-    def lose(self) -> Usage:
+    def record_lost(self) -> Usage:
         """Count the time since the last call as lost, and return the usage so far."""
-        self._used = self._used.plus(Usage(lost=self._since_heard()))
+        self._used = self._used.plus(Usage(lost=self._since_update()))
         return self._used
 
-    def _since_heard(self) -> tuple[Reservation, ...]:
+    def _since_update(self) -> tuple[Reservation, ...]:
         now = self._clock()
-        seconds, self._heard_at = now - self._heard_at, now
+        seconds, self._updated_at = now - self._updated_at, now
         kinds = [self._kind_of(node) for node in self._nodes]
         return tuple(
             Reservation(

@@ -35,17 +35,17 @@ class OpenedTrial:
     shards: Shards
     splits: TrainingSplits
     lessons: Split
-    """What is trained on, with all labels that are learned."""
+    """Training recordings, with all labels that are learned."""
     view: View
     device: torch.device
     ranks: Ranks
     assistant: Assistant | None
     facts: dict[str, Any]
-    """What the numbers depend on beside the trial itself, as plain values."""
+    """Other inputs that determine the results of the trial, as plain values."""
 
     @property
     def seed(self) -> int:
-        """What everything random in it is derived from."""
+        """Seed from which all randomness of the trial is derived."""
         return trial_seed(self.inputs.study_seed, self.trial)
 
     @property
@@ -70,7 +70,7 @@ class OpenedTrial:
 
     @property
     def taught(self) -> Split:
-        """What the student is trained on, with the labels that it is examined on."""
+        """Training recordings of the student, with the labels that it is evaluated on."""
         return _taught(self.hyperparameters, self.splits)
 
     @property
@@ -148,7 +148,7 @@ def open_trial(trial: Trial, inputs: TrialInputs) -> OpenedTrial:
         if inputs.finer_task is None:
             raise ConfigError(
                 f"finer_weight of trial {trial.number} is {hyperparameters.finer_weight!r}, but "
-                "there is no second task. Set data.finer_task in the study file."
+                "there is no task of finer classes. Set data.finer_task in the study file."
             )
         lessons = with_labels_of(lessons, inputs.finer_task, inputs.min_likelihood)
         facts["finer_task"] = inputs.finer_task.to_json()
@@ -171,4 +171,4 @@ def open_trial(trial: Trial, inputs: TrialInputs) -> OpenedTrial:
 
 def _taught(hyperparameters: Hyperparameters, splits: TrainingSplits) -> Split:
     """Choose what a student is trained on: without a teacher's word labels are all it has."""
-    return splits.train if hyperparameters.hears_teacher else splits.train.labelled()
+    return splits.train if hyperparameters.uses_teacher else splits.train.labelled()

@@ -1,6 +1,6 @@
 """The student of a trial: its network, its objective, and the batches that it learns from.
 
-Reads: the teacher or its knowledge, where the student hears one of them.
+Reads: the teacher or its knowledge, where the student uses one of them.
 """
 
 import torch
@@ -79,7 +79,7 @@ def _kd_class_weights(opened: OpenedTrial) -> Tensor | None:
 def _lessons(opened: OpenedTrial) -> tuple[Lessons, int]:
     """Return the batches, and the dimension of the teacher's embedding (0 without a teacher)."""
     inputs, loader = opened.inputs, opened.train_loader(opened.view)
-    if not opened.hyperparameters.hears_teacher:
+    if not opened.hyperparameters.uses_teacher:
         return without_teacher(loader), 0
     if inputs.student.knowledge != "online":
         knowledge = open_knowledge(
@@ -129,6 +129,6 @@ def _required(location: str | None, kind: str, command: str) -> str:
     if location is None:
         raise ConfigError(
             f"The trial distils ({', '.join(TEACHING_WEIGHTS)}: one is above 0), but no {kind} is "
-            f"given. Give one that `{command}` made, or set all of them to 0."
+            f"given. Give the output of `{command}`, or set all of these weights to 0."
         )
     return location

@@ -1,4 +1,4 @@
-"""What all trials of a study have in common: data, view, teacher, assistants, precision."""
+"""Inputs common to all trials of a study: data, view, teacher, assistants, precision."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -25,7 +25,7 @@ class Assistant:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrialInputs:
-    """What is the same for all trials of a study; small, and picklable."""
+    """Inputs common to all trials of a study; small, and picklable."""
 
     shards: str
     task: Task
@@ -51,7 +51,7 @@ class TrialInputs:
     finer_task: Task | None = None
     """A second task, whose labels students learn beside the first's where they weigh them."""
     label_use: LabelUse = ALL_LABELS
-    """A student that hears the teacher is trained on recordings without a label, too; one that does
+    """A student that uses the teacher is trained on recordings without a label, too; one that does
     not, on the others alone, in as many steps."""
     resources: ResourcesConfig = field(default_factory=ResourcesConfig)
     """Of which a trial reads the number of parts that its batches are computed in."""
@@ -86,7 +86,7 @@ class TrialInputs:
         if self.assistants and condition.name not in self.assistants:
             raise ConfigError(
                 f"There is no assistant for {condition.name}, only for "
-                f"{', '.join(self.assistants)}. Start a study whose search.leads have it, too."
+                f"{', '.join(self.assistants)}. Start a study whose search.leads include it."
             )
         return self.assistants.get(condition.name)
 

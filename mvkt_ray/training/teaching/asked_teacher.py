@@ -16,7 +16,7 @@ from mvkt_ray.training.teacher import open_teacher
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AskedTeacher:
-    """Which teacher is asked about which recordings: the same for all parts, and picklable."""
+    """Assignment of teachers to recordings: the same for all parts, and picklable."""
 
     shards: str
     teacher: str

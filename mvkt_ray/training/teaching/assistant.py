@@ -23,10 +23,10 @@ class AssistantJob:
 
     trial: Trial
     job: TeacherJob
-    """What a teacher would be made of that sees its leads; `config` is the assistant's."""
+    """Inputs of a teacher that sees the assistant's leads; `config` is the assistant's."""
     study_seed: int
     per_recording: bool
-    """Whether it hears what the teacher says of whole recordings."""
+    """Whether it learns from teacher outputs for whole recordings, not for crops."""
     inputs: Mapping[str, str]
     """Fingerprints of shards, of the teacher and of its knowledge, by kind."""
 

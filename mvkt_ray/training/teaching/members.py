@@ -66,8 +66,8 @@ class School:
         kept = groups_of(train, config.cross_fitting, config.seed) != group
         if not kept.any():
             raise DataError(
-                f"teacher.cross_fitting is {config.cross_fitting}, but the {len(train)} recordings "
-                "to train on are of too few patients to leave some of them out. Set it to 0."
+                f"teacher.cross_fitting is {config.cross_fitting}, but the {len(train)} "
+                "recordings to train on are of too few patients for cross-fitting. Set it to 0."
             )
         part = replace(train, rows=train.rows[kept], labels=train.labels[kept])
         return replace(self, splits=replace(self.splits, train=part))
@@ -95,7 +95,7 @@ class Member:
 
     @property
     def score(self) -> EpochRecord:
-        """What it came to on the validation split after its last epoch."""
+        """Record of its last epoch, with its score on the validation split."""
         last = self.outcome.last_validated
         assert last is not None
         return last

@@ -1,4 +1,4 @@
-"""What it takes to train a teacher, as a value that travels to where it is trained."""
+"""Inputs of a teacher's training, as a picklable value for the process that trains it."""
 
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any

@@ -153,10 +153,10 @@ def test_a_server_without_ranges_sends_it_anew(
 def test_a_server_that_never_gets_further_is_given_up(server: FileServer, tmp_path: Path) -> None:
     server.has_ranges = False
     server.breaks[BIG].extend([1_000_000] * 50)
-    with pytest.raises(StoreUnreachableError, match=r"3 attempts in a row got no further"):
+    with pytest.raises(StoreUnreachableError, match=r"3 attempts in a row made no progress"):
         bring(server, tmp_path)
     assert len(server.asked(BIG)) <= 4
-    # All is kept that came, and the same line goes on.
+    # All that came is kept, and the same command resumes.
     server.breaks[BIG].clear()
     bring(server, tmp_path)
     assert (tmp_path / BIG).stat().st_size == BIG_BYTES
@@ -198,9 +198,15 @@ def test_a_file_that_the_mirror_lacks_or_has_wrong_fails_alone(
 ) -> None:
     server.answers[BIG].extend([404] * 5)
     server.spoilt["records100/1_lr.dat"] = 100
-    with pytest.raises(DataError, match=r"2 of 9 files could not be had") as caught:
+    with pytest.raises(DataError, match=r"2 of 9 files could not be downloaded") as caught:
         bring(server, tmp_path)
-    for part in (BIG, "no such file", "records100/1_lr.dat", "has not the hash", server.url):
+    for part in (
+        BIG,
+        "no such file",
+        "records100/1_lr.dat",
+        "does not have the listed hash",
+        server.url,
+    ):
         assert part in str(caught.value)
     wanted = wanted_files(original)
     del wanted[BIG], wanted["records100/1_lr.dat"]
@@ -222,21 +228,21 @@ def test_a_closed_server_is_not_asked_again(
 def test_a_server_that_is_not_there_is_one_paragraph(tmp_path: Path, original: Path) -> None:
     with serve_folder(original) as gone:
         url = gone.url
-    with pytest.raises(StoreUnreachableError, match=r"does not answer.*the same line goes on"):
+    with pytest.raises(StoreUnreachableError, match=r"does not answer.*the same command resumes"):
         bring(url, tmp_path / "dest")
 
 
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
-        (f"{'0' * 64}  ../outside", "leads out of the folder"),
-        (f"{'0' * 64}  /etc/passwd", "leads out of the folder"),
-        (f"{'0' * 64}  records100/../../outside", "leads out of the folder"),
-        (f"{'0' * 64}  .ssh/authorized_keys", "leads out of the folder"),
-        ("<html>not found</html>", "is not a hash and a name"),
-        (f"{'0' * 64}  a.csv\n{'1' * 64}  a.csv", "twice with two hashes"),
+        (f"{'0' * 64}  ../outside", "is not a path below the folder"),
+        (f"{'0' * 64}  /etc/passwd", "is not a path below the folder"),
+        (f"{'0' * 64}  records100/../../outside", "is not a path below the folder"),
+        (f"{'0' * 64}  .ssh/authorized_keys", "is not a path below the folder"),
+        ("<html>not found</html>", "is not a hash and a file name"),
+        (f"{'0' * 64}  a.csv\n{'1' * 64}  a.csv", "twice with different hashes"),
         ("", "names no files"),
-        (f"{'0' * 64}  training/georgia/g1/E1.mat", "names no files in records100/"),
+        (f"{'0' * 64}  training/georgia/g1/E1.mat", "lists no files in records100/"),
     ],
 )
 def test_a_bad_list_of_hashes_is_refused_before_anything_is_written(
@@ -282,7 +288,7 @@ def test_unknown_parts_and_mirrors_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no rate '250'; it has 100, 500"):
         bring("http://127.0.0.1:1", tmp_path, "250")
     for mirror in ("https://", "http://host/folder?x=1"):
-        with pytest.raises(ConfigError, match=r"no folder of a web server"):
+        with pytest.raises(ConfigError, match=r"not a folder of a web server"):
             bring(mirror, tmp_path)
     with pytest.raises(StoreError, match=r"ftp:// is none of"):
         bring("ftp://host/folder", tmp_path)

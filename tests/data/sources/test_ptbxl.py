@@ -258,7 +258,7 @@ def test_likelihoods_out_of_range_and_codes_twice_are_bad_labels(three: Path, te
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("\nAMI,", "\nIMI,", "line 4: the code 'IMI' is empty, or in an earlier line too"),
+        ("\nAMI,", "\nIMI,", "line 4: the code 'IMI' is empty, or is in an earlier line, too"),
         ("\nAMI,", "\n,", "line 4: the code '' is empty"),
         ("infarction,1.0,,,MI,AMI", "infarction,yes,,,MI,AMI", "line 4: 'diagnostic' is 'yes'"),
     ],

@@ -96,8 +96,8 @@ def test_a_record_has_the_leads_that_are_there(
         ("record,codes,codes\na,X,Y\n", "2 columns 'codes'"),
         ("record,codes,fold\na,X,99999\n", "line 2: .*'fold' is '99999'.*0 to 32767"),
         ("record,codes,fold\na,X,-1\n", "line 2: .*'fold' is '-1'"),
-        ("record\na\n", "no column 'codes', nor columns with one code each"),
-        ("record,age,sex\na,50,F\n", "no column 'codes'"),
+        ("record\na\n", "neither a column 'codes' nor a column per code"),
+        ("record,age,sex\na,50,F\n", "neither a column 'codes'"),
         ("record,codes\n,X\n", "line 2: .*'record' is empty"),
         ("record,codes,fold\na,X,1\nb,X,\n", "line 3: .*'fold' is ''.*whole number"),
         ("record,codes,fold\na,X,train\n", "line 2: .*'fold' is 'train'"),
@@ -151,18 +151,18 @@ def test_an_index_that_was_saved_along_is_no_code(folder: Path, name: str) -> No
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ("record,codes,Patient_ID", "'Patient_ID' would be left alone; did you mean 'patient_id'"),
+        ("record,codes,Patient_ID", "'Patient_ID' would be ignored; did you mean 'patient_id'"),
         ("record,codes,patientid", "did you mean 'patient_id'"),
         ("record,codes,subject_id", "did you mean 'patient_id'"),
         ("record,codes,pateint_id", "did you mean 'patient_id'"),
         ("record,codes,Age", "did you mean 'age'"),
         ("record,codes,gender", "did you mean 'sex'"),
         ("record,codes,strat_fold", "did you mean 'fold'"),
-        ("record,AFIB,Fold", "'Fold' would be taken for a code; did you mean 'fold'"),
+        ("record,AFIB,Fold", "'Fold' would be read as a label code; did you mean 'fold'"),
         ("record,AFIB,Sex", "did you mean 'sex'"),
         ("record,AFIB,labels", "did you mean 'codes'"),
-        ("record,patient_id,patient", "'patient' would be taken for a code"),
-        ("record,AFIB,index", "'index' would be taken for a code.*Take it out"),
+        ("record,patient_id,patient", "'patient' would be read as a label code"),
+        ("record,AFIB,index", "'index' would be read as a label code.*Remove it"),
     ],
 )
 def test_a_column_that_nearly_describes_a_recording_is_not_left_alone(
@@ -180,7 +180,7 @@ def test_a_column_of_something_else_is_left_alone(folder: Path, column: str) -> 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("record,codes,age\na,X,abc\n", "line 2: 'age' is 'abc'.*empty where it is not known"),
+        ("record,codes,age\na,X,abc\n", "line 2: 'age' is 'abc'.*empty if unknown"),
         ("record,codes,age\na,X,-5\n", "'age' is '-5'"),
         ("record,codes,age\na,X,190\n", "'age' is '190'"),
         ("record,codes,age\na,X,1e5\n", "'age' is '1e5'"),
@@ -229,5 +229,5 @@ def test_a_code_in_two_spellings_is_one_class(folder: Path) -> None:
 
 def test_codes_that_commas_separate_are_refused(folder: Path) -> None:
     source, _ = with_labels(folder, 'record,codes\na,"MI,AF"\nward2/b,MI;AF\n')
-    with pytest.raises(DataError, match=r"'MI,AF'.*separated by ';'"):
+    with pytest.raises(DataError, match=r"'MI,AF'.*separate codes by ';'"):
         source.tasks()

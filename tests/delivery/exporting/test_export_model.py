@@ -108,7 +108,7 @@ def test_damaged_weights_are_no_model(study: Path, tmp_path: Path) -> None:
         said = mvkt("export", study, tmp_path / "model", exit_code=2)
     finally:
         weights.write_bytes(whole)
-    assert "student.safetensors is not the file that its trial left" in said
+    assert "student.safetensors is not the file that its trial wrote" in said
     assert not (tmp_path / "model").exists()
 
 

@@ -160,7 +160,7 @@ def test_what_ends_early_leaves_what_there_is_aside(tmp_path: Path) -> None:
     [
         ("answers.parquet", "make it .csv, or .jsonl"),
         ("answers", "make it .csv"),
-        ("nowhere/answers.csv", "is not there; make it"),
+        ("nowhere/answers.csv", "does not exist; make it"),
         ("folder.csv", "is a folder"),
     ],
 )

@@ -89,7 +89,7 @@ def test_a_folder_without_recordings_says_so(tmp_path: Path) -> None:
     (tmp_path / "ecg.csv").write_text("V5\n0.1\n")
     (found,) = find_records([str(tmp_path)])
     assert isinstance(found, NotFound)
-    assert "named one by one" in str(found.error)
+    assert "by name" in str(found.error)
 
 
 def test_segments_are_parts_of_their_record_and_no_records(tmp_path: Path) -> None:

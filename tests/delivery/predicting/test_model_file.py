@@ -57,17 +57,17 @@ CLASS = model_class("MI", (), 0.5)
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"leads": ()}, "some of the twelve"),
-        ({"leads": ("V5", "V5")}, "some of the twelve"),
-        ({"leads": ("V9",)}, "some of the twelve"),
+        ({"leads": ()}, "distinct leads of the twelve"),
+        ({"leads": ("V5", "V5")}, "distinct leads of the twelve"),
+        ({"leads": ("V9",)}, "distinct leads of the twelve"),
         ({"sampling_rate_hz": 0}, "sampling_rate_hz is 0"),
         ({"stride_samples": 0}, "stride_samples is 0"),
         ({"std_mv": 0.0}, "std_mv is 0.0"),
         ({"temperature": float("nan")}, "temperature is nan"),
         ({"mean_mv": float("inf")}, "mean_mv is inf"),
         ({"length": "any"}, "length is 'any'"),
-        ({"classes": ()}, "different names"),
-        ({"classes": (CLASS, CLASS)}, "different names"),
+        ({"classes": ()}, "distinct names"),
+        ({"classes": (CLASS, CLASS)}, "distinct names"),
         ({"classes": (dataclasses.replace(CLASS, thresholds={"f1": 0.5}),)}, "one for each"),
     ],
 )

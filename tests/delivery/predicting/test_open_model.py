@@ -77,7 +77,7 @@ def test_a_damaged_model_is_refused(copy: Path, spoil: Callable[[Path], Any], pa
 
 def test_a_model_without_8_bits_says_so(tmp_path: Path) -> None:
     write_model(tmp_path / "model", with_int8=False)
-    with pytest.raises(ArtifactError, match="exported without 8 bits"):
+    with pytest.raises(ArtifactError, match="exported without an int8 graph"):
         read_model(Location.parse(tmp_path / "model"), int8=True)
 
 

@@ -127,7 +127,7 @@ def test_what_is_assumed_is_remarked() -> None:
     facts = {"uncalibrated_leads": ("V5", "V6"), "rate_is_assumed": True}
     signal = SignalPreparation(model_file()).prepare(recording(np.tile(TEN_S, 3), 250, **facts))
     assert signal.remarks == (
-        "no gain is stated for V5: the format's is assumed",
+        "no gain is stated for V5: the format's default is assumed",
         "no rate is stated: 250 Hz assumed",
     )
 

@@ -127,7 +127,7 @@ def test_recordings_are_read_where_the_labels_say_and_not_on_gpu_nodes(
     runner.check(ResourcesConfig())
     assert trainers.node_id not in set(runner.map(stand_ins.node_of, range(3)))
 
-    with pytest.raises(ClusterError, match=r"resources\.ingest asks .* pool: writers"):
+    with pytest.raises(ClusterError, match=r"resources\.ingest needs .* pool: writers"):
         runner.check(ResourcesConfig(ingest=IngestResourcesConfig(node_labels={"pool": "writers"})))
     for node in (readers, trainers):
         kill_node(cluster, node)

@@ -84,7 +84,7 @@ def test_another_kind_of_grpc_server_is_taken_for_the_port_of_rays_client() -> N
         server = grpc.server(threads)
         port = server.add_insecure_port(f"127.0.0.1:{free_port()}")
         server.start()
-        with pytest.raises(ClusterError, match=f"then write ray://127.0.0.1:{port}"):
+        with pytest.raises(ClusterError, match=f"if so, write ray://127.0.0.1:{port}"):
             check_head(f"127.0.0.1:{port}", "here")
         server.stop(None).wait()
 
@@ -103,7 +103,7 @@ def test_the_address_of_a_dashboard_is_for_sending_studies() -> None:
 def test_a_head_that_asks_for_another_token(token: str | None, tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text(token or "")
-    reason = "does not accept the token" if token else "none was found here"
+    reason = "does not accept the token" if token else "this machine has none"
     with (
         head(token=TOKEN) as address,
         tokens.using_token(file if token else None),
@@ -171,7 +171,7 @@ def test_forms_of_addresses(address: str, expected: tuple[str, int]) -> None:
 
 @pytest.mark.parametrize("address", ["", "local", "host:", "host:70000", "host:x", "host:0", ":99"])
 def test_what_is_no_address(address: str) -> None:
-    with pytest.raises(ClusterError, match="is no address"):
+    with pytest.raises(ClusterError, match="is not an address"):
         split_address(address)
 
 

@@ -98,7 +98,7 @@ def test_a_cluster_of_other_versions_is_refused(
 @pytest.mark.parametrize("answers", [{}, {"/api/version": "<html>"}, {"/api/version": {}}])
 def test_a_server_that_is_no_dashboard_is_told(answers: dict[str, Any]) -> None:
     with dashboard(answers) as url:
-        with pytest.raises(ClusterError, match="no dashboard of Ray"), open_jobs(url, None):
+        with pytest.raises(ClusterError, match="not a Ray dashboard"), open_jobs(url, None):
             pass
 
 
@@ -117,7 +117,7 @@ def test_addresses_of_dashboards(address: str, url: str) -> None:
 
 @pytest.mark.parametrize("address", ["auto", "ray://head:10001"])
 def test_other_addresses_are_no_dashboards(address: str) -> None:
-    with pytest.raises(ClusterError, match="jobs are sent over HTTP"):
+    with pytest.raises(ClusterError, match="jobs are submitted over HTTP"):
         dashboard_url(address)
 
 

@@ -100,7 +100,9 @@ def test_finals_have_the_weights_of_the_search_or_say_what_is_missing(lab: "Lab"
         n_configurations=0, baselines=(), answer="weighed", contenders={"weighed": weighed}
     )
     study = lab.open(config)
-    with pytest.raises(ConfigError, match=r"weighed of II: .*student alone.*none is complete"):
+    with pytest.raises(
+        ConfigError, match=r"weighed of II: .*student_alone.*no such trial is complete"
+    ):
         plan_finals(finals, study.space, study.trials())
     while (trial := study.ask()) is not None:
         complete(study, trial.number, NORM=0.9, MI=0.7)

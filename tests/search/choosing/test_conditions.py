@@ -23,7 +23,7 @@ def test_an_unknown_lead_is_refused_with_those_there_are() -> None:
 
 
 def test_a_lead_that_the_dataset_lacks_is_refused_with_those_it_has() -> None:
-    with pytest.raises(ConfigError, match=r"lead V5, .* not have\. It has I, II"):
+    with pytest.raises(ConfigError, match=r"lead V5, .* lacks\. It has I, II"):
         names(["II+V5"], ("I", "II"))
 
 

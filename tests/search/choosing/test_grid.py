@@ -103,7 +103,7 @@ def test_a_space_without_anything_to_draw_has_one_point() -> None:
     ("row", "said"),
     [
         (ParameterConfig(low=0.1, high=0.9), "space.dropout is drawn from the range 0.1 to 0.9"),
-        (ParameterConfig(low=0.1, high=0.9, log=True), "Add `step` to it, or name the values"),
+        (ParameterConfig(low=0.1, high=0.9, log=True), "Add `step`, or list the values"),
     ],
 )
 def test_a_range_without_steps_is_refused_with_what_to_do(row: ParameterConfig, said: str) -> None:

@@ -137,7 +137,7 @@ def test_by_score_alone_finals_take_what_they_always_did() -> None:
 
 def test_a_further_point_of_the_front_is_no_answer_as_not_every_lead_has_it() -> None:
     finals = FinalsConfig(n_configurations=2, answer="chosen_2")
-    with pytest.raises(ConfigError, match=r"fewer in some leads\. Set it to chosen"):
+    with pytest.raises(ConfigError, match=r"some leads may lack\. Set it to chosen"):
         plan_finals(finals, SPACE, trials([(0.9, 100)]), BOTH)
 
 

@@ -294,7 +294,7 @@ def test_an_examination_that_was_killed_goes_on_under_the_same_opening(
     assert results_of(folder) is None
     kept = folder.final(1).test(0).local_path
     written = kept.stat().st_ino
-    with pytest.raises(StaleArtifactError, match=r"examination is not over.*n_seeds"):
+    with pytest.raises(StaleArtifactError, match=r"examination is not finished.*n_seeds"):
         finalize(folder, config=study(n_seeds=1), start_over=True)
 
     results = finalize(folder)
@@ -393,7 +393,7 @@ def test_without_failed_examines_the_others_but_never_loses_a_lead(
         return InProcess(run_trial=run)
 
     config = study(n_seeds=1)
-    with pytest.raises(TrialError, match=r"chosen of V2.*nothing is left"):
+    with pytest.raises(TrialError, match=r"No training of chosen for V2 is left"):
         finalize(folder, breaking(2, 3), config=config, without_failed=True)
     assert opening_of(folder) is None
     results = finalize(folder, breaking(3), config=config, without_failed=True)

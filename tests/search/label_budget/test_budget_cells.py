@@ -100,7 +100,7 @@ def test_the_usual_budgets_double_up_to_all_folds(n_folds: int, budgets: tuple[i
         ((math.nan,), 1, "nan is neither"),
         ((math.inf,), 1, "inf is neither"),
         ((1,), 0, "--draws must be at least 1, got 0"),
-        ((), 1, "--budgets names none"),
+        ((), 1, "--budgets is empty"),
     ],
 )
 def test_budgets_without_a_meaning_are_refused(
@@ -119,7 +119,7 @@ def test_budgets_are_read_as_numbers_with_commas() -> None:
 def test_a_study_that_declares_its_labels_itself_is_refused() -> None:
     base = study()
     labelled = plan_cells(base, (1,), 1)[0].study(base)
-    with pytest.raises(ConfigError, match="declares itself"):
+    with pytest.raises(ConfigError, match=r"sets data\.labelled"):
         plan_cells(labelled, (1,), 1)
 
 

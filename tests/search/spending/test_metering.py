@@ -43,11 +43,11 @@ def test_reports_tell_all_of_the_attempt_and_a_loss_what_came_after(
 ) -> None:
     meter, clock = make_meter()
     clock.now += 5
-    assert meter.hear(["a"]) == Usage(kept=(held("a", 5),))
+    assert meter.update(["a"]) == Usage(kept=(held("a", 5),))
     clock.now += 7
-    assert meter.hear(["a"]) == Usage(kept=(held("a", 12),))
+    assert meter.update(["a"]) == Usage(kept=(held("a", 12),))
     clock.now += 3
-    assert meter.lose() == Usage(kept=(held("a", 12),), lost=(held("a", 3),))
+    assert meter.record_lost() == Usage(kept=(held("a", 12),), lost=(held("a", 3),))
 
 
 def test_a_process_that_never_reported_was_on_an_unknown_node(
@@ -55,7 +55,7 @@ def test_a_process_that_never_reported_was_on_an_unknown_node(
 ) -> None:
     meter, clock = make_meter()
     clock.now += 4
-    assert meter.lose() == Usage(lost=(held(None, 4),))
+    assert meter.record_lost() == Usage(lost=(held(None, 4),))
 
 
 @pytest.mark.parametrize("state", TrialState)
@@ -82,7 +82,7 @@ def test_workers_that_come_and_go_are_counted_one_by_one(
     used = Usage()
     for seconds, nodes in reports:
         clock.now += seconds
-        used = meter.hear(nodes)
+        used = meter.update(nodes)
     assert used.worker_s == sum(seconds * len(nodes) for seconds, nodes in reports)
     on_a = [each.worker_s for each in used.kept if each.node == KINDS["a"]]
     assert sum(on_a) == sum(seconds * nodes.count("a") for seconds, nodes in reports)

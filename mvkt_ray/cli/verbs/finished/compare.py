@@ -13,14 +13,14 @@ def compare_verb(
         list[str],
         typer.Argument(
             metavar="STUDY_DIR...",
-            help="Folders of two studies or more, or URIs; the first is what others differ from.",
+            help="Folders or URIs of two or more studies; the first is the reference.",
         ),
     ],
 ) -> None:
-    """Compare studies: scores by lead, and differences where they have one test split.
+    """Compare studies: scores by lead, and differences if they share a test split.
 
-    Differences are paired over patients and seeds, and corrected for how many there are. Studies
-    without finals show their validation scores. Only reads, and opens no test split.
+    Differences are paired over patients and seeds, and corrected for multiple comparisons. Studies
+    without finals show validation scores. Changes nothing, and opens no test split.
     Example: mvkt compare runs/small_teacher runs/large_teacher
     """
     from mvkt_ray.delivery.comparing.compared_studies import gather_studies

@@ -14,19 +14,24 @@ def dashboard_verb(
     output: JsonOutput,
     folder: Folder,
     host: Annotated[
-        str, typer.Option(metavar="ADDRESS", help="Address to listen at; others see it by 0.0.0.0.")
+        str,
+        typer.Option(
+            metavar="ADDRESS", help="Address to listen on; 0.0.0.0 admits other machines."
+        ),
     ] = LOOPBACK,
     port: Annotated[
         int | None,
         typer.Option(
-            metavar="PORT", help="Port to listen at, 0 for any; by default the usual or a free one."
+            metavar="PORT",
+            help="Port to listen on; 0: any free one. By default the usual port, or a free one if "
+            "it is taken.",
         ),
     ] = None,
 ) -> None:
     """Show a study in a browser by optuna-dashboard; Ctrl-C ends it.
 
-    Nothing can be changed there: a ledger that is a file is copied, one on a server is read. It
-    listens on this machine only, unless told otherwise, and asks nobody for a password.
+    Nothing can be changed there: a ledger that is a file is copied, one on a server is only read.
+    By default it listens on this machine only. It has no password.
     """
     from mvkt_ray.cli.dashboard_server import dashboard_of, open_server
 

@@ -14,7 +14,7 @@ def export_verb(
     folder: Folder,
     out: Annotated[
         str,
-        typer.Argument(metavar="OUT", help="Folder of the model, or its URI.", callback=not_empty),
+        typer.Argument(metavar="OUT", help="Folder to write, or its URI.", callback=not_empty),
     ],
     lead: Annotated[
         str | None,
@@ -22,20 +22,22 @@ def export_verb(
     ] = None,
     contender: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="By default the one by which leads are ranked."),
+        typer.Option(
+            metavar="NAME", help="Contender of the finals; by default the one that ranks leads."
+        ),
     ] = None,
     seed: Annotated[
         int | None, typer.Option(metavar="N", help="Seed of the finals; by default the first.")
     ] = None,
     from_search: Annotated[
         bool,
-        typer.Option("--from-search", help="Export a trial of the search, marked as not examined."),
+        typer.Option("--from-search", help="Export a trial of the search, marked as not tested."),
     ] = False,
 ) -> None:
     """Write a student as ONNX, in float32 and int8, with its weights, thresholds and model card.
 
-    Nothing is published unless onnxruntime says what torch says of every validation recording.
-    The same model, exported before, is left as it is.
+    A model is published only if onnxruntime and torch agree on every validation recording. An
+    identical earlier export is left as it is.
     Example: mvkt export study model --lead V5
     """
     from mvkt_ray.storage.location import Location

@@ -28,9 +28,7 @@ def extend_verb(
     output: VerbOutput,
     context: typer.Context,
     folder: Folder,
-    trials: Annotated[
-        int, typer.Option(metavar="N", help="How many trials are added to those it was asked for.")
-    ],
+    trials: Annotated[int, typer.Option(metavar="N", help="Number of trials to add.")],
     time_budget: TimeBudget = None,
     max_gpu_hours: MaxGpuHours = None,
     max_cost: MaxCost = None,
@@ -40,10 +38,10 @@ def extend_verb(
     in_process: InProcess = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Add trials to a study, finished or not; it then has those it would have had from the start.
+    """Add trials to a study, finished or not, as if it had had the total number from the start.
 
-    Each call adds N. One that was interrupted has said so already: go on with the line that it
-    prints, which is `mvkt search --resume` with the number of trials in all.
+    Each call adds N. After an interruption do not repeat it: run the command that it prints, which
+    is `mvkt search --resume` with the total number of trials.
     Example: mvkt extend study --trials 24
     """
     given = passed_on(locals(), "output", "context", "folder", "trials", "dry_run")
@@ -63,8 +61,9 @@ def extend_verb(
     report = answer_search(output, call).facts
     if report.test_split.opened:
         output.note(
-            "Note: the test split was opened before these trials. What finals have found stands "
-            "for what they chose then; choosing again means another opening, with its reason: "
+            "Note: the test split was opened before these trials. The results of the finals "
+            "stand for the configurations chosen then; choosing again opens it once more, which "
+            "needs a reason: "
             f"{shlex.join(['mvkt', 'finalize', str(folder.root), '--again', 'REASON'])}"
         )
 

@@ -24,11 +24,11 @@ def finalize_verb(
     study: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Take `finals` from this file; the rest must be the same study."
+            metavar="FILE", help="Study file with other `finals`; all else must be as in the study."
         ),
     ] = None,
     seeds: Annotated[
-        int | None, typer.Option(metavar="N", help="Seeds of each configuration.")
+        int | None, typer.Option(metavar="N", help="Number of seeds per configuration.")
     ] = None,
     top_k: Annotated[
         int | None, typer.Option(metavar="K", help="Compare the best K configurations per lead.")
@@ -38,18 +38,20 @@ def finalize_verb(
     ] = False,
     again: Annotated[
         str | None,
-        typer.Option(metavar="REASON", help="Open the test split again; the report says why."),
+        typer.Option(
+            metavar="REASON", help="Open the test split again; the report states the reason."
+        ),
     ] = None,
     start_over: Annotated[
         bool,
-        typer.Option("--start-over", help="Leave behind unopened finals of another configuration."),
+        typer.Option(
+            "--start-over", help="Abandon finals of another configuration before their test."
+        ),
     ] = False,
     without_failed: Annotated[
-        bool, typer.Option("--without-failed", help="Examine without trainings that failed.")
+        bool, typer.Option("--without-failed", help="Test without the trainings that failed.")
     ] = False,
-    now: Annotated[
-        bool, typer.Option("--now", help="Choose although the search has not ended.")
-    ] = False,
+    now: Annotated[bool, typer.Option("--now", help="Choose from an unfinished search.")] = False,
     max_gpu_hours: MaxGpuHours = None,
     max_cost: MaxCost = None,
     prices: Prices = None,
@@ -57,9 +59,9 @@ def finalize_verb(
     in_process: InProcess = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Choose per lead by validation, train again with several seeds, and open the test split once.
+    """Choose on validation for each lead, retrain with several seeds, and open the test split once.
 
-    Ctrl-C or SIGTERM stops cleanly; the same line again goes on, and the split is opened once.
+    Ctrl-C or SIGTERM stops cleanly; the same command resumes, and still opens the split only once.
     Example: mvkt finalize study --seeds 5
     """
     given = passed_on(locals(), "output", "dry_run")

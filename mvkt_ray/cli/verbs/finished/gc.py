@@ -19,12 +19,12 @@ def gc_verb(
     output: VerbOutput,
     folder: Folder,
     delete: Annotated[
-        bool, typer.Option("--delete", help="Remove the files; without it they are listed.")
+        bool, typer.Option("--delete", help="Delete the files instead of only listing them.")
     ] = False,
 ) -> None:
-    """List what a study's folder holds and nobody needs any more, and remove it by --delete.
+    """List files of a study that are not needed any more; --delete deletes them.
 
-    Report, export, rerun, finals and the next start of the search give the same afterwards.
+    Report, export, rerun, finals and a resumed search give the same results afterwards.
     Example: mvkt gc study --delete
     """
     from mvkt_ray.search.leftovers import collect_leftovers

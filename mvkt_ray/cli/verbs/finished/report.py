@@ -14,14 +14,14 @@ def report_verb(
     output: VerbOutput,
     study_dir: Annotated[str | None, STUDY_DIR] = None,
     schema: Annotated[
-        bool, typer.Option("--schema", help="Print the JSON schema of report.json, and end.")
+        bool, typer.Option("--schema", help="Print the JSON schema of report.json, and exit.")
     ] = False,
 ) -> None:
-    """Answer with the ranked leads, and write STUDY_DIR/report: HTML, JSON and tables.
+    """Print the ranked leads, and write STUDY_DIR/report: HTML, JSON and CSV tables.
 
-    Works while the search runs, and after it, on the validation split alone; after `mvkt finalize`
-    on the test split that it has opened. It never opens the test split itself.
-    Of a study that you may only read, the answer is shown and no file is written.
+    Before `mvkt finalize`, also while the search runs, it uses the validation split; afterwards the
+    test predictions of the finals. It never opens the test split itself. In a folder that you may
+    only read, no file is written.
     """
     if schema:
         from mvkt_ray.delivery.report.report_json import report_schema

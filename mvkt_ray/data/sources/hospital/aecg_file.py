@@ -98,7 +98,7 @@ def _rate_hz(file: str, sequences: list[Element]) -> float:
     value = _number(steps[0])
     if unit is None or value is None or value <= 0:
         raise RecordingError(
-            f"{file}: the time step is no number of s, ms or us above 0; correct it", "rate"
+            f"{file}: the time step is not a number above 0 in s, ms or us; correct it", "rate"
         )
     return 1 / (value * unit)
 
@@ -109,13 +109,14 @@ def _signal_mv(file: str, lead: str, sequence: Element, leads: Leads) -> np.ndar
     kind = "" if value is None else value.get("type", "SLIST_PQ").rpartition(":")[2]
     if value is None or kind != "SLIST_PQ":
         raise RecordingError(
-            f"{file}: lead {lead} is no list of samples with a unit (SLIST_PQ)", "header_mismatch"
+            f"{file}: lead {lead} is not a list of samples with a unit (SLIST_PQ)",
+            "header_mismatch",
         )
     origin, scale = value.find("origin"), value.find("scale")
     factor = None if scale is None else _number(scale)
     if scale is None or not factor:
         raise RecordingError(
-            f"{file}: lead {lead} states no scale, so its size is unknown; export it again",
+            f"{file}: lead {lead} states no scale, so its amplitude is unknown; export it again",
             "uncalibrated",
         )
     offset = 0.0
@@ -126,7 +127,7 @@ def _signal_mv(file: str, lead: str, sequence: Element, leads: Leads) -> np.ndar
         digits = np.array(words, dtype=np.float64)
     except ValueError as cause:
         raise RecordingError(
-            f"{file}: a sample of lead {lead} is no number; restore the file", "unreadable"
+            f"{file}: a sample of lead {lead} is not a number; restore the file", "unreadable"
         ) from cause
     return offset + factor * leads.scale(lead, scale.get("unit")) * digits
 

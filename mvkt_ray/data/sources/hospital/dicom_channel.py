@@ -17,7 +17,7 @@ _SIGNED = ("SB", "SS", "SL")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DicomChannel:
-    """What a channel definition says; numbers are those of PS3.3 C.10.9.1.4."""
+    """A channel definition; numbers are those of PS3.3 C.10.9.1.4."""
 
     column: int
     """Where its samples are in the group."""
@@ -27,7 +27,7 @@ class DicomChannel:
     """Units of a step of one."""
     correction: float
     baseline: float
-    """What the sample 0 is, in the same unit."""
+    """Value of the sample 0, in the same unit."""
     unit: str | None
     is_calibrated: bool
     bits_stored: int | None
@@ -61,8 +61,8 @@ class DicomChannel:
             low, high = -(1 << (self.bits_stored - 1)), (1 << (self.bits_stored - 1)) - 1
         if len(present) and not (low <= int(present.min()) and int(present.max()) <= high):
             raise RecordingError(
-                f"{file}: a sample of lead {self.lead} has more than the {self.bits_stored} bits "
-                "that are stated; correct the number, or restore the file",
+                f"{file}: a sample of lead {self.lead} exceeds the stated {self.bits_stored} "
+                "bits; correct the number, or restore the file",
                 "header_mismatch",
             )
 
@@ -79,8 +79,8 @@ class DicomChannel:
         """
         if not self.sensitivity or not self.correction:
             raise RecordingError(
-                f"{file}: lead {self.lead} states no sensitivity, so its size is unknown; export "
-                "it again",
+                f"{file}: lead {self.lead} states no sensitivity, so its amplitude is unknown; "
+                "export it again",
                 "uncalibrated",
             )
         scale = leads.scale(self.lead, self.unit)
@@ -138,7 +138,7 @@ def _lead(definition: Any, file: str) -> str | None:
     by_meaning = lead_named(meaning)
     if by_code and by_meaning and by_code != by_meaning:
         raise RecordingError(
-            f"{file}: a channel has the code of lead {by_code} and is called {by_meaning}; correct "
+            f"{file}: a channel has the code of lead {by_code} but the name {by_meaning}; correct "
             "one of the two",
             "header_mismatch",
         )

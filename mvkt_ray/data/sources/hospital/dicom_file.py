@@ -68,8 +68,8 @@ class DicomFolder(FileFolder):
 
         if _DEFLATED in content[:_META_BYTES]:
             raise RecordingError(
-                f"{file} is compressed as a whole (deflate), and how much memory it would take is "
-                "not known before; store it uncompressed",
+                f"{file} is compressed as a whole (deflate), so its size in memory cannot be "
+                "checked; store it uncompressed",
                 "unsupported",
             )
         # Warnings of pydicom quote the values that they are about.
@@ -115,7 +115,7 @@ def _decoded(
     n_common = n_samples - (max(skews) - min(skews))
     if n_common <= 0:
         raise RecordingError(
-            f"{file}: its leads have no time in common by their skews; correct them",
+            f"{file}: by their skews the leads share no time; correct the skews",
             "header_mismatch",
         )
     leads = Leads(file)
@@ -144,7 +144,7 @@ def _raw_samples(file: str, item: Any, n_samples: int) -> np.ndarray:
     if (bits, kind) not in _TYPES:
         what = "companded, as sound is," if kind in _COMPANDED else f"{kind[:4]!r} of {bits} bits,"
         raise RecordingError(
-            f"{file}: its samples are {what} which is not read; store them as whole numbers",
+            f"{file}: its samples are {what} which is not supported; store them as whole numbers",
             "unsupported",
         )
     data = item.get("WaveformData") or b""

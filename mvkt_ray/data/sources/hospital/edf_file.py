@@ -80,16 +80,15 @@ def _checked_header(content: bytes, file: str) -> _Header:
     n_signals = _count(content[252:256], file, "signals")
     if not 0 < n_signals <= _MOST_SIGNALS or n_header != _HEADER_BYTES * (n_signals + 1):
         raise RecordingError(
-            f"{file} states {n_signals} signals and a header of {n_header} bytes, which do not "
-            "belong together; restore the file",
+            f"{file} states {n_signals} signals and a header of {n_header} bytes, which "
+            "contradict each other; restore the file",
             "header_mismatch",
         )
     if len(content) < n_header:
         raise RecordingError(f"{file} ends in its header; restore it", "truncated")
     if reserved[:5] in ("EDF+D", "BDF+D"):
         raise RecordingError(
-            f"{file} is a recording with gaps ({reserved[:5]}); export its parts as files of their "
-            "own",
+            f"{file} is a recording with gaps ({reserved[:5]}); export each part as a file",
             "discontinuous",
         )
     _check_size(content, file, n_header, n_records, n_signals, bytes_per_sample=3 if is_bdf else 2)
@@ -143,7 +142,7 @@ def _signal_mv(file: str, lead: str, signal: Any, leads: Leads) -> np.ndarray:
     lowest, highest = signal.digital_range
     if low == high or lowest >= highest:
         raise RecordingError(
-            f"{file}: lead {lead} has a range of nothing, so its size is unknown; correct the "
+            f"{file}: lead {lead} has an empty range, so its amplitude is unknown; correct the "
             "physical and the digital range",
             "uncalibrated",
         )

@@ -23,8 +23,8 @@ def read_content(path: str, largest_bytes: int) -> bytes:
     content = b"".join(pieces)
     if len(content) > largest_bytes:
         raise RecordingError(
-            f"{path} has more than {largest_bytes >> 20} MiB, which no ECG of this format has that "
-            "is read here; cut it into shorter recordings",
+            f"{path} has more than {largest_bytes >> 20} MiB, the limit for this format; cut it "
+            "into shorter recordings",
             "too_large",
         )
     return content

@@ -26,10 +26,10 @@ from mvkt_ray.storage.object_store import explaining
 USUAL_NAMES = ("labels.csv", "labels.parquet")
 _WHAT = "the table of labels"
 RIGHT = "Restore the file, or write it again with pandas or pyarrow."
-"""What to do about a table that cannot be read."""
+"""Advice for a table that cannot be read."""
 _ROWS_PER_BATCH = 4096
 _DAMAGED = "deserialize thrift"
-"""What Arrow says of a footer that it cannot read, as an error of the system."""
+"""Part of Arrow's message, an OSError, for a footer that it cannot read."""
 
 
 def open_labels(folder: Location, labels: str | None) -> CsvTable | None:
@@ -47,8 +47,8 @@ def open_labels(folder: Location, labels: str | None) -> CsvTable | None:
         there = [folder / name for name in USUAL_NAMES if (folder / name).is_file()]
         if len(there) > 1:
             raise DataError(
-                f"{folder} has {' and '.join(USUAL_NAMES)}, and only one can count. Name it with "
-                "the option labels=FILE, or remove the other."
+                f"{folder} has {' and '.join(USUAL_NAMES)}, but only one can be used. Name it "
+                "with the option labels=FILE, or remove the other."
             )
         if not there:
             return None
@@ -60,8 +60,8 @@ def open_labels(folder: Location, labels: str | None) -> CsvTable | None:
             raise DataError(
                 f"there is no table of labels {location.uri!r}; it is CSV or Parquet, needs the "
                 "columns 'record' and 'codes' (codes separated by ';'), and may have patient_id, "
-                "age, sex and fold. Make it, or leave the option labels out, and the recordings "
-                "are without labels."
+                "age, sex and fold. Make it, or leave the option labels out to ingest without "
+                "labels."
             )
     table = _open_any(location)
     check_names(table)
@@ -73,9 +73,9 @@ def expect_patients(location: Location, columns: Collection[str]) -> None:
     """Raise DataError where a table has folds, but does not say whose the recordings are."""
     if "fold" in columns and "patient_id" not in columns:
         raise DataError(
-            f"{location}: there is a column 'fold', but no 'patient_id', so nobody can see whether "
-            "a patient is in two folds. Add 'patient_id', or take 'fold' out, and patient-disjoint "
-            "folds are made at ingest."
+            f"{location}: there is a column 'fold' but no 'patient_id', so patients in two folds "
+            "cannot be detected. Add 'patient_id', or remove 'fold': ingest then makes "
+            "patient-disjoint folds."
         )
 
 

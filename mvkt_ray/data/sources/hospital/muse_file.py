@@ -95,14 +95,14 @@ def _signal_mv(file: str, lead: str, data: Element, leads: Leads) -> np.ndarray:
     if odd or _number(data, "LeadSampleSize") not in (None, _SAMPLE_BYTES):
         name = odd[0] if odd else "LeadSampleSize"
         raise RecordingError(
-            f"{file}: {name} of lead {lead} is not what every export has, and what it means is not "
-            "known; export the recording again",
+            f"{file}: {name} of lead {lead} has an unknown value; export the recording again",
             "header_mismatch",
         )
     factor = _number(data, "LeadAmplitudeUnitsPerBit")
     if not factor:
         raise RecordingError(
-            f"{file}: lead {lead} states no units per bit, so its size is unknown; export it again",
+            f"{file}: lead {lead} states no units per bit, so its amplitude is unknown; export it "
+            "again",
             "uncalibrated",
         )
     scale = factor * leads.scale(lead, text_at(data, "LeadAmplitudeUnits"))

@@ -62,7 +62,7 @@ class ParquetRows:
     rate_hz: float | None = None
     """Of all signals; else each row's."""
     leads: tuple[str, ...] | None = None
-    """Of nested lists, in their order."""
+    """Leads of nested lists, in order."""
     signal: str | None = None
     """The column of nested lists, where there are several."""
     codes: str | None = None
@@ -86,8 +86,8 @@ class ParquetRows:
         for file in files[1:]:
             if self._columns(file) != first:
                 raise DataError(
-                    f"{file} has other columns of facts than {files[0]}: all files of a folder are "
-                    "of one dataset. Take the others out."
+                    f"{file} has other metadata columns than {files[0]}: all files of a folder "
+                    "must be of one dataset. Remove the others."
                 )
         return (ref for file in files for ref in self._rows(file, first))
 
@@ -131,7 +131,7 @@ class ParquetRows:
         if nested and self.leads is None:
             raise ConfigError(
                 f"{file} has signals as nested lists ({', '.join(nested)}), which do not name "
-                "their leads. Give them in their order, as --option leads=I,II,V1."
+                "their leads. Give the leads in order, as --option leads=I,II,V1."
             )
 
     def _columns(self, file: Location) -> dict[str, str]:
@@ -230,8 +230,8 @@ def _row_group(path: str, group: int) -> pa.Table:
         n_bytes = parquet.metadata.row_group(group).total_byte_size
         if n_bytes > _LARGEST_GROUP_BYTES:
             raise RecordingError(
-                f"{path} has a row group of {n_bytes >> 20} MiB, more than are read at once; write "
-                "it again with smaller ones",
+                f"{path} has a row group of {n_bytes >> 20} MiB, above the limit; rewrite it with "
+                "smaller row groups",
                 "too_large",
             )
         return parquet.read_row_group(group)

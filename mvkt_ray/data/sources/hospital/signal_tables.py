@@ -61,8 +61,8 @@ def leads_in_table(content: bytes, file: object) -> dict[str, np.ndarray]:
     if not place_of:
         # What such a line says instead may be a person's name.
         raise RecordingError(
-            f"{file} has no lead: none of the {len(names)} cells of its first line is called after "
-            "one",
+            f"{file} has no lead: none of the {len(names)} cells of its first line is the name of "
+            "a lead",
             "missing_lead",
         )
     leads = [lead for lead in LEADS if lead in place_of]
@@ -81,7 +81,7 @@ def _values(file: object, text: str, columns: Sequence[int], n_before: int) -> n
             )  # fmt: skip
     except ValueError as error:
         raise RecordingError(
-            f"{file}: a cell is no number, or a line is too short "
+            f"{file}: a cell is not a number, or a line is too short "
             f"({one_line(error).rstrip('.')}; numpy counts rows from 0, without the names)",
             "unreadable",
         ) from error
@@ -138,7 +138,7 @@ def array_in(content: bytes, file: object) -> np.ndarray:
         raise
     except Exception as error:  # whatever damaged bytes lead to
         raise RecordingError(
-            f"{file} is no array that numpy.save wrote ({one_line(error)})", "unreadable"
+            f"{file} is not an array written by numpy.save ({one_line(error)})", "unreadable"
         ) from error
 
 
@@ -155,11 +155,11 @@ def _check_length(content: bytes) -> None:
         (2, 0): np.lib.format.read_array_header_2_0,
     }.get(version)
     if read_header is None:
-        raise ValueError(f"version {version} of the format is for arrays of structures")
+        raise ValueError(f"version {version} of the format is for structured arrays")
     shape, _, dtype = read_header(stream)
     claimed, there = math.prod(shape) * dtype.itemsize, len(content) - stream.tell()
     if claimed > there:
-        raise ValueError(f"its header claims {claimed:,} bytes of values, and {there:,} are there")
+        raise ValueError(f"its header states {claimed:,} bytes of values, but there are {there:,}")
 
 
 def _as_float32(values: np.ndarray) -> np.ndarray:
@@ -171,14 +171,14 @@ def _text(content: bytes, file: object) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise RecordingError(f"{file} is no text in UTF-8", "unreadable") from error
+        raise RecordingError(f"{file} is not text in UTF-8", "unreadable") from error
 
 
 def _first_row(file: object, text: str) -> list[str]:
     try:
         cells = next(csv.reader([text.partition("\n")[0]]), [])
     except csv.Error as error:
-        raise RecordingError(f"{file} is no CSV file ({error})", "unreadable") from error
+        raise RecordingError(f"{file} is not a CSV file ({error})", "unreadable") from error
     if not any(cell.strip() for cell in cells):
         raise RecordingError(f"{file}: the first line is empty", "unreadable")
     return cells

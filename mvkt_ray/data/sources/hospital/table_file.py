@@ -40,7 +40,7 @@ class TableFolder(FileFolder):
     unit: str | None = None
     """Of all files, as `mV` or `uV`; must be given."""
     leads: tuple[str, ...] | None = None
-    """Of arrays, in their order."""
+    """Leads of arrays, in order."""
 
     def expect_reader(self) -> None:
         """Raise ConfigError unless rate and unit are given."""
@@ -69,8 +69,8 @@ def check_rate_and_unit(source: str, rate_hz: float | None, unit: str | None) ->
     """Raise ConfigError unless both are given, and are what they should be."""
     if rate_hz is None or not 0 < rate_hz <= HIGHEST_HZ:
         raise ConfigError(
-            f"the source {source!r} reads files that do not say their sampling rate, and rate_hz "
-            f"is {rate_hz!r}. Give it, as --option rate_hz=500."
+            f"the source {source!r} needs the sampling rate, which its files do not state; "
+            f"rate_hz is {rate_hz!r}. Give it, as --option rate_hz=500."
         )
     check_unit(source, unit)
 
@@ -79,8 +79,8 @@ def check_unit(source: str, unit: str | None) -> None:
     """Raise ConfigError unless a unit of voltage is given."""
     if unit is None or mv_per_unit(unit) is None:
         raise ConfigError(
-            f"the source {source!r} reads files that do not say their unit, and unit is {unit!r}. "
-            "Give nV, uV, mV or V, as --option unit=mV."
+            f"the source {source!r} needs the unit, which its files do not state; unit is "
+            f"{unit!r}. Give nV, uV, mV or V, as --option unit=mV."
         )
 
 
@@ -107,8 +107,8 @@ def named_rows(array: np.ndarray, leads: Sequence[str] | None, file: str) -> dic
     """
     if leads is None:
         raise RecordingError(
-            f"{file} is an array, which does not name its leads; give them in its order, as "
-            "--option leads=I,II,V1",
+            f"{file} is an array, which does not name its leads; give them in order, as --option "
+            "leads=I,II,V1",
             "missing_lead",
         )
     is_number = np.issubdtype(array.dtype, np.floating) or np.issubdtype(array.dtype, np.integer)
@@ -116,8 +116,8 @@ def named_rows(array: np.ndarray, leads: Sequence[str] | None, file: str) -> dic
     if array.ndim != 2 or len(sides) != 1 or not is_number:
         shape = " x ".join(map(str, array.shape)) or "a single value"
         raise RecordingError(
-            f"{file} is {shape} of {array.dtype}, but must be numbers, {len(leads)} leads x samples"
-            " or samples x leads, and which is which must show",
+            f"{file} is {shape} of {array.dtype}, but must be numbers, {len(leads)} leads x "
+            "samples or samples x leads, unambiguously",
             "wrong_shape",
         )
     rows = array if sides == [0] else array.T
@@ -134,7 +134,7 @@ def _leads_in_parquet(content: bytes, file: str, most_bytes: int) -> dict[str, n
         n_rows = table.metadata.num_rows
         if n_rows * len(columns) * _VALUE_BYTES > most_bytes:
             raise RecordingError(
-                f"{file} claims {n_rows:,} samples a lead, more than are read; cut it into shorter "
+                f"{file} states {n_rows:,} samples per lead, above the limit; cut it into shorter "
                 "recordings",
                 "too_large",
             )

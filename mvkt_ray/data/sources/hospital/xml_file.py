@@ -30,8 +30,8 @@ class _PlainTree(TreeBuilder):
         self._depth += 1
         if self._n_elements > _MOST_ELEMENTS or self._depth > _DEEPEST:
             raise RecordingError(
-                f"{self._file} has more elements, or deeper ones, than an ECG has: it may be made "
-                "to fill the memory; restore or export it again",
+                f"{self._file} has more or deeper elements than an ECG file can have, and could "
+                "exhaust the memory; restore or export it again",
                 "unsafe_xml",
             )
         return super().start(_local(tag), {_local(name): text for name, text in attrs.items()})
@@ -65,8 +65,9 @@ def parse_xml(content: bytes, file: str, root: str) -> Element:
         raise
     except DefusedXmlException as error:
         raise RecordingError(
-            f"{file} declares entities or refers to other files ({type(error).__name__}), which no "
-            "ECG needs and which may fill the memory or read what it should not; export it again",
+            f"{file} declares entities or refers to other files ({type(error).__name__}), which "
+            "no ECG file needs and which could exhaust the memory or read other files; export it "
+            "again",
             "unsafe_xml",
         ) from error
     except (ParseError, ValueError, LookupError) as error:

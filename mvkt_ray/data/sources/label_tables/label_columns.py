@@ -55,14 +55,14 @@ def check_names(table: CsvTable) -> None:
         if meant and meant not in table.columns and (one_hot or meant not in ("record", "codes")):
             raise DataError(
                 f"{table.location}: the column {column!r} would be "
-                f"{'taken for a code' if one_hot else 'left alone'}; did you mean {meant!r}? "
+                f"{'read as a label code' if one_hot else 'ignored'}; did you mean {meant!r}? "
                 "Rename it, or give it another name if it means something else."
             )
         if one_hot and (meant or word in _INDEX_NAMES):
             raise DataError(
-                f"{table.location}: the column {column!r} would be taken for a code, but looks "
-                "like a number or a fact of the recording. Take it out, or add a column 'codes', "
-                "and other columns are left alone."
+                f"{table.location}: the column {column!r} would be read as a label code, but "
+                "looks like a number or metadata of the recording. Remove it, or add a column "
+                "'codes': other columns are then ignored."
             )
 
 
@@ -86,8 +86,9 @@ def code_columns(table: CsvTable) -> list[str]:
     one_hot = [c for c in table.columns if c not in DESCRIBING and not _INDEX.fullmatch(c)]
     if not one_hot:
         raise DataError(
-            f"{table.location}: no column 'codes', nor columns with one code each; its columns are "
-            f"{', '.join(map(repr, table.columns))}. Add 'codes', with codes separated by ';'."
+            f"{table.location}: there is neither a column 'codes' nor a column per code; the "
+            f"columns are {', '.join(map(repr, table.columns))}. Add 'codes', with codes "
+            "separated by ';'."
         )
     return one_hot
 
@@ -109,8 +110,8 @@ def codes_in(cells: Mapping[str, str], one_hot: Sequence[str], where: str) -> st
     text = cells["codes"]
     if _LIST.fullmatch(text):
         raise DataError(
-            f"{where}: 'codes' is {text!r}, which looks like a list of another program; write the "
-            "codes themselves, separated by ';'."
+            f"{where}: 'codes' is {text!r}, which looks like a list in another program's syntax; "
+            "write the codes separated by ';'."
         )
     return text
 
@@ -122,7 +123,7 @@ def _marked(cells: Mapping[str, str], one_hot: Sequence[str], where: str) -> Ite
             yield column
         elif word not in _ABSENT:
             raise DataError(
-                f"{where}: {column!r} is {cells[column]!r}, but a column with one code has 1 where "
-                "the record has it, else 0 or nothing. Correct it, or add a column 'codes', and "
-                "other columns are left alone."
+                f"{where}: {column!r} is {cells[column]!r}, but a column with one code has 1 "
+                "where the record has it, else 0 or nothing. Correct it, or add a column "
+                "'codes': other columns are then ignored."
             )

@@ -78,13 +78,13 @@ def task_of_codes(codes: Iterable[str], table: object) -> Mapping[str, Task]:
     every = set(codes)
     if not every:
         raise DataError(
-            f"{table} has no label at all; give some record a code, or there is nothing to learn."
+            f"{table} has no label at all, so nothing can be learned; give records codes."
         )
     joined = sorted(code for code in every if _are_codes(re.split(r"[,|]", code), every))
     if joined:
         raise DataError(
-            f"{table}: the code {joined[0]!r} is made of other codes of the table; "
-            "codes are separated by ';'. Write it so."
+            f"{table}: the code {joined[0]!r} consists of other codes of the table; separate "
+            "codes by ';'."
         )
     codes_of_class = {code: [code] for code in every}
     for group in spellings(every, code_key):
@@ -112,7 +112,7 @@ def _fold(text: str, where: str) -> int:
     if fold is None:
         raise DataError(
             f"{where}: 'fold' is {text!r}, but must be a whole number from 0 to {LARGEST_FOLD}. "
-            "Give every record a fold, or take the column out, and patient-disjoint folds are made "
-            "at ingest."
+            "Give every record a fold, or remove the column: ingest then makes patient-disjoint "
+            "folds."
         )
     return fold

@@ -1,11 +1,11 @@
-"""What a table says of a recording and its patient; what cannot be read is no silent gap."""
+"""Facts of a recording and its patient in a table; unreadable cells are errors, not gaps."""
 
 from typing import Literal
 
 from mvkt_ray.data.sources.source import age_of, sex_of
 
 LARGEST_FOLD = 32767
-"""What the column `fold` of a shard holds."""
+"""Largest value of the column `fold` of a shard."""
 
 _NOT_KNOWN = {"", "nan", "none", "null", "na", "n/a", "#n/a", "<na>", "-", "?", "unknown", "u",
               "missing"}  # fmt: skip
@@ -34,7 +34,7 @@ def age_in(text: str) -> float | None:
     if age is None or (float(text) > _OLDEST_YEARS and float(text) != _HIDDEN_AGE):
         raise ValueError(
             f"is {text!r}, but must be years from 0 to {_OLDEST_YEARS}, {_HIDDEN_AGE} for an age "
-            "over 89 that is kept secret, or empty where it is not known"
+            "over 89 (de-identified), or empty if unknown"
         )
     return age
 
@@ -49,7 +49,7 @@ def sex_in(text: str) -> Literal["female", "male"] | None:
     if sex is None and text.lower() not in _NOT_KNOWN | _NEITHER:
         numbers = "; numbers mean different things in different datasets" if text.isdigit() else ""
         raise ValueError(
-            f"is {text!r}, but must be female, male, F, M or other, or empty where it is not known"
-            f"{numbers}: write female or male"
+            f"is {text!r}, but must be female, male, F, M or other, or empty if unknown{numbers}: "
+            "write female or male"
         )
     return sex

@@ -103,7 +103,7 @@ def baseline_of(finals: FinalsResults) -> str | None:
 
 def _is_taught(contender: Contender) -> bool:
     hyperparameters = contender.hyperparameters
-    return contender.name != ALONE and Hyperparameters.of(hyperparameters).hears_teacher
+    return contender.name != ALONE and Hyperparameters.of(hyperparameters).uses_teacher
 
 
 class _Ensembles:

@@ -78,8 +78,8 @@ def _read_given(entry: Mapping[str, Scalar], space: "SearchSpace", where: str) -
             )
         if not contains(distribution, value):
             raise ConfigError(
-                f"{where}: {name} is {value!r}, which is not in the space: it is drawn from "
-                f"{shown(distribution)}. Give a value of these, or a larger space."
+                f"{where}: {name} is {value!r}, which is outside the space: it is drawn from "
+                f"{shown(distribution)}. Give a value in it, or a larger space."
             )
         given[name] = value
     _check_dependent(given, space, where)
@@ -110,8 +110,8 @@ def _check_limits(given: Mapping[str, Scalar], space: "SearchSpace", where: str)
     drawn = [name for name in telling if space.is_drawn(name, given)]
     if missing := [name for name in drawn if name not in given]:
         raise ConfigError(
-            f"{where} gives {listing(known)}, of which a student's size follows, and not "
-            f"{listing(missing)}. With search.limits give all of them, or none."
+            f"{where} gives {listing(known)} but not {listing(missing)}, which together determine "
+            "a student's size. With search.limits give all of them, or none."
         )
     student = space.complete(given)
     space.limits.check(student, f"the student of {where}", "give a smaller one")

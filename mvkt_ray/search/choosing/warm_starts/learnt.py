@@ -111,7 +111,7 @@ def learn_from(
     if folder == own:
         raise ConfigError(
             f"search.learn_from names {folder.root}, the study itself. Name another one, or leave "
-            "it out: a study learns from its own trials anyway."
+            "it out: a study always learns from its own trials."
         )
     folder.expect_study()
     other = folder.read_config()
@@ -119,7 +119,10 @@ def learn_from(
         ledger = Ledger.open(database, other.name)
         ledger.close()
     if "leads" not in ledger.notes:
-        raise ArtifactError(f"{folder.root} has not begun its trials: there is nothing to learn.")
+        raise ArtifactError(
+            f"{folder.root} has not started its trials, so there is nothing to learn from. Name "
+            "another study."
+        )
     _expect_alike(folder, other, ledger.notes["leads"], config, space)
     ended = [record for record in ledger.records if _is_telling(record, other, config)]
     kept = [r for r in ended if r.trial.arm is not Arm.SEARCH or _fits(r.drawn, space)]
@@ -130,9 +133,9 @@ def learn_from(
     )
     if not learnt.n_trials:
         raise ConfigError(
-            f"search.learn_from: of {len(ledger.records)} trials of {folder.root} none tells "
-            "anything here: none of its search has ended well, or all are beyond the ranges of "
-            "this space. Name another study, or leave learn_from out."
+            f"search.learn_from: none of the {len(ledger.records)} trials of {folder.root} can be "
+            "used: no trial of its search was completed or pruned, or all are outside the ranges "
+            "of this space. Name another study, or leave learn_from out."
         )
     return learnt
 
@@ -146,15 +149,15 @@ def _expect_alike(
 ) -> None:
     """Refuse a study whose scores are of something else, or whose students are other ones."""
     where = f"search.learn_from: the study in {folder.root}"
-    advice = "Name a study that was asked the same, or leave learn_from out."
+    advice = "Name a study with the same question, or leave learn_from out."
     if other.data.task != config.data.task:
         raise ConfigError(
-            f"{where} is of the task {other.data.task!r}, this one of {config.data.task!r}: what "
-            f"is good for one need not be for the other. {advice}"
+            f"{where} is of the task {other.data.task!r}, this study of {config.data.task!r}: "
+            f"their scores are not comparable. {advice}"
         )
     if other.search.objectives != config.search.objectives:
         raise ConfigError(
-            f"{where} looked for {listing(other.search.objectives)}, this one for "
+            f"{where} optimises {listing(other.search.objectives)}, this study "
             f"{listing(config.search.objectives)}. {advice}"
         )
     # Without its limits and its grid, which say nothing of what hyper-parameters mean.

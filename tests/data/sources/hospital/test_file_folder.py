@@ -89,7 +89,7 @@ def test_a_table_may_be_parquet_anywhere(folder: Path, tmp_path_factory: pytest.
         (f"{HEADER}a,AF,p\na.xml,MI,p\n", "is in line 2 too"),
         ("record,codes,Patient\na,AF,p\n", "did you mean 'patient_id'"),
         ("file,codes\na,AF\n", "did you mean 'record'|no column 'record'"),
-        ("record,codes,fold\na,AF,1\n", "'fold', but no 'patient_id'"),
+        ("record,codes,fold\na,AF,1\n", "'fold' but no 'patient_id'"),
         (f"{HEADER}a,'AF','MI',p\n", "more than the 3 columns"),
     ],
 )
@@ -120,7 +120,7 @@ def test_two_usual_tables_or_a_named_one_that_is_missing_stop_at_once(folder: Pa
     with pytest.raises(DataError, match="there is no table of labels"):
         open_source("muse", str(folder), {"labels": "other.csv"}).references(100)
     (folder / "labels.parquet").write_bytes(b"PAR1")
-    with pytest.raises(DataError, match="only one can count"):
+    with pytest.raises(DataError, match="only one can be used"):
         open_source("muse", str(folder), {}).references(100)
     with pytest.raises(DataError, match=r"labels\.parquet cannot be read"):
         open_source("muse", str(folder), {"labels": "labels.parquet"}).references(100)

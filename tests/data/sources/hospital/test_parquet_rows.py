@@ -101,7 +101,7 @@ def test_what_is_wrong_with_a_folder_stops_at_once(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="leads=I,II,V1"):
         read_all(tmp_path, {"unit": "mV", "patient_id": "Patient"})
     write_rows(tmp_path / "other.parquet", {"ecg": scaled(1), "Patient": ["p"], "age": [3]})
-    with pytest.raises(DataError, match="other columns of facts"):
+    with pytest.raises(DataError, match="other metadata columns"):
         read_all(tmp_path, {**NESTED, "patient_id": "Patient"})
     (tmp_path / "other.parquet").write_bytes(b"PAR1")
     with pytest.raises(DataError, match=r"other\.parquet cannot be read"):

@@ -52,7 +52,7 @@ def test_lines_may_end_as_on_any_system(tmp_path: Path, end: str) -> None:
         ("I,II\n1,2\n", "missing_lead", "has no lead V5: it names I and II"),
         ("a,b\n1,2\n", "missing_lead", "its first line is 'a,b'"),
         ("1,2\n3,4\n", "missing_lead", "2 columns without names"),
-        ("V5\n1\nx\n", "unreadable", "a cell is no number"),
+        ("V5\n1\nx\n", "unreadable", "a cell is not a number"),
         ("V5\n", "empty", "has no samples"),
         ("I,V5\n\n", "empty", "has no samples"),
         ("I,V5\n1,2\n3\n", "unreadable", "a line is too short"),
@@ -96,7 +96,7 @@ def test_an_array_is_the_leads_of_the_model(
         (np.float64(1.0), 1, "a single number"),
         (np.zeros(500, np.int16), 1, "holds int16, but must hold millivolts"),
         (np.zeros(500, complex), 1, "holds complex128"),
-        (np.array([{}]), 1, "no array that numpy.save wrote"),
+        (np.array([{}]), 1, "not an array written by numpy.save"),
     ],
 )
 def test_other_arrays_are_refused(tmp_path: Path, array: Any, n_leads: int, part: str) -> None:
@@ -110,7 +110,7 @@ def test_a_file_that_is_no_array_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "ecg.npy"
     for content in (b"", b"text", b"PK\x03\x04"):
         path.write_bytes(content)
-        with pytest.raises(RecordingError, match="no array"):
+        with pytest.raises(RecordingError, match="not an array"):
             read_array(at(path), ["V5"])
 
 

@@ -104,8 +104,8 @@ def test_a_study_file_keeps_them() -> None:
     ("entry", "said"),
     [
         ({"kd_wieght": 1.0}, "did you mean 'kd_weight'"),
-        ({"kd_weight": 20.0}, "not in the space: it is drawn from the range 0.1 to 10"),
-        ({"n_negatives": 130}, "not in the space"),
+        ({"kd_weight": 20.0}, "outside the space: it is drawn from the range 0.1 to 10"),
+        ({"n_negatives": 130}, "outside the space"),
         ({"kd_weight": "much"}, "kd_weight must be a finite number"),
         ({"student": "xresnet1d18"}, "every trial of this study has 'sepconv1d_small'"),
         ({"clt_temperature": 0.1}, "used only where clt_loss is 'infonce'. Give clt_loss"),
@@ -121,7 +121,7 @@ def test_what_the_space_cannot_draw_is_refused(entry: dict[str, Scalar], said: s
 
 def test_more_than_there_are_trials_for_is_refused() -> None:
     entries: list[dict[str, Scalar]] = [{"kd_weight": float(value)} for value in range(1, 7)]
-    with pytest.raises(ConfigError, match=r"asks for 12 trials, which with 4 baselines are 16"):
+    with pytest.raises(ConfigError, match=r"12 trials of search\.enqueue and 4 baselines are 16"):
         SearchSpace.from_config(study_of(*entries), LEADS)
 
 

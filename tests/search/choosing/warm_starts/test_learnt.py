@@ -180,7 +180,7 @@ MISMATCHES: dict[str, tuple[Callable[[], StudyConfig], str]] = {
     "task": (lambda: learning(data=DataConfig(task="rhythm")), "is of the task"),
     "objectives": (
         lambda: learning(search={"objectives": ("macro_auroc", "parameters")}),
-        "looked for macro_auroc, this one for macro_auroc and parameters",
+        "optimises macro_auroc, this study macro_auroc and parameters",
     ),
     "drawn": (
         lambda: learning(space={"kd_weight": SPACE["kd_weight"]}),
@@ -192,7 +192,7 @@ MISMATCHES: dict[str, tuple[Callable[[], StudyConfig], str]] = {
     ),
     "ranges": (
         lambda: learning(space={**SPACE, "kd_weight": ParameterConfig(low=20.0, high=30.0)}),
-        "none tells anything here",
+        "none of the",
     ),
 }
 
@@ -216,5 +216,5 @@ def test_itself_nothing_and_samplers_that_it_does_not_help_are_refused(
     with pytest.raises(ArtifactError, match="holds no study"):
         learn(StudyFolder(Location.parse(tmp_path)), config)
     for sampler in ("random", "gp"):
-        with pytest.raises(ConfigError, match="are for tpe"):
+        with pytest.raises(ConfigError, match="only tpe"):
             SearchConfig(learn_from="/runs/other", sampler=sampler)
