@@ -93,7 +93,7 @@ def without(key: str) -> Callable[[dict[str, Any]], None]:
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        (set_in("schema_version", to=2), "schema version 2, this mvkt-ray reads 1"),
+        (set_in("schema_version", to=2), "schema version 2, but this mvkt-ray reads 1"),
         (set_in("window_samples", to=250.0), "window_samples is 250.0"),
         (set_in("window_samples", to=True), "window_samples is True"),
         (set_in("leads", to="V5"), "leads is 'V5'"),

@@ -95,7 +95,7 @@ def test_another_kind_or_version_is_refused(tmp_path: Path) -> None:
         read_model(published(tmp_path / "a", model_file().to_json(), "teacher"))
     value = json.loads(model_file().to_json())
     newer = json.dumps({**value, "schema_version": 2}).encode()
-    with pytest.raises(ArtifactError, match="schema version 2, this mvkt-ray reads 1"):
+    with pytest.raises(ArtifactError, match="schema version 2, but this mvkt-ray reads 1"):
         read_model(published(tmp_path / "b", newer))
     lacking = json.dumps({key: value[key] for key in value if key != "leads"}).encode()
     with pytest.raises(ArtifactError, match="it has no 'leads'"):
