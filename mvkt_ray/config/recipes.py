@@ -130,7 +130,7 @@ class Hyperparameters(Section):
             self.mixup == 0 or self.clt_weight == 0,
             f"mixup is {self.mixup!r} and clt_weight {self.clt_weight!r}: CLT pairs a crop with "
             "the teacher's embedding of the same recording, and a mixture of two recordings has "
-            "none. Set one of the two to 0",
+            "none. One of the two must be 0",
         )
         require(
             self.plugin_weight == 0 or self.plugin_loss != NO_PLUGIN,
