@@ -102,7 +102,7 @@ def test_a_port_that_is_taken_is_said_and_another_one_is_found_where_none_was_gi
 def test_where_nothing_is_to_be_shown_it_is_said(mvkt: Any, home: Path, tmp_path: Path) -> None:
     mvkt("dashboard", tmp_path).expect_wrong_input("holds no study")
     (tmp_path / "study.yaml").write_bytes((home / "tiny.yaml").read_bytes())
-    mvkt("dashboard", tmp_path).expect_wrong_input("not come to its first trial", "mvkt status")
+    mvkt("dashboard", tmp_path).expect_wrong_input("not started its first trial", "mvkt status")
     assert not (tmp_path / "ledger.db").exists()
 
 

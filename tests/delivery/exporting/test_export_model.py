@@ -119,4 +119,4 @@ def test_without_its_recordings_a_student_cannot_be_compared(study: Path, tmp_pa
         said = mvkt("export", study, tmp_path / "model", exit_code=2)
     finally:
         aside.rename(shards)
-    assert "are not there any more" in said
+    assert "are missing" in said

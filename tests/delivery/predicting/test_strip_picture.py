@@ -125,7 +125,7 @@ def test_where_pictures_go(tmp_path: Path) -> None:
     ("name", "n_recordings", "part"),
     [
         ("a.png", 2, "Give a folder"),
-        ("nowhere/a.png", 1, "is not there"),
+        ("nowhere/a.png", 1, "does not exist"),
         ("a.pdf", 1, "neither a folder nor a file in .png or .svg"),
         ("file", 2, "neither a folder"),
     ],
