@@ -32,6 +32,7 @@ ENV HOME=/home/ray \
     RAY_USAGE_STATS_ENABLED=0 \
     RAY_CHDIR_TO_TRIAL_DIR=0 \
     RAY_TRAIN_HEALTH_CHECK_INTERVAL_S=0.2 \
+    RAY_TRAIN_ENABLE_PREEMPTION_WATCHER=0 \
     RAY_task_oom_retries=3
 COPY constraints.txt /opt/mvkt-ray/constraints.txt
 COPY --from=wheel /wheels /opt/mvkt-ray/wheels

@@ -68,7 +68,9 @@ def kuberay_groups(document: Mapping[str, Any], origin: str) -> list[NodeGroup]:
     for row in spec.get("workerGroupSpecs") or []:
         name = row.get("groupName")
         if not name or name in [group.name for group in groups]:
-            raise ConfigError(f"{origin}: groupName {name!r} must be given, once in the file.")
+            raise ConfigError(
+                f"{origin}: groupName {name!r} is missing or used twice: each group needs its own."
+            )
         _check_keys(row, GROUP_KEYS, f"{origin}: group {name}")
         groups.append(_group(row, f"{origin}: group {name}", is_head=False))
     return groups

@@ -29,7 +29,7 @@ def plugged_loss(name: str) -> Loss:
     if plugin is None:
         raise ConfigError(
             f"plugin_loss: there is no loss {name!r}; {did_you_mean(name, plugin_names('loss'))} "
-            "Install the package that offers it: `mvkt plugins` lists what is found."
+            "Install the package that offers it: `mvkt plugins` lists the installed ones."
         )
     loss = load(plugin)
     if not callable(loss):

@@ -83,7 +83,7 @@ def network_row(name: str) -> NetworkRow:
         return NETWORKS[name]
     raise ConfigError(
         f"There is no network {name!r}; {did_you_mean(name, network_names())} Correct it, or "
-        "install the package that offers it: `mvkt plugins` lists what is found."
+        "install the package that offers it: `mvkt plugins` lists the installed ones."
     )
 
 

@@ -57,7 +57,7 @@ def test_a_search_that_the_disk_cannot_hold_is_refused_before_anything_is_writte
         done = mvkt(*line, *flags)
         assert done.exit_code == 1
         [paragraph] = [text for text in done.stderr.splitlines() if text.startswith("Error: ")]
-        assert f"up to {total:,} bytes, and {total - 1:,} are free" in paragraph
+        assert f"up to {total:,} bytes, but {total - 1:,} are free" in paragraph
         assert "--max-trials" in paragraph
     assert not (out / "study.yaml").exists()
     free[0] = total

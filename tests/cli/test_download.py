@@ -27,7 +27,7 @@ def test_a_database_is_downloaded_said_and_ingested(mvkt: Any, tmp_path: Path) -
 def test_what_cannot_be_downloaded_is_one_paragraph(mvkt: Any, tmp_path: Path) -> None:
     mvkt("download", "mimic", tmp_path).expect_wrong_input("'mimic'", "ptbxl, cpsc2018, cinc2021")
     line = ("download", "cinc2021", tmp_path, "--rate", 100)
-    mvkt(*line).expect_wrong_input("--rate 100 belongs to ptbxl")
+    mvkt(*line).expect_wrong_input("--rate 100 is an option of ptbxl")
     mvkt("download", "ptbxl", tmp_path, "--rate", 250).expect_wrong_input("'250'", "100, 500")
     line = ("download", "cinc2021", tmp_path, "--only", "goergia")
     mvkt(*line).expect_wrong_input("'goergia'", "georgia")

@@ -183,7 +183,7 @@ def test_without_it_nothing_starts_and_it_is_said_what_is_missing(
         done = mvkt(*words)
         assert done.exit_code == 2
         assert "'logit_distance'" in done.stderr
-        assert "`mvkt plugins` lists what is found" in done.stderr
+        assert "`mvkt plugins` lists the installed ones" in done.stderr
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(STUDY))
     begun = mvkt("search", tmp_path / "study.yaml", "--data", tmp_path, "--out", tmp_path / "new")
     assert begun.exit_code == 2

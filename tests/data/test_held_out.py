@@ -68,7 +68,7 @@ def test_an_opening_that_is_over_opens_nothing(shards: Shards, opening: Opening)
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"shards": "f" * 64}, "written for shards ffffffffffff"),
+        ({"shards": "f" * 64}, "opening is for shards ffffffffffff"),
         ({"split": "f" * 64}, "opening is for split ffffffffffff"),
         ({"n_recordings": 7}, "has 6 recordings, but was opened for 7"),
     ],

@@ -136,7 +136,7 @@ def test_a_source_that_knows_primary_classes_overrules_the_order_of_classes():
 
 
 def test_a_split_of_one_recording_has_no_negatives():
-    with pytest.raises(ConfigError, match="has 1"):
+    with pytest.raises(ConfigError, match="has only 1"):
         negative_pools(torch.ones(1, 2), "any")
 
 

@@ -266,7 +266,7 @@ def test_all_ranks_find_a_result_that_is_there(two_ranks: list[Found]) -> None:
 
 def test_a_batch_with_fewer_examples_than_ranks_is_refused_on_all(two_ranks: list[Found]) -> None:
     for found in two_ranks:
-        assert "batch_size is 1, of which 2 workers" in found["tiny"]
+        assert "batch_size is 1, fewer than one example for each of 2 workers" in found["tiny"]
 
 
 def test_uneven_parts_on_two_ranks_have_the_gradient_of_the_whole_batch(

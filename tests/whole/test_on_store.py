@@ -270,7 +270,7 @@ def test_finals_of_a_search_that_has_written_no_trial_are_refused_and_nothing_is
     begun.study_file.write_bytes(studies.local.study_file.read_bytes())
     done = CliRunner().invoke(app, ["finalize", str(begun.root), "--in-process"])
     assert done.exit_code == 2
-    assert "has not started its first trial" in done.output
+    assert "has not come to its first trial" in done.output
     assert begun.root.file_names() == ["study.yaml"]
 
 

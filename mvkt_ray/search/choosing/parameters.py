@@ -188,7 +188,7 @@ def _offered(name: str) -> str:
     """End a sentence about a name that a package which is not installed may offer."""
     if name not in ("student", "plugin_loss"):
         return ""
-    return " Plug-ins must be installed here: `mvkt plugins` lists them."
+    return " Plug-ins must be installed: `mvkt plugins` lists the installed ones."
 
 
 def _as_number(value: Scalar) -> float | None:

@@ -87,7 +87,7 @@ def test_each_contender_is_the_best_complete_trial_of_its_kind(
 def test_a_kind_of_which_no_trial_came_to_its_end_is_named() -> None:
     records = [searched(0, 0.8, kd_weight=4.0), searched(1, None, kd_weight=0.0)]
     with pytest.raises(
-        ConfigError, match=r"contenders\.alone: no trial of lead II .* with kd_weight 0\.0\. Give"
+        ConfigError, match=r"contenders\.alone: no trial of lead II .* with kd_weight 0\.0\. Add"
     ):
         plan_finals(FINALS, SPACE, records)
 
