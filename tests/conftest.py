@@ -34,16 +34,16 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let files that start Ray, which mostly wait, alternate with others, the largest first.
+    """Let files that start Ray, the longest, alternate with others, the largest first.
 
-    Left to pytest-xdist they all come at the end, where they starve each other.
+    By pytest-xdist's own order, which counts tests, they all come at the end and beside each other.
     """
     files = {path: list(group) for path, group in groupby(items, key=lambda item: item.path)}
-    waiting, busy = [], []
+    with_ray, others = [], []
     for group in sorted(files.values(), key=len, reverse=True):
         starts_ray = any(item.get_closest_marker("ray") for item in group)
-        (waiting if starts_ray else busy).append(group)
-    in_turn = chain.from_iterable(zip_longest(waiting, busy, fillvalue=()))
+        (with_ray if starts_ray else others).append(group)
+    in_turn = chain.from_iterable(zip_longest(with_ray, others, fillvalue=()))
     items[:] = chain.from_iterable(in_turn)
 
 

@@ -5,16 +5,13 @@ Rich's own way wants widgets, which not every notebook has; HTML every one shows
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from mvkt_ray.display.console import Output, as_html
 from mvkt_ray.display.live_table import LiveTable
-
-if TYPE_CHECKING:
-    pass
 
 SECONDS_BETWEEN_DRAWINGS = 0.5
 """Each of them stays in the message log of the notebook's server until the cell is shown."""
