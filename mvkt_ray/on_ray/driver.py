@@ -259,7 +259,8 @@ class OnRay:
         """
         from mvkt_ray.on_ray.far import run_trials_there
         from mvkt_ray.on_ray.prometheus import measuring
-        from mvkt_ray.on_ray.tuner import TrialsRun, run_trials
+        from mvkt_ray.on_ray.running_trials import TrialsRun
+        from mvkt_ray.on_ray.tuner import run_trials
         from mvkt_ray.training.student import run_trial
 
         self.check(study.config.resources)

@@ -16,7 +16,8 @@ from mvkt_ray.on_ray.capacity.concurrency import Concurrency
 from mvkt_ray.on_ray.connecting.environment import QUIET, WORKERS, environment, quiet_ray
 from mvkt_ray.on_ray.mailbox import ask, on_this_node, open_mailbox, serve
 from mvkt_ray.on_ray.many_workers import train_teacher_on_ranks
-from mvkt_ray.on_ray.tuner import TrialsRun, run_trials
+from mvkt_ray.on_ray.running_trials import TrialsRun
+from mvkt_ray.on_ray.tuner import run_trials
 from mvkt_ray.on_ray.unwrap import unwrapped
 from mvkt_ray.on_ray.worker import RunTrial, TrainTeacher
 from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialResult, Usage
@@ -50,11 +51,7 @@ def run_trials_there(run: TrialsRun) -> None:
 
     def reply(question: tuple[Any, ...]) -> Any:
         name, *arguments = question
-        answers = {
-            "ask": run.study.ask,
-            "report": run.study.report,
-            "tell": run.study.tell,
-        }
+        answers = {"ask": run.study.ask, "report": run.study.report, "tell": run.study.tell}
         answer = answers[name](*arguments)
         run.on_change()
         return answer

@@ -16,7 +16,7 @@ from stand_ins import EPOCHS, make_inputs, open_study, plan, trained
 
 from mvkt_ray.config.resources import ResourcesConfig, WorkersConfig
 from mvkt_ray.errors import ClusterError, DataError, MachineError, WorkerLostError
-from mvkt_ray.on_ray import tuner
+from mvkt_ray.on_ray import running_trials
 from mvkt_ray.on_ray.driver import OnRay
 from mvkt_ray.records import EpochMetrics, TrialResult, TrialState
 from mvkt_ray.search.study import Study
@@ -193,7 +193,7 @@ def test_trials_that_get_no_node_are_given_up_in_time_and_go_on_when_there_is_on
     ray.get(holder.ready.remote())
     study = open_study(tmp_path, 2)
     with monkeypatch.context() as patch:
-        patch.setattr(tuner, "NODES_COME_WITHIN_S", 2.0)
+        patch.setattr(running_trials, "NODES_COME_WITHIN_S", 2.0)
         with pytest.raises(ClusterError, match="of 2 trials none has begun, each needs 1 x"):
             runner.run_trials(study, make_inputs(tmp_path), lambda: None)
     study.close()
