@@ -14,8 +14,9 @@ import pytest
 
 from mvkt_ray.data.sources.hospital.signal_tables import read_array
 from mvkt_ray.errors import ArtifactError, ConfigError, DataError, RecordingError
-from mvkt_ray.storage.artifacts import Manifest, read_manifest
+from mvkt_ray.storage.artifacts import read_manifest
 from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.manifest import Manifest
 from tests.hospital_xml import PERSON
 from tests.outside_readers import READERS, mutated
 from tests.tiny_datasets import N_SAMPLES

@@ -10,7 +10,6 @@ Reads: the ledger of a study. Writes: a temporary copy of it.
 
 import contextlib
 import sqlite3
-import tempfile
 import threading
 import time
 import warnings
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from mvkt_ray.errors import ConfigError
+from mvkt_ray.storage.scratch_folder import scratch_folder
 
 if TYPE_CHECKING:
     from mvkt_ray.search.ledger.study_folder import StudyFolder
@@ -99,8 +99,8 @@ def dashboard_of(
                     f"{folder.root} has no ledger yet: the study has not started its first trial. "
                     "Wait for it; `mvkt status` shows the progress."
                 )
-            scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="mvkt-dashboard-"))
-            source, copy = path_of(database.url), Path(scratch) / "ledger.db"
+            scratch = stack.enter_context(scratch_folder("mvkt-dashboard-"))
+            source, copy = path_of(database.url), scratch / "ledger.db"
             assert source is not None
             database.copy_to(copy)
             storage = RDBStorage(url_of(copy))

@@ -16,7 +16,7 @@ from mvkt_ray.data.shards import Shards
 from mvkt_ray.data.splits import Split, open_training_splits
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.errors import DataError
-from mvkt_ray.storage.artifacts import fingerprint_of
+from mvkt_ray.storage.manifest import fingerprint_of
 
 NAME = "test"
 

@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 
 from mvkt_ray.errors import ArtifactError
 from mvkt_ray.file_guards import reading
-from mvkt_ray.storage.artifacts import FileEntry
 from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.manifest import FileEntry
 from mvkt_ray.storage.node_cache import CacheEntry, Piece, node_cache
 
 PARTS_NAME = "parts.parquet"

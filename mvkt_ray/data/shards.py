@@ -21,19 +21,14 @@ from mvkt_ray.config.schema import names_task_file
 from mvkt_ray.data.folds import quick_patient_hashes
 from mvkt_ray.data.identity import Patients, record_key
 from mvkt_ray.data.recording import LEADS, Recording
-from mvkt_ray.data.shard_file import (
-    PARTS_NAME,
-    Parts,
-    open_shard_files,
-    provide,
-    read_parts,
-)
+from mvkt_ray.data.shard_file import PARTS_NAME, Parts, open_shard_files, provide, read_parts
 from mvkt_ray.data.tasks import Task, plugin_task, read_task, unknown_codes_message
 from mvkt_ray.errors import ArtifactError, ConfigError, DataError
 from mvkt_ray.phrasing import did_you_mean
 from mvkt_ray.plugins.entry_points import plugin_names
-from mvkt_ray.storage.artifacts import Manifest, find_damage, open_file, read_manifest
+from mvkt_ray.storage.artifacts import find_damage, open_file, read_manifest
 from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.manifest import Manifest
 
 KIND = "shards"
 RECORDINGS_FOLDER = "recordings"

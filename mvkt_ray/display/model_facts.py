@@ -9,7 +9,7 @@ from mvkt_ray.display.console import facts, grid
 from mvkt_ray.phrasing import byte_size
 
 if TYPE_CHECKING:
-    from mvkt_ray.storage.artifacts import Manifest
+    from mvkt_ray.storage.manifest import Manifest
 
 
 def model_value(out: str, manifest: "Manifest") -> dict[str, Any]:

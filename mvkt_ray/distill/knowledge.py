@@ -29,14 +29,9 @@ from mvkt_ray.data.shards import Shards
 from mvkt_ray.data.splits import Split
 from mvkt_ray.data.views import View
 from mvkt_ray.errors import StaleArtifactError
-from mvkt_ray.storage.artifacts import (
-    Manifest,
-    expect_input,
-    fingerprint_of,
-    open_file,
-    read_manifest,
-)
+from mvkt_ray.storage.artifacts import expect_input, open_file, read_manifest
 from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.manifest import Manifest, fingerprint_of
 
 KIND = "knowledge"
 CROPS_FILE = "crops.arrow"

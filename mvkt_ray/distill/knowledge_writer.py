@@ -29,8 +29,9 @@ from mvkt_ray.distill.knowledge import (
 )
 from mvkt_ray.distill.knowledge_parts import CROPS_PER_PART, Answer, Part, crops_of, parts_of
 from mvkt_ray.machine_faults import naming_the_file
-from mvkt_ray.storage.artifacts import Manifest, build_folder, discard_partial, publish
+from mvkt_ray.storage.artifacts import build_folder, discard_partial, publish
 from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.manifest import Manifest
 
 
 def write_knowledge(

@@ -19,8 +19,8 @@ from mvkt_ray.interface.sessions.choose_runner import open_runner
 from mvkt_ray.interface.sessions.log_files import logging_to
 from mvkt_ray.interface.sessions.own_files import logs_beside, own_files
 from mvkt_ray.search.choosing.named_plugins import packages_of_source
-from mvkt_ray.storage.artifacts import Manifest
 from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.manifest import Manifest
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

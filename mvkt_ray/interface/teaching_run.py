@@ -18,8 +18,10 @@ from mvkt_ray.phrasing import byte_size
 from mvkt_ray.search import stages
 from mvkt_ray.search.choosing.named_plugins import packages_of_study
 from mvkt_ray.search.stages import KnowledgePlan, Prepared
-from mvkt_ray.storage.artifacts import Manifest, claim_output, holding, read_manifest
+from mvkt_ray.storage.artifacts import claim_output, read_manifest
 from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.manifest import Manifest
+from mvkt_ray.storage.output_lock import holding
 from mvkt_ray.training.teacher import KIND
 
 

@@ -6,7 +6,6 @@ without.
 
 import contextlib
 import dataclasses
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -32,6 +31,7 @@ from mvkt_ray.records import EpochMetrics, Usage
 from mvkt_ray.search.spending.metering import Meter
 from mvkt_ray.slots import Node, with_settled_teacher
 from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.scratch_folder import scratch_folder
 
 if TYPE_CHECKING:
     from mvkt_ray.on_ray.worker import RunTrial, TrainTeacher
@@ -347,11 +347,8 @@ class OnRay:
     def _train_folder(self, out: Location) -> Iterator[str]:
         parent = self._work or _own_folder(out.parent)
         parent.make_directory()
-        folder = tempfile.mkdtemp(prefix=".ray-train-", dir=parent.local_path)
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        with scratch_folder(".ray-train-", parent.local_path) as folder:
+            yield str(folder)
 
 
 def _own_folder(beside: Location) -> Location:

@@ -11,12 +11,10 @@ import logging
 import os
 import platform
 import random
-import tempfile
 import time
 import traceback
 from collections.abc import Callable, Generator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
@@ -34,6 +32,7 @@ from mvkt_ray.records import (
     TrialResult,
 )
 from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.scratch_folder import scratch_folder
 from mvkt_ray.training.process import threads_for
 from mvkt_ray.training.student import failed_result, machine_fault_behind
 from mvkt_ray.training.students.trial_inputs import TrialInputs
@@ -194,8 +193,8 @@ def _appending_to(file: Location) -> Generator[TextIO]:
         with file.local_path.open("a", encoding="utf-8", buffering=1) as stream:
             yield stream
         return
-    with tempfile.TemporaryDirectory(prefix="mvkt-") as scratch:
-        copy = Path(scratch) / file.name
+    with scratch_folder("mvkt-log-") as scratch:
+        copy = scratch / file.name
         if file.exists():
             file.fetch(copy)
         try:

@@ -13,19 +13,15 @@ from dataclasses import dataclass
 from mvkt_ray.errors import ArtifactError
 from mvkt_ray.records import TrialState
 from mvkt_ray.search.finals.finals_ledger import FinalsLedger
-from mvkt_ray.search.ledger.ledger_database import (
-    LedgerDatabase,
-    driving,
-    is_driven,
-    reading,
-)
+from mvkt_ray.search.ledger.ledger_database import LedgerDatabase, driving, is_driven, reading
 from mvkt_ray.search.ledger.study_folder import FinalsFolder, StudyFolder
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.search.pipeline import open_study
 from mvkt_ray.search.ranking import rank_leads
 from mvkt_ray.search.study import Study
-from mvkt_ray.storage.artifacts import MANIFEST_NAME, partial_location
+from mvkt_ray.storage.artifacts import partial_location
 from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.manifest import MANIFEST_NAME
 from mvkt_ray.training.trial_files import TrialFolder
 
 CHECKPOINTS = "checkpoints of trials that have ended"

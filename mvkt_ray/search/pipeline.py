@@ -40,8 +40,9 @@ from mvkt_ray.search.stages import (
     verify_input,
 )
 from mvkt_ray.search.study import Study
-from mvkt_ray.storage.artifacts import MANIFEST_NAME, Manifest, read_manifest
+from mvkt_ray.storage.artifacts import read_manifest
 from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.manifest import MANIFEST_NAME, Manifest
 from mvkt_ray.training.students.trial_inputs import Assistant, TrialInputs
 from mvkt_ray.training.teacher import KIND as TEACHER
 from mvkt_ray.training.teacher import open_teacher

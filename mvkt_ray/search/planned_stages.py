@@ -16,8 +16,8 @@ from mvkt_ray.search.choosing.space import SearchSpace, n_baselines, n_trials
 from mvkt_ray.search.choosing.warm_starts.learnt import Learnt
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.stages import Prepared, count_crops
-from mvkt_ray.storage.artifacts import MANIFEST_NAME, Manifest
 from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.manifest import MANIFEST_NAME, Manifest
 
 StageName = Literal["shards", "teacher", "knowledge", "assistants", "trials"]
 

@@ -34,14 +34,10 @@ from mvkt_ray.search.planned_stages import (
 from mvkt_ray.search.prediction import SimilarStudy, read_similar_study
 from mvkt_ray.search.same_study import refuse_other_config
 from mvkt_ray.search.spending.budget import NO_LIMITS, Limits
-from mvkt_ray.search.stages import (
-    Prepared,
-    find_teacher,
-    open_fitting_teacher,
-    prepare,
-)
-from mvkt_ray.storage.artifacts import MANIFEST_NAME, Manifest, read_manifest
+from mvkt_ray.search.stages import Prepared, find_teacher, open_fitting_teacher, prepare
+from mvkt_ray.storage.artifacts import read_manifest
 from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.manifest import MANIFEST_NAME, Manifest
 from mvkt_ray.training.teacher import KIND as TEACHER
 
 

@@ -29,14 +29,9 @@ from mvkt_ray.distill.knowledge_writer import write_knowledge
 from mvkt_ray.errors import ConfigError, StaleArtifactError
 from mvkt_ray.records import MeasuredPrecision
 from mvkt_ray.search.runner import Runner
-from mvkt_ray.storage.artifacts import (
-    Manifest,
-    claim_output,
-    read_manifest,
-    recipe_of,
-    verify_artifact,
-)
+from mvkt_ray.storage.artifacts import claim_output, read_manifest, verify_artifact
 from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.manifest import Manifest, recipe_of
 from mvkt_ray.training.cpu_precision import measure_precisions
 from mvkt_ray.training.teacher import KIND as TEACHER
 from mvkt_ray.training.teacher import Teacher, TeacherJob, open_teacher, teacher_config

@@ -11,117 +11,30 @@ what only an unfinished artifact needs is in `<name>.partial`, which is removed 
 """
 
 import contextlib
-import fcntl
-import hashlib
-import json
 import os
-import shlex
-import sys
 from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, TypeVar
 
-import filelock
-
-from mvkt_ray import __version__
 from mvkt_ray.errors import ArtifactError, StaleArtifactError
-from mvkt_ray.file_guards import reading, writing
-from mvkt_ray.phrasing import without_passwords
+from mvkt_ray.file_guards import reading
 from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.manifest import (
+    MANIFEST_NAME,
+    SCHEMA_VERSION,
+    FileEntry,
+    Manifest,
+    command_line,
+)
 from mvkt_ray.storage.node_cache import CacheEntry, node_cache
-from mvkt_ray.storage.object_store import check_writable
 from mvkt_ray.storage.scratch_folder import scratch_folder
 
 T = TypeVar("T")
 
-SCHEMA_VERSION = 3
-MANIFEST_NAME = "manifest.json"
-_PATIENCE_S = 0.2
-"""Whoever only asks whether an output is held holds it for an instant; see `is_held`."""
-
 _PUBLISHING = ".publishing"
 """In the partial folder of an artifact whose files are being put into a store."""
-
-
-def fingerprint_of(value: Any) -> str:
-    """Hash anything that JSON can write; equal values give equal hex strings."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FileEntry:
-    """One file of an artifact."""
-
-    sha256: str
-    size_bytes: int
-    n_rows: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Manifest:
-    """What an artifact says of itself."""
-
-    kind: str
-    config: Mapping[str, Any]
-    inputs: Mapping[str, str]
-    """Fingerprints of the artifacts that it was made from, by kind."""
-    files: Mapping[str, FileEntry]
-    counts: Mapping[str, int] = field(default_factory=dict[str, int])
-    details: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    schema_version: int = SCHEMA_VERSION
-    package_version: str = __version__
-    created_at: str = ""
-    command: str = ""
-
-    @property
-    def recipe(self) -> str:
-        """Hash of what was asked for: the same recipe need not be made twice."""
-        return recipe_of(self.kind, self.config, self.inputs)
-
-    @property
-    def fingerprint(self) -> str:
-        """Hash of what was asked for and of what came out."""
-        content = {name: entry.sha256 for name, entry in self.files.items()}
-        return fingerprint_of([self.recipe, content])
-
-    @property
-    def size_bytes(self) -> int:
-        """Size of all files."""
-        return sum(entry.size_bytes for entry in self.files.values())
-
-    def to_json(self) -> bytes:
-        """Write it for people and for `from_json`."""
-        value = {**asdict(self), "fingerprint": self.fingerprint}
-        # As JSON gives it back: keys are text there, and tuples are lists.
-        value = json.loads(json.dumps(value, default=str))
-        return (json.dumps({**value, "sha256": fingerprint_of(value)}, indent=2) + "\n").encode()
-
-    @classmethod
-    def from_json(cls, content: bytes) -> "Manifest":
-        """Read what `to_json` wrote.
-
-        Raises:
-            ValueError: It was changed since.
-        """
-        value = json.loads(content)
-        own_hash = value.pop("sha256")
-        if own_hash != fingerprint_of(value) and value["schema_version"] == SCHEMA_VERSION:
-            raise ValueError("it was edited: its content has another hash than it says")
-        value.pop("fingerprint")
-        files = {name: FileEntry(**entry) for name, entry in value.pop("files").items()}
-        for name in files:
-            if not name or name.startswith("/") or ".." in PurePosixPath(name).parts:
-                raise ValueError(f"it names the file {name!r}, which is not below its folder")
-        return cls(files=files, **value)
-
-
-def recipe_of(kind: str, config: Mapping[str, Any], inputs: Mapping[str, str]) -> str:
-    """Hash of what an artifact is asked to be."""
-    return fingerprint_of([kind, SCHEMA_VERSION, config, inputs])
 
 
 def read_manifest(location: str | Path | Location, kind: str | None = None) -> Manifest:
@@ -154,12 +67,12 @@ def read_manifest(location: str | Path | Location, kind: str | None = None) -> M
 
 
 def find_damage(location: str | Path | Location, manifest: Manifest, *, hashes: bool) -> list[str]:
-    """Compare files with the manifest; return one sentence per difference.
+    """Return one sentence for each file that differs from the manifest.
 
     Args:
         location: The artifact.
         manifest: Its manifest.
-        hashes: Read every byte; else only compare sizes.
+        hashes: Compare hashes, too, which reads every byte; else sizes only.
     """
     root = Location.parse(location)
     size_of = root.file_sizes()
@@ -179,7 +92,7 @@ def find_damage(location: str | Path | Location, manifest: Manifest, *, hashes: 
 
 
 def verify_artifact(location: str | Path | Location, *, hashes: bool = True) -> Manifest:
-    """Raise unless every file is as the manifest says.
+    """Return the manifest if every file agrees with it.
 
     Raises:
         ArtifactError: A file is missing or was changed after the artifact was published.
@@ -196,16 +109,16 @@ def verify_artifact(location: str | Path | Location, *, hashes: bool = True) -> 
 
 
 def open_file(location: Location, manifest: Manifest, name: str, read: Callable[[Path], T]) -> T:
-    """Return what `read` makes of a file of an artifact; from a store by way of the node's cache.
+    """Return the value of `read` for a file; from a store it is fetched into the node's cache.
 
     Args:
         location: The artifact.
         manifest: Its manifest.
-        name: Of the file.
-        read: Called with a local path.
+        name: Name of the file.
+        read: Reader, called with a local path.
 
     Raises:
-        ArtifactError: The file is not the one that was published, or is damaged.
+        ArtifactError: The file is damaged, or differs from the published one.
     """
     advice = "It was damaged after it was published: make the artifact again."
     with reading(location / name, advice, ArtifactError):
@@ -241,7 +154,7 @@ def partial_location(location: Location) -> Location:
 
 
 def files_location(location: Location) -> Location:
-    """Where the files of an artifact are while it is made: in a store, where they stay."""
+    """Return the folder in which an artifact's files are made; in a store, the final one."""
     return partial_location(location) if location.is_local else location
 
 
@@ -257,14 +170,14 @@ def build_folder(location: Location) -> Generator[Path]:
         yield partial_location(location).local_path
         return
     with scratch_folder("mvkt-artifact-") as scratch:
-        # All in it is the artifact's: the lock is beside it.
+        # The lock of the scratch folder must not be published.
         folder = scratch / "files"
         folder.mkdir()
         yield folder
 
 
 def claim_output(location: Location, recipe: str, *, resume: bool) -> Manifest | None:
-    """Decide what to do with an output location.
+    """Check that an artifact may be made at a location.
 
     Returns:
         The manifest when the same recipe is already there and finished, else None.
@@ -286,7 +199,7 @@ def claim_output(location: Location, recipe: str, *, resume: bool) -> Manifest |
     partial = partial_location(location)
     is_unfinished = partial.exists()
     found = location.names()
-    # In a store the first files of an unfinished artifact are where the finished ones will be.
+    # In a store the files of an unfinished artifact lie at their final places.
     if found and (location.is_local or not is_unfinished):
         raise ArtifactError(
             f"{location} is in use: it is not empty and is no artifact of mvkt-ray "
@@ -297,63 +210,6 @@ def claim_output(location: Location, recipe: str, *, resume: bool) -> Manifest |
             f"{partial} is an unfinished artifact. Go on with it by --resume, or remove it."
         )
     return None
-
-
-@contextlib.contextmanager
-def holding(location: Location) -> Generator[None]:
-    """Keep other processes of this file system from writing the same output at the same time.
-
-    An object store has no locks, and needs none here: of two writers of one output each puts whole
-    files and then a manifest, which says what was asked for (its recipe) and has a hash per file.
-    `publish` leaves what another has published alone. Shards of one recipe are the same bytes
-    whoever writes them; where the bytes may differ, as weights trained on GPUs do, a reader that
-    meets a file of the one and the manifest of the other refuses it by its hash.
-
-    Raises:
-        ArtifactError: Another process holds it, or nothing can be written there.
-        StoreError: The store refuses to be written to.
-    """
-    if not location.is_local:
-        if not (location / MANIFEST_NAME).exists():
-            check_writable(location.uri)
-        yield
-        return
-    path = location.local_path
-    lock = filelock.FileLock(_lock_path(path))
-    with writing(location, "Give an output folder where you may write."):
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            lock.acquire(timeout=_PATIENCE_S, poll_interval=0.05)
-        except filelock.Timeout:
-            raise ArtifactError(
-                f"{location} is in use: another process writes it now. Wait until it ends, or give "
-                "another output folder."
-            ) from None
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def is_held(location: Location) -> bool:
-    """Whether a process of this file system writes a local output now, as far as can be seen.
-
-    Nothing is written, so that it may be asked of a folder that may only be read.
-    """
-    lock = _lock_path(location.local_path)
-    try:
-        with lock.open("rb") as file:
-            # Shared, and let go at once: `holding` asks again for longer than that.
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
-
-
-def _lock_path(path: Path) -> Path:
-    return path.with_name(f".{path.name}.lock")
 
 
 def publish(
@@ -422,12 +278,12 @@ def publish(
 
 
 def _put(location: Location, manifest: Manifest, built: Path | None) -> Manifest:
-    """Publish in a store: every file, then the manifest, then nothing is unfinished any more."""
+    """Publish in a store: upload every file, then the manifest, then remove the partial folder."""
     finished = claim_output(location, manifest.recipe, resume=True)
     if finished is not None:
         return finished
     if built is not None:
-        # Files without a manifest are known as ours by it, should this process be killed.
+        # Marks files without a manifest as ours, in case this process is killed.
         (partial_location(location) / _PUBLISHING).write_bytes(b"")
 
         def upload(name: str) -> None:
@@ -440,14 +296,8 @@ def _put(location: Location, manifest: Manifest, built: Path | None) -> Manifest
     return manifest
 
 
-def command_line() -> str:
-    """Return how this process was called, as a shell would take it, but for passwords in URLs."""
-    words = map(without_passwords, sys.argv[1:])
-    return shlex.join([Path(sys.argv[0]).name, *words])
-
-
 def discard_partial(location: Location) -> None:
-    """Remove what a killed writer left, before the artifact is made anew."""
+    """Remove the files that a killed writer left, before the artifact is made from the start."""
     partial = partial_location(location)
     if not location.is_local and partial.exists() and not (location / MANIFEST_NAME).exists():
         location.delete_tree()

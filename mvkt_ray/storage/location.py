@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,16 +15,13 @@ from urllib.parse import unquote
 from pyarrow import fs
 
 from mvkt_ray.errors import ArtifactError, StoreError
-from mvkt_ray.file_guards import WRONG_PATHS, why
 from mvkt_ray.machine_faults import naming_the_file
+from mvkt_ray.storage.local_paths import expect_path, explaining_path, walk_local
 from mvkt_ray.storage.object_store import expect_bucket, explaining, open_store
+from mvkt_ray.storage.scratch_folder import scratch_folder
 
 # Each read of an object store is a request of this size; small ones would be all latency.
 _CHUNK_BYTES = 8 << 20
-
-_OF_FILE_SYSTEM = "lost+found"
-"""In the top folder of a disk, for its administrator alone; no data is in it."""
-
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 """RFC 3986: a colon further back, as in `runs/a://b`, belongs to a path."""
@@ -48,7 +44,7 @@ class Location:
         if isinstance(text, Location):
             return text
         value = str(text)
-        _expect_path(value)
+        expect_path(value)
         scheme, _, rest = value.partition(":/")
         if scheme in ("s3", "gs", "abfss") and not rest.startswith("/"):
             raise StoreError(
@@ -123,7 +119,7 @@ class Location:
     def _opened(self) -> Generator[tuple[fs.FileSystem, str]]:
         """File system and path; what they answer in the block is explained."""
         filesystem, path = self.open_filesystem()
-        with _explaining_path(self.uri) if self.is_local else explaining(self.uri):
+        with explaining_path(self.uri) if self.is_local else explaining(self.uri):
             yield filesystem, path
 
     def _info(self) -> fs.FileInfo:
@@ -184,7 +180,8 @@ class Location:
             ArtifactError: A directory cannot be read.
         """
         if self.is_local:
-            yield from _walk_local(self.uri, on_unreadable)
+            for folder, folders, files in walk_local(self.uri, on_unreadable):
+                yield Location(folder), folders, files
             return
         listed = [info for info in self._list(recursive=False) if info.base_name[:1] != "."]
         folders = sorted(info.base_name for info in listed if not info.is_file)
@@ -270,8 +267,8 @@ class Location:
     def writing_aside(self) -> Generator[Path]:
         """Give a local path to write to; its file is moved here if the block ends without error."""
         if not self.is_local:
-            with tempfile.TemporaryDirectory(prefix="mvkt-") as folder:
-                aside = Path(folder) / self.name
+            with scratch_folder("mvkt-upload-") as folder:
+                aside = folder / self.name
                 yield aside
                 self.upload(aside)
             return
@@ -324,71 +321,3 @@ class Location:
         for chunk in self._chunks():
             digest.update(chunk)
         return digest.hexdigest()
-
-
-def _walk_local(
-    top: str, on_unreadable: Callable[[str], None] | None
-) -> Generator[tuple[Location, list[str], list[str]]]:
-    real_top = os.path.realpath(top)
-    seen = {real_top}
-
-    def is_new(path: str) -> bool:
-        real = os.path.realpath(path)
-        inside = real.startswith(f"{real_top}{os.sep}")
-        if inside and os.path.islink(path) and f"{os.sep}." not in real[len(real_top) :]:
-            return False  # The walk comes there by itself.
-        is_first = real not in seen
-        seen.add(real)
-        return is_first
-
-    def explain(error: OSError) -> None:
-        if isinstance(error, FileNotFoundError | NotADirectoryError):
-            return
-        if on_unreadable is None:
-            raise ArtifactError(
-                f"the folder {error.filename} cannot be read ({error.strerror}), so what is in it "
-                "would be left out. Make it readable, or take it away."
-            ) from error
-        on_unreadable(str(error.filename))
-
-    for folder, folders, files in os.walk(top, followlinks=True, onerror=explain):
-        shown = sorted(name for name in folders if name[:1] != "." and name != _OF_FILE_SYSTEM)
-        folders[:] = [name for name in shown if is_new(os.path.join(folder, name))]
-        yield Location(folder), folders, sorted(name for name in files if name[:1] != ".")
-
-
-@contextlib.contextmanager
-def _explaining_path(path: str) -> Generator[None]:
-    """Explain what the system says of a path; what it says of its disk is not the path's fault.
-
-    Raises:
-        ArtifactError: It cannot be opened, though it may be there.
-    """
-    try:
-        yield
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        if error.errno is not None and error.errno not in WRONG_PATHS:
-            raise
-        raise ArtifactError(
-            f"{path} cannot be opened: {why(error, path)}. Give a path that is what it should be, "
-            "and that you may open."
-        ) from error
-
-
-def _expect_path(value: str) -> None:
-    if "\0" in value or not _is_unicode(value):
-        raise ArtifactError(
-            f"the path {value!r} holds bytes that are no text in UTF-8, or none in this locale "
-            f"({sys.getfilesystemencoding()}), so that no Arrow file can be opened there. Rename "
-            "the folder, make a link to it that has a plain name, or set a locale of UTF-8."
-        )
-
-
-def _is_unicode(value: str) -> bool:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -1,7 +1,7 @@
-"""A temporary folder that does not outlast its process for long, however that ends.
+"""Temporary folders that are removed even if their process is killed.
 
-A process that is killed leaves its folder. The lock in it is then free, and the next one to come
-removes it. A lock tells more than the number of a process, which another may have by then.
+A killed process leaves its folder with a free lock in it; the next process that makes a folder for
+the same purpose removes it. A process id would not do: another process may have it by then.
 """
 
 import contextlib
@@ -18,18 +18,21 @@ _LOCK = "lock"
 
 @contextlib.contextmanager
 def scratch_folder(prefix: str, base: Path | None = None) -> Generator[Path]:
-    """Make a temporary folder, and remove it afterwards; and those of processes that were killed.
+    """Make a temporary folder, remove it afterwards, and remove folders of killed processes.
 
     Args:
-        prefix: Of its name, and of the names of all that are for the same purpose.
-        base: In which it is made; by default the system's folder for temporary files.
+        prefix: Beginning of its name, shared by all folders of the same purpose.
+        base: Parent folder; by default the system's folder for temporary files.
+
+    Yields:
+        The folder; it holds a file `lock` from the start.
     """
     base = Path(tempfile.gettempdir()) if base is None else base
     _remove_abandoned(base, prefix)
     made = Path(tempfile.mkdtemp(prefix=f".{prefix}", dir=base))
     lock = filelock.FileLock(made / _LOCK)
     lock.acquire()
-    # Its name is found once the lock is held: until then it would look abandoned.
+    # Renamed once the lock is held: until then the folder would look abandoned.
     folder = made.rename(base / made.name.removeprefix("."))
     try:
         yield folder
@@ -40,8 +43,8 @@ def scratch_folder(prefix: str, base: Path | None = None) -> Generator[Path]:
 
 def _remove_abandoned(base: Path, prefix: str) -> None:
     for folder in base.glob(f"{prefix}*"):
-        # Those of other users are theirs to remove, and may not even be looked into. A Timeout of
-        # the lock is an OSError, too: somebody holds it.
+        # Folders of other users may not even be readable. filelock.Timeout, raised where the
+        # lock is held, is an OSError, too.
         with contextlib.suppress(OSError):
             path = folder / _LOCK
             if folder.lstat().st_uid != os.geteuid() or not path.exists():

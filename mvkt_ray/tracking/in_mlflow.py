@@ -4,9 +4,7 @@ Writes: to the tracking server or store of the URI that the user gave.
 """
 
 import hashlib
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 
 from mlflow.entities import Metric, Param
 from mlflow.tracking import MlflowClient
@@ -14,6 +12,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from mlflow.utils.time import get_current_time_millis
 
 from mvkt_ray.records import EpochMetrics, Trial, TrialResult, TrialState
+from mvkt_ray.storage.scratch_folder import scratch_folder
 from mvkt_ray.tracking.tracker import (
     TrackedStudy,
     end_values,
@@ -76,9 +75,9 @@ class InMlflow:
         """Keep the files with the parent run, and end it; trials that were stopped are killed."""
         for run in self._runs.values():
             self._client.set_terminated(run, "KILLED")
-        with tempfile.TemporaryDirectory() as folder:
+        with scratch_folder("mvkt-mlflow-") as folder:
             for name, content in files.items():
-                path = Path(folder) / name
+                path = folder / name
                 path.write_bytes(content)
                 self._client.log_artifact(self._parent, str(path))
         self._client.set_terminated(self._parent)

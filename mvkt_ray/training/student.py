@@ -8,8 +8,8 @@ import platform
 from mvkt_ray.errors import ArtifactError, MachineError, MvktError, PreemptedError
 from mvkt_ray.machine_faults import GOES_ON, is_out_of_gpu_memory, machine_fault
 from mvkt_ray.records import Trial, TrialResult, TrialState
-from mvkt_ray.storage.artifacts import MANIFEST_NAME
 from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.manifest import MANIFEST_NAME
 from mvkt_ray.training.course import Report
 from mvkt_ray.training.students.one_training import replay, train_once
 from mvkt_ray.training.students.opened_trial import open_trial

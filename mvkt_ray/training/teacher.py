@@ -24,16 +24,15 @@ from mvkt_ray.file_guards import reading
 from mvkt_ray.models import Ensemble, Network, build_network, one_of
 from mvkt_ray.records import EpochMetrics
 from mvkt_ray.storage.artifacts import (
-    Manifest,
     build_folder,
     claim_output,
     expect_input,
     open_file,
     publish,
     read_manifest,
-    recipe_of,
 )
 from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.manifest import Manifest, recipe_of
 from mvkt_ray.training.ranks import Ranks
 from mvkt_ray.training.teaching.members import (
     Member,

@@ -21,8 +21,8 @@ from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState
 from mvkt_ray.search import in_process
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.search.spending.prices import PriceList, Spent
-from mvkt_ray.storage.artifacts import holding
 from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.output_lock import holding
 
 N_TRAININGS = 4
 PREFIX = "Interrupted; all progress is saved. Resume with: mvkt "

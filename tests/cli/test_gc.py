@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from mvkt_ray.storage.artifacts import holding
 from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.output_lock import holding
 
 pytestmark = pytest.mark.usefixtures("without_images")
 

@@ -15,8 +15,8 @@ from mvkt_ray.search.in_process import InProcess
 from mvkt_ray.search.ledger.ledger import Ledger
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.spending.budget import Limits
-from mvkt_ray.storage.artifacts import holding
 from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.output_lock import holding
 
 WriteStudy = Callable[[Mapping[str, Any]], Path]
 LineOf = Callable[[str], tuple[object, ...]]

@@ -19,8 +19,8 @@ from mvkt_ray.search.runner import Runner
 from mvkt_ray.search.spending.budget import Budget, Limits
 from mvkt_ray.search.spending.prices import PriceList
 from mvkt_ray.search.study import Study
-from mvkt_ray.storage.artifacts import command_line
 from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.manifest import command_line
 from mvkt_ray.training.teacher import open_teacher
 from mvkt_ray.training.teaching.asked_teacher import AskedTeacher, answer
 

@@ -53,6 +53,18 @@ def test_a_room_holds_no_more_modules_than_one_looks_through(room: Path) -> None
     assert len(modules) <= MOST_MODULES, f"make a room of some of them: {sorted(modules)}"
 
 
+MAKES_TEMPORARY_FOLDERS = {
+    "mvkt_ray/storage/scratch_folder.py",
+    "mvkt_ray/on_ray/own_nodes/local_nodes.py",
+}
+"""The second one's belong to nodes that outlast the process, and go when they are stopped."""
+
+
+def test_temporary_folders_are_made_where_those_of_killed_processes_are_removed() -> None:
+    by = {name_of(file) for file in MODULES if re.search(r"mkdtemp|TemporaryDi", file.read_text())}
+    assert by == MAKES_TEMPORARY_FOLDERS
+
+
 def test_no_two_modules_share_a_name() -> None:
     counted = Counter(file.name for file in MODULES if file.name != "__init__.py")
     assert [name for name, count in counted.items() if count > 1] == []

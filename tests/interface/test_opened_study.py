@@ -14,8 +14,8 @@ import mvkt_ray as mvkt
 from mvkt_ray.delivery.tables import TABLES
 from mvkt_ray.interface import opened_study
 from mvkt_ray.interface.study_tables import kind_of
-from mvkt_ray.storage.artifacts import holding
 from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.output_lock import holding
 from tests.images import skip_images
 
 WRITTEN_AS = {True: "true", False: "false"}

@@ -9,19 +9,17 @@ import pytest
 
 from mvkt_ray.errors import ArtifactError, StaleArtifactError
 from mvkt_ray.storage.artifacts import (
-    Manifest,
     claim_output,
     discard_partial,
     expect_input,
-    fingerprint_of,
-    holding,
     partial_location,
     publish,
     read_manifest,
-    recipe_of,
     verify_artifact,
 )
 from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.manifest import Manifest, fingerprint_of, recipe_of
+from mvkt_ray.storage.output_lock import holding
 
 CONFIG = {"rate": 100}
 INPUTS = {"shards": "abc"}
@@ -165,7 +163,7 @@ def test_equal_values_have_equal_fingerprints_whatever_their_order() -> None:
 
 HOLDER = """
 import sys
-from mvkt_ray.storage.artifacts import holding
+from mvkt_ray.storage.output_lock import holding
 from mvkt_ray.storage.location import Location
 with holding(Location(sys.argv[1])):
     print("held", flush=True)

@@ -4,18 +4,17 @@ import pytest
 
 from mvkt_ray.errors import ArtifactError, StoreError
 from mvkt_ray.storage.artifacts import (
-    Manifest,
     build_folder,
     claim_output,
     discard_partial,
-    holding,
     partial_location,
     publish,
     read_manifest,
-    recipe_of,
     verify_artifact,
 )
 from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.manifest import Manifest, recipe_of
+from mvkt_ray.storage.output_lock import holding
 from tests.object_store import S3Server
 
 CONFIG = {"rate": 100}

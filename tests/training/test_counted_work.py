@@ -20,8 +20,8 @@ from mvkt_ray.data.sources.synthetic import Synthetic
 from mvkt_ray.data.splits import open_training_splits
 from mvkt_ray.models import Network
 from mvkt_ray.records import Decision, EpochMetrics
-from mvkt_ray.storage.artifacts import MANIFEST_NAME
 from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.manifest import MANIFEST_NAME
 from mvkt_ray.training.student import run_trial
 from mvkt_ray.training.students.trial_inputs import TrialInputs
 from tests.object_store import S3Server

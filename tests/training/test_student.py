@@ -30,13 +30,10 @@ from mvkt_ray.errors import (
 )
 from mvkt_ray.models import build_network, network_facts
 from mvkt_ray.records import Arm, Decision, EpochMetrics, TrialResult, TrialState
-from mvkt_ray.storage.artifacts import MANIFEST_NAME, read_manifest
+from mvkt_ray.storage.artifacts import read_manifest
+from mvkt_ray.storage.manifest import MANIFEST_NAME
 from mvkt_ray.training.seeds import trial_seed
-from mvkt_ray.training.student import (
-    failed_result,
-    machine_fault_behind,
-    run_trial,
-)
+from mvkt_ray.training.student import failed_result, machine_fault_behind, run_trial
 from mvkt_ray.training.students import one_training, opened_trial
 from mvkt_ray.training.teacher import open_teacher
 

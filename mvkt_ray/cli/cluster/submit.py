@@ -3,7 +3,6 @@
 import os
 import re
 import shlex
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from mvkt_ray.display.console import Output
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.file_guards import reading
 from mvkt_ray.phrasing import names_secret, without_passwords
+from mvkt_ray.storage.scratch_folder import scratch_folder
 
 
 def submit_verb(
@@ -65,13 +65,15 @@ def submit_verb(
     name = files.study.name if files.study else line.out.rstrip("/").rsplit("/", 1)[-1]
     words = ["mvkt", "search", *line.words, "--address", "auto"]
     with open_jobs(address, token_file) as jobs:
-        with tempfile.TemporaryDirectory(prefix="mvkt-submit-") as folder:
-            files.write(Path(folder))
+        with scratch_folder("mvkt-submit-") as scratch:
+            folder = scratch / "files"
+            folder.mkdir()
+            files.write(folder)
             request = JobRequest(
                 job_id=f"{_slug(name)}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}",
                 # In place of the shell, so that a stop reaches the search and nothing else.
                 entrypoint=f"exec {shlex.join(words)}",
-                folder=Path(folder),
+                folder=folder,
                 variables=variables,
                 requirements=requirements,
                 notes={"study": name, "out": line.out},

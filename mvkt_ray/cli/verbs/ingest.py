@@ -12,7 +12,7 @@ from mvkt_ray.interface.arguments import passed_on
 from mvkt_ray.phrasing import byte_size, duration, number_ranges
 
 if TYPE_CHECKING:
-    from mvkt_ray.storage.artifacts import Manifest
+    from mvkt_ray.storage.manifest import Manifest
 
 
 KeepOrNot = Literal["quarantine", "keep"]

@@ -19,8 +19,8 @@ from mvkt_ray.phrasing import TERMINAL, byte_size, duration, number_ranges
 if TYPE_CHECKING:
     from mvkt_ray.search.finals.openings import Opening
     from mvkt_ray.search.ledger.study_folder import StudyFolder
-    from mvkt_ray.storage.artifacts import Manifest
     from mvkt_ray.storage.location import Location
+    from mvkt_ray.storage.manifest import Manifest
 
 CODES_SHOWN = 12
 """The most frequent label codes; `--json` has all."""

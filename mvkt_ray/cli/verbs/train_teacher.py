@@ -17,7 +17,7 @@ from mvkt_ray.interface.arguments import passed_on
 from mvkt_ray.phrasing import TERMINAL, byte_size, duration
 
 if TYPE_CHECKING:
-    from mvkt_ray.storage.artifacts import Manifest
+    from mvkt_ray.storage.manifest import Manifest
 
 
 def train_teacher_verb(

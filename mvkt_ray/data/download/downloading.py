@@ -19,8 +19,8 @@ from mvkt_ray.data.download.published import PublishedDataset, files_of_parts
 from mvkt_ray.data.download.room import estimate_sizes, expect_room
 from mvkt_ray.data.read_ahead import read_ahead
 from mvkt_ray.errors import DataError
-from mvkt_ray.storage.artifacts import holding
 from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.output_lock import holding
 
 _N_THREADS = 8
 _N_AHEAD = 64

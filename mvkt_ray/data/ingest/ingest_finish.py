@@ -36,8 +36,9 @@ from mvkt_ray.data.shard_file import (
 )
 from mvkt_ray.data.shards import KIND, QUARANTINE_NAME, QUARANTINE_SCHEMA, shard_name
 from mvkt_ray.errors import DataError
-from mvkt_ray.storage.artifacts import FileEntry, Manifest, publish
+from mvkt_ray.storage.artifacts import publish
 from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.manifest import FileEntry, Manifest
 from mvkt_ray.storage.node_cache import CacheEntry, node_cache
 
 logger = logging.getLogger(__name__)

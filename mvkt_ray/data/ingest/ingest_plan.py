@@ -21,8 +21,9 @@ from mvkt_ray.data.sources import source_plugin
 from mvkt_ray.data.sources.record_files import NotListed
 from mvkt_ray.data.sources.source import Source
 from mvkt_ray.errors import DataError
-from mvkt_ray.storage.artifacts import files_location, fingerprint_of, partial_location, recipe_of
+from mvkt_ray.storage.artifacts import files_location, partial_location
 from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.manifest import fingerprint_of, recipe_of
 
 _WORK = ".work"
 

@@ -20,8 +20,10 @@ from mvkt_ray.data.ingest.shard_writer import IngestSettings
 from mvkt_ray.data.mapping import MapFunction, in_process_map
 from mvkt_ray.data.sources.source import Source
 from mvkt_ray.errors import DataError
-from mvkt_ray.storage.artifacts import Manifest, claim_output, holding
+from mvkt_ray.storage.artifacts import claim_output
 from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.manifest import Manifest
+from mvkt_ray.storage.output_lock import holding
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,10 +6,7 @@ it says, and told, or refuses the recording.
 Reads: a `.hea` header and the signal files that it names, on this machine or in an object store.
 """
 
-import os
-import tempfile
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
@@ -19,6 +16,7 @@ from mvkt_ray.data.wfdb_format.wfdb_segments import read_segments
 from mvkt_ray.data.wfdb_format.wfdb_signals import WfdbLeads, read_leads
 from mvkt_ray.errors import MvktError, RecordingError
 from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.scratch_folder import scratch_folder
 
 
 def read_wfdb(path: str) -> FileSignal:
@@ -50,12 +48,12 @@ def read_wfdb(path: str) -> FileSignal:
 
 
 def _bring_and_read(record: Location) -> FileSignal:
-    with tempfile.TemporaryDirectory(prefix="mvkt-") as folder:
+    with scratch_folder("mvkt-record-") as folder:
         try:
-            bring_record(record, Path(folder))
-            return _read(os.path.join(folder, record.name))
+            bring_record(record, folder)
+            return _read(str(folder / record.name))
         except RecordingError as error:
-            message = str(error).replace(folder, record.parent.uri)
+            message = str(error).replace(str(folder), record.parent.uri)
             raise RecordingError(message, error.reason) from error.__cause__
 
 

@@ -6,7 +6,6 @@ which is given a header of our own so that it has nothing to guess.
 Reads: one signal file.
 """
 
-import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ with warnings.catch_warnings():
     import wfdb
 
 from mvkt_ray.errors import RecordingError
+from mvkt_ray.storage.scratch_folder import scratch_folder
 
 
 def _two_complement(values: np.ndarray, n_bits: int) -> np.ndarray:
@@ -144,10 +144,10 @@ def decode_flac(
     file: Path, form: str, sample_offset: int, samples_per_frame: Sequence[int], n_frames: int
 ) -> list[np.ndarray]:
     """Return each signal of a FLAC file, integers `[n_frames * samples_per_frame]`."""
-    with tempfile.TemporaryDirectory(prefix="mvkt-") as folder:
-        (Path(folder) / "signals.flac").symlink_to(file.absolute())
+    with scratch_folder("mvkt-flac-") as folder:
+        (folder / "signals.flac").symlink_to(file.absolute())
         lines = [f"record {len(samples_per_frame)} 1 {n_frames}"]
         lines += [f"signals.flac {form}x{n}+{sample_offset}" for n in samples_per_frame]
-        (Path(folder) / "record.hea").write_text("\n".join(lines) + "\n", encoding="ascii")
+        (folder / "record.hea").write_text("\n".join(lines) + "\n", encoding="ascii")
         record: Any = wfdb.rdrecord(f"{folder}/record", physical=False, smooth_frames=False)
     return list(record.e_d_signal)

@@ -53,16 +53,10 @@ from mvkt_ray.plugins.packages import installed_versions, refuse_other_packages
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.ledger.study_identity import study_fingerprint
 from mvkt_ray.search.stages import Prepared, prepare
-from mvkt_ray.storage.artifacts import (
-    Manifest,
-    build_folder,
-    claim_output,
-    discard_partial,
-    holding,
-    publish,
-    recipe_of,
-)
+from mvkt_ray.storage.artifacts import build_folder, claim_output, discard_partial, publish
 from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.manifest import Manifest, recipe_of
+from mvkt_ray.storage.output_lock import holding
 from mvkt_ray.training.predictions_file import read_predictions
 
 WEIGHTS_NAME, CARD_NAME = "weights.safetensors", "README.md"

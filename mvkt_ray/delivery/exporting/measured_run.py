@@ -10,7 +10,6 @@ import json
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mvkt_ray.errors import ArtifactError
+from mvkt_ray.storage.scratch_folder import scratch_folder
 
 _WARM_UP, _RUNS = 5, 50
 
@@ -53,8 +53,8 @@ def measure(graph: Path, windows_BLS: NDArray[np.float32]) -> MeasuredRun:
     Raises:
         ArtifactError: The process fails, as the file cannot be run on its own, or takes too long.
     """
-    with tempfile.TemporaryDirectory(prefix="mvkt-run-") as scratch:
-        given, said = Path(scratch) / "windows.npy", Path(scratch) / "probabilities.npy"
+    with scratch_folder("mvkt-run-") as scratch:
+        given, said = scratch / "windows.npy", scratch / "probabilities.npy"
         np.save(given, windows_BLS)
         command = [sys.executable, "-m", __name__, str(graph), str(given), str(said)]
         try:

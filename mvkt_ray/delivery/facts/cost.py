@@ -11,7 +11,8 @@ from mvkt_ray.records import Trial, TrialResult, TrialState
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.search.spending.breakdown import Spending, teacher_usage
 from mvkt_ray.search.spending.prices import PriceList
-from mvkt_ray.storage.artifacts import MANIFEST_NAME, read_manifest
+from mvkt_ray.storage.artifacts import read_manifest
+from mvkt_ray.storage.manifest import MANIFEST_NAME
 
 _SPENT_IN_VAIN = (TrialState.FAILED, TrialState.DIVERGED)
 

@@ -22,8 +22,9 @@ from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.search.pipeline import open_study
 from mvkt_ray.search.ranking import LeadRank, rank_leads
-from mvkt_ray.storage.artifacts import Manifest, read_manifest
+from mvkt_ray.storage.artifacts import read_manifest
 from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.manifest import Manifest
 from mvkt_ray.training.checkpoint import EpochRecord
 from mvkt_ray.training.predictions_file import StoredPredictions
 from mvkt_ray.training.trial_files import TrialFolder

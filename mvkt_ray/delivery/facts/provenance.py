@@ -7,7 +7,8 @@ from mvkt_ray import __version__
 from mvkt_ray.delivery.facts.evidence import SEED
 from mvkt_ray.delivery.facts.material import ReportMaterial
 from mvkt_ray.delivery.report.reported_data import Provenance, SeedsUsed
-from mvkt_ray.storage.artifacts import Manifest, read_manifest
+from mvkt_ray.storage.artifacts import read_manifest
+from mvkt_ray.storage.manifest import Manifest
 
 PACKAGES = ("torch", "ray", "optuna", "numpy", "scipy", "pyarrow", "scikit-learn")
 

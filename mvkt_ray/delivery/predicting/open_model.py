@@ -15,8 +15,9 @@ from mvkt_ray.delivery.predicting.model_file import (
 )
 from mvkt_ray.errors import ArtifactError
 from mvkt_ray.file_guards import reading
-from mvkt_ray.storage.artifacts import Manifest, find_damage, open_file, read_manifest
+from mvkt_ray.storage.artifacts import find_damage, open_file, read_manifest
 from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.manifest import Manifest
 
 
 def read_model(location: Location, *, int8: bool = False) -> tuple[ModelFile, bytes]:

@@ -20,7 +20,8 @@ from mvkt_ray.search.runner import Runner
 from mvkt_ray.search.spending.breakdown import with_earlier_attempts
 from mvkt_ray.search.stage_timer import timed_stage
 from mvkt_ray.search.stages import Prepared, cache_knowledge, plan_knowledge, teacher_job
-from mvkt_ray.storage.artifacts import MANIFEST_NAME, Manifest, claim_output, read_manifest
+from mvkt_ray.storage.artifacts import claim_output, read_manifest
+from mvkt_ray.storage.manifest import MANIFEST_NAME, Manifest
 from mvkt_ray.training.students.trial_inputs import Assistant, TrialInputs
 from mvkt_ray.training.teacher import KIND as TEACHER
 from mvkt_ray.training.teacher import Teacher, open_teacher

@@ -15,7 +15,7 @@ from mvkt_ray.search.finals.openings import Code, Opening
 from mvkt_ray.search.ledger.ledger import Ledger
 from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
 from mvkt_ray.search.ledger.study_identity import flattened
-from mvkt_ray.storage.artifacts import command_line
+from mvkt_ray.storage.manifest import command_line
 
 _INFIX = ".finals-"
 _DIFFERENCES_SHOWN = 5

@@ -18,8 +18,8 @@ from mvkt_ray.search.finals.finals_plan import Contender
 from mvkt_ray.search.finals.openings import Opening
 from mvkt_ray.search.ledger.study_folder import FinalsFolder, StudyFolder
 from mvkt_ray.search.ledger.trial_record import TrialRecord
-from mvkt_ray.storage.artifacts import fingerprint_of
 from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.manifest import fingerprint_of
 from mvkt_ray.training.predictions_file import StoredPredictions, read_predictions
 from mvkt_ray.training.trial_files import TrialFolder
 

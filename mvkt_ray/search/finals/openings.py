@@ -18,7 +18,7 @@ import mvkt_ray
 from mvkt_ray.config.schema import FoldsConfig
 from mvkt_ray.data.shards import Shards
 from mvkt_ray.data.tasks import Task
-from mvkt_ray.storage.artifacts import command_line, fingerprint_of
+from mvkt_ray.storage.manifest import command_line, fingerprint_of
 
 _GIT_TIMEOUT_S = 10
 

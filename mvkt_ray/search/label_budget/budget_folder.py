@@ -19,8 +19,8 @@ from mvkt_ray.search.ledger.ledger import Ledger
 from mvkt_ray.search.ledger.ledger_database import has_ledger, reading
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.same_study import refuse_other_config
-from mvkt_ray.storage.artifacts import MANIFEST_NAME
 from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.manifest import MANIFEST_NAME
 from mvkt_ray.storage.sealed import sealed_json, sealed_text, unsealed_json, unsealed_text
 
 SCHEMA_VERSION = 1

@@ -27,9 +27,9 @@ from pathlib import Path
 
 from mvkt_ray.errors import ArtifactError, StoreError
 from mvkt_ray.file_guards import reading
-from mvkt_ray.storage.artifacts import command_line
 from mvkt_ray.storage.conditional import Found, SharedObject, Version, expect_conditions
 from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.manifest import command_line
 from mvkt_ray.storage.sealed import sealed_json, unsealed_json
 
 LEASE = "lease.json"

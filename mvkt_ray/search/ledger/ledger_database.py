@@ -31,8 +31,8 @@ from mvkt_ray.search.ledger.postgres.server_ledger import (
 from mvkt_ray.search.ledger.shipped_ledger import claim, read_head, restore
 from mvkt_ray.search.ledger.sqlite_url import path_of, url_of
 from mvkt_ray.search.ledger.study_folder import StudyFolder
-from mvkt_ray.storage.artifacts import holding, is_held
 from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.output_lock import holding, is_held
 from mvkt_ray.storage.scratch_folder import scratch_folder
 
 _LOG = logging.getLogger(__name__)

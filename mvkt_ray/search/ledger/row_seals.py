@@ -15,7 +15,7 @@ import sqlalchemy
 from mvkt_ray.json_values import without_nan
 from mvkt_ray.records import Trial, TrialResult
 from mvkt_ray.search.ledger.trial_record import TrialRecord
-from mvkt_ray.storage.artifacts import fingerprint_of
+from mvkt_ray.storage.manifest import fingerprint_of
 
 SEAL = "seal"
 """Attribute of a trial, and key in its result: the hash."""

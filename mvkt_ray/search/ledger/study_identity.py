@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.config.study_file import study_from_yaml, write_study
-from mvkt_ray.storage.artifacts import fingerprint_of
+from mvkt_ray.storage.manifest import fingerprint_of
 from mvkt_ray.storage.sealed import sealed_json, unsealed_json
 
 _STUDY, _HELD = "study", "holds"

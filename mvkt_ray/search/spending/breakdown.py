@@ -9,7 +9,8 @@ from mvkt_ray.records import NOTHING_USED, Reservation, TrialState, Usage
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.search.spending.prices import PriceList, Spent
-from mvkt_ray.storage.artifacts import MANIFEST_NAME, read_manifest
+from mvkt_ray.storage.artifacts import read_manifest
+from mvkt_ray.storage.manifest import MANIFEST_NAME
 
 _IN_VAIN = (TrialState.FAILED, TrialState.DIVERGED)
 

@@ -16,7 +16,8 @@ from mvkt_ray.data.views import View
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.plugins.packages import expect_packages
 from mvkt_ray.records import Trial
-from mvkt_ray.storage.artifacts import fingerprint_of, read_manifest
+from mvkt_ray.storage.artifacts import read_manifest
+from mvkt_ray.storage.manifest import fingerprint_of
 from mvkt_ray.training.process import check_batch_size, check_validation, current_device
 from mvkt_ray.training.ranks import Ranks
 from mvkt_ray.training.seeds import derive_seed, trial_seed

@@ -8,7 +8,7 @@ from dataclasses import replace
 from statistics import fmean
 
 from mvkt_ray.records import Decision, EpochMetrics, TrialResult, TrialState
-from mvkt_ray.storage.artifacts import fingerprint_of
+from mvkt_ray.storage.manifest import fingerprint_of
 from mvkt_ray.training.course import Report
 from mvkt_ray.training.students.one_training import replay, train_once
 from mvkt_ray.training.students.opened_trial import OpenedTrial

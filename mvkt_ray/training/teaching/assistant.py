@@ -10,8 +10,9 @@ from typing import Any
 
 from mvkt_ray.data.splits import TrainingSplits
 from mvkt_ray.records import EpochMetrics, Trial, TrialResult
-from mvkt_ray.storage.artifacts import Manifest, build_folder, publish, recipe_of
+from mvkt_ray.storage.artifacts import build_folder, publish
 from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.manifest import Manifest, recipe_of
 from mvkt_ray.training.teacher import KIND, WEIGHTS_FILE
 from mvkt_ray.training.teaching.teacher_job import TeacherJob
 from mvkt_ray.training.trial_files import TrialFolder

@@ -9,7 +9,7 @@ from mvkt_ray.data.tasks import Task
 from mvkt_ray.data.views import View
 from mvkt_ray.models import NETWORKS
 from mvkt_ray.plugins.entry_points import find_plugin
-from mvkt_ray.storage.artifacts import command_line
+from mvkt_ray.storage.manifest import command_line
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,8 +10,8 @@ from mvkt_ray.data.ingest.run_ingest import ingest
 from mvkt_ray.data.ingest.shard_writer import IngestSettings
 from mvkt_ray.data.sources import open_source
 from mvkt_ray.errors import StoreError
-from mvkt_ray.storage.artifacts import Manifest
 from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.manifest import Manifest
 from tests.object_store import S3Server
 from tests.tiny_datasets import make_cinc2021, make_cpsc2018, make_ptbxl, make_wfdb
 

@@ -13,8 +13,8 @@ import pytest
 from mvkt_ray.search.ledger.ledger_database import has_ledger, is_driven, reading
 from mvkt_ray.search.ledger.sqlite_url import path_of
 from mvkt_ray.search.ledger.study_folder import StudyFolder
-from mvkt_ray.storage.artifacts import holding
 from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.output_lock import holding
 
 NOBODY = 65534
 

@@ -1,6 +1,5 @@
 """`mvkt rerun`: train a finished trial again and compare its numbers with the ledger's."""
 
-import tempfile
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -8,6 +7,7 @@ import typer
 from mvkt_ray.cli.failures import EXIT_FAILED
 from mvkt_ray.cli.options import Folder, VerbOutput
 from mvkt_ray.display.console import grid
+from mvkt_ray.storage.scratch_folder import scratch_folder
 
 if TYPE_CHECKING:
     from mvkt_ray.records import TrialResult
@@ -27,7 +27,7 @@ def rerun_verb(
     from mvkt_ray.storage.location import Location
 
     with (
-        tempfile.TemporaryDirectory(prefix="mvkt-rerun-") as scratch,
+        scratch_folder("mvkt-rerun-") as scratch,
         output.waiting(f"training trial {trial} again"),
     ):
         again, recorded = rerun_trial(folder, trial, Location.parse(scratch))

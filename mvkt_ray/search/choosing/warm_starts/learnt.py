@@ -28,8 +28,8 @@ from mvkt_ray.search.ledger.ledger import Ledger
 from mvkt_ray.search.ledger.ledger_database import reading
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.ledger.trial_record import TrialRecord
-from mvkt_ray.storage.artifacts import fingerprint_of
 from mvkt_ray.storage.location import Location
+from mvkt_ray.storage.manifest import fingerprint_of
 from mvkt_ray.storage.sealed import sealed_json, unsealed_json
 
 KIND = "trials that are learnt from"

@@ -31,7 +31,7 @@ from mvkt_ray.search.ledger.postgres.server_connection import (
     explaining,
     lost_server,
 )
-from mvkt_ray.storage.artifacts import command_line
+from mvkt_ray.storage.manifest import command_line
 
 _TABLES = "mvkt-ray: tables are made"
 _LOOK_S = 0.1
