@@ -33,6 +33,7 @@ from mvkt_ray.search.ledger.ledger_shipping import Shipment
 from mvkt_ray.search.ledger.shipped_ledger import claim
 from mvkt_ray.search.study import Study
 from mvkt_ray.storage.location import Location
+from tests.begun_study import begun_study
 
 EPOCHS = 15
 TIMED_TRIALS = 12
@@ -97,7 +98,7 @@ def open_study(
     """Open a study on a local ledger, shipped to a store if there is one."""
     database = folder / "ledger.db"
     shipment = None if root is None else Shipment(root, database, claim(root))
-    study = Study.create_or_open(
+    study = begun_study(
         config,
         SearchSpace.from_config(config, LEADS),
         LedgerDatabase(f"sqlite:///{database}", shipment),

@@ -30,6 +30,7 @@ from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
 from mvkt_ray.search.ledger.sqlite_url import url_of
 from mvkt_ray.search.ledger.study_identity import plain_config
 from mvkt_ray.search.study import Study
+from tests.begun_study import begun_study
 
 EPOCHS = 10
 N_AT_ONCE = 16
@@ -59,7 +60,7 @@ def noise(numbers: Sequence[int]) -> Any:
 def open_study(database: LedgerDatabase, config: StudyConfig) -> Study:
     """Go on with a study, as a driver that is started again does."""
     space = SearchSpace.from_config(config, LEADS)
-    return Study.create_or_open(config, space, database, resume=True, inputs=INPUTS, noise=noise)
+    return begun_study(config, space, database, resume=True, inputs=INPUTS, noise=noise)
 
 
 def macro_auroc(trial: Trial, epoch: int) -> float:
@@ -140,7 +141,7 @@ def check_copy(folder: Path, n_trials: int = 60) -> None:
     (folder / "made").mkdir()
     written = LedgerDatabase(url_of(folder / "written" / "ledger.db"))
     space = SearchSpace.from_config(config, LEADS)
-    study = Study.create_or_open(config, space, written, resume=False, inputs=INPUTS, noise=noise)
+    study = begun_study(config, space, written, inputs=INPUTS, noise=noise)
     run_trials(study)
     study.close()
     make_ledger(folder / "made", config)

@@ -16,9 +16,10 @@ from mvkt_ray.search.ledger.ledger import Ledger
 from mvkt_ray.search.ledger.ledger_database import LedgerDatabase, driving
 from mvkt_ray.search.ledger.postgres.server_connection import Patience
 from mvkt_ray.search.ledger.trial_record import TrialRecord
+from mvkt_ray.search.same_study import find_ledger
 from mvkt_ray.search.search_plan import SearchPlan, read_begun
 from mvkt_ray.search.spending.budget import Budget
-from mvkt_ray.search.study import Study, find_ledger
+from mvkt_ray.search.study import Study
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,8 +5,38 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from mvkt_ray.config.schema import StudyConfig
-from mvkt_ray.errors import ConfigError, StaleArtifactError
+from mvkt_ray.errors import ArtifactError, ConfigError, StaleArtifactError
+from mvkt_ray.search.ledger.ledger import Ledger
+from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
 from mvkt_ray.search.ledger.study_identity import MAY_CHANGE, flattened, plain_config
+
+
+def find_ledger(database: LedgerDatabase, name: str, *, resume: bool) -> Ledger | None:
+    """Read the ledger of a study that is to be driven; None where there is none yet.
+
+    Args:
+        database: That it is in.
+        name: Of the study.
+        resume: Whether a study may be there.
+
+    Raises:
+        ArtifactError: One is there and `resume` is false, or the ledger cannot be read, or is that
+            of another study.
+    """
+    ledger = Ledger.find(database, name)
+    if ledger is None and (others := Ledger.names(database)):
+        raise ArtifactError(
+            f"{database.name} is in use: it holds the study {others[0]!r}, not {name!r} as in "
+            "study.yaml beside it or in the given file. Restore study.yaml from a copy, give the "
+            "study's own file, or give another output folder."
+        )
+    if ledger is not None and not resume:
+        ledger.close()
+        raise ArtifactError(
+            f"{database.url} is in use: it holds the study {name!r}. Go on with it by --resume, or "
+            "give another output folder."
+        )
+    return ledger
 
 
 def check_same_study(

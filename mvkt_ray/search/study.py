@@ -7,12 +7,12 @@ had not.
 """
 
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from mvkt_ray import __version__
-from mvkt_ray.config.schema import Scalar, StudyConfig
+from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.errors import ArtifactError, StaleArtifactError
 from mvkt_ray.records import (
     NOTHING_USED,
@@ -27,10 +27,9 @@ from mvkt_ray.records import (
     Usage,
 )
 from mvkt_ray.search.base_study import BaseStudy
-from mvkt_ray.search.choosing.class_weights import weigh
-from mvkt_ray.search.choosing.proposing import grid_point, propose
+from mvkt_ray.search.choosing.dealing import Dealer
 from mvkt_ray.search.choosing.pruning import Pruning
-from mvkt_ray.search.choosing.racing import NOTE, Look, Noise, Race, read_looks
+from mvkt_ray.search.choosing.racing import Look, Noise, Race, read_looks
 from mvkt_ray.search.choosing.space import SearchSpace, n_trials
 from mvkt_ray.search.choosing.warm_starts.learnt import KIND, Learnt
 from mvkt_ray.search.failing.failure_streak import FailureStreak
@@ -60,7 +59,7 @@ class Study(BaseStudy):
         budget: Budget | None = None,
         learnt: Learnt | None = None,
     ) -> None:
-        """Take over a ledger; use `create_or_open`, `begin_or_resume` or `open`."""
+        """Take over a ledger; use `begin_or_resume` or `open`."""
         super().__init__(config, space, ledger, budget)
         self._deadline = None if deadline_s is None else time.monotonic() + deadline_s
         self._pruning = Pruning(
@@ -79,59 +78,11 @@ class Study(BaseStudy):
         self._streak = FailureStreak(
             config.search.stop_after_failures, [record.state for record in ledger.records]
         )
-        self._learnt = () if learnt is None else tuple(learnt.history(config, space))
+        history = () if learnt is None else tuple(learnt.history(config, space))
+        self._dealer = Dealer(config, space, ledger, self._race, history)
         self._running: set[int] = set()
-        self._dealt: Counter[tuple[Arm, str]] = Counter()
         for record in ledger.records:
-            self._enter(record)
-
-    @classmethod
-    def create_or_open(
-        cls,
-        config: StudyConfig,
-        space: SearchSpace,
-        database: LedgerDatabase,
-        *,
-        resume: bool,
-        inputs: Mapping[str, str],
-        precisions: Callable[[], Mapping[str, MeasuredPrecision]] = dict,
-        deadline_s: float | None = None,
-        noise: Noise | None = None,
-        budget: Budget | None = None,
-        learnt: Learnt | None = None,
-    ) -> "Study":
-        """Start a study, or go on with one.
-
-        Args:
-            config: The study. To go on, it must be the one that was started, except for the number
-                of trials (more of them extend the study), of retries, and the resources.
-            space: Its search space.
-            database: Where its ledger is, or will be.
-            resume: Go on where a ledger exists.
-            inputs: Fingerprints of what the trials are trained on, by kind.
-            precisions: Measures what `precision: auto` is on CPUs, by network; called if the study
-                begins, which keeps it.
-            deadline_s: Deal no new trial after so many seconds.
-            noise: How sure the scores of trials are; needed by a study that races its conditions.
-            budget: What may be spent, and what was spent before the trials; by default no limit.
-            learnt: Trials of another study that the sampler learns from; by default none.
-
-        Raises:
-            ArtifactError: A study is there and `resume` is false, or the ledger cannot be read.
-            StaleArtifactError: The study there has another configuration or other inputs.
-        """
-        ledger = find_ledger(database, config.name, resume=resume)
-        return cls.begin_or_resume(
-            config,
-            space,
-            ledger or Ledger.create(database, config.name, config.search.objectives),
-            inputs=inputs,
-            precisions=precisions,
-            deadline_s=deadline_s,
-            noise=noise,
-            budget=budget,
-            learnt=learnt,
-        )
+            self._pruning.enter(record)
 
     @classmethod
     def begin_or_resume(
@@ -147,7 +98,20 @@ class Study(BaseStudy):
         budget: Budget | None = None,
         learnt: Learnt | None = None,
     ) -> "Study":
-        """Start the study of a ledger that is open, or go on with it; see `create_or_open`.
+        """Start the study of an open ledger, or resume it.
+
+        Args:
+            config: The study. To resume, it must equal the one that was started, except for the
+                numbers of trials (more of them extend the study) and retries, and the resources.
+            space: Its search space.
+            ledger: Its ledger, empty at first; see `find_ledger`.
+            inputs: Fingerprints of the trials' inputs, by kind.
+            precisions: Measures which precision `auto` is on CPUs, by network; called once, when
+                the study starts.
+            deadline_s: Seconds from now after which no new trial is dealt.
+            noise: Covariance of trials' scores; needed by a study that races its conditions.
+            budget: Limits, and what was spent before the trials; by default no limit.
+            learnt: Trials of another study for the sampler's history; by default none.
 
         Raises:
             StaleArtifactError: The study there has another configuration or other inputs.
@@ -327,14 +291,9 @@ class Study(BaseStudy):
         if is_late or self._all_dealt:
             return None
         with self._ledger.as_one():
-            record = self._deal()
-        self._enter(record)
-        return record
-
-    def _enter(self, record: TrialRecord) -> None:
-        """Count a trial, once, in the order of the numbers."""
-        self._dealt[record.trial.arm, record.condition] += 1
+            record = self._add(*self._dealer.deal())
         self._pruning.enter(record)
+        return record
 
     def _ask_for_lost(self) -> Trial | None:
         """Return a trial that was set aside, when there is no other; settle those of this start."""
@@ -369,93 +328,6 @@ class Study(BaseStudy):
                 # Before the value: whoever dies in between finds the decision when asked again.
                 self._ledger.write_decision(number, epoch, prune=prune, memory=verdict.memory)
         self._ledger.write_value(number, epoch, macro_auroc)
-
-    def _deal(self) -> TrialRecord:
-        """Create the next trial: a baseline, what is enqueued, or one for the condition behind."""
-        records = self._ledger.records
-        for arm in (Arm(name) for name in self.config.search.baselines):
-            for condition in self.conditions:
-                if not self._dealt[arm, condition.name]:
-                    return self._add_baseline(arm, condition)
-        n_searched = sum(self._dealt[Arm.SEARCH, each.name] for each in self.conditions)
-        if n_searched < len(self.space.enqueued):
-            first = self.space.enqueued[n_searched]
-            return self._add_searched(first.condition, self._propose(first.given))
-        if self.config.search.conditions == "race" and self._race.take_look(records):
-            self._ledger.note({NOTE: self._race.to_json()})
-        condition = min(self._race.running, key=lambda each: self._dealt[Arm.SEARCH, each.name])
-        if self.space.grid is not None:
-            place = self._dealt[Arm.SEARCH, condition.name]
-            drawn = grid_point(self.space, seed=self.config.seed, place=place)
-        else:
-            drawn = self._propose()
-        return self._add_searched(condition, drawn)
-
-    def _propose(self, given: Mapping[str, Scalar] | None = None) -> dict[str, Scalar]:
-        """Draw what the next trial has, but for what is given."""
-        records = self._ledger.records
-        return propose(
-            self.space,
-            self.config.search,
-            seed=self.config.seed,
-            number=len(records),
-            records=records,
-            given=given,
-            before=self._learnt,
-        )
-
-    def _add_searched(self, condition: Condition, drawn: Mapping[str, Scalar]) -> TrialRecord:
-        return self._add_trial(condition, Arm.SEARCH, self.space.complete(drawn), drawn)
-
-    def _add_baseline(self, arm: Arm, condition: Condition) -> TrialRecord:
-        hyperparameters = self.space.baseline(arm)
-        drawn = self.space.part_in_space(hyperparameters)
-        return self._add_trial(condition, arm, hyperparameters, drawn)
-
-    def _add_trial(
-        self,
-        condition: Condition,
-        arm: Arm,
-        hyperparameters: Mapping[str, Scalar],
-        drawn: Mapping[str, Scalar],
-    ) -> TrialRecord:
-        trained, weights = weigh(hyperparameters, self._ledger.records, condition)
-        trial = Trial(
-            number=len(self._ledger.records),
-            condition=condition,
-            arm=arm,
-            hyperparameters=trained,
-            kd_class_weights=weights,
-        )
-        return self._add(trial, {name: trained[name] for name in drawn})
-
-
-def find_ledger(database: LedgerDatabase, name: str, *, resume: bool) -> Ledger | None:
-    """Read the ledger of a study that is to be driven; None where there is none yet.
-
-    Args:
-        database: That it is in.
-        name: Of the study.
-        resume: Whether a study may be there.
-
-    Raises:
-        ArtifactError: One is there and `resume` is false, or the ledger cannot be read, or is that
-            of another study.
-    """
-    ledger = Ledger.find(database, name)
-    if ledger is None and (others := Ledger.names(database)):
-        raise ArtifactError(
-            f"{database.name} is in use: it holds the study {others[0]!r}, not {name!r} as in "
-            "study.yaml beside it or in the given file. Restore study.yaml from a copy, give the "
-            "study's own file, or give another output folder."
-        )
-    if ledger is not None and not resume:
-        ledger.close()
-        raise ArtifactError(
-            f"{database.url} is in use: it holds the study {name!r}. Go on with it by --resume, or "
-            "give another output folder."
-        )
-    return ledger
 
 
 def cpu_precision_of(notes: Mapping[str, Any]) -> dict[str, str]:

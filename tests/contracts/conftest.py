@@ -36,6 +36,7 @@ from mvkt_ray.search.spending.budget import Budget
 from mvkt_ray.search.study import Study
 from mvkt_ray.training.student import TrialInputs
 from mvkt_ray.training.teacher import TeacherJob, open_teacher, train_teacher
+from tests.begun_study import begun_study
 
 EPOCHS = 3
 PLACES = ("in_process", "on_ray")
@@ -101,7 +102,7 @@ class TinySearch:
     ) -> Study:
         """Start the study in a folder, or go on with it."""
         config = self.config(stop_after_failures=stop_after_failures)
-        return Study.create_or_open(
+        return begun_study(
             config,
             SearchSpace.from_config(config, self.leads),
             LedgerDatabase(f"sqlite:///{folder / 'ledger.db'}"),

@@ -15,6 +15,7 @@ from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
 from mvkt_ray.search.runner import Runner
 from mvkt_ray.search.study import Study
 from mvkt_ray.storage.location import Location
+from tests.begun_study import begun_study
 
 if TYPE_CHECKING:
     from conftest import TinySearch
@@ -30,11 +31,10 @@ def open_study(tiny_search: "TinySearch", folder: Path, workers: WorkersConfig) 
         search=replace(config.search, n_trials=1, baselines=()),
         resources=ResourcesConfig(trial=workers, teacher=workers, max_concurrent_trials=1),
     )
-    return Study.create_or_open(
+    return begun_study(
         config,
         SearchSpace.from_config(config, tiny_search.leads),
         LedgerDatabase(f"sqlite:///{folder / 'ledger.db'}"),
-        resume=False,
         inputs={},
     )
 

@@ -58,6 +58,7 @@ from mvkt_ray.training.checkpoint import EpochRecord
 from mvkt_ray.training.predictions_file import read_predictions, with_tags
 from mvkt_ray.training.trial_files import TrialFolder, predictions_to_arrow
 from mvkt_ray.training.validation import Predictions
+from tests.begun_study import begun_study
 
 LEADS = ("I", "II", "V2", "V5")
 EPOCHS = 6
@@ -138,7 +139,7 @@ class Maker:
         space = SearchSpace.from_config(self.config, LEADS)
         inputs = {"shards": self.shards.fingerprint}
         database = LedgerDatabase(self.folder.ledger_url)
-        study = Study.create_or_open(self.config, space, database, resume=False, inputs=inputs)
+        study = begun_study(self.config, space, database, inputs=inputs)
         n_trials = self.recipe.n_trials_run
         while (trial := study.ask()) is not None:
             if n_trials is not None and trial.number >= n_trials:

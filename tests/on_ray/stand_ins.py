@@ -28,6 +28,7 @@ from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.study import Study
 from mvkt_ray.storage.location import Location
 from mvkt_ray.training.student import TrialInputs
+from tests.begun_study import begun_study
 
 EPOCHS = 4
 LEADS = ("I", "II", "III")
@@ -61,7 +62,7 @@ def open_study(
             trial=trial or WorkersConfig(), max_concurrent_trials=max_concurrent
         ),
     )
-    return Study.create_or_open(
+    return begun_study(
         config,
         SearchSpace.from_config(config, LEADS),
         ledger or LedgerDatabase(f"sqlite:///{folder}/ledger.db"),

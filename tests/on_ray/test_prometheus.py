@@ -21,6 +21,7 @@ from mvkt_ray.search.spending.budget import Budget
 from mvkt_ray.search.spending.prices import PriceList
 from mvkt_ray.search.study import Study
 from mvkt_ray.slots import Node
+from tests.begun_study import begun_study
 from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.ray
@@ -69,11 +70,10 @@ def test_trials_scores_epochs_and_money_are_served_by_the_node(tmp_path: Path) -
         search=SearchConfig(leads=("I", "II"), n_trials=4),
     )
     with OnRay.connect(n_cpus=1):
-        study = Study.create_or_open(
+        study = begun_study(
             config,
             SearchSpace.from_config(config, ("I", "II")),
             LedgerDatabase(f"sqlite:///{tmp_path / 'ledger.db'}"),
-            resume=False,
             inputs={},
             budget=Budget(PriceList(PRICES)),
         )

@@ -24,6 +24,7 @@ from mvkt_ray.search.ledger.sqlite_url import url_of
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.study import Study
 from mvkt_ray.storage.location import Location
+from tests.begun_study import begun_study
 from tests.postgres_server import PostgresServer
 
 LEADS = ("I", "II", "V1", "V5")
@@ -88,7 +89,7 @@ class Lab:
 
     def open(self, config: StudyConfig, *, resume: bool = False, **options: Any) -> Study:
         """Start the study of this folder, or go on with it."""
-        study = Study.create_or_open(
+        study = begun_study(
             config,
             SearchSpace.from_config(config, LEADS),
             self.database(options.pop("url", self.url), options.pop("shipment", None)),

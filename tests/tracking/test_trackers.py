@@ -35,6 +35,7 @@ from mvkt_ray.tracking import tracked
 from mvkt_ray.tracking.open import open_trackers
 from mvkt_ray.tracking.tracked import StudyWithTrackers, Trackers
 from mvkt_ray.tracking.tracker import TrackedStudy, Tracker, metric_keys
+from tests.begun_study import begun_study
 
 EPOCHS = 3
 CLASSES = ("NORM", "AF [permanent]/..", "AF (permanent)/..", "../é%+: x")
@@ -56,7 +57,7 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
 def open_study(folder: Path, *, resume: bool = False) -> Study:
     space = SearchSpace.from_config(CONFIG, ("I", "II"))
     url = f"sqlite:///{folder / 'ledger.db'}"
-    return Study.create_or_open(CONFIG, space, LedgerDatabase(url), resume=resume, inputs={})
+    return begun_study(CONFIG, space, LedgerDatabase(url), resume=resume, inputs={})
 
 
 def value_at(number: int, epoch: int) -> float:

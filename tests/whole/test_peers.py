@@ -45,10 +45,10 @@ from mvkt_ray.distill.losses.multilabel_kd import multilabel_kd
 from mvkt_ray.models import build_network
 from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
-from mvkt_ray.search.study import Study
 from mvkt_ray.storage.location import Location
 from mvkt_ray.training.ranks import Ranks
 from mvkt_ray.training.validation import predict
+from tests.begun_study import begun_study
 
 RECIPE = Recipe(
     ptbxl="",
@@ -67,9 +67,7 @@ RECIPE = Recipe(
 def test_the_fixed_configurations_are_those_that_ours_trains() -> None:
     config = study_from_mapping(study_of(RECIPE, own_pruning=False), "the peers")
     space = SearchSpace.from_config(config, LEADS)
-    study = Study.create_or_open(
-        config, space, LedgerDatabase("sqlite://"), resume=False, inputs={}
-    )
+    study = begun_study(config, space, LedgerDatabase("sqlite://"), inputs={})
     dealt: list[Config] = []
     while trial := study.ask():
         hyperparameters = trial.hyperparameters

@@ -23,8 +23,8 @@ from mvkt_ray.search.finals.finals_results import Examined, FinalsResults
 from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.ledger.trial_record import TrialRecord
-from mvkt_ray.search.study import Study
 from mvkt_ray.storage.location import Location
+from tests.begun_study import begun_study
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 TINY: dict[str, Any] = {
@@ -324,11 +324,10 @@ def test_the_optimum_is_read_from_the_ledger_of_a_search(tmp_path: Path) -> None
     folder = StudyFolder(Location.parse(tmp_path / "searched"))
     folder.root.make_directory()
     folder.write_config(config)
-    study = Study.create_or_open(
+    study = begun_study(
         config,
         SearchSpace.from_config(config, LEADS),
         LedgerDatabase(folder.ledger_url),
-        resume=False,
         inputs={},
     )
     while (trial := study.ask()) is not None:

@@ -166,7 +166,7 @@ def test_a_driver_killed_between_a_look_and_the_trial_it_deals_goes_on_the_same(
     lab.run(whole)
     killed = raced(lab, url=lab.url)
     with monkeypatch.context() as patch:
-        patch.setattr("mvkt_ray.search.study.propose", _die_after_a_look(killed))
+        patch.setattr("mvkt_ray.search.choosing.dealing.propose", _die_after_a_look(killed))
         with pytest.raises(KeyboardInterrupt):
             lab.run(killed)
     n_known = len(killed.trials())

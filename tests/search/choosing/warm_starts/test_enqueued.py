@@ -16,6 +16,7 @@ from mvkt_ray.search.choosing.proposing import propose
 from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
 from mvkt_ray.search.study import Study
+from tests.begun_study import begun_study
 
 LEADS = ("I", "II", "V1")
 SPACE = {
@@ -36,7 +37,7 @@ def study_of(*entries: dict[str, Scalar], **search: Any) -> StudyConfig:
 
 def open_study(config: StudyConfig, url: str = "sqlite://", *, resume: bool = False) -> Study:
     space = SearchSpace.from_config(config, LEADS)
-    return Study.create_or_open(config, space, LedgerDatabase(url), resume=resume, inputs={})
+    return begun_study(config, space, LedgerDatabase(url), resume=resume, inputs={})
 
 
 def searched(study: Study) -> list[tuple[str, dict[str, Scalar]]]:

@@ -26,6 +26,7 @@ from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.study import Study
 from mvkt_ray.storage.location import Location
+from tests.begun_study import begun_study
 
 LEADS = ("II", "V1")
 BEST = 0.5
@@ -54,7 +55,7 @@ def open_study(
 ) -> Study:
     space = SearchSpace.from_config(config, LEADS)
     database = LedgerDatabase(url)
-    return Study.create_or_open(config, space, database, resume=resume, inputs={}, learnt=learnt)
+    return begun_study(config, space, database, resume=resume, inputs={}, learnt=learnt)
 
 
 def run(study: Study, most: int = 999) -> list[dict[str, Scalar]]:

@@ -14,6 +14,7 @@ from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.ledger.study_identity import sealed_for
 from mvkt_ray.search.study import Study
 from mvkt_ray.storage.location import Location
+from tests.begun_study import begun_study
 
 if TYPE_CHECKING:
     from conftest import ServerLab
@@ -30,9 +31,7 @@ def test_two_studies_of_one_name_share_a_database_and_run_at_once(
     other = type(server_lab)(tmp_path / "another", server=server_lab.server)
     with other.drive() as database:
         assert not has_ledger(other.study_folder)
-        beside = Study.create_or_open(
-            config, study.space, database, resume=False, inputs={"shards": "s" * 64}
-        )
+        beside = begun_study(config, study.space, database, inputs={"shards": "s" * 64})
         other.run(beside, until=lambda: len(beside.trials()) == 2)
         assert is_driven(server_lab.study_folder)
         assert is_driven(other.study_folder)
