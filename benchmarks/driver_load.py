@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from mvkt_ray.config.recipes import StudentConfig
-from mvkt_ray.config.schema import ParameterConfig, PrunerConfig, SearchConfig, StudyConfig
+from mvkt_ray.config.schema import StudyConfig
+from mvkt_ray.config.search_config import ParameterConfig, PrunerConfig, SearchConfig
 from mvkt_ray.data.recording import LEADS
 from mvkt_ray.on_ray.connecting.environment import environment
 from mvkt_ray.records import EpochMetrics, Trial, TrialResult, TrialState

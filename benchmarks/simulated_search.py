@@ -16,7 +16,8 @@ import numpy as np
 import optuna
 from numpy.typing import NDArray
 
-from mvkt_ray.config.schema import ParameterConfig, PrunerConfig, Scalar, SearchConfig, StudyConfig
+from mvkt_ray.config.schema import StudyConfig
+from mvkt_ray.config.search_config import ParameterConfig, PrunerConfig, Scalar, SearchConfig
 from mvkt_ray.data.recording import LEADS
 from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState
 from mvkt_ray.search.choosing.racing import Look, Race

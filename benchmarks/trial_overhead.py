@@ -28,8 +28,8 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mvkt_ray.config.data_config import FoldsConfig, ViewConfig
 from mvkt_ray.config.recipes import Hyperparameters, StudentConfig, TeacherConfig
-from mvkt_ray.config.schema import FoldsConfig, ViewConfig
 from mvkt_ray.data.ingest.run_ingest import ingest
 from mvkt_ray.data.loader import EvalLoader, TrainLoader
 from mvkt_ray.data.shards import Shards, open_shards

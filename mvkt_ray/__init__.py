@@ -15,20 +15,17 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mvkt_ray.config.data_config import DataConfig, FoldsConfig, LabelledConfig, ViewConfig
     from mvkt_ray.config.objectives import SizeLimitsConfig
     from mvkt_ray.config.recipes import AssistantConfig, StudentConfig, TeacherConfig
     from mvkt_ray.config.resources import CostConfig, NodeTypeConfig, ResourcesConfig, WorkersConfig
-    from mvkt_ray.config.schema import (
+    from mvkt_ray.config.schema import StudyConfig
+    from mvkt_ray.config.search_config import (
         ContenderConfig,
-        DataConfig,
         FinalsConfig,
-        FoldsConfig,
-        LabelledConfig,
         ParameterConfig,
         PrunerConfig,
         SearchConfig,
-        StudyConfig,
-        ViewConfig,
     )
     from mvkt_ray.config.study_schema import study_schema
     from mvkt_ray.data.recording import LEADS, Recording
@@ -114,12 +111,17 @@ __all__ = [
 ]
 
 _HOMES = {
+    "config.data_config": ("DataConfig", "FoldsConfig", "LabelledConfig", "ViewConfig"),
     "config.objectives": ("SizeLimitsConfig",),
     "config.recipes": ("AssistantConfig", "StudentConfig", "TeacherConfig"),
     "config.resources": ("CostConfig", "NodeTypeConfig", "ResourcesConfig", "WorkersConfig"),
-    "config.schema": (
-        *("ContenderConfig", "DataConfig", "FinalsConfig", "FoldsConfig", "LabelledConfig"),
-        *("ParameterConfig", "PrunerConfig", "SearchConfig", "StudyConfig", "ViewConfig"),
+    "config.schema": ("StudyConfig",),
+    "config.search_config": (
+        "ContenderConfig",
+        "FinalsConfig",
+        "ParameterConfig",
+        "PrunerConfig",
+        "SearchConfig",
     ),
     "config.study_schema": ("study_schema",),
     "data.recording": ("LEADS", "Recording"),

@@ -20,7 +20,8 @@ import optuna
 from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
 
-from mvkt_ray.config.schema import PrunerConfig, StudyConfig
+from mvkt_ray.config.schema import StudyConfig
+from mvkt_ray.config.search_config import PrunerConfig
 from mvkt_ray.config.study_file import read_study
 from mvkt_ray.data.recording import LEADS
 from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialResult, TrialState

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mvkt_ray.config.schema import FoldsConfig
-from mvkt_ray.data.shards import KIND, RECORDINGS_FOLDER, SUMS, shard_name, shard_schema
+from mvkt_ray.config.data_config import FoldsConfig
+from mvkt_ray.data.shard_columns import KIND, RECORDINGS_FOLDER, SUMS, shard_name, shard_schema
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.storage.artifacts import publish
 from mvkt_ray.storage.location import Location

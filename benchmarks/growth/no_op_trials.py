@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from mvkt_ray.config.data_config import FoldsConfig
 from mvkt_ray.config.recipes import StudentConfig
-from mvkt_ray.config.schema import FoldsConfig
 from mvkt_ray.data.recording import LEADS
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.data.views import View

@@ -21,7 +21,7 @@ from benchmarks.peers.measuring import CommandFailedError
 from benchmarks.peers.page import page
 from benchmarks.peers.recipe import Recipe
 from benchmarks.peers.syne_tune_environment import NotInstalledError
-from mvkt_ray.config.schema import FoldsConfig
+from mvkt_ray.config.data_config import FoldsConfig
 from mvkt_ray.config.study_file import parse_folds
 from mvkt_ray.data.recording import LEADS
 from mvkt_ray.errors import ConfigError

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from mvkt_ray.config.recipes import Hyperparameters
-from mvkt_ray.config.schema import Scalar
+from mvkt_ray.config.search_config import Scalar
 from mvkt_ray.records import Arm, Condition, Decision, EpochMetrics, Trial, TrialResult
 from mvkt_ray.search.choosing.class_weights import class_weights
 from mvkt_ray.storage.location import Location

@@ -18,9 +18,11 @@ from typing import Any, cast
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from mvkt_ray.config.data_config import FoldsConfig, OwnSource
 from mvkt_ray.config.recipes import Hyperparameters
 from mvkt_ray.config.resources import CostConfig
-from mvkt_ray.config.schema import FoldsConfig, OwnSource, ParameterConfig, StudyConfig
+from mvkt_ray.config.schema import StudyConfig
+from mvkt_ray.config.search_config import ParameterConfig
 from mvkt_ray.config.yaml_loader import UniqueKeyLoader
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.file_guards import reading

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from mvkt_ray.config.schema import FoldsConfig
+from mvkt_ray.config.data_config import FoldsConfig
 from mvkt_ray.data.shards import Shards
 from mvkt_ray.data.splits import Split, open_training_splits
 from mvkt_ray.data.tasks import Task

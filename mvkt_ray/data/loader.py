@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from mvkt_ray.data.shards import MV_PER_BIT, Shards
+from mvkt_ray.data.shard_columns import MV_PER_BIT
+from mvkt_ray.data.shards import Shards
 from mvkt_ray.data.splits import Split
 from mvkt_ray.data.views import View
 from mvkt_ray.errors import DataError

@@ -7,7 +7,6 @@ store; every process of a node shares one copy of them.
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -17,10 +16,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mvkt_ray.config.schema import names_task_file
+from mvkt_ray.config.data_config import names_task_file
 from mvkt_ray.data.folds import quick_patient_hashes
 from mvkt_ray.data.identity import Patients, record_key
 from mvkt_ray.data.recording import LEADS, Recording
+from mvkt_ray.data.shard_columns import (
+    KIND,
+    MV_PER_BIT,
+    QUARANTINE_NAME,
+    RECORDINGS_FOLDER,
+    SUMS,
+    LeadColumn,
+    SplitColumns,
+    fold_numbers,
+    labels_of,
+    shard_schema,
+)
 from mvkt_ray.data.shard_file import PARTS_NAME, Parts, open_shard_files, provide, read_parts
 from mvkt_ray.data.tasks import Task, plugin_task, read_task, unknown_codes_message
 from mvkt_ray.errors import ArtifactError, ConfigError, DataError
@@ -30,79 +41,8 @@ from mvkt_ray.storage.artifacts import find_damage, open_file, read_manifest
 from mvkt_ray.storage.location import Location
 from mvkt_ray.storage.manifest import Manifest
 
-KIND = "shards"
-RECORDINGS_FOLDER = "recordings"
-QUARANTINE_NAME = "quarantine.parquet"
-MV_PER_BIT = 0.001
-"""1 uV per bit: what PTB-XL, CPSC and the Challenges were digitised with."""
-
+_RECORDING_COLUMNS = ("record_id", "patient_id", "source", "fold", "age", "sex")
 _ROWS_AT_ONCE = 1 << 16
-
-QUARANTINE_SCHEMA = pa.schema(
-    [(name, pa.string()) for name in ("record_id", "path", "reason", "message")]
-)
-
-
-SUMS = ("n_values", "sum_of_values", "sum_of_squares")
-"""Columns: how many values of 16 bits all leads of a recording have together, and their sums."""
-
-
-def shard_schema(leads: Sequence[str], sampling_rate_hz: int) -> pa.Schema:
-    """Return the columns of a shard; the scale of a lead is in its field's metadata."""
-    unit = {"unit": "mV", "mv_per_bit": str(MV_PER_BIT)}
-    return pa.schema(
-        [
-            pa.field("record_id", pa.string(), nullable=False),
-            pa.field("patient_id", pa.string(), nullable=False),
-            pa.field("source", pa.string(), nullable=False),
-            pa.field("fold", pa.int16()),
-            pa.field("age", pa.float32(), metadata={"unit": "years"}),
-            pa.field("sex", pa.string()),
-            pa.field("codes", pa.list_(pa.string()), nullable=False),
-            pa.field("likelihoods", pa.list_(pa.float32()), nullable=False),
-            pa.field("flat_leads", pa.list_(pa.string()), nullable=False),
-            pa.field("n_samples", pa.int32(), nullable=False),
-            *(pa.field(name, pa.int64(), nullable=False) for name in SUMS),
-            *(pa.field(lead, pa.list_(pa.int16()), metadata=unit) for lead in leads),
-        ],
-        metadata={"sampling_rate_hz": str(sampling_rate_hz)},
-    )
-
-
-def shard_name(index: int) -> str:
-    """Path of a shard inside its shard set."""
-    return f"{RECORDINGS_FOLDER}/shard-{index:05d}.arrow"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class LeadColumn:
-    """One lead of all recordings, one array per shard."""
-
-    lead: str
-    values: tuple[np.ndarray, ...]
-    """int16, read-only, `MV_PER_BIT` mV per bit; the recordings of a shard one after the other."""
-    offsets: tuple[np.ndarray, ...]
-    """int64 `[n_rows + 1]`: recording i of a shard is `values[offsets[i]:offsets[i + 1]]`."""
-
-    def starts(self) -> np.ndarray:
-        """Return int64 `[n_recordings]`: where each recording begins within its shard's values."""
-        return np.concatenate([offsets[:-1] for offsets in self.offsets])
-
-    def lengths(self) -> np.ndarray:
-        """Return int64 `[n_recordings]` in samples; 0 where a recording lacks the lead."""
-        return np.concatenate([np.diff(offsets) for offsets in self.offsets])
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class SplitColumns:
-    """Facts that determine the split of each recording; N recordings, C classes."""
-
-    fold_N: np.ndarray
-    """int16; -1 where the source gives a recording no fold."""
-    patient_hash_N: np.ndarray
-    """uint64, the same for every spelling of a patient; two patients may have one."""
-    labels_NC: np.ndarray
-    """bool, multi-hot."""
 
 
 class Shards:
@@ -222,7 +162,7 @@ class Shards:
         """Return int16 `[n_recordings]`; -1 where the source gives a recording no fold."""
         folds = np.empty(self.n_recordings, dtype=np.int16)
         for rows, batch in self.batches("fold"):
-            folds[rows] = _fold_numbers(batch.column(0))
+            folds[rows] = fold_numbers(batch.column(0))
         return folds
 
     def n_samples(self) -> np.ndarray:
@@ -259,7 +199,7 @@ class Shards:
         )
         for rows, batch in self.batches("fold", "patient_id", "codes", "likelihoods"):
             fold, patient_id, codes, likelihoods = batch.columns
-            found.fold_N[rows] = _fold_numbers(fold)
+            found.fold_N[rows] = fold_numbers(fold)
             found.patient_hash_N[rows] = quick_patient_hashes(patient_id)
             found.labels_NC[rows] = labels_of(codes, likelihoods, task, min_likelihood)
         return found
@@ -364,37 +304,6 @@ def _index_of(ids: pa.ChunkedArray, record_id: str) -> int | None:
     key = record_key(record_id)
     same = [at for at, name in enumerate(ids.to_pylist()) if record_key(name) == key]
     return same[0] if len(same) == 1 else None
-
-
-NO_FOLD = -1
-"""Stands for the fold of a recording that has none."""
-
-_RECORDING_COLUMNS = ("record_id", "patient_id", "source", "fold", "age", "sex")
-
-
-def _fold_numbers(fold: pa.Array) -> np.ndarray:
-    return pc.fill_null(fold, pa.scalar(NO_FOLD, pa.int16())).to_numpy()
-
-
-def labels_of(
-    codes: pa.ListArray, likelihoods: pa.ListArray, task: Task, min_likelihood: float = 0.0
-) -> np.ndarray:
-    """Return bool `[n_rows, n_classes]` from the columns of a shard, without Python per row."""
-    labels = np.zeros((len(codes), len(task.classes)), dtype=bool)
-    encoded = codes.flatten().dictionary_encode()
-    row = np.repeat(np.arange(len(codes)), np.diff(codes.offsets.to_numpy()))
-    code = encoded.indices.to_numpy()
-    if min_likelihood > 0:
-        counts = likelihoods.flatten().to_numpy() >= min_likelihood
-        row, code = row[counts], code[counts]
-    known = encoded.dictionary.to_pylist()
-    place_of = {name: place for place, name in enumerate(task.classes)}
-    belongs = np.zeros((len(known), len(task.classes)), dtype=bool)
-    for number, name in enumerate(known):
-        belongs[number, [place_of[each] for each in task.classes_of(name)]] = True
-    labelled, column = np.nonzero(belongs[code])
-    labels[row[labelled], column] = True
-    return labels
 
 
 def check_leads(wanted: Sequence[str], there: Sequence[str]) -> None:

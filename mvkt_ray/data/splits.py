@@ -13,9 +13,10 @@ from typing import NoReturn
 import numpy as np
 import pandas as pd
 
-from mvkt_ray.config.schema import ALL_LABELS, FoldsConfig, LabelledConfig, LabelUse
+from mvkt_ray.config.data_config import ALL_LABELS, FoldsConfig, LabelledConfig, LabelUse
 from mvkt_ray.data.folds import choose_patients, may_share_patients, patients_in_several_folds
-from mvkt_ray.data.shards import Shards, SplitColumns
+from mvkt_ray.data.shard_columns import SplitColumns
+from mvkt_ray.data.shards import Shards
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.errors import DataError
 from mvkt_ray.phrasing import number_ranges

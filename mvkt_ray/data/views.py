@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from mvkt_ray.config.schema import ViewConfig
+from mvkt_ray.config.data_config import ViewConfig
 from mvkt_ray.data.recording import LEADS, canonical_lead
-from mvkt_ray.data.shards import MV_PER_BIT, Shards, check_leads
+from mvkt_ray.data.shard_columns import MV_PER_BIT
+from mvkt_ray.data.shards import Shards, check_leads
 from mvkt_ray.errors import ConfigError, DataError
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from mvkt_ray.data.ecg_paper import SCALE
+from mvkt_ray.data.drawing.ecg_paper import SCALE
 from mvkt_ray.delivery.facts.comparisons import compared_with
 from mvkt_ray.delivery.facts.data_card import AGE_PERCENTILES
 from mvkt_ray.delivery.facts.material import ReportMaterial

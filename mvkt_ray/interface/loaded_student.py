@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from mvkt_ray.data.recording import Recording
-from mvkt_ray.data.shards import MV_PER_BIT
+from mvkt_ray.data.shard_columns import MV_PER_BIT
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.data.views import View
 from mvkt_ray.delivery.exporting.exported_student import (

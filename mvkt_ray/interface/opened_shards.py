@@ -13,7 +13,8 @@ import pandas as pd
 import pyarrow as pa
 
 from mvkt_ray.data.recording import Recording
-from mvkt_ray.data.shards import Shards, check_leads, shard_schema
+from mvkt_ray.data.shard_columns import shard_schema
+from mvkt_ray.data.shards import Shards, check_leads
 from mvkt_ray.data.shards import open_shards as open_files
 from mvkt_ray.errors import DataError
 from mvkt_ray.interface.python_errors import for_python, told_to_python

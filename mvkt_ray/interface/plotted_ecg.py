@@ -3,7 +3,7 @@
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
-from mvkt_ray.data.ecg_sheet import SHEET_MM, draw_ecg_in
+from mvkt_ray.data.drawing.ecg_sheet import SHEET_MM, draw_ecg_in
 from mvkt_ray.data.recording import Recording
 from mvkt_ray.interface.python_errors import for_python
 

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from mvkt_ray.data.shards import MV_PER_BIT, Shards, open_shards
+from mvkt_ray.data.shard_columns import MV_PER_BIT
+from mvkt_ray.data.shards import Shards, open_shards
 
 
 class TorchExample(TypedDict):

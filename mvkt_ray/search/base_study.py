@@ -4,7 +4,8 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Mapping
 
-from mvkt_ray.config.schema import Scalar, StudyConfig
+from mvkt_ray.config.schema import StudyConfig
+from mvkt_ray.config.search_config import Scalar
 from mvkt_ray.records import Condition, Decision, EpochMetrics, Trial
 from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.ledger.ledger import Ledger

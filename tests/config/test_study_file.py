@@ -7,10 +7,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mvkt_ray.config.data_config import FoldsConfig
 from mvkt_ray.config.objectives import SizeLimitsConfig
 from mvkt_ray.config.recipes import TeacherConfig
 from mvkt_ray.config.resources import CostConfig, NodeTypeConfig
-from mvkt_ray.config.schema import FoldsConfig, StudyConfig
+from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.config.study_file import (
     parse_folds,
     read_prices,

@@ -10,16 +10,11 @@ from typing import Any
 
 import pytest
 
+from mvkt_ray.config.data_config import FoldsConfig, ViewConfig
 from mvkt_ray.config.recipes import StudentConfig, TeacherConfig
 from mvkt_ray.config.resources import ResourcesConfig
-from mvkt_ray.config.schema import (
-    FoldsConfig,
-    ParameterConfig,
-    PrunerConfig,
-    SearchConfig,
-    StudyConfig,
-    ViewConfig,
-)
+from mvkt_ray.config.schema import StudyConfig
+from mvkt_ray.config.search_config import ParameterConfig, PrunerConfig, SearchConfig
 from mvkt_ray.data.ingest.run_ingest import ingest
 from mvkt_ray.data.ingest.shard_writer import IngestSettings
 from mvkt_ray.data.shards import open_shards

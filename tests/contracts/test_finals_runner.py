@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mvkt_ray.config.schema import FinalsConfig
+from mvkt_ray.config.search_config import FinalsConfig
 from mvkt_ray.data.shards import open_shards
 from mvkt_ray.data.splits import open_training_splits
 from mvkt_ray.records import Arm, Trial, TrialResult, TrialState

@@ -22,7 +22,8 @@ from mvkt_ray.config.resources import (
     ResourcesConfig,
     WorkersConfig,
 )
-from mvkt_ray.config.schema import ParameterConfig, SearchConfig, StudyConfig
+from mvkt_ray.config.schema import StudyConfig
+from mvkt_ray.config.search_config import ParameterConfig, SearchConfig
 from mvkt_ray.errors import ClusterError, ConfigError
 from mvkt_ray.on_ray.capacity.concurrency import Concurrency, check_plan
 from mvkt_ray.on_ray.capacity.growth import Growth, NodesToCome

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mvkt_ray.config.schema import FoldsConfig
+from mvkt_ray.config.data_config import FoldsConfig
 from mvkt_ray.data.held_out import open_test_split
 from mvkt_ray.data.shards import Shards
 from mvkt_ray.errors import DataError

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 from mvkt_ray.data.describe import describe_shards
 from mvkt_ray.data.recording import LEADS, Recording
+from mvkt_ray.data.shard_columns import MV_PER_BIT, labels_of
 from mvkt_ray.data.shard_file import ShardFile
-from mvkt_ray.data.shards import MV_PER_BIT, Shards, labels_of, open_shards
+from mvkt_ray.data.shards import Shards, open_shards
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.errors import ArtifactError, ConfigError, DataError
 from mvkt_ray.storage.artifacts import verify_artifact

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mvkt_ray.config.schema import FoldsConfig, LabelledConfig, LabelUse
+from mvkt_ray.config.data_config import FoldsConfig, LabelledConfig, LabelUse
 from mvkt_ray.data.ingest.run_ingest import ingest
 from mvkt_ray.data.recording import LEADS
 from mvkt_ray.data.shards import Shards, open_shards

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.preprocessing import StandardScaler
 
-from mvkt_ray.config.schema import ViewConfig
+from mvkt_ray.config.data_config import ViewConfig
 from mvkt_ray.data.recording import LEADS
 from mvkt_ray.data.shards import Shards, open_shards
 from mvkt_ray.data.views import View, fit_view

@@ -16,29 +16,15 @@ import sqlalchemy
 import sqlalchemy.event
 import torch
 
+from mvkt_ray.config.data_config import DataConfig, FoldsConfig
 from mvkt_ray.config.recipes import StudentConfig
-from mvkt_ray.config.schema import (
-    DataConfig,
-    FinalsConfig,
-    FoldsConfig,
-    ParameterConfig,
-    PrunerConfig,
-    SearchConfig,
-    StudyConfig,
-)
+from mvkt_ray.config.schema import StudyConfig
+from mvkt_ray.config.search_config import FinalsConfig, ParameterConfig, PrunerConfig, SearchConfig
 from mvkt_ray.data.held_out import open_test_split
 from mvkt_ray.data.shards import open_shards
 from mvkt_ray.data.splits import Split, open_training_splits
 from mvkt_ray.data.views import fit_view
-from mvkt_ray.records import (
-    Arm,
-    EpochMetrics,
-    Reservation,
-    Trial,
-    TrialResult,
-    TrialState,
-    Usage,
-)
+from mvkt_ray.records import Arm, EpochMetrics, Reservation, Trial, TrialResult, TrialState, Usage
 from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.choosing.student_sizes import student_facts
 from mvkt_ray.search.finals.finals import Finals

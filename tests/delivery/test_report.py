@@ -13,7 +13,7 @@ import pytest
 from made_up_study import made_up_config
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
-from mvkt_ray.config.schema import ContenderConfig, FinalsConfig, SearchConfig
+from mvkt_ray.config.search_config import ContenderConfig, FinalsConfig, SearchConfig
 from mvkt_ray.delivery.facts.material import gather_material
 from mvkt_ray.delivery.report.report_json import plain_report, report_schema
 from mvkt_ray.delivery.write_report import build_report, describe, write_report

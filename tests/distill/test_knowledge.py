@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from mvkt_ray.config.data_config import FoldsConfig, ViewConfig
 from mvkt_ray.config.recipes import Hyperparameters
-from mvkt_ray.config.schema import FoldsConfig, ViewConfig
 from mvkt_ray.data.ingest.run_ingest import ingest
 from mvkt_ray.data.ingest.shard_writer import IngestSettings
 from mvkt_ray.data.loader import GridLoader, TrainLoader

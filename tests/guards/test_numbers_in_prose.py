@@ -13,7 +13,7 @@ from mvkt_ray.cli import VERBS, app
 from mvkt_ray.cli.failures import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_WRONG_INPUT
 from mvkt_ray.config.ports import CLIENT_PORT, DASHBOARD_PORT, HEAD_PORT
 from mvkt_ray.config.study_file import read_study
-from mvkt_ray.data.ecg_paper import MM_PER_MV, MM_PER_S, SCALE, SMALL_SQUARE_MM
+from mvkt_ray.data.drawing.ecg_paper import MM_PER_MV, MM_PER_S, SCALE, SMALL_SQUARE_MM
 from mvkt_ray.data.recording import LEADS
 from mvkt_ray.delivery.facts.evidence import LEVEL
 from mvkt_ray.on_ray.connecting.cluster import CLIENT_ATTEMPTS

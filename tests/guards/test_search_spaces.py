@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mvkt_ray.config.recipes import Hyperparameters
-from mvkt_ray.config.schema import Scalar
+from mvkt_ray.config.search_config import Scalar
 from mvkt_ray.config.study_file import read_study
 from mvkt_ray.data.recording import LEADS
 from mvkt_ray.models import NETWORKS

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import mvkt_ray as mvkt
-from mvkt_ray.data.shards import MV_PER_BIT
+from mvkt_ray.data.shard_columns import MV_PER_BIT
 from mvkt_ray.on_ray.connecting.cluster import connected
 
 

@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mvkt_ray.config.data_config import FoldsConfig
 from mvkt_ray.config.recipes import StudentConfig
 from mvkt_ray.config.resources import ResourcesConfig, WorkersConfig
-from mvkt_ray.config.schema import FoldsConfig, PrunerConfig, SearchConfig, StudyConfig
+from mvkt_ray.config.schema import StudyConfig
+from mvkt_ray.config.search_config import PrunerConfig, SearchConfig
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.data.views import View
 from mvkt_ray.errors import DataError

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from ray.cluster_utils import Cluster
 
+from mvkt_ray.config.data_config import FoldsConfig, ViewConfig
 from mvkt_ray.config.recipes import Hyperparameters, StudentConfig, TeacherConfig
 from mvkt_ray.config.resources import ResourcesConfig
-from mvkt_ray.config.schema import FoldsConfig, StudyConfig, ViewConfig
+from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.data.ingest.run_ingest import ingest
 from mvkt_ray.data.ingest.shard_writer import IngestSettings
 from mvkt_ray.data.shards import open_shards

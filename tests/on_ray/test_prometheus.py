@@ -11,7 +11,8 @@ import ray
 
 from mvkt_ray.config.recipes import StudentConfig
 from mvkt_ray.config.resources import CostConfig, NodeTypeConfig
-from mvkt_ray.config.schema import ParameterConfig, SearchConfig, StudyConfig
+from mvkt_ray.config.schema import StudyConfig
+from mvkt_ray.config.search_config import ParameterConfig, SearchConfig
 from mvkt_ray.on_ray.driver import OnRay
 from mvkt_ray.on_ray.prometheus import measuring
 from mvkt_ray.records import EpochMetrics, Reservation, TrialResult, TrialState, Usage

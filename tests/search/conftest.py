@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from mvkt_ray.config.recipes import StudentConfig
-from mvkt_ray.config.schema import ParameterConfig, PrunerConfig, Scalar, SearchConfig, StudyConfig
+from mvkt_ray.config.schema import StudyConfig
+from mvkt_ray.config.search_config import ParameterConfig, PrunerConfig, Scalar, SearchConfig
 from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialResult, TrialState
 from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.ledger.ledger_database import LedgerDatabase, driving, reading

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mvkt_ray.config.resources import ResourcesConfig, WorkersConfig
-from mvkt_ray.config.schema import PrunerConfig
+from mvkt_ray.config.search_config import PrunerConfig
 from mvkt_ray.errors import ConfigError, MachineError, WorkerLostError
 from mvkt_ray.records import Decision, EpochMetrics, Trial, TrialResult, TrialState
 from mvkt_ray.search import in_process

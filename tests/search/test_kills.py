@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import optuna
 import pytest
 
-from mvkt_ray.config.schema import ParameterConfig
+from mvkt_ray.config.search_config import ParameterConfig
 from mvkt_ray.records import Arm, EpochMetrics, Trial, TrialResult, TrialState
 from mvkt_ray.search.study import Study
 

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mvkt_ray.config.recipes import StudentConfig
-from mvkt_ray.config.schema import SearchConfig, StudyConfig
+from mvkt_ray.config.schema import StudyConfig
+from mvkt_ray.config.search_config import SearchConfig
 from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.search.prediction import SimilarStudy, predict

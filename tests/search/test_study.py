@@ -8,18 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mvkt_ray.config.data_config import DataConfig
 from mvkt_ray.config.objectives import Objective
 from mvkt_ray.config.resources import ResourcesConfig, WorkersConfig
-from mvkt_ray.config.schema import DataConfig, ParameterConfig, PrunerConfig
+from mvkt_ray.config.search_config import ParameterConfig, PrunerConfig
 from mvkt_ray.errors import ArtifactError, ConfigError, MachineError, StaleArtifactError
-from mvkt_ray.records import (
-    Arm,
-    Decision,
-    EpochMetrics,
-    MeasuredPrecision,
-    TrialResult,
-    TrialState,
-)
+from mvkt_ray.records import Arm, Decision, EpochMetrics, MeasuredPrecision, TrialResult, TrialState
 from mvkt_ray.search.choosing.pruning import decision_epochs
 from mvkt_ray.search.finals.front import front_of
 from mvkt_ray.search.ranking import rank_leads

@@ -17,7 +17,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mvkt_ray.config.recipes import StudentConfig
-from mvkt_ray.config.schema import ParameterConfig, SearchConfig, StudyConfig
+from mvkt_ray.config.schema import StudyConfig
+from mvkt_ray.config.search_config import ParameterConfig, SearchConfig
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.records import (
     NOTHING_USED,

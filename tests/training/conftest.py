@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from mvkt_ray.config.data_config import FoldsConfig, ViewConfig
 from mvkt_ray.config.recipes import Hyperparameters, StudentConfig, TeacherConfig
-from mvkt_ray.config.schema import FoldsConfig, ViewConfig
 from mvkt_ray.data.ingest.run_ingest import ingest
 from mvkt_ray.data.ingest.shard_writer import IngestSettings
 from mvkt_ray.data.shards import Shards, open_shards

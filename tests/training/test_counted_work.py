@@ -14,8 +14,9 @@ from torch.nn.modules.module import register_module_forward_hook
 from mvkt_ray.data.ingest.run_ingest import ingest
 from mvkt_ray.data.ingest.shard_writer import IngestSettings
 from mvkt_ray.data.recording import LEADS
+from mvkt_ray.data.shard_columns import shard_name
 from mvkt_ray.data.shard_file import PARTS_NAME, ShardFile, read_parts
-from mvkt_ray.data.shards import open_shards, shard_name
+from mvkt_ray.data.shards import open_shards
 from mvkt_ray.data.sources.synthetic import Synthetic
 from mvkt_ray.data.splits import open_training_splits
 from mvkt_ray.models import Network

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from mvkt_ray.config.schema import LabelledConfig, LabelUse
+from mvkt_ray.config.data_config import LabelledConfig, LabelUse
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.records import Decision, EpochMetrics, TrialState
 from mvkt_ray.training.student import run_trial

@@ -13,7 +13,8 @@ import pytest
 from mvkt_ray.config.resources import ResourcesConfig
 from mvkt_ray.data.ingest.run_ingest import ingest
 from mvkt_ray.data.ingest.shard_writer import IngestSettings
-from mvkt_ray.data.shards import open_shards, shard_name
+from mvkt_ray.data.shard_columns import shard_name
+from mvkt_ray.data.shards import open_shards
 from mvkt_ray.data.sources.synthetic import Synthetic
 from mvkt_ray.data.splits import open_training_splits
 from mvkt_ray.distill.knowledge import open_knowledge

@@ -18,8 +18,8 @@ import torch
 from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
+from mvkt_ray.config.data_config import LabelledConfig, LabelUse
 from mvkt_ray.config.recipes import MORE_TEACHING_WEIGHTS
-from mvkt_ray.config.schema import LabelledConfig, LabelUse
 from mvkt_ray.distill.objective import ObjectiveTerms
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.models.collectives import rows_per_rank, share_of_mean

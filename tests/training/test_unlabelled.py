@@ -11,7 +11,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from mvkt_ray.config.schema import FoldsConfig, LabelledConfig, LabelUse
+from mvkt_ray.config.data_config import FoldsConfig, LabelledConfig, LabelUse
 from mvkt_ray.data.splits import open_training_splits
 from mvkt_ray.distill.knowledge_parts import ask_teacher
 from mvkt_ray.distill.knowledge_writer import write_knowledge

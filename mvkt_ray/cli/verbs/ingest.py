@@ -113,7 +113,7 @@ def _as_value(out: str, manifest: "Manifest") -> dict[str, Any]:
 
 def _tables(out: str, manifest: "Manifest", elapsed_s: float) -> list[Any]:
     from mvkt_ray.data.describe import describe_assumptions
-    from mvkt_ray.data.shards import NO_FOLD
+    from mvkt_ray.data.shard_columns import NO_FOLD
 
     counts, details = manifest.counts, manifest.details
     seen = counts["n_recordings"] + counts["n_quarantined"]

@@ -81,7 +81,7 @@ def inspect_verb(
 
 
 def _draw(location: "Location", record_id: str, png: Path | None) -> Path:
-    from mvkt_ray.data.ecg_sheet import draw_ecg_sheet
+    from mvkt_ray.data.drawing.ecg_sheet import draw_ecg_sheet
     from mvkt_ray.data.shards import open_shards
 
     shards = open_shards(location)
@@ -99,7 +99,8 @@ def _draw(location: "Location", record_id: str, png: Path | None) -> Path:
 
 def _describe_shards(location: "Location", manifest: "Manifest") -> Answer:
     from mvkt_ray.data.describe import describe_assumptions, describe_shards
-    from mvkt_ray.data.shards import NO_FOLD, open_shards
+    from mvkt_ray.data.shard_columns import NO_FOLD
+    from mvkt_ray.data.shards import open_shards
 
     value = describe_shards(open_shards(location))
     quarantine: Mapping[str, int] = value["quarantine"]

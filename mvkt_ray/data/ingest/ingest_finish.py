@@ -26,6 +26,7 @@ from mvkt_ray.data.ingest.ingest_shard import ShardSummary
 from mvkt_ray.data.ingest.shard_totals import ShardTotals, add_up, rarest_codes
 from mvkt_ray.data.ingest.shard_writer import WrittenShard, with_folds, write_shard
 from mvkt_ray.data.mapping import MapFunction
+from mvkt_ray.data.shard_columns import KIND, QUARANTINE_NAME, QUARANTINE_SCHEMA, shard_name
 from mvkt_ray.data.shard_file import (
     PARTS_NAME,
     AnyShardFile,
@@ -34,7 +35,6 @@ from mvkt_ray.data.shard_file import (
     parts_table,
     provide,
 )
-from mvkt_ray.data.shards import KIND, QUARANTINE_NAME, QUARANTINE_SCHEMA, shard_name
 from mvkt_ray.errors import DataError
 from mvkt_ray.storage.artifacts import publish
 from mvkt_ray.storage.location import Location

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from mvkt_ray.data.folds import hash_ids
 from mvkt_ray.data.ingest.shard_writer import IngestSettings
-from mvkt_ray.data.shards import KIND, shard_name
+from mvkt_ray.data.shard_columns import KIND, shard_name
 from mvkt_ray.data.sources import source_plugin
 from mvkt_ray.data.sources.record_files import NotListed
 from mvkt_ray.data.sources.source import Source

@@ -19,7 +19,7 @@ from mvkt_ray.data.ingest.shard_writer import (
     write_shard,
 )
 from mvkt_ray.data.recording import RecordingRef
-from mvkt_ray.data.shards import shard_name
+from mvkt_ray.data.shard_columns import shard_name
 from mvkt_ray.errors import DataError, RecordingError
 from mvkt_ray.file_guards import why
 from mvkt_ray.storage.location import Location

@@ -12,14 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mvkt_ray.data.folds import (
-    hash_ids,
-    hash_patients,
-    one_hash_each,
-    patients_in_several_folds,
-)
+from mvkt_ray.data.folds import hash_ids, hash_patients, one_hash_each, patients_in_several_folds
 from mvkt_ray.data.identity import own_patient, patient_key, spellings
-from mvkt_ray.data.shards import labels_of
+from mvkt_ray.data.shard_columns import labels_of
 from mvkt_ray.data.tasks import Task
 
 _N_EXAMPLES = 5

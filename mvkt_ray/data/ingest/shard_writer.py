@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from mvkt_ray.data.recording import LEADS, Recording
 from mvkt_ray.data.sampling_rate import resample
+from mvkt_ray.data.shard_columns import MV_PER_BIT, SUMS, shard_schema
 from mvkt_ray.data.shard_file import Parts, measure_parts
-from mvkt_ray.data.shards import MV_PER_BIT, SUMS, shard_schema
 from mvkt_ray.errors import ConfigError, RecordingError
 from mvkt_ray.storage.location import Location
 

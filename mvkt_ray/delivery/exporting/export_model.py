@@ -14,7 +14,7 @@ import numpy as np
 
 from mvkt_ray import __version__
 from mvkt_ray.data.loader import EvalLoader
-from mvkt_ray.data.shards import MV_PER_BIT
+from mvkt_ray.data.shard_columns import MV_PER_BIT
 from mvkt_ray.data.views import View
 from mvkt_ray.delivery.exporting.checked_graphs import (
     CheckedGraphs,

@@ -6,7 +6,7 @@ stand beside them with what they score on the test split.
 
 from collections.abc import Sequence
 
-from mvkt_ray.config.schema import SCORE, Objective
+from mvkt_ray.config.objectives import SCORE, Objective
 from mvkt_ray.delivery.facts.material import ReportMaterial
 from mvkt_ray.delivery.report.reported_leads import ReportedLead
 from mvkt_ray.delivery.report.reported_search import (

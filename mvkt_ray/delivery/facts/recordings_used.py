@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mvkt_ray.config.schema import FoldsConfig
-from mvkt_ray.data.shards import NO_FOLD, Shards
+from mvkt_ray.config.data_config import FoldsConfig
+from mvkt_ray.data.shard_columns import NO_FOLD
+from mvkt_ray.data.shards import Shards
 from mvkt_ray.data.tasks import Task
 
 UNUSED = ("without_fold", "in_other_folds", "without_label", "without_lead")

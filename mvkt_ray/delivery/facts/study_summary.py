@@ -8,13 +8,9 @@ import numpy as np
 import optuna
 from optuna.distributions import CategoricalDistribution
 
-from mvkt_ray.config.schema import Scalar
+from mvkt_ray.config.search_config import Scalar
 from mvkt_ray.delivery.facts.material import ReportMaterial
-from mvkt_ray.delivery.report.reported_search import (
-    Racing,
-    SearchedParameter,
-    StudySummary,
-)
+from mvkt_ray.delivery.report.reported_search import Racing, SearchedParameter, StudySummary
 from mvkt_ray.records import TrialState
 from mvkt_ray.search.choosing.racing import ERROR_RATE, trials_at_look
 from mvkt_ray.search.choosing.space import SearchSpace

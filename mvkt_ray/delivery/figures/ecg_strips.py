@@ -1,6 +1,6 @@
 """One lead of a recording on ECG paper, true to scale, and all leads as a small sheet.
 
-At the scale of the sheet of `mvkt inspect` (`data/ecg_paper.py`), as SVG in millimetres.
+At the scale of the sheet of `mvkt inspect` (`data/drawing/ecg_paper.py`), as SVG in millimetres.
 """
 
 from html import escape
@@ -8,8 +8,8 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
-from mvkt_ray.data.ecg_paper import MM_PER_MV, MM_PER_S, SCALE
-from mvkt_ray.data.ecg_sheet import COLUMN_S, SHEET_ROWS
+from mvkt_ray.data.drawing.ecg_paper import MM_PER_MV, MM_PER_S, SCALE
+from mvkt_ray.data.drawing.ecg_sheet import COLUMN_S, SHEET_ROWS
 from mvkt_ray.data.recording import Recording
 
 _ROW_S = 5.0

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mvkt_ray.data.ingest.shard_writer import IngestSettings, row_of_recording
 from mvkt_ray.data.recording import Recording
-from mvkt_ray.data.shards import MV_PER_BIT
+from mvkt_ray.data.shard_columns import MV_PER_BIT
 from mvkt_ray.data.views import View
 from mvkt_ray.errors import ArtifactError, RecordingError
 from mvkt_ray.phrasing import listing

@@ -12,8 +12,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mvkt_ray.data.ecg_paper import INK, LEGEND, MM_PER_MV, MM_PER_S, PULSE_MM, EcgPaper, open_paper
-from mvkt_ray.data.shards import MV_PER_BIT
+from mvkt_ray.data.drawing.ecg_paper import (
+    INK,
+    LEGEND,
+    MM_PER_MV,
+    MM_PER_S,
+    PULSE_MM,
+    EcgPaper,
+    open_paper,
+)
+from mvkt_ray.data.shard_columns import MV_PER_BIT
 from mvkt_ray.delivery.predicting.answer_rows import AnswerRows
 from mvkt_ray.delivery.predicting.model_file import ModelFile
 from mvkt_ray.delivery.predicting.predict_recordings import Predicted

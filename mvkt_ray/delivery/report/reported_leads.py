@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mvkt_ray.config.schema import Scalar
+from mvkt_ray.config.search_config import Scalar
 from mvkt_ray.delivery.report.quantities import Count, Ordinal, Split
 from mvkt_ray.delivery.report.reported_differences import DifferenceToBest, Gain, GapClosed
 from mvkt_ray.delivery.report.reported_scores import (

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mvkt_ray.config.objectives import Objective, SizeLimitsConfig
-from mvkt_ray.config.schema import Scalar
+from mvkt_ray.config.search_config import Scalar
 from mvkt_ray.delivery.report.quantities import Count, Ends, Share
 from mvkt_ray.search.choosing.racing import Look
 

@@ -3,7 +3,8 @@
 from dataclasses import asdict
 
 from mvkt_ray.config.recipes import Hyperparameters
-from mvkt_ray.config.schema import Scalar, StudyConfig
+from mvkt_ray.config.schema import StudyConfig
+from mvkt_ray.config.search_config import Scalar
 from mvkt_ray.records import Arm, Trial
 from mvkt_ray.search.choosing.parameters import check_hyperparameters
 from mvkt_ray.search.choosing.space import SearchSpace

@@ -11,7 +11,7 @@ Reads: records of the ledger.
 import math
 from collections.abc import Mapping, Sequence
 
-from mvkt_ray.config.schema import Scalar
+from mvkt_ray.config.search_config import Scalar
 from mvkt_ray.records import Arm, Condition, TrialState
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 
 from optuna.trial import FrozenTrial
 
-from mvkt_ray.config.schema import Scalar, StudyConfig
+from mvkt_ray.config.schema import StudyConfig
+from mvkt_ray.config.search_config import Scalar
 from mvkt_ray.records import Arm, Condition, Trial
 from mvkt_ray.search.choosing.class_weights import weigh
 from mvkt_ray.search.choosing.proposing import grid_point, propose

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from optuna.distributions import FloatDistribution
 
-from mvkt_ray.config.schema import Scalar
+from mvkt_ray.config.search_config import Scalar
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.search.choosing.parameters import (
     Distribution,

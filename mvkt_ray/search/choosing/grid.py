@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from mvkt_ray.config.schema import Scalar
+from mvkt_ray.config.search_config import Scalar
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.search.choosing.parameters import Distribution, shown
 

@@ -10,7 +10,7 @@ import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from mvkt_ray.config.recipes import Hyperparameters
-from mvkt_ray.config.schema import ParameterConfig, Scalar
+from mvkt_ray.config.search_config import ParameterConfig, Scalar
 from mvkt_ray.distill.more_terms import loss_names
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.models import network_names

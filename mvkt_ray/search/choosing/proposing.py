@@ -18,7 +18,7 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial
 
 from mvkt_ray.config.objectives import SCORE
-from mvkt_ray.config.schema import Scalar, SearchConfig
+from mvkt_ray.config.search_config import Scalar, SearchConfig
 from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.choosing.trial_history import MOST_SEEN, history_for
 from mvkt_ray.search.ledger.trial_record import TrialRecord

@@ -23,7 +23,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mvkt_ray.config.schema import PrunerConfig
+from mvkt_ray.config.search_config import PrunerConfig
 from mvkt_ray.records import Arm, Decision
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 

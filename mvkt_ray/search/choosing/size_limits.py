@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mvkt_ray.config.objectives import SizeLimitsConfig
-from mvkt_ray.config.schema import Scalar
+from mvkt_ray.config.search_config import Scalar
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.phrasing import listing
 from mvkt_ray.search.choosing.student_sizes import SIZE_PARAMETERS, student_facts

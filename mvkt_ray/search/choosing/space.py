@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass, replace
 import optuna
 
 from mvkt_ray.config.recipes import MORE_TEACHING_WEIGHTS, PLUGIN_WEIGHT, Hyperparameters, taught_by
-from mvkt_ray.config.schema import Scalar, StudyConfig
+from mvkt_ray.config.schema import StudyConfig
+from mvkt_ray.config.search_config import Scalar
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.records import Arm, Condition
 from mvkt_ray.search.choosing.conditions import read_conditions, read_contender_leads

@@ -7,15 +7,10 @@ neither the sampler nor a reader takes a number that does nothing for a finding.
 from collections.abc import Collection, Iterable, Mapping
 
 from mvkt_ray.config.recipes import Hyperparameters
-from mvkt_ray.config.schema import ParameterConfig, Scalar, StudyConfig
+from mvkt_ray.config.schema import StudyConfig
+from mvkt_ray.config.search_config import ParameterConfig, Scalar
 from mvkt_ray.errors import ConfigError
-from mvkt_ray.models import (
-    NETWORKS,
-    NetworkFacts,
-    facts_of_unbuilt,
-    network_names,
-    network_row,
-)
+from mvkt_ray.models import NETWORKS, NetworkFacts, facts_of_unbuilt, network_names, network_row
 
 SIZE_PARAMETERS = ("student_width", "student_depth")
 """Hyper-parameters that only some students have; the network's own name is what follows `_`."""

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from mvkt_ray.config.objectives import SCORE, Objective
 from mvkt_ray.config.recipes import taught_by
-from mvkt_ray.config.schema import ContenderConfig, FinalsConfig, Scalar
+from mvkt_ray.config.search_config import ContenderConfig, FinalsConfig, Scalar
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.records import Arm, Condition, Trial
 from mvkt_ray.search.choosing.class_weights import weigh

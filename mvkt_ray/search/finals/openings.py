@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import mvkt_ray
-from mvkt_ray.config.schema import FoldsConfig
+from mvkt_ray.config.data_config import FoldsConfig
 from mvkt_ray.data.shards import Shards
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.storage.manifest import command_line, fingerprint_of

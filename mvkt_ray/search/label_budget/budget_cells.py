@@ -10,8 +10,9 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
+from mvkt_ray.config.data_config import LabelledConfig
 from mvkt_ray.config.recipes import TEACHING_WEIGHTS, Hyperparameters
-from mvkt_ray.config.schema import LabelledConfig, StudyConfig
+from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.phrasing import number_ranges
 

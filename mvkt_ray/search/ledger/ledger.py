@@ -24,7 +24,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.study import StudyDirection
 
 from mvkt_ray.config.objectives import SCORE, Objective
-from mvkt_ray.config.schema import Scalar
+from mvkt_ray.config.search_config import Scalar
 from mvkt_ray.errors import ArtifactError
 from mvkt_ray.file_guards import reading
 from mvkt_ray.json_values import without_nan

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from mvkt_ray.config.schema import Scalar
+from mvkt_ray.config.search_config import Scalar
 from mvkt_ray.records import NOTHING_USED, Decision, Trial, TrialResult, TrialState, Usage
 
 

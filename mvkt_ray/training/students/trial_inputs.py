@@ -5,9 +5,9 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
+from mvkt_ray.config.data_config import ALL_LABELS, FoldsConfig, LabelUse
 from mvkt_ray.config.recipes import StudentConfig
 from mvkt_ray.config.resources import ResourcesConfig
-from mvkt_ray.config.schema import ALL_LABELS, FoldsConfig, LabelUse
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.data.views import View
 from mvkt_ray.errors import ConfigError

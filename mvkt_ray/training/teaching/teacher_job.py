@@ -3,8 +3,8 @@
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from mvkt_ray.config.data_config import ALL_LABELS, FoldsConfig, LabelUse
 from mvkt_ray.config.recipes import TeacherConfig
-from mvkt_ray.config.schema import ALL_LABELS, FoldsConfig, LabelUse
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.data.views import View
 from mvkt_ray.models import NETWORKS

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mvkt_ray.config.schema import FoldsConfig
+from mvkt_ray.config.data_config import FoldsConfig
 from mvkt_ray.data.describe import describe_shards
 from mvkt_ray.data.ingest.run_ingest import ingest
 from mvkt_ray.data.shards import Shards, open_shards

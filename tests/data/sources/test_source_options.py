@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from mvkt_ray.config.schema import OwnSource
+from mvkt_ray.config.data_config import OwnSource
 from mvkt_ray.data.sources import SOURCE_HAS, SOURCES, Source, open_source
 from mvkt_ray.data.sources.cinc2021 import Cinc2021
 from mvkt_ray.data.sources.synthetic import Synthetic

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mvkt_ray.config.schema import FoldsConfig, LabelUse
+from mvkt_ray.config.data_config import FoldsConfig, LabelUse
 from mvkt_ray.data.identity import header_patient, own_patient
 from mvkt_ray.data.ingest.run_ingest import ingest
 from mvkt_ray.data.ingest.shard_writer import IngestSettings

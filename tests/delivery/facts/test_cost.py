@@ -7,7 +7,7 @@ import pytest
 from made_up_study import made_up_config
 
 from mvkt_ray.config.resources import CostConfig, NodeTypeConfig, ResourcesConfig
-from mvkt_ray.config.schema import ParameterConfig
+from mvkt_ray.config.search_config import ParameterConfig
 from mvkt_ray.delivery.report.report_json import plain_report
 from mvkt_ray.delivery.write_report import build_report
 from mvkt_ray.records import Reservation, Usage

@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mvkt_ray.config.schema import FoldsConfig
+from mvkt_ray.config.data_config import FoldsConfig
 from mvkt_ray.data.shards import open_shards
 from mvkt_ray.delivery.facts.recordings_used import UNUSED, count_unused
 from mvkt_ray.delivery.sentences.recording_counts import use_sentence

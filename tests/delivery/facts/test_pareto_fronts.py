@@ -16,14 +16,10 @@ from hypothesis import strategies as st
 from made_up_study import LEADS, made_up_config
 from typed_reports import typed
 
-from mvkt_ray.config.schema import FinalsConfig, ParameterConfig, SearchConfig
+from mvkt_ray.config.search_config import FinalsConfig, ParameterConfig, SearchConfig
 from mvkt_ray.delivery.facts.comparisons import compared_with
 from mvkt_ray.delivery.facts.material import ReportMaterial, gather_material
-from mvkt_ray.delivery.facts.pareto_fronts import (
-    SizedTrial,
-    describe_front,
-    sized_trials,
-)
+from mvkt_ray.delivery.facts.pareto_fronts import SizedTrial, describe_front, sized_trials
 from mvkt_ray.delivery.figures.gallery import make_gallery
 from mvkt_ray.delivery.figures.of_search.size_fronts import draw_sizes
 from mvkt_ray.delivery.page import render_page

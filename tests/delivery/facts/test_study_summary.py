@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mvkt_ray.config.schema import ParameterConfig, SearchConfig, StudyConfig
+from mvkt_ray.config.schema import StudyConfig
+from mvkt_ray.config.search_config import ParameterConfig, SearchConfig
 from mvkt_ray.delivery.facts.study_summary import describe_race, describe_study, stopped_at
 from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState
 from mvkt_ray.search.choosing import racing

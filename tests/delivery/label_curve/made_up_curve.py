@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from mvkt_ray.config.schema import DataConfig, FinalsConfig, FoldsConfig, StudyConfig
+from mvkt_ray.config.data_config import DataConfig, FoldsConfig
+from mvkt_ray.config.schema import StudyConfig
+from mvkt_ray.config.search_config import FinalsConfig
 from mvkt_ray.delivery.label_curve.curve_material import CurveMaterial, ExaminedCell
 from mvkt_ray.search.label_budget.budget_cells import BudgetCell
 from mvkt_ray.search.label_budget.budget_folder import BudgetPlan, CellState

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mvkt_ray.config.schema import ContenderConfig, FinalsConfig, ParameterConfig
+from mvkt_ray.config.search_config import ContenderConfig, FinalsConfig, ParameterConfig
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.records import Arm, TrialResult, TrialState
 from mvkt_ray.search.choosing.class_weights import class_weights

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from mvkt_ray.config.schema import ParameterConfig, SearchConfig, StudyConfig
+from mvkt_ray.config.schema import StudyConfig
+from mvkt_ray.config.search_config import ParameterConfig, SearchConfig
 from mvkt_ray.data.recording import LEADS
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.search.choosing.grid import FEW, few_values, grid_values, n_points_text

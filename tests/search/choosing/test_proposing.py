@@ -7,7 +7,8 @@ from typing import Literal
 import pytest
 
 from mvkt_ray.config.objectives import Objective
-from mvkt_ray.config.schema import ParameterConfig, Scalar, SearchConfig, StudyConfig
+from mvkt_ray.config.schema import StudyConfig
+from mvkt_ray.config.search_config import ParameterConfig, Scalar, SearchConfig
 from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState
 from mvkt_ray.search.choosing.proposing import propose
 from mvkt_ray.search.choosing.space import SearchSpace

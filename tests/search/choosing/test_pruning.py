@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mvkt_ray.config.schema import PrunerConfig
+from mvkt_ray.config.search_config import PrunerConfig
 from mvkt_ray.records import Arm, Condition, Decision, Trial, TrialState
 from mvkt_ray.search.choosing.pruning import Pruning, decision_epochs
 from mvkt_ray.search.ledger.trial_record import TrialRecord

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from mvkt_ray.config.schema import PrunerConfig
+from mvkt_ray.config.search_config import PrunerConfig
 from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState
 from mvkt_ray.search.choosing.proposing import propose
 from mvkt_ray.search.choosing.racing import ERROR_RATE, FIRST_LOOK, Look, Noise, Race

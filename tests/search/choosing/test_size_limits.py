@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mvkt_ray.config.objectives import SizeLimitsConfig
-from mvkt_ray.config.schema import ParameterConfig, Scalar, SearchConfig, StudyConfig
+from mvkt_ray.config.schema import StudyConfig
+from mvkt_ray.config.search_config import ParameterConfig, Scalar, SearchConfig
 from mvkt_ray.data.recording import LEADS
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.models import NETWORKS, NetworkFacts

@@ -13,7 +13,8 @@ from mvkt_ray.config.recipes import (
     TEACHING_WEIGHTS,
     Hyperparameters,
 )
-from mvkt_ray.config.schema import ParameterConfig, SearchConfig, StudyConfig
+from mvkt_ray.config.schema import StudyConfig
+from mvkt_ray.config.search_config import ParameterConfig, SearchConfig
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.records import Arm
 from mvkt_ray.search.choosing.space import SearchSpace

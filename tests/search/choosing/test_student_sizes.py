@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mvkt_ray.config.recipes import Hyperparameters
-from mvkt_ray.config.schema import ContenderConfig, FinalsConfig, ParameterConfig, StudyConfig
+from mvkt_ray.config.schema import StudyConfig
+from mvkt_ray.config.search_config import ContenderConfig, FinalsConfig, ParameterConfig
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.models import NETWORKS, build_network
 from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState

@@ -3,7 +3,8 @@ import math
 import pytest
 
 from mvkt_ray.config.objectives import Objective
-from mvkt_ray.config.schema import ParameterConfig, SearchConfig, StudyConfig
+from mvkt_ray.config.schema import StudyConfig
+from mvkt_ray.config.search_config import ParameterConfig, SearchConfig
 from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState
 from mvkt_ray.search.choosing import trial_history
 from mvkt_ray.search.choosing.space import SearchSpace

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import optuna
 import pytest
 
-from mvkt_ray.config.schema import FinalsConfig, StudyConfig
+from mvkt_ray.config.schema import StudyConfig
+from mvkt_ray.config.search_config import FinalsConfig
 from mvkt_ray.records import (
     Arm,
     Decision,

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mvkt_ray.config.schema import (
+from mvkt_ray.config.schema import StudyConfig
+from mvkt_ray.config.search_config import (
     ContenderConfig,
     FinalsConfig,
     ParameterConfig,
     SearchConfig,
-    StudyConfig,
 )
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState

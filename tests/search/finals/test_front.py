@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mvkt_ray.config.objectives import Objective
-from mvkt_ray.config.schema import FinalsConfig, ParameterConfig, SearchConfig, StudyConfig
+from mvkt_ray.config.schema import StudyConfig
+from mvkt_ray.config.search_config import FinalsConfig, ParameterConfig, SearchConfig
 from mvkt_ray.data.recording import LEADS
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mvkt_ray.config.schema import ContenderConfig, FinalsConfig, ParameterConfig, StudyConfig
+from mvkt_ray.config.schema import StudyConfig
+from mvkt_ray.config.search_config import ContenderConfig, FinalsConfig, ParameterConfig
 from mvkt_ray.config.study_file import read_study, study_from_yaml, write_study
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.search.label_budget.budget_cells import (

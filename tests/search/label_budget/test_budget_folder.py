@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mvkt_ray.config.schema import FinalsConfig, StudyConfig
+from mvkt_ray.config.schema import StudyConfig
+from mvkt_ray.config.search_config import FinalsConfig
 from mvkt_ray.errors import ArtifactError, StaleArtifactError
 from mvkt_ray.search.label_budget.budget_folder import BudgetFolder, BudgetPlan
 from mvkt_ray.storage.location import Location

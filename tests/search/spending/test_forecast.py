@@ -8,16 +8,9 @@ from hypothesis import strategies as st
 
 from mvkt_ray.config.recipes import StudentConfig
 from mvkt_ray.config.resources import CostConfig, NodeTypeConfig, ResourcesConfig, WorkersConfig
-from mvkt_ray.config.schema import ParameterConfig, SearchConfig, StudyConfig
-from mvkt_ray.records import (
-    Arm,
-    Condition,
-    Reservation,
-    Trial,
-    TrialResult,
-    TrialState,
-    Usage,
-)
+from mvkt_ray.config.schema import StudyConfig
+from mvkt_ray.config.search_config import ParameterConfig, SearchConfig
+from mvkt_ray.records import Arm, Condition, Reservation, Trial, TrialResult, TrialState, Usage
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.search.spending.forecast import Forecast, forecast
 from mvkt_ray.slots import Node

@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from mvkt_ray.config.schema import Scalar
+from mvkt_ray.config.search_config import Scalar
 from mvkt_ray.delivery.figures.drawing import thin
 from mvkt_ray.records import Arm, TrialState
 from mvkt_ray.search.ledger.trial_record import TrialRecord

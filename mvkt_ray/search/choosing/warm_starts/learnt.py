@@ -15,7 +15,8 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
-from mvkt_ray.config.schema import Scalar, StudyConfig
+from mvkt_ray.config.schema import StudyConfig
+from mvkt_ray.config.search_config import Scalar
 from mvkt_ray.errors import ArtifactError, ConfigError
 from mvkt_ray.file_guards import reading as reading_file
 from mvkt_ray.json_values import without_nan

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mvkt_ray.config.objectives import SizeLimitsConfig
-from mvkt_ray.config.schema import ParameterConfig, Scalar, SearchConfig, StudyConfig
+from mvkt_ray.config.schema import StudyConfig
+from mvkt_ray.config.search_config import ParameterConfig, Scalar, SearchConfig
 from mvkt_ray.config.study_file import study_from_yaml, write_study
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.records import Arm, TrialState

@@ -9,15 +9,10 @@ from typing import Any
 
 import pytest
 
+from mvkt_ray.config.data_config import DataConfig
 from mvkt_ray.config.recipes import StudentConfig
-from mvkt_ray.config.schema import (
-    DataConfig,
-    ParameterConfig,
-    PrunerConfig,
-    Scalar,
-    SearchConfig,
-    StudyConfig,
-)
+from mvkt_ray.config.schema import StudyConfig
+from mvkt_ray.config.search_config import ParameterConfig, PrunerConfig, Scalar, SearchConfig
 from mvkt_ray.errors import ArtifactError, ConfigError, StaleArtifactError
 from mvkt_ray.records import Arm, EpochMetrics, Trial, TrialResult, TrialState
 from mvkt_ray.search.choosing.space import SearchSpace

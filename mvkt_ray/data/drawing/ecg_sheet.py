@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 
-from mvkt_ray.data.ecg_paper import (
+from mvkt_ray.data.drawing.ecg_paper import (
     INK,
     LEGEND,
     MARGIN_MM,

@@ -10,7 +10,7 @@ import pytest
 from matplotlib.image import imread
 from PIL import Image
 
-from mvkt_ray.data.ecg_sheet import draw_ecg_sheet
+from mvkt_ray.data.drawing.ecg_sheet import draw_ecg_sheet
 from mvkt_ray.data.recording import LEADS, Recording
 
 Make = Callable[..., Any]
