@@ -30,8 +30,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mvkt_ray.models import build_network, network_facts
 from mvkt_ray.models import network as network_module
+from mvkt_ray.models.facts import network_facts
+from mvkt_ray.models.networks import build_network
 from mvkt_ray.training.cpu_precision import has_bf16
 from mvkt_ray.training.learner import run_network
 

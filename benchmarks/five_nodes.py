@@ -32,7 +32,7 @@ from ray.cluster_utils import Cluster
 
 from mvkt_ray.on_ray.connecting.environment import environment, own_directory, own_token
 from mvkt_ray.search.ledger.study_folder import StudyFolder
-from mvkt_ray.search.pipeline import open_study
+from mvkt_ray.search.study_opening import open_study
 from mvkt_ray.storage.location import Location
 from tests.object_store import S3Server, serve
 

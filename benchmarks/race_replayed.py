@@ -22,8 +22,8 @@ from mvkt_ray.search.choosing.racing import Look, Race
 from mvkt_ray.search.choosing.validation_noise import ValidationNoise
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.ledger.trial_record import TrialRecord
-from mvkt_ray.search.pipeline import open_study
 from mvkt_ray.search.study import Study
+from mvkt_ray.search.study_opening import open_study
 from mvkt_ray.storage.location import Location
 from mvkt_ray.training.predictions_file import read_predictions
 from mvkt_ray.training.trial_files import TrialFolder

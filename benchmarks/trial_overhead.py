@@ -39,7 +39,7 @@ from mvkt_ray.data.views import fit_view
 from mvkt_ray.distill.knowledge import Knowledge, open_knowledge
 from mvkt_ray.distill.knowledge_parts import ask_teacher
 from mvkt_ray.distill.knowledge_writer import write_knowledge
-from mvkt_ray.models import build_network
+from mvkt_ray.models.networks import build_network
 from mvkt_ray.records import Arm, Condition, Decision, EpochMetrics, Trial
 from mvkt_ray.training.seeds import derive_seed, trial_seed
 from mvkt_ray.training.student import TrialInputs, run_trial

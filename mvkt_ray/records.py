@@ -126,6 +126,25 @@ class EpochMetrics:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class EpochRecord:
+    """Losses, score and times of an epoch."""
+
+    metrics: EpochMetrics
+    per_class_auroc: Mapping[str, float] = field(default_factory=dict[str, float])
+    """Of classes whose area is defined on the validation split; empty after unvalidated epochs."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {"metrics": self.metrics.to_json(), "per_class_auroc": dict(self.per_class_auroc)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "EpochRecord":
+        """Read what `to_json` wrote."""
+        metrics = EpochMetrics.from_json(value["metrics"])
+        return cls(metrics=metrics, per_class_auroc=dict(value["per_class_auroc"]))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TrialResult:
     """How a trial ended. `macro_auroc` is that of the last epoch, the value the study optimises.
 

@@ -26,7 +26,7 @@ from typing import Any
 from benchmarks.peers.bench import ROOT
 from benchmarks.peers.measuring import environment, measured
 from mvkt_ray.search.ledger.study_folder import StudyFolder
-from mvkt_ray.search.pipeline import open_study
+from mvkt_ray.search.study_opening import open_study
 from mvkt_ray.storage.location import Location
 
 from .measured import Growth

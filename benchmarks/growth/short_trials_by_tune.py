@@ -16,8 +16,9 @@ from ray.tune.search.optuna import OptunaSearch
 from mvkt_ray.config.recipes import Hyperparameters
 from mvkt_ray.records import Arm, Condition, Decision, EpochMetrics, Trial
 from mvkt_ray.search.ledger.study_folder import StudyFolder
-from mvkt_ray.search.pipeline import open_study, trial_inputs
+from mvkt_ray.search.pipeline import trial_inputs
 from mvkt_ray.search.stages import prepare
+from mvkt_ray.search.study_opening import open_study
 from mvkt_ray.storage.location import Location
 from mvkt_ray.training.process import torch_threads
 from mvkt_ray.training.student import TrialInputs, run_trial

@@ -20,8 +20,8 @@ from mvkt_ray.search.ledger.postgres.noted_server import read_note
 from mvkt_ray.search.ledger.shipped_ledger import claim, restore
 from mvkt_ray.search.ledger.sqlite_url import url_of
 from mvkt_ray.search.ledger.study_folder import StudyFolder
-from mvkt_ray.search.pipeline import open_study
 from mvkt_ray.search.study import Study
+from mvkt_ray.search.study_opening import open_study
 from mvkt_ray.storage.artifacts import verify_artifact
 from mvkt_ray.storage.location import Location
 from mvkt_ray.training.checkpoint import Checkpoint, read_checkpoint

@@ -30,7 +30,7 @@ from mvkt_ray.data.recording import LEADS
 from mvkt_ray.search.choosing.proposing import propose
 from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.ledger.study_folder import StudyFolder
-from mvkt_ray.search.pipeline import open_study
+from mvkt_ray.search.study_opening import open_study
 from mvkt_ray.storage.location import Location
 
 

@@ -26,7 +26,7 @@ from benchmarks.peers.recipe import (
     Recipe,
 )
 from mvkt_ray.data.recording import LEADS
-from mvkt_ray.models import build_network
+from mvkt_ray.models.networks import build_network
 
 
 class Recordings(Protocol):

@@ -14,7 +14,7 @@ from mvkt_ray.config.search_config import Scalar
 from mvkt_ray.records import Arm
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.ledger.trial_record import TrialRecord
-from mvkt_ray.search.pipeline import open_study
+from mvkt_ray.search.study_opening import open_study
 from mvkt_ray.storage.location import Location
 
 SHOWN = ("distill_temperature", "kd_weight", "clt_weight")

@@ -41,8 +41,8 @@ def show_plan(output: Output, call: "SearchCall") -> None:
     from mvkt_ray.interface.sessions.own_files import expect_writable
     from mvkt_ray.search.disk.disk_need import expect_room, predict_disk_need
     from mvkt_ray.search.pipeline import check_runner
-    from mvkt_ray.search.prediction import predict, read_trials
     from mvkt_ray.search.search_plan import plan_search
+    from mvkt_ray.search.spending.prediction import predict, read_trials
 
     config, request = call.config, call.request
     if request.folder.root.is_local:

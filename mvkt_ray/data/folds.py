@@ -1,13 +1,13 @@
 """Makes patient-disjoint, stratified folds for sources that have none, and checks those that do.
 
 Works on 64-bit hashes of patients and on numbers of codes: a hundred bytes per recording would not
-fit ten million of them, twenty do.
+fit ten million of them, twenty do. pandas is imported where it is used: it takes half a second,
+and most commands that look at a study make no folds.
 """
 
 import heapq
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from mvkt_ray.data.identity import odd_ids, patient_key
@@ -21,7 +21,9 @@ _OWN_BYTES = np.array([(1 << 8 * n) - 1 for n in range(_WORD_BYTES + 1)], dtype=
 
 def hash_ids(ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
     """Return uint64 `[n]`, the same for the same text on every machine."""
-    return pd.util.hash_array(ids.to_numpy(zero_copy_only=False).astype(object), categorize=False)
+    from pandas.util import hash_array
+
+    return hash_array(ids.to_numpy(zero_copy_only=False).astype(object), categorize=False)
 
 
 def hash_patients(ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
@@ -168,6 +170,8 @@ def choose_patients(
 
 def patients_in_several_folds(patients: np.ndarray, folds: np.ndarray) -> np.ndarray:
     """Return the patients, as given, that have recordings in more than one fold; -1 is no fold."""
+    import pandas as pd
+
     pairs = pd.DataFrame({"patient": patients, "fold": folds})
     pairs = pairs[pairs["fold"] >= 0].drop_duplicates()
     return pairs.loc[pairs["patient"].duplicated(), "patient"].unique()

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import NoReturn
 
 import numpy as np
-import pandas as pd
 
 from mvkt_ray.config.data_config import ALL_LABELS, FoldsConfig, LabelledConfig, LabelUse
 from mvkt_ray.data.folds import choose_patients, may_share_patients, patients_in_several_folds
@@ -198,6 +197,8 @@ def _refuse_no_known(labelled: LabelledConfig | None, n_there: int) -> NoReturn:
 def _refuse_shared_patients(shards: Shards, fold_of: np.ndarray, folds: FoldsConfig) -> None:
     if not _any_in_several_folds(shards, fold_of):
         return
+    import pandas as pd  # Half a second, which only the refusal needs.
+
     patients = shards.patient_ids()
     shared = patients_in_several_folds(patients, fold_of)
     split_of = {fold: name for name in ("train", "val", "test") for fold in getattr(folds, name)}

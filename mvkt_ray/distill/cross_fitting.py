@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mvkt_ray.data.splits import Split
-from mvkt_ray.models import Network
+from mvkt_ray.models.network import Network
 
 ALL = -1
 """In place of a group: the mean of all networks."""

@@ -20,7 +20,8 @@ from mvkt_ray.data.splits import Split
 from mvkt_ray.data.views import View
 from mvkt_ray.distill.cross_fitting import unseen_logits
 from mvkt_ray.errors import DataError
-from mvkt_ray.models import Ensemble, Network
+from mvkt_ray.models.ensemble import Ensemble
+from mvkt_ray.models.network import Network
 
 CROPS_PER_PART = 4096
 """About; a part ends where a recording does. A second or two of one core with a small teacher, by

@@ -10,13 +10,12 @@ from types import MappingProxyType
 import torch
 from torch import Tensor, nn
 
-from mvkt_ray.config.recipes import NO_PLUGIN, Hyperparameters
+from mvkt_ray.config.recipes import Hyperparameters
 from mvkt_ray.distill.both_say import BothSay
 from mvkt_ray.distill.losses.dist_relation import dist_relation
 from mvkt_ray.distill.losses.feature_regression import FeatureRegression
 from mvkt_ray.distill.losses.label_embedding import label_embedding
 from mvkt_ray.distill.plugged_loss import plugged_loss
-from mvkt_ray.plugins.entry_points import plugin_names
 
 _FEATURE_STREAM = 1
 """Makes another seed of the objective's own."""
@@ -99,11 +98,6 @@ MORE_TERMS: Mapping[str, Callable[[MoreTerms, BothSay], Tensor]] = MappingProxyT
 over ranks is the loss of the joined batch, of every row, whether its label is known or not."""
 
 _EVERY_TERM = MappingProxyType({**MORE_TERMS, "plugin": _plugin})
-
-
-def loss_names() -> tuple[str, ...]:
-    """List what `plugin_loss` may be: none, or a loss of a plug-in, which stays unimported."""
-    return (NO_PLUGIN, *plugin_names("loss"))
 
 
 def positives(labels_BC: Tensor, teacher_logits_BC: Tensor) -> Tensor:

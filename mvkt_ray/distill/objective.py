@@ -26,8 +26,8 @@ from mvkt_ray.distill.losses.clt_infonce import InfoNceTerm
 from mvkt_ray.distill.losses.multilabel_kd import multilabel_kd, multilabel_kd_authors
 from mvkt_ray.distill.losses.softmax_kd import softmax_kd
 from mvkt_ray.distill.more_terms import MoreTerms
-from mvkt_ray.models import ProjectionHead
 from mvkt_ray.models.collectives import rows_per_rank, share_of_mean
+from mvkt_ray.models.projection import ProjectionHead
 
 _FINER_STREAM = 2
 """Makes another seed of the objective's own; 1 is that of `more_terms`."""

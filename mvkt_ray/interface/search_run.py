@@ -33,9 +33,9 @@ from mvkt_ray.search.ledger.postgres.server_connection import Patience
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.opened_search import open_search
 from mvkt_ray.search.pipeline import run_search
-from mvkt_ray.search.prediction import predict
 from mvkt_ray.search.runner import AskTell
 from mvkt_ray.search.search_plan import SearchPlan, SearchRequest, plan_search
+from mvkt_ray.search.spending.prediction import predict
 from mvkt_ray.search.study import Study
 from mvkt_ray.storage.location import Location
 

@@ -16,9 +16,9 @@ from mvkt_ray.search.finals.finals_ledger import FinalsLedger
 from mvkt_ray.search.ledger.ledger_database import LedgerDatabase, driving, is_driven, reading
 from mvkt_ray.search.ledger.study_folder import FinalsFolder, StudyFolder
 from mvkt_ray.search.ledger.trial_record import TrialRecord
-from mvkt_ray.search.pipeline import open_study
 from mvkt_ray.search.ranking import rank_leads
 from mvkt_ray.search.study import Study
+from mvkt_ray.search.study_opening import open_study
 from mvkt_ray.storage.artifacts import partial_location
 from mvkt_ray.storage.location import Location
 from mvkt_ray.storage.manifest import MANIFEST_NAME

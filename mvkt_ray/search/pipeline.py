@@ -4,14 +4,12 @@ Reads: recordings or shards. Writes: the study's folder: shards, teacher, knowle
 trials.
 """
 
-import contextlib
 from collections.abc import Callable, Mapping
 
 from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.data.ingest.run_ingest import IngestProgress, ingest
 from mvkt_ray.data.ingest.shard_writer import IngestSettings
 from mvkt_ray.distill.knowledge import open_knowledge
-from mvkt_ray.errors import StaleArtifactError
 from mvkt_ray.machine_faults import naming_the_ledger
 from mvkt_ray.plugins.packages import installed_versions, refuse_other_packages
 from mvkt_ray.search.assistants.provide_assistants import assistants_at, provide_assistants
@@ -19,16 +17,13 @@ from mvkt_ray.search.choosing.conditions import read_conditions
 from mvkt_ray.search.choosing.named_plugins import packages_of_source
 from mvkt_ray.search.choosing.pruning import decision_epochs
 from mvkt_ray.search.disk.tidy_study import TidyStudy
-from mvkt_ray.search.ledger.ledger_database import LedgerDatabase, reading
 from mvkt_ray.search.ledger.postgres.noted_server import bind_note
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.listener import Listener, StageListener
 from mvkt_ray.search.opened_search import OpenedSearch
 from mvkt_ray.search.runner import AskTell, Runner
 from mvkt_ray.search.search_plan import SearchPlan, with_shards
-from mvkt_ray.search.spending.breakdown import teacher_usage, with_earlier_attempts
-from mvkt_ray.search.spending.budget import NO_LIMITS, Budget, Limits
-from mvkt_ray.search.spending.prices import PriceList
+from mvkt_ray.search.spending.breakdown import with_earlier_attempts
 from mvkt_ray.search.stage_timer import timed_stage
 from mvkt_ray.search.stages import (
     Prepared,
@@ -40,6 +35,7 @@ from mvkt_ray.search.stages import (
     verify_input,
 )
 from mvkt_ray.search.study import Study
+from mvkt_ray.search.study_opening import budget_of
 from mvkt_ray.storage.artifacts import read_manifest
 from mvkt_ray.storage.location import Location
 from mvkt_ray.storage.manifest import MANIFEST_NAME, Manifest
@@ -100,7 +96,7 @@ def run_search(
             plan.space,
             inputs=made_from,
             precisions=lambda: measure_students(config, prepared, runner),
-            budget=_budget(folder, config, plan.request.limits),
+            budget=budget_of(folder, config, plan.request.limits),
         )
         # Only now is it known that the study in the folder may go on with this configuration.
         folder.write_config(config)
@@ -163,37 +159,6 @@ def trial_inputs(
         if config.student.validate == "every_epoch"
         else decision_epochs(config.search.pruner, config.student.epochs),
     )
-
-
-def open_study(
-    folder: StudyFolder, database: LedgerDatabase | None = None
-) -> tuple[StudyConfig, Study]:
-    """Open a study to look at it.
-
-    Args:
-        folder: Of the study.
-        database: Its ledgers, where the command reads more of them; by default they are opened, and
-            restored from a store, for this study alone.
-
-    Raises:
-        ArtifactError: There is none, or it has not come to its first trial yet.
-    """
-    folder.expect_study()
-    config = folder.read_config()
-    with reading(folder) if database is None else contextlib.nullcontext(database) as ledgers:
-        try:
-            return config, Study.open(config, ledgers, budget=_budget(folder, config))
-        except StaleArtifactError as error:
-            raise StaleArtifactError(
-                f"{folder.study_file} differs from the ledger: {error} Or restore it from a copy."
-            ) from error
-
-
-def _budget(folder: StudyFolder, config: StudyConfig, limits: Limits = NO_LIMITS) -> Budget:
-    """Return the limits of a study whose teacher is there, and has cost something."""
-    prices = PriceList(config.resources.cost)
-    before = prices.spent(teacher_usage(folder, config).reservations)
-    return Budget(prices, limits, before=before)
 
 
 def _provide_shards(

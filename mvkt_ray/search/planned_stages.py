@@ -8,7 +8,7 @@ from typing import Literal
 
 from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.distill.knowledge import knowledge_size_bytes
-from mvkt_ray.models import build_network
+from mvkt_ray.models.networks import build_network
 from mvkt_ray.phrasing import listing
 from mvkt_ray.search.choosing.assistant_trials import assistant_trials
 from mvkt_ray.search.choosing.grid import n_points_text

@@ -6,8 +6,9 @@ Reads: the study's folder. Writes: a folder that is thrown away.
 from mvkt_ray.errors import ConfigError, DataError
 from mvkt_ray.records import TrialResult
 from mvkt_ray.search.ledger.study_folder import StudyFolder
-from mvkt_ray.search.pipeline import open_study, trial_inputs
+from mvkt_ray.search.pipeline import trial_inputs
 from mvkt_ray.search.stages import prepare
+from mvkt_ray.search.study_opening import open_study
 from mvkt_ray.storage.location import Location
 from mvkt_ray.training.process import threads_for, torch_threads
 from mvkt_ray.training.student import run_trial

@@ -31,9 +31,9 @@ from mvkt_ray.search.planned_stages import (
     teacher_stage,
     trials_stage,
 )
-from mvkt_ray.search.prediction import SimilarStudy, read_similar_study
 from mvkt_ray.search.same_study import refuse_other_config
 from mvkt_ray.search.spending.budget import NO_LIMITS, Limits
+from mvkt_ray.search.spending.prediction import SimilarStudy, read_similar_study
 from mvkt_ray.search.stages import Prepared, find_teacher, open_fitting_teacher, prepare
 from mvkt_ray.storage.artifacts import read_manifest
 from mvkt_ray.storage.location import Location

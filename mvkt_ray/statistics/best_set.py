@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
-from scipy.stats import t as student_t
 
 from mvkt_ray.statistics.gains import ROUNDING, defined_scores
 from mvkt_ray.statistics.seed_noise import degrees_of_freedom, n_varying
+from mvkt_ray.statistics.tails import normal_deviate, normal_tail, t_deviate, t_tail
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -136,7 +135,7 @@ class _Pairs:
         np.divide(distance, error, out=ratio, where=error > 0)
         # Each ratio as the normal deviate with the same tail, so that pairs of different degrees of
         # freedom can be compared with one maximum over the resamples.
-        deviate_KK = _both_ways(norm.isf(student_t.sf(ratio, freedom)), first, second)
+        deviate_KK = _both_ways(normal_deviate(t_tail(ratio, freedom)), first, second)
         return cls(
             behind_KK=deviate_KK * np.sign(observed_K - observed_K[:, None]),
             error_KK=_both_ways(error, first, second),
@@ -154,7 +153,7 @@ class _Pairs:
         deviate = maxima_B[rank - 1] if rank <= len(maxima_B) else np.inf
         margin_KK = np.zeros_like(self.error_KK)
         apart = self.error_KK > 0
-        multiple = student_t.isf(norm.sf(deviate), self.freedom_KK[apart])
+        multiple = t_deviate(normal_tail(deviate), self.freedom_KK[apart])
         margin_KK[apart] = self.error_KK[apart] * multiple
         return margin_KK
 

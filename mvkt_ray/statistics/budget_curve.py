@@ -16,13 +16,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import norm
-from scipy.stats import t as student_t
 
 from mvkt_ray.slots import own_cores
 from mvkt_ray.statistics.resampling import MOST_THREADS, PatientResamples, check_scores
 from mvkt_ray.statistics.scores import auroc_per_class, mean_of_defined
 from mvkt_ray.statistics.seed_noise import noise_of_new_seeds, private_variance
+from mvkt_ray.statistics.tails import normal_deviate, t_deviate
 from mvkt_ray.statistics.weighted_auroc import weight_chunks, weighted_auroc
 
 _NOISE_STREAM = 2
@@ -58,7 +57,7 @@ class BudgetScores:
         variance_K = np.nanvar(values_BK, axis=0)
         freedom_K = (n_units - 1) * np.maximum(variance_K / of_units, 1.0) ** 2
         tail = (1 - level) / 2
-        wider_K = student_t.isf(tail, freedom_K) / norm.isf(tail)
+        wider_K = t_deviate(tail, freedom_K) / normal_deviate(tail)
         mean_K = np.nanmean(values_BK, axis=0)
         return mean_K + (values_BK - mean_K) * wider_K
 

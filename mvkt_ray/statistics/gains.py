@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student_t
 
 from mvkt_ray.errors import DataError
 from mvkt_ray.statistics.intervals import Interval
 from mvkt_ray.statistics.seed_noise import degrees_of_freedom, n_varying
+from mvkt_ray.statistics.tails import t_deviate, t_tail
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,7 +85,7 @@ def paired_differences(
         freedom = degrees_of_freedom(differences_RQ, error**2, n_varying(compared))
 
     p = _p_values(difference, error, freedom)
-    half = error * student_t.isf((1 - level) / 2, freedom)
+    half = error * t_deviate((1 - level) / 2, freedom)
     alone = [
         Difference(
             contender=int(contender[i]),
@@ -115,7 +115,7 @@ def correct_together(differences: Sequence[Difference], level: float = 0.95) -> 
     p = np.array([each.p for each in differences])
     p_holm = holm(p)
     freedom = np.array([each.freedom for each in differences])
-    deviates = student_t.isf(_holm_tails(p, p_holm, 1 - level) / 2, freedom)
+    deviates = t_deviate(_holm_tails(p, p_holm, 1 - level) / 2, freedom)
     return [
         replace(
             each,
@@ -182,7 +182,7 @@ def _p_values(
     """Return two-sided p-values; equal contenders have 1, and a difference without spread 0."""
     without_spread = np.where(np.abs(difference) <= ROUNDING, 0.0, np.inf)
     ratio = np.divide(np.abs(difference), error, out=without_spread, where=error > 0)
-    return 2 * student_t.sf(ratio, freedom)
+    return 2 * t_tail(ratio, freedom)
 
 
 def _holm_tails(

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,11 +71,11 @@ def bca_interval(
     if not 0 < share_below < 1 or spread <= np.finfo(np.float64).eps ** 2:
         return percentile_interval(values_B, level)
 
-    bias = norm.ppf(share_below)
+    bias = ndtri(share_below)
     # A sixth of the skewness of the influences, which the jackknife estimates.
     acceleration = (influence**3).sum() / (6 * spread**1.5)
-    ends = bias + norm.ppf([(1 - level) / 2, (1 + level) / 2])
-    low, high = norm.cdf(bias + ends / (1 - acceleration * ends))
+    ends = bias + ndtri([(1 - level) / 2, (1 + level) / 2])
+    low, high = ndtr(bias + ends / (1 - acceleration * ends))
     return _between(defined, float(low), float(high), len(values_B) - len(defined))
 
 

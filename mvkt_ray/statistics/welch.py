@@ -2,8 +2,7 @@
 
 import math
 
-# Every search imports this, and scipy.stats takes half a second more.
-from scipy.special import ndtr, stdtr
+from mvkt_ray.statistics.tails import normal_tail, t_tail
 
 
 def p_greater(difference: float, variance: float, known_badly: float, freedom: float) -> float:
@@ -23,5 +22,5 @@ def p_greater(difference: float, variance: float, known_badly: float, freedom: f
         return 0.0 if difference > 0 else 1.0
     deviate = difference / math.sqrt(variance)
     if known_badly <= 0:
-        return float(ndtr(-deviate))
-    return float(stdtr(freedom * (variance / known_badly) ** 2, -deviate))
+        return float(normal_tail(deviate))
+    return float(t_tail(deviate, freedom * (variance / known_badly) ** 2))

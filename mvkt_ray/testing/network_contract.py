@@ -5,15 +5,12 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from mvkt_ray.models import (
-    Network,
-    build_network,
-    expect_channels_last,
-    facts_of_unbuilt,
-    network_facts,
-    sync_batch_norm,
-)
+from mvkt_ray.models.facts import network_facts
+from mvkt_ray.models.layers import expect_channels_last
+from mvkt_ray.models.network import Network
+from mvkt_ray.models.networks import build_network, facts_of_unbuilt
 from mvkt_ray.models.small import BLOCKS_PER_STAGE, FIRST_WIDTH
+from mvkt_ray.models.sync_batch_norm import sync_batch_norm
 
 
 class NetworkContract:

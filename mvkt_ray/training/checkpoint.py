@@ -16,31 +16,11 @@ from torch import Tensor
 
 from mvkt_ray.errors import ArtifactError
 from mvkt_ray.phrasing import one_line
-from mvkt_ray.records import EpochMetrics
+from mvkt_ray.records import EpochRecord
 from mvkt_ray.storage.location import Location
 
 _LOG = logging.getLogger(__name__)
 _HASH_BYTES = hashlib.sha256().digest_size
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EpochRecord:
-    """Losses, score and times of an epoch."""
-
-    metrics: EpochMetrics
-    per_class_auroc: Mapping[str, float] = field(default_factory=dict[str, float])
-    """Of the classes whose area is defined on the validation split; empty where the model was not
-    validated."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return {"metrics": self.metrics.to_json(), "per_class_auroc": dict(self.per_class_auroc)}
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> "EpochRecord":
-        """Read what `to_json` wrote."""
-        metrics = EpochMetrics.from_json(value["metrics"])
-        return cls(metrics=metrics, per_class_auroc=dict(value["per_class_auroc"]))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

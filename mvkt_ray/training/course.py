@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mvkt_ray.records import Decision, EpochMetrics, TrialState
-from mvkt_ray.training.checkpoint import EpochRecord
+from mvkt_ray.records import Decision, EpochMetrics, EpochRecord, TrialState
 from mvkt_ray.training.guidance import Lessons
 from mvkt_ray.training.optimizers import Steering
 from mvkt_ray.training.validation import Predictions, Windows

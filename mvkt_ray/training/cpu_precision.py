@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from mvkt_ray.errors import ArtifactError
 from mvkt_ray.file_guards import reading
-from mvkt_ray.models import build_network
+from mvkt_ray.models.networks import build_network
 from mvkt_ray.records import MeasuredPrecision
 from mvkt_ray.storage.location import Location
 from mvkt_ray.storage.sealed import sealed_json, unsealed_json

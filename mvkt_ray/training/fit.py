@@ -12,11 +12,11 @@ from statistics import fmean
 
 import torch
 
-from mvkt_ray.models import sync_batch_norm
+from mvkt_ray.models.sync_batch_norm import sync_batch_norm
 from mvkt_ray.models.weight_average import WeightAverage
-from mvkt_ray.records import Decision, EpochMetrics, TrialState
+from mvkt_ray.records import Decision, EpochMetrics, EpochRecord, TrialState
 from mvkt_ray.storage.location import Location
-from mvkt_ray.training.checkpoint import Checkpoint, EpochRecord, read_checkpoint
+from mvkt_ray.training.checkpoint import Checkpoint, read_checkpoint
 from mvkt_ray.training.course import Course, Outcome, Report
 from mvkt_ray.training.gradients import add_gradients, over_ranks
 from mvkt_ray.training.learner import Learner

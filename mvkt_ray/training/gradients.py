@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from mvkt_ray.models import expect_channels_last
 from mvkt_ray.models.collectives import rows_per_rank
+from mvkt_ray.models.layers import expect_channels_last
 from mvkt_ray.training.guidance import Lesson
 from mvkt_ray.training.learner import Learner
 from mvkt_ray.training.ranks import Ranks

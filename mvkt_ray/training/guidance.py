@@ -14,8 +14,9 @@ from torch import Tensor
 from mvkt_ray.data.loader import Batch, TrainLoader
 from mvkt_ray.distill.knowledge import Knowledge
 from mvkt_ray.distill.mixup import Mixture
-from mvkt_ray.models import Ensemble, Network
 from mvkt_ray.models.collectives import rows_per_rank
+from mvkt_ray.models.ensemble import Ensemble
+from mvkt_ray.models.network import Network
 from mvkt_ray.training.learner import run_network
 
 

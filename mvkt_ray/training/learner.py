@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from mvkt_ray.distill.objective import Objective, ObjectiveTerms
-from mvkt_ray.models import Network
+from mvkt_ray.models.network import Network
 
 
 class Learner(nn.Module):

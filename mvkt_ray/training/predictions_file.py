@@ -1,8 +1,8 @@
-"""Predictions of a model on a split, as they are kept: read back, tagged and hashed.
+"""Predictions of a model on a split, as they are kept: written, read back, tagged and hashed.
 
-Reads: what `trial_files.predictions_to_arrow` wrote: an Arrow IPC file whose metadata has the
-SHA-256 of the file, taken with zeros in its place. So it is known before anything is parsed that no
-byte of it was changed: Arrow believes the offsets that it reads.
+Reads and writes: an Arrow IPC file whose metadata has the SHA-256 of the file, taken with zeros in
+its place. Arrow believes the offsets that it reads, so the hash is compared before anything is
+parsed.
 """
 
 import hashlib
@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +19,10 @@ from numpy.typing import NDArray
 from mvkt_ray.errors import ArtifactError
 from mvkt_ray.file_guards import reading
 from mvkt_ray.storage.location import Location
+
+if TYPE_CHECKING:
+    from mvkt_ray.data.splits import Split
+    from mvkt_ray.training.validation import Predictions
 
 _SEAL = b"sha256 of this file, with zeros here"
 _NO_HASH = b"0" * 64
@@ -50,6 +54,22 @@ class StoredPredictions:
         digest = hashlib.sha256("\n".join(self.record_ids_N).encode())
         digest.update(np.ascontiguousarray(self.probabilities_NC).tobytes())
         return digest.hexdigest()
+
+
+def predictions_to_arrow(split: "Split", predictions: "Predictions") -> bytes:
+    """Return an Arrow IPC file: one row per recording of the split, in its order.
+
+    Columns: `record_id`, `patient_id`, `probabilities` (a float32 list, one per class) and `labels`
+    (an int8 list); the classes are in the schema's metadata, as JSON.
+    """
+    columns = {
+        "record_id": pa.array(split.record_ids, pa.string()),
+        "patient_id": pa.array(split.patient_ids, pa.string()),
+        "probabilities": _lists(predictions.probabilities_NC),
+        "labels": _lists(predictions.labels_NC.astype(np.int8)),
+    }
+    table = pa.table(columns).replace_schema_metadata({"classes": json.dumps(list(split.classes))})
+    return sealed_arrow(table)
 
 
 def read_predictions(location: Location) -> StoredPredictions:
@@ -123,3 +143,8 @@ def _matrix(column: pa.ChunkedArray, n_classes: int) -> NDArray[np.float32]:
     parts = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in column.chunks]
     flat = np.concatenate(parts) if parts else np.empty(0)
     return flat.reshape(-1, n_classes).astype(np.float32)
+
+
+def _lists(values_NC: NDArray[Any]) -> pa.FixedSizeListArray:
+    flat = pa.array(np.ascontiguousarray(values_NC).reshape(-1))
+    return pa.FixedSizeListArray.from_arrays(flat, values_NC.shape[1])

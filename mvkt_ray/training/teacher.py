@@ -21,7 +21,9 @@ from mvkt_ray.data.tasks import Task
 from mvkt_ray.data.views import View
 from mvkt_ray.errors import ArtifactError, StaleArtifactError
 from mvkt_ray.file_guards import reading
-from mvkt_ray.models import Ensemble, Network, build_network, one_of
+from mvkt_ray.models.ensemble import Ensemble, one_of
+from mvkt_ray.models.network import Network
+from mvkt_ray.models.networks import build_network
 from mvkt_ray.records import EpochMetrics
 from mvkt_ray.storage.artifacts import (
     build_folder,

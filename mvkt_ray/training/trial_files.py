@@ -7,28 +7,28 @@ it, until its end; weights and predictions are the first seed's.
 """
 
 import hashlib
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pyarrow as pa
-import safetensors.torch
-from numpy.typing import NDArray
-from torch import nn
-
-from mvkt_ray.data.splits import Split
 from mvkt_ray.errors import ArtifactError
 from mvkt_ray.file_guards import reading
 from mvkt_ray.phrasing import one_line
-from mvkt_ray.records import Trial, TrialResult, trial_folder_name
+from mvkt_ray.records import EpochRecord, Trial, TrialResult, trial_folder_name
 from mvkt_ray.storage.location import Location
 from mvkt_ray.storage.sealed import sealed_json, unsealed_json
-from mvkt_ray.training.checkpoint import EpochRecord
-from mvkt_ray.training.predictions_file import StoredPredictions, parse_predictions, sealed_arrow
-from mvkt_ray.training.validation import Predictions
+from mvkt_ray.training.predictions_file import (
+    StoredPredictions,
+    parse_predictions,
+    predictions_to_arrow,
+)
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from mvkt_ray.data.splits import Split
+    from mvkt_ray.training.validation import Predictions
 
 SCHEMA_VERSION = 2
 
@@ -214,12 +214,15 @@ class TrialFolder:
         return content
 
     def write_complete(
-        self, student: nn.Module, split: Split, predictions: Predictions
+        self, student: "nn.Module", split: "Split", predictions: "Predictions"
     ) -> dict[str, str]:
         """Write what a complete trial leaves beside its result; return the hashes by name."""
+        # Reports read trials, too, and import no torch.
+        from safetensors.torch import save
+
         weights = {name: value.cpu().contiguous() for name, value in student.state_dict().items()}
         contents = {
-            self.student: safetensors.torch.save(weights),
+            self.student: save(weights),
             self.validation: predictions_to_arrow(split, predictions),
         }
         for file, content in contents.items():
@@ -262,28 +265,7 @@ class TrialFolder:
         self.checkpoint.delete()
 
 
-def predictions_to_arrow(split: Split, predictions: Predictions) -> bytes:
-    """Return an Arrow IPC file: one row per recording of the split, in its order.
-
-    Columns: `record_id`, `patient_id`, `probabilities` (a float32 list, one per class) and `labels`
-    (an int8 list); the classes are in the schema's metadata, as JSON.
-    """
-    columns = {
-        "record_id": pa.array(split.record_ids, pa.string()),
-        "patient_id": pa.array(split.patient_ids, pa.string()),
-        "probabilities": _lists(predictions.probabilities_NC),
-        "labels": _lists(predictions.labels_NC.astype(np.int8)),
-    }
-    table = pa.table(columns).replace_schema_metadata({"classes": json.dumps(list(split.classes))})
-    return sealed_arrow(table)
-
-
 def _outcome(result: TrialResult) -> dict[str, Any]:
     """Return what a result comes to, without what depends on where and when."""
     value = result.to_json()
     return {key: value[key] for key in ("number", "state", "macro_auroc", "per_class_auroc")}
-
-
-def _lists(values_NC: NDArray[Any]) -> pa.FixedSizeListArray:
-    flat = pa.array(np.ascontiguousarray(values_NC).reshape(-1))
-    return pa.FixedSizeListArray.from_arrays(flat, values_NC.shape[1])

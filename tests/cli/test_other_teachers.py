@@ -15,9 +15,10 @@ from mvkt_ray.data.shards import open_shards
 from mvkt_ray.distill.knowledge import open_knowledge
 from mvkt_ray.records import Arm, Decision, EpochMetrics
 from mvkt_ray.search.ledger.study_folder import StudyFolder
-from mvkt_ray.search.pipeline import open_study, trial_inputs
+from mvkt_ray.search.pipeline import trial_inputs
 from mvkt_ray.search.spending.breakdown import teacher_usage
 from mvkt_ray.search.stages import prepare, teacher_job
+from mvkt_ray.search.study_opening import open_study
 from mvkt_ray.storage.artifacts import publish, read_manifest
 from mvkt_ray.storage.location import Location
 from mvkt_ray.training.predictions_file import read_predictions

@@ -17,7 +17,7 @@ from mvkt_ray.records import TrialResult
 from mvkt_ray.search import rerun_trial
 from mvkt_ray.search.ledger.row_seals import sealed_result
 from mvkt_ray.search.ledger.study_folder import StudyFolder
-from mvkt_ray.search.pipeline import open_study
+from mvkt_ray.search.study_opening import open_study
 from mvkt_ray.storage.location import Location
 from mvkt_ray.training.process import torch_threads
 from mvkt_ray.training.student import run_trial

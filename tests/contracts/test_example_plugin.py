@@ -20,7 +20,7 @@ from mvkt_ray.data.tasks import Task, plugin_task
 from mvkt_ray.distill.both_say import Loss
 from mvkt_ray.distill.plugged_loss import plugged_loss
 from mvkt_ray.search.ledger.study_folder import StudyFolder
-from mvkt_ray.search.pipeline import open_study
+from mvkt_ray.search.study_opening import open_study
 from mvkt_ray.storage.artifacts import read_manifest
 from mvkt_ray.storage.location import Location
 from mvkt_ray.testing import LossContract, NetworkContract, SourceContract, TaskContract

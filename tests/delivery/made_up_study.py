@@ -24,7 +24,16 @@ from mvkt_ray.data.held_out import open_test_split
 from mvkt_ray.data.shards import open_shards
 from mvkt_ray.data.splits import Split, open_training_splits
 from mvkt_ray.data.views import fit_view
-from mvkt_ray.records import Arm, EpochMetrics, Reservation, Trial, TrialResult, TrialState, Usage
+from mvkt_ray.records import (
+    Arm,
+    EpochMetrics,
+    EpochRecord,
+    Reservation,
+    Trial,
+    TrialResult,
+    TrialState,
+    Usage,
+)
 from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.choosing.student_sizes import student_facts
 from mvkt_ray.search.finals.finals import Finals
@@ -40,9 +49,8 @@ from mvkt_ray.slots import Node
 from mvkt_ray.statistics.scores import auroc_per_class
 from mvkt_ray.storage.artifacts import partial_location, publish
 from mvkt_ray.storage.location import Location
-from mvkt_ray.training.checkpoint import EpochRecord
-from mvkt_ray.training.predictions_file import read_predictions, with_tags
-from mvkt_ray.training.trial_files import TrialFolder, predictions_to_arrow
+from mvkt_ray.training.predictions_file import predictions_to_arrow, read_predictions, with_tags
+from mvkt_ray.training.trial_files import TrialFolder
 from mvkt_ray.training.validation import Predictions
 from tests.begun_study import begun_study
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from mvkt_ray.data.splits import Split
 from mvkt_ray.distill.cross_fitting import ALL, groups_of, speakers_of, unseen_logits
-from mvkt_ray.models import Network, build_network
+from mvkt_ray.models.network import Network
+from mvkt_ray.models.networks import build_network
 
 
 @dataclass

@@ -36,7 +36,8 @@ from mvkt_ray.distill.knowledge_parts import Part, ask_teacher, crops_of, parts_
 from mvkt_ray.distill.knowledge_writer import write_knowledge
 from mvkt_ray.distill.objective import Objective
 from mvkt_ray.errors import DataError, StaleArtifactError
-from mvkt_ray.models import Network, build_network
+from mvkt_ray.models.network import Network
+from mvkt_ray.models.networks import build_network
 from mvkt_ray.storage.artifacts import verify_artifact
 
 

@@ -22,7 +22,6 @@ from torch.nn import functional
 from mvkt_ray.config.recipes import MORE_TEACHING_WEIGHTS, PLUGIN_WEIGHT, Hyperparameters
 from mvkt_ray.distill.losses.clt_infonce import clt_infonce
 from mvkt_ray.distill.objective import CLT_LOSSES, Objective
-from mvkt_ray.models import build_network, sync_batch_norm
 from mvkt_ray.models.collectives import (
     gather_rows,
     rank,
@@ -31,6 +30,8 @@ from mvkt_ray.models.collectives import (
     sum_over_ranks,
     world_size,
 )
+from mvkt_ray.models.networks import build_network
+from mvkt_ray.models.sync_batch_norm import sync_batch_norm
 
 N, C, J = 60, 4, 10
 UNEVEN, EVEN = (6, 4), (5, 5)

@@ -55,6 +55,19 @@ def test_a_search_and_its_workers_start_without_what_takes_half_a_second() -> No
     assert done.stdout == "[]\n", done.stderr
 
 
+def test_looking_at_a_study_needs_neither_torch_nor_what_else_takes_half_a_second() -> None:
+    """`mvkt status`, `report`, `compare` and `gc`; tests in `tests/cli` run the verbs."""
+    program = (
+        "import sys, mvkt_ray.search.study_opening, mvkt_ray.display.state_reader\n"
+        "import mvkt_ray.search.leftovers, mvkt_ray.delivery.comparing.compared_studies\n"
+        "import mvkt_ray.interface.made_report\n"
+        "heavy = {'torch', 'ray', 'pandas', 'sklearn', 'scipy.stats', 'scipy.signal', 'wfdb'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stderr
+
+
 def test_predicting_needs_neither_torch_nor_ray() -> None:
     """Where a model is used there is no cluster; `tests/cli/test_predict.py` runs the verb so."""
     program = (

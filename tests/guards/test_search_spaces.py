@@ -10,7 +10,7 @@ from mvkt_ray.config.recipes import Hyperparameters
 from mvkt_ray.config.search_config import Scalar
 from mvkt_ray.config.study_file import read_study
 from mvkt_ray.data.recording import LEADS
-from mvkt_ray.models import NETWORKS
+from mvkt_ray.models.network_table import NETWORKS
 from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState
 from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.finals.finals_plan import plan_finals

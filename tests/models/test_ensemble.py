@@ -5,7 +5,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mvkt_ray.models import Ensemble, Network, build_network, one_of
+from mvkt_ray.models.ensemble import Ensemble, one_of
+from mvkt_ray.models.network import Network
+from mvkt_ray.models.networks import build_network
 
 
 def networks(n: int) -> list[Network]:

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mvkt_ray.models import build_network
 from mvkt_ray.models.latency import N_TIMED, N_UNTIMED, median_latency_ms
+from mvkt_ray.models.networks import build_network
 
 
 class Clock:

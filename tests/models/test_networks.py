@@ -11,14 +11,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mvkt_ray.config.recipes import Hyperparameters
 from mvkt_ray.errors import ConfigError
-from mvkt_ray.models import (
-    NETWORKS,
-    Network,
-    NetworkFacts,
-    build_network,
-    facts_of_unbuilt,
-    network_facts,
-)
+from mvkt_ray.models.facts import NetworkFacts, network_facts
+from mvkt_ray.models.network import Network
+from mvkt_ray.models.network_table import NETWORKS
+from mvkt_ray.models.networks import build_network, facts_of_unbuilt
 from mvkt_ray.models.xresnet1d import XResBlock
 from mvkt_ray.testing import NetworkContract
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from mvkt_ray.models import ProjectionHead
+from mvkt_ray.models.projection import ProjectionHead
 
 
 def test_projections_have_unit_length():

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from mvkt_ray.models import build_network, sync_batch_norm
-from mvkt_ray.models.sync_batch_norm import AllRanksBatchNorm
+from mvkt_ray.models.networks import build_network
+from mvkt_ray.models.sync_batch_norm import AllRanksBatchNorm, sync_batch_norm
 
 
 def test_the_state_dict_keeps_its_keys_and_values():

@@ -11,8 +11,9 @@ from mvkt_ray.data.tasks import plugin_task
 from mvkt_ray.distill.both_say import BothSay
 from mvkt_ray.distill.plugged_loss import plugged_loss
 from mvkt_ray.errors import ConfigError
-from mvkt_ray.models import build_network, network_names
-from mvkt_ray.models.network_row import try_plugin
+from mvkt_ray.models.network_table import network_names
+from mvkt_ray.models.networks import build_network
+from mvkt_ray.models.plugged_network import try_plugin
 from mvkt_ray.plugins.entry_points import GROUPS, Kind, find_plugin
 from mvkt_ray.plugins.loading import load
 from tests.installed_plugins import write_package

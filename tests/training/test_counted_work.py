@@ -19,7 +19,7 @@ from mvkt_ray.data.shard_file import PARTS_NAME, ShardFile, read_parts
 from mvkt_ray.data.shards import open_shards
 from mvkt_ray.data.sources.synthetic import Synthetic
 from mvkt_ray.data.splits import open_training_splits
-from mvkt_ray.models import Network
+from mvkt_ray.models.network import Network
 from mvkt_ray.records import Decision, EpochMetrics
 from mvkt_ray.storage.location import Location
 from mvkt_ray.storage.manifest import MANIFEST_NAME

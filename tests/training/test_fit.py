@@ -14,7 +14,7 @@ from mvkt_ray.config.recipes import Hyperparameters
 from mvkt_ray.data.loader import Batch
 from mvkt_ray.distill.objective import Objective
 from mvkt_ray.errors import ArtifactError
-from mvkt_ray.models import build_network
+from mvkt_ray.models.networks import build_network
 from mvkt_ray.records import Decision, EpochMetrics, TrialState
 from mvkt_ray.storage.location import Location
 from mvkt_ray.training.checkpoint import Checkpoint, read_checkpoint

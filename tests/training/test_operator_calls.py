@@ -17,7 +17,7 @@ from mvkt_ray.config.recipes import MORE_TEACHING_WEIGHTS, Hyperparameters
 from mvkt_ray.data.loader import EvalLoader, TrainLoader
 from mvkt_ray.distill.knowledge import open_knowledge
 from mvkt_ray.distill.objective import Objective
-from mvkt_ray.models import build_network
+from mvkt_ray.models.networks import build_network
 from mvkt_ray.records import Decision
 from mvkt_ray.storage.location import Location
 from mvkt_ray.training.course import Course

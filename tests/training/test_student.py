@@ -28,7 +28,8 @@ from mvkt_ray.errors import (
     StaleArtifactError,
     WorkerLostError,
 )
-from mvkt_ray.models import build_network, network_facts
+from mvkt_ray.models.facts import network_facts
+from mvkt_ray.models.networks import build_network
 from mvkt_ray.records import Arm, Decision, EpochMetrics, TrialResult, TrialState
 from mvkt_ray.storage.artifacts import read_manifest
 from mvkt_ray.storage.manifest import MANIFEST_NAME

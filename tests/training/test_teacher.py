@@ -24,7 +24,7 @@ from mvkt_ray.distill.knowledge import open_knowledge
 from mvkt_ray.distill.knowledge_parts import ask_teacher
 from mvkt_ray.distill.knowledge_writer import write_knowledge
 from mvkt_ray.errors import ArtifactError, StaleArtifactError, TrialDivergedError
-from mvkt_ray.models import Ensemble
+from mvkt_ray.models.ensemble import Ensemble
 from mvkt_ray.records import Decision, EpochMetrics
 from mvkt_ray.storage.artifacts import verify_artifact
 from mvkt_ray.training.ranks import Ranks

@@ -13,8 +13,8 @@ from mvkt_ray.config.study_file import study_from_mapping
 from mvkt_ray.records import EpochMetrics, TrialState
 from mvkt_ray.search.in_process import InProcess
 from mvkt_ray.search.ledger.study_folder import StudyFolder
-from mvkt_ray.search.pipeline import open_study
 from mvkt_ray.search.study import Study
+from mvkt_ray.search.study_opening import open_study
 from mvkt_ray.storage.artifacts import read_manifest
 from mvkt_ray.storage.location import Location
 from tests.planned_search import plan_and_run

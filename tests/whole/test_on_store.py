@@ -21,7 +21,7 @@ from mvkt_ray.on_ray.jobs.jobs_api import Job
 from mvkt_ray.search.ledger.lease import is_leased
 from mvkt_ray.search.ledger.shipped_ledger import ends_log, read_head
 from mvkt_ray.search.ledger.study_folder import StudyFolder
-from mvkt_ray.search.pipeline import open_study
+from mvkt_ray.search.study_opening import open_study
 from mvkt_ray.storage.location import Location
 from tests.object_store import Request, S3Server, serve
 

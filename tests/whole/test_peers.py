@@ -42,7 +42,7 @@ from mvkt_ray.data.sources.ptbxl import PtbXl, scp_codes
 from mvkt_ray.data.splits import open_training_splits
 from mvkt_ray.data.views import View, fit_view
 from mvkt_ray.distill.losses.multilabel_kd import multilabel_kd
-from mvkt_ray.models import build_network
+from mvkt_ray.models.networks import build_network
 from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
 from mvkt_ray.storage.location import Location

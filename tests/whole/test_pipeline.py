@@ -14,9 +14,9 @@ from mvkt_ray.errors import ArtifactError, ConfigError, StaleArtifactError
 from mvkt_ray.records import EpochMetrics, TrialState
 from mvkt_ray.search.in_process import InProcess
 from mvkt_ray.search.ledger.study_folder import StudyFolder
-from mvkt_ray.search.pipeline import open_study
 from mvkt_ray.search.rerun_trial import rerun_trial
 from mvkt_ray.search.study import Study
+from mvkt_ray.search.study_opening import open_study
 from mvkt_ray.storage.location import Location
 from tests.planned_search import plan_and_run
 

@@ -7,8 +7,8 @@ from mvkt_ray.records import Arm, EpochMetrics
 from mvkt_ray.search.choosing.validation_noise import ValidationNoise
 from mvkt_ray.search.in_process import InProcess
 from mvkt_ray.search.ledger.study_folder import StudyFolder
-from mvkt_ray.search.pipeline import open_study
 from mvkt_ray.search.study import Study
+from mvkt_ray.search.study_opening import open_study
 from mvkt_ray.storage.location import Location
 from tests.planned_search import plan_and_run
 

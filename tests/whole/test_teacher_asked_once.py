@@ -11,7 +11,7 @@ from torch.nn.modules.module import register_module_forward_hook
 from mvkt_ray.config.study_file import study_from_mapping
 from mvkt_ray.data.recording import LEADS
 from mvkt_ray.distill.knowledge import KIND
-from mvkt_ray.models import Network
+from mvkt_ray.models.network import Network
 from mvkt_ray.search.in_process import InProcess
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.listener import Listener

@@ -109,7 +109,7 @@ def _study_state(out: str | None) -> "tuple[dict[str, Any], RenderableType] | No
     from mvkt_ray.errors import MvktError
     from mvkt_ray.search.ledger.ledger_database import is_driven
     from mvkt_ray.search.ledger.study_folder import StudyFolder
-    from mvkt_ray.search.pipeline import open_study
+    from mvkt_ray.search.study_opening import open_study
     from mvkt_ray.storage.location import Location
 
     if out is None:

@@ -41,7 +41,7 @@ def plugins_verb(
 def _own_names() -> "Mapping[Kind, Collection[str]]":
     from mvkt_ray.config.recipes import NO_PLUGIN
     from mvkt_ray.data.sources import SOURCES
-    from mvkt_ray.models import NETWORKS
+    from mvkt_ray.models.network_table import NETWORKS
 
     # Tasks are the sources': which there are depends on the data.
     return {"network": NETWORKS, "source": SOURCES, "loss": (NO_PLUGIN,), "task": ()}
@@ -71,7 +71,7 @@ def _problem(plugin: "Plugin") -> str | None:
     from mvkt_ray.data.sources import source_class
     from mvkt_ray.data.tasks import plugin_task
     from mvkt_ray.distill.plugged_loss import plugged_loss
-    from mvkt_ray.models.network_row import row_of_plugin
+    from mvkt_ray.models.plugged_network import row_of_plugin
 
     try:
         match plugin.kind:

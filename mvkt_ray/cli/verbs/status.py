@@ -42,7 +42,7 @@ def status_verb(
     from mvkt_ray.search.finals.finals_progress import read_progress
     from mvkt_ray.search.ledger.ledger_database import is_driven, reading
     from mvkt_ray.search.ledger.sqlite_url import url_of
-    from mvkt_ray.search.pipeline import open_study
+    from mvkt_ray.search.study_opening import open_study
 
     folder.expect_study()
     with reading(folder) as database:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy.io import loadmat
 
 from mvkt_ray.data.identity import record_key
 from mvkt_ray.data.recording import LEADS, Recording, RecordingRef
@@ -181,6 +180,8 @@ def _challenge_references(folder: Location) -> Iterator[RecordingRef]:
 
 def _read_struct(ref: RecordingRef) -> Recording:
     """Read the struct `ECG` with `sex`, `age` and `data`, 12 leads x samples, in mV."""
+    from scipy.io import loadmat  # It takes a third of a second, and no other source needs it.
+
     try:
         content = b"".join(Location(ref.path).chunks())
     except FileNotFoundError:

@@ -48,7 +48,8 @@ from mvkt_ray.delivery.predicting.model_file import (
 from mvkt_ray.delivery.report.study_report import StudyReport
 from mvkt_ray.delivery.write_report import describe
 from mvkt_ray.errors import ArtifactError, DataError
-from mvkt_ray.models import Network, NetworkFacts, network_facts
+from mvkt_ray.models.facts import NetworkFacts, network_facts
+from mvkt_ray.models.network import Network
 from mvkt_ray.plugins.packages import installed_versions, refuse_other_packages
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.ledger.study_identity import study_fingerprint

@@ -16,7 +16,7 @@ from mvkt_ray.config.recipes import Hyperparameters
 from mvkt_ray.delivery.facts.material import ReportMaterial
 from mvkt_ray.errors import ArtifactError, ConfigError
 from mvkt_ray.file_guards import reading
-from mvkt_ray.models import Network
+from mvkt_ray.models.network import Network
 from mvkt_ray.phrasing import did_you_mean
 from mvkt_ray.records import Condition, Trial, TrialResult, TrialState
 from mvkt_ray.search.finals.finals_plan import CHOSEN

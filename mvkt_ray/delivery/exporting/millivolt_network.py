@@ -6,7 +6,7 @@ Shapes: B batch, L leads, S samples, C classes.
 import torch
 from torch import Tensor, nn
 
-from mvkt_ray.models import Network
+from mvkt_ray.models.network import Network
 
 
 class MillivoltNetwork(nn.Module):

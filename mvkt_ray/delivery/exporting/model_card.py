@@ -23,7 +23,7 @@ from mvkt_ray.delivery.predicting.model_file import ModelFile
 from mvkt_ray.delivery.report.reported_leads import ReportedLead
 from mvkt_ray.delivery.report.study_report import StudyReport
 from mvkt_ray.delivery.wording import student_name
-from mvkt_ray.models import NetworkFacts
+from mvkt_ray.models.facts import NetworkFacts
 from mvkt_ray.phrasing import PLAIN, listing, percent
 
 _TEMPLATE = "model_card.md.jinja"

@@ -11,7 +11,7 @@ from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.data.shards import Shards, open_shards
 from mvkt_ray.delivery.report.study_report import BegunFinals
 from mvkt_ray.errors import ArtifactError, DataError
-from mvkt_ray.records import Arm
+from mvkt_ray.records import Arm, EpochRecord
 from mvkt_ray.search.choosing.racing import Look
 from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.finals.finals_ledger import FinalsLedger
@@ -20,12 +20,11 @@ from mvkt_ray.search.finals.openings import Opening
 from mvkt_ray.search.ledger.ledger_database import reading
 from mvkt_ray.search.ledger.study_folder import StudyFolder
 from mvkt_ray.search.ledger.trial_record import TrialRecord
-from mvkt_ray.search.pipeline import open_study
 from mvkt_ray.search.ranking import LeadRank, rank_leads
+from mvkt_ray.search.study_opening import open_study
 from mvkt_ray.storage.artifacts import read_manifest
 from mvkt_ray.storage.location import Location
 from mvkt_ray.storage.manifest import Manifest
-from mvkt_ray.training.checkpoint import EpochRecord
 from mvkt_ray.training.predictions_file import StoredPredictions
 from mvkt_ray.training.trial_files import TrialFolder
 

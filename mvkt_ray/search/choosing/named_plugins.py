@@ -11,8 +11,8 @@ from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.data.sources import source_plugin
 from mvkt_ray.data.tasks import plugin_task
 from mvkt_ray.distill.plugged_loss import loss_plugin, plugged_loss
-from mvkt_ray.models import NETWORKS
-from mvkt_ray.models.network_row import try_plugin
+from mvkt_ray.models.network_table import NETWORKS
+from mvkt_ray.models.plugged_network import try_plugin
 from mvkt_ray.plugins.entry_points import Plugin, find_plugin
 from mvkt_ray.plugins.packages import packages_of
 

@@ -9,12 +9,12 @@ from typing import Any, Literal
 import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from mvkt_ray.config.recipes import Hyperparameters
+from mvkt_ray.config.recipes import NO_PLUGIN, Hyperparameters
 from mvkt_ray.config.search_config import ParameterConfig, Scalar
-from mvkt_ray.distill.more_terms import loss_names
 from mvkt_ray.errors import ConfigError
-from mvkt_ray.models import network_names
+from mvkt_ray.models.network_table import network_names
 from mvkt_ray.phrasing import did_you_mean
+from mvkt_ray.plugins.entry_points import plugin_names
 
 Distribution = FloatDistribution | IntDistribution | CategoricalDistribution
 
@@ -177,7 +177,7 @@ def _type_of(name: str) -> tuple[type, tuple[str, ...]]:
     if name == "student":
         return str, network_names()
     if name == "plugin_loss":
-        return str, loss_names()
+        return str, (NO_PLUGIN, *plugin_names("loss"))
     hint = typing.get_type_hints(Hyperparameters)[name]
     if typing.get_origin(hint) is Literal:
         return str, typing.get_args(hint)

@@ -5,12 +5,16 @@ neither the sampler nor a reader takes a number that does nothing for a finding.
 """
 
 from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from mvkt_ray.config.recipes import Hyperparameters
 from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.config.search_config import ParameterConfig, Scalar
 from mvkt_ray.errors import ConfigError
-from mvkt_ray.models import NETWORKS, NetworkFacts, facts_of_unbuilt, network_names, network_row
+from mvkt_ray.models.network_table import NETWORKS, network_names, network_row
+
+if TYPE_CHECKING:
+    from mvkt_ray.models.facts import NetworkFacts
 
 SIZE_PARAMETERS = ("student_width", "student_depth")
 """Hyper-parameters that only some students have; the network's own name is what follows `_`."""
@@ -47,7 +51,7 @@ def of_its_student(
 
 def student_facts(
     hyperparameters: Mapping[str, Scalar], *, n_leads: int, n_classes: int, n_samples: int
-) -> NetworkFacts:
+) -> "NetworkFacts":
     """Count the parameters and the work of a student that nobody has built.
 
     It takes milliseconds the first time, and nothing when the same size is asked for again.
@@ -58,6 +62,9 @@ def student_facts(
         n_classes: Of the task.
         n_samples: Length of an evaluation window: the view's `crop_samples`.
     """
+    # torch takes longer to import than most commands that read a study.
+    from mvkt_ray.models.networks import facts_of_unbuilt
+
     defaults = Hyperparameters()
     student = str(hyperparameters.get("student", defaults.student))
     # Sizes that do nothing are not looked at: each would be counted anew.

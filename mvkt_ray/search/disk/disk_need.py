@@ -12,7 +12,7 @@ from pathlib import Path
 from mvkt_ray.config.recipes import Hyperparameters
 from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.errors import MachineError
-from mvkt_ray.models import build_network
+from mvkt_ray.models.networks import build_network
 from mvkt_ray.search.choosing.student_sizes import student_facts
 from mvkt_ray.search.planned_stages import assistants_bytes, knowledge_bytes
 from mvkt_ray.search.search_plan import SearchPlan

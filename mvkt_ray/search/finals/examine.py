@@ -24,20 +24,26 @@ from mvkt_ray.data.shards import Shards, open_shards
 from mvkt_ray.data.splits import Split, open_training_splits
 from mvkt_ray.data.views import View
 from mvkt_ray.errors import ArtifactError
-from mvkt_ray.models import Ensemble, Network
+from mvkt_ray.models.ensemble import Ensemble
+from mvkt_ray.models.network import Network
 from mvkt_ray.records import Trial
 from mvkt_ray.search.finals.finals_results import OPENING, WEIGHTS, hash_of_all
 from mvkt_ray.search.finals.openings import Opening
 from mvkt_ray.search.ledger.study_folder import FinalsFolder
 from mvkt_ray.search.runner import Runner
 from mvkt_ray.storage.location import Location
-from mvkt_ray.training.predictions_file import StoredPredictions, read_predictions, with_tags
+from mvkt_ray.training.predictions_file import (
+    StoredPredictions,
+    predictions_to_arrow,
+    read_predictions,
+    with_tags,
+)
 from mvkt_ray.training.process import EVALUATION_BATCH_SIZE, current_device, torch_threads
 from mvkt_ray.training.ranks import Ranks
 from mvkt_ray.training.students.student_learner import build_student
 from mvkt_ray.training.students.trial_inputs import TrialInputs
 from mvkt_ray.training.teacher import WEIGHTS_FILE, open_teacher
-from mvkt_ray.training.trial_files import TrialFolder, predictions_to_arrow
+from mvkt_ray.training.trial_files import TrialFolder
 from mvkt_ray.training.validation import predict
 
 _LOG = logging.getLogger(__name__)

@@ -7,8 +7,9 @@ import platform
 from dataclasses import dataclass
 
 from mvkt_ray.data.loader import EvalLoader
-from mvkt_ray.models import Network, facts_of_unbuilt
 from mvkt_ray.models.latency import median_latency_ms
+from mvkt_ray.models.network import Network
+from mvkt_ray.models.networks import facts_of_unbuilt
 from mvkt_ray.records import TrialResult, TrialState
 from mvkt_ray.training.course import Course, Outcome, Report
 from mvkt_ray.training.fit import fit

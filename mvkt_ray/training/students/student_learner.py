@@ -10,7 +10,8 @@ from mvkt_ray.config.recipes import TEACHING_WEIGHTS, Hyperparameters
 from mvkt_ray.distill.knowledge import open_knowledge, view_fingerprint
 from mvkt_ray.distill.objective import Objective
 from mvkt_ray.errors import ConfigError, StaleArtifactError
-from mvkt_ray.models import Network, build_network
+from mvkt_ray.models.network import Network
+from mvkt_ray.models.networks import build_network
 from mvkt_ray.training.guidance import (
     Lessons,
     with_knowledge,

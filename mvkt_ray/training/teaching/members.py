@@ -16,11 +16,12 @@ from mvkt_ray.data.splits import TrainingSplits, open_training_splits
 from mvkt_ray.distill.cross_fitting import groups_of
 from mvkt_ray.distill.objective import Objective
 from mvkt_ray.errors import DataError, TrialDivergedError
-from mvkt_ray.models import Network, build_network, one_of
-from mvkt_ray.records import Decision, EpochMetrics, TrialState
+from mvkt_ray.models.ensemble import one_of
+from mvkt_ray.models.network import Network
+from mvkt_ray.models.networks import build_network
+from mvkt_ray.records import Decision, EpochMetrics, EpochRecord, TrialState
 from mvkt_ray.storage.artifacts import partial_location
 from mvkt_ray.storage.location import Location
-from mvkt_ray.training.checkpoint import EpochRecord
 from mvkt_ray.training.course import Course, Outcome
 from mvkt_ray.training.cpu_precision import computes_in_bf16, settled_precision
 from mvkt_ray.training.fit import fit

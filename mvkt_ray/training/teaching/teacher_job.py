@@ -7,7 +7,7 @@ from mvkt_ray.config.data_config import ALL_LABELS, FoldsConfig, LabelUse
 from mvkt_ray.config.recipes import TeacherConfig
 from mvkt_ray.data.tasks import Task
 from mvkt_ray.data.views import View
-from mvkt_ray.models import NETWORKS
+from mvkt_ray.models.network_table import NETWORKS
 from mvkt_ray.plugins.entry_points import find_plugin
 from mvkt_ray.storage.manifest import command_line
 

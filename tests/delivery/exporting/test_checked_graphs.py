@@ -22,7 +22,7 @@ from mvkt_ray.delivery.exporting.checked_graphs import (
 from mvkt_ray.delivery.exporting.exported_windows import calibration_crops, probabilities_of
 from mvkt_ray.delivery.exporting.millivolt_network import MillivoltNetwork
 from mvkt_ray.errors import ArtifactError
-from mvkt_ray.models import build_network
+from mvkt_ray.models.networks import build_network
 from mvkt_ray.search.stages import Prepared, prepare
 from mvkt_ray.statistics.scores import auroc_per_class
 from mvkt_ray.storage.location import Location

@@ -11,7 +11,7 @@ from mvkt_ray.delivery.exporting.measured_run import measure
 from mvkt_ray.delivery.exporting.millivolt_network import MillivoltNetwork
 from mvkt_ray.delivery.exporting.onnx_graph import write_onnx
 from mvkt_ray.errors import ArtifactError
-from mvkt_ray.models import build_network
+from mvkt_ray.models.networks import build_network
 
 
 @pytest.fixture(scope="module")

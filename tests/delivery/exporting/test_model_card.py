@@ -16,7 +16,7 @@ from mvkt_ray.delivery.exporting.model_card import CardFacts, Worth, write_card
 from mvkt_ray.delivery.exporting.operating_points import OperatingPoints
 from mvkt_ray.delivery.exporting.subgroups import Subgroup
 from mvkt_ray.delivery.predicting.model_file import MadeFrom, ModelClass, ModelFile
-from mvkt_ray.models import NetworkFacts
+from mvkt_ray.models.facts import NetworkFacts
 from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState
 from mvkt_ray.storage.location import Location
 from mvkt_ray.training.trial_files import TrialFolder

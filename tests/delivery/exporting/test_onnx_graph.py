@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from mvkt_ray.delivery.exporting.millivolt_network import MillivoltNetwork
 from mvkt_ray.delivery.exporting.onnx_graph import write_onnx
-from mvkt_ray.models import Network, build_network
-from mvkt_ray.models.network import Backbone
+from mvkt_ray.models.network import Backbone, Network
+from mvkt_ray.models.networks import build_network
 
 WINDOW = 100
 MEAN_MV, STD_MV = 0.013, 0.21

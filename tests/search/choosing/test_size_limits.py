@@ -11,7 +11,8 @@ from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.config.search_config import ParameterConfig, Scalar, SearchConfig
 from mvkt_ray.data.recording import LEADS
 from mvkt_ray.errors import ConfigError
-from mvkt_ray.models import NETWORKS, NetworkFacts
+from mvkt_ray.models.facts import NetworkFacts
+from mvkt_ray.models.network_table import NETWORKS
 from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState
 from mvkt_ray.search.choosing.proposing import propose
 from mvkt_ray.search.choosing.space import SearchSpace

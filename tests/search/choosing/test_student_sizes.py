@@ -13,7 +13,8 @@ from mvkt_ray.config.recipes import Hyperparameters
 from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.config.search_config import ContenderConfig, FinalsConfig, ParameterConfig
 from mvkt_ray.errors import ConfigError
-from mvkt_ray.models import NETWORKS, build_network
+from mvkt_ray.models.network_table import NETWORKS
+from mvkt_ray.models.networks import build_network
 from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState
 from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.choosing.student_sizes import SIZE_PARAMETERS, of_its_student, student_facts

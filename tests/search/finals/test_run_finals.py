@@ -26,7 +26,7 @@ from mvkt_ray.errors import (
     TrialError,
     WorkerLostError,
 )
-from mvkt_ray.models import build_network
+from mvkt_ray.models.networks import build_network
 from mvkt_ray.records import EpochMetrics, TrialState
 from mvkt_ray.search.finals import examine as examine_module
 from mvkt_ray.search.finals import run_finals as finalize_module

@@ -1,4 +1,4 @@
-"""A row of the table of networks, and how one is made of a plug-in.
+"""Networks of plug-ins: imported, tried, and checked.
 
 A plug-in's network is a function that is called with the number of leads, and returns a backbone:
 a module from signals `[batch, leads, samples]` to features `[batch, channels, steps]` which says in
@@ -8,7 +8,6 @@ the function has a parameter `width` or `depth`, a study may choose it.
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -17,21 +16,12 @@ from torch import Tensor, nn
 
 from mvkt_ray.errors import MvktError
 from mvkt_ray.models.network import Backbone
+from mvkt_ray.models.network_table import NetworkRow
 from mvkt_ray.phrasing import shortly
 from mvkt_ray.plugins.entry_points import Plugin
 from mvkt_ray.plugins.loading import load, unfit
 
 _MAY_BE_CHOSEN = ("width", "depth")
-
-
-@dataclass(frozen=True, slots=True)
-class NetworkRow:
-    """One row of the table of networks."""
-
-    backbone: Callable[..., Backbone]
-    """Called with the number of leads, and with the row's parameters by name."""
-    parameters: tuple[str, ...] = ()
-    """Size parameters, `width` or `depth`; empty: the network has one size."""
 
 
 @lru_cache(maxsize=256)

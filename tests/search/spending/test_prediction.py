@@ -10,8 +10,8 @@ from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.config.search_config import SearchConfig
 from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState
 from mvkt_ray.search.ledger.trial_record import TrialRecord
-from mvkt_ray.search.prediction import SimilarStudy, predict
 from mvkt_ray.search.spending.forecast import Forecast
+from mvkt_ray.search.spending.prediction import SimilarStudy, predict
 from mvkt_ray.slots import Node
 
 CONFIG = StudyConfig(name="p", student=StudentConfig(epochs=4), search=SearchConfig(n_trials=50))
