@@ -1,4 +1,4 @@
-"""Parts of sentences, tables and figures that every room writes alike: numbers, names, errors."""
+"""Numbers, names and errors in sentences, tables and figures, in one form for all rooms."""
 
 import difflib
 import math
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 _PASSWORD = re.compile(r"(?s)(://[^/@\s:?#]*):(?!\d+(?:[/?#]|$)).*@")
-"""A URL's, to its last `@`: whoever forgot to escape one has a password that holds it. Digits alone
+"""Password in a URL, up to the last `@`, as a password may contain an unescaped one. Digits alone
 up to a slash are a port."""
 
 _SIGNED_IN = re.compile(r"(?i)(\bhttps?://)[^/@\s]+@")
@@ -21,12 +21,15 @@ _SECRET_NAME = re.compile(
 )
 
 _MOST_LETTERS = 300
-"""Of an error of another program: some answer with a whole page."""
+"""Longest excerpt of another program's error message, which may be a whole page."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NumberStyle:
-    """How one medium writes numbers: scores and their differences with three digits in each."""
+    """Format of numbers in one medium: scores and differences with three decimals.
+
+    A value that rounds to zero has no sign in any of them.
+    """
 
     minus: str = "-"
     nothing: str = "-"
@@ -35,23 +38,19 @@ class NumberStyle:
     """Between the ends of an interval of scores."""
     space: str = " "
     """Before a unit."""
-    signs_zero: bool = False
-    """Whether a difference that rounds to zero keeps its sign."""
 
     def score(self, value: float | None) -> str:
         """Write `0.871`."""
         if value is None or not math.isfinite(value):
             return self.nothing
-        return f"{value:.3f}".replace("-", self.minus)
+        return f"{value:z.3f}".replace("-", self.minus)
 
     def signed(self, value: float | None) -> str:
-        """Write `+0.004` or `-0.001`, and `0.000` without a sign unless `signs_zero`."""
+        """Write `+0.004`, `-0.001` or `0.000`."""
         if value is None or not math.isfinite(value):
             return self.nothing
-        text = f"{value:+.3f}"
-        if float(text) == 0 and not self.signs_zero:
-            return text[1:]
-        return text.replace("-", self.minus)
+        text = f"{value:+z.3f}"
+        return "0.000" if text == "+0.000" else text.replace("-", self.minus)
 
     def interval(self, bounds: Sequence[float] | None) -> str:
         """Write the ends of an interval of scores."""
@@ -60,7 +59,7 @@ class NumberStyle:
         return f"{self.score(bounds[0])}{self.to}{self.score(bounds[1])}"
 
     def signed_interval(self, bounds: Sequence[float] | None) -> str:
-        """Write the ends of an interval of differences, with a word between the two signs."""
+        """Write the ends of an interval of differences; a dash would look like a minus sign."""
         if bounds is None:
             return self.nothing
         return f"{self.signed(bounds[0])} to {self.signed(bounds[1])}"
@@ -70,25 +69,25 @@ class NumberStyle:
         return "< 0.001" if value is not None and value < 0.001 else self.score(value)
 
     def spread(self, value: float | None, n_seeds: int) -> str:
-        """Write a standard deviation over seeds; of one seed there is none."""
+        """Write a standard deviation over seeds, or `one seed`."""
         if value is None or n_seeds < 2:
             return "one seed"
         return "< 0.001" if 0 < value < 0.0005 else self.score(value)
 
     def whole_percent(self, share: float | None) -> str:
-        """Write a share that was estimated as `31 %`."""
+        """Write an estimated share as `31 %`."""
         if share is None:
             return self.nothing
-        return f"{100 * share:.0f}{self.space}%".replace("-", self.minus)
+        return f"{100 * share:z.0f}{self.space}%".replace("-", self.minus)
 
     def count(self, value: float | None) -> str:
-        """Write `1,600`: a whole number, or a mean of such."""
+        """Write a count, or the mean of counts, as `1,600`."""
         return self.nothing if value is None else f"{value:,.0f}"
 
     def short(self, value: float) -> str:
-        """Write a number of any size with three digits: `7.25 k`, `2.4 M`."""
+        """Write a number of any size with three significant digits: `7.25 k`, `2.4 M`."""
         for scale, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-            # What rounds to 1000 of a unit is 1 of the next.
+            # A number that rounds to 1000 of a unit is 1 of the next.
             if value >= 0.9995 * scale:
                 return f"{value / scale:.3g}{self.space}{suffix}"
         return f"{value:.3g}"
@@ -97,16 +96,15 @@ class NumberStyle:
         """Write `1.5 h`, `4 min` or `8 s`."""
         if seconds is None:
             return self.nothing
-        if seconds < 0:
-            return f"{self.minus}{self.rounded_duration(-seconds)}"
-        if seconds >= 3600:
-            return f"{seconds / 3600:.1f} h"
-        return f"{seconds / 60:.0f} min" if seconds >= 60 else f"{seconds:.0f} s"
+        if abs(seconds) >= 3600:
+            text = f"{seconds / 3600:.1f} h"
+        else:
+            text = f"{seconds / 60:.0f} min" if abs(seconds) >= 60 else f"{seconds:z.0f} s"
+        return text.replace("-", self.minus)
 
 
-PLAIN = NumberStyle()
-"""Style of numbers in text files."""
-TERMINAL = NumberStyle(signs_zero=True)
+TERMINAL = NumberStyle()
+"""Style of numbers in terminals and text files."""
 SENTENCE = NumberStyle(nothing="not defined")
 PAGE = NumberStyle(
     minus="\N{MINUS SIGN}",
@@ -115,7 +113,7 @@ PAGE = NumberStyle(
     to="\N{EN DASH}\N{WORD JOINER}",
     space="\N{NO-BREAK SPACE}",
 )
-"""Of HTML, and of the figures in it."""
+"""Style of numbers in HTML and in its figures."""
 
 
 def percent(share: float) -> str:
@@ -136,7 +134,7 @@ def duration(seconds: float) -> str:
 
 
 def byte_size(size_bytes: float) -> str:
-    """Write `12.3 MB`; units of 1000."""
+    """Write `12.3 MB`, in units of 1000 bytes."""
     size = float(size_bytes)
     for unit in ("bytes", "kB", "MB", "GB"):
         if size < 1000:
@@ -146,12 +144,27 @@ def byte_size(size_bytes: float) -> str:
 
 
 def money(amount: float, currency: str) -> str:
-    """Write `12.34 USD`; with more digits below one, where cents say little."""
-    return f"{amount:,.2f} {currency}" if amount >= 1 else f"{amount:.3g} {currency}"
+    """Write `12.34 USD`, or `0.00123 USD`."""
+    return f"{money_amount(amount)} {currency}"
+
+
+def money_amount(amount: float) -> str:
+    """Write money without its currency; with three significant digits below 1."""
+    return f"{amount:,.2f}" if amount >= 1 else f"{amount:.3g}"
+
+
+def counted(number: float, noun: str) -> str:
+    """Write `1 GPU`, `0.5 GPUs` or `1,600 GPUs`.
+
+    Args:
+        number: At most six significant digits are written.
+        noun: In the singular; its plural has an s.
+    """
+    return f"{number:,.6g} {noun}{'' if number == 1 else 's'}"
 
 
 def listing(names: Sequence[str]) -> str:
-    """Write names as in a sentence: `V6`, `V6 and I`, `V6, V5 and I`."""
+    """Write names as a list in a sentence: `V6`, `V6 and I`, `V6, V5 and I`."""
     *others, last = names or ("",)
     return f"{', '.join(others)} and {last}" if others else last
 
@@ -168,24 +181,21 @@ def number_ranges(numbers: Iterable[int], separator: str = ", ") -> str:
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
-    """Return the one of some names that is most like a misspelled one; None where none is.
-
-    Upper and lower case count as equal.
-    """
+    """Return the name most similar to a misspelled one, ignoring case; None if none is similar."""
     return next(iter(_near(name, names)), None)
 
 
 def did_you_mean(
     name: str, names: Iterable[str], *, elsewhere: Iterable[str] = (), otherwise: str = ""
 ) -> str:
-    """End a sentence about an unknown name: with the one or two nearest there are, else with all.
+    """Return the end of a message about an unknown name: the nearest valid names, or all of them.
 
     Args:
-        name: What was given.
-        names: What could have been given.
-        elsewhere: Names `section.name` that are valid in other sections; looked through, by what is
-            behind the last dot, where none of `names` is near.
-        otherwise: What is said where none is near; by default all of `names`.
+        name: The unknown name.
+        names: Valid names.
+        elsewhere: Names `section.name` that are valid in other sections. They are compared by the
+            part after the last dot, and only if none of `names` is similar.
+        otherwise: Text if no name is similar; by default the list of all `names`.
 
     Returns:
         `did you mean 'n_trials'?`, or `there is: n_trials, sampler.`
@@ -198,37 +208,39 @@ def did_you_mean(
 
 
 def _near(name: str, names: Iterable[str]) -> list[str]:
-    """Return the two most similar names at most, the best first."""
+    """Return at most two similar names, the most similar first."""
     by_lower = {each.lower(): each for each in names}
     close = difflib.get_close_matches(name.lower(), by_lower, n=2)
     return [by_lower[each] for each in close]
 
 
 def without_passwords(word: str) -> str:
-    """Write a word of a command line, or of a sentence, without the secrets of a URL in it."""
+    """Return a word of a command line or a sentence, with the secrets of a URL in it hidden."""
     hidden = _PASSWORD.sub(rf"\1:{HIDDEN}@", word)
     return _IN_QUERY.sub(rf"\1{HIDDEN}", _SIGNED_IN.sub(rf"\1{HIDDEN}@", hidden))
 
 
 def names_secret(variable: str) -> bool:
-    """Whether an environment variable holds a secret, as far as its name tells."""
+    """Return whether an environment variable holds a secret, judged by its name."""
     return _SECRET_NAME.search(variable) is not None and not variable.endswith(("_PATH", "_FILE"))
 
 
 def hide_passwords(text: str) -> str:
-    """Write sentences or lines without the secrets of any URL in them."""
+    """Return a text of any length with the secrets of all URLs in it hidden."""
     return re.sub(r"\S+", lambda word: without_passwords(word[0]), text)
 
 
 def one_line(error: BaseException, most: int = _MOST_LETTERS) -> str:
-    """Write what an error says on one line, cut where it is long; its class if it says nothing."""
+    """Return an error's message on one line of at most `most` letters; its class if it is empty."""
     return " ".join(str(error).split())[:most] or type(error).__name__
 
 
 def shortly(error: BaseException) -> str:
-    """Write what a person needs of an error of many lines, such as one with a traceback.
+    """Return the essence of a message of many lines, such as one with a traceback.
 
-    Its first line, and the last where the first only announces it; its class if it says nothing.
+    Returns:
+        The first line, with the last one appended if the first ends with a colon; the error's class
+        if the message is empty.
     """
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if not lines:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from mvkt_ray.config.resources import ResourcesConfig, WorkersConfig
 from mvkt_ray.config.schema import StudyConfig
+from mvkt_ray.phrasing import counted
 
 TRIALS_AT_ONCE = 8
 """For which a cluster is made when the study does not say `max_concurrent_trials`: a sampler learns
@@ -44,14 +45,10 @@ class Need:
     def __str__(self) -> str:
         workers = self.workers
         gpu = f"{workers.accelerator_type} " if workers.accelerator_type else ""
-        gpus = f" and {_count(workers.gpus_per_worker, gpu + 'GPU')}" if self.is_on_gpus else ""
+        gpus = f" and {counted(workers.gpus_per_worker, gpu + 'GPU')}" if self.is_on_gpus else ""
         each = " each" if workers.min_workers > 1 else ""
-        some = _count(workers.min_workers, "worker")
-        return f"{some} with {_count(workers.cpus, 'CPU')}{gpus}{each}"
-
-
-def _count(number: float, what: str) -> str:
-    return f"{number:g} {what}" if number == 1 else f"{number:g} {what}s"
+        some = counted(workers.min_workers, "worker")
+        return f"{some} with {counted(workers.cpus, 'CPU')}{gpus}{each}"
 
 
 def needs_of(study: StudyConfig) -> tuple[Need, ...]:

@@ -6,7 +6,7 @@ from rich.text import Text
 from mvkt_ray.delivery.label_curve.curve_words import equal_labels_text
 from mvkt_ray.delivery.label_curve.reported_curve import LabelCurve
 from mvkt_ray.display.console import facts, grid, heading
-from mvkt_ray.phrasing import PLAIN
+from mvkt_ray.phrasing import TERMINAL
 
 
 def curve_table(curve: LabelCurve, page: str) -> list[RenderableType]:
@@ -22,11 +22,11 @@ def curve_table(curve: LabelCurve, page: str) -> list[RenderableType]:
         for point in lead.points:
             table.add_row(
                 Text(lead.lead, "bold"),
-                PLAIN.count(point.n_labelled),
+                TERMINAL.count(point.n_labelled),
                 str(len(point.answer.by_draw)),
-                PLAIN.score(point.alone.macro_auroc),
-                PLAIN.score(point.answer.macro_auroc),
-                f"{PLAIN.signed(point.gain.difference)}"
+                TERMINAL.score(point.alone.macro_auroc),
+                TERMINAL.score(point.answer.macro_auroc),
+                f"{TERMINAL.signed(point.gain.difference)}"
                 f"{'' if point.gain.claimed else ' not shown'}",
                 equal_labels_text(point.equal_labels),
             )

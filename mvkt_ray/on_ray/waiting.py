@@ -12,6 +12,7 @@ from typing import Any
 import ray
 
 from mvkt_ray.errors import ClusterError
+from mvkt_ray.phrasing import TERMINAL
 
 LOG = logging.getLogger(__name__)
 """Its warnings are for whoever sits before the command; see `display`."""
@@ -68,17 +69,17 @@ class Waiting:
         waited = self._clock() - self._since
         if waited >= self._limit_s:
             raise ClusterError(
-                f"The cluster has made no progress for {_minutes(waited)}: waiting for "
-                f"{self._what()}. Check its nodes with `mvkt cluster status` or `ray status`; "
-                "finished work is kept, and the same command with --resume continues."
+                f"The cluster has made no progress for {TERMINAL.rounded_duration(waited)}: "
+                f"waiting for {self._what()}. Check its nodes with `mvkt cluster status` or `ray "
+                "status`; finished work is kept, and the same command with --resume continues."
             )
         if waited >= self._says_at:
             self._says_at = 2 * waited
             LOG.warning(
                 "waiting for %s since %s; giving up after %s",
                 self._what(),
-                _minutes(waited),
-                _minutes(self._limit_s),
+                TERMINAL.rounded_duration(waited),
+                TERMINAL.rounded_duration(self._limit_s),
             )
 
 
@@ -97,7 +98,3 @@ def awaited(answer: Any, what: str, limit_s: float = ANSWERS_COME_WITHIN_S) -> A
     while not ray.wait([answer], timeout=LOOKS_EVERY_S)[0]:
         wait.look()
     return ray.get(answer)
-
-
-def _minutes(seconds: float) -> str:
-    return f"{seconds / 60:.0f} min"

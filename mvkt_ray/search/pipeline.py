@@ -11,6 +11,7 @@ from mvkt_ray.data.ingest.run_ingest import IngestProgress, ingest
 from mvkt_ray.data.ingest.shard_writer import IngestSettings
 from mvkt_ray.distill.knowledge import open_knowledge
 from mvkt_ray.machine_faults import naming_the_ledger
+from mvkt_ray.phrasing import byte_size
 from mvkt_ray.plugins.packages import installed_versions, refuse_other_packages
 from mvkt_ray.search.assistants.provide_assistants import assistants_at, provide_assistants
 from mvkt_ray.search.choosing.conditions import read_conditions
@@ -255,7 +256,7 @@ def provide_knowledge(
         listener.stage_finished("knowledge", f"{location}", True)
         return
     plan = plan_knowledge(prepared, teacher, teacher_location, per_recording=per_recording)
-    what = f"{plan.n_crops:,} crops, {plan.size_bytes / 1e6:,.1f} MB"
+    what = f"{plan.n_crops:,} crops, {byte_size(plan.size_bytes)}"
     with timed_stage(folder, listener, "knowledge", what):
         cache_knowledge(plan, location, runner, config.resources, listener.stage_progress)
 

@@ -9,7 +9,7 @@ from typing import Literal
 from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.distill.knowledge import knowledge_size_bytes
 from mvkt_ray.models.networks import build_network
-from mvkt_ray.phrasing import listing
+from mvkt_ray.phrasing import byte_size, listing
 from mvkt_ray.search.choosing.assistant_trials import assistant_trials
 from mvkt_ray.search.choosing.grid import n_points_text
 from mvkt_ray.search.choosing.space import SearchSpace, n_baselines, n_trials
@@ -73,7 +73,7 @@ def knowledge_stage(
         return PlannedStage(name="knowledge", action="reuse", what=str(folder.knowledge))
     size = "; its size is known once the shards exist"
     if prepared is not None:
-        size = f", about {knowledge_bytes(config, prepared) / 1e6:,.1f} MB"
+        size = f", about {byte_size(knowledge_bytes(config, prepared))}"
     return PlannedStage(name="knowledge", action="make", what=f"compute{size}")
 
 
@@ -98,7 +98,7 @@ def assistants_stage(
         "and compute their knowledge"
     )
     if prepared is not None:
-        what += f", about {assistants_bytes(config, space, prepared) / 1e6:,.1f} MB in all"
+        what += f", about {byte_size(assistants_bytes(config, space, prepared))} in all"
     return (PlannedStage(name="assistants", action="make", what=what),)
 
 

@@ -49,7 +49,7 @@ def test_a_wait_that_lasts_says_what_for_a_few_times_and_to_whoever_listens() ->
         clock.now += 59
         wait.look()
     assert [line.split("since ")[1] for line in said] == [
-        f"{minutes} min; giving up after 60 min" for minutes in (1, 2, 4, 8, 16, 32)
+        f"{minutes} min; giving up after 1.0 h" for minutes in (1, 2, 4, 8, 16, 32)
     ]
     assert all(line.startswith("waiting for a node with 4 GPUs") for line in said)
     assert waiting.LOG.handlers == []

@@ -15,7 +15,7 @@ from mvkt_ray.display.live_table import condition_table
 from mvkt_ray.display.money import spent_text
 from mvkt_ray.display.state_reader import state_of
 from mvkt_ray.display.study_state import StudyState, state_as_value
-from mvkt_ray.phrasing import TERMINAL, duration
+from mvkt_ray.phrasing import TERMINAL, duration, money_amount
 
 PROBLEMS_SHOWN = 10
 
@@ -99,6 +99,7 @@ def _trial_table(state: StudyState, currency: str | None) -> RenderableType:
         columns.append(currency)
     table = grid(columns, right=["trial", *columns[4:]])
     for trial in state.finished:
+        money = "unknown" if trial.money is None else money_amount(trial.money)
         table.add_row(
             f"#{trial.number}",
             trial.condition,
@@ -107,13 +108,9 @@ def _trial_table(state: StudyState, currency: str | None) -> RenderableType:
             TERMINAL.score(trial.macro_auroc),
             str(trial.epochs),
             duration(trial.wall_s),
-            *([] if currency is None else [_money(trial.money)]),
+            *([] if currency is None else [money]),
         )
     return table
-
-
-def _money(amount: float | None) -> str:
-    return "unknown" if amount is None else f"{amount:.4g}"
 
 
 def _problems(state: StudyState) -> list[RenderableType]:

@@ -10,6 +10,7 @@ from mvkt_ray.data.download.checksums import PART_SUFFIX
 from mvkt_ray.data.download.mirrors import Mirror
 from mvkt_ray.data.read_ahead import read_ahead
 from mvkt_ray.errors import DataError
+from mvkt_ray.phrasing import byte_size
 
 _ASKED_PER_GROUP = 4
 
@@ -55,7 +56,7 @@ def expect_room(folder: Path, sizes: Mapping[str, int]) -> None:
     free = shutil.disk_usage(there).free
     if needed > free:
         raise DataError(
-            f"{folder} has room for {free / 1e9:.2f} GB, but about {needed / 1e9:.2f} GB in "
+            f"{folder} has room for {byte_size(free)}, but about {byte_size(needed)} in "
             f"{len(missing)} files are to be downloaded. Make room, give a folder on a larger "
             "disk, or download a part only (--rate, --only)."
         )

@@ -24,7 +24,7 @@ from mvkt_ray.delivery.report.reported_leads import ReportedLead
 from mvkt_ray.delivery.report.study_report import StudyReport
 from mvkt_ray.delivery.wording import student_name
 from mvkt_ray.models.facts import NetworkFacts
-from mvkt_ray.phrasing import PLAIN, listing, percent
+from mvkt_ray.phrasing import TERMINAL, byte_size, listing, percent
 
 _TEMPLATE = "model_card.md.jinja"
 
@@ -78,12 +78,12 @@ def write_card(facts: CardFacts) -> str:
         keep_trailing_newline=True,
     )
     environment.filters |= {
-        "score": PLAIN.score,
-        "interval": PLAIN.interval,
+        "score": TERMINAL.score,
+        "interval": TERMINAL.interval,
         "listing": listing,
         "plain": _plain,
-        "count": PLAIN.count,
-        "megabytes": lambda value: "-" if value is None else f"{value / 1e6:.1f} MB",
+        "count": TERMINAL.count,
+        "byte_size": lambda value: TERMINAL.nothing if value is None else byte_size(value),
         "share": lambda value: "-" if value is None else f"{value:.2f}",
         "threshold": lambda value: "never" if value is None else f"{value:.3f}",
     }

@@ -48,7 +48,7 @@ def teacher_gap_sentences(report: StudyReport, lead: str) -> list[str]:
             f"{percent(report.statistics.level)} interval "
             f"{SENTENCE.signed_interval(macro.gap.ci)}), so there is no gap to speak of."
         ]
-    share = f"{_share(closed.fraction)}{_share_interval(closed)}"
+    share = f"{SENTENCE.whole_percent(closed.fraction)}{_share_interval(closed)}"
     first = (
         f"Of the gap of {SENTENCE.score(macro.gap.difference)} between the {alone} of {lead} "
         f"and the teacher the {student_name(report.answer.contender)} closes {share}"
@@ -59,7 +59,8 @@ def teacher_gap_sentences(report: StudyReport, lead: str) -> list[str]:
             "lead shows."
         ]
     reached = closed.fraction + (attainable.fraction or 0.0)
-    ensemble = f"an ensemble of {found.n_students} of them closes {_share(reached)}"
+    closes = SENTENCE.whole_percent(reached)
+    ensemble = f"an ensemble of {found.n_students} of them closes {closes}"
     return [f"{first}; {ensemble}.", _what_is_left(found, left, report)]
 
 
@@ -142,10 +143,5 @@ def _classes(rows: Sequence[GapRow]) -> str:
 def _share_interval(part: GapPart) -> str:
     if part.fraction_ci is None:
         return ""
-    low, high = part.fraction_ci
-    return f" ({_share(low)} to {_share(high)})"
-
-
-def _share(fraction: float) -> str:
-    # One that rounds to zero has no sign in a sentence.
-    return SENTENCE.whole_percent(fraction).replace("-0 %", "0 %")
+    low, high = map(SENTENCE.whole_percent, part.fraction_ci)
+    return f" ({low} to {high})"

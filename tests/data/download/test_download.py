@@ -278,7 +278,7 @@ def test_a_disk_that_is_too_small_is_told_before_anything_is_fetched(
     server: FileServer, tmp_path: Path
 ) -> None:
     server.claimed[BIG] = 10**18
-    with pytest.raises(DataError, match=r"has room for .* GB, but about 1000000000\.00 GB in 9 f"):
+    with pytest.raises(DataError, match=r"has room for .* GB, but about 1000000\.00 TB in 9 f"):
         bring(server, tmp_path / "dest")
     assert not (tmp_path / "dest").exists()
     assert {sent.name for sent in server.sent if sent.method == "GET"} == {"SHA256SUMS.txt"}
