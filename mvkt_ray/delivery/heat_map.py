@@ -1,7 +1,7 @@
-"""Leads by classes as a coloured table: every cell has its number, colour only helps to find it.
+"""Leads by classes as a coloured table of AUROCs.
 
-The colours are cividis, which looks the same to people who cannot tell red from green (Nunez,
-Anderton and Renslow, PLOS ONE 2018).
+The colour map is cividis, which red-green colour blindness hardly changes (Nunez, Anderton and
+Renslow, PLOS ONE 2018). Every cell states its number, too.
 """
 
 import math
@@ -17,25 +17,25 @@ from mvkt_ray.delivery.report.study_report import StudyReport
 
 _N_LEGEND_STEPS = 6
 _BLACK_ABOVE = 0.179
-"""Relative luminance above which black letters stand out more than white ones."""
-_LOW_END, _HIGH_END = 0.0, 1.0
+"""Relative luminance above which black letters have more contrast than white ones."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cell:
-    """One lead and one class."""
+    """AUROC of one lead and one class."""
 
     auroc: float | None
     interval: Sequence[float] | None
     too_few: bool
-    """Too few positives to say anything: no number is shown."""
+    """Whether there are too few positives to show the number."""
     background: str | None
+    """Colour as hexadecimal RGB, as is `ink`; None for a cell without colour."""
     ink: str | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """One lead, or the teacher."""
+    """Cells of one lead, or of the teacher."""
 
     name: str
     macro: Cell
@@ -45,7 +45,7 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HeatMap:
-    """The table, its heads, and the scale of its colours."""
+    """Table with its header, and the legend of its colours."""
 
     classes: tuple[str, ...]
     n_positives: tuple[int | None, ...]
@@ -56,7 +56,7 @@ class HeatMap:
 
 
 def make_heat_map(report: StudyReport) -> HeatMap | None:
-    """Return leads by classes on the split that leads are ranked on; None without any score."""
+    """Return leads by classes on the split of the ranking; None without any score."""
     split = report.answer.ranked_on
     classes = tuple(report.classes)
     scores = {lead.lead: found for lead in report.leads if (found := lead.on(split)) is not None}
@@ -127,9 +127,9 @@ def _values(one: Scores, classes: Sequence[str]) -> list[float]:
 
 
 def _range(values: Sequence[float]) -> tuple[float, float]:
-    """Return round ends that hold all values, so that the legend has round numbers."""
+    """Return ends at multiples of 0.05 that include all values, for a legend of round numbers."""
     if not values:
-        return _LOW_END, _HIGH_END
+        return 0.0, 1.0
     return math.floor(min(values) * 20) / 20, math.ceil(max(values) * 20) / 20
 
 

@@ -1,6 +1,6 @@
-"""The answer of a study as a piece of HTML, for a notebook: sentence, ranked table, forest plot.
+"""The answer of a study as an HTML element for a notebook: sentence, ranked table, forest plot.
 
-Its colours are those of the page, light or dark as the notebook is, and of its own element only.
+It has the colours of the page, light or dark as the notebook is, without affecting other elements.
 """
 
 import hashlib
@@ -12,28 +12,23 @@ from mvkt_ray.delivery.figures.ranked_leads import draw_ranked_leads
 from mvkt_ray.delivery.page import page_environment, source_of
 from mvkt_ray.delivery.report.study_report import StudyReport
 from mvkt_ray.delivery.sentences.captions import ranked_leads_caption
-from mvkt_ray.phrasing import percent
 
 _DARK = (
     "body[data-jp-theme-light='false'] .mvkt-study",  # JupyterLab
     "body.vscode-dark .mvkt-study",
 )
-"""Where a notebook says that it is dark; the browser need not be."""
+"""Selectors of a notebook with a dark theme, which is independent of the browser's."""
 
 
 def notebook_view(report: StudyReport) -> str:
-    """Return HTML that shows a report's answer wherever it is put.
-
-    Args:
-        report: What `describe` made.
-    """
+    """Return a report's answer as an HTML element with its own style."""
     environment, figure = page_environment(), draw_ranked_leads(report)
-    # A notebook shows several studies, whose drawings have ids of their own.
+    # A notebook may show several studies: ids of their figures must differ.
     tag = hashlib.sha256(figure.encode()).hexdigest()[:8]
     return environment.get_template("notebook.html").render(
         report=report,
         is_final=report.is_final,
-        level=percent(report.statistics.level),
+        level=report.statistics.level_text,
         figure=Markup(figure.replace("ranked-leads-", f"ranked-leads-{tag}-")),
         caption=ranked_leads_caption(report),
         style=Markup(_style()),
@@ -48,6 +43,6 @@ def _style() -> str:
 
 
 def _palettes(page_style: str) -> list[str]:
-    """Return the colours of the page's style sheet, light and dark, as declarations."""
+    """Return the colour declarations of the page's style sheet, light and dark."""
     blocks = re.findall(r":root \{(.*?)\}", page_style, re.DOTALL)[:2]
     return [" ".join(re.findall(r"--[\w-]+:\s*[^;]+;", block)) for block in blocks]

@@ -1,10 +1,9 @@
-"""The report as one HTML page that needs nothing else: no network, no other file.
+"""The report as one self-contained HTML page, without network access or other files.
 
-Reads: the report's values and `ReportMaterial`. Writes: one file.
+Reads: the report and its material. Writes: one file.
 """
 
 import functools
-from datetime import datetime
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -31,8 +30,7 @@ from mvkt_ray.delivery.sentences.gap_in_words import (
 from mvkt_ray.delivery.sentences.how_far import finals_begun
 from mvkt_ray.delivery.sentences.recording_counts import use_sentence
 from mvkt_ray.delivery.sentences.small_students import least, sizes_caption
-from mvkt_ray.delivery.wording import FILTERS, student_name
-from mvkt_ray.phrasing import percent
+from mvkt_ray.delivery.wording import FILTERS, moment, student_name
 from mvkt_ray.storage.location import Location
 
 _CONTENTS = (
@@ -48,31 +46,30 @@ _CONTENTS = (
     ("limits", "Limits"),
     ("provenance", "Provenance"),
 )
-"""Sections in their order; each has a template of its name."""
+"""Sections in their order: name of the template, title."""
 
 
 def write_page(report: StudyReport, material: ReportMaterial, location: Location) -> None:
-    """Draw the figures, fill the page, and write it.
+    """Draw the figures, render the page, and write it.
 
     Args:
-        report: What `build_report` made.
-        material: What figures need beyond it.
-        location: Of the HTML file.
+        report: Report of a study.
+        material: Material of the same study, for the figures.
+        location: Location of the HTML file.
     """
     page = render_page(report, make_gallery(report, material))
-    # A command may name a file whose name is not UTF-8.
+    # A recorded command may contain a file name that is not UTF-8.
     location.write_bytes(page.encode(errors="backslashreplace"))
 
 
 def render_page(report: StudyReport, gallery: Gallery) -> str:
-    """Return the page; a section without data says why in one line."""
+    """Return the page as HTML; a section without data has the reason in one line."""
     environment = page_environment()
-    made_at = datetime.fromisoformat(report.made_at)
     return environment.get_template("index.html").render(
         report=report,
         scale=SCALE,
         age_percentiles=AGE_PERCENTILES,
-        level=percent(report.statistics.level),
+        level=report.statistics.level_text,
         gallery=gallery,
         contents=_CONTENTS,
         contenders=_contenders(report),
@@ -85,7 +82,7 @@ def render_page(report: StudyReport, gallery: Gallery) -> str:
         n_points=N_DRAWN,
         n_curves=N_CURVES,
         said=_sentences(report, gallery),
-        made_at=f"{made_at:%d %B %Y, %H:%M} UTC".lstrip("0"),
+        made_at=moment(report.made_at),
         Markup=Markup,
         style=Markup(source_of(environment, "page.css")),
         script=Markup(source_of(environment, "page.js")),
@@ -94,7 +91,7 @@ def render_page(report: StudyReport, gallery: Gallery) -> str:
 
 @functools.cache
 def page_environment() -> Environment:
-    """Return the templates; what they hold does not change while the program runs."""
+    """Return the environment of the page templates; cached, as templates do not change."""
     environment = Environment(
         loader=PackageLoader("mvkt_ray.delivery", "page_templates"),
         autoescape=True,
@@ -108,7 +105,7 @@ def page_environment() -> Environment:
 
 
 def _sentences(report: StudyReport, gallery: Gallery) -> dict[str, str]:
-    """Return what the templates say of this state of the study, by place."""
+    """Return the sentences of the templates that depend on the study, by place."""
     gap, data = report.validation_gap, report.data
     return {
         "ranked_leads": captions.ranked_leads_caption(report),
@@ -133,20 +130,20 @@ def _sentences(report: StudyReport, gallery: Gallery) -> dict[str, str]:
 
 
 def _contenders(report: StudyReport) -> list[str]:
-    """Return what was compared, the answer first."""
+    """Return the names of all contenders, the answer first."""
     names = [name for lead in report.leads for name in lead.contenders]
     return list(dict.fromkeys([report.answer.contender, *names])) if names else []
 
 
 def _baselines(report: StudyReport) -> list[tuple[str, MeanGain | None]]:
-    """Return what gains are over, each with its mean over the leads, where there is one."""
+    """Return the baselines of gains, each with its mean gain over the leads, if any."""
     baselines, further = compared_with(report.leads)
     means = {mean.over: mean for mean in report.mean_gains}
     return [(name, means.get(name)) for name in [*baselines, *further]]
 
 
 def source_of(environment: Environment, name: str) -> str:
-    """Return the text of a file beside the templates."""
+    """Return the text of a file in the folder of the templates."""
     assert environment.loader is not None
     source, _, _ = environment.loader.get_source(environment, name)
     return source

@@ -1,4 +1,4 @@
-"""Rows of a report's tables, by the columns of `tables`."""
+"""Rows of a report's tables; keys are the column names of `tables`, in any order."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +12,7 @@ from mvkt_ray.delivery.report.reported_differences import Gain, GapPart
 from mvkt_ray.delivery.report.reported_leads import ReportedContender, ReportedTeacher
 from mvkt_ray.delivery.report.reported_search import Front
 from mvkt_ray.delivery.report.study_report import StudyReport
+from mvkt_ray.json_values import finite
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.search.spending.prices import PriceList
 
@@ -19,7 +20,7 @@ Rows = Iterator[dict[str, Any]]
 
 
 def lead_rows(report: StudyReport, material: ReportMaterial) -> Rows:
-    """One row per lead."""
+    """Yield one row per lead."""
     for lead in report.leads:
         validation, test = lead.validation, lead.test
         to_best, gap = lead.difference_to_best, lead.gap_closed
@@ -51,7 +52,7 @@ def lead_rows(report: StudyReport, material: ReportMaterial) -> Rows:
 
 
 def contender_rows(report: StudyReport, material: ReportMaterial) -> Rows:
-    """One row per lead and contender, and one for the teacher."""
+    """Yield one row per lead and contender, and one for the teacher."""
     for lead, name, contender in _contenders(report):
         validation, test = contender.validation, contender.test
         seeds = contender.seeds if isinstance(contender, ReportedContender) else ()
@@ -68,7 +69,7 @@ def contender_rows(report: StudyReport, material: ReportMaterial) -> Rows:
 
 
 def class_rows(report: StudyReport, material: ReportMaterial) -> Rows:
-    """One row per lead, contender and class, and one per class for the teacher."""
+    """Yield one row per lead, contender and class, and one per class for the teacher."""
     for lead, name, contender in _contenders(report):
         validation, test = contender.validation, contender.test
         for each in report.classes:
@@ -89,7 +90,7 @@ def class_rows(report: StudyReport, material: ReportMaterial) -> Rows:
 
 
 def size_rows(report: StudyReport, material: ReportMaterial) -> Rows:
-    """One row per complete trial of the search; none where students have one size."""
+    """Yield one row per complete trial of the search; none if students have one size."""
     if report.sizes is None:
         return
     fronts = {entry.lead: _trials_on(entry) for entry in report.sizes.leads}
@@ -111,35 +112,35 @@ def size_rows(report: StudyReport, material: ReportMaterial) -> Rows:
 
 
 def gain_rows(report: StudyReport, material: ReportMaterial) -> Rows:
-    """One row per lead and other contender."""
+    """Yield one row per lead and other contender."""
     for lead in report.leads:
         for gain in lead.gains:
             first = {"lead": lead.lead, "contender": report.answer.contender}
-            yield first | _difference(gain)
+            yield first | _gain_columns(gain)
 
 
 def mean_gain_rows(report: StudyReport, material: ReportMaterial) -> Rows:
-    """One row per other contender."""
+    """Yield one row per other contender."""
     for gain in report.mean_gains:
-        counts = {"n_leads": gain.n_leads, "n_positive_leads": gain.n_positive_leads}
-        yield {"contender": report.answer.contender} | counts | _difference(gain)
+        yield {"contender": report.answer.contender} | _gain_columns(gain)
 
 
 def lead_pair_rows(report: StudyReport, material: ReportMaterial) -> Rows:
-    """One row per pair of leads."""
-    for pair in report.lead_pairs:
-        yield {"lead": pair.lead} | _difference(pair)
+    """Yield one row per pair of leads."""
+    yield from map(_gain_columns, report.lead_pairs)
 
 
 def teacher_gap_rows(report: StudyReport, material: ReportMaterial) -> Rows:
-    """One row per lead and class, and one per lead for their mean."""
+    """Yield one row per lead and class, and one per lead for the macro mean."""
     gap = report.teacher_gap
-    for lead in () if gap is None else gap.leads:
+    if gap is None:
+        return
+    for lead in gap.leads:
         for row in lead.rows:
             yield {
                 "lead": lead.lead,
                 "contender": report.answer.contender,
-                "over": gap and gap.baseline,
+                "over": gap.baseline,
                 "class": row.class_,
                 "n_students": lead.n_students,
                 "n_positive": row.n_positive,
@@ -158,7 +159,7 @@ def teacher_gap_rows(report: StudyReport, material: ReportMaterial) -> Rows:
 
 
 def trial_rows(report: StudyReport, material: ReportMaterial) -> Rows:
-    """One row per training, of the search and of the finals."""
+    """Yield one row per training of the search and of the finals."""
     prices = PriceList(material.config.resources.cost)
     yield from _trials({"stage": "search", "finals": None}, material.records, prices)
     for number, records in material.rounds.items():
@@ -166,14 +167,14 @@ def trial_rows(report: StudyReport, material: ReportMaterial) -> Rows:
 
 
 def opening_rows(report: StudyReport, material: ReportMaterial) -> Rows:
-    """One row per opening of the test split."""
+    """Yield one row per opening of the test split."""
     hidden = ("completed_by", "predictions")
     for opening in report.test_split.openings:
         yield {name: value for name, value in asdict(opening).items() if name not in hidden}
 
 
 def split_rows(report: StudyReport, material: ReportMaterial) -> Rows:
-    """One row per split, one per split and class, and one per reason to be in no split."""
+    """Yield one row per split, one per split and class, and one per reason to be in no split."""
     if report.data is None:
         return
     for name, split in zip(("train", "val", "test"), report.data.splits.all, strict=True):
@@ -188,7 +189,7 @@ def split_rows(report: StudyReport, material: ReportMaterial) -> Rows:
 
 
 def quarantine_rows(report: StudyReport, material: ReportMaterial) -> Rows:
-    """One row per reason."""
+    """Yield one row per reason for quarantine."""
     quarantine = {} if report.data is None else report.data.quarantine
     for reason, n_recordings in quarantine.items():
         yield {"reason": reason, "n_recordings": n_recordings}
@@ -227,7 +228,7 @@ def _trials(stage: Mapping[str, Any], records: Sequence[TrialRecord], prices: Pr
             "repetition": trial.repetition,
             "state": record.state.value,
             "epochs": record.last_epoch if result is None else result.epochs,
-            "validation_macro_auroc": None if value != value else value,
+            "validation_macro_auroc": finite(value),
             "wall_s": None if result is None else result.wall_s,
             "cpu_s": None if result is None else result.cpu_s,
             "gpu_s": spent.gpu_s,
@@ -238,17 +239,12 @@ def _trials(stage: Mapping[str, Any], records: Sequence[TrialRecord], prices: Pr
         }
 
 
-def _difference(gain: Gain) -> dict[str, Any]:
-    return {
-        "over": gain.over,
-        "difference": gain.difference,
-        **ends_columns("ci", gain.ci),
-        **ends_columns("ci_corrected", gain.ci_corrected),
-        "p": gain.p,
-        "p_holm": gain.p_holm,
-        "claimed": gain.claimed,
-        "n_seeds": gain.n_seeds,
-    }
+def _gain_columns(gain: Gain) -> dict[str, Any]:
+    """Return all fields of a gain, its two intervals as columns of their ends."""
+    values = asdict(gain)
+    for name in ("ci", "ci_corrected"):
+        values |= ends_columns(name, values.pop(name))
+    return values
 
 
 def _gap_part(name: str, part: GapPart | None) -> dict[str, Any]:

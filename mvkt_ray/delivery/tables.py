@@ -1,7 +1,7 @@
 """The tables of a report as CSV, for spreadsheets and statistics programs.
 
-Writes, beside `report.json`: one file per table, and `columns.csv`, which says what every column
-means. A unit is in a column's name; an empty field is a value that is not defined.
+Writes, beside `report.json`: one file per table, and `columns.csv`, which describes every column.
+A unit is in a column's name; an empty field is an undefined value.
 """
 
 import csv
@@ -40,6 +40,7 @@ class Table:
 
     name: str
     what: str
+    """Description of the table."""
     columns: Mapping[str, str]
     """Description of each column, by name."""
     rows: Callable[[StudyReport, ReportMaterial], Iterable[Row]]
@@ -278,7 +279,7 @@ TABLES: tuple[Table, ...] = (
 
 
 def write_tables(report: StudyReport, material: ReportMaterial, folder: Location) -> None:
-    """Write every table of a report; one without rows has its header."""
+    """Write every table of a report; a table without rows has its header."""
     for table in TABLES:
         (folder / f"{table.name}.csv").write_bytes(
             csv_bytes(table.rows(report, material), list(table.columns))
@@ -292,13 +293,13 @@ def write_tables(report: StudyReport, material: ReportMaterial, folder: Location
 
 
 def csv_bytes(rows: Iterable[Row], columns: Sequence[str] | None = None) -> bytes:
-    """Return a table as CSV; without `columns` they are those of its first row."""
+    """Return a table as CSV; by default its columns are the keys of its first row."""
     rows = list(rows)
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, list(rows[0]) if columns is None and rows else columns or ())
     writer.writeheader()
     writer.writerows({name: _field(value) for name, value in row.items()} for row in rows)
-    # A command may name a file whose name is not UTF-8.
+    # A recorded command may contain a file name that is not UTF-8.
     return text.getvalue().encode(errors="backslashreplace")
 
 

@@ -1,6 +1,7 @@
-"""What contenders and hyper-parameters are called, and what the templates of pages call."""
+"""Names of contenders and hyper-parameters in words, and the filters of page templates."""
 
 import re
+from datetime import datetime
 
 from markupsafe import Markup, escape
 
@@ -16,7 +17,7 @@ _CONTENDERS = {
 
 
 def contender_name(name: str) -> str:
-    """Return what a contender is called in words."""
+    """Return the name of a contender in words."""
     chosen, _, rank = name.partition("_")
     if chosen == "chosen" and rank.isdecimal():
         return f"{_CONTENDERS[chosen]} {rank}"
@@ -24,7 +25,7 @@ def contender_name(name: str) -> str:
 
 
 def student_name(contender: str) -> str:
-    """Return what the student of a contender is called within a sentence."""
+    """Return the name of a contender's student within a sentence."""
     if contender == "chosen":
         return "distilled student"
     if contender == "student_alone":
@@ -38,7 +39,7 @@ def parameter_name(name: str) -> str:
 
 
 def setting(value: object) -> str:
-    """Return a hyper-parameter's value; three digits that count are enough to compare."""
+    """Write a hyper-parameter's value, a float with three significant digits."""
     if value is None:
         return PAGE.nothing
     if isinstance(value, float):
@@ -47,24 +48,29 @@ def setting(value: object) -> str:
 
 
 def breakable(text: str) -> Markup:
-    """Return a name that may go on in another line after an underscore."""
+    """Return a name as HTML that may wrap after an underscore."""
     return escape(text).replace("_", Markup("_<wbr>"))
 
 
 def sentence(text: str) -> str:
-    """Return a text that ends as a sentence does."""
+    """Return a text with a full stop at its end, unless it has an end mark."""
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
 def with_code(text: str) -> Markup:
-    """Return a sentence whose commands are set as code, with the page's minus and % signs.
+    """Return a sentence as HTML, its commands marked as code, with the page's minus and % signs.
 
-    A sentence may have names from data: only what the report writes itself is changed, commands as
-    `mvkt verb`, numbers with three digits.
+    A sentence may contain names from data, so only the report's own patterns are replaced: commands
+    such as `mvkt verb`, and numbers with three decimals.
     """
     text = re.sub(r"(?<![\w.-])-(?=\d\.\d{3}\b)", PAGE.minus, text)
     text = re.sub(r"(?<=\d) %", f"{PAGE.space}%", text)
     return Markup(re.sub(r"`(mvkt [a-z]+)`", r"<code>\1</code>", str(escape(text))))
+
+
+def moment(text: str) -> str:
+    """Write a time in ISO 8601 as `1 December 2026, 16:40 UTC`."""
+    return f"{datetime.fromisoformat(text):%d %B %Y, %H:%M} UTC".lstrip("0")
 
 
 FILTERS = {
@@ -86,4 +92,4 @@ FILTERS = {
     "short_number": PAGE.short,
     "duration": PAGE.rounded_duration,
 }
-"""What the templates of pages call, by name."""
+"""Filters of the page templates, by name."""

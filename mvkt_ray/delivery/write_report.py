@@ -1,9 +1,9 @@
-"""The answer of a study as plain values: which leads, how sure, the gain by the teacher, the cost.
+"""Builds the report of a study, and writes it as JSON, CSV tables and an HTML page.
 
-Before finals everything in it is measured on the validation split; after, on the test split that
-they have opened. `report/` has its types.
+Before finals its scores are measured on the validation split, after them on the test split. Its
+types are in `report/`.
 
-Reads: a study's folder. Writes: `report/` in it: `report.json`, tables as CSV, `index.html`.
+Reads: a study's folder. Writes: `report/` in that folder: `report.json`, CSV tables, `index.html`.
 """
 
 from dataclasses import fields, replace
@@ -46,11 +46,11 @@ BASIS_OF_SEARCH = (
 
 
 def write_report(folder: StudyFolder) -> StudyReport:
-    """Make the report of a study, write all its files into the study's folder, and return it.
+    """Build the report of a study, write its files into the study's folder, and return it.
 
     Raises:
-        ArtifactError: There is no study, it has not come to its first trial, or a file is damaged.
-        DataError: Files do not fit together.
+        ArtifactError: There is no study, it has no trial yet, or a file is damaged.
+        DataError: Files are inconsistent.
     """
     material = gather_material(folder)
     report = describe(material)
@@ -59,20 +59,20 @@ def write_report(folder: StudyFolder) -> StudyReport:
 
 
 def write_files(report: StudyReport, material: ReportMaterial, folder: StudyFolder) -> None:
-    """Write what `describe` made of the material into the study's folder."""
+    """Write tables, page and JSON of a report into the study's folder."""
     write_tables(report, material, folder.report_folder)
     write_page(report, material, folder.report_page)
-    # Last: who waits for it finds the rest.
+    # Last: a process that waits for this file then finds the other ones.
     folder.report.write_bytes(report_bytes(report))
 
 
 def build_report(folder: StudyFolder) -> StudyReport:
-    """Return the report without writing anything."""
+    """Return the report of a study without writing files."""
     return describe(gather_material(folder))
 
 
 def describe(material: ReportMaterial) -> StudyReport:
-    """Return the report of a study that was read; the same but for `made_at` every time."""
+    """Return the report of a study's material, deterministic except for `made_at`."""
     selections = Selections(material)
     report = _of_search(material, selections)
     say = sentences_before_finals
@@ -86,7 +86,7 @@ def describe(material: ReportMaterial) -> StudyReport:
 
 
 def _of_search(material: ReportMaterial, selections: Selections) -> StudyReport:
-    """Return the report as the search has it, without the sentences, which are of the rest."""
+    """Return the report of the search, without sentences and limits, which need all the rest."""
     data, data_reason = describe_data(material)
     leads = leads_before_finals(material, selections)
     return StudyReport(

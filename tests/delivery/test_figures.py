@@ -403,7 +403,7 @@ def test_examples_are_right_by_the_distilled_student_and_wrong_alone(
         assert wanted[row]
         for column, judgement in enumerate(shown.judgements):
             assert judgement.is_present == truth[row, column]
-            assert judgement.alone_says == alone[row, column]
+            assert judgement.alone_predicts == alone[row, column]
             assert judgement.alone_is_wrong == (alone[row, column] != truth[row, column])
 
 

@@ -1,4 +1,4 @@
-"""Studies beside each other: what each came to, and paired differences where they can be had.
+"""Comparison of studies: the scores of each, and paired differences on a common test split.
 
-The comparisons within one study are not here but in `facts`.
+The comparisons within one study are in `facts`, not here.
 """

@@ -1,7 +1,9 @@
-"""What several studies came to, read for a comparison, and which of them have one test split.
+"""The results of studies for a comparison, and the studies with a common test split.
 
-Reads: ledger, finals and predictions of each study. Nothing is opened: what is read was written by
-the examination of the study's own finals.
+Reads: ledger, finals and predictions of each study. No test split is opened: its predictions were
+written by the examination of the study's own finals.
+
+Shapes: N recordings, C classes, R seeds.
 """
 
 from collections import Counter
@@ -11,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mvkt_ray.delivery.facts.evidence import scores_over
 from mvkt_ray.delivery.facts.material import ReportMaterial, gather_material
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.search.finals.finals_results import FinalsResults
@@ -22,21 +25,21 @@ class ComparedStudy:
     """One study of a comparison."""
 
     label: str
-    """What it is called here: its name, or where it is, should another one have that name."""
+    """Name of the study, or its location if several studies share the name."""
     where: str
     task: str
     classes: tuple[str, ...]
     n_trials: int
-    """That ended in its search."""
+    """Ended trials of the search."""
     n_openings: int
     searched: Mapping[str, float | None]
-    """By lead, the best first: the validation score of its best trial."""
+    """Validation macro AUROC of the best trial, by lead, the best first."""
     finals: FinalsResults | None
-    """Its newest that are complete; None before there are any."""
+    """Newest complete finals, if any."""
 
     @property
     def leads(self) -> tuple[str, ...]:
-        """Leads that have a result to compare, in the order of the study."""
+        """Leads with a result to compare, in the order of the study."""
         if self.finals is None:
             return tuple(self.searched)
         answer = self.finals.answer
@@ -44,29 +47,28 @@ class ComparedStudy:
         return tuple(name for name in names if (answer, name) in self.finals.test.scores)
 
     def seeds(self, lead: str) -> tuple[int, ...]:
-        """Return the seeds of the answer of a lead, after finals."""
+        """Return the seeds of a lead's answer in the finals."""
         assert self.finals is not None
         return self.finals.test.seeds[self.finals.answer, lead]
 
     def scores(
         self, lead: str, seeds: Sequence[int], classes: Sequence[str]
     ) -> NDArray[np.float32]:
-        """Return probabilities `[seeds, recordings, classes]` of the answer of a lead."""
+        """Return the probabilities of a lead's answer on the test split, float32 `[R, N, C]`."""
         assert self.finals is not None
-        own = self.seeds(lead)
-        of_seeds = self.finals.test.scores[self.finals.answer, lead][list(map(own.index, seeds))]
-        return of_seeds[:, :, list(map(self.classes.index, classes))]
+        found_RNC = scores_over(self.finals.test, (self.finals.answer, lead), seeds)
+        return found_RNC[:, :, list(map(self.classes.index, classes))]
 
 
 def gather_studies(folders: Sequence[StudyFolder]) -> list[ComparedStudy]:
-    """Read some studies; others may be running them.
+    """Read studies for a comparison; other processes may be running them.
 
     Args:
-        folders: Two or more. The first is what the others are compared with.
+        folders: Two or more folders of studies; the first study is the reference.
 
     Raises:
-        ArtifactError: One holds no study, or is damaged.
-        ConfigError: There are not two different ones, or their scores are of different tasks.
+        ArtifactError: A folder holds no study, or is damaged.
+        ConfigError: There are fewer than two different folders, or the tasks of the studies differ.
     """
     places = [str(folder.root) for folder in folders]
     twice = [place for place, times in Counter(places).items() if times > 1]
@@ -89,14 +91,14 @@ def gather_studies(folders: Sequence[StudyFolder]) -> list[ComparedStudy]:
 
 
 def same_recordings(studies: Sequence[ComparedStudy]) -> dict[str, NDArray[np.int64]]:
-    """Find the studies whose finals were examined on the recordings of the first one's.
+    """Find the studies whose finals have the test recordings and labels of the first study.
 
     Args:
-        studies: The first of them with finals.
+        studies: Studies, of which the first has finals.
 
     Returns:
-        By label of such a study, the first among them: where its test split has the recordings, in
-        the order of the first study's.
+        By label of each such study, the first one included: the rows of its test split in the order
+        of the first study's recordings, int64 `[N]`.
     """
     first = studies[0].finals
     assert first is not None
@@ -117,7 +119,7 @@ def same_recordings(studies: Sequence[ComparedStudy]) -> dict[str, NDArray[np.in
 
 
 def why_unpaired(first: ComparedStudy, other: ComparedStudy) -> str:
-    """Say why two studies have no paired differences."""
+    """Return the reason why two studies have no paired differences."""
     missing = [study.label for study in (first, other) if study.finals is None]
     if missing:
         return f"{' and '.join(missing)} was not examined on a test split; run `mvkt finalize`"

@@ -1,4 +1,4 @@
-"""A comparison of studies: the scores of each, and its differences to the first of them."""
+"""The types of a comparison of studies: their scores, and differences to the first study."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,26 +11,26 @@ from mvkt_ray.delivery.report.study_report import json_key
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LeadScore:
-    """The answer of one lead."""
+    """Score of one lead's answer."""
 
     lead: str
     split: Split
     macro_auroc: float | None
     ci: Ends | None = None
     n_seeds: int | None = None
-    """None on validation, as the next."""
+    """Number of seeds; None on validation, as `per_class`."""
     per_class: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StudyScores:
-    """One study beside the others."""
+    """Scores of one study."""
 
     study: str
     folder: str
     n_trials: int
     finals: int | None
-    """Number of the finals; None before there are any, as the answer and all of the test split."""
+    """Number of the finals; None before finals, as `answer` and all values of the test split."""
     answer: str | None
     n_test_recordings: int | None
     openings: int
@@ -41,7 +41,7 @@ class StudyScores:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LeadDifference(Gain):
-    """One lead of a study minus the same lead of the first study, by the macro AUROC."""
+    """Difference in macro AUROC between a lead of a study and the same lead of the first study."""
 
     study: str
     lead: str
@@ -49,14 +49,14 @@ class LeadDifference(Gain):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClassDifference(LeadDifference):
-    """The same by the AUROC of one class."""
+    """Difference in the AUROC of one class."""
 
     class_: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MeanDifference(Gain):
-    """The mean over the leads that a study shares with the first one."""
+    """Mean difference over the leads that a study shares with the first one."""
 
     study: str
     n_leads: int
@@ -64,7 +64,7 @@ class MeanDifference(Gain):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Unpaired:
-    """A study that has no paired differences to the first one."""
+    """A study without paired differences to the first one, and the reason."""
 
     study: str
     because: str
@@ -72,7 +72,7 @@ class Unpaired:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Comparison:
-    """What `mvkt compare` says."""
+    """Content of the JSON answer of `mvkt compare`."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"alias_generator": json_key}
 
@@ -84,7 +84,7 @@ class Comparison:
     studies: tuple[StudyScores, ...]
     unpaired: tuple[Unpaired, ...]
     without_common_seed: tuple[tuple[str, str], ...] = ()
-    """Studies and leads that have no training with a seed of the others."""
+    """Studies and leads without a training whose seed the other ones have."""
     differences: tuple[LeadDifference, ...] = ()
     mean_differences: tuple[MeanDifference, ...] = ()
     class_differences: tuple[ClassDifference, ...] = ()

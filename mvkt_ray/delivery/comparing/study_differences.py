@@ -1,8 +1,8 @@
-"""What a comparison of studies says: their scores, and differences to the first of them.
+"""Computes a comparison of studies: their scores, and differences to the first study.
 
-Differences are paired over the test recordings, under the resamples that a report has. Those of
-each lead are one family of Holm's, those of each lead and class another, and so are the means over
-the leads that two studies share.
+Differences are paired over the test recordings, under the same bootstrap resamples as in a report.
+The differences by lead are one family of Holm's correction, those by lead and class a second one,
+and the means over shared leads a third one.
 
 Shapes: K answers (of a study and lead), B resamples, R seeds, C classes, N recordings.
 """
@@ -42,7 +42,7 @@ from mvkt_ray.statistics.scores import auroc_per_class, macro_mean
 
 
 def compare_studies(studies: Sequence[ComparedStudy]) -> Comparison:
-    """Compare studies of one task, two or more, with the first of them."""
+    """Compare two or more studies of one task with the first of them."""
     first = studies[0]
     places = {} if first.finals is None else same_recordings(studies)
     paired = [study for study in studies if study.label in places]
@@ -72,19 +72,19 @@ def compare_studies(studies: Sequence[ComparedStudy]) -> Comparison:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class _Paired:
-    """The answers of studies with one test split, resampled together."""
+    """The answers of studies with a common test split, resampled together."""
 
     first: str
     answers: tuple[tuple[str, str], ...]
-    """Label of a study, and a lead."""
+    """Label of the study, and lead, of each answer."""
     n_seeds: int
     areas: AurocResamples
     left_out: tuple[tuple[str, str], ...]
-    """Answers without a seed of the others."""
+    """Answers without a seed that the other ones have."""
 
     @property
     def pairs(self) -> list[tuple[int, int]]:
-        """Positions of answers, each with that of the first study for its lead."""
+        """Position of each answer, and of the first study's answer for the same lead."""
         at = {answer: place for place, answer in enumerate(self.answers)}
         return [
             (place, at[self.first, lead])
@@ -94,18 +94,18 @@ class _Paired:
 
     @property
     def scored_pairs(self) -> list[tuple[int, int]]:
-        """The same; none where no class can be scored, so that there is no macro AUROC."""
+        """Pairs with a macro AUROC; empty if no class can be scored."""
         return [] if np.isnan(self.areas.macro_K).any() else self.pairs
 
     def by_lead(self) -> tuple[LeadDifference, ...]:
-        """Return the differences of the macro AUROC, lead by lead."""
+        """Return the differences of the macro AUROC by lead."""
         if not (pairs := self.scored_pairs):
             return ()
         found = macro_differences(self.areas, pairs)
         return tuple(LeadDifference(**self._named(each)) for each in found)
 
     def means(self) -> tuple[MeanDifference, ...]:
-        """Return the mean difference of each study, over the leads that it shares."""
+        """Return each study's mean difference over the leads that it shares with the first."""
         by_study: dict[str, list[tuple[int, int]]] = {}
         for pair in self.scored_pairs:
             by_study.setdefault(self.answers[pair[0]][0], []).append(pair)
@@ -118,7 +118,7 @@ class _Paired:
         )
 
     def by_class(self, classes: Sequence[str]) -> tuple[ClassDifference, ...]:
-        """Return the differences of the AUROC of each class that can be scored, lead by lead."""
+        """Return the differences of the AUROC by class and lead, for classes that can be scored."""
         areas, pairs = self.areas, self.pairs
         if not pairs:
             return ()
@@ -151,7 +151,7 @@ class _Paired:
 def _pair(
     studies: Sequence[ComparedStudy], places: Mapping[str, NDArray[np.int64]]
 ) -> _Paired | None:
-    """Resample what the studies say of the recordings of the first one's test split."""
+    """Bootstrap the probabilities of all studies on the first study's test recordings."""
     first = studies[0]
     common = [
         (study, lead)
@@ -165,7 +165,7 @@ def _pair(
     shared = of_first.intersection(*(study.seeds(lead) for study, lead in common))
     left_out: list[tuple[ComparedStudy, str]] = []
     if not shared:
-        # Where trainings failed, what has no seed in common is named and left out.
+        # After failed trainings an answer may share no seed with the others: it is left out.
         shared = of_first
         left_out = [each for each in common if not shared <= set(each[0].seeds(each[1]))]
         common = [each for each in common if each not in left_out]
@@ -209,7 +209,7 @@ def _describe(study: ComparedStudy) -> StudyScores:
 
 
 def _test_scores(study: ComparedStudy, evidence: Evidence) -> tuple[LeadScore, ...]:
-    """Return the scores of each lead's answer that the study's own report has."""
+    """Return the test scores of each lead's answer, as in the study's own report."""
     found: list[LeadScore] = []
     for lead in study.leads:
         resampled, k = evidence.scored(evidence.answer(lead))

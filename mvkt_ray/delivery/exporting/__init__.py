@@ -1,5 +1,5 @@
-"""A student leaves the study: an artifact of its own, which runs without torch or Ray.
+"""Exports a student of a study as an artifact of its own, which runs without torch or Ray.
 
-`export_model` makes it; the other modules each do one step. What reads and runs an exported model
+`export_model` makes it; the other modules each do one step. Reading and running an exported model
 is in `predicting`, not here.
 """

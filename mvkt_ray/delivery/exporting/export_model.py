@@ -1,4 +1,4 @@
-"""A student of a study as an artifact of kind `model`: written, checked, measured, published.
+"""Exports a student as an artifact of kind `model`: writes, checks, measures and publishes it.
 
 Reads: the study, its shards, the files of the training. Writes: the artifact.
 """
@@ -65,12 +65,12 @@ WEIGHTS_NAME, CARD_NAME = "weights.safetensors", "README.md"
 _PACKAGES = ("torch", "onnx", "onnxscript", "onnxruntime", "numpy")
 
 _SAME = 1e-5
-"""Largest difference between two runs of one file: batches differ, so sums may round otherwise."""
+"""Largest difference between two runs of one file: in other batches sums may round differently."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class _Export:
-    """A student with all that its export needs."""
+    """A student with the inputs of its export."""
 
     student: ExportedStudent
     material: ReportMaterial
@@ -99,19 +99,19 @@ def export_model(
     """Export a student of a study.
 
     Args:
-        folder: Of the study.
-        request: Which student.
-        location: Of the artifact; a store, or a folder that is new or empty.
-        say: Told what is done next.
+        folder: Folder of the study.
+        request: Selection of the student.
+        location: Location of the artifact: an object store, or a new or empty folder.
+        say: Function that shows the next step.
 
     Returns:
-        The manifest, and whether the same model was there already.
+        The manifest, and whether the same model existed already.
 
     Raises:
         ConfigError: There is no such student, or it was not examined.
         ArtifactError: The study's files are damaged, something else is at the location, or the
-            graph is not the student.
-        DataError: The recordings of the study are not there any more.
+            graph and the student differ.
+        DataError: The shards of the study are missing.
     """
     say("reading the study")
     export = _open(folder, request)
@@ -132,7 +132,7 @@ def export_model(
         finished = claim_output(location, recipe_of(MODEL_KIND, config, inputs), resume=True)
         if finished is not None:
             return finished, True
-        # A killed export leaves files that are quickly made again.
+        # A killed export leaves partial files; making them again takes little time.
         discard_partial(location)
         with build_folder(location) as built:
             details = _write(export, built, say)
@@ -180,7 +180,7 @@ def _open(folder: StudyFolder, request: ExportRequest) -> _Export:
 
 
 def _write(export: _Export, built: Path, say: Callable[[str], None]) -> dict[str, Any]:
-    """Write every file but the manifest; return what the manifest says of them."""
+    """Write every file except the manifest; return the manifest's details."""
     student, view, prepared = export.student, export.view, export.prepared
     (built / WEIGHTS_NAME).write_bytes(student.files.read_student(student.result))
     model = MillivoltNetwork(export.network, mean_mv=view.mean_mv, std_mv=view.std_mv).eval()
@@ -268,7 +268,7 @@ def _model_file(export: _Export, graphs: CheckedGraphs, points: OperatingPoints)
 
 
 def _run_alone(export: _Export, built: Path, graphs: CheckedGraphs) -> dict[str, MeasuredRun]:
-    """Run every graph from its file, and see that it says what it said here."""
+    """Run each graph from its file in a new process, and compare with `graphs`."""
     prepared, view = export.prepared, export.view
     n_windows = windows_of_10_s(view, prepared.shards.sampling_rate_hz)
     loader = EvalLoader(prepared.shards, prepared.splits.val, in_mv(view), batch_size=n_windows)
@@ -276,7 +276,7 @@ def _run_alone(export: _Export, built: Path, graphs: CheckedGraphs) -> dict[str,
     names = [name for name in (ONNX_NAME, INT8_NAME) if (built / name).exists()]
     runs = {name: measure(built / name, batch.signal_BLS.numpy()) for name in names}
     example_W = batch.example_B.numpy()
-    # Only recordings whose windows are all among these have the maximum that was seen before.
+    # The maximum over windows is comparable only for recordings with all windows in this batch.
     n_of = view.n_windows(prepared.shards.n_samples()[prepared.splits.val.rows])
     for example in np.unique(example_W):
         own_W = example_W == example
@@ -308,7 +308,7 @@ def _worths(
 
 
 def _groups(export: _Export) -> tuple[Subgroup, ...]:
-    """Score the contender, over its seeds, on groups of people that the test split has."""
+    """Return the scores of subgroups: on test over all seeds, else on validation."""
     student, finals = export.student, export.material.finals
     shards, classes = export.prepared.shards, export.prepared.task.classes
     if student.test is None or finals is None:

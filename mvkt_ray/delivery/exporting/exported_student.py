@@ -1,4 +1,4 @@
-"""Which training is exported: a final, or, marked as not examined, a trial of the search.
+"""Selects the training to export: a final, or a trial of the search, marked as not examined.
 
 Reads: the material of the study, and the files of the training.
 """
@@ -29,76 +29,76 @@ from mvkt_ray.training.trial_files import TrialFolder
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExportRequest:
-    """Which training is wanted; None leaves it to the study."""
+    """Selection of a training; None selects the default."""
 
     lead: str | None = None
     """A condition of the study, `V5` or `I+V5`; by default the highest ranked."""
     contender: str | None = None
-    """Contender; by default the one that ranks the leads."""
+    """Name of the contender; by default the answer, by which leads are ranked."""
     repetition: int | None = None
-    """The seed of a final; by default the first that was completed."""
+    """Seed of a final; by default the lowest complete one."""
     from_search: bool = False
-    """Take a trial of the search, which the test split has not seen."""
+    """Whether to take a trial of the search, which is not examined on the test split."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExportedStudent:
-    """One training, with all that a model card says of where it is from."""
+    """One training with its provenance for the model card."""
 
     trial: Trial
     contender: str
     files: TrialFolder
     finals: int | None
-    """Number of the finals; None: a trial of the search."""
+    """Number of the finals; None for a trial of the search."""
     test: Location | None
-    """Its predictions on the test split; None: it was not examined."""
+    """File of its test predictions; None if not examined."""
     knew_validation: bool
-    """Trained on the validation split, too: nothing can be chosen on it any more."""
+    """Whether it was trained on the validation split, too, so that no threshold can be chosen."""
     recipe: str
-    """Hash of all that its numbers depend on."""
+    """Hash of the inputs of its training."""
     weights_sha256: str
     result: TrialResult
-    """How its training ended, as the ledger says."""
+    """End of its training, from the ledger."""
 
     @property
     def condition(self) -> Condition:
-        """Condition that it observes."""
+        """Its condition: the lead, or lead set."""
         return self.trial.condition
 
     @property
     def examined(self) -> bool:
-        """Whether the test split has seen it."""
+        """Whether it was examined on the test split."""
         return self.test is not None
 
     def weights(self) -> dict[str, Tensor]:
         """Read the weights, by name.
 
         Raises:
-            ArtifactError: The file is not there, or is damaged.
+            ArtifactError: The file is missing or damaged.
         """
         advice = "It was damaged after it was written: restore it from a copy."
         with reading(self.files.student, advice, ArtifactError):
             return safetensors.torch.load(self.files.read_student(self.result))
 
     def validation_predictions(self) -> StoredPredictions:
-        """Read what it said of the validation split when its training was over."""
+        """Read its validation predictions from the end of its training."""
         return self.files.read_validation(self.result)
 
 
 def choose_student(
     material: ReportMaterial, request: ExportRequest, ranked: tuple[str, ...]
 ) -> ExportedStudent:
-    """Find the training that is asked for.
+    """Find the requested training.
 
     Args:
-        material: Of the study.
-        request: What is asked for.
-        ranked: Conditions, the best first.
+        material: Material of the study.
+        request: Selection of the training.
+        ranked: Names of the conditions by rank, the best first.
 
     Raises:
-        ConfigError: There is no such lead, contender or seed; there are no finals, and a trial of
-            the search was not asked for.
-        ArtifactError: Its files are not there, or are damaged.
+        ConfigError: There is no such lead, contender or seed, or there are no finals and the
+            request is not for a trial of the search.
+        ArtifactError: Files of the training are missing or damaged.
     """
     if request.from_search:
         return _from_search(material, request, ranked)
@@ -137,10 +137,10 @@ def choose_student(
 
 
 def trained_network(student: ExportedStudent, n_leads: int, n_classes: int) -> Network:
-    """Return its network with its weights, on the CPU and in evaluation mode.
+    """Return a student's network with its weights, on the CPU and in evaluation mode.
 
     Raises:
-        ArtifactError: The file of the weights is not there, is damaged, or is another network's.
+        ArtifactError: The file of the weights is missing, damaged, or of another network.
     """
     values: Mapping[str, Any] = student.trial.hyperparameters
     hyperparameters = Hyperparameters(**values)

@@ -1,7 +1,7 @@
-"""The same graph in whole numbers of 8 bits: weights per channel, activations by calibration.
+"""Quantises a graph to 8-bit integers: weights per channel, activations by calibration.
 
-Static quantisation by onnxruntime: scales are set from what flows through the graph for training
-crops, so that nothing is measured on the device.
+Static quantisation by onnxruntime: the scales are set from activations for training crops, so that
+the device needs no measurement.
 
 Reads and writes: one ONNX file each.
 """
@@ -27,12 +27,12 @@ from mvkt_ray.delivery.predicting.model_file import INPUT_NAME
 
 
 class _Crops(CalibrationDataReader):
-    """Hands out batches of crops, one at a time."""
+    """Batches of crops for onnxruntime, one per call."""
 
     def __init__(self, crops: Iterable[NDArray[np.float32]]) -> None:
         self._crops: Iterator[NDArray[np.float32]] = iter(crops)
 
-    # onnxruntime takes None for the end, whatever its annotation says.
+    # onnxruntime expects None at the end, although its annotation excludes it.
     def get_next(self) -> dict[str, Any] | None:  # type: ignore[override]
         crops_BLS = next(self._crops, None)
         return None if crops_BLS is None else {INPUT_NAME: crops_BLS}
@@ -42,8 +42,8 @@ def write_int8(graph: Path, path: Path, crops: Iterable[NDArray[np.float32]]) ->
     """Quantise a graph.
 
     Args:
-        graph: An ONNX file in float32.
-        path: Of the file that is written.
+        graph: ONNX file in float32.
+        path: File to write.
         crops: Batches of training crops `[B, L, S]` in mV.
     """
     prepared = path.with_suffix(".prepared.onnx")

@@ -1,9 +1,12 @@
-"""An exported graph run from its file alone, in a process of its own, which it measures.
+"""Runs an exported graph in a new process, and measures time and memory.
 
-Run as a program by `measure`: it imports numpy and onnxruntime and nothing of a study, so that its
-time and its memory are those of a device's program in Python.
+`measure` runs this module as a program. It imports numpy and onnxruntime, but nothing of a study,
+so that time and memory are those of a Python program on a device.
 
-Reads: an ONNX file, windows in a `.npy` file. Writes: probabilities in another, facts on stdout.
+Reads: an ONNX file, windows in a `.npy` file. Writes: probabilities in a `.npy` file, and
+measurements on stdout.
+
+Shapes: B or W windows, L leads, S samples, C classes.
 """
 
 import json
@@ -23,21 +26,21 @@ from mvkt_ray.storage.scratch_folder import scratch_folder
 _WARM_UP, _RUNS = 5, 50
 
 ENDS_WITHIN_S = 1800.0
-"""The whole of it: half a minute for each run of the windows of one recording."""
+"""Time limit of the process: half a minute for each run."""
 
 _STATUS = Path("/proc/self/status")
-"""Where Linux says what a process held at most; unlike `ru_maxrss` not that of its parent."""
+"""File in which Linux states a process's peak memory; `ru_maxrss` may include the parent's."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MeasuredRun:
-    """Resources and outputs of running one file."""
+    """Resources and outputs of one graph."""
 
     median_ms: float
-    """Of one call with all windows of the recording, one thread."""
+    """Median time of a call with all windows of a recording, on one thread."""
     n_runs: int
     peak_bytes: int | None
-    """Most memory of the whole process; None where the system does not say."""
+    """Peak memory of the process; None except on Linux."""
     own_bytes: int | None
     """Memory that loading and running the graph added to Python, numpy and onnxruntime."""
     probabilities_WC: NDArray[np.float32]
@@ -47,11 +50,11 @@ def measure(graph: Path, windows_BLS: NDArray[np.float32]) -> MeasuredRun:
     """Run a graph in a new process, on one thread.
 
     Args:
-        graph: An ONNX file.
-        windows_BLS: The windows of one recording, in mV.
+        graph: ONNX file.
+        windows_BLS: Windows of one recording in mV, float32.
 
     Raises:
-        ArtifactError: The process fails, as the file cannot be run on its own, or takes too long.
+        ArtifactError: The process fails, or exceeds `ENDS_WITHIN_S`.
     """
     with scratch_folder("mvkt-run-") as scratch:
         given, said = scratch / "windows.npy", scratch / "probabilities.npy"
@@ -76,7 +79,13 @@ def measure(graph: Path, windows_BLS: NDArray[np.float32]) -> MeasuredRun:
 
 
 def main(graph: str, given: str, said: str) -> None:
-    """Run, measure, and write down."""
+    """Run a graph, write its probabilities to a file, and its measurements to stdout.
+
+    Args:
+        graph: Path of the ONNX file.
+        given: Path of the windows, `.npy`.
+        said: Path of the probabilities to write, `.npy`.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -102,7 +111,7 @@ def main(graph: str, given: str, said: str) -> None:
 
 
 def _held(name: str) -> int | None:
-    """Return a line of this process's status, which Linux writes in kB."""
+    """Return a memory size of this process in bytes by its name in `_STATUS`."""
     if not _STATUS.exists():
         return None
     lines = dict(line.split(":", 1) for line in _STATUS.read_text().splitlines())

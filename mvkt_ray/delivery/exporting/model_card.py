@@ -1,10 +1,8 @@
-"""The model card: what a model is for, what it is made of, how good it is, and where that ends.
+"""The model card: a model's purpose, origin, performance and limits, as Markdown.
 
-Its sections are those of Mitchell et al. 2019, "Model Cards for Model Reporting", FAT*, arXiv
-1810.03993; its last table says where the items of TRIPOD+AI that apply to one exported model are
-(Collins et al. 2024, BMJ 385, e078378).
-
-Returns Markdown; every number in it is one that was measured or read from the study.
+Its sections follow Mitchell et al. 2019, "Model Cards for Model Reporting", FAT*, arXiv 1810.03993;
+its last table locates the applicable items of TRIPOD+AI (Collins et al. 2024, BMJ 385, e078378).
+Every number in it was measured or read from the study.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,41 +27,41 @@ from mvkt_ray.phrasing import TERMINAL, byte_size, listing, percent
 _TEMPLATE = "model_card.md.jinja"
 
 Shares = Sequence[tuple[float | None, float | None]]
-"""Sensitivity and specificity, of each class."""
+"""Sensitivity and specificity of each class; None if undefined."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Worth:
-    """Performance at the thresholds of one name, by class."""
+    """Performance by class at the thresholds of one operating point."""
 
     name: str
     on_validation: Shares
-    """Where they were chosen."""
+    """Performance on the split on which the thresholds were chosen."""
     on_test: Shares | None
-    """None: the test split has not seen the model."""
+    """None for a model that was not examined on the test split."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CardFacts:
-    """All that a card says."""
+    """Content of a model card."""
 
     model: ModelFile
     student: ExportedStudent
     report: StudyReport
-    """Of the study."""
+    """Report of the study."""
     network: NetworkFacts
     graphs: CheckedGraphs
     runs: Mapping[str, MeasuredRun]
-    """By name of the graph's file."""
+    """Measured runs by name of the graph's file."""
     file_bytes: Mapping[str, int]
     points: OperatingPoints
     worths: Sequence[Worth]
     groups: Sequence[Subgroup]
-    """On the test split, or, before it was opened, on validation."""
+    """Scores on the test split, or on validation for a model that was not examined."""
     n_windows_of_10_s: int
     since_training: Mapping[str, float]
-    """How the float32 graph differs from what the student said of validation when it was trained:
-    `largest`, over all probabilities, and `macro_auroc_then`."""
+    """Differences of the float32 graph to the student's stored validation predictions: `largest`
+    and `macro_auroc_then` (`checked_graphs.differences`)."""
     fingerprints: Mapping[str, str]
 
 
@@ -108,7 +106,7 @@ def write_card(facts: CardFacts) -> str:
 
 
 def _own_score(facts: CardFacts, lead: ReportedLead) -> float | None:
-    """Return what this very training scored on the test split; others are means over seeds."""
+    """Return the test macro AUROC of this training alone, not the mean over seeds."""
     contender = lead.contenders.get(facts.student.contender)
     if not facts.student.examined or contender is None or contender.test is None:
         return None
@@ -118,6 +116,6 @@ def _own_score(facts: CardFacts, lead: ReportedLead) -> float | None:
 
 
 def _plain(text: object) -> str:
-    """Write a name from data so that it is text in Markdown and in its tables."""
+    """Escape a name from data, so that it is plain text in Markdown and its tables."""
     escaped = "".join(f"\\{c}" if c in "\\`*_{}[]<>#|" else c for c in str(text))
     return " ".join(escaped.split())

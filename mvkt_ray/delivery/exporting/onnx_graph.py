@@ -1,4 +1,4 @@
-"""A student as an ONNX graph: from millivolts to probabilities, scaling and sigmoid inside.
+"""Writes a student as an ONNX graph from millivolts to probabilities, with scaling and sigmoid.
 
 Writes: ONNX files.
 
@@ -22,29 +22,28 @@ from mvkt_ray.phrasing import shortly
 
 
 def write_onnx(model: MillivoltNetwork, path: Path, *, n_leads: int, window_samples: int) -> bool:
-    """Write a model as ONNX; batches of any size, and windows of any length if it can.
+    """Write a model as ONNX for batches of any size, and windows of any length if possible.
 
     Args:
-        model: In evaluation mode, on the CPU.
-        path: Of the file.
-        n_leads: Of its input.
-        window_samples: The length that it was trained on; it takes this length and longer ones.
+        model: Model in evaluation mode, on the CPU.
+        path: File to write.
+        n_leads: Leads of its input.
+        window_samples: Window length of its training, and least length of its input.
 
     Returns:
-        Whether the length is free. A network whose graph holds for one length only is written for
-        `window_samples`.
+        Whether the length is free; else the graph accepts `window_samples` only.
 
     Raises:
-        ConfigError: It does what ONNX, or its exporter, does not know.
+        ConfigError: ONNX, or its exporter, does not support an operation of the network.
     """
-    # Two of each: an axis of length one would be taken for a constant.
+    # A batch of two: the exporter would take an axis of length one for a constant.
     example_BLS = torch.zeros(2, n_leads, window_samples)
     axes = {
         0: torch.export.Dim("batch", min=1),
         2: torch.export.Dim("samples", min=window_samples),
     }
     with _quiet():
-        # Where the length is none that may change, the exporter writes the one of the example.
+        # For a network of fixed length the exporter silently writes the example's length.
         try:
             program = torch.onnx.export(
                 model,
@@ -56,7 +55,7 @@ def write_onnx(model: MillivoltNetwork, path: Path, *, n_leads: int, window_samp
                 verbose=False,
             )
         except torch.onnx.OnnxExporterError as error:
-            # Ours can all be written; a plug-in's network may do what ONNX does not know.
+            # Our own networks are exportable; a plug-in's may have unsupported operations.
             cause = error.__cause__ or error
             raise ConfigError(
                 f"the network cannot be written as ONNX ({shortly(cause)}). Its weights are in "
@@ -71,10 +70,10 @@ def write_onnx(model: MillivoltNetwork, path: Path, *, n_leads: int, window_samp
 
 
 def tidy_graph(path: Path) -> onnx.ModelProto:
-    """Take out of a file what only its makers need, check what is left, and return it.
+    """Remove the exporter's annotations from an ONNX file, check the rest, and return the model.
 
-    Exporters note where in their source each node is from, with the paths of this machine; and
-    operator sets of which nothing is used, which some runtimes refuse.
+    Annotations contain source paths of this machine. Unused operator sets, which some runtimes
+    refuse, are removed, too.
     """
     model = onnx.load(path)
     graph = model.graph
@@ -92,7 +91,7 @@ def tidy_graph(path: Path) -> onnx.ModelProto:
 
 @contextlib.contextmanager
 def _quiet() -> Generator[None]:
-    """Keep the exporter's progress, and its remarks about packages it does without, to itself."""
+    """Suppress the exporter's progress messages and warnings about optional packages."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -1,4 +1,4 @@
-"""Thresholds at which probabilities become decisions: chosen on validation, and their worth.
+"""Operating points: thresholds chosen on validation, and their sensitivity and specificity.
 
 Shapes: N recordings, C classes.
 """
@@ -21,7 +21,7 @@ from mvkt_ray.statistics.decisions import (
 from mvkt_ray.statistics.temperature import fit_temperature
 
 LEAST = 0.90
-"""Sensitivity, or specificity, that a threshold is to reach on validation."""
+"""Least sensitivity, or specificity, of a threshold on validation."""
 
 F1, SENSITIVITY, SPECIFICITY = "f1", f"sensitivity_{LEAST:.2f}", f"specificity_{LEAST:.2f}"
 """Names of thresholds in `model.json`."""
@@ -29,15 +29,15 @@ F1, SENSITIVITY, SPECIFICITY = "f1", f"sensitivity_{LEAST:.2f}", f"specificity_{
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OperatingPoints:
-    """Thresholds of every class by name, and the temperature; chosen on one set of recordings."""
+    """Thresholds of every class by name, and the temperature of calibration."""
 
     thresholds: Mapping[str, tuple[float | None, ...]]
-    """By name, one per class; None where too few recordings have the class, or have not."""
+    """Thresholds by name, one per class; None for too few recordings with or without the class."""
     temperature: float
 
     @classmethod
     def none(cls, n_classes: int) -> "OperatingPoints":
-        """Choose nothing: there are no recordings left to choose on."""
+        """Return no thresholds, for a model without held-out recordings to choose on."""
         nothing = (None,) * n_classes
         return cls(
             thresholds=dict.fromkeys((F1, SENSITIVITY, SPECIFICITY), nothing), temperature=1.0
@@ -47,7 +47,7 @@ class OperatingPoints:
     def chosen_on(
         cls, labels_NC: NDArray[Any], probabilities_NC: NDArray[Any]
     ) -> "OperatingPoints":
-        """Choose on recordings that the model was not trained on."""
+        """Choose thresholds and temperature on recordings that the model was not trained on."""
         n_positive_C = (np.asarray(labels_NC) > 0.5).sum(axis=0)
         fewest_C = np.minimum(n_positive_C, len(labels_NC) - n_positive_C)
 
@@ -69,7 +69,7 @@ class OperatingPoints:
     def worth(
         self, name: str, labels_NC: NDArray[Any], probabilities_NC: NDArray[Any]
     ) -> tuple[tuple[float | None, float | None], ...]:
-        """Return sensitivity and specificity of every class on some recordings, by a threshold."""
+        """Return sensitivity and specificity of every class at the thresholds of a name."""
         chosen = self.thresholds[name]
         threshold_C = np.array([np.nan if t is None else t for t in chosen])
         positive_NC = np.asarray(labels_NC) > 0.5

@@ -1,4 +1,4 @@
-"""How well a student does for women and men, and by age: what a mean over everybody may hide.
+"""Scores of a student by sex and age, which an overall mean may hide.
 
 Shapes: R seeds, N recordings, C classes.
 """
@@ -18,22 +18,22 @@ from mvkt_ray.statistics.intervals import ends, percentile_interval
 from mvkt_ray.statistics.resampling import bootstrap_auroc, draw_patients
 
 _AGES = ((0, 40), (40, 65), (65, 200))
-"""Years, from and below; the last bound stands for "and older"."""
+"""Age groups in years, lower bound inclusive; the last group has no upper bound."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Subgroup:
-    """Scores of a student, over its seeds, on the recordings of a group of people."""
+    """Scores of a student, over its seeds, on the recordings of a group of patients."""
 
     name: str
     n_recordings: int
     n_patients: int
     classes: tuple[str, ...]
-    """Classes that at least ten recordings have and ten lack: the mean is over these."""
+    """Classes of the mean, with at least `MIN_POSITIVES` recordings with and without the class."""
     macro_auroc: float | None
-    """None where there is no such class."""
+    """None without such a class."""
     interval: tuple[float, float] | None
-    """Interval at the report's level, by a bootstrap over the group's patients."""
+    """Confidence interval at the report's level, by a bootstrap over the group's patients."""
 
 
 def subgroups(
@@ -45,15 +45,15 @@ def subgroups(
     scores_RNC: NDArray[np.float32],
     classes: tuple[str, ...],
 ) -> tuple[Subgroup, ...]:
-    """Score a student on women, men and three ages; only on groups that some recordings are in.
+    """Score a student on women, men and three age groups; empty groups are omitted.
 
     Args:
-        shards: Which know sex and age of their recordings, or do not.
-        record_ids_N: Of the recordings that were predicted.
-        patient_ids_N: Likewise.
-        labels_NC: 1 where a recording has the class.
+        shards: Shards with sex and age of the recordings, if known.
+        record_ids_N: Ids of the predicted recordings.
+        patient_ids_N: Ids of their patients.
+        labels_NC: 1 for a recording with the class.
         scores_RNC: Probabilities.
-        classes: Of the task.
+        classes: Classes of the task.
     """
     row_of = {record_id: row for row, record_id in enumerate(shards.record_ids())}
     rows_N = np.array([row_of[each] for each in record_ids_N], dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Content of a report as plain values: read once from a study, then computed by section.
+"""The numbers of a report: read once from a study, then computed section by section.
 
-How it looks, as page, table or figure, is decided one folder up.
+Pages, tables and figures, which present them, are one folder up.
 """

@@ -26,24 +26,25 @@ from mvkt_ray.training.predictions_file import StoredPredictions
 
 MAX_RESAMPLES, MIN_RESAMPLES = 1000, 200
 SCORINGS = 1_000_000
-"""Trials times resamples; of very many trials fewer resamples are taken. The estimate is their
-mean, which `MIN_RESAMPLES` tell to a fourteenth of the spread that the interval shows."""
+"""Most trials times resamples: many trials get fewer resamples. The estimate is a mean over
+resamples; with `MIN_RESAMPLES` its standard error is a fourteenth of their standard deviation."""
 
 
 class Selections:
-    """Choices among complete trials of the search, corrected for having been choices."""
+    """Choices among complete trials of the search, and their scores corrected for the choice."""
 
     def __init__(self, material: ReportMaterial) -> None:
-        """Read all predictions once.
+        """Read the validation predictions of all complete trials.
 
         Raises:
             ArtifactError: A file of predictions is damaged.
             DataError: Trials predicted different recordings.
         """
         self._found: dict[int, NDArray[np.float32]] = {}
-        """Probabilities `[N, C]` by trial; recordings and labels are the same for all of them."""
+        """Probabilities `[N, C]` by trial; recordings and labels are the same for all trials."""
         first: StoredPredictions | None = None
-        # What a trial of several seeds left is of the first, and its score is the mean of all.
+        # A trial of several seeds leaves only the predictions of its first seed, but its score is
+        # the mean over all seeds: the two do not match.
         searched = material.searched if material.config.search.seeds_per_trial == 1 else ()
         for record in searched:
             found = material.validation_predictions(record.number)
@@ -71,9 +72,10 @@ class Selections:
     def correct(
         self, records: Sequence[TrialRecord]
     ) -> tuple[TrialRecord, SelectionEstimate, int] | None:
-        """Return the best of some trials with its estimates, and how many were chosen among.
+        """Return the best of some trials, its estimates, and the number of candidates.
 
-        None where none of them left predictions.
+        Returns:
+            None if no trial has predictions, or there are fewer than two patients.
         """
         candidates = [record for record in records if record.number in self._found]
         if not candidates or self._first is None or self._resamples is None:
@@ -83,7 +85,7 @@ class Selections:
         return candidates[estimate.best], estimate, len(candidates)
 
     def describe_study(self, material: ReportMaterial) -> Selection | None:
-        """Return the report's `selection`: the best trial of the whole study."""
+        """Return the report's `selection`: the best trial of the study."""
         found = self.correct(material.searched)
         if found is None:
             return None
@@ -105,18 +107,18 @@ class Selections:
     def describe_lead(
         self, lead: str, records: Sequence[TrialRecord], scores: ValidationScores
     ) -> ChosenValidation:
-        """Return a lead's `validation`: scores, and what having chosen among its trials was worth.
+        """Return a lead's `validation`: the chosen trial's scores, corrected for the choice.
 
         Args:
-            lead: Its name.
-            records: Complete trials of it.
-            scores: Of the one that was chosen.
+            lead: Name of the lead.
+            records: Complete trials of the lead.
+            scores: Scores of the chosen trial.
         """
         if lead not in self._of_leads:
             self._of_leads[lead] = self.correct(records)
         found = self._of_leads[lead]
-        # Of one candidate there is no choice to correct for; that others were pruned is one, but
-        # they left no predictions.
+        # One candidate is no choice to correct for. Pruning other trials was a choice, too, but
+        # pruned trials left no predictions to correct it by.
         if found is None or found[2] < 2:
             corrected, interval, n_candidates = None, None, len(records)
         else:

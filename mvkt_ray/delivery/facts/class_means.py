@@ -1,6 +1,6 @@
-"""Which classes a mean is over: one that cannot be scored is in no mean.
+"""The classes of a macro mean: a class that cannot be scored is excluded.
 
-An area under the ROC curve needs recordings with the class and recordings without it.
+An AUROC needs recordings with the class and recordings without it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,12 +14,12 @@ from mvkt_ray.json_values import finite
 def validation_scores(
     macro_auroc: float | None, per_class: Mapping[str, float], classes: Sequence[str]
 ) -> ValidationScores:
-    """Return what a report says of one training on the validation split.
+    """Return the validation scores of one training, as a report has them.
 
     Args:
         macro_auroc: Mean over the classes that can be scored.
-        per_class: AUROC of these classes; others are missing, or NaN.
-        classes: All of the task.
+        per_class: AUROC of these classes; other classes are missing, or NaN.
+        classes: All classes of the task.
     """
     auroc = {name: finite(per_class.get(name)) for name in classes}
     return ValidationScores(
@@ -31,7 +31,7 @@ def validation_scores(
 
 
 def left_out_of(report: StudyReport, split: Split) -> list[str]:
-    """Return the classes that no mean of a split is over; they are the same for all models."""
+    """Return the classes excluded from the means of a split, which are the same for all models."""
     scored = [*report.leads, *([] if report.teacher is None else [report.teacher])]
     found = next((scores for one in scored if (scores := one.on(split)) is not None), None)
     return [] if found is None else list(found.left_out)

@@ -1,7 +1,9 @@
-"""Which differences between contenders the test split shows, each corrected over its family.
+"""Differences between contenders on the test split, each corrected over its family.
 
 Three families, each corrected by Holm: the gains of the answer over every other contender of every
 lead; leads against leads; and, for every other contender, the mean of its gains over the leads.
+
+Shapes: K contenders, B resamples, R seeds.
 """
 
 import itertools
@@ -21,21 +23,21 @@ from mvkt_ray.statistics.intervals import ends
 from mvkt_ray.statistics.resampling import AurocResamples
 
 ALONE = "student_alone"
-"""The contender without a teacher: gains are, first of all, over it."""
+"""Name of the contender without a teacher, the first baseline of gains."""
 
 Pairs = Sequence[tuple[int, int]]
-"""Positions of contenders, each with that of the one that is subtracted."""
+"""Position of each minuend, and of its subtrahend, on the axis of contenders."""
 
 
 def compared_with(leads: Sequence[ReportedLead]) -> tuple[list[str], list[str]]:
-    """Return what the answer was compared with, in its order.
+    """Return the names of the contenders that the answer was compared with, in their order.
 
     Args:
-        leads: The report's.
+        leads: Leads of the report.
 
     Returns:
-        The baselines and other contenders; and apart from them further trials that were chosen,
-        which are smaller or next best students with the same teacher.
+        Baselines and other contenders; and, separately, further chosen trials, which are smaller or
+        next-best students of the same teacher.
     """
     names = dict.fromkeys(gain.over for lead in leads for gain in lead.gains)
     further = [name for name in names if is_chosen(name) and name != CHOSEN]
@@ -43,7 +45,7 @@ def compared_with(leads: Sequence[ReportedLead]) -> tuple[list[str], list[str]]:
 
 
 def gains_of_answer(evidence: Evidence) -> dict[Key, Gain]:
-    """Return the gain of each lead's answer over every other contender, over the seeds of both."""
+    """Return the gain of each lead's answer over every other contender, over shared seeds."""
     found: dict[Key, tuple[Difference, int]] = {}
     for seeds in dict.fromkeys(evidence.seeds(key) for key in evidence.finals.test.seeds):
         others = [
@@ -69,11 +71,11 @@ def gains_of_answer(evidence: Evidence) -> dict[Key, Gain]:
 
 
 def lead_against_lead(evidence: Evidence, leads: Sequence[str]) -> tuple[LeadPair, ...]:
-    """Compare all pairs of leads, the better one first.
+    """Return the differences of all pairs of leads, the higher-ranked one as the minuend.
 
     Args:
-        evidence: The contenders.
-        leads: Ranked, the best first.
+        evidence: Resampled contenders.
+        leads: Names of the leads by rank, the best first.
     """
     if len(leads) < 2:
         return ()
@@ -91,7 +93,7 @@ def lead_against_lead(evidence: Evidence, leads: Sequence[str]) -> tuple[LeadPai
 
 
 def mean_gains(evidence: Evidence) -> tuple[MeanGain, ...]:
-    """Return the means over the leads of the answer's gains over every other contender."""
+    """Return the answer's gains over every other contender, averaged over the leads."""
     found: list[tuple[str, Resampled, Pairs]] = []
     for name in dict.fromkeys(contender.name for contender in evidence.finals.plan):
         shared = over_shared_seeds(evidence, name, evidence.leads)
@@ -113,14 +115,14 @@ def mean_gains(evidence: Evidence) -> tuple[MeanGain, ...]:
 
 
 def macro_differences(areas: AurocResamples, pairs: Pairs) -> list[Difference]:
-    """Compare pairs of contenders by the macro AUROC, as one family."""
+    """Return the macro AUROC differences of pairs of contenders, corrected as one family."""
     return paired_differences(
         areas.macro_K, areas.macro_BK, pairs, level=LEVEL, seeds_KR=areas.macro_KR
     )
 
 
 def mean_difference(areas: AurocResamples, pairs: Pairs) -> Difference:
-    """Compare the means over pairs of contenders by the macro AUROC."""
+    """Return the difference of two macro AUROCs that are averaged over pairs of contenders."""
 
     def means(of_K: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.stack([of_K[list(side)].mean(0) for side in zip(*pairs, strict=True)])
@@ -135,7 +137,13 @@ def mean_difference(areas: AurocResamples, pairs: Pairs) -> Difference:
 
 
 def describe_difference(over: str, difference: Difference, n_seeds: int) -> Gain:
-    """Return a difference as the report has it."""
+    """Return a difference as a gain of the report.
+
+    Args:
+        over: Name of the subtrahend.
+        difference: Difference corrected over its family.
+        n_seeds: Number of seeds that both sides share.
+    """
     return Gain(
         over=over,
         difference=difference.difference,
@@ -151,7 +159,11 @@ def describe_difference(over: str, difference: Difference, n_seeds: int) -> Gain
 def over_shared_seeds(
     evidence: Evidence, name: str, leads: Sequence[str]
 ) -> tuple[Resampled, list[str]] | None:
-    """Return the leads that have a contender, over the seeds that it has for all of them."""
+    """Return the leads with a contender, and its scores over the seeds shared by these leads.
+
+    Returns:
+        None if no lead has the contender, or the leads share no seed.
+    """
     keys = [(name, lead) for lead in leads if (name, lead) in evidence.finals.test.seeds]
     keys = [key for key in keys if evidence.can_be_compared(key)]
     if not keys:

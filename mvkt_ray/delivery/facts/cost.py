@@ -1,4 +1,4 @@
-"""Cost of a study, savings, and waste; estimates state their basis."""
+"""Cost of a study, savings, and waste; a basis is stated for each estimate."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +18,7 @@ _SPENT_IN_VAIN = (TrialState.FAILED, TrialState.DIVERGED)
 
 
 def describe_cost(material: ReportMaterial) -> Cost:
-    """Return the report's `cost`: seconds of wall clock, CPU and GPU, by what they were for."""
+    """Return the report's `cost`: wall-clock, CPU and GPU seconds by purpose, and money."""
     records = material.records
     finals = [record for records in material.rounds.values() for record in records]
     prices = PriceList(material.config.resources.cost)
@@ -82,7 +82,7 @@ def _money(
 
 
 def _spared_money(record: TrialRecord, prices: PriceList, epochs: int) -> float:
-    """Return what the epochs would have cost that a pruned trial was spared."""
+    """Return the cost of the epochs that a pruned trial did not train; 0 for other trials."""
     result = record.result
     if result is None or result.state is not TrialState.PRUNED or not result.epochs:
         return 0.0
@@ -123,9 +123,9 @@ def _ended(records: Sequence[TrialRecord]) -> list[TrialResult]:
 
 
 def _teacher_seconds(material: ReportMaterial) -> tuple[float | None, float | None]:
-    """Seconds of the teacher's training, whoever trained it, and of those of its assistants.
+    """Return wall-clock and CPU seconds of training the teacher and its assistants.
 
-    None where the teacher does not say.
+    A teacher that was given to the study counts, too. None if its manifest has no times.
     """
     details = {} if material.teacher is None else material.teacher.details
     assistants = _assistants(material)
@@ -138,7 +138,7 @@ def _teacher_seconds(material: ReportMaterial) -> tuple[float | None, float | No
 
 
 def _assistants(material: ReportMaterial) -> list[Mapping[str, Any]]:
-    """Return what is known of the study's assistants, of which there are none by default."""
+    """Return the manifest details of the study's assistants, of which there are none by default."""
     if material.config.teacher.assistant is None:
         return []
     at = material.folder.assistants
@@ -154,13 +154,16 @@ def _spared_s(record: TrialRecord, epochs: int) -> float:
 
 
 def _spared_epochs(record: TrialRecord, epochs: int) -> int:
-    """Return how many epochs a pruned trial did not have of its own, which may be fewer."""
+    """Return the number of epochs that a trial did not train.
+
+    A trial's own `epochs`, if set, replace the study's.
+    """
     own = int(record.trial.hyperparameters["epochs"]) or epochs
     return 0 if record.result is None else max(0, own - record.result.epochs)
 
 
 def _saved_by_knowledge_s(material: ReportMaterial, records: Sequence[TrialRecord]) -> float | None:
-    """Return None where computing the knowledge was not timed by this study."""
+    """Return the estimated seconds saved; None if this study did not time the knowledge."""
     if material.config.student.knowledge == "online":
         return 0.0
     knowledge_s = material.folder.stage_times().get("knowledge")

@@ -1,7 +1,8 @@
-"""The data card: where recordings are from, how many, of whom, with which classes, and which not.
+"""The data card: source, splits, patients, classes and quarantined recordings.
 
-Reads: the small columns of the shards. Of the test split nothing but its size, before the finals
-have opened it.
+Reads: the metadata columns of the shards. Before finals only the size of the test split is read.
+
+Shapes: N recordings, C classes.
 """
 
 from collections import Counter
@@ -21,10 +22,11 @@ from mvkt_ray.delivery.facts.recordings_used import count_unused
 from mvkt_ray.delivery.report.reported_data import Ages, DataCard, SplitCard, Splits
 
 AGE_PERCENTILES = (5, 50, 95)
+"""Percentiles of the ages in `Ages`: low, median, high."""
 
 
 def describe_data(material: ReportMaterial) -> tuple[DataCard | None, str | None]:
-    """Return the report's `data`, and, where there is none, the reason."""
+    """Return the report's `data`, or None and the reason for its absence."""
     shards = material.shards()
     if shards is None:
         where = material.shards_location or "of the study"
@@ -64,13 +66,13 @@ def describe_data(material: ReportMaterial) -> tuple[DataCard | None, str | None
 
 
 def _task(material: ReportMaterial) -> Task:
-    """Take the task from the teacher: the file of a user's own task may have changed since."""
+    """Return the task stored with the teacher, as a user's task file may have changed since."""
     assert material.teacher is not None
     return Task.from_json(material.teacher.config["task"])
 
 
 def _test_split(shards: Shards, task: Task, material: ReportMaterial, n_test: int) -> SplitCard:
-    """Describe the test split: its size, and the rest once the finals have opened it."""
+    """Return the card of the test split; only its size before finals have opened it."""
     if material.finals is None:
         return SplitCard(
             folds=material.config.data.folds.test,

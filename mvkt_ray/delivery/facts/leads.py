@@ -1,7 +1,7 @@
-"""The ranked leads: what each scored, among which contenders, and how far it is from the best.
+"""The ranked leads: scores, contenders, and differences to the best.
 
-After finals they are ranked by the answer on the test split, before by the best trial of the search
-on validation.
+Before finals leads are ranked by their best search trial on validation, after finals by the answer
+on test.
 """
 
 import itertools
@@ -38,15 +38,15 @@ from mvkt_ray.statistics.best_set import BestSet, best_set
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Ranking:
-    """Leads in the order of what their answers scored on the test split, and the best set."""
+    """Leads by the test score of their answers, and the best set."""
 
     leads: tuple[str, ...]
     best: BestSet
-    """Positions are those of `leads`."""
+    """Best set; its positions are those of `leads`."""
 
     @classmethod
     def of(cls, evidence: Evidence) -> "Ranking | None":
-        """Rank; None where no lead has an answer."""
+        """Rank the leads that have an answer; None without such a lead."""
         if not evidence.leads:
             return None
         resampled = evidence.over(evidence.ranking_seeds)
@@ -61,7 +61,7 @@ class Ranking:
 
     @property
     def best_set(self) -> tuple[str, ...]:
-        """Leads that cannot be told from the best, in their order."""
+        """Leads that cannot be distinguished from the best, by rank."""
         return tuple(itertools.compress(self.leads, self.best.members))
 
 
@@ -72,7 +72,7 @@ def leads_after_finals(
     gains: Mapping[Key, Gain],
     selections: Selections,
 ) -> tuple[ReportedLead, ...]:
-    """Return the report's `leads`, ranked on the test split; those without an answer come last."""
+    """Return the report's `leads`, ranked on the test split; leads without an answer come last."""
     finals = evidence.finals
     ranked = ranking.leads if ranking is not None else ()
     planned = tuple(dict.fromkeys(each.condition.name for each in finals.plan))
@@ -125,15 +125,14 @@ AnyGain = TypeVar("AnyGain", bound=Gain)
 
 
 def first_gain(gains: Sequence[AnyGain]) -> AnyGain | None:
-    """Return the gain over the student alone; where it was not compared, the first there is."""
-    over_alone = [gain for gain in gains if gain.over == ALONE]
-    return next(iter([*over_alone, *gains]), None)
+    """Return the gain over the student alone, or else the first gain."""
+    return min(gains, key=lambda gain: gain.over != ALONE, default=None)
 
 
 def _searched(
     material: ReportMaterial, selections: Selections, lead: str, rank: int
 ) -> ReportedLead:
-    """Return a lead as the search knows it."""
+    """Return a lead with the results of the search alone."""
     found = next(each for each in material.ranks if each.condition.name == lead)
     best = found.best
     number = None if best is None else best.number
@@ -167,7 +166,7 @@ def _searched(
 def _chosen_validation(
     material: ReportMaterial, selections: Selections, lead: str, trial: int | None
 ) -> ChosenValidation | None:
-    """Describe the search trial that a configuration is from, and what choosing it was worth."""
+    """Return the validation scores of a chosen search trial, corrected for the choice."""
     if trial is None or material.records[trial].result is None:
         return None
     candidates = [record for record in material.searched if record.condition == lead]

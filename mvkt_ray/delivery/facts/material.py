@@ -1,6 +1,6 @@
-"""All that a report is made of, read once from the folder of a study.
+"""The material of a report, read once from the folder of a study.
 
-Reads: study, ledger, manifests, finals, and, when asked, a trial's predictions and losses.
+Reads: study, ledger, manifests, finals, and, on demand, a trial's predictions and losses.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ from mvkt_ray.training.trial_files import TrialFolder
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class ReportMaterial:
-    """A study at one moment: what report, tables and figures are drawn from."""
+    """A study at one moment, from which report, tables and figures are made."""
 
     folder: StudyFolder
     config: StudyConfig
@@ -41,14 +41,15 @@ class ReportMaterial:
     ranks: tuple[LeadRank, ...]
     """Leads by their best trial on validation."""
     looks: tuple[Look, ...]
-    """When leads were raced against each other, and which were stopped."""
+    """Comparisons of racing, and the leads that they stopped."""
     openings: tuple[Opening, ...]
     """Openings of the test split, in order."""
     finals: FinalsResults | None
-    """The newest that are complete; None before there are any."""
+    """Newest complete finals, if any."""
     begun: BegunFinals | None
+    """Newer, incomplete finals, if any."""
     rounds: Mapping[int, tuple[TrialRecord, ...]]
-    """Trainings of all finals that were ever begun, by the number of the finals."""
+    """Trainings of all finals, incomplete ones included, by number of the finals."""
     teacher: Manifest | None
     knowledge: Manifest | None
 
@@ -64,12 +65,12 @@ class ReportMaterial:
 
     @property
     def task(self) -> str:
-        """Name of the task; the file of a user's own task has one inside."""
+        """Name of the task; for a user's task file the name that the file states."""
         return self.config.data.task if self.teacher is None else _task_name(self.teacher)
 
     @property
     def searched(self) -> tuple[TrialRecord, ...]:
-        """Complete trials of the search, without baselines: what a configuration is chosen from."""
+        """Complete trials of the search without baselines: the candidates for finals."""
         return tuple(
             record
             for record in self.records
@@ -81,7 +82,7 @@ class ReportMaterial:
         return TrialFolder.of(self.folder.trials, number)
 
     def validation_predictions(self, number: int) -> StoredPredictions | None:
-        """Read what a trial of the search said of the validation split; None if it left nothing.
+        """Read a search trial's predictions for the validation split; None without a file.
 
         Raises:
             ArtifactError: The file is damaged.
@@ -99,7 +100,7 @@ class ReportMaterial:
             ) from None
 
     def history(self, number: int) -> tuple[EpochRecord, ...]:
-        """Read the epochs of a trial of the search, with their losses; empty if it left none.
+        """Read the epochs and losses of a search trial; empty without a file.
 
         Raises:
             ArtifactError: The file is damaged.
@@ -117,14 +118,14 @@ class ReportMaterial:
 
     @property
     def shards_location(self) -> Location | None:
-        """Where the recordings were when the study was made."""
+        """Location of the shards when the study was made."""
         return self.folder.read_inputs().get("shards")
 
     def shards(self) -> Shards | None:
-        """Open the recordings that the study was made with; None where they are not any more.
+        """Open the shards that the study was made with; None if they are missing.
 
         Raises:
-            DataError: They are there, and were changed.
+            DataError: The shards were changed.
         """
         location = self.shards_location
         return open_shards(location) if location is not None and location.exists() else None
@@ -134,8 +135,8 @@ def gather_material(folder: StudyFolder) -> ReportMaterial:
     """Read a study for its report; another process may be running it.
 
     Raises:
-        ArtifactError: There is no study, it has not come to its first trial, or a file is damaged.
-        DataError: Results of finals do not fit together.
+        ArtifactError: There is no study, it has no trial yet, or a file is damaged.
+        DataError: Results of finals are inconsistent.
     """
     folder.expect_study()
     with reading(folder) as database:
@@ -171,7 +172,7 @@ def _begun(ledgers: Sequence[FinalsLedger]) -> BegunFinals | None:
 
 
 def _manifest(folder: StudyFolder, kind: str) -> Manifest | None:
-    """Read what an artifact says of itself; knowledge may have been removed to save space."""
+    """Read an artifact's manifest; None for knowledge that was removed to save space."""
     location: Location | None = folder.read_inputs().get(kind)
     if location is None or (kind == "knowledge" and not location.exists()):
         return None

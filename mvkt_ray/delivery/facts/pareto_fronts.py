@@ -1,7 +1,7 @@
-"""Small or good: which students of a search no smaller one beats, and which small one is enough.
+"""Pareto fronts of the students of a search by size and score, and the smallest sufficient student.
 
-Which they are is decided on the validation split alone. After finals those that were trained again
-stand beside them with what they score on the test split.
+They are determined on the validation split alone. After finals the test scores of students that
+were trained again are added.
 """
 
 from collections.abc import Sequence
@@ -22,17 +22,13 @@ from mvkt_ray.search.ledger.trial_record import TrialRecord
 
 
 def compared_by(material: ReportMaterial) -> Objective:
-    """Return what students are compared by beside the score: what the search looked for first."""
+    """Return the size by which students are compared: the first cost of the search."""
     costs = material.config.search.costs
     return costs[0] if costs else "parameters"
 
 
 def sized_trials(material: ReportMaterial) -> tuple[SizedTrial, ...]:
-    """Return the trials that can be compared by size, by number.
-
-    Returns:
-        Empty where all students of each lead have one size: then there is nothing to compare.
-    """
+    """Return the complete trials with a size, by number; empty if each lead has one size only."""
     by = compared_by(material)
     sized = tuple(
         trial for record in material.searched if (trial := _sized(record, by)) is not None
@@ -42,12 +38,7 @@ def sized_trials(material: ReportMaterial) -> tuple[SizedTrial, ...]:
 
 
 def describe_sizes(material: ReportMaterial, leads: Sequence[ReportedLead]) -> Sizes | None:
-    """Return the report's `sizes`; None where all students of each lead have one size.
-
-    Args:
-        material: The study.
-        leads: The report's, in their order.
-    """
+    """Return the report's `sizes`; None if all students of each lead have one size."""
     trials = sized_trials(material)
     if not trials:
         return None
@@ -69,11 +60,11 @@ def describe_sizes(material: ReportMaterial, leads: Sequence[ReportedLead]) -> S
 
 
 def describe_front(records: Sequence[TrialRecord], by: Objective) -> Front:
-    """Return the front of trials, the smallest first, its best and the one that is enough.
+    """Return the Pareto front of trials, its best, and its smallest nearly as good one.
 
     Args:
-        records: With a score and a size each; not empty.
-        by: What students are compared by beside the score.
+        records: Trials with a score and a size; not empty.
+        by: Size by which students are compared.
     """
     front = [
         trial
@@ -81,7 +72,7 @@ def describe_front(records: Sequence[TrialRecord], by: Objective) -> Front:
         if (trial := _sized(record, by)) is not None
     ]
     best = front[-1]
-    # As finals choose it, so that what is said of it is of a student that they examined.
+    # The same rule as in finals, so that the report describes a student that finals examined.
     near = next(trial for trial in front if trial.macro_auroc >= best.macro_auroc - MARGIN)
     return Front(front=tuple(front), best=best.trial, nearly_as_good=near.trial)
 
@@ -116,7 +107,7 @@ def _sized(record: TrialRecord, by: Objective) -> SizedTrial | None:
 
 
 def _examined(material: ReportMaterial, lead: ReportedLead) -> tuple[ExaminedSize, ...]:
-    """Describe the trials of a lead that finals trained again, in the order of their plan."""
+    """Return the sizes and test scores of a lead's chosen trials, in the order of the plan."""
     if material.finals is None:
         return ()
     found: list[ExaminedSize] = []
@@ -124,7 +115,7 @@ def _examined(material: ReportMaterial, lead: ReportedLead) -> tuple[ExaminedSiz
         test, trial = contender.test, contender.trial
         if test is None or trial is None or not is_chosen(name):
             continue
-        # It has the hyper-parameters of the trial, and so the size; a latency is not measured anew.
+        # Same hyper-parameters as the trial, hence the same size; latency is not measured again.
         sized = _sized(material.records[trial], compared_by(material))
         if sized is not None:
             found.append(

@@ -1,4 +1,4 @@
-"""Where every number of a report comes from: fingerprints, seeds, versions, commands."""
+"""The provenance of a report: fingerprints, seeds, versions, commands."""
 
 import platform
 from importlib import metadata
@@ -11,6 +11,7 @@ from mvkt_ray.storage.artifacts import read_manifest
 from mvkt_ray.storage.manifest import Manifest
 
 PACKAGES = ("torch", "ray", "optuna", "numpy", "scipy", "pyarrow", "scikit-learn")
+"""Packages whose versions may change a report's numbers."""
 
 
 def describe_provenance(material: ReportMaterial) -> Provenance:
@@ -42,7 +43,7 @@ def describe_provenance(material: ReportMaterial) -> Provenance:
 
 
 def _teacher_seed(material: ReportMaterial) -> int:
-    """Return the seed that the teacher was trained with, which may have been given to the study."""
+    """Return the seed of the teacher's training, which for a given teacher is not the study's."""
     if material.teacher is None:
         return material.config.teacher.seed
     return int(material.teacher.config["teacher"]["seed"])

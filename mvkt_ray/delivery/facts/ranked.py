@@ -35,7 +35,7 @@ BASIS = (
 def with_finals(
     report: StudyReport, material: ReportMaterial, finals: FinalsResults, selections: Selections
 ) -> StudyReport:
-    """Rank and compare on the test split what a report ranks on validation."""
+    """Return a report of the search with ranking and comparisons on the test split."""
     evidence = Evidence.of(finals)
     ranking = Ranking.of(evidence)
     ranked, best_set = (ranking.leads, ranking.best_set) if ranking is not None else ((), ())

@@ -1,6 +1,6 @@
-"""Split of every recording of the shards, or the reason that it is in none.
+"""Counts recordings of the shards that are in no split, by reason.
 
-Each recording is counted once, so that the numbers add up to those of the shards.
+Each recording is counted once, so that splits and reasons add up to the number in the shards.
 """
 
 from collections import Counter
@@ -15,7 +15,7 @@ from mvkt_ray.data.shards import Shards
 from mvkt_ray.data.tasks import Task
 
 UNUSED = ("without_fold", "in_other_folds", "without_label", "without_lead")
-"""Reasons for which a recording is in no split, the first one that holds first."""
+"""Reasons for a recording to be in no split; the first applicable one counts."""
 
 
 def count_unused(
@@ -25,17 +25,17 @@ def count_unused(
     min_likelihood: float,
     train_rows: NDArray[np.int64],
 ) -> dict[str, Any]:
-    """Count the recordings that are in no split, by the first reason that holds.
+    """Count the recordings that are in no split, by the first applicable reason.
 
-    Of the test split this tells a number of recordings without a label, and nothing of the others.
+    Of the test split this discloses only the number of recordings without a label.
 
     Args:
-        shards: That all recordings are in.
-        task: By whose labels recordings are in a split.
-        folds: Of the splits.
-        min_likelihood: Codes below it do not count.
-        train_rows: Of the training split, which may hold recordings without a label or a fold, and
-            may lack those whose label is not to be known.
+        shards: Shards of the study.
+        task: Task whose labels a recording needs to be in a split.
+        folds: Folds of the splits.
+        min_likelihood: Least likelihood in percent of a code that counts.
+        train_rows: Rows of the training split, int64; it may contain recordings without a label or
+            a fold, and may omit recordings whose label is withheld.
     """
     fold_of, has_leads = shards.folds(), shards.has_all_leads()
     in_split = np.isin(fold_of, [*folds.train, *folds.val, *folds.test])

@@ -1,6 +1,6 @@
-"""Scores of a contender, or of the teacher, on the test split, by class and on average.
+"""Scores of a contender or the teacher on the test split, by class and as means.
 
-Means are over seeds; thresholds are chosen on what the same student said of the validation split.
+Scores are means over seeds; thresholds are chosen on the same student's validation predictions.
 
 Shapes: R seeds, N recordings, C classes.
 """
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mvkt_ray.delivery.facts.class_means import validation_scores
-from mvkt_ray.delivery.facts.evidence import LEVEL, TEACHER, Evidence, Resampled
+from mvkt_ray.delivery.facts.evidence import LEVEL, TEACHER, Evidence, Resampled, scores_over
 from mvkt_ray.delivery.facts.task_metrics import Both, f1_and_thresholds, task_scores
 from mvkt_ray.delivery.report.quantities import Ends
 from mvkt_ray.delivery.report.reported_scores import (
@@ -26,7 +26,7 @@ from mvkt_ray.statistics.intervals import Interval, bca_interval, ends, percenti
 from mvkt_ray.statistics.scores import auroc_per_class, average_precision_per_class, macro_mean
 
 MIN_POSITIVES = 10
-"""Recordings with a class below which the report says that they are too few to judge it by."""
+"""Least number of positive recordings for a class's score to count in the report."""
 
 NO_THRESHOLDS = (
     "The students were trained on the validation split too, so no recordings were left to choose "
@@ -35,7 +35,7 @@ NO_THRESHOLDS = (
 
 
 def describe_test(evidence: Evidence, key: Key, task: str) -> TestScores:
-    """Return the report's `test` of a contender or of the teacher."""
+    """Return the report's `test` scores of a contender or the teacher."""
     finals = evidence.finals
     resampled, k = evidence.scored(key)
     areas = resampled.areas
@@ -75,9 +75,9 @@ def describe_test(evidence: Evidence, key: Key, task: str) -> TestScores:
 
 
 def describe_validation(evidence: Evidence, key: Key) -> ValidationScores | None:
-    """Return the report's `validation` of a final; None where it was trained on these recordings.
+    """Return the report's `validation` scores of a contender; None if it was trained on them.
 
-    Unlike the search's own scores these are means over seeds.
+    Unlike scores of the search these are means over seeds.
     """
     resampled, _ = evidence.scored(key)
     scores_RNC = _validation_scores(evidence, resampled, key)
@@ -116,9 +116,9 @@ def _describe_class(
 
 
 def _area(interval: Interval) -> Ends | None:
-    """Return the ends of an interval of an area, which is from 0 to 1.
+    """Return the ends of an AUROC's interval, clipped to 0 and 1.
 
-    The noise that other seeds would add is drawn from a normal distribution, which knows no end.
+    The simulated noise of further seeds is normal, hence unbounded.
     """
     found = ends(interval)
     if found is None:
@@ -128,17 +128,16 @@ def _area(interval: Interval) -> Ends | None:
 
 
 def _scores(examined: Examined, resampled: Resampled, key: Key) -> NDArray[np.float32]:
-    """Return float32 `[R, N, C]` over the seeds that the key is scored over; of the teacher one."""
+    """Return the probabilities of a contender over its seeds, or of the teacher once (R = 1)."""
     if key == TEACHER:
         return examined.teacher_NC[None]
-    own = examined.seeds[key]
-    return examined.scores[key][[own.index(seed) for seed in resampled.seeds]]
+    return scores_over(examined, key, resampled.seeds)
 
 
 def _validation_scores(
     evidence: Evidence, resampled: Resampled, key: Key
 ) -> NDArray[np.float32] | None:
-    """Return None for students that were trained on the validation split."""
+    """Return validation probabilities `[R, N, C]`; None for students trained on that split."""
     if evidence.finals.refit and key != TEACHER:
         return None
     return _scores(evidence.finals.validation, resampled, key)

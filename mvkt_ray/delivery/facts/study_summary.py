@@ -1,4 +1,4 @@
-"""How the search went: states, space, what mattered, and which leads were raced out."""
+"""Summary of the search: trial states, search space, importance, and racing."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,9 +17,9 @@ from mvkt_ray.search.choosing.space import SearchSpace
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 
 MIN_TRIALS = 10
-"""Fewer complete trials say nothing of what mattered."""
+"""Least number of complete trials for an importance."""
 MAX_TRIALS = 1000
-"""A forest over more takes long and says the same: so many, evenly spaced, are used."""
+"""Most trials, evenly spaced, for the forest of fANOVA; more take long and change little."""
 
 
 def describe_study(material: ReportMaterial) -> StudySummary:
@@ -51,14 +51,14 @@ def describe_study(material: ReportMaterial) -> StudySummary:
 
 
 def validated_epochs(records: Sequence[TrialRecord]) -> tuple[int, ...] | None:
-    """Return after which epochs trials have a score; None where each that was trained has one."""
+    """Return the epochs after which trials were scored; None for every epoch."""
     scored = {epoch for record in records for epoch in record.values}
     trained = max((record.last_epoch for record in records), default=0)
     return None if len(scored) == trained else tuple(sorted(scored))
 
 
 def describe_race(material: ReportMaterial) -> Racing | None:
-    """Return the report's `racing`; None where leads were dealt trials evenly."""
+    """Return the report's `racing`; None if trials were allocated evenly."""
     if material.config.search.conditions != "race":
         return None
     return Racing(
@@ -70,7 +70,7 @@ def describe_race(material: ReportMaterial) -> Racing | None:
 
 
 def stopped_at(material: ReportMaterial) -> dict[str, int]:
-    """Return the number of the first trial that was dealt without a lead, by stopped lead."""
+    """Return the number of the first trial allocated without a stopped lead, by lead."""
     return {stop.condition: look.at_trial for look in material.looks for stop in look.stopped}
 
 
@@ -107,7 +107,10 @@ def _describe(space: SearchSpace, name: str) -> SearchedParameter:
 def _importance(
     space: SearchSpace, searched: Sequence[TrialRecord]
 ) -> tuple[dict[str, float] | None, str]:
-    """Explain values, centred per lead, by hyper-parameters: leads are not hyper-parameters."""
+    """Return the importance of each hyper-parameter, and its basis in words.
+
+    Values are centred per lead, as the lead, which is no hyper-parameter, would dominate.
+    """
     if len(searched) < MIN_TRIALS:
         return (
             None,
@@ -155,7 +158,7 @@ def _centred(searched: Sequence[TrialRecord]) -> dict[int, float]:
 
 
 def _between_leads(searched: Sequence[TrialRecord]) -> float | None:
-    """Return the share of the variance of all values that lies between the means of the leads."""
+    """Return the share of the variance of all scores that lies between the leads' means."""
     values = np.array([record.macro_auroc for record in searched], dtype=np.float64)
     if len(values) < MIN_TRIALS or values.var() == 0:
         return None

@@ -1,4 +1,4 @@
-"""Scores that need decisions: F1 of every task, and what the makers of a task score it by.
+"""Scores of decisions: F1 for every task, and the official metrics of some tasks.
 
 Shapes: R seeds, N recordings, C classes.
 """
@@ -25,23 +25,26 @@ from mvkt_ray.statistics.scores import macro_mean
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Both:
-    """Predictions of the same students for the test split and the validation split."""
+    """Predictions of the same students for the test and the validation split."""
 
     labels_NC: NDArray[Any]
     scores_RNC: NDArray[np.float32]
     chosen_on_NC: NDArray[Any]
-    """Labels of the recordings that thresholds are chosen on."""
+    """Labels of the validation recordings, on which thresholds are chosen."""
     chosen_by_RNC: NDArray[np.float32] | None
-    """Predictions for these; None if they were trained on."""
+    """Predictions for the validation recordings; None for students trained on them."""
 
     @property
     def n_classes(self) -> int:
-        """Return C."""
+        """Number of classes, C."""
         return self.labels_NC.shape[1]
 
 
 def f1_and_thresholds(both: Both) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return F1 by thresholds chosen on validation, and these; means over seeds, NaN if none."""
+    """Return F1 at thresholds chosen on validation, and the thresholds, each float64 `[C]`.
+
+    Both are means over seeds, and NaN for a class without a threshold.
+    """
     nothing_C = np.full(both.n_classes, np.nan)
     if both.chosen_by_RNC is None:
         return nothing_C, nothing_C
@@ -49,14 +52,14 @@ def f1_and_thresholds(both: Both) -> tuple[NDArray[np.float64], NDArray[np.float
     for scores_NC, chosen_by_NC in zip(both.scores_RNC, both.chosen_by_RNC, strict=True):
         threshold_C = f1_thresholds(both.chosen_on_NC, chosen_by_NC)
         f1_C = f1_per_class(both.labels_NC, decide(scores_NC, threshold_C))
-        # Without a positive on validation there is no threshold, and F1 would be 0 for that.
+        # Without a positive on validation there is no threshold, and F1 would be 0 just for that.
         f1_RC.append(np.where(np.isnan(threshold_C), np.nan, f1_C))
         threshold_RC.append(threshold_C)
     return np.mean(f1_RC, axis=0), np.mean(threshold_RC, axis=0)
 
 
 def task_scores(task: str, classes: Sequence[str], both: Both) -> dict[str, float | None] | None:
-    """Return what the makers of a task score it by, means over seeds; None for other tasks."""
+    """Return the official metrics of a task, means over seeds; None for a task without any."""
     if both.chosen_by_RNC is None:
         return None
     if task == "icbeb9":

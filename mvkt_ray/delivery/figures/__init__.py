@@ -1,5 +1,5 @@
-"""Figures of the report's page, each a function that returns one SVG image as text.
+"""Figures of the report's page: one function per figure returns one SVG image as text.
 
-Those of the trials of a search are in `of_search`; the values that figures draw are computed in
-`facts`, and the page's tables are one folder up.
+Figures of a search's trials are in `of_search`. `facts` computes the drawn values; the page's
+tables are one folder up.
 """

@@ -1,4 +1,4 @@
-"""Models and their predictions, and the figure of a panel per class that their curves are.
+"""Models with their predictions, and the frame of figures with one panel per class.
 
 Shapes: R seeds, N recordings of a split, C classes.
 """
@@ -27,16 +27,16 @@ _PANEL_HEIGHT = 268.0
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Model:
-    """Predictions of one model for every recording of a split, once per seed."""
+    """Predictions of one model for every recording of a split, by seed."""
 
     style: Style
     scores_RNC: NDArray[np.floating]
-    """Probabilities; a seed that is missing is left out, not NaN."""
+    """Probabilities; a missing seed has no row instead of NaN."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Comparison:
-    """Models of one condition that are compared on the same recordings."""
+    """Models of one condition, compared on the same recordings."""
 
     condition: str
     split: str
@@ -48,14 +48,15 @@ class Comparison:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Texts:
-    """What is written on a figure and said of it."""
+    """Texts of a figure."""
 
     name: str
-    """Unique in the page."""
+    """Id of the figure, unique in the page."""
     title: str
     description: str
     x: str
     y: str
+    """Label of the y axis; `x` is the label of the x axis."""
 
 
 def draw_classes(
@@ -64,13 +65,13 @@ def draw_classes(
     draw_panel: Callable[[Axes, Comparison, int], None],
     texts: Texts,
 ) -> str:
-    """Draw one panel for each of some classes; an empty string when there is nothing to draw.
+    """Return one panel per class as SVG; an empty string without a class or a model.
 
     Args:
-        comparison: The models.
-        shown: Numbers of the classes.
-        draw_panel: Draws a class, by its number.
-        texts: Of the figure.
+        comparison: Models to compare.
+        shown: Indices of the classes.
+        draw_panel: Function that draws a class, by its index, into axes.
+        texts: Texts of the figure.
     """
     if not shown or not comparison.models:
         return ""

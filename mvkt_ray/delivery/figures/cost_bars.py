@@ -1,4 +1,4 @@
-"""What the study cost: trial time by how it ended, beside what was saved.
+"""The cost of the study: hours of training by purpose, wasted and saved hours.
 
 Reads: the report's values.
 """
@@ -21,7 +21,7 @@ _ROWS = (
 
 
 def draw_cost(report: StudyReport) -> str:
-    """Draw hours of trials, useful and wasted, and hours that were not spent."""
+    """Return hours spent, wasted and saved as SVG; an empty string if all are 0."""
     rows = [
         (name, seconds, colour, hatch)
         for name, key, colour, hatch in _ROWS
@@ -34,7 +34,7 @@ def draw_cost(report: StudyReport) -> str:
         axes = figure.subplots()
         for y, (_, seconds, colour, hatch) in enumerate(rows):
             edge = Colour.MUTED if colour is Colour.PAPER else colour
-            # What cost more than it saved has its number, and no bar.
+            # A negative saving has a number, but no bar.
             hours = max(0.0, seconds / SECONDS_PER_HOUR)
             axes.barh(y, hours, _BAR, color=colour, edgecolor=edge, hatch=hatch)
             axes.annotate(

@@ -1,10 +1,10 @@
-"""What every figure of the report shares: sizes, colours by role, and the way from axes to SVG.
+"""The common parts of the report's figures: sizes, colours by role, panels, and export to SVG.
 
-An image is drawn once and shown in light, in dark and on paper: its colours are stand-ins that
-become custom properties of the page's style sheet (`var(--fig-ink)`), its text stays text, and it
-has no background. Ids carry the figure's name, so that many images can be in one page.
+One image serves light and dark screens and paper: its colours are stand-ins for custom properties
+of the page's style sheet (`var(--fig-ink)`), its text stays text, and it has no background. Ids
+contain the figure's name, so that one page can hold many images.
 
-Names from data are never markup: `$` begins no formula, and only tags are rewritten on the way.
+Names from data are never markup: `$` begins no formula, and only tags are rewritten on export.
 """
 
 import io
@@ -27,13 +27,13 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from matplotlib.typing import LineStyleType
 
 WIDTH = 860.0
-"""Of a figure over the page's whole column, in CSS pixels; 1 point of matplotlib is 1 pixel."""
+"""Width of a full-column figure in CSS pixels; 1 point of matplotlib is 1 pixel."""
 
 _POINTS_PER_INCH = 72.0
 
 
 class Colour(StrEnum):
-    """Stand-ins for colours by what they mean; the style sheet says what they look like."""
+    """Stand-ins for colours, by role; the style sheet defines the colours."""
 
     INK = "#010a01"
     MUTED = "#010a02"
@@ -58,12 +58,12 @@ class Colour(StrEnum):
 
 
 STEPS = (Colour.STEP_1, Colour.STEP_2, Colour.STEP_3, Colour.STEP_4, Colour.STEP_5)
-"""From the weakest to the strongest against the background, in light and in dark."""
+"""Ordinal colours by increasing contrast to the background, light or dark."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Style:
-    """How the values of one model are drawn; never told apart by colour alone."""
+    """Style of one model's values; markers and lines differ, too, for colour-blind readers."""
 
     colour: Colour
     marker: str
@@ -119,21 +119,21 @@ _STYLE: dict[Any, Any] = {
 
 @contextmanager
 def drawing(width: float, height: float) -> Generator[Figure]:
-    """Give an empty figure whose size is in pixels; draw and save it inside the block."""
+    """Yield an empty figure of a size in pixels; draw and export it inside the block."""
     with mpl.rc_context(_STYLE), warnings.catch_warnings():
-        # The browser has letters that the font by which texts are measured lacks.
+        # matplotlib's font only measures texts; the browser has the letters that it lacks.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         yield Figure((width / _POINTS_PER_INCH, height / _POINTS_PER_INCH), _POINTS_PER_INCH)
 
 
 def to_svg(figure: Figure, name: str, title: str, description: str) -> str:
-    """Return a figure as an SVG element for the page; the same figure gives the same text.
+    """Return a figure as an SVG element; deterministic.
 
     Args:
-        figure: Drawn with the colours of `Colour`.
-        name: Letters, digits and hyphens; unique in the page.
-        title: What the image shows, for who cannot see it and as its name.
-        description: What is to be seen in it, in a sentence or two.
+        figure: Figure in the colours of `Colour`.
+        name: Id of the figure, unique in the page: letters, digits and hyphens.
+        title: Title, read by screen readers.
+        description: Content of the image in a sentence or two, read by screen readers.
     """
     width, height = (inches * _POINTS_PER_INCH for inches in figure.get_size_inches())
     buffer = io.StringIO()
@@ -153,7 +153,7 @@ def to_svg(figure: Figure, name: str, title: str, description: str) -> str:
 
 
 def _with_page_style(tag: str, name: str) -> str:
-    """Give one tag ids of its figure, the page's colours and font, and short numbers."""
+    """Return a tag with ids of its figure, the page's colours and font, and short numbers."""
     tag = re.sub(r'\bid="', f'id="{name}-', tag)
     tag = tag.replace("url(#", f"url(#{name}-")
     tag = tag.replace('href="#', f'href="#{name}-')
@@ -164,14 +164,14 @@ def _with_page_style(tag: str, name: str) -> str:
 
 
 def _with_short_numbers(attribute: re.Match[str]) -> str:
-    """Hundredths of a pixel are enough."""
+    """Return an attribute with numbers rounded to hundredths of a pixel."""
     return re.sub(r"-?\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}", attribute[0])
 
 
 def label(text: str, n_most: int) -> str:
-    """Return a name from data as a figure has room for it: one line, its middle left out.
+    """Return a name from data on one line of at most `n_most` letters.
 
-    Ends are kept, as names of one family often differ there only.
+    The middle of a long name is replaced, as similar names often differ at their ends only.
     """
     text = " ".join(text.split())
     if len(text) <= n_most:
@@ -183,7 +183,7 @@ def label(text: str, n_most: int) -> str:
 
 
 def grid_of(n_panels: int, n_columns: int) -> tuple[int, int]:
-    """Return rows and columns for so many panels; no more columns than panels."""
+    """Return the numbers of rows and columns for panels, with at most `n_columns` columns."""
     columns = max(1, min(n_panels, n_columns))
     return -(-n_panels // columns), columns
 
@@ -196,7 +196,7 @@ def panels(
     sharex: bool = False,
     sharey: bool = False,
 ) -> list[Axes]:
-    """Return axes in reading order; cells of the grid that are not needed stay empty."""
+    """Return the axes of a grid of panels in reading order; spare cells stay empty."""
     n_rows, columns = grid_of(n_panels, n_columns)
     grid = figure.subplots(n_rows, columns, squeeze=False, sharex=sharex, sharey=sharey)
     axes = list(grid.flat)
@@ -208,13 +208,13 @@ def panels(
 
 
 def lowest_panels(axes: Sequence[Axes], n_columns: int) -> Sequence[Axes]:
-    """Return the panels with no other below them: those that need the name of the x axis."""
+    """Return the panels without another one below them, which need a label of the x axis."""
     _, columns = grid_of(len(axes), n_columns)
     return axes[len(axes) - columns :]
 
 
 def put_legend(figure: Figure, axes: Sequence[Axes], handles: Sequence[Artist]) -> None:
-    """Put the legend where a grid has a spare panel at its end, or below the figure."""
+    """Put the legend into the first spare cell of the grid, or below the figure."""
     spare = figure.axes[len(axes) :]
     if spare:
         spare[0].legend(handles=handles, loc="center left", borderaxespad=0)
@@ -223,7 +223,7 @@ def put_legend(figure: Figure, axes: Sequence[Axes], handles: Sequence[Artist]) 
 
 
 def use_log_scale(axes: Axes, which: str, values: Sequence[float]) -> None:
-    """Make an axis logarithmic, with plain numbers at 1, 10, 100, or at 1, 2, 5, 10."""
+    """Make an axis logarithmic, with ticks at 1, 10, 100, or at 1, 2, 5, 10 for a short range."""
     axis: Axis = getattr(axes, f"{which}axis")
     getattr(axes, f"set_{which}scale")("log")
     is_short = max(values) / min(values) < 60
@@ -233,7 +233,7 @@ def use_log_scale(axes: Axes, which: str, values: Sequence[float]) -> None:
 
 
 def thin(values: Sequence[float], n_most: int) -> list[int]:
-    """Return at most so many indices spread over a sequence, its ends among them."""
+    """Return at most `n_most` indices, spread evenly over a sequence, its ends included."""
     if len(values) <= n_most:
         return list(range(len(values)))
     step = (len(values) - 1) / (n_most - 1)

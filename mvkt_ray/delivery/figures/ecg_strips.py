@@ -1,6 +1,6 @@
 """One lead of a recording on ECG paper, true to scale, and all leads as a small sheet.
 
-At the scale of the sheet of `mvkt inspect` (`data/drawing/ecg_paper.py`), as SVG in millimetres.
+The scale is that of the sheet of `mvkt inspect` (`data/drawing/ecg_paper.py`); the SVG is in millimetres.
 """
 
 from html import escape
@@ -16,22 +16,22 @@ _ROW_S = 5.0
 _N_ROWS = 2
 _PULSE_MM, _RIGHT_MM = 10.0, 5.0
 _HEAD_MM = 6.0
-"""Room for a row's label."""
+"""Height of a row's label."""
 _LEAST_MM, _MOST_MM = 10.0, 45.0
-"""Above and below the zero line; what goes beyond is cut."""
+"""Least and most height above the zero line, and most below it; larger deflections are cut."""
 
 _COLUMN_MM = COLUMN_S * MM_PER_S
 _MAX_RATE_HZ = 250.0
-"""A finer line cannot be told from this one at `MM_PER_S`."""
+"""Sampling rate of the drawn line; at `MM_PER_S` a higher rate is not visible."""
 
 
 def draw_strip(recording: Recording, lead: str, name: str) -> str:
-    """Draw the beginning of one lead, in rows of `_ROW_S`.
+    """Return the beginning of one lead as SVG, in rows of `_ROW_S` seconds.
 
     Args:
-        recording: Has the lead, or an empty string is returned.
-        lead: What the student sees.
-        name: Unique in the page; letters, digits and hyphens.
+        recording: Recording with the lead; without it an empty string is returned.
+        lead: Name of the lead.
+        name: Id of the figure, unique in the page: letters, digits and hyphens.
     """
     if lead not in recording.leads:
         return ""
@@ -53,7 +53,7 @@ def draw_strip(recording: Recording, lead: str, name: str) -> str:
 
 
 def draw_context(recording: Recording, lead: str, name: str) -> str:
-    """Draw `COLUMN_S` of every lead as the usual sheet of three rows, the named lead marked."""
+    """Return the usual sheet, three rows with `COLUMN_S` of each lead, as SVG; `lead` is marked."""
     shown = [_shown_mv(recording, drawn, column) for leads in SHEET_ROWS
              for column, drawn in enumerate(leads) if drawn in recording.leads]  # fmt: skip
     above, row_mm = _room(np.concatenate(shown))
@@ -87,7 +87,7 @@ def draw_context(recording: Recording, lead: str, name: str) -> str:
 
 
 def _centred_mv(recording: Recording, lead: str) -> NDArray:
-    """Return a lead about its median, as devices show it after a high-pass."""
+    """Return a lead in mV minus its median, similar to a device's high-pass filter."""
     signal_mv = recording.signal_mv[recording.leads.index(lead)]
     return signal_mv - np.median(signal_mv)
 
@@ -102,7 +102,10 @@ def _shown_mv(recording: Recording, lead: str, column: int) -> NDArray:
 
 
 def _room(shown_mv: NDArray) -> tuple[float, float]:
-    """Return how far below a row's top its zero line is, and the row's height; whole squares."""
+    """Return the distance of a row's zero line from its top, and its height, in mm.
+
+    Both are multiples of the large squares of 5 mm.
+    """
     highest, lowest = (MM_PER_MV * float(v) for v in (shown_mv.max(), shown_mv.min()))
     above = _HEAD_MM + min(max(highest, _LEAST_MM), _MOST_MM)
     below = 2.0 + min(max(-lowest, _LEAST_MM / 2), _MOST_MM)
@@ -141,7 +144,7 @@ def _paper(name: str, width: float, height: float) -> str:
 
 
 def _pulse(base_mm: float) -> str:
-    """Draw 1 mV for 0.2 s, the proof of the scale."""
+    """Return the calibration pulse, 1 mV for 0.2 s."""
     top = base_mm - MM_PER_MV
     return f'<path class="ecg-trace" d="M1.5 {base_mm:g}H3V{top:g}H8V{base_mm:g}H9.5"/>'
 
@@ -154,7 +157,7 @@ def _trace(
     recording: Recording, lead: str, begin_s: float, end_s: float, left_mm: float, base_mm: float
 ) -> str:
     rate_hz = recording.sampling_rate_hz
-    # One sample more joins the strips of a row without a gap.
+    # One more sample joins neighbouring strips of a row without a gap.
     begin, end = _n_samples(recording, begin_s), _n_samples(recording, end_s) + 1
     part_mv = _centred_mv(recording, lead)[begin:end]
     if not len(part_mv):
@@ -167,7 +170,11 @@ def _trace(
 
 
 def _thinned(values_mv: NDArray, factor: int) -> tuple[NDArray[np.integer], NDArray]:
-    """Keep of every so many samples the one farthest from zero, so that no peak is cut."""
+    """Return the sample farthest from zero of each `factor` samples, which keeps all peaks.
+
+    Returns:
+        Positions of the kept samples, and their values in mV.
+    """
     if factor == 1:
         return np.arange(len(values_mv)), values_mv
     starts = range(0, len(values_mv), factor)

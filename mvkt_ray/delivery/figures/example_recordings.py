@@ -1,7 +1,7 @@
-"""Recordings that the distilled student gets right and the student alone gets wrong.
+"""Recordings that the distilled student classifies correctly, and the student alone does not.
 
-A decision is the mean probability over the seeds against a threshold that was chosen on validation
-for the best F1. Recordings are shown to who has them anyway: the user, in the report.
+A class is predicted if the mean probability over the seeds reaches the threshold with the best F1
+on validation. The recordings are shown only in the study's own report, to a user who has them.
 
 Shapes: R seeds, N recordings of the test split, C classes.
 """
@@ -17,28 +17,29 @@ from mvkt_ray.search.finals.finals_results import FinalsResults
 from mvkt_ray.statistics.decisions import decide, f1_thresholds
 
 N_MOST = 4
+"""Most recordings in the report."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Judgement:
-    """One class of one recording, by both students."""
+    """One class of one recording, with the probabilities of both students."""
 
     class_name: str
     is_present: bool
     distilled: float
     alone: float
-    """Probabilities, means over the seeds."""
+    """Probability by the student alone, mean over the seeds, as is `distilled`."""
     alone_is_wrong: bool
 
     @property
-    def alone_says(self) -> bool:
-        """Whether the student alone calls the class; the other one is right by choice."""
+    def alone_predicts(self) -> bool:
+        """Whether the student alone predicts the class; the distilled student is right here."""
         return self.is_present != self.alone_is_wrong
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Example:
-    """One recording where the teacher's help decided."""
+    """One recording that only the distilled student classifies correctly."""
 
     record_id: str
     judgements: tuple[Judgement, ...]
@@ -46,14 +47,14 @@ class Example:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Examples:
-    """The clearest recordings, and how many there are of either kind."""
+    """The clearest recordings, and the numbers of recordings that only one student gets right."""
 
     condition: str
     baseline: str
     shown: tuple[Example, ...]
     thresholds: tuple[tuple[str, float | None, float | None], ...]
-    """By class: the answer's, and that of the student alone; None for a class that no validation
-    recording has, which is never said to be present."""
+    """Name of each class, threshold of the answer, and threshold of the student alone; None for a
+    class without a validation recording, which is never predicted."""
     n_only_distilled_right: int
     n_only_alone_right: int
     n_recordings: int
@@ -62,17 +63,17 @@ class Examples:
 def find_examples(
     finals: FinalsResults, condition: str, baseline: str = "student_alone"
 ) -> Examples | None:
-    """Choose at most `N_MOST` recordings, with classes as different as there are.
+    """Choose at most `N_MOST` recordings with different errors of the baseline.
 
-    A recording is right when every class of it is.
+    A recording is classified correctly if all of its classes are.
 
     Args:
         finals: Predictions on validation and test.
-        condition: The lead.
-        baseline: The contender that the answer is compared with.
+        condition: Name of the lead.
+        baseline: Name of the contender that the answer is compared with.
 
     Returns:
-        None where the finals did not compare the two.
+        None if the finals lack one of the two contenders.
     """
     answer_key, alone_key = (finals.answer, condition), (baseline, condition)
     if answer_key == alone_key or not {answer_key, alone_key} <= set(finals.test.scores):
@@ -84,30 +85,28 @@ def find_examples(
     alone_right_NC = decide(alone_NC, alone_C) == labels_NC
     distilled_right_N, alone_right_N = distilled_right_NC.all(axis=1), alone_right_NC.all(axis=1)
     rows = np.flatnonzero(distilled_right_N & ~alone_right_N)
-    # How far apart the two are where the student alone is wrong.
+    # Largest difference of the two probabilities among the classes that the baseline gets wrong.
     margin_N = np.where(alone_right_NC, 0.0, np.abs(distilled_NC - alone_NC)).max(axis=1)
     kind_of = {int(row): tuple(np.flatnonzero(~alone_right_NC[row]).tolist()) for row in rows}
     clearest = rows[np.argsort(-margin_N[rows], kind="stable")]
-    chosen = _varied([int(row) for row in clearest], kind_of)
+
+    def example(row: int) -> Example:
+        judgements = [
+            Judgement(
+                class_name=name,
+                is_present=bool(labels_NC[row, c]),
+                distilled=float(distilled_NC[row, c]),
+                alone=float(alone_NC[row, c]),
+                alone_is_wrong=not alone_right_NC[row, c],
+            )
+            for c, name in enumerate(finals.classes)
+        ]
+        return Example(record_id=str(finals.test.record_ids_N[row]), judgements=tuple(judgements))
+
     return Examples(
         condition=condition,
         baseline=baseline,
-        shown=tuple(
-            Example(
-                record_id=str(finals.test.record_ids_N[row]),
-                judgements=tuple(
-                    Judgement(
-                        class_name=name,
-                        is_present=bool(labels_NC[row, column]),
-                        distilled=float(distilled_NC[row, column]),
-                        alone=float(alone_NC[row, column]),
-                        alone_is_wrong=not alone_right_NC[row, column],
-                    )
-                    for column, name in enumerate(finals.classes)
-                ),
-            )
-            for row in chosen
-        ),
+        shown=tuple(map(example, _varied([int(row) for row in clearest], kind_of))),
         thresholds=tuple(
             (name, finite(distilled), finite(alone))
             for name, distilled, alone in zip(finals.classes, distilled_C, alone_C, strict=True)
@@ -127,11 +126,8 @@ def _mean_and_thresholds(
 
 
 def _varied(rows: Sequence[int], kind_of: dict[int, tuple[int, ...]]) -> list[int]:
-    """Take the clearest of each kind of error first, then the clearest of what is left."""
-    seen: set[tuple[int, ...]] = set()
-    first: list[int] = []
+    """Return the clearest row of each kind of error first, then the clearest of the others."""
+    first: dict[tuple[int, ...], int] = {}
     for row in rows:
-        if kind_of[row] not in seen:
-            seen.add(kind_of[row])
-            first.append(row)
-    return (first + [row for row in rows if row not in first])[:N_MOST]
+        first.setdefault(kind_of[row], row)
+    return [*first.values(), *(row for row in rows if row not in first.values())][:N_MOST]

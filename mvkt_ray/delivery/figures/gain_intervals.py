@@ -1,6 +1,6 @@
-"""What the teacher bought: paired differences per lead, with intervals corrected for many looks.
+"""The gains of the answer: paired differences per lead, with intervals corrected for multiplicity.
 
-Reads: the report's values; there are none before the finals.
+Reads: the report's values after finals.
 """
 
 from collections.abc import Sequence
@@ -24,13 +24,12 @@ from mvkt_ray.delivery.report.reported_leads import ReportedLead
 from mvkt_ray.delivery.report.study_report import StudyReport
 from mvkt_ray.delivery.sentences.captions import DRAWN_GAINS
 from mvkt_ray.delivery.wording import contender_name, student_name
-from mvkt_ray.phrasing import percent
 
 _ROW_HEIGHT, _FRAME_HEIGHT = 27.0, 125.0
 
 
 def draw_gains(report: StudyReport) -> str:
-    """Draw one panel per baseline, one row per lead; an empty string when nothing is compared."""
+    """Return one panel per baseline, one row per lead, as SVG; an empty string without gains."""
     leads = [lead for lead in report.leads if lead.gains]
     baselines, _ = compared_with(leads)
     if not baselines:
@@ -89,7 +88,7 @@ def _mean_gain(report: StudyReport, over: str) -> MeanGain | None:
 
 def _legend(report: StudyReport) -> list[Line2D | Patch]:
     style: dict[str, Any] = {"linestyle": "none", "marker": "o"}
-    level = percent(report.statistics.level)
+    level = report.statistics.level_text
     blue, grey = Colour.DISTILLED, Colour.MUTED
     return [
         Line2D([], [], color=blue, label="gain claimed", **style),

@@ -1,6 +1,6 @@
-"""All drawings of the report, made once: figures by name, curves of the winners, recordings.
+"""All drawings of a report: figures by name, curves of the best leads, example recordings.
 
-Reads: the report's values, the records of the study, predictions of trials and finals, recordings.
+Reads: the report's values, trial records, predictions of trials and finals, recordings.
 """
 
 from collections.abc import Mapping
@@ -10,6 +10,7 @@ import numpy as np
 
 from mvkt_ray.data.recording import Recording
 from mvkt_ray.data.shards import Shards
+from mvkt_ray.delivery.facts.comparisons import ALONE
 from mvkt_ray.delivery.facts.material import ReportMaterial
 from mvkt_ray.delivery.facts.pareto_fronts import sized_trials
 from mvkt_ray.delivery.figures.compared import Comparison, Model
@@ -38,10 +39,10 @@ from mvkt_ray.delivery.report.study_report import StudyReport
 from mvkt_ray.delivery.wording import contender_name
 from mvkt_ray.errors import DataError
 from mvkt_ray.phrasing import listing
+from mvkt_ray.search.finals.finals_plan import CHOSEN
 
 _N_WINNERS = 2
-"""Leads whose curves are drawn, the first of the ranking first."""
-_ALONE = "student_alone"
+"""Most leads with ROC and reliability curves, by rank."""
 _NO_EXAMPLES = (
     "Examples are taken from recordings that nothing was chosen on; there are none before "
     "`mvkt finalize`."
@@ -52,7 +53,7 @@ _NOT_COMPARED = "The finals did not compare the answer with the student alone."
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Curves:
-    """How the models of one winner compare, beyond one number."""
+    """ROC and reliability curves of one lead's models."""
 
     condition: str
     split: str
@@ -61,34 +62,35 @@ class Curves:
     reliability: str
     calibration: tuple[CalibrationScores, ...]
     not_drawn: str
-    """A sentence on the classes without a ROC curve; empty where every one has one."""
+    """A sentence on the classes without a ROC curve; empty if all have one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DrawnExample:
-    """A recording where the teacher's help decided, drawn."""
+    """A recording that only the distilled student classifies correctly, as drawings."""
 
     example: Example
     strip: str
     context: str
     facts: str
-    """Age, sex and codes; no patient."""
+    """Age, sex and codes, without the patient's id."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Gallery:
-    """What the page shows besides text and tables. An SVG that is empty has no data."""
+    """Drawings of a report."""
 
     figures: Mapping[str, str]
+    """SVG by name of the figure; an empty string for a figure without data."""
     curves: tuple[Curves, ...] = ()
     examples: Examples | None = None
     drawn_examples: tuple[DrawnExample, ...] = ()
     examples_reason: str = ""
-    """Why recordings are not drawn, where they are not."""
+    """Reason for missing example recordings; else empty."""
 
 
 def make_gallery(report: StudyReport, material: ReportMaterial) -> Gallery:
-    """Draw everything that there is data for."""
+    """Draw all figures for which there is data."""
     trials = drawn_trials(centred_trials(material.records))
     examples, drawn, reason = _examples(report, material)
     return Gallery(
@@ -154,7 +156,7 @@ def _after_finals(condition: str, material: ReportMaterial) -> Comparison | None
     assert finals is not None
     examined = finals.test
     name = contender_name(finals.answer)
-    styles = {finals.answer: replace(CHOSEN_STYLE, name=name), _ALONE: ALONE_STYLE}
+    styles = {finals.answer: replace(CHOSEN_STYLE, name=name), ALONE: ALONE_STYLE}
     models = [
         Model(style=style, scores_RNC=examined.scores[name, condition])
         for name, style in styles.items()
@@ -173,7 +175,7 @@ def _after_finals(condition: str, material: ReportMaterial) -> Comparison | None
 
 
 def _before_finals(lead: ReportedLead, material: ReportMaterial) -> Comparison | None:
-    styles: dict[str, Style] = {_ALONE: ALONE_STYLE, "chosen": CHOSEN_STYLE}
+    styles: dict[str, Style] = {ALONE: ALONE_STYLE, CHOSEN: CHOSEN_STYLE}
     models: list[Model] = []
     labels_NC, classes = None, ()
     for name, style in styles.items():
@@ -200,7 +202,7 @@ def _examples(
     if material.finals is None:
         return None, (), _NO_EXAMPLES
     winner = (report.best_set or [lead.lead for lead in report.leads])[0]
-    examples = find_examples(material.finals, winner, _ALONE)
+    examples = find_examples(material.finals, winner)
     if examples is None:
         return None, (), _NOT_COMPARED
     if not examples.shown:

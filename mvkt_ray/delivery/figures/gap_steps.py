@@ -1,4 +1,4 @@
-"""From the student alone to the teacher: what was closed, what is attainable, what is left.
+"""The gap between student alone and teacher: its closed, attainable and left parts.
 
 Reads: the report's `teacher_gap`.
 """
@@ -29,7 +29,7 @@ from mvkt_ray.delivery.wording import contender_name
 from mvkt_ray.phrasing import PAGE
 
 DRAWN_LEADS = 6
-"""Leads that the figure has room for, the best first; the tables have all."""
+"""Most leads in the figure, by rank; the tables have all."""
 _N_COLUMNS = 3
 _ROW_HEIGHT, _FRAME_HEIGHT = 26.0, 92.0
 _STEPS = ("alone", "answer", "ensemble", "teacher")
@@ -40,11 +40,11 @@ _MARKERS = {
     "teacher": (TEACHER_STYLE.marker, TEACHER_STYLE.colour, TEACHER_STYLE.colour, 6.0),
 }
 _LINES = {"answer": Colour.DISTILLED, "ensemble": Colour.PLAIN, "teacher": Colour.MUTED}
-"""Colour of the step that ends there."""
+"""Colour of the step to each model."""
 
 
 def draw_gap_steps(report: StudyReport) -> str:
-    """Draw one panel per lead, one row per class; an empty string when nothing was compared."""
+    """Return one panel per lead, one row per class, as SVG; an empty string without a gap."""
     gap = report.teacher_gap
     if gap is None:
         return ""
@@ -70,7 +70,7 @@ def draw_gap_steps(report: StudyReport) -> str:
 
 
 def _names(leads: Sequence[LeadGap]) -> list[str | None]:
-    """Return the classes that have a score that may be judged, after their mean."""
+    """Return the classes of the rows, None for the macro mean, without too rare ones."""
     rows = [row for lead in leads for row in lead.rows if _is_drawn(row)]
     return list(dict.fromkeys(row.class_ for row in rows))
 
@@ -96,7 +96,7 @@ def _draw_row(axes: Axes, y: int, row: GapRow) -> None:
     scores = {name: getattr(row, name) for name in _STEPS}
     steps = [name for name in _STEPS if scores[name] is not None]
     for low, high in pairwise(steps):
-        # What is left is thin and dotted: nobody has reached it from this lead.
+        # The part left is thin and dotted, as no student of this lead has reached it.
         is_left = high == "teacher"
         axes.plot(
             (scores[low], scores[high]), (y, y), color=_LINES[high],

@@ -1,6 +1,6 @@
-"""The ranked leads as a forest plot: score, interval, the best set, and the teacher as the ceiling.
+"""The ranked leads as a forest plot: score, interval, best set, and the teacher as the ceiling.
 
-Reads: the report's values. Before the finals it shows the validation split.
+Reads: the report's values, on validation before finals, on test after them.
 """
 
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.typing import LineStyleType
 
+from mvkt_ray.delivery.facts.comparisons import ALONE
 from mvkt_ray.delivery.figures.drawing import (
     ALONE_STYLE,
     CHOSEN_STYLE,
@@ -25,10 +26,9 @@ from mvkt_ray.delivery.report.reported_leads import ReportedLead, ReportedTeache
 from mvkt_ray.delivery.report.reported_scores import ChosenValidation, Scores, TestScores
 from mvkt_ray.delivery.report.study_report import StudyReport
 from mvkt_ray.delivery.wording import student_name
-from mvkt_ray.phrasing import PAGE, percent
+from mvkt_ray.phrasing import PAGE, counted
 
 _ROW_HEIGHT, _FRAME_HEIGHT = 30.0, 110.0
-_ALONE = "student_alone"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,7 +42,7 @@ class _Row:
 
 
 def draw_ranked_leads(report: StudyReport) -> str:
-    """Draw one row per lead that has a score; an empty string when none has."""
+    """Return one row per lead with a score as SVG; an empty string without any."""
     split, answer = report.answer.ranked_on, report.answer.contender
     rows = [row for lead in report.leads if (row := _row(lead, answer, split)) is not None]
     if not rows:
@@ -71,8 +71,8 @@ def draw_ranked_leads(report: StudyReport) -> str:
 
 
 def _row(lead: ReportedLead, answer: str, split: Split) -> _Row | None:
-    # Where it is the answer, it is not drawn beside itself.
-    alone = None if answer == _ALONE else lead.contenders.get(_ALONE)
+    # As the answer it is drawn already.
+    alone = None if answer == ALONE else lead.contenders.get(ALONE)
     alone_scores = alone and alone.on(split)
     scores = lead.on(split)
     if scores is None or scores.macro_auroc is None:
@@ -115,10 +115,10 @@ def _draw_teacher(axes: Axes, teacher: Scores) -> None:
 def _legend(
     rows: Sequence[_Row], report: StudyReport, teacher: ReportedTeacher | None
 ) -> list[Line2D]:
-    style, level = CHOSEN_STYLE, report.statistics.level
+    style = CHOSEN_STYLE
     with_interval = any(row.interval is not None for row in rows)
     text = student_name(report.answer.contender) + (
-        f", {percent(level)} interval" if with_interval else ""
+        f", {report.statistics.level_text} interval" if with_interval else ""
     )
     line: LineStyleType = "-" if with_interval else "none"
     known = any(row.is_best for row in rows)
@@ -136,16 +136,11 @@ def _legend(
             _handle(ALONE_STYLE.marker, "none", colour, Colour.PAPER, ALONE_STYLE.name, 5.5)
         )
     if teacher is not None:
-        line = TEACHER_STYLE.line
+        name = f"teacher, {counted(len(teacher.leads), 'lead')}"
         handles.append(
-            Line2D([], [], color=Colour.TEACHER, linestyle=line, label=_teacher_label(teacher))
+            Line2D([], [], color=Colour.TEACHER, linestyle=TEACHER_STYLE.line, label=name)
         )
     return handles
-
-
-def _teacher_label(teacher: ReportedTeacher) -> str:
-    n_leads = len(teacher.leads)
-    return f"teacher, {n_leads} lead{'' if n_leads == 1 else 's'}"
 
 
 def _handle(

@@ -1,4 +1,4 @@
-"""Reliability curves: of the recordings that a model gives 30 %, do 30 % have the class?
+"""Reliability curves: the share of recordings with a class against the predicted probability.
 
 Bins hold equally many recordings, so that rare high probabilities do not make empty bins. The
 expected calibration error is the mean gap of these bins (Nixon et al., Measuring Calibration in
@@ -19,7 +19,7 @@ _N_BINS = 10
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CalibrationScores:
-    """How far a model's probabilities are from frequencies; means over seeds."""
+    """Calibration of a model's probabilities for one class; means over seeds."""
 
     model: str
     class_name: str
@@ -29,7 +29,7 @@ class CalibrationScores:
 
 
 def calibration_scores(comparison: Comparison) -> list[CalibrationScores]:
-    """Return a row for every class and model."""
+    """Return the scores of every class and model, class by class."""
     rows: list[CalibrationScores] = []
     for column, class_name in enumerate(comparison.classes):
         labels_N = comparison.labels_NC[:, column]
@@ -50,7 +50,7 @@ def calibration_scores(comparison: Comparison) -> list[CalibrationScores]:
 
 
 def draw_reliability(comparison: Comparison, name: str) -> str:
-    """Draw one panel per class with positives, seeds pooled; an empty string when none has."""
+    """Return one panel per class with positives, seeds pooled, as SVG; an empty string for none."""
     shown = [
         column
         for column in range(len(comparison.classes))
@@ -88,7 +88,10 @@ def _draw_panel(axes: Axes, comparison: Comparison, column: int) -> None:
 def equal_bins(
     labels_N: NDArray[np.floating], scores_N: NDArray[np.floating], n_bins: int = _N_BINS
 ) -> tuple[NDArray[np.floating], NDArray[np.floating], NDArray[np.integer]]:
-    """Return mean score, mean label and count of bins with equally many scores, lowest first."""
+    """Return mean score, mean label and size of bins of equally many scores, `[n_bins]` each.
+
+    The lowest bin is the first; empty bins are omitted.
+    """
     order = np.argsort(scores_N, kind="stable")
     parts = [part for part in np.array_split(order, n_bins) if len(part)]
     predicted = np.array([scores_N[part].mean() for part in parts])

@@ -2,6 +2,8 @@
 
 Curves of several seeds are averaged vertically, their range is a band (Fawcett, An introduction to
 ROC analysis, Pattern Recognition Letters 2006, section 7).
+
+Shapes: R seeds, N recordings, C classes, G points of the grid.
 """
 
 import numpy as np
@@ -14,11 +16,11 @@ from mvkt_ray.phrasing import PAGE
 from mvkt_ray.statistics.scores import auroc_per_class
 
 _GRID = np.linspace(0.0, 1.0, 101) ** 1.5
-"""False positive rates; denser where curves are steep."""
+"""False positive rates `[G]`, denser near 0, as curves are steep there."""
 
 
 def draw_roc(comparison: Comparison, name: str) -> str:
-    """Draw every class that has positives and negatives; an empty string when none has."""
+    """Return one panel per class with positives and negatives as SVG; an empty string for none."""
     shown = _with_a_curve(comparison)
     texts = Texts(
         name=name,
@@ -33,7 +35,7 @@ def draw_roc(comparison: Comparison, name: str) -> str:
 
 
 def classes_without_curve(comparison: Comparison) -> list[str]:
-    """Return the classes that no recording has, or every one."""
+    """Return the classes that no recording has, or all recordings."""
     drawn = _with_a_curve(comparison)
     return [name for column, name in enumerate(comparison.classes) if column not in drawn]
 
@@ -79,18 +81,18 @@ def _draw_panel(axes: Axes, comparison: Comparison, column: int) -> None:
 
 
 def roc_on_grid(positive_N: NDArray[np.bool_], scores_N: NDArray[np.floating]) -> NDArray:
-    """Return the sensitivity at each false positive rate of the grid; ties make a slope."""
+    """Return the sensitivity at each false positive rate of the grid, `[G]`; ties make a slope."""
     order = np.argsort(-scores_N, kind="stable")
     positive_N, scores_N = positive_N[order], scores_N[order]
     last_of_tie = np.append(np.flatnonzero(np.diff(scores_N)), len(scores_N) - 1)
     hits = np.cumsum(positive_N)[last_of_tie] / positive_N.sum()
     alarms = np.cumsum(~positive_N)[last_of_tie] / (~positive_N).sum()
     hits, alarms = np.append(0.0, hits), np.append(0.0, alarms)
-    # Of a vertical stretch the upper end counts, as a ROC curve is a step upwards.
+    # A ROC curve steps upwards: the upper end of a vertical segment counts.
     top_of_step = np.append(np.flatnonzero(np.diff(alarms)), len(alarms) - 1)
     return np.interp(_GRID, alarms[top_of_step], hits[top_of_step])
 
 
 def area_under(positive_N: NDArray[np.bool_], scores_N: NDArray[np.floating]) -> float:
-    """Return the area under the curve of one class, by the ranks of its positives."""
+    """Return the area under the ROC curve of one class, by the ranks of its positives."""
     return float(auroc_per_class(positive_N[:, None].astype(np.float32), scores_N[:, None])[0])

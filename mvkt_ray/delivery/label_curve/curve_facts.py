@@ -1,6 +1,7 @@
 """The numbers of a label budget: scores by budget, lead and contender, gains, and equal labels.
 
-Shapes: K contenders, B resamples, M budgets.
+Shapes: K contenders, B resamples, M budgets, R seeds, N recordings, C classes, U units: draws of
+the labels, or seeds for one draw.
 """
 
 import math
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mvkt_ray import __version__
-from mvkt_ray.delivery.facts.evidence import LEVEL, N_RESAMPLES, SEED, TEACHER
+from mvkt_ray.delivery.facts.evidence import LEVEL, N_RESAMPLES, SEED, TEACHER, scores_over
 from mvkt_ray.delivery.facts.gaps.teacher_gap import baseline_of
 from mvkt_ray.delivery.label_curve.curve_material import CurveMaterial, ExaminedCell, n_labelled
 from mvkt_ray.delivery.label_curve.reported_curve import (
@@ -45,11 +46,11 @@ from mvkt_ray.statistics.resampling import draw_patients
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class _Point:
-    """One budget, scored."""
+    """Scores of one budget."""
 
     cells: tuple[ExaminedCell, ...]
     keys: tuple[Key, ...]
-    """By contender; the teacher is the last."""
+    """Contenders on the axis K; the teacher is the last."""
     scores: BudgetScores
 
     @property
@@ -58,10 +59,10 @@ class _Point:
 
 
 def describe_curve(material: CurveMaterial) -> LabelCurve:
-    """Return the report of a label budget, without its sentences.
+    """Return the report of a label budget without its sentences.
 
     Raises:
-        DataError: Finals of one budget have no lead in common.
+        DataError: The finals of one budget share no lead.
     """
     first, base = material.examined[0], material.plan.base
     test, answer, alone = first.finals.test, first.finals.answer, baseline_of(first.finals)
@@ -98,7 +99,7 @@ def describe_curve(material: CurveMaterial) -> LabelCurve:
 
 
 def _score(cells: Sequence[ExaminedCell], resamples: Any, stream: int, alone: str) -> _Point:
-    """Score what all draws of a budget have: leads of which both contenders were trained."""
+    """Score the leads with both contenders in all draws of a budget."""
     keys = [
         key
         for key in cells[0].finals.test.scores
@@ -108,8 +109,8 @@ def _score(cells: Sequence[ExaminedCell], resamples: Any, stream: int, alone: st
     draws: list[list[NDArray[Any]]] = []
     for each in cells:
         seeds = _shared_seeds(each.finals, keys)
-        scores = [_of_seeds(each.finals, key, seeds) for key in keys]
-        # The teacher has no seeds: it is the same under each.
+        scores = [scores_over(each.finals.test, key, seeds) for key in keys]
+        # The teacher is one training: its probabilities are repeated for each seed.
         teacher = np.repeat(each.finals.test.teacher_NC[None], len(seeds), axis=0)
         draws.append([*scores, teacher])
     scores = score_budget(cells[0].finals.test.labels_NC, draws, resamples, stream)
@@ -120,15 +121,10 @@ def _shared_seeds(finals: FinalsResults, keys: Sequence[Key]) -> list[int]:
     return sorted(set.intersection(*(set(finals.test.seeds[key]) for key in keys)))
 
 
-def _of_seeds(finals: FinalsResults, key: Key, seeds: Sequence[int]) -> NDArray[Any]:
-    own = finals.test.seeds[key]
-    return finals.test.scores[key][[own.index(seed) for seed in seeds]]
-
-
 def _gains(
     points: Mapping[Budget, _Point], answer: str, alone: str
 ) -> dict[tuple[Budget, str], Difference]:
-    """Return distilled minus alone, by budget and lead, corrected as one family."""
+    """Return the gains, distilled minus alone, by budget and lead, corrected as one family."""
     found: list[tuple[tuple[Budget, str], Difference]] = []
     for budget, point in points.items():
         leads = [lead for name, lead in point.keys if name == answer]
@@ -215,7 +211,7 @@ def _describe_gain(difference: Difference) -> CurveGain:
 
 
 def _equal(points: Sequence[_Point], point: _Point, answer: Key, alone: Key) -> EqualLabels | None:
-    """Read off the curve of alone with how many labels it is as good as the answer at a budget."""
+    """Return the number of labels with which alone reaches the answer's score at a budget."""
     if len(points) < 2:
         return None
     n_labels_M = np.array([each.n_labelled for each in points])

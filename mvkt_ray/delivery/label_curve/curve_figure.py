@@ -1,6 +1,6 @@
-"""The curves of a label budget: one panel per lead, alone, distilled and the teacher.
+"""The figure of a label budget: one panel per lead with alone, distilled and the teacher.
 
-Reads: what `curve_facts` made.
+Reads: the report of the label budget.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,11 +36,11 @@ _STYLES: Mapping[str, Style] = {
     "answer": CHOSEN_STYLE,
 }
 _ASIDE = {"teacher": 1.0, "alone": 0.985, "answer": 1.015}
-"""Bars at one budget stand beside each other, not on each other."""
+"""Factors of the x position, so that bars at one budget do not overlap."""
 
 
 def draw_curve(curve: LabelCurve) -> str:
-    """Draw one panel per lead; an empty string where nothing was examined."""
+    """Return one panel per lead as SVG; an empty string without an examined cell."""
     leads = [lead for lead in curve.leads if lead.points]
     if not leads:
         return ""

@@ -1,4 +1,4 @@
-"""What the cells of a label budget came to, as far as they were examined.
+"""The results of a label budget's examined cells.
 
 Reads: the folder of a label budget, and the ledger and predictions of every examined cell.
 """
@@ -22,21 +22,21 @@ from mvkt_ray.training.teacher import KIND as TEACHER
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class ExaminedCell:
-    """A cell whose finals were examined."""
+    """A cell with examined finals."""
 
     cell: BudgetCell
     n_labelled: int
-    """Recordings that its teacher was trained on."""
+    """Training recordings of its teacher."""
     finals: FinalsResults
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class CurveMaterial:
-    """All that is there of a label budget."""
+    """A label budget at one moment."""
 
     plan: BudgetPlan
     states: tuple[tuple[BudgetCell, CellState], ...]
-    """Every cell, in the order in which they are run."""
+    """Every cell with its state, in the order of execution."""
     examined: tuple[ExaminedCell, ...]
 
     @property
@@ -49,7 +49,7 @@ class CurveMaterial:
 
 
 def n_labelled(cells: Sequence[ExaminedCell]) -> float:
-    """Return the mean number of labelled recordings of draws."""
+    """Return the mean number of labelled recordings over draws."""
     return float(np.mean([each.n_labelled for each in cells]))
 
 
@@ -57,8 +57,8 @@ def gather_curve(folder: BudgetFolder) -> CurveMaterial:
     """Read a label budget for its report; another process may be running it.
 
     Raises:
-        ArtifactError: There is none, or a file is damaged.
-        DataError: No cell was examined yet, or cells were examined on different recordings.
+        ArtifactError: There is no label budget, or a file is damaged.
+        DataError: No cell is examined yet, or the test recordings of cells differ.
     """
     plan = folder.read_plan()
     cells = plan.cells

@@ -1,6 +1,6 @@
-"""What a label budget may say, one sentence per lead, and no more than the curves hold.
+"""Conclusions that a label budget supports, one sentence per lead.
 
-Reads: what `curve_facts` made.
+Reads: the report of the label budget.
 """
 
 from mvkt_ray.delivery.label_curve.reported_curve import EqualLabels, LabelCurve, LeadCurve
@@ -8,11 +8,11 @@ from mvkt_ray.delivery.sentences.answer import SYNTHETIC
 from mvkt_ray.phrasing import SENTENCE, listing, percent
 
 _ALONE, _ANSWER = "the student alone", "the distilled student"
-"""Whatever the finals call them: one was not taught, the other was."""
+"""Names in sentences, independent of the contenders' names in the finals."""
 
 
 def curve_sentences(curve: LabelCurve) -> list[str]:
-    """Say of each lead what labels distilling is worth, then what is missing or made up."""
+    """Return a sentence per lead on gain and equal labels, then warnings."""
     said = [_of_lead(curve, lead) for lead in curve.leads if lead.points]
     missing = [cell.name for cell in curve.cells if cell.state != "examined"]
     if missing:
@@ -28,7 +28,7 @@ def curve_sentences(curve: LabelCurve) -> list[str]:
 
 
 def equal_labels_text(equal: EqualLabels | None) -> str:
-    """Write with how many labels alone is as good, and its interval, for a table."""
+    """Write the number of labels with which alone is as good, and its interval, for a table."""
     if equal is None or (equal.low_is_below and equal.high_is_beyond):
         return "cannot be told"
     value, (low, high) = _value(equal), _ends(equal)
@@ -36,7 +36,7 @@ def equal_labels_text(equal: EqualLabels | None) -> str:
 
 
 def curve_caption(curve: LabelCurve) -> str:
-    """Say how the figure is read."""
+    """Return the caption of the figure."""
     level = percent(curve.statistics.level)
     return (
         "Macro AUROC on the test split against the number of labelled recordings that teacher and "

@@ -1,4 +1,4 @@
-"""The report of a label budget, as `label_curve.json` holds it."""
+"""The types of a label budget's report, `label_curve.json`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,32 +13,32 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CurveScore:
-    """A contender, or the teacher, at one budget."""
+    """Score of a contender or the teacher at one budget."""
 
     macro_auroc: float | None
     ci: Ends | None
     by_draw: tuple[float, ...]
-    """Score of each draw; of one draw alone its mean over seeds."""
+    """Score of each draw; for one draw its mean over seeds."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CurveGain:
-    """Distilled minus alone, paired over patients and draws."""
+    """Gain, distilled minus alone, paired over patients and draws."""
 
     difference: float
     ci: Ends | None
     ci_corrected: Ends | None
-    """Corrected over all gains of the curves (Holm)."""
+    """Confidence interval corrected over all gains of the curves (Holm)."""
     p_holm: float
     claimed: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EqualLabels:
-    """With how many labels alone is as good as distilled.
+    """Number of labels with which alone is as good as distilled.
 
-    `fewest` and `most` are those that were measured: beyond them nothing is known, so that a number
-    there is None, and a flag says on which side it is.
+    `fewest` and `most` are the measured numbers of labels. A number outside of them is unknown: it
+    is None, and a flag states on which side it is.
     """
 
     n_labels: float | None
@@ -60,13 +60,13 @@ class CurvePoint:
 
     budget: Budget
     n_labelled: float
-    """Recordings, mean over draws."""
+    """Number of labelled recordings, mean over draws."""
     alone: CurveScore
     answer: CurveScore
     teacher: CurveScore
     gain: CurveGain
     equal_labels: EqualLabels | None
-    """None where only one budget was measured."""
+    """None for a single budget."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,13 +83,13 @@ class BudgetDraw:
 
     name: str
     labelled: Mapping[str, Any]
-    """What of the study's `data.labelled` is set."""
+    """Values of the study's `data.labelled` that are set."""
     n_labelled: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DrawnBudget:
-    """One budget, as far as it was examined."""
+    """One budget with its examined draws."""
 
     budget: Budget
     n_labelled: float
@@ -104,13 +104,13 @@ class CurveCell:
 
     name: str
     labels: str
-    """Which are known, in words."""
+    """Known labels, in words."""
     state: CellState
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CurveStatistics:
-    """How intervals and comparisons were made."""
+    """Methods of intervals and comparisons."""
 
     level: float
     n_resamples: int
@@ -125,16 +125,16 @@ class LabelCurve:
     study: str
     task: str
     made_at: str
-    """UTC, ISO 8601."""
+    """Time of the report (UTC, ISO 8601)."""
     mvkt_ray_version: str
     distils_unlabelled: bool
     is_synthetic: bool
     metric: str
     statistics: CurveStatistics
     alone: str
-    """Contender that learned from labels alone."""
+    """Name of the contender that learned from labels alone."""
     answer: str
-    """Contender that is distilled."""
+    """Name of the distilled contender."""
     n_test_recordings: int
     n_test_patients: int
     budgets: tuple[DrawnBudget, ...]

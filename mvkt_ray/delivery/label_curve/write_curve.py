@@ -5,7 +5,6 @@ Reads: the folder of a label budget. Writes: `report/` in it: `label_curve.json`
 """
 
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 from markupsafe import Markup
@@ -23,6 +22,7 @@ from mvkt_ray.delivery.page import page_environment, source_of
 from mvkt_ray.delivery.report.report_json import report_bytes
 from mvkt_ray.delivery.table_rows import ends_columns
 from mvkt_ray.delivery.tables import csv_bytes
+from mvkt_ray.delivery.wording import moment
 from mvkt_ray.file_guards import writing
 from mvkt_ray.phrasing import percent
 from mvkt_ray.search.label_budget.budget_folder import BudgetFolder
@@ -31,22 +31,22 @@ _ADVICE = "Copy the label budget to a folder of your own, and report on the copy
 
 
 def build_curve(folder: BudgetFolder) -> LabelCurve:
-    """Return the report of a label budget without writing anything.
+    """Return the report of a label budget without writing files.
 
     Raises:
-        ArtifactError: There is none, or a file is damaged.
-        DataError: No cell was examined yet, or cells do not fit together.
+        ArtifactError: There is no label budget, or a file is damaged.
+        DataError: No cell is examined yet, or cells are inconsistent.
     """
     curve = describe_curve(gather_curve(folder))
     return replace(curve, sentences=tuple(curve_sentences(curve)))
 
 
 def write_curve(folder: BudgetFolder) -> LabelCurve:
-    """Make the report of what is examined so far, write it, and return it.
+    """Build the report of the cells examined so far, write it, and return it.
 
     Raises:
-        ArtifactError: There is none, a file is damaged, or the folder cannot be written to.
-        DataError: No cell was examined yet, or cells do not fit together.
+        ArtifactError: There is no label budget, a file is damaged, or the folder is not writable.
+        DataError: No cell is examined yet, or cells are inconsistent.
         MachineError: The disk is full, or fails.
     """
     curve = build_curve(folder)
@@ -54,22 +54,21 @@ def write_curve(folder: BudgetFolder) -> LabelCurve:
     with writing(report, _ADVICE):
         (report / "label_curve.csv").write_bytes(csv_bytes(curve_rows(curve)))
         (report / "index.html").write_bytes(render_curve(curve).encode())
-        # Last: who waits for it finds the rest.
+        # Last: a process that waits for this file then finds the other ones.
         (report / "label_curve.json").write_bytes(report_bytes(curve))
     return curve
 
 
 def render_curve(curve: LabelCurve) -> str:
-    """Return the page, which needs nothing but itself."""
+    """Return the self-contained HTML page."""
     environment = page_environment()
-    made_at = datetime.fromisoformat(curve.made_at)
     return environment.get_template("label_curve.html").render(
         curve=curve,
         figure=Markup(draw_curve(curve)),
         caption=curve_caption(curve),
         level=percent(curve.statistics.level),
         equal_text=equal_labels_text,
-        made_at=f"{made_at:%d %B %Y, %H:%M} UTC".lstrip("0"),
+        made_at=moment(curve.made_at),
         Markup=Markup,
         style=Markup(source_of(environment, "page.css")),
     )

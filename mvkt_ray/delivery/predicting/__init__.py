@@ -1,4 +1,4 @@
-"""Runs an exported model on recordings, with neither torch nor Ray.
+"""Runs an exported model on recordings, without torch and Ray.
 
-How recordings are read and brought to a rate is in `data`; what a terminal shows is in `display`.
+`data` reads and resamples recordings; `display` shows the predictions in a terminal.
 """

@@ -1,6 +1,6 @@
-"""The file of predictions: written beside its place as answers come, and moved there at the end.
+"""Writes predictions to a temporary file, which is renamed when it is complete.
 
-Writes: one CSV file or one of JSON lines; `NAME.partial` until it is whole.
+Writes: one file, CSV or JSON lines; `NAME.partial` until it is complete.
 """
 
 import csv
@@ -22,15 +22,15 @@ _RIGHT = "Give a file in a folder where you may write, such as predictions.csv."
 
 
 def partial_file(path: Path) -> Path:
-    """Return where answers are until all are there; an interruption leaves it."""
+    """Return the path of the incomplete file, which an interruption leaves behind."""
     return path.with_name(f"{path.name}.partial")
 
 
 def check_answer_file(path: Path) -> None:
-    """Refuse a file that is of no kind that can be written.
+    """Check the path of a prediction file.
 
     Raises:
-        ConfigError: Its suffix says neither CSV nor JSON lines, or its folder is not there.
+        ConfigError: Its suffix is neither of CSV nor of JSON lines, or its folder is missing.
     """
     if path.suffix.lower() not in (CSV_SUFFIX, *JSON_SUFFIXES):
         raise ConfigError(
@@ -45,9 +45,9 @@ def check_answer_file(path: Path) -> None:
 
 @contextmanager
 def writing_answers(path: Path, rows: AnswerRows) -> Generator[Callable[[Answer], None]]:
-    """Give a function that writes an answer; the file is in its place when the block has ended.
+    """Yield a function that writes an answer; rename the file when the block has ended.
 
-    Whatever ends the block early leaves the answers so far in `partial_file`.
+    An exception in the block leaves the answers so far in `partial_file`.
 
     Raises:
         ConfigError: The file cannot be written.
@@ -56,7 +56,7 @@ def writing_answers(path: Path, rows: AnswerRows) -> Generator[Callable[[Answer]
     check_answer_file(path)
     aside = partial_file(path)
     with writing(aside, _RIGHT, ConfigError):
-        # Names of files may hold bytes that are no text.
+        # Names of recordings come from files, whose names need not be UTF-8.
         stream = aside.open("w", encoding="utf-8", errors="backslashreplace", newline="")
     with stream:
         write = (
@@ -89,5 +89,5 @@ def _as_json(stream: TextIO, rows: AnswerRows) -> Callable[[Answer], None]:
 
 
 def json_line(value: dict[str, Any]) -> str:
-    """Return a value as JSON on one line."""
+    """Return a value as one line of JSON."""
     return json.dumps(value, allow_nan=False)

@@ -1,4 +1,4 @@
-"""What predictions look like outside: one JSON object per recording, or rows of a CSV file.
+"""Formats predictions as one JSON object per recording, or as rows of a CSV file.
 
 Shapes: C classes, W windows.
 """
@@ -13,23 +13,23 @@ from mvkt_ray.delivery.predicting.model_file import ModelFile
 from mvkt_ray.delivery.predicting.predict_recordings import Answer, Predicted, Refused
 
 _DIGITS = 6
-"""Significant digits of a probability: what float32 holds, for it is no more exact."""
+"""Significant digits of a probability, about the precision of float32."""
 
 
 class AnswerRows:
-    """Writes answers with calibrated probabilities and decisions."""
+    """Formats answers with calibrated probabilities and decisions."""
 
     def __init__(self, model: ModelFile, threshold: str, *, with_windows: bool = False) -> None:
         """Look up the thresholds.
 
         Args:
-            model: Of the answers.
+            model: Model of the answers.
             threshold: One of `THRESHOLD_KINDS`.
-            with_windows: Tell each window's time and probabilities too.
+            with_windows: Whether to include each window's times and probabilities.
         """
         self.classes, self.threshold_kind = model.class_names, threshold
         self.thresholds_C = model.thresholds(threshold)
-        """None for a class that is never decided."""
+        """Threshold by class; None for a class without decisions."""
         self._temperature = model.temperature
         self._rate_hz, self._window_samples = model.sampling_rate_hz, model.window_samples
         self._with_windows = with_windows
@@ -43,14 +43,14 @@ class AnswerRows:
         return ["record", *times, *scores, "remark", "error"]
 
     def decisions(self, probabilities_C: Sequence[float] | NDArray[Any]) -> list[bool | None]:
-        """Return whether each class is said to be there; None where there is no threshold."""
+        """Return whether each class is predicted; None for a class without a threshold."""
         return [
             None if threshold is None else bool(probability >= threshold)
             for probability, threshold in zip(probabilities_C, self.thresholds_C, strict=True)
         ]
 
     def value(self, answer: Answer) -> dict[str, Any]:
-        """Return an answer as JSON takes it; keys of the scores are names of classes."""
+        """Return an answer as a JSON object; scores are keyed by class name."""
         if isinstance(answer, Refused):
             error = {"reason": answer.reason, "message": answer.message}
             return {"record": answer.record, "error": error}
@@ -65,7 +65,7 @@ class AnswerRows:
         return {**value, "remark": "; ".join(answer.signal.remarks) or None}
 
     def rows(self, answer: Answer) -> list[list[Any]]:
-        """Return the rows of an answer for a CSV file: the recording, then each of its windows."""
+        """Return the rows of an answer for a CSV file: the recording, then its windows."""
         value = self.value(answer)
         if isinstance(answer, Refused):
             error = f"{answer.reason}: {answer.message}"
@@ -78,7 +78,7 @@ class AnswerRows:
         return rows
 
     def window_times_s(self, answer: Predicted) -> list[tuple[float, float]]:
-        """Return where each window begins and ends; one that was repeated ends with the signal."""
+        """Return begin and end of each window in seconds; a repeated signal ends at its end."""
         n_samples = answer.signal.bits_LS.shape[1]
         return [
             (

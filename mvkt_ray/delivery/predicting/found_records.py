@@ -1,10 +1,9 @@
-"""Which recordings are meant by what a user names: records with or without suffix, files, folders.
+"""Finds the recordings that a user names: records with or without suffix, files, folders.
 
-Below a folder, WFDB records, `.mat` structs of CPSC 2018 and files of hospitals are looked for.
-Tables and arrays are read where they are named themselves: most CSV files in a folder of recordings
-are none.
+A folder is searched for WFDB records, `.mat` structs of CPSC 2018 and hospital formats. Tables and
+arrays must be named themselves, as most CSV files in a folder of recordings are no recordings.
 
-Reads: the names of files, and headers of WFDB records that may be segments of others.
+Reads: names of files, and headers of WFDB records that may have segments.
 """
 
 import re
@@ -28,37 +27,36 @@ _KIND_OF_SUFFIX: dict[str, Kind] = {
 _HEADERS = (".hea", ".HEA", ".Hea")
 _STRUCTS = (".mat", ".MAT", ".Mat")
 _SEGMENT = re.compile(r"(.+)_(?:layout|\d+)")
-"""What WFDB calls parts of a record."""
+"""Names of a WFDB record's segments."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NotFound:
-    """A name that leads to no recording, and why."""
+    """A name without a recording, and the reason."""
 
     record: str
     error: RecordingError
 
 
 Found = RecordingRef | NotFound
-"""Its metadata say which `Kind` it is."""
+"""A recording, with its `Kind` in its metadata, or a name without one."""
 
 
 def kind_of(ref: RecordingRef) -> Kind:
-    """Return how a recording is read."""
+    """Return the kind of a recording, which selects its reader."""
     kind = ref.metadata["kind"]
     assert kind in ("wfdb", "struct", "export", "table", "array"), kind
     return kind
 
 
 def find_records(names: Sequence[str]) -> list[Found]:
-    """Return the recordings that are named, in order; one that is named twice is there once.
+    """Return the named recordings in order, without duplicates.
 
     Args:
-        names: Paths or URIs: of a folder, of a record with or without suffix, of a CSV file or an
-            array.
+        names: Paths or URIs of folders, records with or without suffix, CSV files or arrays.
 
     Raises:
-        StoreError: An object store cannot be used.
+        StoreError: An object store is unavailable, or denies access.
     """
     found: dict[str, Found] = {}
     for name in names:
@@ -148,20 +146,20 @@ def _stem(file: str) -> str:
 
 
 def _segments(folder: Location, stems: set[str]) -> set[str]:
-    """Return those records that are parts of another one in the same folder."""
+    """Return the records that are segments of another record in the same folder."""
     wholes = {match[1] for stem in stems if (match := _SEGMENT.fullmatch(stem))} & stems
     parts: set[str] = set()
     for whole in wholes if folder.is_local else ():
         try:
             header = read_header((folder / whole).uri)
         except (MvktError, OSError):
-            continue  # What is wrong with it is said when it is read.
+            continue  # Reading the record reports the error.
         if header.segments is not None:
             parts |= set(names_in_header(header)) | {f"{whole}_layout"}
     return parts
 
 
 def tables_and_arrays(found: Sequence[Found]) -> list[RecordingRef]:
-    """Return those recordings whose files do not say their sampling rate."""
+    """Return the recordings whose files do not state a sampling rate."""
     refs = (each for each in found if isinstance(each, RecordingRef))
     return [ref for ref in refs if kind_of(ref) in _WITHOUT_RATE.values()]

@@ -1,4 +1,4 @@
-"""Runs an ONNX graph by onnxruntime, which is an extra.
+"""Runs an ONNX graph with onnxruntime, an optional dependency.
 
 Shapes: W windows of a batch, L leads, S samples, C classes.
 """
@@ -14,7 +14,7 @@ from mvkt_ray.errors import ArtifactError, ConfigError
 from mvkt_ray.phrasing import one_line
 
 _ERRORS_ONLY = 3
-"""Of onnxruntime's levels of severity: what it warns of is for who exports."""
+"""onnxruntime's severity level for errors; its warnings concern the export, not the prediction."""
 
 
 class GraphSession:
@@ -35,7 +35,7 @@ class GraphSession:
             self._session = runtime.InferenceSession(
                 graph, options, providers=["CPUExecutionProvider"]
             )
-        except Exception as error:  # onnxruntime has a dozen, without a common parent
+        except Exception as error:  # onnxruntime's errors have no common class
             raise ArtifactError(
                 f"the graph of the model {model.name!r} cannot be opened by onnxruntime "
                 f"{runtime.__version__} ({one_line(error)}). Update onnxruntime, or export the "
@@ -59,7 +59,7 @@ class GraphSession:
         """Return the probability of each class in each window, float32 `[W, C]`.
 
         Args:
-            signal_WLS: Windows of the model's leads, in mV.
+            signal_WLS: Windows of the model's leads in mV, float32.
         """
         [probabilities_WC] = self._session.run([OUTPUT_NAME], {INPUT_NAME: signal_WLS})
         return probabilities_WC

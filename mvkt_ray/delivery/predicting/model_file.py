@@ -1,7 +1,7 @@
-"""`model.json`: what an exported model is fed, what it answers, and what it was made from.
+"""`model.json`: input, output and origin of an exported model.
 
-Export writes it by `ModelFile.to_json`, predict reads it by `ModelFile.from_json`; `predict.py`
-beside it reads the same file with nothing of this package.
+Export writes it with `ModelFile.to_json`, predict reads it with `ModelFile.from_json`; `predict.py`
+beside it reads the same file without this package.
 """
 
 import json
@@ -22,27 +22,27 @@ OUTPUT_NAME = "probabilities"
 
 MODEL_SCHEMA_VERSION = 1
 _CONSTANTS = {"unit": "mV", "join": "max", "shorter": "repeat"}
-"""Said for readers of the file: there is no other way yet."""
+"""Constant values, stated for readers of the file."""
 
 THRESHOLD_KINDS = ("f1", "sensitivity", "specificity")
-"""What a threshold was chosen for on validation; the last two are followed by the value reached."""
+"""Targets of thresholds on validation; names of the last two end in the target value."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelClass:
-    """One class that the model tells."""
+    """One class of the model's output."""
 
     name: str
     codes: tuple[str, ...]
-    """Label codes that count as it."""
+    """Label codes of the class."""
     thresholds: Mapping[str, float | None]
-    """On the probability, by what they were chosen for: `f1`, `sensitivity_0.90`; None where
-    validation had too few positives to choose one."""
+    """Thresholds of the probability by target: `f1`, `sensitivity_0.90`; None if validation had too
+    few positives or negatives."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MadeFrom:
-    """The trial whose weights these are."""
+    """The training of the model's weights."""
 
     study: str
     study_fingerprint: str
@@ -51,37 +51,37 @@ class MadeFrom:
     repetition: int | None
     trial: int
     examined: bool
-    """Whether the test split was opened for the finals that it is of."""
+    """Whether it was examined on the test split."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelFile:
-    """What is known of an exported model.
+    """Description of an exported model.
 
-    Its graph takes float32 `[batch, n_leads, samples]` in mV, and gives float32
-    `[batch, n_classes]`, probabilities.
+    Its graph maps signals in mV, float32 `[batch, n_leads, samples]`, to probabilities, float32
+    `[batch, n_classes]`.
 
     Raises:
-        ValueError: A value cannot be meant; the text says which in a clause.
+        ValueError: A value is invalid; the message is a clause with the value.
     """
 
     name: str
     leads: tuple[str, ...]
-    """In the order of the graph's input."""
+    """Leads in the order of the graph's input."""
     sampling_rate_hz: int
     window_samples: int
     stride_samples: int
-    """Windows begin at multiples of it; the last one ends with the recording."""
+    """Distance between the beginnings of windows; the last window ends with the recording."""
     length: Literal["dynamic", "fixed"]
-    """Whether the graph takes longer inputs than a window."""
+    """Whether the graph accepts inputs longer than a window."""
     mean_mv: float
     std_mv: float
-    """The scaling, which is in the graph already."""
+    """Standard deviation of the input scaling, which, with `mean_mv`, is part of the graph."""
     mv_per_bit: float
-    """What recordings were rounded to before training, and are before prediction."""
+    """Resolution to which recordings are rounded before training and prediction."""
     classes: tuple[ModelClass, ...]
     temperature: float
-    """Of the calibrated probability, sigmoid(logit(probability) / temperature)."""
+    """Temperature of the calibrated probability, sigmoid(logit(probability) / temperature)."""
     versions: Mapping[str, str]
     made_from: MadeFrom
 
@@ -115,12 +115,12 @@ class ModelFile:
         return tuple(each.name for each in self.classes)
 
     def thresholds(self, kind: str) -> tuple[float | None, ...]:
-        """Return the threshold of each class, chosen for one of `THRESHOLD_KINDS`."""
+        """Return the threshold of each class for one of `THRESHOLD_KINDS`."""
         name = _threshold_name(self.classes[0], kind)
         return tuple(each.thresholds[name] for each in self.classes)
 
     def to_json(self) -> bytes:
-        """Write it for people and for `from_json`."""
+        """Return the content of `model.json`."""
         n_samples = "samples" if self.length == "dynamic" else self.window_samples
         value = {
             "schema_version": MODEL_SCHEMA_VERSION,
@@ -153,12 +153,12 @@ class ModelFile:
 
     @classmethod
     def from_json(cls, content: bytes) -> "ModelFile":
-        """Read what `to_json` wrote, and nothing else.
+        """Read the content of `model.json` as `to_json` writes it.
 
         Raises:
-            ValueError: It is something else, or has another schema version.
+            ValueError: A value is invalid, a key is unknown, or the schema version differs.
             KeyError: A key is missing.
-            TypeError: A list or a text stands where keys should.
+            TypeError: A list or a string is in the place of an object.
         """
         value = _typed(json.loads(content), dict, "the file")
         if value["schema_version"] != MODEL_SCHEMA_VERSION:
@@ -184,7 +184,7 @@ class ModelFile:
             },
             made_from=_made_from(value["made_from"]),
         )
-        # Whatever else stands there is said for readers: it follows from what was read.
+        # All other keys follow from the ones read: they must agree.
         difference = _difference(value, json.loads(made.to_json()), "")
         if difference:
             raise ValueError(difference)
@@ -192,7 +192,7 @@ class ModelFile:
 
 
 def _threshold_name(of: ModelClass, kind: str) -> str:
-    """Find `sensitivity_0.90` for `sensitivity`."""
+    """Return the full name of a threshold, `sensitivity_0.90` for `sensitivity`."""
     return next(name for name in of.thresholds if name.partition("_")[0] == kind)
 
 
@@ -246,14 +246,14 @@ def _number(value: object, what: str) -> float:
 
 
 def _typed(value: Any, kind: type, what: str) -> Any:
-    # True is an int to Python, and none to a reader.
+    # In Python bool is a subclass of int; in JSON it is not a number.
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise ValueError(f"{what} is {value!r}, not a {kind.__name__}")
     return value
 
 
 def _difference(given: Any, right: Any, where: str) -> str:
-    """Say where two JSON values differ; an empty text where they do not."""
+    """Return the first difference of two JSON values as a clause; empty for equal values."""
     if isinstance(given, list) and isinstance(right, list) and len(given) == len(right):
         given, right = dict(enumerate(given)), dict(enumerate(right))
     if not (isinstance(given, dict) and isinstance(right, dict)):

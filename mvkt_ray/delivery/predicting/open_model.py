@@ -1,4 +1,4 @@
-"""Opens an exported model, of which every byte that is used is as it was published.
+"""Opens an exported model and verifies the hashes of the files that it uses.
 
 Reads: `manifest.json`, `model.json` and one ONNX graph of a model, in a folder or an object store.
 """
@@ -21,17 +21,17 @@ from mvkt_ray.storage.manifest import Manifest
 
 
 def read_model(location: Location, *, int8: bool = False) -> tuple[ModelFile, bytes]:
-    """Read an exported model, of which each byte that is used is as it was published.
+    """Read an exported model, and verify the hashes of the files read.
 
     Args:
-        location: The artifact.
-        int8: Take the graph of 8 bits.
+        location: Location of the artifact.
+        int8: Whether to read the int8 graph instead of the float32 graph.
 
     Returns:
-        What `model.json` says, and the ONNX graph.
+        The content of `model.json`, and the ONNX graph.
 
     Raises:
-        ArtifactError: It is no model, is damaged, or has no graph of 8 bits.
+        ArtifactError: It is not a model, is damaged, or has no int8 graph.
     """
     manifest = read_manifest(location, MODEL_KIND)
     graph_name = INT8_NAME if int8 else ONNX_NAME

@@ -1,6 +1,6 @@
-"""Predicts recordings one after the other, in batches of windows that fill up over recordings.
+"""Predicts recordings in order, in batches of windows that may span recordings.
 
-The probability of a recording is the highest of its windows', as in training and examination.
+The probability of a recording is the maximum over its windows, as in training and examination.
 
 Shapes: W windows, C classes.
 """
@@ -24,28 +24,28 @@ from mvkt_ray.errors import RecordingError
 from mvkt_ray.storage.location import Location
 
 WINDOWS_PER_BATCH = 64
-"""On one thread a window costs the same in small and large batches; large ones hold more memory."""
+"""On one thread a window takes as long in small as in large batches, which need more memory."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Predicted:
-    """What a model says of one recording."""
+    """Prediction for one recording."""
 
     record: str
     probabilities_C: NDArray[np.float32]
-    """Highest over the windows."""
+    """Maximum over the windows."""
     signal: PreparedSignal
-    """What the model saw."""
+    """Input of the model."""
     window_probabilities_WC: NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Refused:
-    """A recording of which the model says nothing, and why."""
+    """A recording without a prediction, and the reason."""
 
     record: str
     reason: str
-    """Short word for the cause, as in quarantine."""
+    """Reason in a word, as in quarantine."""
     message: str
 
 
@@ -53,7 +53,7 @@ Answer = Predicted | Refused
 
 
 class _Pending:
-    """A recording some of whose windows have been predicted."""
+    """A recording with windows that wait for a batch, `n_cut` on, or a result, `n_scored` on."""
 
     def __init__(self, record: str, signal: PreparedSignal, n_classes: int) -> None:
         self.record, self.signal = record, signal
@@ -84,12 +84,12 @@ def predict_recordings(
     *,
     windows_per_batch: int = WINDOWS_PER_BATCH,
 ) -> Iterator[Answer]:
-    """Yield what the model says of each recording, or why nothing, in the order given.
+    """Yield the prediction or refusal of each recording in the given order.
 
     Raises:
-        ArtifactError: The model rounds recordings otherwise than this version.
-        MachineError: The machine fails, which says nothing about a recording.
-        StoreError: An object store refuses, or does not answer.
+        ArtifactError: The model's rounding of recordings differs from this version's.
+        MachineError: The machine fails, which is not the recording's fault.
+        StoreError: An object store is unavailable, or denies access.
     """
     preparation = SignalPreparation(model)
     waiting: deque[_Pending | Refused] = deque()
@@ -124,7 +124,7 @@ def _prepared(
 def _read(
     records: Sequence[Found], reader: RecordingReader
 ) -> Iterator[tuple[str, Recording | RecordingError]]:
-    """Read in order; of those that lie in a store, several at a time."""
+    """Yield name and recording, or error, in order; objects in a store are read concurrently."""
     for is_local, group in groupby(records, _is_local):
         members = list(group)
         refs = [each for each in members if isinstance(each, RecordingRef)]
@@ -136,7 +136,7 @@ def _read(
 
 
 def _is_local(found: Found) -> bool | None:
-    """Whether it lies in a file system of this machine; None for nowhere."""
+    """Return whether a recording is in a local file system; None for no recording."""
     return None if isinstance(found, NotFound) else Location(found.path).is_local
 
 
@@ -146,7 +146,7 @@ def _run_batch(
     waiting: Iterable[_Pending | Refused],
     most: int,
 ) -> int:
-    """Predict the first windows that wait, `most` at most; return how many there were."""
+    """Predict the first waiting windows, at most `most`; return their number."""
     parts: list[tuple[_Pending, NDArray[np.float32]]] = []
     room = most
     for each in waiting:

@@ -1,7 +1,7 @@
-"""A recording as a model takes it: rate, rounding and checks as at ingest, then windows.
+"""Prepares a recording for a model: resampling, rounding and checks as at ingest, then windows.
 
-Two checks are predict's own, for an ingest has whole datasets to look at: a recording shorter than
-`SHORTEST_S`, and one whose numbers are no millivolts of a heart.
+Two further checks replace the view that an ingest has of a whole dataset: a recording must not be
+shorter than `SHORTEST_S`, and its values must be plausible millivolts of an ECG.
 
 Shapes: L leads, S samples, W windows.
 """
@@ -20,34 +20,35 @@ from mvkt_ray.errors import ArtifactError, RecordingError
 from mvkt_ray.phrasing import listing
 
 SHORTEST_S = 1.0
-"""Less holds no whole beat at a resting rate."""
+"""A shorter recording contains no complete beat at a resting heart rate."""
 LARGEST_MV = 10.0
-"""A tenth of a recording's samples are never this far from the median of their lead: in PTB-XL and
-the Challenge of 2021 the most is 5.4 mV, with electrodes that come off. ADC units are."""
+"""Bound on the 90th percentile of the distance to the lead's median. In PTB-XL and the Challenge of
+2021 the largest one is 5.4 mV, with loose electrodes; values in ADC units exceed the bound."""
 SMALLEST_MV = 0.02
-"""From the lowest sample to the highest: a heart's is several times as much, volts are less."""
+"""Bound on the peak-to-peak amplitude: an ECG's is several times as large, values in volts are
+below it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class PreparedSignal:
-    """What a model sees of one recording."""
+    """Input of a model for one recording."""
 
     bits_LS: NDArray[np.int16]
-    """At the model's rate, `MV_PER_BIT` mV each."""
+    """Signal at the model's sampling rate, in units of `MV_PER_BIT` mV."""
     starts_W: NDArray[np.int64]
-    """Sample at which each window begins."""
+    """First sample of each window."""
     remarks: tuple[str, ...]
 
     @property
     def n_windows(self) -> int:
-        """How many windows there are, at least 1."""
+        """Number of windows, at least 1."""
         return len(self.starts_W)
 
     def windows(self, first: int, last: int, window_samples: int) -> NDArray[np.float32]:
-        """Cut windows `first` to `last - 1`; a shorter recording is repeated until one is full.
+        """Return windows `first` to `last - 1`; a recording shorter than a window is repeated.
 
         Returns:
-            `[last - first, n_leads, window_samples]`, mV.
+            Signals in mV, float32 `[last - first, n_leads, window_samples]`.
         """
         inside_WS = self.starts_W[first:last, None] + np.arange(window_samples)
         bits_LWS = self.bits_LS[:, inside_WS % self.bits_LS.shape[1]]
@@ -55,26 +56,26 @@ class PreparedSignal:
 
 
 class SignalTaker(Protocol):
-    """What is asked of a model: a file that was exported, or a student that was loaded."""
+    """Input format of a model: an exported file, or a loaded student."""
 
     @property
     def name(self) -> str:
-        """As people know it."""
+        """Name in messages."""
         ...
 
     @property
     def mv_per_bit(self) -> float:
-        """Of the recordings that it was trained on."""
+        """Resolution of its training recordings in mV."""
         ...
 
     @property
     def leads(self) -> tuple[str, ...]:
-        """What it sees, in the order of its input."""
+        """Leads in the order of its input."""
         ...
 
     @property
     def sampling_rate_hz(self) -> int:
-        """Of its input."""
+        """Sampling rate of its input in Hz."""
         ...
 
     @property
@@ -84,22 +85,26 @@ class SignalTaker(Protocol):
 
     @property
     def stride_samples(self) -> int:
-        """Between the beginnings of windows."""
+        """Distance between the beginnings of windows."""
         ...
 
     @property
     def mean_mv(self) -> float:
-        """Taken off a signal."""
+        """Mean that the input scaling subtracts, in mV."""
         ...
 
     @property
     def std_mv(self) -> float:
-        """A signal is divided by it."""
+        """Standard deviation by which the input scaling divides, in mV."""
         ...
 
 
 class SignalPreparation:
-    """Brings recordings to what a model takes."""
+    """Prepares recordings for a model.
+
+    Raises:
+        ArtifactError: The model's resolution differs from this version's.
+    """
 
     def __init__(self, model: SignalTaker) -> None:
         if model.mv_per_bit != MV_PER_BIT:
@@ -120,10 +125,11 @@ class SignalPreparation:
         )
 
     def prepare(self, recording: Recording) -> PreparedSignal:
-        """Check a recording and bring it to the model's rate and rounding.
+        """Check a recording, resample it to the model's rate, and round it.
 
         Raises:
-            RecordingError: with a reason of `row_of_recording`, `too_short` or `not_millivolts`.
+            RecordingError: With a reason of `row_of_recording`, or `missing_lead`, `too_short` or
+                `not_millivolts`.
         """
         self._check(recording)
         row = row_of_recording(recording, self._settings)
@@ -150,7 +156,7 @@ class SignalPreparation:
                 f"{name} lasts {duration_s:.3g} s; at least {SHORTEST_S:g} s are needed",
                 "too_short",
             )
-        if signal_LS.size and np.isfinite(signal_LS).all():  # else ingest's own check says so
+        if signal_LS.size and np.isfinite(signal_LS).all():  # else row_of_recording raises
             _check_unit(name, signal_LS)
 
     def _remarks(self, recording: Recording, n_samples: int) -> list[str]:
@@ -180,5 +186,5 @@ def _check_unit(name: str, signal_LS: NDArray[np.float32]) -> None:
             "not_millivolts",
         )
     spread_mv = float(np.ptp(signal_LS, axis=1).min())
-    if MV_PER_BIT <= spread_mv < SMALLEST_MV:  # below is a flat lead
+    if MV_PER_BIT <= spread_mv < SMALLEST_MV:  # row_of_recording refuses a flat lead
         raise RecordingError(f"{wrong}: it spans {spread_mv:.3g} mV in all", "not_millivolts")

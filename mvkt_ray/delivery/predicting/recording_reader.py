@@ -1,6 +1,6 @@
-"""Reads a recording of any kind that predict takes, with the leads that it has.
+"""Reads a recording of any format that predict supports, with all of its leads.
 
-Reads: WFDB records, `.mat` structs of CPSC 2018, files of hospitals, CSV files and `.npy` arrays.
+Reads: WFDB records, `.mat` structs of CPSC 2018, hospital formats, CSV files and `.npy` arrays.
 """
 
 from dataclasses import dataclass
@@ -18,21 +18,21 @@ from mvkt_ray.storage.location import Location
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecordingReader:
-    """Reads recordings for a model; small and without open files, so that threads may share it."""
+    """Reads recordings for a model; without open files, so that threads may share it."""
 
     leads: tuple[str, ...]
-    """The model's: rows of an array, and columns of a table, are these."""
+    """Leads of the model, which are the rows of an array and the columns of a table."""
     rate_hz: float | None
-    """Of tables and arrays; None where none is read."""
+    """Sampling rate of tables and arrays; None if none is read."""
 
     def read(self, ref: RecordingRef) -> Recording:
-        """Read one recording, in mV, with those of the twelve leads that it has.
+        """Read one recording in mV.
 
         Raises:
-            RecordingError: It cannot be used; `reason` says why in a word.
-            MachineError: The machine fails, which says nothing about the recording.
-            StoreError: The store cannot be used.
-            ConfigError: What reads the format is not installed.
+            RecordingError: The recording is unusable; `reason` states why in a word.
+            MachineError: The machine fails, which is not the recording's fault.
+            StoreError: The store is unavailable, or denies access.
+            ConfigError: The package that reads the format is not installed.
         """
         kind = kind_of(ref)
         if kind == "struct":

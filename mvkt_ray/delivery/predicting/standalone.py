@@ -1,4 +1,4 @@
-"""Runs the model beside this file on one CSV file of millivolts, with numpy and onnxruntime alone.
+"""Runs the model beside this file on one CSV file in millivolts; needs numpy and onnxruntime only.
 
     python predict.py ecg.csv --rate 100
 
@@ -23,12 +23,12 @@ import onnxruntime
 HERE = Path(__file__).resolve().parent
 SHORTEST_S = 1.0
 LARGEST_MV, SMALLEST_MV = 10.0, 0.02
-"""No ECG has a tenth of its samples so far from the median, or all of them so close together."""
+"""Bounds for a plausible ECG: 90th percentile of the distance to the median; peak-to-peak."""
 WINDOWS_PER_BATCH = 64
 
 
 class WrongInputError(Exception):
-    """Says in a sentence what is wrong and what would be right."""
+    """Wrong input; the message is a sentence for the user."""
 
 
 def read_csv(path: Path, leads: list[str]) -> np.ndarray:
@@ -56,7 +56,11 @@ def read_csv(path: Path, leads: list[str]) -> np.ndarray:
 
 
 def find_columns(path: Path, names: list[str], leads: list[str]) -> list[int]:
-    """Return where the leads are, by the names in the first line."""
+    """Return the column of each lead, by the names in the first line.
+
+    Raises:
+        WrongInputError: A lead is missing or named twice.
+    """
     if not any(name.strip() for name in names):
         raise WrongInputError(f"{path}: the first line is empty.")
     if all(map(is_number, names)):
@@ -75,7 +79,7 @@ def find_columns(path: Path, names: list[str], leads: list[str]) -> list[int]:
 
 
 def is_number(cell: str) -> bool:
-    """Whether a cell is a number, and no name."""
+    """Return whether a cell is a number."""
     try:
         float(cell)
     except ValueError:
@@ -84,10 +88,10 @@ def is_number(cell: str) -> bool:
 
 
 def prepare(signal_mv: np.ndarray, model: dict[str, Any]) -> np.ndarray:
-    """Round a signal as the recordings were that the model was trained with.
+    """Check a signal `[n_leads, n_samples]` in mV, and round it as in the model's training.
 
     Raises:
-        WrongInputError: It cannot be used.
+        WrongInputError: The signal is too short, constant, or not an ECG in mV.
     """
     duration_s = signal_mv.shape[1] / model["sampling_rate_hz"]
     if duration_s < SHORTEST_S:
@@ -108,19 +112,19 @@ def prepare(signal_mv: np.ndarray, model: dict[str, Any]) -> np.ndarray:
 
 
 def window_starts(n_samples: int, model: dict[str, Any]) -> np.ndarray:
-    """Return where windows begin; the last one ends with the signal."""
+    """Return the first sample of each window; the last window ends with the signal."""
     room = max(n_samples - model["window_samples"], 0)
     n_windows = -(-room // model["stride_samples"]) + 1
     return np.minimum(np.arange(n_windows) * model["stride_samples"], room)
 
 
 def predict(signal_mv: np.ndarray, model: dict[str, Any], graph: Path) -> np.ndarray:
-    """Return the probability of each class, the highest over all windows, `[n_classes]`.
+    """Return the probability of each class, `[n_classes]`: the maximum over all windows.
 
     Args:
-        signal_mv: float32 `[n_leads, n_samples]`; if shorter than a window it is repeated.
-        model: What `model.json` says.
-        graph: The ONNX file.
+        signal_mv: float32 `[n_leads, n_samples]`; a signal shorter than a window is repeated.
+        model: Content of `model.json`.
+        graph: ONNX file.
 
     Raises:
         WrongInputError: The graph cannot be opened, or gives no numbers.
@@ -131,7 +135,7 @@ def predict(signal_mv: np.ndarray, model: dict[str, Any], graph: Path) -> np.nda
         session = onnxruntime.InferenceSession(
             str(graph), options, providers=["CPUExecutionProvider"]
         )
-    except Exception as error:  # onnxruntime has a dozen kinds
+    except Exception as error:  # onnxruntime's errors have no common class
         raise WrongInputError(f"{graph} cannot be opened: {error}") from error
     names = [model["output"]["name"]]
     starts = window_starts(signal_mv.shape[1], model)
@@ -156,7 +160,7 @@ def calibrate(probabilities: np.ndarray, temperature: float) -> np.ndarray:
 
 
 def answer(path: Path, probabilities: np.ndarray, model: dict[str, Any]) -> dict[str, Any]:
-    """Return the scores by class, and the decisions at the thresholds of the best F1."""
+    """Return scores by class, and decisions at the thresholds with the best F1."""
     calibrated = calibrate(probabilities, model["temperature"])
     names = [each["name"] for each in model["classes"]]
     thresholds = [each["thresholds"]["f1"] for each in model["classes"]]
@@ -173,7 +177,7 @@ def answer(path: Path, probabilities: np.ndarray, model: dict[str, Any]) -> dict
 
 
 def table(value: dict[str, Any]) -> str:
-    """Write an answer for a person."""
+    """Write an answer as a table."""
     word = {True: "yes", False: "no", None: "no threshold"}
     rows = [("class", "probability", "calibrated", "decision")] + [
         (name, f"{probability:.3f}", f"{value['calibrated'][name]:.3f}",
@@ -206,7 +210,7 @@ def run(options: argparse.Namespace) -> str:
     """Return the answer as text.
 
     Raises:
-        WrongInputError: The file cannot be used.
+        WrongInputError: The options or files are unusable.
     """
     try:
         model = json.loads((HERE / "model.json").read_text(encoding="utf-8"))
@@ -227,7 +231,7 @@ def run(options: argparse.Namespace) -> str:
 
 
 def main() -> int:
-    """Print the answer, or what is wrong; return the exit code."""
+    """Print the answer or the error; return the exit code."""
     try:
         sys.stdout.write(run(read_options()) + "\n")
     except WrongInputError as error:

@@ -1,6 +1,6 @@
-"""Draws what a model saw of a recording on ECG paper, with what it says, and where it saw it.
+"""Draws a model's input for a recording on ECG paper, with its predictions.
 
-A bar below the strip shows, for each class that is decided, the window that counted.
+A bar below the strip marks, for each predicted class, the window with the highest probability.
 
 Writes: one PNG or SVG file.
 """
@@ -33,19 +33,19 @@ _ROW_S = 10.0
 _MOST_ROWS = 6
 _DPI = 127
 _LABEL_MM = 6.0
-"""Room above a trace for the name of its lead."""
+"""Height above a trace for the name of its lead."""
 _BAR_MM = 4.5
-"""Of one bar with its text."""
+"""Height of one bar with its text."""
 _LEAST_MM, _MOST_MM = 10.0, 45.0
-"""Above a zero line; half as much below."""
+"""Least and most height above a zero line; below it, half the least and the same most."""
 _HEADER_MM, _FOOTER_MM = 17.0, 8.0
 _BAR_COLOUR = "#1f5fa8"
 _LETTERS = 110
-"""Of the name of a recording."""
+"""Most letters of a recording's name."""
 _MOST_CLASSES = 9
-"""That fit in one line."""
+"""Most classes in one line."""
 _LONGEST_NAME = 200
-"""File systems take 255 bytes."""
+"""Most letters of a file's name; file systems allow 255 bytes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,10 +56,10 @@ class _Bar:
 
 
 def check_picture(path: Path, n_recordings: int) -> None:
-    """Refuse a file for several recordings, and one of no kind that is drawn.
+    """Check the path for pictures.
 
     Raises:
-        ConfigError: It is neither a PNG or SVG file for one recording, nor a folder.
+        ConfigError: The path is neither a folder nor, for one recording, a PNG or SVG file.
     """
     if path.suffix.lower() in SUFFIXES and not path.is_dir():
         if n_recordings != 1:
@@ -78,14 +78,14 @@ def check_picture(path: Path, n_recordings: int) -> None:
 
 
 def picture_path(path: Path, record: str) -> Path:
-    """Return where a recording is drawn: in the file that was named, or in the folder."""
+    """Return the file for a recording's picture: `path` itself, or a file in the folder `path`."""
     if path.suffix.lower() in SUFFIXES and not path.is_dir():
         return path
     return path / f"{record.replace('/', '-').strip('-. ')[-_LONGEST_NAME:]}.png"
 
 
 def draw_strips(path: Path, answer: Predicted, model: ModelFile, rows: AnswerRows) -> None:
-    """Draw the leads that the model saw, at its rate, each about its median.
+    """Draw the leads of the model's input at its sampling rate, each minus its median.
 
     Raises:
         ConfigError: The file cannot be written.
@@ -121,7 +121,7 @@ def draw_strips(path: Path, answer: Predicted, model: ModelFile, rows: AnswerRow
 
 
 def _bars(answer: Predicted, rows: AnswerRows) -> list[_Bar]:
-    """Return, of each class that is decided, the window with its highest probability."""
+    """Return, for each predicted class, the window with its highest probability."""
     times_s = rows.window_times_s(answer)
     windows_C = answer.window_probabilities_WC.argmax(axis=0)
     return [
@@ -134,7 +134,7 @@ def _bars(answer: Predicted, rows: AnswerRows) -> list[_Bar]:
 
 
 def _room(shown_LS: NDArray[np.floating]) -> tuple[float, float]:
-    """Return the room above and below a zero line, in whole large squares."""
+    """Return the heights above and below a zero line in mm, multiples of the 5 mm squares."""
     highest, lowest = (MM_PER_MV * float(v) for v in (shown_LS.max(), shown_LS.min()))
     above = _LABEL_MM + min(max(highest, _LEAST_MM), _MOST_MM)
     below = 2.0 + min(max(-lowest, _LEAST_MM / 2), _MOST_MM)
@@ -144,7 +144,7 @@ def _room(shown_LS: NDArray[np.floating]) -> tuple[float, float]:
 def _draw_row(
     paper: EcgPaper, signal_S: NDArray[np.floating], rate_hz: int, begin_s: float, base_mm: float
 ) -> None:
-    # One sample more, so that rows overlap by none and lack none.
+    # One more sample joins the end of a row and the beginning of the next.
     begin, end = round(begin_s * rate_hz), round((begin_s + _ROW_S) * rate_hz) + 1
     part = signal_S[begin:end]
     x_mm = PULSE_MM + np.arange(len(part)) / rate_hz * MM_PER_S
@@ -178,7 +178,7 @@ def _write_texts(
 
 
 def _said(answer: Predicted, rows: AnswerRows) -> Iterator[str]:
-    """Yield each class with its probability; of many, only those that are decided."""
+    """Yield each class with its probability; of many classes only the predicted ones."""
     word = {True: "yes", False: "no", None: "no threshold"}
     decisions = rows.decisions(answer.probabilities_C)
     shows_all = len(rows.classes) <= _MOST_CLASSES

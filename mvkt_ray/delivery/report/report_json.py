@@ -1,4 +1,4 @@
-"""Reports as JSON: plain values by their types, and the schema of `report.json`.
+"""Reports as JSON, and the schema of `report.json`.
 
 The only module of `delivery` that uses pydantic.
 """
@@ -19,27 +19,27 @@ Report = TypeVar("Report")
 
 
 def plain_report(report: Any) -> dict[str, Any]:
-    """Return a report, of whatever type, as JSON holds it; numbers not defined are None."""
+    """Return a report of any type as JSON values; undefined numbers become None."""
     adapter = _adapter(type(report))
     return without_nan(adapter.dump_python(report, mode="json", by_alias=True, warnings=False))
 
 
 def report_bytes(report: Any) -> bytes:
-    """Return the content of a report's file."""
+    """Return a report of any type as the content of its JSON file."""
     return (json.dumps(plain_report(report), indent=2, allow_nan=False) + "\n").encode()
 
 
 def report_schema() -> dict[str, Any]:
-    """Return the JSON schema of `report.json`, which follows from the types."""
+    """Return the JSON schema of `report.json`, derived from the types."""
     schema = _adapter(StudyReport).json_schema(by_alias=True)
     parts = schema["$defs"]
     for heir in (ChosenValidation, MeanGain, LeadPair, LeadFront):
-        # pydantic reads what stands below the fields of the class itself only.
+        # pydantic reads only the field docstrings of the class itself, not of its bases.
         for base in heir.__mro__[1:-1]:
             parts[heir.__name__]["properties"] |= parts[base.__name__]["properties"]
     for part in (schema, *parts.values()):
         for value in part["properties"].values():
-            # It repeats the key.
+            # pydantic's title repeats the key.
             value.pop("title", None)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

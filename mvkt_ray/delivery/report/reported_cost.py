@@ -1,4 +1,4 @@
-"""What a study took: seconds, and money where prices are known."""
+"""The cost of a study: seconds, and money if prices are known."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,31 +8,31 @@ from mvkt_ray.delivery.report.quantities import Amount, Count
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Money:
-    """What was paid, in `currency`."""
+    """Money spent, in `currency`."""
 
     currency: str
     """As in the study's prices."""
     teacher: Amount
-    """For the teacher that the study trained."""
+    """Spent on the teacher that the study trained."""
     trials: Amount
-    """For trials of the search."""
+    """Spent on trials of the search."""
     finals: Amount
-    """For trainings of all finals."""
+    """Spent on trainings of all finals."""
     total: Amount
-    """Teacher, trials and finals."""
+    """Sum over teacher, trials and finals."""
     per_trial: Amount | None
-    """Mean over trials of the search, those that run included."""
+    """Mean over trials of the search, running ones included."""
     wasted: Amount
-    """For what failed, diverged, or was lost with its worker; part of the total."""
+    """Spent on attempts that failed, diverged, or lost their worker; part of the total."""
     saved_by_pruning: Amount
-    """Not spent on epochs that pruned trials were spared."""
+    """Cost of the epochs that pruned trials did not train."""
     unpriced_worker_s: Amount
-    """Seconds of workers on nodes without a price, which are in no sum."""
+    """Worker seconds on nodes without a price; in none of the sums."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cost:
-    """What it took; seconds are sums over trainings that may have run side by side."""
+    """Cost; seconds are sums over trainings, which may have run in parallel."""
 
     trials: Mapping[str, Count]
     """Trials of the search by state."""
@@ -49,35 +49,35 @@ class Cost:
     final_gpu_s: Amount
     """GPU seconds that workers of all finals reserved."""
     teacher_wall_s: Amount | None
-    """Wall-clock seconds of the teacher and of its assistants; None where it does not say."""
+    """Wall-clock seconds of the teacher and its assistants; None if not recorded."""
     teacher_cpu_s: Amount | None
-    """CPU seconds of the teacher and of its assistants; None where it does not say."""
+    """CPU seconds of the teacher and its assistants; None if not recorded."""
     teacher_gpu_s: Amount
     """GPU seconds of the study's own teacher."""
     total_wall_s: Amount
-    """Trials, finals and teacher."""
+    """Wall-clock seconds of trials, finals and teacher."""
     total_cpu_s: Amount
-    """Trials, finals and teacher."""
+    """CPU seconds of trials, finals and teacher."""
     total_gpu_s: Amount
-    """Trials, finals and the study's own teacher."""
+    """GPU seconds of trials, finals and the study's own teacher."""
     epochs_trained: Count
-    """By trials of the search."""
+    """Epochs of the search's trials."""
     epochs_saved_by_pruning: Count
-    """That pruned trials were spared."""
+    """Epochs that pruned trials did not train."""
     saved_by_pruning_s: Amount
     """Wall-clock seconds of these epochs, estimated."""
     saved_by_knowledge_s: float | None
-    """Seconds of the teacher in the loop, less those of computing its knowledge; an estimate, which
-    may be negative; None where it was not timed."""
+    """Estimated seconds of a teacher in the training loop, minus those of computing its knowledge;
+    may be negative; None if the knowledge was not timed."""
     wasted_s: Amount
     """Wall-clock seconds of failed and diverged trainings."""
     wall_s_of_failed_trials: Amount
-    """Those of them that are of the search."""
+    """Wall-clock seconds of failed and diverged trials of the search."""
     n_lost_attempts: Count
-    """Attempts that were lost with their worker, and started again."""
+    """Attempts that were lost with their worker and restarted."""
     stage_s: Mapping[str, Amount]
-    """Seconds by the clock on the wall, by stage."""
+    """Elapsed seconds by stage."""
     money: Money | None
-    """None where no prices are known."""
+    """Money spent; None without prices."""
     basis: Mapping[str, str]
-    """How numbers here were counted, in words."""
+    """Method of counting, in words, by field name."""

@@ -8,7 +8,7 @@ from mvkt_ray.delivery.report.quantities import Count, Ordinal, Split
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ages:
-    """Ages of the patients of a split, in years, one for each recording."""
+    """Ages in years of a split's patients, one value per recording."""
 
     median: float
     """50th percentile."""
@@ -22,22 +22,23 @@ class Ages:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SplitCard:
-    """Recordings of a split; those of validation and test all have a label of the task."""
+    """Recordings of a split; all recordings of validation and test have a label of the task."""
 
     folds: tuple[int, ...]
-    """Of the source."""
+    """Fold numbers of the source."""
     n_recordings: Count
-    """In the split."""
+    """Recordings in the split."""
     n_labelled: Count
-    """Whose label is known; students distil over the others of the training split."""
+    """Recordings with a known label; students distil over the unlabelled ones of the training
+    split."""
     n_patients: Count | None
-    """None: not looked at."""
+    """Patients in the split; None for a test split that is not opened."""
     n_positive: Mapping[str, Count] | None
-    """Recordings by class; None: not looked at."""
+    """Recordings by class; None for a test split that is not opened."""
     age_years: Ages | None
-    """None: not looked at, or no age is known."""
+    """Ages; None for a test split that is not opened, or if no age is known."""
     sex: Mapping[str, Count] | None
-    """Recordings by sex; None: not looked at, or none is known."""
+    """Recordings by sex; None for a test split that is not opened, or if no sex is known."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,73 +46,72 @@ class Splits:
     """The three splits."""
 
     train: SplitCard
-    """Recordings that models learn from."""
+    """Recordings for training."""
     val: SplitCard
-    """Recordings that configurations are chosen on."""
+    """Recordings for choosing configurations."""
     test: SplitCard
-    """Recordings that are kept apart until the finals."""
+    """Recordings held out until the finals."""
 
     def of(self, split: Split) -> SplitCard:
-        """Return a split that leads are ranked on."""
+        """Return the validation or the test split."""
         return self.test if split == "test" else self.val
 
     @property
     def all(self) -> tuple[SplitCard, SplitCard, SplitCard]:
-        """Training, validation and test."""
+        """Training, validation and test split, in this order."""
         return self.train, self.val, self.test
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DataCard:
-    """Data card. `n_recordings` is the sum of the splits and of what is in none of them."""
+    """Data card; `n_recordings` counts the recordings of all splits and of no split."""
 
     source: str
     """Name of the source."""
     is_synthetic: bool
-    """Whether recordings are made up by a program."""
+    """Whether a program generated the recordings."""
     shards: str
-    """Where they are: a path or a URI."""
+    """Path or URI of the shards."""
     sampling_rate_hz: Count
-    """Of the shards."""
+    """Sampling rate of the shards in Hz."""
     leads: tuple[str, ...]
-    """Of the shards."""
+    """Leads of the shards."""
     n_recordings: Count
-    """Of the shards."""
+    """Recordings in the shards."""
     n_patients: Count
-    """Of the shards."""
+    """Patients in the shards."""
     n_without_patient: Count
-    """Recordings of which the source names no patient: each counts as one of a patient of its
-    own."""
+    """Recordings without a patient id in the source; each counts as a patient of its own."""
     n_without_fold: Count
-    """Recordings that the source gives no fold."""
+    """Recordings without a fold."""
     n_in_other_folds: Count
-    """Recordings of folds that no split names."""
+    """Recordings in folds that belong to no split."""
     other_folds: tuple[int, ...]
-    """Folds that no split names."""
+    """Folds that belong to no split."""
     n_without_label: Count
     """Recordings of all splits without a label of the task."""
     n_without_lead: Count
-    """Recordings of all splits with a label, but lacking a lead."""
+    """Recordings of all splits with a label, but without one of the leads."""
     n_with_assumed_gain: Count
-    """Recordings with a lead that states no gain: the usual one was assumed."""
+    """Recordings with a lead whose file states no gain; the format's default was assumed."""
     n_with_assumed_rate: Count
-    """Recordings that state no sampling rate: the usual one was assumed."""
+    """Recordings whose file states no sampling rate; the format's default was assumed."""
     n_not_listed: Count
-    """Recordings of the source's folder that its table does not list."""
+    """Recordings in the source's folder that its table does not list."""
     min_likelihood: float
-    """Percent; codes below it do not count."""
+    """Least likelihood in percent of a code that counts."""
     crop_s: float
-    """Seconds of a recording that models see at once."""
+    """Length in seconds of a model's input window."""
     folds_made_at_ingest: bool
-    """Whether the source has no folds of its own."""
+    """Whether the ingest made the folds, as the source has none."""
     splits: Splits
-    """By what they are for."""
+    """Training, validation and test split."""
     n_quarantined: Count
     """Recordings of the source that could not be used."""
     quarantine: Mapping[str, Count]
-    """The same by reason, the most frequent first."""
+    """Quarantined recordings by reason, the most frequent first."""
     remarks: tuple[str, ...]
-    """What the ingest said of records left out, of patients and of codes."""
+    """Remarks of the ingest on omitted records, patients and codes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,72 +119,72 @@ class ReportedOpening:
     """One opening of the test split."""
 
     number: Ordinal
-    """From 1, over all finals of the study."""
+    """Number from 1, over all finals of the study."""
     finals: Ordinal
-    """Number of the finals that it was opened for."""
+    """Number of the finals that required the opening."""
     opened_at: str
-    """UTC, ISO 8601."""
+    """Time of the opening (UTC, ISO 8601)."""
     mvkt_ray_version: str
-    """Of the program that opened it."""
+    """Version of mvkt-ray that opened it."""
     code: str
     """SHA-256 of the package's source."""
     commit: str | None
-    """Of git; None outside of a checkout."""
+    """Git commit; None outside of a checkout."""
     command: str
-    """By which it was opened."""
+    """Command that opened it."""
     host: str
     """Name of the machine."""
     reason: str
-    """Why it was opened again; empty the first time."""
+    """Reason for a further opening; empty the first time."""
     n_recordings: Count
-    """Of the test split."""
+    """Recordings in the test split."""
     completed_at: str | None
-    """UTC, ISO 8601; None: the examination goes on."""
+    """End of the examination (UTC, ISO 8601); None until then."""
     completed_by: str | None
-    """Hash of the code that completed it."""
+    """SHA-256 of the package's source at the end of the examination."""
     predictions: str | None
     """SHA-256 over all predictions."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OpenedSplit:
-    """The recordings kept apart until the finals."""
+    """The test split and its openings."""
 
     opened: Count
-    """How often it was opened."""
+    """Number of openings."""
     openings: tuple[ReportedOpening, ...]
-    """The first first."""
+    """Openings, the oldest first."""
     n_recordings: Count | None
-    """None where the recordings are not there any more."""
+    """Recordings in the test split; None if the shards are missing."""
     n_patients: Count | None
-    """None before finals."""
+    """Patients in the test split; None before finals."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SeedsUsed:
-    """Seeds of all that is random."""
+    """Seeds of all random numbers."""
 
     study: Count
-    """Of the search."""
+    """Seed of the search."""
     teacher: Count
-    """That the teacher was trained with."""
+    """Seed of the teacher's training."""
     finals: tuple[Count, ...]
     """Repetitions of the finals."""
     statistics: Count
-    """Of the resamples."""
+    """Seed of the bootstrap resamples."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Provenance:
-    """Where every number comes from."""
+    """Origin of the report's numbers."""
 
     fingerprints: Mapping[str, str]
-    """SHA-256, by artifact."""
+    """SHA-256 of each artifact, by kind."""
     seeds: SeedsUsed
-    """By what they were for."""
+    """Seeds by purpose."""
     versions: Mapping[str, str | None]
-    """Of the program that made the report, and of what it uses; None: not installed."""
+    """Versions of Python and packages that made the report; None: not installed."""
     artifact_versions: Mapping[str, str]
-    """mvkt-ray that made each artifact, and that opened the test split."""
+    """Version of mvkt-ray that made each artifact and opened the test split."""
     commands: Mapping[str, str]
-    """By what each artifact was made, and the test split opened."""
+    """Command that made each artifact and opened the test split."""

@@ -1,4 +1,4 @@
-"""Paired differences of scores on the test split: gains, leads against leads, and gaps."""
+"""Paired differences of scores on the test split: gains, lead pairs, and gaps to the teacher."""
 
 from dataclasses import dataclass
 
@@ -10,79 +10,79 @@ class Gain:
     """A paired difference of macro AUROC on the test split."""
 
     over: str
-    """Name of what is subtracted: a contender, a lead, or a study."""
+    """Name of the subtracted contender, lead or study."""
     difference: float
-    """The first minus the second."""
+    """Difference of the macro AUROC."""
     ci: Ends | None
-    """Interval of this difference alone."""
+    """Confidence interval of this difference alone."""
     ci_corrected: Ends | None
-    """Simultaneous over its family; agrees with `p_holm`."""
+    """Confidence interval that is simultaneous over its family; agrees with `p_holm`."""
     p: Share
     """Two-sided p-value of this difference alone."""
     p_holm: Share
-    """Corrected over the family (Holm)."""
+    """p-value corrected over the family (Holm)."""
     claimed: bool
     """Whether `ci_corrected` excludes 0."""
     n_seeds: Count
-    """Seeds that both have."""
+    """Number of seeds that both sides share."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MeanGain(Gain):
-    """The mean over leads of the answer's gains over one other contender."""
+    """Mean over leads of the answer's gains over one other contender."""
 
     n_leads: Count
-    """Leads that it is the mean over."""
+    """Number of leads in the mean."""
     n_positive_leads: Count
-    """How many of them have a difference above 0."""
+    """Number of these leads with a difference above 0."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LeadPair(Gain):
-    """One lead minus another, both by the answer."""
+    """Difference of two leads, both scored by the answer."""
 
     lead: str
-    """The one that is ranked higher."""
+    """Name of the higher-ranked lead; `over` is the other one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DifferenceToBest:
-    """A lead minus the best of the other leads."""
+    """Difference of a lead to the best of the other leads."""
 
     difference: float
-    """Of the macro AUROC."""
+    """Difference of the macro AUROC."""
     low: float | None
-    """Low end of its interval, simultaneous over the leads."""
+    """Low end of its confidence interval, simultaneous over the leads."""
     high: float | None
-    """High end of the interval."""
+    """High end of the confidence interval."""
     p: Share | None
-    """That the lead is as good as the best, simultaneous over the leads."""
+    """p-value of the lead being as good as the best, simultaneous over the leads."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GapClosed:
-    """Share of the distance between student alone and teacher that the answer closes."""
+    """Share of the gap between student alone and teacher that the answer closes."""
 
     fraction: float | None
-    """1 where the answer is as good as the teacher; None where the gap is not shown."""
+    """Share of the gap, 1 for an answer as good as the teacher; None if the gap is not shown."""
     ci: Ends | None
-    """Its interval."""
+    """Confidence interval of the fraction."""
     gap: float
     """Macro AUROC of the teacher minus that of the student alone."""
     gap_ci: Ends | None
-    """Its interval."""
+    """Confidence interval of the gap."""
     reason: str | None
-    """Why there is no fraction; None where there is."""
+    """Reason for a missing fraction, else None."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WholeGap:
-    """The gap between a student alone and the teacher."""
+    """Gap between a student alone and the teacher."""
 
     difference: float
-    """Of the AUROC."""
+    """Difference of the AUROC."""
     ci: Ends | None
-    """Its interval."""
+    """Confidence interval of the difference."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,63 +90,63 @@ class GapPart:
     """One part of the gap to the teacher."""
 
     difference: float
-    """Of the AUROC."""
+    """Difference of the AUROC."""
     ci: Ends | None
-    """Its interval."""
+    """Confidence interval of the difference."""
     fraction: float | None
-    """Of the gap; None where the gap is not shown."""
+    """Share of the gap; None if the gap is not shown."""
     fraction_ci: Ends | None
-    """Interval of the fraction."""
+    """Confidence interval of the fraction."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GapRow:
-    """The gap of one class, or of their macro mean, and its parts, which sum to it."""
+    """Gap of one class, or of the macro mean, and its parts, which sum to the gap."""
 
     class_: str | None
-    """None: macro mean over the classes that can be scored."""
+    """Name of the class; None for the macro mean over the classes that can be scored."""
     n_positive: Count | None
     """Test recordings with the class; None for the mean."""
     too_few: bool
-    """Fewer positives than `statistics.min_positives`."""
+    """Whether there are fewer positives than `statistics.min_positives`."""
     alone: Share | None
     """AUROC of the baseline, mean over seeds."""
     answer: Share | None
     """AUROC of the answer, mean over seeds."""
     ensemble: Share | None
-    """AUROC of the mean of the probabilities of the answer's seeds; None for one seed."""
+    """AUROC of the probabilities averaged over the answer's seeds; None for one seed."""
     teacher: Share | None
     """AUROC of the teacher."""
     gap: WholeGap | None
-    """Teacher minus alone; None where there is no score."""
+    """Teacher minus alone; None without a score."""
     closed: GapPart | None
     """Answer minus alone."""
     attainable: GapPart | None
-    """Ensemble minus answer: what the lead shows, and one student does not reach; None for one
+    """Ensemble minus answer: visible in the lead, but not reached by one student; None for one
     seed."""
     left: GapPart | None
-    """Teacher minus ensemble, of one seed minus answer: probably not visible in this lead."""
+    """Teacher minus ensemble, or minus answer for one seed: probably not visible in this lead."""
     reason: str | None
-    """Why there are no fractions; None where there are."""
+    """Reason for missing fractions, else None."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LeadGap:
-    """The gap of the students of one lead to their teacher."""
+    """Gap of the students of one lead to their teacher."""
 
     lead: str
-    """Whose students they are."""
+    """Name of the lead."""
     n_students: Ordinal
-    """Seeds that answer and baseline have; so many students are in the ensemble."""
+    """Number of students in the ensemble: one per seed that answer and baseline share."""
     rows: tuple[GapRow, ...]
-    """The macro mean first, then the classes."""
+    """Macro mean first, then the classes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TeacherGap:
-    """How far students are from the teacher by lead and class: closed, attainable, left."""
+    """Gap of the students to the teacher, by lead and class: closed, attainable, left."""
 
     baseline: str
-    """The contender that learned from labels alone."""
+    """Name of the contender that learned from labels alone."""
     leads: tuple[LeadGap, ...]
-    """Ranked, the best first."""
+    """Leads by rank, the best first."""

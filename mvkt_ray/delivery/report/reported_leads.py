@@ -1,4 +1,4 @@
-"""The leads of a report, what was compared for each, and the teacher of their students."""
+"""The leads of a report, the contenders of each, and the teacher of their students."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,15 +19,16 @@ class ReportedContender:
     """One configuration of one lead."""
 
     trial: Count | None
-    """Search trial that it is, or was taken from; None: the configuration was given."""
+    """Number of its search trial; None for a configuration given in the study file."""
     seeds: tuple[Count, ...]
     """Repetitions that it is scored over."""
     hyperparameters: Mapping[str, Scalar]
-    """By name."""
+    """Hyper-parameters by name."""
     validation: ValidationScores | None
-    """None where it was trained on the validation split, or not to its end."""
+    """Scores on validation; None if trained on the validation split, or without a complete
+    training."""
     test: TestScores | None
-    """None before finals, and where no training came to its end."""
+    """Scores on test; None before finals, and without a complete training."""
 
     def on(self, split: Split) -> Scores | None:
         """Return the scores on a split."""
@@ -36,58 +37,59 @@ class ReportedContender:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LeadSearch:
-    """Trials of a lead."""
+    """Search trials of a lead."""
 
     best_trial: Count | None
-    """The lead's best complete search trial now; after finals the search may have gone on."""
+    """Number of the best complete search trial at the time of the report; the search may have
+    continued after finals."""
     n_trials: Count
     """Trials of the search, without baselines."""
     n_complete: Count
-    """Of these, trained to the end."""
+    """Number of complete trials."""
     n_pruned: Count
-    """Of these, pruned."""
+    """Number of pruned trials."""
     n_failed: Count
-    """Of these, failed or diverged."""
+    """Number of failed and diverged trials."""
     stopped_at_trial: Count | None
-    """Trial of the study at which racing stopped the lead; None: it did not."""
+    """Number of the study's trial at which racing stopped the lead; None if not stopped."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReportedLead:
-    """One lead, or lead set, in the order of rank."""
+    """One lead, or lead set, with its rank."""
 
     rank: Ordinal
-    """1 is the highest."""
+    """Rank, 1 is the highest."""
     lead: str
-    """Its name, `V5` or `I+V5`."""
+    """Name of the lead or lead set, `V5` or `I+V5`."""
     leads: tuple[str, ...]
-    """The leads of the set."""
+    """Leads of the set."""
     trial: Count | None
-    """Search trial with the chosen configuration."""
+    """Number of the search trial with the chosen configuration."""
     seeds: tuple[Count, ...]
     """Repetitions that the answer is scored over."""
     hyperparameters: Mapping[str, Scalar] | None
-    """Of the answer, by name; None where there is none."""
+    """Hyper-parameters of the answer, by name; None without an answer."""
     n_parameters: Count | None
-    """Weights of the student."""
+    """Number of the student's weights."""
     search: LeadSearch
-    """How its search went."""
+    """Search trials of the lead."""
     validation: ChosenValidation | None
-    """Of the chosen trial; None where nothing was chosen."""
+    """Validation scores of the chosen trial; None without one."""
     test: TestScores | None
-    """Of the answer; None before finals."""
+    """Test scores of the answer; None before finals."""
     contenders: Mapping[str, ReportedContender]
-    """All that was compared, by name."""
+    """All contenders of the lead, by name."""
     gain: Gain | None
-    """Over the student alone, or else the first other contender."""
+    """Gain over the student alone, or else over the first other contender."""
     gains: tuple[Gain, ...]
-    """Over every other contender of the lead."""
+    """Gains over every other contender of the lead."""
     gap_closed: GapClosed | None
-    """None before finals, and where no student alone was compared."""
+    """Share of the gap to the teacher; None before finals, and without a student alone."""
     in_best_set: bool | None
-    """Whether it cannot be told from the best; None where it is not ranked."""
+    """Whether the lead cannot be distinguished from the best; None for an unranked lead."""
     difference_to_best: DifferenceToBest | None
-    """To the best of the other leads; None where no other is ranked."""
+    """Difference to the best of the other leads; None without another ranked lead."""
 
     def on(self, split: Split) -> ChosenValidation | TestScores | None:
         """Return the scores on a split."""
@@ -96,21 +98,21 @@ class ReportedLead:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReportedTeacher:
-    """The model that sees all its leads: the ceiling."""
+    """The teacher: a model of several leads, the ceiling for the students."""
 
     network: str
     """Name of its network."""
     assistant: str | None
-    """Network of the models of the students' own leads that it taught, and that taught them in its
-    place; None: it taught them itself."""
+    """Name of the network of the assistants: intermediate teachers on the students' leads; None for
+    students taught by the teacher itself."""
     leads: tuple[str, ...]
-    """That it sees."""
+    """Leads of its input."""
     n_parameters: Count
-    """Its weights."""
+    """Number of its weights."""
     validation: ValidationScores
-    """Of its one training."""
+    """Validation scores of its one training."""
     test: TestScores | None
-    """None before finals, and where no lead is ranked."""
+    """Test scores; None before finals, and without a ranked lead."""
 
     def on(self, split: Split) -> Scores | None:
         """Return the scores on a split."""

@@ -1,4 +1,4 @@
-"""What one model, or one contender over its seeds, scores on the validation and the test split."""
+"""Scores of a model, or of a contender over its seeds, on the validation and the test split."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,47 +13,47 @@ class ValidationScores:
     macro_auroc: Share | None
     """Mean over the classes that can be scored, and over the seeds."""
     per_class: Mapping[str, Share | None]
-    """AUROC by class; None: not defined."""
+    """AUROC by class; None if undefined."""
     left_out: tuple[str, ...]
-    """Classes that no validation recording has, or every one: in no mean."""
+    """Classes excluded from the mean, as no validation recording has them, or every one."""
     n_seeds: Count
-    """Trainings that the scores are means of."""
+    """Number of trainings in the means."""
 
     def auroc_of(self, name: str) -> float | None:
-        """Return the AUROC of a class."""
+        """Return the AUROC of a class; None if undefined."""
         return self.per_class.get(name)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChosenValidation(ValidationScores):
-    """Scores on the validation split of what was chosen on it: optimistic."""
+    """Scores on the validation split of the trial that was chosen on it: optimistic."""
 
     corrected: float | None
-    """Selection-corrected (BBC-CV) estimate of what choosing among the lead's trials gives."""
+    """Score corrected for the choice among the lead's trials (BBC-CV)."""
     corrected_ci: Ends | None
-    """Its interval."""
+    """Confidence interval of the corrected score."""
     n_candidates: Count
-    """Complete search trials that were chosen among."""
+    """Number of complete search trials to choose from."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClassScores:
-    """One class on the test split; means over the seeds."""
+    """Scores of one class on the test split; means over the seeds."""
 
     auroc: Share | None
-    """None: no recording has the class, or every one."""
+    """AUROC; None if no recording has the class, or every one."""
     ci: Ends | None
-    """Interval of the AUROC, over patients and seeds."""
+    """Confidence interval of the AUROC, over patients and seeds."""
     n_positive: Count
     """Test recordings with the class."""
     average_precision: Share | None
-    """None: no recording has the class."""
+    """Average precision; None if no recording has the class."""
     f1: Share | None
-    """By thresholds that were chosen on validation; None where there are none (see `f1_reason`)."""
+    """F1 at thresholds chosen on validation; None without a threshold (see `f1_reason`)."""
     threshold: float | None
-    """Probability from which the class is said to be present; mean over the seeds."""
+    """Probability from which the class is predicted; mean over the seeds."""
     too_few: bool
-    """Fewer positives than `statistics.min_positives`."""
+    """Whether there are fewer positives than `statistics.min_positives`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,35 +63,35 @@ class TestScores:
     macro_auroc: Share
     """Mean over the classes that can be scored, and over the seeds."""
     ci: Ends | None
-    """Its interval: bootstrap percentiles, patients and seeds resampled."""
+    """Confidence interval: bootstrap percentiles over patients and seeds."""
     ci_bca: Ends | None
-    """Its interval, bias corrected and accelerated."""
+    """Confidence interval, bias-corrected and accelerated (BCa)."""
     seed_sd: float | None
     """Standard deviation of the macro AUROC over the seeds; None with one seed."""
     per_seed: tuple[Share, ...]
     """Macro AUROC of every seed."""
     n_seeds: Count
-    """Trainings that the scores are means of."""
+    """Number of trainings in the means."""
     per_class: Mapping[str, ClassScores]
-    """By class, in the order of the task."""
+    """Scores by class, in the order of the task."""
     macro_f1: Share | None
     """Mean over the classes that have an F1."""
     f1_left_out: tuple[str, ...]
-    """Classes that are in no mean F1: no test recording has them, or no validation recording to
-    choose a threshold by."""
+    """Classes excluded from the mean F1, as no test recording has them, or no validation recording,
+    so that there is no threshold."""
     f1_reason: str | None
-    """Why there is no F1; None where there is."""
+    """Reason for a missing F1, else None."""
     macro_average_precision: Share | None
-    """Mean over the classes that some test recording has."""
+    """Mean over the classes of the test recordings."""
     average_precision_left_out: tuple[str, ...]
-    """Classes that no test recording has: in no mean average precision."""
+    """Classes excluded from the mean average precision, as no test recording has them."""
     left_out: tuple[str, ...]
-    """Classes that no test recording has, or every one: in no mean AUROC."""
+    """Classes excluded from the mean AUROC, as no test recording has them, or every one."""
     task_scores: Mapping[str, float | None] | None
     """`f_beta_2` and `g_beta_2` of the task icbeb9, `challenge_metric` of cinc26; else None."""
 
     def auroc_of(self, name: str) -> float | None:
-        """Return the AUROC of a class."""
+        """Return the AUROC of a class; None if undefined."""
         return self.per_class[name].auroc if name in self.per_class else None
 
 
@@ -100,49 +100,49 @@ Scores = ValidationScores | TestScores
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Selection:
-    """The best validation score of the whole study, and what correcting for the choice leaves."""
+    """Best validation score of the study, measured and corrected for the choice."""
 
     lead: str
-    """Of the best trial."""
+    """Lead of the best trial."""
     trial: Count
     """Number of the best trial of the search."""
     naive: Share | None
-    """Its validation macro AUROC as it was measured."""
+    """Measured validation macro AUROC."""
     corrected: float | None
-    """The same, corrected for having chosen the best (BBC-CV)."""
+    """Validation macro AUROC corrected for the choice (BBC-CV)."""
     ci: Ends | None
-    """Interval of the corrected score."""
+    """Confidence interval of the corrected score."""
     n_candidates: Count
-    """Complete trials that were chosen among."""
+    """Number of complete trials to choose from."""
     n_recordings: Count
-    """Of the validation split."""
+    """Recordings in the validation split."""
     basis: str
-    """How it was estimated, in words."""
+    """Method of estimation, in words."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ValidationGap:
-    """How far the best test score is from the validation score that its lead was chosen by."""
+    """Difference between the best test score and the validation score of the same configuration."""
 
     lead: str
-    """With the highest test score."""
+    """Lead with the highest test score."""
     validation: Share
-    """Macro AUROC of the search trial that was chosen."""
+    """Validation macro AUROC of the chosen search trial."""
     corrected: float | None
-    """For having chosen (BBC-CV); None where there was no choice."""
+    """Validation score corrected for the choice (BBC-CV); None without a choice."""
     corrected_ci: Ends | None
-    """Its interval."""
+    """Confidence interval of the corrected score."""
     n_candidates: Count
-    """Complete search trials that were chosen among."""
+    """Number of complete search trials to choose from."""
     test: Share
-    """Macro AUROC of the same configuration, mean over seeds."""
+    """Test macro AUROC of the same configuration, mean over seeds."""
     test_ci: Ends | None
-    """Its interval."""
+    """Confidence interval of the test score."""
     difference: float
     """Test minus validation."""
     mean_difference: float
-    """Mean over the leads that have both."""
+    """Mean of the differences over the leads with both scores."""
     n_leads: Count
-    """Leads that have both."""
+    """Number of leads with both scores."""
     same_classes: bool
     """Whether both means are over the same classes."""

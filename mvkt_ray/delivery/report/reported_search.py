@@ -1,4 +1,4 @@
-"""How the search of a report went: its trials, its space, its race, its students by size."""
+"""The search of a report: its trials, search space, racing, and students by size."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,129 +15,129 @@ class SearchedParameter:
     """A searched hyper-parameter."""
 
     low: float | None
-    """Low end of its range; None where it has choices."""
+    """Low end of its range; None for a categorical parameter."""
     high: float | None
-    """High end of its range."""
+    """High end of its range; None for a categorical parameter."""
     log: bool
-    """Whether it was drawn on a logarithmic scale."""
+    """Whether it is sampled on a logarithmic scale."""
     choices: tuple[Scalar, ...] | None
-    """What it was drawn from; None where it has a range."""
+    """Choices of a categorical parameter; None for a range."""
     conditional: bool
-    """Whether it is drawn only where another one has some value."""
+    """Whether it is sampled only for certain values of another parameter."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StudySummary:
-    """The search."""
+    """Configuration and progress of the search."""
 
     state: Literal["running", "finished"]
     """Whether trials are left to run."""
     n_trials: Count
-    """Asked for."""
+    """Number of trials requested."""
     n_begun: Count
     """Trials in the ledger."""
     n_ended: Count
-    """Trials that are over, however they ended."""
+    """Trials that have ended in any state."""
     states: Mapping[str, Count]
     """Trials by state."""
     arms: Mapping[str, Count]
-    """Trials by why they are in the study: `search`, or a baseline."""
+    """Trials by arm: `search`, or a baseline."""
     n_epochs: Count
-    """That a trial has at most."""
+    """Most epochs of a trial."""
     sampler: str
-    """Its name."""
+    """Name of the sampler."""
     pruner: str
-    """Its name; `none` where no trial was pruned."""
+    """Name of the pruner, or `none`."""
     objectives: tuple[Objective, ...]
-    """What the search looked for: the score, and what there should be little of."""
+    """Optimisation targets: the score, then costs to minimise."""
     limits: SizeLimitsConfig
-    """How large students may be; None: as large as they come."""
+    """Size limits of students; None for no limit."""
     validated_epochs: tuple[int, ...] | None
-    """Epochs after which trials were scored on the validation split (`student.validate`); None:
-    after each."""
+    """Epochs after which trials were scored on the validation split (`student.validate`); None for
+    every epoch."""
     conditions: Literal["balanced", "race"]
-    """How trials were dealt to leads."""
+    """Method of allocating trials to leads."""
     space: Mapping[str, SearchedParameter]
     """Searched hyper-parameters, by name."""
     importance: Mapping[str, Share] | None
-    """Share of the variance within a lead that each hyper-parameter explains (fANOVA); None: too
-    few trials, or nothing varied."""
+    """Share of the variance within a lead that each hyper-parameter explains (fANOVA); None for too
+    few trials, or if nothing varied."""
     lead_importance: Share | None
     """Share of the variance of all complete search trials that lies between leads."""
     importance_basis: str
-    """How importance was computed, or why it was not."""
+    """Method of computing importance, or the reason for its absence."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Racing:
-    """Leads that stopped getting trials."""
+    """Racing: leads that received no further trials."""
 
     error_rate: Share
-    """Share of studies in which the best lead is stopped, at most."""
+    """Upper bound on the share of studies in which the best lead is stopped."""
     basis: str
-    """How leads are stopped, in words."""
+    """Stopping rule, in words."""
     looks: tuple[Look, ...]
-    """Comparisons, the first first."""
+    """Comparisons, the first one first."""
     stopped: tuple[str, ...]
     """Leads, in the order in which they were stopped."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SizedTrial:
-    """A complete trial of the search: what its student scored, and how large it is."""
+    """A complete trial of the search: score and size of its student."""
 
     trial: Count
-    """Its number."""
+    """Number of the trial."""
     lead: str
-    """That its student sees."""
+    """Lead of its student."""
     student: str
     """Name of the network."""
     macro_auroc: float
-    """On validation: optimistic, as trials are chosen by it."""
+    """Validation score: optimistic, as trials are chosen by it."""
     n_parameters: Count
-    """Weights of the student."""
+    """Number of the student's weights."""
     n_multiply_accumulates: Count
-    """Of one evaluation window."""
+    """Multiply-accumulates for one evaluation window."""
     latency_ms: float | None
-    """For a recording of 10 s; None where it was not measured."""
+    """Milliseconds for a recording of 10 s; None if not measured."""
     cost: float
-    """That of the three by which students are compared."""
+    """Value of the size by which students are compared (`Sizes.by`)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExaminedSize:
-    """A student that was trained again, on the test split."""
+    """A student of the finals: size and test score."""
 
     contender: str
-    """Its name in the finals."""
+    """Name of the contender."""
     trial: Count
-    """Search trial that it repeats, whose size it has."""
+    """Number of the search trial with the same configuration and size."""
     n_parameters: Count
-    """Weights of the student."""
+    """Number of the student's weights."""
     n_multiply_accumulates: Count
-    """Of one evaluation window."""
+    """Multiply-accumulates for one evaluation window."""
     latency_ms: float | None
-    """For a recording of 10 s; None where it was not measured."""
+    """Milliseconds for a recording of 10 s; None if not measured."""
     cost: float
-    """That of the three by which students are compared."""
+    """Value of the size by which students are compared (`Sizes.by`)."""
     macro_auroc: float
-    """On the test split, mean over the seeds."""
+    """Test score, mean over the seeds."""
     ci: Ends | None
-    """Its interval."""
+    """Confidence interval of the test score."""
     n_seeds: Count
-    """Trainings that the score is a mean of."""
+    """Number of trainings in the mean."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Front:
-    """Trials that no other one beats in score and size."""
+    """Pareto front of trials by score and size."""
 
     front: tuple[SizedTrial, ...]
-    """The smallest first, the best last; never empty."""
+    """Trials of the front, the smallest first, the best last; never empty."""
     best: Count
     """Number of the trial with the highest score."""
     nearly_as_good: Count
-    """Number of the smallest trial that is behind the best by the margin or less."""
+    """Number of the smallest trial within the margin of the best."""
 
     def point(self, trial: int) -> SizedTrial:
         """Return a trial of the front by its number."""
@@ -146,12 +146,12 @@ class Front:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LeadFront(Front):
-    """The front of one lead."""
+    """Pareto front of one lead."""
 
     lead: str
-    """Its name."""
+    """Name of the lead."""
     examined: tuple[ExaminedSize, ...]
-    """What the finals trained again; empty before finals."""
+    """Students of the finals; empty before finals."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -159,14 +159,14 @@ class Sizes:
     """Scores of students against their sizes."""
 
     by: Objective
-    """What students are compared by beside the score."""
+    """Size by which students are compared."""
     margin: float
-    """Of macro AUROC, within which a smaller student is nearly as good."""
+    """Difference in macro AUROC up to which a smaller student is nearly as good."""
     window_s: float
     """Length of an evaluation window in seconds."""
     n_trials: Count
-    """Complete trials that are compared."""
+    """Number of complete trials compared."""
     of_all_leads: Front
-    """Trials of all leads together."""
+    """Pareto front over all leads together."""
     leads: tuple[LeadFront, ...]
-    """By lead, in the order of the report's leads."""
+    """Pareto fronts of the leads, in the order of the report's leads."""

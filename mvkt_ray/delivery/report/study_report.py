@@ -1,4 +1,4 @@
-"""All that the report of a study says: before its finals on validation, after them on test."""
+"""The report of a study: scores on validation before its finals, on test after them."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -10,99 +10,105 @@ from mvkt_ray.delivery.report.reported_differences import GapClosed, LeadPair, M
 from mvkt_ray.delivery.report.reported_leads import ReportedLead, ReportedTeacher
 from mvkt_ray.delivery.report.reported_scores import Selection, ValidationGap
 from mvkt_ray.delivery.report.reported_search import Racing, Sizes, StudySummary
+from mvkt_ray.phrasing import percent
 
 SCHEMA_VERSION = 4
 METRIC = "macro_auroc"
 
 
 def json_key(name: str) -> str:
-    """Return the key of a field in JSON; a word of Python's has an underscore behind it."""
+    """Return the JSON key of a field: its name without the underscore that avoids a keyword."""
     return name.removesuffix("_")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """The answer."""
+    """Answer to the question which lead is best."""
 
     lead: str | None
-    """The one lead in the best set; None when it has several, and before finals."""
+    """Only lead in the best set; None for several leads, and before finals."""
     highest: str | None
     """Lead with the highest estimate; not a claim."""
     best_set: tuple[str, ...]
-    """Leads that cannot be told from the best; empty before finals."""
+    """Leads that cannot be distinguished from the best; empty before finals."""
     ranked_on: Split
-    """Split that leads are ranked on."""
+    """Split of the ranking."""
     contender: str
-    """By which leads are ranked."""
+    """Contender by which leads are ranked."""
     is_synthetic: bool
-    """Whether recordings are made up by a program."""
+    """Whether a program generated the recordings."""
     sentences: tuple[str, ...]
-    """For a physician: what these data allow to say, and no more."""
+    """Conclusions that the data support, for a physician."""
     sentence: str
-    """The same, as one text."""
+    """All sentences as one text."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FinalsDone:
-    """What was trained again and examined on the test split."""
+    """The newest complete finals."""
 
     number: Count
-    """Of the finals; the newest that are complete."""
+    """Number of the finals."""
     answer: str
-    """Contender that leads are ranked by."""
+    """Contender by which leads are ranked."""
     refit: bool
-    """Whether finals were trained on the validation split, too."""
+    """Whether finals were trained on the training and validation splits together."""
     contenders: tuple[str, ...]
-    """Names of all that was compared."""
+    """Names of all contenders."""
     n_trainings: Count
-    """Planned."""
+    """Number of planned trainings."""
     n_complete: Count
-    """That came to their end."""
+    """Number of complete trainings."""
     can_be_scored: bool
-    """Whether any class is in some recordings of the test split and not in others."""
+    """Whether any class is present in some recordings of the test split and absent in others."""
     seeds: tuple[Count, ...]
     """Repetitions."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BegunFinals:
-    """Finals that are newer than those of the report, and not over."""
+    """Incomplete finals, newer than the finals of the report."""
 
     number: Count
-    """Of the finals."""
+    """Number of the finals."""
     n_trainings: Count
-    """Planned."""
+    """Number of planned trainings."""
     n_ended: Count
-    """That are over, however they ended."""
+    """Number of trainings that have ended in any state."""
     is_opened: bool
-    """Whether their examination of the test split was begun."""
+    """Whether the test split was opened for them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Statistics:
-    """How intervals and comparisons were made."""
+    """Methods of intervals and comparisons."""
 
     level: Share
-    """Of all intervals, 0.95."""
+    """Confidence level of all intervals, 0.95."""
     n_resamples: Count
-    """Of the bootstrap."""
+    """Number of bootstrap resamples."""
     seed: Count
-    """Of the resamples."""
+    """Seed of the resamples."""
     min_positives: Count
-    """Test recordings with a class below which it says too little of a lead."""
+    """Least number of test recordings with a class for its score to count."""
     basis: tuple[str, ...]
-    """The methods, in words."""
+    """Methods, in words."""
     n_gains: Count
     """Comparisons in the family of gains."""
     n_lead_pairs: Count
-    """Comparisons in the family of leads against leads."""
+    """Comparisons in the family of lead pairs."""
     n_mean_gains: Count
     """Comparisons in the family of mean gains."""
+
+    @property
+    def level_text(self) -> str:
+        """Confidence level in percent, for sentences."""
+        return percent(self.level)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StudyReport:
-    """What `mvkt report` writes as report/report.json."""
+    """Content of `report/report.json`, which `mvkt report` writes."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {
         "extra": "forbid",
@@ -111,65 +117,67 @@ class StudyReport:
     }
 
     schema_version: Literal[4]
-    """Of these keys."""
+    """Version of the report's keys."""
     study: str
     """Name of the study."""
     task: str
     """Name of the task."""
     metric: Literal["macro_auroc"]
-    """What leads are ranked by."""
+    """Score by which leads are ranked."""
     made_at: str
-    """UTC, ISO 8601."""
+    """Time of the report (UTC, ISO 8601)."""
     mvkt_ray_version: str
-    """Of the program that made the report."""
+    """Version of mvkt-ray that made the report."""
     classes: tuple[str, ...]
-    """Of the task, in the order of the logits."""
+    """Classes of the task, in the order of the logits."""
     answer: Answer
-    """Which lead, and what may be said of it."""
+    """Best lead, or leads, and the conclusions that the data support."""
     finals: FinalsDone | None
-    """None before finals are complete."""
+    """Finals of the report; None before finals are complete."""
     finals_begun: BegunFinals | None
-    """Finals newer than those of the report that are not over; None where there are none."""
+    """Newer, incomplete finals, if any."""
     statistics: Statistics
-    """How intervals and comparisons were made."""
+    """Methods of intervals and comparisons."""
     teacher: ReportedTeacher | None
-    """None where the study has no teacher yet."""
+    """Teacher; None before it is trained."""
     leads: tuple[ReportedLead, ...]
-    """By rank."""
+    """Leads by rank."""
     lead_pairs: tuple[LeadPair, ...]
-    """Every lead against every other; empty before finals."""
+    """Differences of all pairs of leads; empty before finals."""
     best_set: tuple[str, ...]
-    """Leads that cannot be told from the best at `statistics.level`; empty before finals."""
+    """Leads that cannot be distinguished from the best at `statistics.level`; empty before
+    finals."""
     mean_gain: MeanGain | None
     """Mean over the leads of the gains over the student alone, or else the first contender."""
     mean_gains: tuple[MeanGain, ...]
-    """Over every other contender."""
+    """Mean gains over every other contender."""
     mean_gap_closed: GapClosed | None
-    """Of the mean over the leads: ratio of means."""
+    """Share of the gap to the teacher over all leads: ratio of means."""
     teacher_gap: TeacherGap | None
-    """None before finals, and where nothing that learned from labels alone was compared."""
+    """Gap to the teacher by lead and class; None before finals, and without a contender that
+    learned from labels alone."""
     validation_gap: ValidationGap | None
-    """None before finals, and where nothing was chosen."""
+    """Difference of test and validation scores; None before finals, and without a choice."""
     selection: Selection | None
-    """None where no complete trial left predictions."""
+    """Best trial of the search; None if no complete trial left predictions."""
     sizes: Sizes | None
-    """None where the students of each lead have one size."""
+    """Scores against sizes; None if the students of each lead have one size."""
     racing: Racing | None
-    """None where leads were dealt trials evenly."""
+    """Racing; None if trials were allocated evenly."""
     study_summary: StudySummary
-    """How the search went."""
+    """Configuration and progress of the search."""
     cost: Cost
-    """What it took."""
+    """Seconds and money."""
     data: DataCard | None
-    """None where the recordings are not there any more."""
+    """Data card; None if the shards are missing."""
     data_reason: str | None
-    """Why there is no data card; None where there is."""
+    """Reason for a missing data card, else None."""
     provenance: Provenance
-    """Where every number comes from."""
+    """Origin of the report's numbers."""
     test_split: OpenedSplit
-    """The recordings kept apart until the finals."""
+    """The test split and its openings."""
     limits: tuple[str, ...]
-    """What these data cannot say, the gravest first."""
+    """Limits of the conclusions, the most severe first."""
 
     @property
     def is_final(self) -> bool:
@@ -178,9 +186,9 @@ class StudyReport:
 
     @property
     def ranked(self) -> tuple[ReportedLead, ...]:
-        """Leads that are ranked on the test split."""
+        """Leads that are ranked on the test split, the best first."""
         return tuple(lead for lead in self.leads if lead.in_best_set is not None)
 
     def lead_named(self, name: str | None) -> ReportedLead | None:
-        """Return a lead by its name; None where it is not in the report."""
+        """Return a lead by its name; None if it is not in the report."""
         return next((lead for lead in self.leads if lead.lead == name), None)

@@ -1,4 +1,4 @@
-"""What the report says in words, made from its facts, each sentence only where they bear it out.
+"""The sentences of a report, made from its values; each only if they support it.
 
-Numbers are computed in `facts`; nothing here reads a file.
+`facts` computes the numbers; nothing here reads a file.
 """

@@ -1,8 +1,7 @@
-"""The answer in a few sentences that a physician understands: what may be said, and no more.
+"""The answer in a few sentences for a physician: the conclusions that the data support.
 
-Before finals: what the search has seen on validation, that this is optimistic, and that nothing is
-claimed. After: the leads that may be the best, how far the test score is from what validation let
-expect, and whether the teacher's help is shown.
+Before finals: the best validation score, a warning that it is optimistic, and no claim. After them:
+the leads that may be best, the difference of test and validation score, and the teacher's gain.
 """
 
 from collections.abc import Sequence
@@ -26,7 +25,7 @@ from mvkt_ray.delivery.sentences.how_far import (
     why_nothing_is_ranked,
 )
 from mvkt_ray.delivery.sentences.small_students import small_student_sentences
-from mvkt_ray.phrasing import SENTENCE, listing, percent
+from mvkt_ray.phrasing import SENTENCE, listing
 from mvkt_ray.search.finals.finals_plan import CHOSEN
 
 GROUPS = {
@@ -38,20 +37,19 @@ GROUPS = {
     "icbeb9": "rhythm and conduction classes",
     "cinc26": "diagnoses of the Challenge",
 }
-"""How the classes of a task are called; of others, classes."""
+"""Plural noun for the classes of a task; by default `classes`."""
 
 IN_WORDS = {
     "student_alone": "The teacher's help",
     "plain_kd": "This way of distilling, compared with plain distillation,",
 }
-"""What a gain over a contender is called, where the answer was taught by the teacher."""
+"""Subject of a sentence on a gain over a contender, for an answer taught by the teacher."""
 
 _TAUGHT = (CHOSEN, "plain_kd", "mkd_only", "clt_only")
-"""Contenders that are known to have learned from the teacher."""
-
+"""Names of contenders that learned from the teacher."""
 
 LISTED = 6
-"""Of more leads than these, the number is said."""
+"""Most leads that a sentence lists; more are counted."""
 SYNTHETIC = (
     "These recordings are made up by a program: this is a demonstration, and says nothing about "
     "ECGs."
@@ -59,7 +57,7 @@ SYNTHETIC = (
 
 
 def sentences_before_finals(report: StudyReport) -> list[str]:
-    """Say what the search has seen so far, and that nothing is claimed."""
+    """Return the answer of the search on validation, which claims nothing."""
     summary, leads = report.study_summary, report.leads
     is_running = summary.state == "running"
     so_far = f"{summary.n_ended} of {summary.n_trials} trials have ended"
@@ -82,7 +80,7 @@ def sentences_before_finals(report: StudyReport) -> list[str]:
 
 
 def sentences_after_finals(report: StudyReport) -> list[str]:
-    """Say what the test split showed."""
+    """Return the answer of the finals on the test split."""
     ranked = report.ranked
     if not ranked:
         return [
@@ -120,18 +118,19 @@ def _first_sentence(report: StudyReport, first: ReportedLead) -> str:
     return (
         f"On {split.n_recordings} recordings of {split.n_patients} patients {kept}, a model "
         f"that sees {_lead(first)} alone detects {_classes(report, 'test')} with a mean AUROC of "
-        f"{SENTENCE.score(test.macro_auroc)} ({_level(report)} interval "
+        f"{SENTENCE.score(test.macro_auroc)} ({report.statistics.level_text} interval "
         f"{SENTENCE.interval(test.ci)}{ceiling})."
     )
 
 
 def _which_are_best(report: StudyReport, ranked: Sequence[ReportedLead]) -> str:
     first, names = ranked[0].lead, list(report.best_set)
+    level = report.statistics.level_text
     if len(ranked) == 1:
         return f"{first} is the only lead that was examined, so nothing is said of others."
     if names == [first]:
         return (
-            f"With {_level(report)} confidence {first} is the best of the {len(ranked)} leads that "
+            f"With {level} confidence {first} is the best of the {len(ranked)} leads that "
             "were compared."
         )
     others = [name for name in names if name != first]
@@ -141,7 +140,7 @@ def _which_are_best(report: StudyReport, ranked: Sequence[ReportedLead]) -> str:
             "single lead is named best."
         )
     return (
-        f"{_listed(others)} cannot be told apart from it ({_level(report)} confidence), so no "
+        f"{_listed(others)} cannot be told apart from it ({level} confidence), so no "
         "single lead is named best."
     )
 
@@ -189,15 +188,11 @@ def _difference(report: StudyReport, gain: Gain) -> str:
     if corrected is None:
         return difference
     interval = SENTENCE.signed_interval(corrected)
-    return f"{difference} (corrected {_level(report)} interval {interval})"
-
-
-def _level(report: StudyReport) -> str:
-    return percent(report.statistics.level)
+    return f"{difference} (corrected {report.statistics.level_text} interval {interval})"
 
 
 def _subject(report: StudyReport, gain: Gain) -> str:
-    """Name what a gain is of: the teacher's help only where the answer was taught."""
+    """Return the subject of a sentence on a gain: the teacher's help only for a taught answer."""
     answer = report.answer.contender
     if answer in _TAUGHT and gain.over in IN_WORDS:
         return IN_WORDS[gain.over]

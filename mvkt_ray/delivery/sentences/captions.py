@@ -1,4 +1,4 @@
-"""What stands at figures and tables of the page, where it depends on what the study has.
+"""Captions of the page's figures and tables that depend on the study's state.
 
 Reads: the report's values.
 """
@@ -12,32 +12,42 @@ from mvkt_ray.delivery.report.reported_leads import ReportedLead, ReportedTeache
 from mvkt_ray.delivery.report.study_report import StudyReport
 from mvkt_ray.delivery.sentences.classes_counted import left_out_sentence, over_classes
 from mvkt_ray.delivery.wording import student_name
-from mvkt_ray.phrasing import listing, percent
+from mvkt_ray.phrasing import counted, listing
+
+DRAWN_GAINS = 3
+"""Most baselines in the figure of the gains; the tables have all."""
+
+OBJECTIVES = {
+    "parameters": "parameters",
+    "macs": "multiply-accumulates",
+    "latency_ms": "milliseconds",
+}
+"""Units of the objectives other than the score; less is better."""
 
 
 def ranked_leads_caption(report: StudyReport) -> str:
-    """Say what the figure of the ranked leads shows."""
+    """Return the caption of the figure of the ranked leads."""
     first = "Macro AUROC of the leads, the best first."
     if report.finals is None:
         return f"{first} No lead can be called best before the finals."
-    ranked = report.ranked
+    ranked, level = report.ranked, report.statistics.level_text
     parts = [first]
     if len(ranked) > 1 and len(report.best_set) == len(ranked):
         parts.append("All are in the best set: filled dots on a band.")
     elif len(ranked) > 1:
         parts.append(
             "Filled dots on a band are the best set; a hollow one is out of it, so that it is not "
-            f"the best ({_level(report)}, all leads together)."
+            f"the best ({level}, all leads together)."
         )
     over = "patients and seeds" if _knows_seeds(report) else "patients"
-    parts.append(f"Lines are {_level(report)} intervals over {over}.")
+    parts.append(f"Lines are {level} intervals over {over}.")
     if report.teacher is not None and report.teacher.test is not None:
         parts.append(f"The dotted line is the teacher, which sees {_n_leads(report.teacher)}.")
     return " ".join(parts)
 
 
 def how_leads_were_scored(report: StudyReport) -> str:
-    """Say of the ranking what was trained, how often, and on which recordings it was scored."""
+    """Return how the ranked students were trained, and on how many recordings scored."""
     answer = report.answer.contender
     if report.finals is None:
         if not any(lead.validation for lead in report.leads):
@@ -67,7 +77,7 @@ def how_leads_were_scored(report: StudyReport) -> str:
 
 
 def best_set_note(report: StudyReport) -> str:
-    """Say what the best set is, at its tile."""
+    """Return the note at the tile of the best set."""
     n_ranked = len(report.ranked)
     if report.finals is None:
         return "known after `mvkt finalize`"
@@ -76,12 +86,13 @@ def best_set_note(report: StudyReport) -> str:
     if n_ranked == 1:
         return "the only lead that was examined"
     if len(report.best_set) == 1:
-        return f"better than every other lead, at {_level(report)} for all comparisons together"
-    return f"cannot be told apart at {_level(report)}"
+        level = report.statistics.level_text
+        return f"better than every other lead, at {level} for all comparisons together"
+    return f"cannot be told apart at {report.statistics.level_text}"
 
 
 def teacher_title(report: StudyReport) -> str:
-    """Name the teacher at its tile: the ceiling, unless a student is above it."""
+    """Return the title of the teacher's tile: the ceiling, unless a student scores higher."""
     split = report.answer.ranked_on
     teacher = None if report.teacher is None else report.teacher.on(split)
     scores = [found.macro_auroc for lead in report.leads if (found := lead.on(split)) is not None]
@@ -91,7 +102,7 @@ def teacher_title(report: StudyReport) -> str:
 
 
 def pairs_note(report: StudyReport) -> str:
-    """Say why a lead that is out of the best set may not be told from each lead in it."""
+    """Return why a lead outside the best set may not differ from each lead inside it."""
     return (
         "Another question than that of the best set: of any two leads, which one has the higher "
         f"score? Each answer is corrected for all {report.statistics.n_lead_pairs} pairs "
@@ -101,27 +112,22 @@ def pairs_note(report: StudyReport) -> str:
 
 
 def gains_caption(report: StudyReport) -> str:
-    """Say what the figure of the gains shows."""
+    """Return the caption of the figure of the gains."""
     baselines, _ = compared_with(report.leads)
     answer = student_name(report.answer.contender)
     text = (
         f"{answer[0].upper()}{answer[1:]} minus baseline, paired by patient and seed. Thick lines "
-        f"are {_level(report)} intervals, thin lines are corrected for the other comparisons of "
-        "their kind (gains of leads, or means over leads); filled dots are gains that are claimed."
+        f"are {report.statistics.level_text} intervals, thin lines are corrected for the other "
+        "comparisons of their kind (gains of leads, or means over leads); filled dots are gains "
+        "that are claimed."
     )
-    return (
-        text
-        if len(baselines) <= DRAWN_GAINS
-        else f"{text} The first {DRAWN_GAINS} baselines are drawn."
-    )
-
-
-DRAWN_GAINS = 3
-"""Baselines that the figure of the gains has room for; the tables have all."""
+    if len(baselines) <= DRAWN_GAINS:
+        return text
+    return f"{text} The first {DRAWN_GAINS} baselines are drawn."
 
 
 def classes_of_means(report: StudyReport) -> str:
-    """Say over which classes macro means are, on the split that leads are ranked on."""
+    """Return the classes of the macro means on the split of the ranking."""
     split = report.answer.ranked_on
     left_out = left_out_of(report, split)
     said = [f"Macro means are over {over_classes(len(report.classes), left_out)}."]
@@ -134,7 +140,7 @@ def classes_of_means(report: StudyReport) -> str:
 
 
 def learning_curves_caption(report: StudyReport) -> str:
-    """Say after which epochs the learning curves have points."""
+    """Return the caption of the learning curves, with the validated epochs."""
     summary = report.study_summary
     parts = [
         f"Validation macro AUROC {epochs_of_curves(summary.validated_epochs)}; the lowest "
@@ -149,7 +155,7 @@ def learning_curves_caption(report: StudyReport) -> str:
 
 
 def looked_for(report: StudyReport) -> str:
-    """Say what the search optimised, and within which sizes; empty where it was the score alone."""
+    """Return the objectives and size limits of the search; empty for the score alone."""
     summary = report.study_summary
     costs = [OBJECTIVES[name] for name in summary.objectives if name in OBJECTIVES]
     limits = asdict(summary.limits).items()
@@ -161,19 +167,11 @@ def looked_for(report: StudyReport) -> str:
     return f"{parts[0]}." if parts else ""
 
 
-OBJECTIVES = {
-    "parameters": "parameters",
-    "macs": "multiply-accumulates",
-    "latency_ms": "milliseconds",
-}
-"""What objectives beside the score are counted in; less of them is better."""
-
-
 def epochs_of_curves(validated_epochs: Sequence[int] | None) -> str:
-    """Say after which epochs trials were validated.
+    """Return the epochs with a validation score as part of a sentence.
 
     Args:
-        validated_epochs: As in the report; None: after every one.
+        validated_epochs: Epoch numbers as in the report; None for every epoch.
     """
     if not validated_epochs:
         return "after every epoch"
@@ -184,7 +182,7 @@ def epochs_of_curves(validated_epochs: Sequence[int] | None) -> str:
 
 
 def curves_note(report: StudyReport, drawn: Sequence[str]) -> str:
-    """Say why the curves are of these leads."""
+    """Return why ROC curves are drawn for the leads `drawn`; empty for none."""
     if not drawn:
         return ""
     if report.finals is None:
@@ -199,7 +197,7 @@ def curves_note(report: StudyReport, drawn: Sequence[str]) -> str:
 
 
 def _other_means(report: StudyReport) -> list[str]:
-    """Say where a mean F1 or precision is over other classes than the mean AUROC."""
+    """Return the classes excluded from mean F1 and precision, if unlike those of the AUROC."""
     test = next((lead.test for lead in report.leads if lead.test is not None), None)
     if test is None:
         return []
@@ -218,7 +216,7 @@ def _seeds_of_answer(report: StudyReport) -> str:
         return "no seed to its end"
     if len(counts) > 1:
         return f"{counts[0]} to {counts[-1]} seeds"
-    return f"{counts[0]} seed{'' if counts[0] == 1 else 's'}"
+    return counted(counts[0], "seed")
 
 
 def _knows_seeds(report: StudyReport) -> bool:
@@ -232,7 +230,3 @@ def _has_corrected(lead: ReportedLead) -> bool:
 def _n_leads(teacher: ReportedTeacher) -> str:
     n_leads = len(teacher.leads)
     return f"lead {teacher.leads[0]}" if n_leads == 1 else f"{n_leads} leads"
-
-
-def _level(report: StudyReport) -> str:
-    return percent(report.statistics.level)

@@ -1,4 +1,4 @@
-"""How it is said which classes a mean is over, and which it leaves out.
+"""Sentences on the classes of a macro mean, and on excluded classes.
 
 Reads: the report's values.
 """
@@ -11,16 +11,16 @@ from mvkt_ray.delivery.report.study_report import StudyReport
 from mvkt_ray.phrasing import listing
 
 LISTED = 6
-"""Of more classes than these, the answer says the number."""
+"""Most classes that the answer lists; more are counted."""
 
 
 def over_classes(n_classes: int, left_out: Sequence[str], called: str = "classes") -> str:
-    """Name what a mean is over: `the 3 classes`, `2 of the 3 classes`, `the one class`.
+    """Return the classes of a mean as `the 3 classes`, `2 of the 3 classes` or `the one class`.
 
     Args:
-        n_classes: Of the task.
-        left_out: Classes of it that are not in the mean.
-        called: What the classes are, in the plural.
+        n_classes: Number of the task's classes.
+        left_out: Classes excluded from the mean.
+        called: Plural noun for the classes.
     """
     if left_out:
         return f"{n_classes - len(left_out)} of the {n_classes} {called}"
@@ -28,12 +28,12 @@ def over_classes(n_classes: int, left_out: Sequence[str], called: str = "classes
 
 
 def left_out_sentence(report: StudyReport, split: Split, most: int | None = None) -> str:
-    """Name the classes that no mean of a split is over, and why; empty where there are none.
+    """Return the classes excluded from the means of a split, and why; empty without any.
 
     Args:
-        report: With `leads`, and with `data` where there are counts.
+        report: Report with `leads`, and with `data` if the shards are there.
         split: `validation` or `test`.
-        most: More names than these are only counted.
+        most: Most names to list; more are counted. None lists all.
     """
     left_out = left_out_of(report, split)
     if not left_out:

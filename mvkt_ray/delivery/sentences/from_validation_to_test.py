@@ -1,4 +1,4 @@
-"""How it is said that a test score is not the validation score, and what that may mean.
+"""Sentences on the difference of test and validation scores, and its possible causes.
 
 Reads: the report's `validation_gap`.
 """
@@ -7,11 +7,11 @@ from mvkt_ray.delivery.report.reported_scores import ValidationGap
 from mvkt_ray.phrasing import SENTENCE
 
 _EQUAL = 0.0005
-"""Differences below this are not written."""
+"""Absolute difference below which two scores are the same with three decimals."""
 
 
 def gap_sentence(gap: ValidationGap) -> str:
-    """Say the gap of the lead with the highest test score, and what it may mean."""
+    """Return the difference of the lead with the highest test score, and its possible causes."""
     corrected = ""
     if gap.corrected is not None:
         corrected = (
@@ -26,15 +26,15 @@ def gap_sentence(gap: ValidationGap) -> str:
 
 
 def mean_gap_sentence(gap: ValidationGap) -> str:
-    """Say the gap over all leads; empty where there is one."""
+    """Return the mean difference over all leads; empty for one lead."""
     if gap.n_leads < 2:
         return ""
+    begin = f"On average over {gap.n_leads} leads"
+    if abs(gap.mean_difference) < _EQUAL:
+        return f"{begin} both scores are the same."
     return (
-        f"On average over {gap.n_leads} leads the test score is "
-        f"{_compared(gap.mean_difference)} than the validation score of the trial that was "
-        "chosen."
-        if abs(gap.mean_difference) >= _EQUAL
-        else f"On average over {gap.n_leads} leads both scores are the same."
+        f"{begin} the test score is {_compared(gap.mean_difference)} than the validation score of "
+        "the trial that was chosen."
     )
 
 
@@ -45,23 +45,23 @@ def _compared(difference: float) -> str:
 
 
 def _meaning(gap: ValidationGap) -> str:
-    difference, corrected = gap.difference, gap.corrected
-    if abs(difference) < _EQUAL:
-        said = "what was seen on validation holds on the test recordings"
-    elif difference > 0:
-        said = "the test recordings may have another, easier case mix"
-    elif gap.n_candidates < 2:
-        said = "the test recordings may have another case mix, or other seeds give less"
-    elif corrected is not None and gap.test < corrected:
-        said = (
-            "choosing made the first one optimistic, and what is missing beyond the corrected "
-            "score may come from another case mix of the test recordings"
+    cause = _cause(gap)
+    if gap.same_classes:
+        return cause
+    return f"{cause}; also, the two means are not over the same classes"
+
+
+def _cause(gap: ValidationGap) -> str:
+    if abs(gap.difference) < _EQUAL:
+        return "what was seen on validation holds on the test recordings"
+    if gap.difference > 0:
+        return "the test recordings may have another, easier case mix"
+    if gap.n_candidates < 2:
+        return "the test recordings may have another case mix, or other seeds give less"
+    optimistic = "choosing made the first one optimistic, and"
+    if gap.corrected is not None and gap.test < gap.corrected:
+        return (
+            f"{optimistic} what is missing beyond the corrected score may come from another case "
+            "mix of the test recordings"
         )
-    else:
-        said = (
-            "choosing made the first one optimistic, and the test recordings may have another "
-            "case mix"
-        )
-    return (
-        said if gap.same_classes else f"{said}; also, the two means are not over the same classes"
-    )
+    return f"{optimistic} the test recordings may have another case mix"

@@ -1,7 +1,7 @@
-"""How far students are from the teacher, in words: what was closed, and what a lead may not show.
+"""Sentences on the gap of the students to the teacher: its closed part, and the part that is left.
 
-Nobody can know from a few students what a lead does not show. It is called *probably not visible*
-only where their ensemble is shown to be behind the teacher, and the numbers stand beside it.
+A few students cannot prove that information is absent from a lead. The part that is left is called
+*probably not visible* only if their ensemble is shown to be behind the teacher, and with numbers.
 
 Reads: the report's `teacher_gap`.
 """
@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from mvkt_ray.delivery.report.reported_differences import GapPart, GapRow, LeadGap
 from mvkt_ray.delivery.report.study_report import StudyReport
 from mvkt_ray.delivery.wording import student_name
-from mvkt_ray.phrasing import SENTENCE, listing, percent
+from mvkt_ray.phrasing import SENTENCE, listing
 
 NAMED_CLASSES = 2
-"""Classes of which most is left that a sentence names."""
+"""Most classes, with the largest part left, that a sentence names."""
 
 
 def is_left(row: GapRow) -> bool:
-    """Whether an ensemble of the lead's students is shown to be behind the teacher."""
+    """Return whether the ensemble of the lead's students is shown to be behind the teacher."""
     return (
         row.ensemble is not None
         and not row.too_few
@@ -30,10 +30,10 @@ def is_left(row: GapRow) -> bool:
 
 
 def teacher_gap_sentences(report: StudyReport, lead: str) -> list[str]:
-    """Say of one lead what was closed of its gap to the teacher, and what is left of it.
+    """Return sentences on the closed part of a lead's gap to the teacher, and on the rest.
 
     Returns:
-        Nothing where the finals compared nothing that learned from labels alone.
+        Empty if no contender learned from labels alone.
     """
     gap = report.teacher_gap
     found = next((each for each in gap.leads if each.lead == lead), None) if gap else None
@@ -45,7 +45,7 @@ def teacher_gap_sentences(report: StudyReport, lead: str) -> list[str]:
         difference = SENTENCE.signed(macro.gap.difference)
         return [
             f"The teacher is not shown to be ahead of the {alone} of {lead} ({difference}, "
-            f"{percent(report.statistics.level)} interval "
+            f"{report.statistics.level_text} interval "
             f"{SENTENCE.signed_interval(macro.gap.ci)}), so there is no gap to speak of."
         ]
     share = f"{SENTENCE.whole_percent(closed.fraction)}{_share_interval(closed)}"
@@ -65,7 +65,7 @@ def teacher_gap_sentences(report: StudyReport, lead: str) -> list[str]:
 
 
 def teacher_gap_caption(report: StudyReport) -> str:
-    """Say what figure and tables of the gap show; empty where there are none."""
+    """Return the caption of figure and tables of the gap; empty without a gap."""
     gap = report.teacher_gap
     if gap is None:
         return ""
@@ -87,7 +87,7 @@ def teacher_gap_caption(report: StudyReport) -> str:
             "in this lead. It is no proof: more recordings, another network or a larger ensemble "
             "may find some of it. It is bold where the ensemble is shown to be behind the teacher."
         )
-    level = percent(report.statistics.level)
+    level = report.statistics.level_text
     said.append(
         f"Intervals are {level} ones of each number alone, not corrected for how many there are; "
         "shares are told only where the gap is shown."
@@ -96,11 +96,11 @@ def teacher_gap_caption(report: StudyReport) -> str:
 
 
 def teacher_gap_figure_caption(report: StudyReport, n_drawn: int) -> str:
-    """Say how the figure of the gap is read; empty where there is none.
+    """Return the caption of the figure of the gap; empty without a gap.
 
     Args:
-        report: Its values.
-        n_drawn: Leads that it has room for.
+        report: Report of a study.
+        n_drawn: Most leads in the figure.
     """
     gap = report.teacher_gap
     if gap is None:
@@ -116,8 +116,8 @@ def teacher_gap_figure_caption(report: StudyReport, n_drawn: int) -> str:
 
 
 def _what_is_left(found: LeadGap, left: GapPart, report: StudyReport) -> str:
-    lead, level = found.lead, percent(report.statistics.level)
-    interval = f"{level} interval {SENTENCE.signed_interval(left.ci)}"
+    lead = found.lead
+    interval = f"{report.statistics.level_text} interval {SENTENCE.signed_interval(left.ci)}"
     if not is_left(found.rows[0]):
         return (
             f"The ensemble is not shown to be behind the teacher "
@@ -131,7 +131,7 @@ def _what_is_left(found: LeadGap, left: GapPart, report: StudyReport) -> str:
 
 
 def _classes(rows: Sequence[GapRow]) -> str:
-    """Name the classes of which most is left, among those of which it is shown."""
+    """Return the classes with the largest part left, among those for which it is shown."""
     left = [(row.left.difference, row.class_) for row in rows if row.left and is_left(row)]
     if not left:
         return ""

@@ -1,4 +1,4 @@
-"""How far search and finals are, and how often the test split was opened.
+"""Sentences on the progress of search and finals, and on openings of the test split.
 
 Reads: the report's values.
 """
@@ -12,7 +12,7 @@ from mvkt_ray.phrasing import listing
 
 
 def n_looks(report: StudyReport) -> int:
-    """Return how often the test split was opened up to the finals that the report is of."""
+    """Return the number of openings of the test split up to the finals of the report."""
     openings = report.test_split.openings
     if report.finals is None:
         return len(openings)
@@ -20,7 +20,7 @@ def n_looks(report: StudyReport) -> int:
 
 
 def why_nothing_is_ranked(summary: StudySummary) -> str:
-    """Say how far a search is that has nothing to rank."""
+    """Return the progress of a search without a lead to rank."""
     if not summary.n_trials:
         return (
             "The study has no search to rank leads by; `mvkt finalize` examines what its finals "
@@ -40,7 +40,7 @@ def why_nothing_is_ranked(summary: StudySummary) -> str:
 
 
 def finals_begun(report: StudyReport) -> list[str]:
-    """Say that finals are under way, or were left before their end."""
+    """Return a sentence on incomplete finals, if any."""
     begun = report.finals_begun
     if begun is None:
         return []
@@ -52,7 +52,7 @@ def finals_begun(report: StudyReport) -> list[str]:
 
 
 def not_ranked(leads: Sequence[ReportedLead]) -> list[str]:
-    """Name the leads of which the search has no complete trial."""
+    """Return a sentence on the leads without a complete trial of the search, if any."""
     names = [lead.lead for lead in leads if lead.validation is None]
     if not names:
         return []
@@ -61,7 +61,7 @@ def not_ranked(leads: Sequence[ReportedLead]) -> list[str]:
 
 
 def what_finals_do(leads: Sequence[ReportedLead]) -> str:
-    """Say what comes after the search."""
+    """Return the next step after the search."""
     if all(lead.validation is not None for lead in leads):
         return "`mvkt finalize` examines every lead, once, on recordings that were kept apart."
     return (
@@ -71,7 +71,7 @@ def what_finals_do(leads: Sequence[ReportedLead]) -> str:
 
 
 def why_no_lead_is_ranked(report: StudyReport) -> str:
-    """Say why there is no ranking after finals."""
+    """Return why finals rank no lead."""
     if report.finals is not None and not report.finals.can_be_scored:
         return (
             f"No class can be scored on the {report.test_split.n_recordings} test "

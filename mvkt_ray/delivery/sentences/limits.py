@@ -1,4 +1,4 @@
-"""What the data of a report cannot say, in sentences made from its facts."""
+"""The limits of a report's conclusions, in sentences made from its values."""
 
 from collections.abc import Callable
 
@@ -18,10 +18,10 @@ from mvkt_ray.search.finals.finals_plan import CHOSEN
 
 
 def describe_limits(report: StudyReport) -> list[str]:
-    """Return the report's `limits`, the gravest first.
+    """Return the report's `limits`, the most severe first.
 
     Args:
-        report: everything else of it.
+        report: Report that is complete except for its limits.
     """
     return [sentence for limit in _LIMITS for sentence in limit(report)]
 

@@ -1,15 +1,15 @@
-"""What the recordings and their classes cannot say, in sentences made from the report's facts."""
+"""The limits of recordings and classes, in sentences made from the report's values."""
 
 from mvkt_ray.delivery.facts.class_means import left_out_of
 from mvkt_ray.delivery.report.quantities import SPLITS
 from mvkt_ray.delivery.report.study_report import StudyReport
 from mvkt_ray.delivery.sentences.classes_counted import left_out_sentence
 from mvkt_ray.delivery.sentences.recording_counts import use_sentence
-from mvkt_ray.phrasing import listing
+from mvkt_ray.phrasing import counted, listing
 
 
 def one_source(report: StudyReport) -> list[str]:
-    """Say that other hospitals are not in the data."""
+    """Return a sentence on the single source, which excludes other hospitals."""
     data = report.data
     if data is None:
         return [f"There is no data card: {report.data_reason}"]
@@ -23,7 +23,7 @@ def one_source(report: StudyReport) -> list[str]:
 
 
 def recorders(report: StudyReport) -> list[str]:
-    """Say that a device of few leads records otherwise."""
+    """Return a sentence on devices with few leads, whose recordings differ."""
     data, teacher = report.data, report.teacher
     leads = data.leads if data is not None else teacher.leads if teacher is not None else []
     is_synthetic = data is not None and data.is_synthetic
@@ -37,7 +37,7 @@ def recorders(report: StudyReport) -> list[str]:
 
 
 def classes_without_score(report: StudyReport) -> list[str]:
-    """Name the classes that are in no mean, by split."""
+    """Return sentences on the classes excluded from the means, by split."""
     validation, test = (left_out_of(report, split) for split in SPLITS)
     said = [left_out_sentence(report, split) for split in SPLITS]
     if report.finals is not None and validation != test:
@@ -49,7 +49,7 @@ def classes_without_score(report: StudyReport) -> list[str]:
 
 
 def classes_hard_to_judge(report: StudyReport) -> list[str]:
-    """Name the classes without a threshold, and those with few positives."""
+    """Return sentences on classes without a threshold, and on classes with few positives."""
     test = next((lead.test for lead in report.leads if lead.test is not None), None)
     if test is None:
         return []
@@ -79,7 +79,7 @@ def classes_hard_to_judge(report: StudyReport) -> list[str]:
 
 
 def recordings_left_out(report: StudyReport) -> list[str]:
-    """Say which recordings are in no split, what others do not state, what the ingest remarked."""
+    """Return sentences on unused recordings, assumed gains and rates, and the ingest's remarks."""
     data = report.data
     if data is None:
         return []
@@ -88,9 +88,8 @@ def recordings_left_out(report: StudyReport) -> list[str]:
         reasons = ", ".join(
             f"{reason.replace('_', ' ')} {n}" for reason, n in data.quarantine.items()
         )
-        one = data.n_quarantined == 1
         said.append(
-            f"{data.n_quarantined:,} recording{'' if one else 's'} could not be used "
+            f"{counted(data.n_quarantined, 'recording')} could not be used "
             f"({reasons}). Models were neither trained nor tried on such recordings, and a device "
             "may meet them."
         )

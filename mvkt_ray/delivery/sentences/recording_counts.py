@@ -1,4 +1,4 @@
-"""How it is said what became of every recording: the numbers add up to those of the shards.
+"""Sentence on the use of all recordings; its numbers add up to the recordings of the shards.
 
 Reads: the report's `data`.
 """
@@ -8,7 +8,7 @@ from mvkt_ray.phrasing import listing, number_ranges
 
 
 def use_sentence(data: DataCard) -> str:
-    """Say how many recordings are in a split, and why the others are in none."""
+    """Return the number of recordings in each split, and the reasons for the unused ones."""
     sizes = [split.n_recordings for split in data.splits.all]
     total, used = data.n_recordings, sum(sizes)
     train, val, test = (f"{size:,}" for size in sizes)

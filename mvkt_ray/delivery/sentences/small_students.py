@@ -1,28 +1,28 @@
-"""What a small student costs in score: which one is enough, and what the test split says of it.
+"""Sentences on the smallest sufficient student: its size, and its loss of score.
 
-Which student it is was decided on validation, so that its test score is no pick among several.
+The student is chosen on validation, so that its test score is not the result of a choice.
 """
 
 from mvkt_ray.config.objectives import Objective
 from mvkt_ray.delivery.report.reported_search import LeadFront, SizedTrial, Sizes
 from mvkt_ray.delivery.report.study_report import StudyReport
-from mvkt_ray.phrasing import SENTENCE, percent
+from mvkt_ray.phrasing import SENTENCE
 from mvkt_ray.search.finals.finals_plan import CHOSEN
 
 
 def least(sizes: Sizes) -> str:
-    """Return how the least student is called by what students are compared by."""
+    """Return the adjective of the student with the least cost: smallest, cheapest or fastest."""
     return {"macs": "cheapest", "latency_ms": "fastest"}.get(sizes.by, "smallest")
 
 
 def small_student_sentences(report: StudyReport) -> list[str]:
-    """Say of the lead with the highest score which small student is nearly as good as its best.
+    """Return sentences on the smallest nearly as good student of the lead with the highest score.
 
     Args:
-        report: With `sizes`, `answer` and `leads`.
+        report: Report with `sizes`, `answer` and `leads`.
 
     Returns:
-        Nothing where all students have one size, or that lead has none that can be compared.
+        Empty if all students have one size, or if that lead has none with a size.
     """
     sizes = report.sizes
     if sizes is None:
@@ -49,7 +49,7 @@ def small_student_sentences(report: StudyReport) -> list[str]:
 
 
 def sizes_caption(report: StudyReport) -> str:
-    """Say what the figure of the sizes shows."""
+    """Return the caption of the figure of the sizes; empty without sizes."""
     sizes = report.sizes
     if sizes is None:
         return ""
@@ -69,7 +69,7 @@ def sizes_caption(report: StudyReport) -> str:
 
 
 def _examined(report: StudyReport, entry: LeadFront, by: Objective) -> list[str]:
-    """Say what the test split made of the two, where finals had them both."""
+    """Return the test scores of both students, if finals examined both."""
     if report.finals is None:
         return []
     tested = {point.trial: point for point in entry.examined}
@@ -84,13 +84,13 @@ def _examined(report: StudyReport, entry: LeadFront, by: Objective) -> list[str]
 
 
 def _loss(report: StudyReport, lead: str, small: str, by: Objective) -> str:
-    """Say whether the best is shown to be better; the finals compare the answer with all others."""
+    """Return whether the best student is shown to be better than the small one; may be empty."""
     found = report.lead_named(lead)
     gains = () if found is None else found.gains
     gain = next((each for each in gains if each.over == small), None)
     if gain is None or gain.ci_corrected is None:
         return ""
-    level = percent(report.statistics.level)
+    level = report.statistics.level_text
     other = {"macs": "costlier", "latency_ms": "slower"}.get(by, "larger")
     return (
         f"; the {other} one is worth {SENTENCE.signed(gain.difference)} (corrected {level} "

@@ -1,4 +1,4 @@
-"""Distances that a report explains: from validation to test, from students to their teacher.
+"""Gaps of a report: from validation to test scores, and from students to their teacher.
 
-Gains and leads against leads are not here but in `comparisons`.
+Gains and lead pairs are in `comparisons`, not here.
 """

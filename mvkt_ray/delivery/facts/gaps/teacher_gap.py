@@ -1,8 +1,8 @@
-"""The distance of a lead's students to the teacher: what was closed of it, and what is left.
+"""The gap of a lead's students to the teacher, in three parts by lead and class.
 
-Three parts, by lead and class: what the answer closes of what a student without a teacher is
-behind; what an ensemble of the answer's students reaches beyond one of them, which the lead
-therefore shows, so that better training could reach it, too; and what they do not reach together.
+*Closed* is the answer's gain over a student without a teacher. *Attainable* is the gain of an
+ensemble of the answer's students over one of them: information that the lead contains, so that
+better training could use it. *Left* is the difference of the teacher to that ensemble.
 
 Shapes: K contenders, B resamples, R seeds, N recordings, C classes.
 """
@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 
 from mvkt_ray.config.recipes import Hyperparameters
 from mvkt_ray.delivery.facts.comparisons import ALONE, over_shared_seeds
-from mvkt_ray.delivery.facts.evidence import LEVEL, TEACHER, Evidence, Resampled, Seeds
+from mvkt_ray.delivery.facts.evidence import (
+    LEVEL,
+    TEACHER,
+    Evidence,
+    Resampled,
+    Seeds,
+    scores_over,
+)
 from mvkt_ray.delivery.facts.split_scores import MIN_POSITIVES
 from mvkt_ray.delivery.report.reported_differences import (
     GapClosed,
@@ -39,9 +46,14 @@ NO_SCORE = "No test recording is with the class, or none is without it."
 
 
 def gap_closed(evidence: Evidence, leads: Sequence[str]) -> GapClosed | None:
-    """Return how much of the distance from student alone to teacher the answer goes.
+    """Return the share of the gap between student alone and teacher that the answer closes.
 
-    Over several leads it is the ratio of the means. None where no student alone was compared.
+    Args:
+        evidence: Resampled contenders.
+        leads: Names of the leads; for several leads the share is the ratio of the means.
+
+    Returns:
+        None if no student alone was compared.
     """
     shared = over_shared_seeds(evidence, ALONE, leads)
     if evidence.finals.answer == ALONE or shared is None:
@@ -70,11 +82,11 @@ def describe_teacher_gap(evidence: Evidence, leads: Sequence[str]) -> TeacherGap
     """Return the report's `teacher_gap`.
 
     Args:
-        evidence: The contenders.
-        leads: Ranked, the best first.
+        evidence: Resampled contenders.
+        leads: Names of the leads by rank, the best first.
 
     Returns:
-        None where nothing was compared that learned without a teacher.
+        None if no contender learned without a teacher.
     """
     baseline = baseline_of(evidence.finals)
     if baseline is None:
@@ -91,9 +103,10 @@ def describe_teacher_gap(evidence: Evidence, leads: Sequence[str]) -> TeacherGap
 
 
 def baseline_of(finals: FinalsResults) -> str | None:
-    """Return the contender that learned from labels alone, `student_alone` first; None without.
+    """Return the name of the contender that learned from labels alone, preferably `student_alone`.
 
-    There is no gap to close where the answer itself is one.
+    Returns:
+        None if there is none, or if the answer itself learned from labels alone.
     """
     untaught = dict.fromkeys(each.name for each in finals.plan if not _is_taught(each))
     if finals.answer in untaught:
@@ -107,14 +120,14 @@ def _is_taught(contender: Contender) -> bool:
 
 
 class _Ensembles:
-    """The mean of the probabilities of each answer's seeds, scored under the same resamples."""
+    """Ensembles: each answer's probabilities averaged over seeds, under the same resamples."""
 
     def __init__(self, evidence: Evidence) -> None:
         self._evidence = evidence
         self._over: dict[Seeds, tuple[tuple[str, ...], AurocResamples]] = {}
 
     def of(self, seeds: Seeds, lead: str) -> tuple[AurocResamples, int]:
-        """Return the ensembles over some seeds, and which one is the lead's."""
+        """Return the ensembles over some seeds, and the position of the lead's on the axis K."""
         if seeds not in self._over:
             self._over[seeds] = self._score(seeds)
         names, areas = self._over[seeds]
@@ -127,16 +140,15 @@ class _Ensembles:
         )
         means_KNC: list[NDArray[np.float64]] = []
         for lead in names:
-            key = evidence.answer(lead)
-            rows = [test.seeds[key].index(seed) for seed in seeds]
-            means_KNC.append(test.scores[key][rows].astype(np.float64).mean(axis=0))
+            scores_RNC = scores_over(test, evidence.answer(lead), seeds)
+            means_KNC.append(scores_RNC.astype(np.float64).mean(axis=0))
         scores_K1NC = np.stack(means_KNC)[:, None]
         return names, bootstrap_auroc(test.labels_NC, scores_K1NC, evidence.resamples)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class _Steps:
-    """Scores of one class, or their macro mean, from alone to teacher."""
+    """Scores of one class, or of the macro mean, from student alone to teacher."""
 
     names: tuple[str, ...]
     observed_K: NDArray[np.float64]
@@ -150,7 +162,7 @@ def _describe_lead(
     labels_NC = evidence.finals.test.labels_NC
     n_seeds = len(resampled.seeds)
     at = [resampled.position(key) for key in ((baseline, lead), evidence.answer(lead), TEACHER)]
-    # Of one student there is no ensemble.
+    # One student is no ensemble.
     ensemble = ensembles.of(resampled.seeds, lead) if n_seeds > 1 else None
 
     def steps(c: int | None) -> _Steps:
@@ -177,7 +189,10 @@ def _describe_lead(
 def _column(
     areas: AurocResamples, k: int, c: int | None
 ) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
-    """Return score, resamples and seeds' scores of one contender, of a class or on average."""
+    """Return score, resamples `[B]` and scores by seed `[R]` of contender k for class c.
+
+    None for c stands for the macro mean.
+    """
     if c is None:
         return float(areas.macro_K[k]), areas.macro_BK[:, k], areas.macro_KR[k]
     return float(areas.observed_KC[k, c]), areas.values_BKC[:, k, c], areas.observed_KRC[k, :, c]

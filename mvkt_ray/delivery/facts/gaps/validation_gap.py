@@ -1,6 +1,6 @@
-"""How far the test score of a lead is from the validation score that it was chosen by.
+"""The difference between a lead's test score and the validation score of the chosen trial.
 
-Reads: the report's leads; there is no gap before finals.
+Reads: the report's leads after finals.
 """
 
 from collections.abc import Sequence
@@ -10,11 +10,11 @@ from mvkt_ray.delivery.report.reported_scores import ValidationGap
 
 
 def describe_gap(leads: Sequence[ReportedLead], highest: str | None) -> ValidationGap | None:
-    """Return the report's `validation_gap`; None where no lead has both scores.
+    """Return the report's `validation_gap`; None if the lead lacks one of the scores.
 
     Args:
-        leads: After finals.
-        highest: The lead with the highest test score.
+        leads: Leads of the report after finals.
+        highest: Name of the lead with the highest test score.
     """
     gaps = {
         lead.lead: lead.test.macro_auroc - lead.validation.macro_auroc

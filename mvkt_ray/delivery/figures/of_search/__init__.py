@@ -1,4 +1,4 @@
-"""Figures of how a search went: its trials, by hyper-parameter, by epoch and by size of student.
+"""Figures of a search's trials: by hyper-parameter, by epoch and by size of the student.
 
-Those of models and of recordings are in `figures`, as is what all figures share.
+Figures of models and recordings are in `figures`, as are the common parts of all figures.
 """

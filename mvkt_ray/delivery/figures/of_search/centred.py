@@ -1,12 +1,14 @@
-"""Search trials as a study's figures show them: how much better than usual for their lead.
+"""Search trials for figures, with scores centred on the median of their lead.
 
-What a lead shows shifts every value of its trials; without taking that off, each figure would show
-which leads a sampler happened to try a value on. The sampler learns from the same differences
+The lead shifts the scores of all its trials: without centring, figures would mainly show on which
+leads the sampler tried a value. The sampler learns from the same differences
 (`search/choosing/trial_history.py`).
 """
 
+import functools
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mvkt_ray.config.search_config import Scalar
@@ -15,12 +17,15 @@ from mvkt_ray.records import Arm, TrialState
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 
 N_DRAWN = 1000
-"""More points hide each other, and make a page of many megabytes."""
+"""Most trials in a figure: more points overlap, and make a page of many megabytes."""
+
+_END = 0
+"""Key of final scores in place of an epoch, which counts from 1."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CentredTrial:
-    """A search trial that came to a value."""
+    """A complete or pruned search trial with its centred score."""
 
     number: int
     condition: str
@@ -31,32 +36,28 @@ class CentredTrial:
 
 
 def centred_trials(records: Sequence[TrialRecord]) -> list[CentredTrial]:
-    """Return complete and pruned search trials; a pruned one by its last epoch."""
-    mates: dict[str, list[TrialRecord]] = {}
+    """Return the complete and pruned search trials; a pruned one with its last score."""
+    scores: defaultdict[tuple[str, int], list[float]] = defaultdict(list)
+    """Scores by condition and epoch; under `_END` the final ones."""
     for record in records:
-        mates.setdefault(record.condition, []).append(record)
-    levels: dict[tuple[str, int], float] = {}
+        if record.macro_auroc is not None:
+            scores[record.condition, _END].append(record.macro_auroc)
+        for epoch, value in record.values.items():
+            scores[record.condition, epoch].append(value)
 
-    def level(condition: str, epoch: int, values: Iterable[float]) -> float:
-        """Return the median of what the trials of a condition reached; taken once."""
-        key = (condition, epoch)
-        if key not in levels:
-            levels[key] = statistics.median(values)
-        return levels[key]
+    @functools.cache
+    def median(condition: str, epoch: int) -> float:
+        return statistics.median(scores[condition, epoch])
 
     trials: list[CentredTrial] = []
     for record in records:
+        condition, epoch = record.condition, record.last_scored_epoch
         if record.trial.arm is not Arm.SEARCH:
             continue
-        condition, epoch = record.condition, record.last_scored_epoch
-        own = mates[condition]
         if record.macro_auroc is not None:
-            # Epoch 0 stands for the end, whenever that was.
-            final = (each.macro_auroc for each in own if each.macro_auroc is not None)
-            difference = record.macro_auroc - level(condition, 0, final)
+            difference = record.macro_auroc - median(condition, _END)
         elif record.state is TrialState.PRUNED and record.values:
-            values = (each.values[epoch] for each in own if epoch in each.values)
-            difference = record.values[epoch] - level(condition, epoch, values)
+            difference = record.values[epoch] - median(condition, epoch)
         else:
             continue
         trials.append(
@@ -72,14 +73,14 @@ def centred_trials(records: Sequence[TrialRecord]) -> list[CentredTrial]:
 
 
 def drawn_trials(trials: Sequence[CentredTrial]) -> list[CentredTrial]:
-    """Return as many as a figure can show, spread evenly over the differences, by number."""
+    """Return at most `N_DRAWN` trials, spread evenly over the differences, by number."""
     ordered = sorted(trials, key=lambda trial: trial.difference)
     shown = [ordered[index] for index in thin(range(len(ordered)), N_DRAWN)]
     return sorted(shown, key=lambda trial: trial.number)
 
 
 def drawn_names(trials: Sequence[CentredTrial]) -> list[str]:
-    """Return the hyper-parameters that at least two trials differ in, in their first order."""
+    """Return the hyper-parameters with at least two values, in the order of their first use."""
     values: dict[str, set[Scalar]] = {}
     for trial in trials:
         for name, value in trial.drawn.items():
@@ -88,6 +89,6 @@ def drawn_names(trials: Sequence[CentredTrial]) -> list[str]:
 
 
 def step_of(difference: float, differences: Sequence[float]) -> int:
-    """Return the fifth that a value is in among others, 0 for the lowest and 4 for the highest."""
+    """Return the quintile of a difference, 0 for the lowest and 4 for the highest."""
     below = sum(other < difference for other in differences)
     return min(4, 5 * below // max(1, len(differences)))

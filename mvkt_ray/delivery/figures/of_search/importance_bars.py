@@ -1,7 +1,6 @@
-"""Which hyper-parameters mattered, as bars.
+"""The importance of the hyper-parameters as bars.
 
-Reads: the report's values. They are computed on values centred per lead; else the lead would be all
-that matters.
+Reads: the report's values, which are computed on scores centred per lead.
 """
 
 from collections.abc import Mapping
@@ -11,7 +10,7 @@ from mvkt_ray.delivery.wording import parameter_name
 
 
 def draw_importance(importance: Mapping[str, float]) -> str:
-    """Draw the shares, the largest first; an empty string when there are none."""
+    """Return the shares by hyper-parameter, the largest first, as SVG; an empty string for none."""
     rows = sorted(importance.items(), key=lambda item: -item[1])
     if not rows:
         return ""

@@ -1,4 +1,4 @@
-"""Learning curves per lead: what ran to its end, what pruning cut, and the best trial.
+"""Learning curves per lead: complete trials, pruned trials, and the best trial.
 
 Reads: the study's records.
 """
@@ -27,13 +27,13 @@ from mvkt_ray.search.ledger.trial_record import TrialRecord
 _N_COLUMNS = 4
 _PANEL_HEIGHT = 165.0
 _N_POINTS = 60
-"""Per curve; a study of 500 epochs is drawn no finer."""
+"""Most points per curve."""
 N_CURVES = 100
-"""Per lead, and its best; more are a felt."""
+"""Most curves per lead, beside its best; more are not distinguishable."""
 
 
 def draw_learning_curves(records: Sequence[TrialRecord], conditions: Sequence[str]) -> str:
-    """Draw a panel per condition, in the given order; an empty string without any epoch."""
+    """Return one panel per condition in the given order as SVG; an empty string without epochs."""
     shown = [name for name in conditions if any(r.condition == name and r.values for r in records)]
     if not shown:
         return ""
@@ -80,7 +80,7 @@ def _draw_curve(
     epochs = sorted(record.values)
     kept = [epochs[index] for index in thin(epochs, _N_POINTS)]
     values = [record.values[epoch] for epoch in kept]
-    # Where epochs are left out, points tell what was measured from what only joins it.
+    # With skipped epochs, markers distinguish measured points from connecting lines.
     marker = "." if len(epochs) < record.last_epoch else ""
     axes.plot(
         kept, values, color=colour, linewidth=width, linestyle=line, alpha=alpha, marker=marker
@@ -88,7 +88,7 @@ def _draw_curve(
 
 
 def _set_limits(axes: Axes, records: Sequence[TrialRecord]) -> None:
-    """First epochs may be near 0.5 and would press all that matters into a strip."""
+    """Cut off the lowest twentieth of the values: first epochs may be near 0.5."""
     values = sorted(value for record in records for value in record.values.values())
     low, high = values[len(values) // 20], values[-1]
     room = max(0.02, 0.06 * (high - low))
@@ -96,7 +96,7 @@ def _set_limits(axes: Axes, records: Sequence[TrialRecord]) -> None:
 
 
 def _legend(records: Sequence[TrialRecord]) -> list[Line2D]:
-    """Name what there is."""
+    """Return entries for the kinds of curves that exist."""
     searched = [record for record in records if record.trial.arm is Arm.SEARCH]
     handles: list[Line2D] = []
     if any(record.macro_auroc is not None for record in searched):

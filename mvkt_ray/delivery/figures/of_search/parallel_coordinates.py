@@ -1,4 +1,4 @@
-"""Parallel coordinates: every complete trial as a line through its hyper-parameters to its score.
+"""Parallel coordinates: each complete trial as a line through its hyper-parameters to its score.
 
 Reads: the study's records.
 """
@@ -20,12 +20,12 @@ from mvkt_ray.delivery.wording import parameter_name
 from mvkt_ray.phrasing import PAGE, listing
 
 N_TRIALS = 300
-"""More lines are a felt; the best are among those that are drawn."""
+"""Most lines, the best trial's included; more are not distinguishable."""
 _WIDTHS = (0.7, 0.8, 1.0, 1.4, 2.2)
 
 
 class _Scale:
-    """One vertical axis: from a value to a height in 0..1, and the values worth a label."""
+    """One vertical axis: maps a value to a height from 0 to 1, and has tick labels."""
 
     def __init__(self, trials: Sequence[CentredTrial], name: str) -> None:
         self.name = name
@@ -56,7 +56,7 @@ class _Scale:
 
 
 def draw_parallel(trials: Sequence[CentredTrial]) -> str:
-    """Draw complete trials over what was searched; an empty string when that is one thing."""
+    """Return the complete trials as SVG; an empty string for fewer than two hyper-parameters."""
     complete = [trial for trial in trials if not trial.was_pruned]
     names = [name for name in drawn_names(complete) if all(name in t.drawn for t in complete)]
     if len(names) < 2 or not complete:

@@ -1,6 +1,6 @@
-"""Small or good: students by size and score, the front of them, and what was examined.
+"""Students by size and score, their Pareto fronts, and their test scores.
 
-Reads: the report's `sizes`, and the trials that it is made of.
+Reads: the report's `sizes`, and its trials.
 """
 
 from collections.abc import Sequence
@@ -32,9 +32,9 @@ from mvkt_ray.phrasing import PAGE, percent
 _N_COLUMNS = 4
 _PANEL_HEIGHT = 190.0
 _ALONE_HEIGHT = 300.0
-"""Of the panel of a study that has one lead."""
+"""Height of the only panel of a study with one lead."""
 N_POINTS = 200
-"""In a panel, beside those of the front; more are a felt."""
+"""Most points in a panel, beside the front; more are not distinguishable."""
 _AXIS_NAMES = {
     "parameters": "parameters",
     "macs": "multiply-accumulates",
@@ -44,17 +44,17 @@ _MARKS = {
     "nearly_as_good": ("D", Colour.PAPER, "\N{WHITE DIAMOND}"),
     "best": ("o", Colour.DISTILLED, "\N{BLACK CIRCLE}"),
 }
-"""Of a front: the marker, its face, and the letter for it in the panel's title."""
+"""Marker, face colour, and symbol in the panel's title, by field of a front."""
 _ROOM = 1.6
-"""Left and right of all points, as a factor: two ticks of 1, 2, 5 are never so far apart."""
+"""Factor of the margins left and right: together with 1, 2, 5 ticks one tick is always visible."""
 
 
 def draw_sizes(report: StudyReport, trials: Sequence[SizedTrial]) -> str:
-    """Draw all leads together and each lead; an empty string where students have one size.
+    """Return panels of all leads together and of each lead as SVG; an empty string without sizes.
 
     Args:
-        report: With `sizes`.
-        trials: All that they were made of.
+        report: Report with `sizes`.
+        trials: All trials with a size.
     """
     sizes = report.sizes
     if sizes is None:
@@ -100,7 +100,13 @@ def _draw_panel(axes: Axes, entry: Front, trials: Sequence[SizedTrial]) -> None:
                     label(point.lead, 12), at, xytext=(-6, 5), textcoords="offset points",
                     ha="right", fontsize=11, color=Colour.INK,
                 )  # fmt: skip
-    # Beside the marks of validation, which are at the same size.
+    _draw_examined(axes, entry)
+    axes.set_title("all leads" if lead is None else label(lead, 16))
+    axes.set_title(_sizes_of(entry), loc="right", fontsize=11, fontweight="normal")
+
+
+def _draw_examined(axes: Axes, entry: Front) -> None:
+    """Draw test scores shifted to the right of validation scores, which have the same size."""
     beside = offset_copy(axes.transData, axes.get_figure(root=True), x=7, units="points")
     for point in entry.examined if isinstance(entry, LeadFront) else ():
         at = point.cost, point.macro_auroc
@@ -109,17 +115,15 @@ def _draw_panel(axes: Axes, entry: Front, trials: Sequence[SizedTrial]) -> None:
         axes.plot(
             *at, "s", markersize=5, color=Colour.INK, markerfacecolor=Colour.PAPER, transform=beside
         )
-    axes.set_title("all leads" if lead is None else label(lead, 16))
-    axes.set_title(_sizes_of(entry), loc="right", fontsize=11, fontweight="normal")
 
 
 def _lead_of(entry: Front) -> str | None:
-    """Return the lead of a panel; None where it is of all leads together."""
+    """Return the lead of a panel; None for all leads together."""
     return entry.lead if isinstance(entry, LeadFront) else None
 
 
 def _sizes_of(entry: Front) -> str:
-    """Write the sizes of the marked students: in the panel there is not always room at a mark."""
+    """Write the sizes of the marked students for the title, as marks may lack room for a label."""
     sizes = {name: PAGE.short(entry.point(getattr(entry, name)).cost) for name in _MARKS}
     if entry.best == entry.nearly_as_good:
         del sizes["nearly_as_good"]
@@ -127,7 +131,7 @@ def _sizes_of(entry: Front) -> str:
 
 
 def _set_limits(axes: Axes, sizes: Sizes, trials: Sequence[SizedTrial]) -> None:
-    """Bad trials may not press the fronts together: the lowest tenth is cut off, no front is."""
+    """Cut off the lowest tenth of the trials, but no front, so that bad trials take no room."""
     fronts = [point.macro_auroc for entry in sizes.leads for point in entry.front]
     examined = [point for entry in sizes.leads for point in entry.examined]
     ends = [*fronts, *(end for point in examined for end in point.ci or (point.macro_auroc,))]

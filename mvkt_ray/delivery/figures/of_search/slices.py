@@ -1,4 +1,4 @@
-"""Slices through the search: every hyper-parameter against the score, centred per lead.
+"""Slices of the search space: score, centred per lead, against each hyper-parameter.
 
 Reads: the study's records.
 """
@@ -25,11 +25,11 @@ from mvkt_ray.delivery.wording import parameter_name
 _N_COLUMNS = 3
 _PANEL_HEIGHT = 200.0
 _N_FOR_TREND = 8
-"""Fewer complete trials make no trend."""
+"""Least number of complete trials for a trend."""
 
 
 def draw_slices(trials: Sequence[CentredTrial]) -> str:
-    """Draw a panel for each hyper-parameter that was searched; an empty string without any."""
+    """Return one panel per searched hyper-parameter as SVG; an empty string without any."""
     names = drawn_names(trials)
     if not names:
         return ""
@@ -50,7 +50,7 @@ def draw_slices(trials: Sequence[CentredTrial]) -> str:
 
 
 def draw_slice(axes: Axes, trials: Sequence[CentredTrial], name: str) -> None:
-    """Draw one hyper-parameter against the centred score, with its trend."""
+    """Draw the centred score against one hyper-parameter, with a trend or medians."""
     having = [trial for trial in trials if name in trial.drawn]
     axes.axhline(0, color=Colour.MUTED, linewidth=0.9)
     axes.set_xlabel(parameter_name(name))
@@ -86,7 +86,7 @@ def draw_slice(axes: Axes, trials: Sequence[CentredTrial], name: str) -> None:
 
 
 def slice_legend(trials: Sequence[CentredTrial]) -> list[Line2D]:
-    """Return what the marks of a slice mean; pruned trials only where there are some."""
+    """Return the legend of a slice; with pruned trials only if there are any."""
     handles = [
         Line2D([], [], color=Colour.DISTILLED, marker="o", linestyle="none", label="complete"),
         Line2D([], [], color=Colour.INK, label="trend (running median)"),
@@ -100,7 +100,7 @@ def slice_legend(trials: Sequence[CentredTrial]) -> list[Line2D]:
 
 
 def set_difference_limits(axes: Axes, trials: Sequence[CentredTrial]) -> None:
-    """One bad trial may not press all others together: the lowest twentieth is cut off."""
+    """Cut off the lowest twentieth of the differences, so that bad trials take no room."""
     differences = sorted(trial.difference for trial in trials)
     low, high = differences[len(differences) // 20], differences[-1]
     room = max(0.004, 0.08 * (high - low))
@@ -108,13 +108,13 @@ def set_difference_limits(axes: Axes, trials: Sequence[CentredTrial]) -> None:
 
 
 def is_number(trials: Sequence[CentredTrial], name: str) -> bool:
-    """Whether every value of a hyper-parameter is a number."""
+    """Return whether every value of a hyper-parameter is a number."""
     values = [trial.drawn[name] for trial in trials if name in trial.drawn]
     return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
 
 
 def spans_decades(values: Sequence[float]) -> bool:
-    """Whether values are better shown on a logarithmic axis."""
+    """Return whether values are shown on a logarithmic axis: positive, and over a wide range."""
     return min(values) > 0 and max(values) / min(values) > 5
 
 
@@ -134,5 +134,5 @@ def _draw_trend(axes: Axes, trials: Sequence[CentredTrial], values: dict[int, fl
 
 
 def _spread(position: int) -> float:
-    """Return a shift that keeps points of one choice apart, the same in every drawing."""
+    """Return a deterministic shift, by the golden ratio, that separates points of one choice."""
     return ((position * 0.618034) % 1.0 - 0.5) * 0.5

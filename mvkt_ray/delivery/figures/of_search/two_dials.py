@@ -1,4 +1,4 @@
-"""Temperature and contrastive weight against the score: the two dials of the method.
+"""Score against distillation temperature and contrastive weight, the method's two main parameters.
 
 Reads: the study's records.
 """
@@ -23,7 +23,7 @@ _DIALS = ("distill_temperature", "clt_weight")
 
 
 def draw_two_dials(trials: Sequence[CentredTrial]) -> str:
-    """Draw both dials alone and together; an empty string when neither was searched."""
+    """Return panels of each parameter and of both as SVG; an empty string if none was searched."""
     dials = [name for name in _DIALS if name in drawn_names(trials) and is_number(trials, name)]
     if not dials:
         return ""
