@@ -157,10 +157,10 @@ def counted(number: float, noun: str) -> str:
     """Write `1 GPU`, `0.5 GPUs` or `1,600 GPUs`.
 
     Args:
-        number: At most six significant digits are written.
-        noun: In the singular; its plural has an s.
+        number: At most twelve significant digits are written.
+        noun: Singular noun, whose plural ends in s.
     """
-    return f"{number:,.6g} {noun}{'' if number == 1 else 's'}"
+    return f"{number:,.12g} {noun}{'' if number == 1 else 's'}"
 
 
 def listing(names: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""What a person sees in a terminal or a notebook: answers, tables, progress, a study's state.
+"""Output for terminals and notebooks: answers, tables, progress, the state of a study.
 
-Nothing here decides or writes; the report's page is made in `delivery`.
+Nothing here decides, or writes files; `delivery` makes the report's page.
 """

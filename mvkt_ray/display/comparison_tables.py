@@ -1,4 +1,4 @@
-"""Studies beside each other in a terminal: scores by lead, differences by lead and by class."""
+"""A comparison of studies in a terminal: scores by lead, differences by lead and by class."""
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -11,7 +11,7 @@ from mvkt_ray.phrasing import TERMINAL, percent
 
 
 def comparison_tables(comparison: Comparison) -> list[RenderableType]:
-    """Show what `compare_studies` found."""
+    """Return the tables of a comparison."""
     reference = comparison.reference
     shown: list[RenderableType] = [_studies(comparison), _scores(comparison)]
     if comparison.differences:
@@ -56,7 +56,7 @@ def _studies(comparison: Comparison) -> RenderableType:
 
 
 def _scores(comparison: Comparison) -> RenderableType:
-    """One row per lead, one column per study; scores on validation say so."""
+    """Return one row per lead, one column per study; validation scores are marked."""
     labels = [study.study for study in comparison.studies]
     cells = {
         (study.study, lead.lead): _cell(lead)

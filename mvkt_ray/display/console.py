@@ -1,8 +1,8 @@
-"""What a verb says: its answer on stdout, progress beside it, numbers as people read them.
+"""The output of a verb: its answer on stdout, and its progress.
 
-The only place that makes consoles. Text on them comes from data (names of classes, leads, folders,
-errors of other programs) and is shown as it is: brackets are no markup, `:heart:` is no emoji, and
-control characters are written out, so that no name clears a terminal.
+Only this module makes consoles. Their text contains data (names of classes, leads and folders,
+messages of other programs) and is shown literally: brackets are no markup, `:heart:` is no emoji,
+and control characters are escaped, so that no name can clear the terminal.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from mvkt_ray.display.visible_text import visible
 from mvkt_ray.json_values import without_nan
 
 PLAIN_WIDTH = 160
-"""Columns of a table that is written to a file or a pipe, which has no width of its own."""
+"""Columns of a table in a file or a pipe, which have no width of their own."""
 
 NOTEBOOK_WIDTH = 110
 """Columns of a table in a cell of a notebook."""
@@ -35,10 +35,10 @@ _PRE = (
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """The two streams of a verb.
+    """The output streams of a verb.
 
-    With `--json` the answer is JSON on stdout and everything else goes to stderr; with `--quiet`
-    there is no progress.
+    With `--json` the answer is JSON on stdout, and progress goes to stderr; with `--quiet` there is
+    no progress.
     """
 
     answers: Console
@@ -48,20 +48,20 @@ class Output:
 
     @classmethod
     def open(cls, *, as_json: bool = False, quiet: bool = False) -> "Output":
-        """Look at what stdout and stderr are connected to."""
+        """Open the output on stdout and stderr."""
         answers = open_console()
         progress = open_console(to_stderr=True) if as_json else answers
         return cls(answers, progress, as_json, quiet)
 
     @property
     def is_live(self) -> bool:
-        """Whether progress may redraw itself: a person is looking at a terminal."""
+        """Whether progress is redrawn in place, on an interactive terminal."""
         terminal = self.progress.is_terminal and not self.progress.is_dumb_terminal
         return terminal and not self.is_quiet
 
     @property
     def is_notebook(self) -> bool:
-        """Whether progress is shown in the cell of a notebook."""
+        """Whether progress is shown in a notebook's cell."""
         return self.progress.is_jupyter and not self.is_quiet
 
     def say(self, text: str | Text) -> None:
@@ -71,13 +71,13 @@ class Output:
             self.progress.print(line, soft_wrap=True)
 
     def note(self, text: str) -> None:
-        """Write a line on stderr that must be seen, with `--quiet` too."""
+        """Write an important line on stderr, with `--quiet`, too."""
         sys.stderr.write(f"{visible(text, one_line=True)}\n")
         sys.stderr.flush()
 
     @contextlib.contextmanager
     def waiting(self, what: str) -> Generator[None]:
-        """Show that something is going on which cannot tell how far it is."""
+        """Show an activity of unknown length while the block runs."""
         if self.is_live:
             with self.progress.status(Text(what)):
                 yield
@@ -86,7 +86,7 @@ class Output:
             yield
 
     def answer(self, value: Any, shown: Iterable[RenderableType]) -> None:
-        """Give the answer of the verb: `value` as JSON, or what is `shown` to a person."""
+        """Write the answer of the verb: `value` as JSON, or the renderables `shown` as text."""
         if self.is_json:
             text = json.dumps(without_nan(value), indent=2, default=str, allow_nan=False)
             self.answers.print(text, soft_wrap=True)
@@ -95,7 +95,7 @@ class Output:
             self._show(renderable)
 
     def answer_line(self, text: str) -> None:
-        """Give a part of the answer, one line of JSON, as soon as it is there."""
+        """Write a part of the answer, one line of JSON, at once."""
         self.answers.print(text, soft_wrap=True)
 
     def _show(self, renderable: RenderableType) -> None:
@@ -104,26 +104,26 @@ class Output:
             return
         with self.answers.capture() as capture:
             self.answers.print(renderable)
-        # Rich pads every line of a table, which a file need not keep.
+        # rich pads every line of a table to its width: useless in a file.
         lines = [line.rstrip() for line in capture.get().splitlines()]
         self.answers.out("\n".join(lines), highlight=False)
 
 
 class PlainConsole(Console):
-    """Shows text as it is."""
+    """A console that shows text literally."""
 
     def __init__(self, **options: Any) -> None:
-        """Take rich's options, but for those that read text as something else."""
+        """Take rich's options except highlighting, markup and emoji."""
         super().__init__(**options, highlight=False, markup=False, emoji=False)
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """Make text of a string, such as a cell, whose width is that of what is shown."""
+        """Return a string, such as a cell, as escaped text, so that its width is correct."""
         return super().render_str(visible(text), **options)
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterable[Segment]:
-        """Render as rich does, and write out the control characters that are left in the text."""
+        """Render with rich, and escape the control characters that remain in the text."""
         for segment in super().render(renderable, options):
             if segment.control:
                 yield segment
@@ -132,7 +132,7 @@ class PlainConsole(Console):
 
 
 def open_console(*, to_stderr: bool = False) -> PlainConsole:
-    """Open stdout or stderr; where no terminal is, tables have a width all the same."""
+    """Open a console on stdout or stderr, of `PLAIN_WIDTH` columns without a terminal."""
     console = PlainConsole(stderr=to_stderr)
     if not console.is_terminal:
         console.width = PLAIN_WIDTH
@@ -140,7 +140,7 @@ def open_console(*, to_stderr: bool = False) -> PlainConsole:
 
 
 def as_html(renderable: RenderableType) -> str:
-    """Return what is shown as HTML, in the letters and on the ground of the page around it."""
+    """Return a renderable as HTML, with the text and background colours of the page around it."""
     console = PlainConsole(
         file=io.StringIO(),
         record=True,
@@ -154,12 +154,12 @@ def as_html(renderable: RenderableType) -> str:
 
 
 def heading(text: str) -> Text:
-    """Make the line above a table; a title of the table itself would wrap at its width."""
+    """Return the line above a table; rich would wrap a title of the table at its width."""
     return Text(visible(text), style="bold")
 
 
 def grid(columns: Sequence[str], *, right: Sequence[str] = ()) -> Table:
-    """Make an empty table; the columns named in `right` hold numbers."""
+    """Return an empty table; the columns named in `right` are right-aligned, for numbers."""
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
     for name in columns:
         table.add_column(name, justify="right" if name in right else "left", overflow="fold")
@@ -167,7 +167,7 @@ def grid(columns: Sequence[str], *, right: Sequence[str] = ()) -> Table:
 
 
 def facts(rows: Mapping[str, object]) -> Table:
-    """Make a table of names and values."""
+    """Return a table of names and values without a header."""
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")

@@ -1,4 +1,4 @@
-"""The curves of a label budget in a terminal: a row per lead and budget, and what they say."""
+"""The curves of a label budget in a terminal: a row per lead and budget, and the conclusions."""
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -10,10 +10,10 @@ from mvkt_ray.phrasing import TERMINAL
 
 
 def curve_table(curve: LabelCurve, page: str) -> list[RenderableType]:
-    """Draw a report for people.
+    """Return table and conclusions of a label budget.
 
     Args:
-        curve: Its values.
+        curve: Report of the label budget.
         page: Path of the HTML page.
     """
     numbers = ["labels", "draws", "alone", "distilled", "gain", "as good as alone with"]

@@ -1,4 +1,4 @@
-"""Finals and openings of the test split in a line each, for `mvkt status` and `mvkt inspect`."""
+"""Lines on finals and openings of the test split, for `mvkt status` and `mvkt inspect`."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -9,13 +9,13 @@ if TYPE_CHECKING:
     from mvkt_ray.search.ledger.trial_record import TrialRecord
 
 
-def what_is_driven(
+def driven_stages(
     trials: "Sequence[TrialRecord]", finals: "Sequence[FinalsProgress]", is_driven: bool
 ) -> tuple[bool, bool]:
-    """Say whether a study's driver runs its search, and whether it runs its newest finals.
+    """Return whether a study's driver runs its search, and whether it runs its newest finals.
 
-    A study has one driver at most. It trains what was begun last: an open trial of the search, or
-    one of finals whose examination is not over.
+    A study has at most one driver. The most recent open trial, of the search or of unexamined
+    finals, belongs to the stage that the driver runs.
     """
     from mvkt_ray.search.finals.finals_progress import newest_start
 
@@ -29,7 +29,7 @@ def what_is_driven(
 
 
 def finals_text(finals: "FinalsProgress", *, is_driven: bool) -> str:
-    """Say how far finals are."""
+    """Return the progress of finals in words."""
     parts = [f"{finals.n_ended} of {finals.n_trainings} trainings have ended"]
     if finals.n_problems:
         parts.append(f"{finals.n_problems} of them failed or diverged")
@@ -47,7 +47,7 @@ def finals_text(finals: "FinalsProgress", *, is_driven: bool) -> str:
 
 
 def openings_text(openings: "Sequence[Opening]") -> str:
-    """Say how often the test split was opened, and of the last time when and by what."""
+    """Return the number of openings of the test split, with time and origin of the last one."""
     if not openings:
         return "never opened"
     last = openings[-1]

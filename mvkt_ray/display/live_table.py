@@ -1,6 +1,6 @@
-"""What a person sees while a search runs: one live table, or plain lines where no terminal is.
+"""The view of a running search: a live table on a terminal, else plain lines; `watch` selects.
 
-Both listen to the search; `watch` chooses. They only read the study, in the thread that runs it.
+Both are listeners of the search: they read the study in the thread that runs it, and never write.
 """
 
 import time
@@ -37,8 +37,9 @@ _UNITS = {
     "examination": "models",
 }
 _LINES_AROUND_TABLE = 9
+"""Lines of the terminal for header, table's frame, stage and prompt."""
 _SECONDS_BETWEEN_UPDATES = 0.2
-"""Reading the study's state costs more than drawing it; a person sees no difference."""
+"""Least time between two readings of the study's state, which cost more than drawing it."""
 
 
 class PlainLines:
@@ -62,22 +63,22 @@ class PlainLines:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Nothing is held."""
+        """Do nothing: lines need no closing."""
 
     def stage_started(self, stage: str, what: str) -> None:
-        """Write the line of a stage that begins."""
+        """Write a line for the beginning of a stage."""
         self._stage = stage
         self._stage_started = time.monotonic()
         self._step = StepProgress(self._output, stage, _UNITS.get(stage, "steps"))
         self._output.say(f"{stage}: {what}")
 
     def stage_progress(self, done: int, total: int) -> None:
-        """Write how far the stage is, now and then."""
+        """Write the stage's progress at intervals."""
         if self._step is not None:
             self._step.update(done, total)
 
     def stage_epoch(self, metrics: "EpochMetrics") -> None:
-        """Write an epoch of the teacher, now and then, and the last."""
+        """Write epochs of the teacher at intervals, and the last one."""
         now = time.monotonic()
         is_last = metrics.epoch == self._teacher_epochs
         if is_last or now - self._last_epoch_line > SECONDS_BETWEEN_LINES:
@@ -85,14 +86,14 @@ class PlainLines:
             self._output.say(f"teacher: {epoch_text(metrics, self._teacher_epochs)}")
 
     def stage_finished(self, stage: str, what: str, reused: bool) -> None:
-        """Write that a stage is done, or was done before."""
+        """Write a line for the end of a stage, or for a reused one."""
         if reused:
             self._output.say(f"{stage}: reused, {what}")
         else:
             self._output.say(f"{stage}: done in {duration(time.monotonic() - self._stage_started)}")
 
     def study_opened(self, study: WatchedStudy) -> None:
-        """Remember what is finished already, so that each trial has one line."""
+        """Note the trials that have ended already, so that each trial has one line."""
         self._reader = StateReader(study, self._n_epochs)
         state = self._reader.read()
         self._seen = {trial.number for trial in state.finished}
@@ -100,7 +101,7 @@ class PlainLines:
             self._output.say(f"trials: {len(self._seen)} of {state.n_trials} are done already")
 
     def study_changed(self) -> None:
-        """Write a line for each trial that has ended since the last call."""
+        """Write a line for each trial that ended since the last call."""
         if self._reader is None:
             return
         state = self._reader.read()
@@ -112,7 +113,7 @@ class PlainLines:
 
 
 class LiveTable:
-    """Redraws a header, the stage at work and one row per condition."""
+    """Live view: a header, one row per condition, and the current stage."""
 
     def __init__(
         self,
@@ -162,7 +163,7 @@ class LiveTable:
             self._state = self._reader.read()
 
     def stage_started(self, stage: str, what: str) -> None:
-        """Show the stage at work."""
+        """Show the current stage."""
         self._stage, self._what, self._note = stage, what, ""
         self._done, self._total = 0, 0
         self._stage_started = self._clock()
@@ -180,7 +181,7 @@ class LiveTable:
         self._changed()
 
     def stage_finished(self, stage: str, what: str, reused: bool) -> None:
-        """Leave a line above the table for a stage that is done."""
+        """Print a permanent line above the table for a completed stage."""
         took = "reused" if reused else duration(self._clock() - self._stage_started)
         note = f", {self._note}" if self._note and not reused else ""
         text = Text.assemble((f"{stage:<9} ", "bold"), (f"{took:<13}", "green"), f"{what}{note}")
@@ -190,13 +191,13 @@ class LiveTable:
         self._changed(at_once=True)
 
     def study_opened(self, study: WatchedStudy) -> None:
-        """Show the study's table from now on."""
+        """Show the study's table."""
         self._reader = StateReader(study, self._n_epochs)
         self._state = self._reader.read()
         self._changed(at_once=True)
 
     def study_changed(self) -> None:
-        """Look at the study again."""
+        """Read the study's state again, at most every `_SECONDS_BETWEEN_UPDATES`."""
         now = self._clock()
         if self._reader is not None and now - self._updated_at_s > _SECONDS_BETWEEN_UPDATES:
             self._updated_at_s = now
@@ -208,7 +209,7 @@ class LiveTable:
         self._console.print(line)
 
     def _changed(self, *, at_once: bool = False) -> None:
-        """Draw again; rich does so by itself."""
+        """Redraw; here rich does so at intervals."""
 
     def _render(self) -> RenderableType:
         parts: list[RenderableType] = [self._header()]
@@ -248,7 +249,7 @@ class LiveTable:
 
 
 def condition_table(state: StudyState, *, max_rows: int | None = None) -> Table:
-    """Draw one row per condition; where not all fit, the running and the best are shown."""
+    """Return one row per condition; at most `max_rows`, with running ones and the best first."""
     table = grid(["lead"])
     for name in ("trials", "done", "pruned", "failed", state.best_name, "alone"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -266,9 +267,9 @@ def condition_table(state: StudyState, *, max_rows: int | None = None) -> Table:
         table.add_row(
             Text(row.name, "bold"),
             f"{row.n_dealt}/{row.n_planned}",
-            _count(row.n_complete),
-            _count(row.n_pruned),
-            Text(_count(row.n_failed), "red" if row.n_failed else ""),
+            str(row.n_complete or TERMINAL.nothing),
+            str(row.n_pruned or TERMINAL.nothing),
+            Text(str(row.n_failed or TERMINAL.nothing), "red" if row.n_failed else ""),
             Text(TERMINAL.score(row.best), "bold green" if is_best else ""),
             TERMINAL.score(row.student_alone),
             _running(row, state.n_epochs),
@@ -277,14 +278,14 @@ def condition_table(state: StudyState, *, max_rows: int | None = None) -> Table:
 
 
 def epoch_text(metrics: "EpochMetrics", n_epochs: int) -> str:
-    """Write what a model reported after an epoch."""
+    """Write an epoch's result with its duration."""
     seconds = metrics.train_s + metrics.validate_s
     result = epoch_result(metrics)
     return f"epoch {metrics.epoch}/{n_epochs}, {result}, {duration(seconds)} per epoch"
 
 
 def epoch_result(metrics: "EpochMetrics") -> str:
-    """Write what an epoch came to: the score, or the loss where nothing was scored after it."""
+    """Write the validation score of an epoch, or else its training loss."""
     if metrics.macro_auroc is not None:
         return f"validation macro AUROC {TERMINAL.score(metrics.macro_auroc)}"
     return f"training loss {TERMINAL.score(metrics.losses['total'])}"
@@ -293,7 +294,7 @@ def epoch_result(metrics: "EpochMetrics") -> str:
 def watch(
     output: Output, *, name: str, where: str, n_epochs: int, teacher_epochs: int
 ) -> LiveTable | PlainLines:
-    """Choose the live table at a terminal or in a notebook, else plain lines (none if quiet)."""
+    """Return the live table for a terminal or a notebook, else plain lines (none if quiet)."""
     table: type[LiveTable] | None = LiveTable if output.is_live else None
     if output.is_notebook:
         from mvkt_ray.display.notebook_table import NotebookTable
@@ -307,12 +308,8 @@ def watch(
     return PlainLines(output, n_epochs=n_epochs, teacher_epochs=teacher_epochs)
 
 
-def _count(n: int) -> str:
-    return str(n) if n else "-"
-
-
 def _running(row: ConditionRow, n_epochs: int) -> Text:
-    # Before its first report there is nothing to say of it.
+    # Epoch 0: the trial has not reported yet.
     parts = [
         f"#{number} {epoch}/{n_epochs}" if epoch else f"#{number}" for number, epoch in row.running
     ]

@@ -1,4 +1,4 @@
-"""An exported model as `mvkt export` and `mvkt inspect` show it, by its manifest."""
+"""An exported model for `mvkt export` and `mvkt inspect`, from its manifest."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def model_value(out: str, manifest: "Manifest") -> dict[str, Any]:
-    """Return what is known of a model, as JSON takes it."""
+    """Return a model's manifest as a JSON object."""
     made = manifest.config
     return {
         "kind": manifest.kind,
@@ -32,7 +32,12 @@ def model_value(out: str, manifest: "Manifest") -> dict[str, Any]:
 
 
 def model_tables(value: Mapping[str, Any], remark: str = "") -> list[RenderableType]:
-    """Return the facts and the files of what `model_value` gave."""
+    """Return the tables of facts and files.
+
+    Args:
+        value: Result of `model_value`.
+        remark: Text after the model's path.
+    """
     network, left_out = value["network"], value["int8_left_out"]
     examined = "examined on the test split" if value["examined"] else "NOT examined"
     int8 = (

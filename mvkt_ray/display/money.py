@@ -1,4 +1,4 @@
-"""What was spent, in words."""
+"""Spending in words."""
 
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ _SECONDS_PER_HOUR = 3600.0
 
 
 def spent_text(spent: "Spent", prices: "PriceList") -> str:
-    """Write GPU hours and money, each where there is any; empty where there is neither."""
+    """Write GPU hours and money, each if not zero; empty for neither."""
     parts: list[str] = []
     if spent.gpu_s:
         parts.append(f"{spent.gpu_s / _SECONDS_PER_HOUR:.3g} GPU hours")

@@ -1,6 +1,6 @@
-"""The live table in a notebook: one output of a cell, drawn again in its place as things happen.
+"""The live table in a notebook: one output of a cell, redrawn in place.
 
-Rich's own way wants widgets, which not every notebook has; HTML every one shows.
+rich's own support needs widgets, which some notebooks lack; all of them show HTML.
 """
 
 from collections.abc import Callable
@@ -14,16 +14,22 @@ from mvkt_ray.display.console import Output, as_html
 from mvkt_ray.display.live_table import LiveTable
 
 SECONDS_BETWEEN_DRAWINGS = 0.5
-"""Each of them stays in the message log of the notebook's server until the cell is shown."""
+"""Least time between drawings, as the notebook's server keeps each one until the cell is shown."""
 
 
 class NotebookTable(LiveTable):
-    """Shows what `LiveTable` shows, and leaves it there in the end."""
+    """`LiveTable` in a notebook's cell, where it remains at the end."""
 
     def __init__(
         self, output: Output, *, show: Callable[[str], "Shown"] | None = None, **options: Any
     ) -> None:
-        """Take what a live table takes, and what shows HTML: by default IPython's display."""
+        """Create the table.
+
+        Args:
+            output: Output of the verb.
+            show: Function that shows HTML; by default IPython's display.
+            options: Options of `LiveTable`.
+        """
         super().__init__(output, **options)
         self._show = show or Shown
         self._shown: Shown | None = None
@@ -60,7 +66,7 @@ class NotebookTable(LiveTable):
 
 
 class Shown:
-    """A piece of HTML in the cell that runs."""
+    """An HTML output of the running cell."""
 
     def __init__(self, html: str) -> None:
         from IPython.display import HTML, display
@@ -69,6 +75,6 @@ class Shown:
         self._handle: Any = display(HTML(html), display_id=True)
 
     def update(self, html: str) -> None:
-        """Put another piece in its place."""
+        """Replace the HTML."""
         if self._handle is not None:
             self._handle.update(self._html(html))

@@ -1,4 +1,4 @@
-"""The plan of a search in a terminal and as JSON: its stages, and what it is predicted to take."""
+"""The plan of a search in a terminal and as JSON: its stages, and its predicted cost."""
 
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ NO_BASIS = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outlook:
-    """Where a plan would run, and what it is predicted to take."""
+    """Place of execution of a plan, and its predicted time, cost and disk space."""
 
     where: str
     forecast: "Forecast | None"
@@ -30,7 +30,7 @@ class Outlook:
 
 
 def plan_tables(plan: "SearchPlan", outlook: Outlook) -> list[RenderableType]:
-    """Draw a plan and its outlook."""
+    """Return the tables of a plan and its outlook."""
     forecast = outlook.forecast
     data = plan.config.data
     rows: dict[str, object] = {
@@ -50,7 +50,7 @@ def plan_tables(plan: "SearchPlan", outlook: Outlook) -> list[RenderableType]:
 
 
 def plan_as_value(plan: "SearchPlan", outlook: Outlook) -> dict[str, Any]:
-    """Return a plan and its outlook as plain values, for JSON."""
+    """Return a plan and its outlook as a JSON object."""
     forecast, need = outlook.forecast, outlook.disk_need
     return {
         "study": plan.config.name,
@@ -65,7 +65,7 @@ def plan_as_value(plan: "SearchPlan", outlook: Outlook) -> dict[str, Any]:
 
 
 def prediction_text(forecast: "Forecast") -> str:
-    """Write a prediction in one line, with its basis."""
+    """Write a prediction of time and cost in one line, with its basis."""
     parts = [f"{forecast.worker_hours:.3g} worker hours"]
     if forecast.gpu_hours:
         parts.append(f"{forecast.gpu_hours:.3g} GPU hours")

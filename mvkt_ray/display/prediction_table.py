@@ -1,4 +1,4 @@
-"""What `mvkt predict` shows to a person: a table of recordings, then those that were refused."""
+"""The output of `mvkt predict`: a table of predicted recordings, then refusals."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -19,26 +19,26 @@ if TYPE_CHECKING:
     from mvkt_ray.delivery.predicting.predict_recordings import Answer, Predicted, Refused
 
 ROWS_SHOWN = 50
-"""Of each kind; a file or `--json` has all."""
+"""Most rows of predictions, and of refusals; a file or `--json` has all."""
 _MOST_CLASSES = 9
-"""With a column of their own; of more, only what was decided is shown."""
+"""Most classes with a column of their own; of more, only predicted ones are shown."""
 _DECIDED = {True: "yes", False: "no", None: "-"}
 
 
 @dataclass(slots=True)
 class PredictionTable:
-    """Collects the answers that are shown, and counts the others."""
+    """Collects the answers to show, and counts all."""
 
     rows: "AnswerRows"
     with_windows: bool
     n_predicted: int = 0
     refusals: Counter[str] = field(default_factory=Counter[str])
-    """By their reasons."""
+    """Number of refusals by reason."""
     predicted: "list[Predicted]" = field(default_factory=list)
     refused: "list[Refused]" = field(default_factory=list)
 
     def add(self, answer: "Answer") -> None:
-        """Take the next answer."""
+        """Add the next answer."""
         from mvkt_ray.delivery.predicting.predict_recordings import Predicted
 
         if isinstance(answer, Predicted):
@@ -52,17 +52,17 @@ class PredictionTable:
 
     @property
     def reasons(self) -> str:
-        """Write how many recordings were refused for what, as `2 nan, 1 flat_lead`."""
+        """Number of refusals by reason, as `2 nan, 1 flat_lead`."""
         return ", ".join(f"{n:,} {reason}" for reason, n in self.refusals.most_common())
 
     @property
     def refused_note(self) -> str:
-        """Write how many were refused so far; empty for none."""
+        """Number of refusals so far in words; empty for none."""
         n_refused = self.refusals.total()
         return f"{n_refused:,} refused" if n_refused else ""
 
     def shown(self, elapsed_s: float) -> list[RenderableType]:
-        """Return the table, a line for each refusal, and a summary."""
+        """Return the table, a line per refusal, and a summary."""
         parts: list[RenderableType] = []
         if self.predicted:
             parts += [self._heading(), self._table(self._folder())]
@@ -88,7 +88,7 @@ class PredictionTable:
         return heading(f"Decided at {self.rows.threshold_kind}: {thresholds}{where}")
 
     def _folder(self) -> str:
-        """Return what all names begin with, up to a slash: in the table it would fill a line."""
+        """Return the common folder of all recordings, which rows omit to save width."""
         folders = (answer.record.split("/")[:-1] for answer in self.predicted)
         common = takewhile(lambda names: len(set(names)) == 1, zip(*folders, strict=False))
         return "".join(f"{name}/" for name, *_ in common)

@@ -1,4 +1,4 @@
-"""How far one long step is: a bar with a rate and the time left, or a plain line now and then."""
+"""Progress of one long step: a bar with rate and time left, or plain lines at intervals."""
 
 import time
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from mvkt_ray.display.console import Output
 from mvkt_ray.phrasing import duration
 
 SECONDS_BETWEEN_LINES = 10.0
-"""Of plain progress: often enough to see that it lives, seldom enough for a log file."""
+"""Interval of plain progress: short enough as a sign of life, long enough for a log file."""
 
 
 class _RateColumn(ProgressColumn):
@@ -29,7 +29,7 @@ class _RateColumn(ProgressColumn):
 
 
 def rate_and_left(done: float, total: float, elapsed_s: float) -> str:
-    """Write `120/s, 8 s left`; empty until something is done."""
+    """Write `120/s, 8 s left`; empty without progress."""
     if done <= 0 or elapsed_s <= 0:
         return ""
     rate = done / elapsed_s
@@ -38,9 +38,9 @@ def rate_and_left(done: float, total: float, elapsed_s: float) -> str:
 
 
 class StepProgress:
-    """Progress of one step that counts things, such as recordings or crops.
+    """Progress of one step in units such as recordings or crops.
 
-    Use it as a context manager and call `update`; it is silent with `--quiet`.
+    Use it as a context manager and call `update`. With `--quiet` it shows nothing.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class StepProgress:
             self._bar.stop()
 
     def update(self, done: int, total: int, note: str = "") -> None:
-        """Say how much is done; `note` is added to the description."""
+        """Show the progress; `note` is appended to the description."""
         text = f"{self._what}{', ' + note if note else ''}"
         if self._bar is not None:
             self._bar.update(

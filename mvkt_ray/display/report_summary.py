@@ -1,4 +1,4 @@
-"""The report in a terminal: the answer, the ranked leads, their classes, what it cost."""
+"""The report in a terminal: answer, ranked leads, scores by class, cost."""
 
 from collections.abc import Sequence
 
@@ -14,21 +14,21 @@ from mvkt_ray.delivery.sentences.classes_counted import left_out_sentence
 from mvkt_ray.delivery.sentences.recording_counts import use_sentence
 from mvkt_ray.delivery.wording import contender_name
 from mvkt_ray.display.console import facts, grid, heading
-from mvkt_ray.phrasing import TERMINAL, duration, money, percent
+from mvkt_ray.phrasing import TERMINAL, counted, duration, money
 
 CLASSES_SHOWN = 9
-"""More columns than these do not fit a terminal; the page has all."""
+"""Most classes with a column in a terminal; the page has all."""
 
 MEMBER = "*"
-"""Marks a lead that cannot be told from the best."""
+"""Mark of a lead in the best set."""
 
 
 def summarize(report: StudyReport, page: str) -> list[RenderableType]:
-    """Draw a report for people.
+    """Return answer and tables of a report.
 
     Args:
-        report: Its values.
-        page: path of the HTML page.
+        report: Report of a study.
+        page: Path of the HTML page.
     """
     is_final = report.is_final
     title = f"Study {report.study}, task {report.task}"
@@ -38,23 +38,23 @@ def summarize(report: StudyReport, page: str) -> list[RenderableType]:
     shown.extend(_per_class(report, "test" if is_final else "validation"))
     shown.append(facts(_facts(report, page)))
     if report.data is not None:
-        # Whoever searched from recordings has not seen what their ingest said.
+        # A search that ran the ingest itself has not shown the ingest's remarks.
         shown.extend(Text(f"Note: {remark}") for remark in report.data.remarks)
     return shown
 
 
 def gain_text(gain: Gain | None) -> Text:
-    """Write a difference, bold where it is claimed."""
+    """Write a difference, in bold if it is claimed."""
     if gain is None:
         return Text(TERMINAL.nothing)
     return Text(TERMINAL.signed(gain.difference), "bold" if gain.claimed else "")
 
 
 def _examined(report: StudyReport) -> RenderableType:
-    """Rank on the test split, with intervals and what the teacher bought."""
-    level = percent(report.statistics.level)
+    """Return the ranking on the test split, with intervals and gains."""
+    interval = f"{report.statistics.level_text} interval"
     numbers = ["", "macro AUROC", "to the best", "gain"]
-    columns = ["", "lead", "macro AUROC", f"{level} interval", "to the best", "gain", "corrected"]
+    columns = ["", "lead", "macro AUROC", interval, "to the best", "gain", "corrected"]
     table = grid(["", *columns], right=numbers)
     for lead in report.leads:
         test, to_best = lead.test, lead.difference_to_best
@@ -73,7 +73,7 @@ def _examined(report: StudyReport) -> RenderableType:
 
 
 def _searched(report: StudyReport) -> RenderableType:
-    """Rank on the validation split, beside the baselines; nothing is claimed."""
+    """Return the ranking on the validation split with the baselines, without claims."""
     columns = ["", "lead", "macro AUROC", "corrected", "alone", "plain KD", "trials", "trial"]
     table = grid(columns, right=["", *columns[2:]])
     for lead in report.leads:
@@ -109,7 +109,7 @@ def _facts(report: StudyReport, page: str) -> dict[str, object]:
     ended = ", ".join(f"{n} {state}" for state, n in cost.trials.items() if n)
     rows: dict[str, object] = {}
     if report.best_set:
-        level = percent(report.statistics.level)
+        level = report.statistics.level_text
         rows[MEMBER] = (
             f"cannot be told from the best ({level}, over all leads)"
             if len(report.ranked) > 1
@@ -151,8 +151,7 @@ def _teacher(teacher: ReportedTeacher) -> str:
     parts = [f"{TERMINAL.score(teacher.validation.macro_auroc)} on validation"]
     if teacher.test is not None:
         parts.insert(0, f"{TERMINAL.score(teacher.test.macro_auroc)} on test")
-    n_leads = len(teacher.leads)
-    return f"macro AUROC {', '.join(parts)}, with {n_leads} lead{'' if n_leads == 1 else 's'}"
+    return f"macro AUROC {', '.join(parts)}, with {counted(len(teacher.leads), 'lead')}"
 
 
 def _contender(lead: ReportedLead, name: str) -> Scores | None:
@@ -169,6 +168,6 @@ def _macro(part: Scores | None) -> str:
 
 
 def _compared_gain(report: StudyReport, lead: ReportedLead) -> Gain | None:
-    """Return the gain of a lead over what the column is about, the same for all leads."""
+    """Return the gain of a lead over the baseline of the column, the same for all leads."""
     over = None if report.mean_gain is None else report.mean_gain.over
     return next((gain for gain in lead.gains if gain.over == over), None)

@@ -1,4 +1,4 @@
-"""Reads the state of a study from the records that it holds in memory."""
+"""Reads the state of a study from its trial records in memory."""
 
 import bisect
 import statistics
@@ -24,22 +24,22 @@ if TYPE_CHECKING:
 
 
 def state_of(study: WatchedStudy, n_epochs: int) -> StudyState:
-    """Read the state of a study, or of its finals, from the records that it holds in memory."""
+    """Return the current state of a study, or of its finals."""
     return StateReader(study, n_epochs).read()
 
 
 class StateReader:
-    """Reads the state of a study again and again, each time at the price of what has changed.
+    """Reads the state of a study repeatedly, at a cost proportional to the changes.
 
-    Of finals, which are few, everything is read each time.
+    Finals, which have few trainings, are read completely each time.
     """
 
     def __init__(self, study: WatchedStudy, n_epochs: int) -> None:
-        """Read nothing yet.
+        """Prepare for reading.
 
         Args:
-            study: Whose trials only ever begin and end.
-            n_epochs: Of a trial that is not pruned.
+            study: Study whose trials are only added and ended, never removed.
+            n_epochs: Epochs of an unpruned trial.
         """
         self._study, self._n_epochs = study, n_epochs
         self._tallies = {each.name: _Tally(each.name) for each in study.conditions}
@@ -48,7 +48,7 @@ class StateReader:
         self._finished: list[TrialLine] = []
 
     def read(self) -> StudyState:
-        """Return what the study is now."""
+        """Return the current state of the study."""
         study = self._study
         if isinstance(study, WatchedFinals):
             return _state_of_finals(study, self._n_epochs)
@@ -116,7 +116,7 @@ def _final_line(record: "TrialRecord", prices: "PriceList") -> TrialLine:
 
 
 class _Tally:
-    """Counts the trials of one condition."""
+    """Counts of one condition's trials."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -125,7 +125,7 @@ class _Tally:
         self._running: dict[int, int] = {}
 
     def note(self, record: "TrialRecord") -> None:
-        """Take in what a trial is now; not again once it has ended."""
+        """Count a trial in its current state; at most once after its end."""
         if record.result is None:
             self._running[record.number] = record.last_epoch
             return
@@ -136,7 +136,7 @@ class _Tally:
             self._best[arm] = max(value, self._best.get(arm, value))
 
     def row(self, *, n_planned: int) -> ConditionRow:
-        """Return the counts."""
+        """Return the counts as a row."""
         n_dealt = self._states.total() + len(self._running)
         return ConditionRow(
             name=self._name,

@@ -1,4 +1,4 @@
-"""A study at one moment, as the live table, `mvkt status` and plain lines show it."""
+"""The state of a study at one moment, for the live table, `mvkt status` and plain lines."""
 
 import statistics
 from collections.abc import Sequence
@@ -12,30 +12,30 @@ if TYPE_CHECKING:
     from mvkt_ray.search.spending.prices import PriceList, Spent
 
 PROBLEMS = (TrialState.FAILED, TrialState.DIVERGED)
-"""States of trials that are told with their reasons."""
+"""States of trials whose reasons are shown."""
 
 
 class WatchedStudy(Protocol):
-    """State of a study that a view reads, from memory."""
+    """State of a study in memory that a view reads."""
 
     @property
     def n_trials(self) -> int:
-        """Trials asked for in all."""
+        """Number of trials requested."""
         ...
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
-        """What the study compares."""
+        """Conditions that the study compares."""
         ...
 
     @property
     def prices(self) -> "PriceList":
-        """Of nodes."""
+        """Prices of nodes."""
         ...
 
     @property
     def spent(self) -> "Spent":
-        """What it has cost so far, counting what runs."""
+        """Spending so far, running trials included."""
         ...
 
     def trials(self) -> "Sequence[TrialRecord]":
@@ -49,7 +49,7 @@ class WatchedFinals(WatchedStudy, Protocol):
 
     @property
     def planned(self) -> Sequence[Trial]:
-        """Every training, by number."""
+        """Every planned training, by number."""
         ...
 
     @property
@@ -85,70 +85,67 @@ class ConditionRow:
 
     name: str
     n_planned: int
-    """Its share of all trials, when they are dealt evenly."""
+    """Its share of all trials if they are allocated evenly."""
     n_dealt: int
     n_complete: int
     n_pruned: int
     n_failed: int
-    """Diverged ones too."""
+    """Failed and diverged trials."""
     best: float | None
-    """Macro AUROC of its best student of the search that was trained to the end; in finals the
-    mean over the seeds of what leads are ranked by."""
+    """Macro AUROC of its best complete search trial; in finals the answer's mean over seeds."""
     student_alone: float | None
-    """Macro AUROC of the baseline without a teacher; in finals the mean over its seeds."""
+    """Macro AUROC of the baseline without a teacher; in finals its mean over seeds."""
     running: tuple[tuple[int, int], ...]
-    """Number of each trial that has begun and not ended, and the epoch it last reported."""
+    """Number and last reported epoch of each open trial, which has begun and not ended."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StudyState:
-    """All of a study that is worth a look."""
+    """State of a study at one moment."""
 
     rows: tuple[ConditionRow, ...]
     n_trials: int
-    """Asked for in all."""
+    """Number of trials requested."""
     n_epochs: int
-    """Of a trial that is not pruned."""
+    """Epochs of an unpruned trial."""
     finished: tuple[TrialLine, ...]
     spent: str
-    """In words; empty where neither GPUs nor money were."""
+    """Spending in words; empty for neither GPU time nor money."""
     best_name: str = "best"
-    """Heading of the column of the best."""
+    """Heading of the column of best scores."""
     is_driven: bool = True
-    """Whether a process runs it now; else what has begun and not ended is interrupted."""
+    """Whether a process runs the study now; else its open trials are interrupted."""
 
     @property
     def n_finished(self) -> int:
-        """Trials that have ended, however they did."""
+        """Number of trials that have ended in any state."""
         return len(self.finished)
 
     @property
     def n_open(self) -> int:
-        """Trials that have begun and not ended."""
+        """Number of trials that have begun and not ended."""
         return sum(len(row.running) for row in self.rows)
 
     @property
     def n_running(self) -> int:
-        """Trials that a process trains now."""
+        """Number of open trials that a process trains now."""
         return self.n_open if self.is_driven else 0
 
     @property
     def n_interrupted(self) -> int:
-        """Trials that have begun, and that nobody trains now."""
+        """Number of open trials that no process trains."""
         return self.n_open - self.n_running
 
     @property
     def open_name(self) -> str:
-        """What trials are that have begun and not ended."""
+        """State of open trials in a word."""
         return "interrupted" if self.n_interrupted else "running"
 
     def left_s(self, n_at_once: int) -> float | None:
-        """Estimate what is left: the mean time of the trials so far, for each that is missing.
-
-        None while nothing has ended yet.
+        """Estimate the seconds left from the mean time of ended trials; None without any.
 
         Args:
-            n_at_once: Trials that run side by side. When one has just ended, fewer run than that.
+            n_at_once: Concurrent trials; more than `n_running` just after the end of one.
         """
         times = [trial.wall_s for trial in self.finished if trial.wall_s > 0]
         if not times:
@@ -158,7 +155,7 @@ class StudyState:
 
 
 def state_as_value(name: str, state: StudyState) -> dict[str, Any]:
-    """Return the state as plain values, for JSON."""
+    """Return the state as a JSON object."""
     return {
         "study": name,
         "n_trials": state.n_trials,

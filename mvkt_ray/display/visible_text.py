@@ -1,4 +1,4 @@
-"""Characters that a terminal would act on, or that no encoding has, written out as Python does."""
+"""Escapes control characters and characters without an encoding, in Python's notation."""
 
 import re
 import sys
@@ -14,22 +14,22 @@ _BREAKS = re.compile("[\t\n]")
 
 
 def visible(text: str, *, one_line: bool = False) -> str:
-    """Write out the characters of a text that are not shown but obeyed.
+    """Return a text with escaped control characters.
 
     Args:
-        text: From anywhere.
-        one_line: Write out line feeds and tabs, too.
+        text: Text of any origin.
+        one_line: Whether to escape line feeds and tabs, too.
     """
     shown = _ACTING.sub(_written_out, text)
     return _BREAKS.sub(_written_out, shown) if one_line else shown
 
 
 def let_streams_write_anything() -> None:
-    """Where the locale's encoding lacks a character, write it out instead of failing."""
+    """Let stdout and stderr escape characters that the locale's encoding lacks."""
     for stream in (sys.stdout, sys.stderr):
         reconfigure: Any = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
-            # A stream that somebody has put in its place or closed is theirs.
+            # A replaced or closed stream, as in tests and notebooks, stays as it is.
             with suppress(ValueError, OSError):
                 reconfigure(errors="backslashreplace")
 

@@ -1,25 +1,25 @@
-"""Lines of what a command waits for, which else only its log would have."""
+"""Shows log messages on waiting, which otherwise only the log file has, as lines of progress."""
 
 import contextlib
 import logging
 from collections.abc import Callable, Generator
 
 FOR_CLUSTER = ("mvkt_ray.on_ray.waiting",)
-"""Names of loggers: the module itself imports Ray's friends, and this one nothing."""
+"""Loggers on waiting for nodes of a cluster; names, as importing the module imports Ray."""
 
 FOR_LEDGER = ("mvkt_ray.search.ledger.lease", "mvkt_ray.search.ledger.ledger_shipping")
-"""Of a study in an object store: who drives it, and whether the store answers."""
+"""Loggers on waiting for the lease of a study in an object store, and for the store."""
 
 
 @contextlib.contextmanager
-def telling_waits(say: Callable[[str], None], loggers: tuple[str, ...]) -> Generator[None]:
-    """Have somebody say what is waited for, while the block runs.
+def showing_waits(say: Callable[[str], None], loggers: tuple[str, ...]) -> Generator[None]:
+    """Show the warnings of waiting modules while the block runs.
 
     Args:
-        say: Given each line.
-        loggers: Of the modules that wait.
+        say: Function that shows a line.
+        loggers: Names of the modules' loggers.
     """
-    handler, waiting = _Teller(say), [logging.getLogger(name) for name in loggers]
+    handler, waiting = _LineHandler(say), [logging.getLogger(name) for name in loggers]
     for logger in waiting:
         logger.addHandler(handler)
     try:
@@ -29,7 +29,7 @@ def telling_waits(say: Callable[[str], None], loggers: tuple[str, ...]) -> Gener
             logger.removeHandler(handler)
 
 
-class _Teller(logging.Handler):
+class _LineHandler(logging.Handler):
     def __init__(self, say: Callable[[str], None]) -> None:
         super().__init__(logging.WARNING)
         self._say = say

@@ -1,6 +1,6 @@
-"""Arguments that verbs and functions share: folds, prices, limits, times, addresses; checked once.
+"""Checks of arguments that verbs and functions share: folds, prices, limits, times, addresses.
 
-Texts name an argument as the command line does, `--max-cost`; `python_errors` writes `max_cost`.
+Messages name an argument as on the command line, `--max-cost`; `python_errors` makes it `max_cost`.
 """
 
 import dataclasses
@@ -22,7 +22,7 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def parse_time_budget(text: str | None) -> float | None:
-    """Read `90s`, `30m`, `2h`, `1h30m` or a number of seconds.
+    """Return the seconds of `90s`, `30m`, `2h`, `1h30m` or a number of seconds.
 
     Raises:
         ConfigError: The text has another form, or the time is 0.
@@ -40,10 +40,10 @@ def parse_time_budget(text: str | None) -> float | None:
 
 
 def read_ledger(text: str | None) -> "ServerAddress | None":
-    """Read where a ledger is to be; None: in the study's folder.
+    """Return the address of a ledger's database; None for a ledger in the study's folder.
 
     Raises:
-        ConfigError: It is no URL of a database, or holds a password.
+        ConfigError: The text is not the URL of a database, or contains a password.
     """
     from mvkt_ray.search.ledger.postgres.server_address import ServerAddress
 
@@ -52,16 +52,16 @@ def read_ledger(text: str | None) -> "ServerAddress | None":
 
 @dataclass(frozen=True, slots=True)
 class RunnerChoice:
-    """Which runner does the work.
+    """Selection of the runner.
 
     Raises:
-        ConfigError: A cluster is given, and this process.
+        ConfigError: Both a cluster and this process are selected.
     """
 
     address: str | None = None
-    """Of a Ray cluster; None starts one on this machine."""
+    """Address of a Ray cluster; None starts a cluster on this machine."""
     in_process: bool = False
-    """Do not use Ray at all."""
+    """Whether to run in this process, without Ray."""
 
     def __post_init__(self) -> None:
         if self.address is not None and self.in_process:
@@ -72,19 +72,23 @@ class RunnerChoice:
 
 
 def passed_on(given: Mapping[str, Any], *own: str) -> dict[str, Any]:
-    """Return the arguments of a function, its `locals()`, without those that it uses itself.
+    """Return the arguments of a function, its `locals()`, without its own ones.
 
-    Verbs and functions name their arguments as the call does that checks them, and need not repeat
-    them one by one.
+    Verbs and functions have the argument names of the checking function that they call, and pass
+    all of them without a repetition of their names.
+
+    Args:
+        given: Arguments by name.
+        own: Names of arguments to omit.
     """
     return {name: value for name, value in given.items() if name not in own}
 
 
 def with_folds(config: "StudyConfig", folds: str | None) -> "StudyConfig":
-    """Return a study with other folds, as `1-7/8/9`, if they were given.
+    """Return a study with the folds of a text such as `1-7/8/9`; unchanged for None.
 
     Raises:
-        ConfigError: They cannot be read.
+        ConfigError: The text has another form, or contradicts the study.
     """
     from mvkt_ray.config.study_file import parse_folds
 
@@ -102,10 +106,10 @@ def with_folds(config: "StudyConfig", folds: str | None) -> "StudyConfig":
 
 
 def with_prices(config: "StudyConfig", prices: str | Path | None) -> "StudyConfig":
-    """Return a study with the prices of a file, if one was given.
+    """Return a study with the prices of a file; unchanged for None.
 
     Raises:
-        ConfigError: The file is wrong.
+        ConfigError: The file is invalid.
     """
     from mvkt_ray.config.study_file import read_prices
 
@@ -116,7 +120,7 @@ def with_prices(config: "StudyConfig", prices: str | Path | None) -> "StudyConfi
 
 
 def read_limits(max_gpu_hours: float | None, max_cost: float | None) -> "Limits":
-    """Read what may be spent.
+    """Return the limits of spending; None for no limit.
 
     Raises:
         ConfigError: A limit is not above 0.
@@ -132,7 +136,7 @@ def read_limits(max_gpu_hours: float | None, max_cost: float | None) -> "Limits"
 def with_finals(
     config: "StudyConfig", *, seeds: int | None, top_k: int | None, refit: bool
 ) -> "StudyConfig":
-    """Return a study whose finals are as asked; None leaves them as they are.
+    """Return a study with changed finals; None leaves a value unchanged.
 
     Raises:
         ConfigError: A number is too small.

@@ -1,7 +1,7 @@
-"""A label budget as a whole: its arguments checked, cell after cell run, then the curves.
+"""Runs a label budget: checks its arguments, runs its cells in order, and draws the curves.
 
-Every cell is searched and finalized as `search_run` and `finals_run` do it, in sessions of its own,
-and its test split is opened by its own ledger.
+`search_run` and `finals_run` run the search and the finals of each cell in sessions of their own.
+Each cell's ledger records its own opening of the test split.
 
 Reads: shards. Writes: the folder of the label budget.
 """
@@ -33,22 +33,22 @@ DRAWS = 3
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BudgetCall:
-    """Request for a label budget, and where to run it."""
+    """Checked request for a label budget."""
 
     folder: BudgetFolder
     plan: BudgetPlan
     runner: RunnerChoice
     resume: bool = False
     ledger: ServerAddress | None = None
-    """Where the ledgers of the cells are; None: in their folders."""
+    """Database of the cells' ledgers; None for ledgers in their folders."""
 
     def search_plan(self, cell: BudgetCell) -> SearchPlan:
-        """Return what the search of a cell would do, checked.
+        """Return the checked plan of a cell's search.
 
         Raises:
-            ConfigError: The study does not go with the data.
+            ConfigError: Study and data do not match.
         """
-        # A cell goes on by itself: whether anything may be there was settled for the whole folder.
+        # Cells always resume: `BudgetFolder` checks `--resume` for the whole folder.
         request = SearchRequest(
             folder=self.folder.cell(cell),
             data=self.folder.shards(self.plan),
@@ -71,12 +71,12 @@ def budget_call(
     in_process: bool = False,
     resume: bool = False,
 ) -> BudgetCall:
-    """Read and check the arguments of a label budget; with `resume` what is not said is as it was.
+    """Check the arguments of a label budget; with `resume`, defaults are the earlier values.
 
-    They are those of the verb `label-budget`; `search` in `calls` says what most of them are.
+    The arguments are those of the verb `label-budget`; `calls.search` documents most of them.
 
     Raises:
-        ConfigError: Something is missing or wrong.
+        ConfigError: An argument is missing or wrong.
     """
     runner = RunnerChoice(address, in_process)
     folder, server = BudgetFolder(Location.parse(out)), read_ledger(ledger)
@@ -92,7 +92,7 @@ def budget_call(
         )
     base = with_folds(base, folds)
     if data is not None:
-        # From whatever folder the command is gone on with.
+        # Absolute, so that the command can be resumed from any folder.
         data = str(Location.parse(data))
     elif before is not None:
         data = before.data
@@ -102,7 +102,7 @@ def budget_call(
         n_draws=draws if draws is not None else DRAWS if before is None else before.n_draws,
         data=data,
     )
-    # What is wrong with it is said before anything is written.
+    # Building the cells checks the budgets, before anything is written.
     assert plan.cells
     return BudgetCall(
         folder=folder,
@@ -114,14 +114,14 @@ def budget_call(
 
 
 def run_budget(output: Output, call: BudgetCall) -> None:
-    """Run every cell that is not examined yet; the curves are drawn after each.
+    """Run every unexamined cell; draw the curves after each.
 
     Raises:
-        TrialError: A training failed, or no trial of a cell was completed; what is there stays.
+        TrialError: A training failed, or no trial of a cell was completed; finished work is kept.
     """
     folder, base, cells = call.folder, call.plan.base, call.plan.cells
     expect_writable(folder.cell(cells[0]))
-    # Of the first cell all is checked before anything is written.
+    # The first cell is checked completely before anything is written.
     with output.waiting("checking the study"):
         if folder.states(cells[:1], base) == ["new"]:
             call.search_plan(cells[0])
@@ -135,7 +135,7 @@ def run_budget(output: Output, call: BudgetCall) -> None:
         output.say(what)
         if state != "searched":
             _search(output, call, cell)
-        # The cell's own file has as many trials as a grid has points.
+        # Finals read the cell's own study file, in which a grid's number of trials is set.
         finals = finals_call(str(folder.cell(cell).root), **asdict(call.runner))
         train_and_examine(output, finals)
         with suppress(DataError), output.waiting("drawing what there is"):
@@ -143,7 +143,7 @@ def run_budget(output: Output, call: BudgetCall) -> None:
 
 
 def budget_outlook(output: Output, call: BudgetCall) -> dict[str, Any]:
-    """Check what can be checked before a label budget; return what it would do, as plain values."""
+    """Check a label budget without running it; return its plan as a JSON object."""
     folder, plan = call.folder, call.plan
     folder.check(plan, resume=call.resume)
     cells = list(zip(plan.cells, folder.states(plan.cells, plan.base), strict=True))
@@ -164,7 +164,7 @@ def budget_outlook(output: Output, call: BudgetCall) -> dict[str, Any]:
 
 
 def _noted_ledger(folder: BudgetFolder, plan: BudgetPlan) -> ServerAddress | None:
-    """Return where the cells that have begun have their ledgers; None: in their folders."""
+    """Return the database of the begun cells' ledgers; None for ledgers in their folders."""
     noted = (read_note(folder.cell(cell)) for cell in plan.cells)
     return next((each.address for each in noted if each is not None), None)
 

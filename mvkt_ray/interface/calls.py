@@ -1,8 +1,7 @@
 """The verbs `ingest`, `search` and `finalize` as functions that return the opened result.
 
-Each shows how far it is unless `progress` is False, in a notebook as at a terminal. What is wrong
-is an `MvktError`; a call that was interrupted goes on with the same arguments, an ingest and a
-search with `resume=True`.
+Each shows its progress, in a notebook or a terminal, unless `progress` is False. Errors are
+`MvktError`s. The same call continues interrupted finals; with `resume=True`, an ingest or a search.
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,32 +43,32 @@ def ingest(
 ) -> ShardSet:
     """Turn the recordings of a dataset into shards, as `mvkt ingest` does.
 
-    Recordings that cannot be used are in `quarantine` of what is returned, with their reason.
+    Unusable recordings are listed in the result's `quarantine`, with the reason.
 
     Args:
         source: Kind of the dataset: `ptbxl`, `wfdb`, `synthetic` and so on.
-        path: Its folder, or the URI of it; nothing for `synthetic`.
-        out: Folder of the shards, or its URI; new or empty.
-        options: Of the source.
-        rate: Sampling rate of the shards, in Hz.
-        rows_per_shard: Recordings in one file; one file is one task.
-        leads: To take; all twelve by default.
-        flat_leads: What becomes of recordings with a flat lead.
-        missing_leads: What becomes of recordings that lack a lead.
-        uncalibrated: What becomes of recordings whose files state no gain or no sampling rate.
-        n_folds: Patient-disjoint folds to make where the source has none.
-        seed: Of the folds that are made.
-        compression: `zstd` is smaller, but cannot be memory-mapped as it is.
-        strict: Stop at the first recording that cannot be used.
-        address: Of a Ray cluster; by default a Ray of its own is started.
-        in_process: Do the work in this process, without Ray.
-        resume: Go on with what an interrupted ingest left.
-        progress: Show how far it is.
+        path: Folder or URI of the dataset; unused by `synthetic`.
+        out: Folder or URI of the shards; new or empty.
+        options: Options of the source.
+        rate: Sampling rate of the shards in Hz.
+        rows_per_shard: Recordings per file; one file is one task.
+        leads: Leads to store; all twelve by default.
+        flat_leads: Treatment of recordings with a flat lead.
+        missing_leads: Treatment of recordings without one of the leads.
+        uncalibrated: Treatment of recordings whose files state no gain or no sampling rate.
+        n_folds: Patient-disjoint folds to make for a source without folds.
+        seed: Seed of these folds.
+        compression: Compression of files; `zstd` is smaller, but prevents memory-mapping.
+        strict: Whether to stop at the first unusable recording.
+        address: Address of a Ray cluster; by default Ray is started on this machine.
+        in_process: Whether to run in this process, without Ray.
+        resume: Whether to continue an interrupted ingest.
+        progress: Whether to show the progress.
 
     Raises:
         ConfigError: An argument is wrong.
-        DataError: The dataset, or what is at `out`, cannot be used.
-        ClusterError: The cluster cannot be reached.
+        DataError: The dataset is unusable, or `out` holds something else.
+        ClusterError: The cluster is unreachable.
         MachineError: The disk is full, or fails.
     """
     call = ingest_call(**passed_on(locals(), "progress"))
@@ -98,33 +97,33 @@ def search(
     like: str | Path | None = None,
     progress: bool = True,
 ) -> Study:
-    """Search for the best lead, as `mvkt search` does: every missing stage, the trials, the report.
+    """Search for the best lead, as `mvkt search` does: missing stages, trials, report.
 
     Args:
-        study: A study file, or a study that was built here; may be left out with `resume`.
-        out: Folder of the study, or its URI.
-        data: Shards, or the folder of the dataset; not needed by `synthetic`.
+        study: A study file, or a study as an object; optional with `resume`.
+        out: Folder or URI of the study.
+        data: Shards, or the folder of the dataset; unused by `synthetic`.
         teacher: Folder of a trained teacher to use instead of training one.
-        ledger: Keep the ledger in PostgreSQL: `postgresql://USER@HOST:PORT/DATABASE`.
-        folds: Of the three splits instead of those of the study, as `1-7/8/9`.
-        max_trials: Trials in all, instead of the study's.
-        time_budget: Start no trial after this time, as `30m` or `2h`.
-        max_gpu_hours: Stop after so many GPU hours, teacher and earlier starts included.
-        max_cost: Stop after so much money, likewise; needs prices.
-        prices: File with prices of node types, instead of the study's.
+        ledger: Database of the ledger in PostgreSQL, `postgresql://USER@HOST:PORT/DATABASE`.
+        folds: Folds of the three splits instead of the study's, as `1-7/8/9`.
+        max_trials: Number of trials instead of the study's.
+        time_budget: Time after which no trial is started, as `30m` or `2h`.
+        max_gpu_hours: Limit in GPU hours, teacher and earlier runs included.
+        max_cost: Limit in money, teacher and earlier runs included; needs prices.
+        prices: File with prices of node types instead of the study's.
         trackers: `mlflow=URI`, `wandb=PROJECT` or `tensorboard=DIR`.
-        address: Of a Ray cluster; by default a Ray of its own is started.
-        in_process: Do the work in this process, without Ray.
-        resume: Go on with what an interrupted search left.
-        like: Predict time and cost from this study's trials, while there are no own ones.
-        progress: Show how far it is.
+        address: Address of a Ray cluster; by default Ray is started on this machine.
+        in_process: Whether to run in this process, without Ray.
+        resume: Whether to continue an interrupted search.
+        like: Folder of a study from whose trials time and cost are predicted before own ones exist.
+        progress: Whether to show the progress.
 
     Raises:
         ConfigError: An argument, or the study, is wrong.
-        DataError: The data, or what is at `out`, cannot be used.
-        ClusterError: The cluster cannot be reached, or does not do.
+        DataError: The data are unusable, or `out` holds something else.
+        ClusterError: The cluster is unreachable, or unsuitable for the study.
         AllFailedError: Trials fail one after the other.
-        MachineError: The machine fails; all goes on with `resume=True`.
+        MachineError: The machine fails; `resume=True` continues.
     """
     call = search_call(**passed_on(locals(), "progress"))
     output = Output.open(quiet=not progress)
@@ -154,34 +153,33 @@ def finalize(
     in_process: bool = False,
     progress: bool = True,
 ) -> Study:
-    """Train what was chosen again with several seeds, and open the test split once.
+    """Train the chosen configurations with several seeds, and examine them on the test split.
 
-    As `mvkt finalize` does. The study that is returned is the one after its finals; the one that
-    was given stays as it was.
+    As `mvkt finalize` does. The returned study has its finals; the given object stays unchanged.
 
     Args:
         study: An opened study, or its folder or URI.
-        config: Take `finals` from this study file; the rest must be the same study.
-        seeds: Of each configuration.
-        top_k: Compare the best configurations of each lead, so many.
-        refit: Train on the training and validation splits together.
-        again: Why the test split is opened again; the report says so.
-        start_over: Leave behind unopened finals of another configuration.
-        without_failed: Examine without trainings that failed.
-        now: Choose although the search has not ended.
-        max_gpu_hours: Stop after so many GPU hours, teacher and search included.
-        max_cost: Stop after so much money, likewise; needs prices.
-        prices: File with prices of node types, instead of the study's.
-        address: Of a Ray cluster; by default a Ray of its own is started.
-        in_process: Do the work in this process, without Ray.
-        progress: Show how far it is.
+        config: Study file with other `finals`; everything else must be equal.
+        seeds: Number of seeds per configuration.
+        top_k: Number of best configurations per lead to compare.
+        refit: Whether to train on the training and validation splits together.
+        again: Reason for opening the test split again, stated in the report.
+        start_over: Whether to abandon unopened finals of another configuration.
+        without_failed: Whether to examine without failed trainings.
+        now: Whether to choose before the search has ended.
+        max_gpu_hours: Limit in GPU hours, teacher and search included.
+        max_cost: Limit in money, teacher and search included; needs prices.
+        prices: File with prices of node types instead of the study's.
+        address: Address of a Ray cluster; by default Ray is started on this machine.
+        in_process: Whether to run in this process, without Ray.
+        progress: Whether to show the progress.
 
     Raises:
         ConfigError: An argument is wrong, or the search has not ended.
-        ArtifactError: There is no study, or it is damaged, or another process drives it.
+        ArtifactError: There is no study, it is damaged, or another process drives it.
         TrialError: A training failed.
-        ClusterError: The cluster cannot be reached, or does not do.
-        MachineError: The machine fails; the same call goes on.
+        ClusterError: The cluster is unreachable, or unsuitable for the study.
+        MachineError: The machine fails; the same call continues.
     """
     given = passed_on(locals(), "study", "config", "progress")
     folder = study.path if isinstance(study, Study) else study

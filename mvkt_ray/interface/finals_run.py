@@ -1,4 +1,4 @@
-"""Finals as a whole: their arguments checked, then trained, opened once and examined in a session.
+"""Runs finals: checks their arguments, then trains and examines them in a session.
 
 Reads and writes: the study's folder.
 """
@@ -13,7 +13,7 @@ import numpy as np
 from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.config.study_file import checked_study, read_study
 from mvkt_ray.display.console import Output
-from mvkt_ray.display.waiting_lines import FOR_LEDGER, telling_waits
+from mvkt_ray.display.waiting_lines import FOR_LEDGER, showing_waits
 from mvkt_ray.interface.arguments import RunnerChoice, read_limits, with_finals, with_prices
 from mvkt_ray.interface.sessions.driver_session import driver_session
 from mvkt_ray.interface.sessions.own_files import expect_writable, own_files
@@ -30,7 +30,7 @@ from mvkt_ray.storage.location import Location
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FinalsCall:
-    """Request for finals, and where to run them."""
+    """Checked request for finals."""
 
     folder: StudyFolder
     config: StudyConfig
@@ -55,7 +55,7 @@ def finals_call(
     address: str | None = None,
     in_process: bool = False,
 ) -> FinalsCall:
-    """Read and check the arguments of finals; `finalize` in `calls` says what each is.
+    """Check the arguments of finals, which `calls.finalize` documents.
 
     Raises:
         ConfigError: An argument is wrong.
@@ -79,15 +79,15 @@ def finals_call(
 
 
 def train_and_examine(output: Output, call: FinalsCall) -> FinalsResults:
-    """Run finals in a session of their own, and show how far they are."""
+    """Run finals in a session of their own, and show their progress."""
     folder, config, started = call.folder, call.config, time.monotonic()
     expect_writable(folder)
     with (
-        telling_waits(output.note, FOR_LEDGER),
+        showing_waits(output.note, FOR_LEDGER),
         driving(folder, begins=False, patience=Patience(say=output.note)) as database,
         finals_outlook(folder, config, call.request, database) as outlook,
     ):
-        # What is refused was refused before Ray starts, which takes seconds.
+        # All checks are done before Ray starts, which takes seconds.
         output.say(f"finals of {config.name} in {folder.root}")
         with driver_session(
             output,
@@ -103,7 +103,7 @@ def train_and_examine(output: Output, call: FinalsCall) -> FinalsResults:
 
 
 def results_as_value(name: str, results: FinalsResults) -> dict[str, Any]:
-    """Return the test scores as plain values: means over seeds, the leads ranked by the answer."""
+    """Return the test scores, means over seeds, as a JSON object, with leads by rank."""
     labels_NC = results.test.labels_NC
     rows: list[dict[str, Any]] = []
     for (contender, lead), scores_RNC in results.test.scores.items():

@@ -1,4 +1,4 @@
-"""An ingest as a whole: its arguments checked, then recordings made into shards in a session.
+"""Runs an ingest: checks its arguments, then turns recordings into shards in a session.
 
 Reads: a dataset. Writes: shards.
 """
@@ -25,7 +25,7 @@ from mvkt_ray.storage.manifest import Manifest
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IngestCall:
-    """Request for an ingest: source, destination, and where to run it."""
+    """Checked request for an ingest."""
 
     source: Source
     out: Location
@@ -54,7 +54,7 @@ def ingest_call(
     in_process: bool = False,
     resume: bool = False,
 ) -> IngestCall:
-    """Read and check the arguments of an ingest; `ingest` in `calls` says what each is.
+    """Check the arguments of an ingest, which `calls.ingest` documents.
 
     Raises:
         ConfigError: An argument is wrong.
@@ -81,7 +81,7 @@ def ingest_call(
 
 
 def ingest_recordings(output: Output, call: IngestCall) -> Manifest:
-    """Turn recordings into shards, and show how far that is."""
+    """Turn recordings into shards, and show the progress."""
     with (
         own_files(output, logs_beside(call.out)) as own,
         logging_to(own.logs),
@@ -105,6 +105,6 @@ def ingest_recordings(output: Output, call: IngestCall) -> Manifest:
 
 
 def _in_order(leads: Sequence[str]) -> tuple[str, ...]:
-    """Return leads as they are written and in their order; what is none goes to the end."""
+    """Return leads by canonical name and in canonical order; unknown names come last."""
     names = [canonical_lead(lead) or lead for lead in leads]
     return tuple(sorted(names, key=lambda name: LEADS.index(name) if name in LEADS else len(LEADS)))

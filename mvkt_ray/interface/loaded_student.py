@@ -1,4 +1,4 @@
-"""A trained student as a torch module with all that stands before it: rate, windows, scaling.
+"""A trained student as a torch module with its preprocessing: resampling, windows, scaling.
 
 Reads: the study, its shards, the files of the training.
 
@@ -24,15 +24,15 @@ from mvkt_ray.delivery.exporting.millivolt_network import MillivoltNetwork
 from mvkt_ray.delivery.predicting.prepared_signal import SignalPreparation
 from mvkt_ray.errors import DataError
 from mvkt_ray.interface.opened_study import Study, open_study
-from mvkt_ray.interface.python_errors import for_python, told_to_python
+from mvkt_ray.interface.python_errors import converted_errors, for_python
 from mvkt_ray.search.stages import prepare
 
 
 class Student(nn.Module):
     """A student in evaluation mode, on the CPU: millivolts in, probabilities out.
 
-    Call it with windows, `[B, L, window_samples]` in mV at `sampling_rate_hz`, leads in the order
-    of `leads`; longer ones do as well. `predict` takes a recording as it is.
+    Call it with windows in mV, `[B, L, S]` with S of at least `window_samples`, at
+    `sampling_rate_hz`, with leads in the order of `leads`. `predict` takes a whole recording.
 
     >>> student = load_student(study_dir, "V1", seed=0)
     >>> student.leads, student.sampling_rate_hz, student.window_samples
@@ -51,9 +51,9 @@ class Student(nn.Module):
         self.name = f"trial {chosen.trial.number}, {chosen.contender} of {chosen.condition.name}"
         self.hyperparameters = dict(chosen.trial.hyperparameters)
         self.leads = view.leads
-        """Leads of its input, in the order of the rows."""
+        """Leads in the order of its input's rows."""
         self.classes = task.classes
-        """Classes, in the order of its outputs."""
+        """Classes in the order of its outputs."""
         self.sampling_rate_hz = sampling_rate_hz
         self.window_samples, self.stride_samples = view.crop_samples, view.stride_samples
         self.mean_mv, self.std_mv = view.mean_mv, view.std_mv
@@ -62,21 +62,20 @@ class Student(nn.Module):
         self.eval()
 
     def forward(self, signal_mv_BLS: Tensor) -> Tensor:
-        """Return float32 `[B, C]`, probabilities of windows in mV."""
+        """Return the probabilities, float32 `[B, C]`, of windows `[B, L, S]` in mV."""
         return self.network(signal_mv_BLS)
 
     @torch.no_grad()
     def predict(self, recording: Recording) -> dict[str, float]:
-        """Return the probability of each class: the highest of the windows', as in examination.
+        """Return the probability of each class: the maximum over windows, as in examination.
 
         Args:
-            recording: At any rate, with any leads among which are `leads`.
+            recording: Recording at any sampling rate, with all of `leads`.
 
         Raises:
-            RecordingError: It cannot be used, with the reason: no such lead, flat, too short, not
-                in mV.
+            RecordingError: The recording is unusable: lead missing or flat, too short, not in mV.
         """
-        with told_to_python():
+        with converted_errors():
             signal = SignalPreparation(self).prepare(recording)
         windows_WLS = torch.from_numpy(signal.windows(0, signal.n_windows, self.window_samples))
         device = next(self.parameters()).device
@@ -93,23 +92,24 @@ def load_student(
     seed: int | None = None,
     from_search: bool = False,
 ) -> Student:
-    """Load a student that a study has trained: that of finals, which the test split has seen.
+    """Load a trained student of a study, by default one that was examined on the test split.
 
     Args:
         study: An opened study, or its folder or URI.
-        lead: What it sees, `V5` or `I+V5`; by default the highest ranked.
-        contender: Which one of its lead, by default the one that is the answer.
-        seed: Of the finals; by default the first that was completed.
-        from_search: Take a trial of the search, which the test split has not seen.
+        lead: Lead or lead set of the student, `V5` or `I+V5`; by default the highest ranked.
+        contender: Name of the contender; by default the answer.
+        seed: Seed of the finals; by default the lowest complete one.
+        from_search: Whether to load a trial of the search, which was not examined on the test
+            split.
 
     Raises:
         ConfigError: There is no such lead, contender or seed, or there are no finals.
-        ArtifactError: There is no study, or its files are not there or damaged.
-        DataError: The shards of the study are not there any more: they say how signals are scaled.
+        ArtifactError: There is no study, or files are missing or damaged.
+        DataError: The shards of the study, which define the input scaling, are missing.
     """
     opened = study if isinstance(study, Study) else open_study(study)
     material = opened.material
-    # Leads are ranked by the whole report, which takes seconds.
+    # The ranking needs the whole report, which takes seconds.
     ranked = () if lead else tuple(each.lead for each in opened.facts.leads)
     request = ExportRequest(
         lead=lead, contender=contender, repetition=seed, from_search=from_search

@@ -1,6 +1,6 @@
-"""The report of a study, made once: its facts, and whether its files could be written.
+"""Makes the report of a study once, and notes whether its files were written.
 
-Writes: `report/` of the study, where that can be written to.
+Writes: `report/` of the study, if the folder is writable.
 """
 
 import errno
@@ -21,45 +21,45 @@ _ADVICE = (
 
 
 class _NotWrittenError(ArtifactError):
-    """The report is there, and its files are not."""
+    """The files of a complete report cannot be written."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MadeReport:
-    """A report, and the location of its files."""
+    """A report, and the outcome of writing its files."""
 
     material: ReportMaterial
     facts: StudyReport
-    """All that it says."""
+    """Values of the report."""
     problem: MvktError | None
-    """Why the files are not written; None: they are."""
+    """Error of writing the files; None for written files."""
 
     @property
     def page(self) -> str:
-        """Where the HTML page is, or that it is not."""
+        """Location of the HTML page, or `not written`."""
         return "not written" if self.problem else str(self.material.folder.report_page)
 
     def expect_written(self, *, may_be_read_only: bool = False) -> None:
-        """Raise where the files could not be written.
+        """Raise the error of writing the files, if any.
 
         Args:
-            may_be_read_only: That the folder is another's is no failure.
+            may_be_read_only: Whether to accept a folder without write permission.
 
         Raises:
             MachineError: The disk is full, or fails.
-            ArtifactError: The folder cannot be written to.
-            StoreError: Likewise of a store.
+            ArtifactError: The folder is not writable.
+            StoreError: The store denies writing, or is unavailable.
         """
         if self.problem is not None and not (may_be_read_only and not _is_of_disk(self.problem)):
             raise self.problem
 
 
 def make_report(output: Output, folder: StudyFolder) -> MadeReport:
-    """Read a study, describe it and write its report; that it cannot be written is no error yet.
+    """Read a study, and make and write its report; an error of writing is noted, not raised.
 
     Raises:
-        ArtifactError: There is no study, it has not come to its first trial, or a file is damaged.
-        DataError: Files do not fit together.
+        ArtifactError: There is no study, it has no trial yet, or a file is damaged.
+        DataError: Files are inconsistent.
     """
     folder.expect_study()
     with output.waiting("making the report"):
@@ -68,7 +68,7 @@ def make_report(output: Output, folder: StudyFolder) -> MadeReport:
 
 
 def write_made_report(material: ReportMaterial, facts: StudyReport) -> MadeReport:
-    """Write the files of a report whose facts are there."""
+    """Write the files of a report; an error of writing is noted, not raised."""
     problem: MvktError | None = None
     try:
         with writing(material.folder.report_folder, _ADVICE, _NotWrittenError):
@@ -79,7 +79,7 @@ def write_made_report(material: ReportMaterial, facts: StudyReport) -> MadeRepor
 
 
 def _is_of_disk(problem: Exception) -> bool:
-    """Whether the disk fails; a read-only file system is one that may only be read."""
+    """Return whether the disk is full or fails; a read-only file system is no failure."""
     cause = problem.__cause__
     is_read_only = isinstance(cause, OSError) and cause.errno == errno.EROFS
     return isinstance(problem, MachineError) and not is_read_only

@@ -1,6 +1,6 @@
-"""Shards to look at and to train on from Python: by recording, and as other libraries take them.
+"""Shards in Python: by recording, and as datasets of torch, Ray and Arrow.
 
-Reads: a shard set; from a store only the leads that are used.
+Reads: a shard set; from a store only the leads in use.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ from mvkt_ray.data.shard_columns import shard_schema
 from mvkt_ray.data.shards import Shards, check_leads
 from mvkt_ray.data.shards import open_shards as open_files
 from mvkt_ray.errors import DataError
-from mvkt_ray.interface.python_errors import for_python, told_to_python
+from mvkt_ray.interface.python_errors import converted_errors, for_python
 
 if TYPE_CHECKING:
     import pyarrow.dataset as arrow_dataset
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class ShardSet:
-    """The recordings that an ingest made of a dataset.
+    """The recordings of an ingested dataset.
 
     >>> shards = open_shards(shards_dir)
     >>> len(shards), shards.leads[:3], shards.sampling_rate_hz
@@ -50,43 +50,43 @@ class ShardSet:
 
     @property
     def path(self) -> str:
-        """Where they are: a folder, or a URI."""
+        """Folder or URI of the shards."""
         return str(self._shards.location)
 
     @property
     def leads(self) -> tuple[str, ...]:
-        """Names of the leads that they have, in their order."""
+        """Names of the leads, in the order of the shards."""
         return self._shards.leads
 
     @property
     def sampling_rate_hz(self) -> int:
-        """One rate for all recordings."""
+        """Sampling rate of all recordings in Hz."""
         return self._shards.sampling_rate_hz
 
     @cached_property
     def record_ids(self) -> list[str]:
-        """Ids of all recordings, by row."""
+        """Ids of all recordings in the order of rows."""
         return self._shards.record_ids().tolist()
 
     @property
     def tasks(self) -> dict[str, tuple[str, ...]]:
-        """The classes of each task that the source offers."""
+        """Classes by task of the source."""
         return {name: task.classes for name, task in self._shards.tasks.items()}
 
     @property
     def recordings(self) -> pd.DataFrame:
-        """Metadata of each recording: patient, fold, age, codes, length."""
+        """Metadata by recording: patient, fold, age, codes, length."""
         names = [name for name in self._names() if name not in self.leads]
         columns = {name: self._shards.column(name) for name in names}
         return pa.table(columns).to_pandas(integer_object_nulls=False)
 
     @property
     def quarantine(self) -> pd.DataFrame:
-        """Recordings that could not be used: record_id, path, reason, message."""
+        """Unusable recordings: record_id, path, reason, message."""
         return self._shards.quarantine().to_pandas()
 
     def labels(self, task: str) -> pd.DataFrame:
-        """Return the multi-hot labels of all recordings: a bool column per class.
+        """Return the multi-hot labels `(n_recordings, n_classes)`, one column per class.
 
         Args:
             task: One of `tasks`, or the path of a YAML file that defines one.
@@ -94,7 +94,7 @@ class ShardSet:
         Raises:
             ConfigError: There is no such task.
         """
-        with told_to_python():
+        with converted_errors():
             found = self._shards.task(task)
             labels_NC = self._shards.labels(found)
         return pd.DataFrame(labels_NC, columns=list(found.classes), index=self.record_ids)
@@ -103,13 +103,13 @@ class ShardSet:
         return self._shards.n_recordings
 
     def __getitem__(self, key: str | int) -> Recording:
-        """Return a recording by its id, or by its row; its signal is a copy in mV.
+        """Return a recording by its id or its row, with a copy of its signal in mV.
 
         Raises:
-            DataError: There is none, or it is in quarantine, with the reason.
+            DataError: There is no such id, or the recording is in quarantine.
             IndexError: There is no such row.
         """
-        with told_to_python():
+        with converted_errors():
             if isinstance(key, str):
                 return self._shards.recording(self._shards.row_of(key))
             if not isinstance(key, int | np.integer):
@@ -134,11 +134,11 @@ class ShardSet:
     def to_torch(
         self, *, leads: Sequence[str] | None = None, task: str | None = None
     ) -> "TorchRecordings":
-        """Return them as a `torch.utils.data.Dataset` of dictionaries.
+        """Return the recordings as a `torch.utils.data.Dataset` of dictionaries.
 
         Args:
-            leads: In this order; by default all.
-            task: Whose labels an example has; by default none.
+            leads: Leads in the order of an example's rows; by default all.
+            task: Task of the examples' labels; by default there are no labels.
 
         Raises:
             ConfigError: There is no such task.
@@ -146,29 +146,29 @@ class ShardSet:
         """
         from mvkt_ray.interface.torch_recordings import TorchRecordings
 
-        with told_to_python():
+        with converted_errors():
             return TorchRecordings(self._shards, self._checked(leads), task)
 
     def to_ray(self, *, leads: Sequence[str] | None = None) -> "RayDataset":
-        """Return them as a `ray.data.Dataset`: a row per recording, its leads as Arrow has them.
+        """Return the recordings as a `ray.data.Dataset`: a row per recording, Arrow's types.
 
         Raises:
             DataError: There is no such lead.
         """
         from mvkt_ray.on_ray.ray_dataset import ray_dataset
 
-        with told_to_python():
+        with converted_errors():
             return ray_dataset(self._shards, self._names(leads))
 
     def to_pyarrow(self, *, leads: Sequence[str] | None = None) -> "arrow_dataset.Dataset":
-        """Return them as a `pyarrow.dataset`: leads are int16, whose unit is in their metadata.
+        """Return the recordings as a `pyarrow.dataset`; leads are int16, metadata state the unit.
 
         Raises:
             DataError: There is no such lead.
         """
         import pyarrow.dataset as arrow_dataset
 
-        with told_to_python():
+        with converted_errors():
             names = self._names(leads)
             filesystem, root = self._shards.location.open_filesystem()
             files = sorted(n for n in self._shards.manifest.files if n.endswith(".arrow"))
@@ -194,12 +194,12 @@ class ShardSet:
 
 @for_python
 def open_shards(path: str | Path) -> ShardSet:
-    """Open the shards that `ingest` made.
+    """Open the shards of an ingest.
 
     Args:
-        path: Their folder, or the URI of it (`s3://`, `gs://`, `abfss://`).
+        path: Folder or URI (`s3://`, `gs://`, `abfss://`) of the shards.
 
     Raises:
-        ArtifactError: There is no finished shard set, or it was changed.
+        ArtifactError: There is no complete shard set, or it was changed.
     """
     return ShardSet(open_files(path))

@@ -1,6 +1,6 @@
-"""A study to look at from Python: its tables, its answer, its trials as Optuna has them.
+"""A study in Python: its answer, its tables, and its trials as an Optuna study.
 
-Reads: the study's folder, without its lock. Writes: only `report()` does, the report.
+Reads: the study's folder, without its lock. Writes: the report, only by `report()`.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from mvkt_ray.delivery.report.study_report import StudyReport
 from mvkt_ray.delivery.write_report import describe
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.interface.made_report import MadeReport, write_made_report
-from mvkt_ray.interface.python_errors import for_python, told_to_python
+from mvkt_ray.interface.python_errors import converted_errors, for_python
 from mvkt_ray.interface.study_tables import frame_of, table_named
 from mvkt_ray.search.ledger.ledger_database import reading
 from mvkt_ray.search.ledger.study_folder import StudyFolder
@@ -29,21 +29,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
-    """The files of a report that was written."""
+    """The files and values of a written report."""
 
     page: str
-    """The HTML page: a path or a URI."""
+    """Path or URI of the HTML page."""
     folder: str
-    """Where page, `report.json` and the CSV tables are."""
+    """Path or URI of the folder with the page, `report.json` and the CSV tables."""
     facts: StudyReport
-    """All that it says; `report.json` has the same keys."""
+    """Values of the report, by the keys of `report.json`."""
 
 
 class Study:
-    """A study as it was when it was opened; open it again to see what has happened since.
+    """A study at the time of opening; open it again for later changes.
 
-    In a notebook it shows its answer, the ranked leads and their forest plot. Tables are those of
-    the report's CSV files: `attrs["columns"]` of each says what its columns mean.
+    A notebook shows its answer, the ranked leads and their forest plot. Its tables are those of the
+    report's CSV files: `attrs["columns"]` of each describes the columns.
 
     >>> study = open_study(study_dir)
     >>> study.name, study.is_final
@@ -62,25 +62,25 @@ class Study:
         """Use `open_study`.
 
         Args:
-            material: The study, read.
-            facts: What its report says, where that is known already.
+            material: Material read from the study.
+            facts: Values of its report, if computed already.
         """
         self._material = material
         self._given_facts = facts
 
     @classmethod
     def of(cls, made: MadeReport) -> Self:
-        """Return the study of a report that was just made."""
+        """Return the study of a report."""
         return cls(made.material, made.facts)
 
     @property
     def name(self) -> str:
-        """Its name."""
+        """Name of the study."""
         return self._material.config.name
 
     @property
     def path(self) -> str:
-        """Its folder, or the URI of it."""
+        """Path or URI of its folder."""
         return str(self._material.folder.root)
 
     @property
@@ -90,12 +90,12 @@ class Study:
 
     @property
     def is_final(self) -> bool:
-        """Whether its finals are completed, so that scores are of the test split."""
+        """Whether it has complete finals, so that scores are of the test split."""
         return self._material.finals is not None
 
     @cached_property
     def facts(self) -> StudyReport:
-        """All that its report says; computed once, which takes seconds."""
+        """Values of its report; computed once, which takes seconds."""
         return describe(self._material) if self._given_facts is None else self._given_facts
 
     @property
@@ -105,12 +105,12 @@ class Study:
 
     @property
     def best_set(self) -> tuple[str, ...]:
-        """Leads that cannot be told from the best, all statements together; empty before finals."""
+        """Leads that cannot be distinguished from the best; empty before finals."""
         return self.facts.best_set
 
     @property
     def leads(self) -> pd.DataFrame:
-        """Leads in their order, by the contender that is the answer; `leads.csv`."""
+        """Leads by rank, with scores of the answer; `leads.csv`."""
         return self.table("leads")
 
     @property
@@ -123,7 +123,7 @@ class Study:
         """Contenders of the finals, by lead, and the teacher: `contenders.csv` after finals.
 
         Raises:
-            ConfigError: No finals are completed yet.
+            ConfigError: There are no complete finals.
         """
         if not self.is_final:
             raise ConfigError(
@@ -135,43 +135,43 @@ class Study:
 
     @property
     def gains(self) -> pd.DataFrame:
-        """The answer against all other contenders of its lead; `gains.csv`, empty before finals."""
+        """Gains of the answer over all other contenders; `gains.csv`, empty before finals."""
         return self.table("gains")
 
     @property
     def classes(self) -> pd.DataFrame:
-        """Every contender by class; `classes.csv`."""
+        """Scores of every contender by class; `classes.csv`."""
         return self.table("classes")
 
     def table(self, name: str) -> pd.DataFrame:
-        """Return any table of the report by the name of its CSV file, such as `lead_pairs`.
+        """Return a table of the report by the name of its CSV file, such as `lead_pairs`.
 
-        The frame is a new one each time: what is done to it changes nothing here.
+        Each call returns a new frame, whose changes do not affect the study.
 
         Raises:
-            ConfigError: There is no such table; names the nearest.
+            ConfigError: There is no such table; the message states the nearest name.
         """
         return frame_of(table_named(name), self.facts, self._material)
 
     @cached_property
     def optuna(self) -> "optuna.Study":
-        """The search as Optuna sees it: a copy in memory, to hand to `optuna.visualization`.
+        """The search as an Optuna study, for `optuna.visualization`.
 
-        It is read when it is first asked for. What is done to it stays in it.
+        It is a copy in memory, read on first use, whose changes do not affect the ledger.
         """
         from mvkt_ray.search.ledger.optuna_copy import copy_to_memory
 
-        with told_to_python(), reading(self._material.folder) as database:
+        with converted_errors(), reading(self._material.folder) as database:
             return copy_to_memory(database, self.name)
 
     def report(self) -> Report:
         """Write the report into the study's folder: page, JSON and tables.
 
         Raises:
-            ArtifactError: The folder cannot be written to.
+            ArtifactError: The folder is not writable.
             MachineError: The disk is full, or fails.
         """
-        with told_to_python():
+        with converted_errors():
             made = write_made_report(self._material, self.facts)
             made.expect_written()
         folder = self._material.folder
@@ -179,7 +179,7 @@ class Study:
 
     @property
     def material(self) -> ReportMaterial:
-        """Data read from the study; for functions of this package."""
+        """Material read from the study; for functions of this package."""
         return self._material
 
     def __repr__(self) -> str:
@@ -192,15 +192,15 @@ class Study:
 
 @for_python
 def open_study(path: str | Path) -> Study:
-    """Open a study to look at it; it may be running meanwhile, here or elsewhere.
+    """Open a study for reading, while it may be running, here or elsewhere.
 
     Args:
-        path: Its folder, or the URI of it (`s3://`, `gs://`, `abfss://`).
+        path: Folder or URI (`s3://`, `gs://`, `abfss://`) of the study.
 
     Raises:
-        ArtifactError: There is no study, it has not come to its first trial, or a file is damaged.
-        DataError: Files do not fit together.
-        StoreError: The store refuses.
+        ArtifactError: There is no study, it has no trial yet, or a file is damaged.
+        DataError: Files are inconsistent.
+        StoreError: The store is unavailable, or denies access.
     """
     folder = StudyFolder(Location.parse(path))
     folder.expect_study()

@@ -1,4 +1,4 @@
-"""A recording as the usual 12-lead sheet, in axes of matplotlib."""
+"""Plots a recording as the usual 12-lead sheet in matplotlib axes."""
 
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
@@ -9,7 +9,7 @@ from mvkt_ray.interface.python_errors import for_python
 
 _MM_PER_INCH = 25.4
 _SCALE = 0.8
-"""Of a figure that is made here, to the sheet on paper: a notebook is narrower."""
+"""Scale of a new figure relative to paper, as a notebook is narrower."""
 
 
 @for_python
@@ -21,12 +21,12 @@ def plot_ecg(recording: Recording, ax: Axes | None = None) -> Axes:
     1.0
 
     Args:
-        recording: Any leads, any rate; leads that it lacks are said to be missing.
-        ax: Empty axes, which the sheet fills as far as its shape lets it; by default those of a new
-            figure of pyplot.
+        recording: Recording with any leads at any sampling rate; missing leads are marked.
+        ax: Empty axes, which the sheet fills as far as its aspect ratio allows; by default axes of
+            a new pyplot figure.
 
     Returns:
-        The axes; one unit in them is a millimetre of the sheet.
+        The axes, whose unit is a millimetre of the sheet.
     """
     if ax is None:
         size_inches = (_SCALE * SHEET_MM[0] / _MM_PER_INCH, _SCALE * SHEET_MM[1] / _MM_PER_INCH)

@@ -1,8 +1,8 @@
-"""Errors as somebody who calls a function reads them: of this package's kinds, without flags.
+"""Errors of public functions: this package's classes, and argument names instead of flags.
 
-Arguments are checked by their annotations. What the machine does becomes a `MachineError`, as on
-the command line. A text that names a flag, `--max-cost`, names the argument instead, `max_cost`; a
-whole command in it stays one.
+Arguments are checked by their annotations. Faults of the machine become a `MachineError`, as on the
+command line. A flag in a message, `--max-cost`, becomes the argument, `max_cost`, except within a
+quoted command.
 """
 
 import contextlib
@@ -25,29 +25,30 @@ _R = TypeVar("_R")
 
 _FLAG = re.compile(r"(?<![\w-])--([a-z]+(?:-[a-z]+)*)")
 _MOST_LETTERS = 80
-"""Of a wrong value, in a sentence: somebody may give a whole table."""
+"""Most letters of a wrong value in a message, as a value may be a whole table."""
 
 _COMMAND = re.compile(r"(^|\b[Rr]un |\bby )mvkt [a-z-]+")
-"""Where a text quotes one: as a part of its own, or as what is to be run."""
+"""Beginning of a quoted command: at the start of a part, or after `run` or `by`."""
 _SWITCHES = frozenset(
     {
         *("resume", "in-process", "refit", "now", "start-over", "without-failed", "strict"),
         "from-search",
     }
 )
-"""Flags without a value: as an argument, one that is set."""
+"""Flags without a value, which become arguments with `=True`."""
 
 
 def for_python(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Let a public function refuse arguments of a wrong name or type in a sentence.
+    """Decorate a public function: check its arguments, and convert its errors.
 
-    What goes wrong in it is told as by `told_to_python`.
+    A wrong name or type of an argument raises a `ConfigError` with one sentence. Errors of the
+    function are converted by `converted_errors`.
     """
     checked = validate_call(config=ConfigDict(arbitrary_types_allowed=True))(function)
 
     @functools.wraps(function)
     def call(*arguments: _P.args, **options: _P.kwargs) -> _R:
-        with told_to_python():
+        with converted_errors():
             try:
                 return checked(*arguments, **options)
             except ValidationError as error:
@@ -58,13 +59,13 @@ def for_python(function: Callable[_P, _R]) -> Callable[_P, _R]:
 
 def _explain(function: Callable[..., Any], error: ValidationError) -> str:
     parameters = inspect.signature(function).parameters
-    # What is too much explains what is missing.
+    # First an unexpected argument, as a misspelled name also causes a missing argument.
     errors = sorted(error.errors(), key=lambda each: not each["type"].startswith("unexpected"))
     first = errors[0]
     if first["type"] == "unexpected_positional_argument":
         placed = [each.name for each in parameters.values() if each.kind is not each.KEYWORD_ONLY]
         return f"{function.__name__}: give all arguments except {listing(placed)} by name."
-    # One that was given by its place is named by that.
+    # pydantic states the position of a positional argument instead of its name.
     place, message = first["loc"][0], first["msg"]
     name = place if isinstance(place, str) else list(parameters)[place]
     if first["type"] == "unexpected_keyword_argument":
@@ -94,16 +95,17 @@ def _kinds(annotation: Any) -> list[str]:
 
 
 @contextlib.contextmanager
-def told_to_python() -> Generator[None]:
-    """Raise what goes wrong in the block as a caller of this package expects it.
+def converted_errors() -> Generator[None]:
+    """Convert errors of the block for callers from Python.
 
     Raises:
-        MvktError: Of any kind.
+        MvktError: An error of this package, without flags in its message, or a fault of the
+            machine.
     """
     try:
         yield
     except MvktError as error:
-        # Written as words: the type, and what an error says beside its text, stay.
+        # Only the message changes: class and further arguments of the error stay.
         error.args = (without_flags(str(error)), *error.args[1:])
         raise
     except Exception as error:
@@ -114,7 +116,7 @@ def told_to_python() -> Generator[None]:
 
 
 def without_flags(text: str) -> str:
-    """Write flags as arguments, but for those of a command that a text quotes.
+    """Return a message with arguments instead of flags, except in quoted commands.
 
     >>> without_flags("x is in use. Go on by --resume, or give another --out.")
     'x is in use. Go on by resume=True, or give another out.'
@@ -126,7 +128,7 @@ def without_flags(text: str) -> str:
 
 
 def _plain_text(text: str) -> str:
-    # A command that stands after a colon goes to the end of its sentence.
+    # A command after a colon extends to the end of its sentence.
     sentences = re.split(r"(?<=[.;:])(\s+)", text)
     return "".join(
         part if _COMMAND.search(part) else _FLAG.sub(_argument, part) for part in sentences

@@ -1,4 +1,4 @@
-"""A search as a whole: its arguments checked, its plan carried out in a session, its report made.
+"""Runs a search: checks its arguments, executes its plan in a session, and makes its report.
 
 Reads: recordings or shards. Writes: the study's folder.
 """
@@ -13,7 +13,7 @@ from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.config.study_file import checked_study, read_study
 from mvkt_ray.display.console import Output
 from mvkt_ray.display.plan_tables import prediction_text
-from mvkt_ray.display.waiting_lines import FOR_LEDGER, telling_waits
+from mvkt_ray.display.waiting_lines import FOR_LEDGER, showing_waits
 from mvkt_ray.errors import ConfigError
 from mvkt_ray.interface.arguments import (
     RunnerChoice,
@@ -42,7 +42,7 @@ from mvkt_ray.storage.location import Location
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SearchCall:
-    """Request for a search, and where to run it."""
+    """Checked request for a search."""
 
     config: StudyConfig
     request: SearchRequest
@@ -53,15 +53,15 @@ class SearchCall:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Searched:
-    """How a search ended."""
+    """Outcome of a search."""
 
     report: MadeReport
     why_stopped: str
-    """A sentence on the limit that stopped it; empty where none did."""
+    """A sentence on the limit that stopped the search; empty without one."""
 
     @property
     def found_nothing(self) -> bool:
-        """Whether trials were requested and none was completed, other than because of a limit."""
+        """Whether trials were requested and none was completed, except because of a limit."""
         asked = bool(self.report.material.config.search.n_trials) and not self.why_stopped
         return asked and not self.report.facts.cost.trials.get("complete")
 
@@ -85,7 +85,7 @@ def search_call(
     resume: bool = False,
     like: str | Path | None = None,
 ) -> SearchCall:
-    """Read and check the arguments of a search; `search` in `calls` says what each is.
+    """Check the arguments of a search, which `calls.search` documents.
 
     Raises:
         ConfigError: An argument, or the study, is wrong.
@@ -114,9 +114,9 @@ def search_call(
 
 
 def search_study(output: Output, call: SearchCall) -> Searched:
-    """Run every missing stage and all trials, or those that the limits allow; then report."""
+    """Run missing stages and trials, as far as the limits allow, and make the report."""
     folder = call.request.folder
-    # Before Ray starts, which takes seconds, and before logs are written into a folder in use.
+    # Before starting Ray, which takes seconds, and before writing logs into a folder in use.
     expect_writable(folder)
     with output.waiting("checking the study"):
         plan = plan_search(call.config, call.request)
@@ -132,10 +132,17 @@ def run_trials(
     choice: RunnerChoice,
     follow: Callable[[Study], AskTell] = lambda study: study,
 ) -> Study:
-    """Carry out a plan in a session of its own, and show how far it is."""
+    """Execute a plan in a session of its own, and show the progress.
+
+    Args:
+        output: Output of the verb.
+        plan: Plan of the search.
+        choice: Selection of the runner.
+        follow: Function that wraps the study, for example to notify trackers.
+    """
     config, folder = plan.config, plan.folder
     with (
-        telling_waits(output.note, FOR_LEDGER),
+        showing_waits(output.note, FOR_LEDGER),
         open_search(plan, Patience(say=output.note)) as opened,
         driver_session(
             output,

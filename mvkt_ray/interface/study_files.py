@@ -1,4 +1,4 @@
-"""Study files from Python: read, checked, written, and the schema by which editors check them."""
+"""Study files in Python: reading, checking and writing."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 from mvkt_ray.config import study_file
 from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.file_guards import writing
-from mvkt_ray.interface.python_errors import for_python, told_to_python
+from mvkt_ray.interface.python_errors import converted_errors, for_python
 from mvkt_ray.storage.location import Location
 
 
@@ -20,10 +20,11 @@ def read_study(study: str | Path | Mapping[str, Any]) -> StudyConfig:
     (32, 64)
 
     Args:
-        study: Path of a study file, or what such a file holds, its shorthands included.
+        study: Path of a study file, or its content as a mapping, shorthands included.
 
     Raises:
-        ConfigError: Names the file, the key, the value, and the nearest name of a misspelled key.
+        ConfigError: The study is invalid; the message states file, key and value, and the nearest
+            name for an unknown key.
     """
     if isinstance(study, Mapping):
         return study_file.study_from_mapping(study, origin="the study")
@@ -32,11 +33,11 @@ def read_study(study: str | Path | Mapping[str, Any]) -> StudyConfig:
 
 @for_python
 def write_study(study: StudyConfig, path: str | Path) -> None:
-    """Write a study as a file that `read_study`, and every command, reads back to an equal one.
+    """Write a study as a YAML file, from which `read_study` and every command read an equal study.
 
     Args:
-        study: Built here, or read.
-        path: Of the YAML file; one that is there is replaced.
+        study: Study to write.
+        path: Path of the file; an existing file is replaced.
 
     Raises:
         ConfigError: The study has values of a wrong type.
@@ -44,5 +45,5 @@ def write_study(study: StudyConfig, path: str | Path) -> None:
     """
     text = study_file.write_study(study_file.checked_study(study))
     advice = "Give a file in a folder that you may write to."
-    with told_to_python(), writing(path, advice):
+    with converted_errors(), writing(path, advice):
         Location.parse(path).write_bytes(text.encode())

@@ -1,7 +1,7 @@
-"""The tables of a report as DataFrames: the rows of its CSV files, with types and documentation.
+"""The tables of a report as DataFrames, with types and descriptions of their columns.
 
-A column has one type wherever it is: text, whole numbers and truths that may be missing (`<NA>`),
-and else float64, whose missing values are NaN.
+A column has the same type in all tables: text, or nullable integer or boolean (`<NA>`), and else
+float64, whose missing values are NaN.
 """
 
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ def table_named(name: str) -> Table:
     """Return a table of the report by its name.
 
     Raises:
-        ConfigError: There is none; names the nearest.
+        ConfigError: There is no such table; the message states the nearest name.
     """
     found = next((table for table in TABLES if table.name == name), None)
     if found is None:
@@ -49,15 +49,12 @@ def table_named(name: str) -> Table:
 
 
 def kind_of(column: str) -> str:
-    """Return the type of a column, as pandas names it."""
+    """Return the pandas type of a column."""
     return _KIND_OF.get(column, NUMBER)
 
 
 def frame_of(table: Table, report: StudyReport, material: ReportMaterial) -> pd.DataFrame:
-    """Return a table of a study.
-
-    Its `attrs` say what it is (`what`) and what each of its columns means (`columns`).
-    """
+    """Return a table of a study; its `attrs` describe it (`what`) and its columns (`columns`)."""
     rows = list(table.rows(report, material))
     columns = {
         name: pd.Series([row[name] for row in rows], dtype=kind_of(name)) for name in table.columns

@@ -1,4 +1,4 @@
-"""One stage of a study by itself, a teacher or its knowledge: checked, then made in a session.
+"""Runs one stage of a study, training a teacher or caching its knowledge, in a session.
 
 Reads: shards, and for knowledge a teacher. Writes: the artifact.
 """
@@ -27,11 +27,11 @@ from mvkt_ray.training.teacher import KIND
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StageCall:
-    """Request to run one stage of a study, and where to run it."""
+    """Checked request for one stage of a study."""
 
     config: StudyConfig
     prepared: Prepared
-    """The study's shards, as it sees them."""
+    """Shards of the study with its splits and view."""
     out: Location
     """Folder of the artifact."""
     runner: RunnerChoice
@@ -48,20 +48,20 @@ def stage_call(
     in_process: bool = False,
     resume: bool = False,
 ) -> StageCall:
-    """Read and check the arguments of a stage.
+    """Check the arguments of a stage.
 
     Args:
-        study: A study file.
-        data: Its shards.
-        out: Folder of the artifact, or its URI.
-        folds: Of the three splits instead of those of the study, as `1-7/8/9`.
-        address: Of a Ray cluster; by default a Ray of its own is started.
-        in_process: Do the work in this process, without Ray.
-        resume: Go on with what an interrupted call left.
+        study: Path of a study file.
+        data: Folder or URI of the shards.
+        out: Folder or URI of the artifact.
+        folds: Folds of the three splits instead of the study's, as `1-7/8/9`.
+        address: Address of a Ray cluster; by default Ray is started on this machine.
+        in_process: Whether to run in this process, without Ray.
+        resume: Whether to continue an interrupted call.
 
     Raises:
         ConfigError: An argument, or the study, is wrong.
-        DataError: The shards do not go with the study.
+        DataError: Shards and study do not match.
     """
     runner = RunnerChoice(address, in_process)
     config = with_folds(read_study(study), folds)
@@ -70,11 +70,11 @@ def stage_call(
 
 
 def train_teacher(output: Output, call: StageCall) -> Manifest:
-    """Train the teacher of a study, unless it is there.
+    """Train the teacher of a study, unless it exists already.
 
     Raises:
-        ConfigError: The study does not go with the machine or the cluster.
-        ArtifactError: Something else is there.
+        ConfigError: The machine or cluster lacks resources for the study.
+        ArtifactError: The output holds something else.
         TrialError: The training diverged.
     """
     config, prepared, out = call.config, call.prepared, call.out
@@ -94,17 +94,17 @@ def train_teacher(output: Output, call: StageCall) -> Manifest:
 def cache_knowledge(
     output: Output, call: StageCall, teacher: str | Path
 ) -> tuple[KnowledgePlan, Manifest]:
-    """Compute what a teacher says of the training crops, unless it is there.
+    """Compute a teacher's knowledge of the training crops, unless it exists already.
 
     Args:
-        output: Of the verb; its size is said before anything is written.
-        call: What is asked for.
+        output: Output of the verb, for the expected size and the progress.
+        call: Request for the stage.
         teacher: Folder of a teacher that was trained on the same shards.
 
     Raises:
-        ConfigError: The study does not go with the machine or the cluster.
-        ArtifactError: There is no teacher, or something else is at the output.
-        StaleArtifactError: The teacher does not go with the study.
+        ConfigError: The machine or cluster lacks resources for the study.
+        ArtifactError: There is no teacher, or the output holds something else.
+        StaleArtifactError: Teacher and study do not match.
     """
     config, prepared, out = call.config, call.prepared, call.out
     location = Location.parse(teacher)

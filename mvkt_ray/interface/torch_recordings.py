@@ -1,4 +1,4 @@
-"""Shards as a dataset of torch's, which a DataLoader may hand to processes of its own.
+"""Shards as a torch dataset, which the processes of a DataLoader may share.
 
 Shapes: L leads, S samples, C classes.
 """
@@ -20,13 +20,13 @@ class TorchExample(TypedDict):
 
     record_id: str
     signal_mv: Tensor
-    """float32 `[L, S]` in mV; a lead that the recording lacks is 0 throughout."""
+    """float32 `[L, S]` in mV; a missing lead is 0."""
     labels: NotRequired[Tensor]
-    """float32 `[C]`, multi-hot; only where a task was named."""
+    """float32 `[C]`, multi-hot; only with a task."""
 
 
 class TorchRecordings(Dataset[TorchExample]):
-    """Recordings by row, whole: crops and scaling are the user's."""
+    """Whole recordings by row, without crops and scaling."""
 
     def __init__(self, shards: Shards, leads: Sequence[str], task: str | None) -> None:
         """Use `ShardSet.to_torch`."""
@@ -46,7 +46,7 @@ class TorchRecordings(Dataset[TorchExample]):
         """Return one recording."""
         row = range(len(self))[row]
         if self._shards is None:
-            # In another process, which maps the files for itself.
+            # After pickling to another process, which maps the files itself.
             self._shards = open_shards(self._location)
         (shard,), (inside,) = self._shards.locate(np.array([row]))
         signal_LS = torch.zeros(len(self.leads), int(self._n_samples[row]))

@@ -1,8 +1,8 @@
-"""Contract suites: what every network, source, loss and task must do, as classes of tests.
+"""Contract suites: requirements on every network, source, loss and task, as classes of tests.
 
-An author of a plug-in subclasses one, with a name that begins with `Test` and one fixture; our own
-tests use the same classes. They need pytest (the extra `testing`), and nothing else here does: what
-is about one implementation only is not here but in its own tests.
+The author of a plug-in subclasses one, with a name that begins with `Test` and one fixture; our own
+tests use the same classes. They need pytest (the extra `testing`). Tests of a single implementation
+are in its own test module, not here.
 """
 
 from mvkt_ray.testing.loss_contract import LossContract

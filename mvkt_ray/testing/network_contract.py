@@ -1,4 +1,7 @@
-"""The contract suite of networks, for built-ins and plug-ins."""
+"""The contract suite of networks, for built-ins and plug-ins.
+
+Shapes: B batch, L leads, S samples, C classes, D embedding.
+"""
 
 import pytest
 import safetensors.torch
@@ -14,7 +17,7 @@ from mvkt_ray.models.sync_batch_norm import sync_batch_norm
 
 
 class NetworkContract:
-    """Subclass it, and override `network_name`.
+    """Contract of a network; subclass it, and override `network_name`.
 
     class TestTwoLayers(NetworkContract):
         @pytest.fixture
@@ -23,17 +26,17 @@ class NetworkContract:
     """
 
     lengths = (250, 97)
-    """Samples of the windows that it is tried on."""
+    """Window lengths in samples to test."""
 
     @pytest.fixture
     def network_name(self) -> str:
-        """Return the name by which a study would name the network."""
+        """Return the name of the network in study files."""
         raise NotImplementedError("override the fixture network_name")
 
     def test_it_returns_logits_and_the_embedding_that_its_classifier_reads(
         self, network_name: str
     ) -> None:
-        """Of one lead as of several, for every length."""
+        """Both outputs have their shapes for one lead and several, and for every length."""
         for n_leads in (1, 12):
             network = _network(network_name, n_leads)
             for n_samples in self.lengths:
@@ -44,7 +47,7 @@ class NetworkContract:
                 assert logits_BC.isfinite().all(), "logits are not finite"
 
     def test_every_weight_gets_a_finite_gradient(self, network_name: str) -> None:
-        """A weight without one is not trained, and stops training on several workers."""
+        """A weight without a gradient is not trained, and blocks training on several workers."""
         network = _network(network_name).train()
         logits_BC, _ = network(_signal(1, min(self.lengths)))
         logits_BC.square().sum().backward()
@@ -55,7 +58,7 @@ class NetworkContract:
     def test_the_same_seed_gives_the_same_weights_and_another_one_others(
         self, network_name: str
     ) -> None:
-        """All that is random comes from torch's global random state."""
+        """All random numbers come from torch's global random state."""
         first, again, other = (_flat(_network(network_name, seed=seed)) for seed in (3, 3, 4))
         assert torch.equal(first, again), "weights differ under the same seed"
         assert not torch.equal(first, other), "weights are the same under every seed"
@@ -63,7 +66,7 @@ class NetworkContract:
     def test_what_it_says_of_a_recording_depends_on_that_recording_alone(
         self, network_name: str
     ) -> None:
-        """In evaluation: not on chance, nor on what else is in the batch."""
+        """In evaluation mode neither random numbers nor the rest of the batch matter."""
         network = _network(network_name).eval()
         signal_BLS = _signal(1, min(self.lengths))
         with torch.no_grad():
@@ -75,7 +78,7 @@ class NetworkContract:
     def test_an_unbuilt_network_has_the_facts_of_the_built_one_and_draws_nothing(
         self, network_name: str
     ) -> None:
-        """A search counts parameters and work of many students that it never builds."""
+        """A search counts parameters and operations of many students that it never builds."""
         n_samples = min(self.lengths)
         random = torch.get_rng_state()
         counted = facts_of_unbuilt(
@@ -87,7 +90,7 @@ class NetworkContract:
         assert counted.n_multiply_accumulates > 0
 
     def test_its_weights_come_back_from_a_file_as_they_were(self, network_name: str) -> None:
-        """In safetensors, which executes nothing, and holds no tensor twice."""
+        """Weights are stored as safetensors, which executes no code, and holds no tensor twice."""
         network, other = (_network(network_name, seed=seed).eval() for seed in (0, 1))
         state = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
         other.load_state_dict(safetensors.torch.load(safetensors.torch.save(state)))
@@ -95,7 +98,7 @@ class NetworkContract:
         assert torch.equal(network(signal_BLS)[0], other(signal_BLS)[0])
 
     def test_it_trains_over_several_workers_and_in_half_precision(self, network_name: str) -> None:
-        """Batch normalisation is one that can be computed over all of them."""
+        """Batch normalisation must be of a class that can be synchronised over workers."""
         network = sync_batch_norm(_network(network_name).train())
         expect_channels_last(network)
         with torch.autocast("cpu", dtype=torch.bfloat16):

@@ -12,11 +12,13 @@ from mvkt_ray.data.sources.source import Source
 from mvkt_ray.data.tasks import Task
 
 _MOST_BYTES = 4000
-"""Of a source and a few of its references: each task of an ingest is sent them."""
+"""Largest size of a pickled source with three references, which each task of an ingest receives."""
 
 
 class SourceContract:
-    """Subclass it, and override `source` with one that has a few recordings, all of them readable.
+    """Contract of a source; subclass it, and override `source`.
+
+    The source must have a few recordings, all of them readable.
 
     class TestNpyFolder(SourceContract):
         @pytest.fixture
@@ -26,7 +28,7 @@ class SourceContract:
     """
 
     sampling_rate_hz = 100
-    """At which recordings are asked for."""
+    """Requested sampling rate of recordings."""
 
     @pytest.fixture
     def source(self) -> Source:
@@ -34,7 +36,7 @@ class SourceContract:
         raise NotImplementedError("override the fixture source")
 
     def test_recordings_are_in_mv_with_canonical_leads_in_order(self, source: Source) -> None:
-        """float32, finite, a row for each lead that the recording has."""
+        """Signals are float32 `[n_leads, n_samples]` and finite."""
         found = self._read(source)
         assert found, "the source lists no recordings"
         for recording in found:
@@ -49,7 +51,7 @@ class SourceContract:
             assert recording.sampling_rate_hz > 0
 
     def test_recordings_say_whose_they_are(self, source: Source) -> None:
-        """No id twice; patients always named, as splits are by patient."""
+        """Ids are unique; each recording has a patient, as splits are by patient."""
         found = self._read(source)
         assert len({recording.record_id for recording in found}) == len(found)
         for recording in found:
@@ -62,7 +64,7 @@ class SourceContract:
     def test_every_code_is_there_once_with_a_likelihood_and_known_to_a_task(
         self, source: Source
     ) -> None:
-        """Of its own: a source without tasks would need one of a user's for every study."""
+        """A source without tasks of its own would need a user's task in every study."""
         tasks = source.tasks()
         assert tasks, "the source offers no task"
         assert all(name == task.name and isinstance(task, Task) for name, task in tasks.items())
@@ -74,7 +76,7 @@ class SourceContract:
         assert any(task.labels(codes).any() for task in tasks.values()), "no task knows a code"
 
     def test_source_and_references_travel_to_other_processes(self, source: Source) -> None:
-        """They are small, and read the same there."""
+        """Pickled, they are small, and read the same recordings."""
         refs = list(islice(source.references(self.sampling_rate_hz), 3))
         parcel = pickle.dumps((source, refs))
         assert len(parcel) < _MOST_BYTES, f"source and references are {len(parcel)} bytes"
@@ -86,7 +88,7 @@ class SourceContract:
             assert (one.record_id, one.codes, one.fold) == (two.record_id, two.codes, two.fold)
 
     def test_listing_is_lazy_stable_and_repeatable(self, source: Source) -> None:
-        """An ingest that was killed goes on with the same list."""
+        """A resumed ingest needs the same list."""
         refs = source.references(self.sampling_rate_hz)
         assert isinstance(refs, Iterator), "references are a list: yield them"
         first = [ref.record_id for ref in refs]
@@ -97,7 +99,7 @@ class SourceContract:
         )
 
     def test_what_it_does_not_list_is_counted(self, source: Source) -> None:
-        """Nothing is silently dropped."""
+        """No recording is dropped silently."""
         assert source.not_listed(self.sampling_rate_hz).n_records >= 0
 
     def _read(self, source: Source) -> list[Recording]:

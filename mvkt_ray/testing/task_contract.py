@@ -9,7 +9,7 @@ from mvkt_ray.data.tasks import Task
 
 
 class TaskContract:
-    """Subclass it, and override `task`.
+    """Contract of a task; subclass it, and override `task`.
 
     class TestSickOrNot(TaskContract):
         @pytest.fixture
@@ -33,7 +33,7 @@ class TaskContract:
             assert marked == set(task.class_of_code[code]), f"{code} marks {sorted(marked)}"
 
     def test_every_class_has_a_code(self, task: Task) -> None:
-        """A class without one would have no recordings, in any dataset."""
+        """A class without a code would have no recordings."""
         n_codes_C = task.labels([[code] for code in task.class_of_code]).sum(axis=0)
         without = [name for name, n in zip(task.classes, n_codes_C, strict=True) if not n]
         assert not without, f"no code belongs to {', '.join(without)}"
@@ -41,10 +41,10 @@ class TaskContract:
     def test_a_recording_with_all_codes_has_all_classes_and_one_with_none_has_none(
         self, task: Task
     ) -> None:
-        """Classes exclude each other only by what recordings have."""
+        """Classes are independent: none excludes another one."""
         labels_NC = task.labels([list(task.class_of_code), [], ["no such code"]])
         np.testing.assert_array_equal(labels_NC.sum(axis=1), [len(task.classes), 0, 0])
 
     def test_it_comes_back_from_json_as_it_was(self, task: Task) -> None:
-        """Manifests hold tasks."""
+        """Manifests store tasks as JSON."""
         assert Task.from_json(json.loads(json.dumps(task.to_json()))) == task

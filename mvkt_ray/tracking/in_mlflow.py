@@ -1,4 +1,4 @@
-"""MLflow: an experiment and a parent run are the study, its child runs are the trials.
+"""MLflow: an experiment with a parent run for the study, and child runs for its trials.
 
 Writes: to the tracking server or store of the URI that the user gave.
 """
@@ -30,16 +30,16 @@ _REASON = "mvkt.reason"
 
 
 class InMlflow:
-    """Tracks by MLflow's client alone: nothing of MLflow's global state is touched."""
+    """Tracks with MLflow's client alone, without MLflow's global state."""
 
     def __init__(self, uri: str) -> None:
-        """Take the URI of a server or of a store."""
+        """Connect to the URI of a server or a store."""
         self._client = MlflowClient(tracking_uri=uri)
         self._runs: dict[int, str] = {}
         """Ids of the trials' runs, by number."""
 
     def start_study(self, study: TrackedStudy) -> None:
-        """Find the study's runs, or make its parent run."""
+        """Find or create the study's experiment and parent run."""
         found = self._client.get_experiment_by_name(study.name)
         self._experiment = (
             found.experiment_id if found else self._client.create_experiment(study.name)
@@ -48,7 +48,7 @@ class InMlflow:
         self._parent = self._find_or_create(study.name, study.where, {_STUDY: study.where})
 
     def start_trial(self, trial: Trial) -> None:
-        """Find the trial's run, or make it."""
+        """Find or create the trial's run."""
         which = f"{self._where}#{trial.number}"
         tags = {_TRIAL: which, MLFLOW_PARENT_RUN_ID: self._parent}
         run = self._find_or_create(trial_name(trial), which, tags)
@@ -62,7 +62,7 @@ class InMlflow:
         self._log(trial, epoch_values(metrics), metrics.epoch)
 
     def end_trial(self, trial: Trial, result: TrialResult) -> None:
-        """Log how it ended, and end its run."""
+        """Log the trial's end, and end its run."""
         self._log(trial, end_values(result), result.epochs)
         run = self._runs.pop(trial.number)
         self._client.set_tag(run, _STATE, result.state.value)
@@ -72,7 +72,7 @@ class InMlflow:
         self._client.set_terminated(run, "FAILED" if failed else None)
 
     def end_study(self, files: Mapping[str, bytes]) -> None:
-        """Keep the files with the parent run, and end it; trials that were stopped are killed."""
+        """Store the files with the parent run, and end it; runs of stopped trials are killed."""
         for run in self._runs.values():
             self._client.set_terminated(run, "KILLED")
         with scratch_folder("mvkt-mlflow-") as folder:
@@ -83,7 +83,7 @@ class InMlflow:
         self._client.set_terminated(self._parent)
 
     def _find_or_create(self, name: str, which: str, tags: dict[str, str]) -> str:
-        # By a hash: a path may hold the quotation marks of a filter, and be longer than a tag.
+        # A hash, as a path may contain a filter's quotation marks, or exceed a tag's length.
         identity = hashlib.sha256(which.encode()).hexdigest()
         found = self._client.search_runs([self._experiment], f"tags.`{_IDENTITY}` = '{identity}'")
         if found:

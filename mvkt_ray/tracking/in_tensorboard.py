@@ -1,4 +1,4 @@
-"""TensorBoard: a folder for each trial, with its curves, hyper-parameters and end.
+"""TensorBoard: a folder per trial, with its curves, hyper-parameters and end.
 
 Writes: event files under the folder that the user gave, in a folder of the study's name.
 """
@@ -18,23 +18,23 @@ from mvkt_ray.tracking.tracker import (
 )
 
 _SHOWN = (".yaml", ".json")
-"""TensorBoard keeps text, not files: a page of HTML is of no use in it."""
+"""Suffixes of files that are logged: TensorBoard shows text, but no HTML page."""
 
 
 class InTensorboard:
-    """Tracks by event files, which TensorBoard reads while they grow."""
+    """Tracks with event files, which TensorBoard reads while they grow."""
 
     def __init__(self, folder: str) -> None:
-        """Take the folder that TensorBoard is given as --logdir."""
+        """Set the folder, TensorBoard's --logdir."""
         self._folder = Path(folder)
         self._writers: dict[int, SummaryWriter] = {}
 
     def start_study(self, study: TrackedStudy) -> None:
-        """Choose the study's folder."""
+        """Set the study's folder."""
         self._root = self._folder / study.name
 
     def start_trial(self, trial: Trial) -> None:
-        """Begin another event file in the trial's folder."""
+        """Open a new event file in the trial's folder."""
         self._writers[trial.number] = SummaryWriter(str(self._root / trial_name(trial)))
 
     def log_epoch(self, trial: Trial, metrics: EpochMetrics) -> None:
@@ -45,13 +45,13 @@ class InTensorboard:
         writer.flush()
 
     def end_trial(self, trial: Trial, result: TrialResult) -> None:
-        """Log the hyper-parameters beside what came of them, and how it ended."""
+        """Log hyper-parameters with final values, and the trial's end."""
         with self._writers.pop(trial.number) as writer:
             writer.add_text("state", f"{result.state.value} {result.reason}".strip())
             writer.add_hparams(trial_parameters(trial), end_values(result), run_name=".")
 
     def end_study(self, files: Mapping[str, bytes]) -> None:
-        """Show the files that are text, and close everything."""
+        """Log the text files, and close all event files."""
         for writer in self._writers.values():
             writer.close()
         with SummaryWriter(str(self._root)) as writer:

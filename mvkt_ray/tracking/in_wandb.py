@@ -1,7 +1,7 @@
-"""Weights & Biases: a group is the study; its trials are runs, and one more run has its files.
+"""Weights & Biases: a group for the study, a run per trial, and one more run for the files.
 
-Writes: to the server that the user is logged in to; with `WANDB_MODE=offline` to the folder of the
-study's logs only, for `wandb sync`.
+Writes: to the server of the user's login; with `WANDB_MODE=offline` only to the folder of the
+study's logs, for `wandb sync`.
 """
 
 import hashlib
@@ -21,20 +21,20 @@ from mvkt_ray.tracking.tracker import (
 
 
 class InWandb:
-    """Tracks every trial as a run of its own, several at a time."""
+    """Tracks each trial as a run of its own, several concurrently."""
 
     def __init__(self, project: str) -> None:
-        """Take the name of a project, `PROJECT` or `ENTITY/PROJECT`."""
+        """Set the project, `PROJECT` or `ENTITY/PROJECT`."""
         entity, _, name = project.rpartition("/")
         self._project, self._entity = name, entity or None
         self._runs: dict[int, Any] = {}
 
     def start_study(self, study: TrackedStudy) -> None:
-        """Note which study it is; its own run is made in the end."""
+        """Set the study; its own run is created by `end_study`."""
         self._study = study
 
     def start_trial(self, trial: Trial) -> None:
-        """Begin the trial's run, or go on with it."""
+        """Begin or resume the trial's run."""
         self._runs[trial.number] = self._begin(
             trial_name(trial), str(trial.number), "trial", trial_parameters(trial)
         )
@@ -44,7 +44,7 @@ class InWandb:
         self._runs[trial.number].log(epoch_values(metrics), step=metrics.epoch)
 
     def end_trial(self, trial: Trial, result: TrialResult) -> None:
-        """Log how it ended in the run's summary, and end it."""
+        """Log the trial's end in the run's summary, and end the run."""
         run = self._runs.pop(trial.number)
         run.summary.update({**end_values(result), "state": result.state.value})
         if result.reason:
@@ -52,7 +52,7 @@ class InWandb:
         run.finish(exit_code=int(result.state in (TrialState.FAILED, TrialState.DIVERGED)))
 
     def end_study(self, files: Mapping[str, bytes]) -> None:
-        """Keep the files as an artifact; trials that were stopped end without a state."""
+        """Store the files as an artifact; runs of stopped trials end without a state."""
         for run in self._runs.values():
             run.finish()
         run = self._begin(self._study.name, "study", "study", {})
@@ -64,7 +64,7 @@ class InWandb:
         run.finish()
 
     def _begin(self, name: str, key: str, kind: str, config: Mapping[str, Any]) -> Any:
-        # The same trial of the same folder has the same id, by which a later start goes on.
+        # The id depends on folder and trial only, so that a resumed study resumes its runs.
         identity = hashlib.sha256(f"{self._study.where}#{key}".encode()).hexdigest()[:16]
         return wandb.init(
             entity=self._entity,

@@ -1,4 +1,4 @@
-"""Reads `mlflow=URI`, `wandb=PROJECT` and `tensorboard=DIR`, and imports these trackers."""
+"""Opens the trackers given as `mlflow=URI`, `wandb=PROJECT` or `tensorboard=DIR`."""
 
 import importlib
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ _TRACKERS = {
     "wandb": ("mvkt_ray.tracking.in_wandb", "InWandb", "PROJECT"),
     "tensorboard": ("mvkt_ray.tracking.in_tensorboard", "InTensorboard", "DIR"),
 }
-"""Module, class, and what follows the equals sign. Each is an extra of the package."""
+"""Module, class, and placeholder of the target, by kind; each kind is an extra of the package."""
 
 
 def open_trackers(texts: Sequence[str]) -> dict[str, Tracker]:

@@ -1,7 +1,7 @@
 """Notifies trackers of a study's trials and epochs, in a thread of their own.
 
 A tracker may be slow or unreachable: the search neither waits for it nor fails with it. A tracker
-that raises is switched off, with a line in the log and a note at the end.
+that raises is switched off, with a line in the log and a note at the end of the search.
 """
 
 import logging
@@ -18,7 +18,7 @@ from mvkt_ray.search.study import Study
 from mvkt_ray.tracking.tracker import TrackedStudy, Tracker
 
 CLOSE_TIMEOUT_S = 60.0
-"""Seconds that the end of a search waits for trackers that are behind."""
+"""Longest time that the end of a search waits for pending events."""
 
 _log = logging.getLogger(__name__)
 
@@ -29,9 +29,9 @@ class Trackers:
     """Passes events to trackers, in order, from one thread."""
 
     def __init__(self, trackers: Mapping[str, Tracker], study: TrackedStudy) -> None:
-        """Take the trackers; they receive no event before there is a study to follow.
+        """Set the trackers; they receive no event before `follow`.
 
-        A search opens its log before that, so that the log holds their messages.
+        The search opens its log in between, so that the log contains their messages.
         """
         self._on, self._about = dict(trackers), study
         self.notes: list[str] = []
@@ -47,9 +47,9 @@ class Trackers:
         return StudyWithTrackers(study, self._notify)
 
     def close(self, files: Mapping[str, bytes]) -> list[str]:
-        """Hand over the study's files, wait for pending events, and return the notes.
+        """Send the study's files, wait for pending events, and return the notes.
 
-        Trackers that followed no study receive nothing.
+        Without an earlier call of `follow` nothing is sent.
         """
         if self._thread is None:
             return self.notes

@@ -11,7 +11,7 @@ from typing import Protocol
 from mvkt_ray.records import EpochMetrics, Trial, TrialResult, trial_folder_name
 
 _MOST_LETTERS = 100
-"""Of a class in a key; file systems and services take some 250 in all."""
+"""Most letters of a class in a key; file systems and services allow about 250 in all."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,18 +26,18 @@ class TrackedStudy:
 
 
 class Tracker(Protocol):
-    """One service that tracks experiments. Called by one thread; may raise anything."""
+    """An experiment tracker. Called by one thread; may raise any exception."""
 
     def start_study(self, study: TrackedStudy) -> None:
-        """Begin a study, or continue where the same study was tracked before."""
+        """Begin or resume a study."""
         ...
 
     def start_trial(self, trial: Trial) -> None:
-        """Begin a trial, or continue it."""
+        """Begin or resume a trial."""
         ...
 
     def log_epoch(self, trial: Trial, metrics: EpochMetrics) -> None:
-        """Log the metrics of a trial, once for each epoch."""
+        """Log the metrics of a trial's epoch, once per epoch."""
         ...
 
     def end_trial(self, trial: Trial, result: TrialResult) -> None:
@@ -45,12 +45,12 @@ class Tracker(Protocol):
         ...
 
     def end_study(self, files: Mapping[str, bytes]) -> None:
-        """Keep the study's files by their names, and close what is open."""
+        """Store the study's files by name, and close all resources."""
         ...
 
 
 def trial_name(trial: Trial) -> str:
-    """Write `trial 00012 II search`."""
+    """Return the name of a trial, `trial 00012 II search`."""
     folder, name = trial_folder_name(trial.number), trial.contender or trial.arm.value
     return f"trial {folder} {trial.condition.name} {name}"
 
@@ -77,10 +77,10 @@ def epoch_values(metrics: EpochMetrics) -> dict[str, float]:
 
 
 def metric_keys(names: Iterable[str]) -> dict[str, str]:
-    """Give each class a key that every tracker takes, and no two the same one, in any case.
+    """Return a valid key of every tracker for each class, unique regardless of case.
 
-    Trackers make files and paths of keys: letters that they refuse or take for more than a letter
-    become `_`, and a number tells apart what would then be alike.
+    Trackers use keys as file names and paths: invalid and special letters become `_`, and a number
+    distinguishes keys that would then be equal.
     """
     keys: dict[str, str] = {}
     taken: set[str] = set()

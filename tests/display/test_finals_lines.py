@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from mvkt_ray.display.finals_lines import finals_text, openings_text, what_is_driven
+from mvkt_ray.display.finals_lines import driven_stages, finals_text, openings_text
 from mvkt_ray.records import Arm, Condition, Trial, TrialState
 from mvkt_ray.search.finals.finals_progress import FinalsProgress
 from mvkt_ray.search.finals.openings import Opening
@@ -56,8 +56,8 @@ def test_a_driver_runs_what_was_begun_last(
     trials: list[TrialRecord], of_finals: FinalsProgress | None, expected: tuple[bool, bool]
 ) -> None:
     rounds = [] if of_finals is None else [of_finals]
-    assert what_is_driven(trials, rounds, True) == expected
-    assert what_is_driven(trials, rounds, False) == (False, False)
+    assert driven_stages(trials, rounds, True) == expected
+    assert driven_stages(trials, rounds, False) == (False, False)
 
 
 def test_finals_are_told_by_what_has_ended_and_what_is_open() -> None:

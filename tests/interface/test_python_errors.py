@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mvkt_ray as mvkt
-from mvkt_ray.interface.python_errors import told_to_python, without_flags
+from mvkt_ray.interface.python_errors import converted_errors, without_flags
 
 
 @pytest.mark.parametrize(
@@ -43,15 +43,15 @@ def test_what_is_written_as_arguments_stays_so(text: str) -> None:
 
 
 def test_an_error_keeps_its_type_and_what_it_says_besides() -> None:
-    with pytest.raises(mvkt.RecordingError, match=r"^lead is flat") as error, told_to_python():
+    with pytest.raises(mvkt.RecordingError, match=r"^lead is flat") as error, converted_errors():
         raise mvkt.RecordingError("--lead is flat", "flat_lead")
     assert error.value.reason == "flat_lead"
 
 
 def test_a_full_disk_is_the_machines_and_a_defect_stays_one() -> None:
-    with pytest.raises(mvkt.MachineError), told_to_python():
+    with pytest.raises(mvkt.MachineError), converted_errors():
         raise OSError(errno.ENOSPC, "No space left on device", "/x")
-    with pytest.raises(ZeroDivisionError), told_to_python():
+    with pytest.raises(ZeroDivisionError), converted_errors():
         _ = 1 / 0
 
 

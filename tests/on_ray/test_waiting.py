@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mvkt_ray.display.waiting_lines import FOR_CLUSTER, telling_waits
+from mvkt_ray.display.waiting_lines import FOR_CLUSTER, showing_waits
 from mvkt_ray.errors import ClusterError
 from mvkt_ray.on_ray import waiting
 from mvkt_ray.on_ray.waiting import Waiting, awaited
@@ -41,7 +41,7 @@ def test_a_wait_that_lasts_says_what_for_a_few_times_and_to_whoever_listens() ->
     clock, said = Clock(), list[str]()
     wait = a_wait(clock)
     assert [waiting.LOG.name] == [*FOR_CLUSTER]
-    with telling_waits(said.append, FOR_CLUSTER):
+    with showing_waits(said.append, FOR_CLUSTER):
         for _ in range(3500):
             clock.now += 1
             wait.look()

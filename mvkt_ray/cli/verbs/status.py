@@ -10,7 +10,7 @@ from rich.console import RenderableType
 
 from mvkt_ray.cli.options import Folder, JsonOutput
 from mvkt_ray.display.console import facts, grid
-from mvkt_ray.display.finals_lines import finals_text, openings_text, what_is_driven
+from mvkt_ray.display.finals_lines import driven_stages, finals_text, openings_text
 from mvkt_ray.display.live_table import condition_table
 from mvkt_ray.display.money import spent_text
 from mvkt_ray.display.state_reader import state_of
@@ -51,7 +51,7 @@ def status_verb(
         finals = read_progress(database, config.name)
         if ledger_copy is not None:
             database.copy_to(ledger_copy)
-    drives_search, drives_finals = what_is_driven(study.trials(), finals, is_driven(folder))
+    drives_search, drives_finals = driven_stages(study.trials(), finals, is_driven(folder))
     state = replace(state_of(study, config.trial_epochs), is_driven=drives_search)
     rows: dict[str, object] = {
         "study": f"{config.name} in {folder.root}",

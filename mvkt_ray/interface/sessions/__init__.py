@@ -1,4 +1,5 @@
-"""What works on a study, for as long as it works: its runner, own files, logs, trackers, view.
+"""Sessions: the resources of a driver: runner, own files, logs, trackers and view.
 
-All of it is closed, however the work ends; what is done in it is in `interface`, or in `search`.
+A session closes all of them, also on errors. The work within a session is in `interface` and
+`search`.
 """

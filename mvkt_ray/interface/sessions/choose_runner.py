@@ -1,4 +1,4 @@
-"""Where a verb's work runs: in this process, or on Ray."""
+"""Opens the runner of a verb: this process, or Ray."""
 
 import contextlib
 from collections.abc import Generator
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mvkt_ray.display.console import Output
-from mvkt_ray.display.waiting_lines import FOR_CLUSTER, telling_waits
+from mvkt_ray.display.waiting_lines import FOR_CLUSTER, showing_waits
 from mvkt_ray.interface.arguments import RunnerChoice
 from mvkt_ray.interface.sessions.log_files import native_stderr_to
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 def open_runner(
     output: Output, choice: RunnerChoice, *, work: Path | None = None, logs: Path | None = None
 ) -> Generator["Runner"]:
-    """Open a runner and close it in the end.
+    """Yield a runner, and close it at the end.
 
     Args:
-        output: Told when Ray starts, which takes seconds.
-        choice: Which runner.
-        work: Folder for Ray's own files about this run; a temporary one by default.
-        logs: Folder for what Ray writes to stderr; thrown away by default.
+        output: Output for messages on starting Ray, which takes seconds.
+        choice: Selection of the runner.
+        work: Folder for Ray's files of this run; by default a temporary one.
+        logs: Folder for Ray's output on stderr, which is discarded by default.
 
     Raises:
-        ClusterError: The cluster cannot be reached.
+        ClusterError: The cluster is unreachable.
     """
     if choice.in_process:
         from mvkt_ray.search.in_process import InProcess
@@ -38,7 +38,7 @@ def open_runner(
     if address is not None:
         from mvkt_ray.on_ray.connecting.address import admitted
 
-        # Refused before anything is written, and before what takes seconds is imported.
+        # Check the address before files are written, and before imports that take seconds.
         with admitted(address):
             pass
     from mvkt_ray.on_ray.driver import OnRay
@@ -46,5 +46,5 @@ def open_runner(
     with native_stderr_to(logs):
         with output.waiting(f"connecting to Ray at {address}" if address else "starting Ray"):
             runner = OnRay.connect(address, work=work)
-        with contextlib.closing(runner), telling_waits(output.note, FOR_CLUSTER):
+        with contextlib.closing(runner), showing_waits(output.note, FOR_CLUSTER):
             yield runner

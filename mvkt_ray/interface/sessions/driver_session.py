@@ -1,4 +1,4 @@
-"""Session of a driver: its own files, its log, its runner, and the live table."""
+"""The session of a driver: its own files, log, runner, and live table."""
 
 import contextlib
 from collections.abc import Generator
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DriverSession:
-    """Everything is closed, and logs are kept, when the session ends."""
+    """The open resources of a driver."""
 
     runner: "Runner"
     view: LiveTable | PlainLines
@@ -30,7 +30,7 @@ class DriverSession:
 
     @property
     def log_note(self) -> str:
-        """Where the log will be, to be put behind a sentence; empty where nothing was logged."""
+        """Location of the kept log, to append to a sentence; empty without a log."""
         return self.own.note_of(self.log)
 
 
@@ -44,18 +44,18 @@ def driver_session(
     name: str,
     n_epochs: int | None = None,
 ) -> Generator[DriverSession]:
-    """Open what a driver works with, the runner last but for the view of it.
+    """Open the resources of a driver, and close them at the end, which keeps the logs.
 
     Args:
-        output: Of the verb.
-        own_files: Where the driver's logs go, and Ray's files.
-        config: Of the study.
-        choice: Which runner.
-        name: What is run, for people.
-        n_epochs: Of a trial that is not stopped; None: of a student.
+        output: Output of the verb.
+        own_files: Folders of the driver's logs and Ray's files.
+        config: Configuration of the study.
+        choice: Selection of the runner.
+        name: Title of the view.
+        n_epochs: Epochs of an unpruned trial; by default those of a student.
 
     Raises:
-        ClusterError: The cluster cannot be reached.
+        ClusterError: The cluster is unreachable.
     """
     with (
         own_files as own,

@@ -1,6 +1,7 @@
-"""Where logs go: files under the output, never the terminal. Logging is configured here only.
+"""Sends logs to files in the output folder, never to the terminal; the only logging configuration.
 
-Writes: `driver.log`, what Python code logs; `ray-native.log`, what Ray's C++ code writes to stderr.
+Writes: `driver.log`, with the logs of Python code; `ray-native.log`, with the stderr of Ray's C++
+code.
 """
 
 import contextlib
@@ -23,10 +24,10 @@ _STDERR = 2
 
 @contextlib.contextmanager
 def logging_to(folder: Path) -> Generator[Path]:
-    """Append the logs of mvkt-ray, Ray and Optuna, and Python's warnings, to a file meanwhile.
+    """Append logs of mvkt-ray, Ray and Optuna, and Python's warnings, to `driver.log`.
 
     Args:
-        folder: Made with the first line that is logged; the file in it is `driver.log`.
+        folder: Folder of the file, created with its first line.
     """
     path = folder / DRIVER_LOG
     handler = _FolderMakingHandler(path, encoding="utf-8", delay=True)
@@ -52,12 +53,12 @@ def logging_to(folder: Path) -> Generator[Path]:
 
 @contextlib.contextmanager
 def native_stderr_to(folder: Path | None) -> Generator[None]:
-    """Send what C++ code writes to file descriptor 2 to a file, so that it does not tear the table.
+    """Redirect C++ code's output on file descriptor 2 to a file, as it would garble the live table.
 
-    Python's own stderr still goes where it went.
+    Python's `sys.stderr` still writes to the original destination.
 
     Args:
-        folder: Of `ray-native.log`, made when it is not there; None: thrown away.
+        folder: Folder of `ray-native.log`, created if missing; None discards the output.
     """
     if folder is None:
         path = Path(os.devnull)
@@ -93,12 +94,12 @@ def _writes_to_descriptor(stream: io.TextIOBase | TextIO) -> bool:
     try:
         return stream.fileno() == _STDERR
     except (OSError, ValueError):
-        # A test or a notebook has put something else in its place.
+        # Tests and notebooks replace the stream by one without a descriptor.
         return False
 
 
 class _WithoutPasswords(logging.Formatter):
-    """A log is shown around; libraries write the URLs that they were given into it."""
+    """Hides passwords: libraries log URLs, and users share logs."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Format a record, its traceback included, without the secrets of URLs."""
@@ -106,24 +107,24 @@ class _WithoutPasswords(logging.Formatter):
 
 
 class _FolderMakingHandler(logging.FileHandler):
-    """A command that fails before it has anything to log leaves no folder behind.
+    """Creates the folder with the first record, so that early failures leave none behind.
 
-    Where the log cannot be written, the work goes on without it; what is written besides will say
-    so, if it is the disk.
+    If the log cannot be written, the work continues without it; a failing disk is reported by other
+    writes.
     """
 
     problem: OSError | None = None
-    """Why something was not logged."""
+    """Last error of logging."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Log a record, if that is possible."""
+        """Log a record, or note the error."""
         try:
             super().emit(record)
         except OSError as error:
             self.problem = error
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's own name)
-        """Keep what the system refused, which would else be a traceback for each record."""
+        """Note an error of the system, instead of printing a traceback for each record."""
         error = sys.exc_info()[1]
         if isinstance(error, OSError):
             self.problem = error
@@ -137,10 +138,10 @@ class _FolderMakingHandler(logging.FileHandler):
 
 @contextlib.contextmanager
 def _own_handlers_off(*names: str) -> Generator[None]:
-    """Let libraries that write to the terminal themselves write to the root's handlers only.
+    """Replace libraries' own handlers, which write to the terminal, by the root's handlers.
 
-    They add their handlers when they are imported, so they are imported by now, or add them later
-    and are asked to propagate by then.
+    Only handlers that exist now, of imported libraries, are removed; records of loggers that are
+    configured later reach the root by propagation.
     """
     loggers = [logging.getLogger(name) for name in names]
     kept = [(logger.handlers[:], logger.propagate) for logger in loggers]

@@ -1,8 +1,8 @@
-"""Where a driver's own files go while it runs: its logs, and Ray's. They must be on this machine.
+"""The local folders of a driver's own files: its logs, and Ray's files.
 
-Writes: `logs/` and `ray/` of a study in a folder; `NAME.logs/` beside an artifact. What lies on an
-object store has a temporary folder meanwhile, from which the logs are copied to `TIME-HOST/` in the
-same folder of the store at the end.
+Writes: `logs/` and `ray/` of a study in a folder; `NAME.logs/` beside an artifact. For a study or
+an artifact in an object store they are in a temporary folder; at the end the logs are copied to
+`TIME-HOST/` in the store's logs folder.
 """
 
 import contextlib
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OwnFiles:
-    """Folders on this machine, made when something is written to them."""
+    """Folders on this machine, created with their first file."""
 
     logs: Path
     ray: Path | None
-    """None: in a temporary folder of Ray's."""
+    """Folder of Ray's files; None for a temporary folder of Ray's."""
     kept_logs: "Location"
-    """Where the logs are when the driver has ended."""
+    """Location of the logs after the end of the driver."""
 
     def note_of(self, log: Path) -> str:
-        """Say where a log will be, if there is one."""
+        """Return the location of a kept log, to append to a sentence; empty without a log."""
         return f"; log: {self.kept_logs / log.name}" if log.exists() else ""
 
 
 def logs_beside(artifact: "Location") -> "Location":
-    """Return where the logs of an artifact's driver are kept."""
+    """Return the location of the logs of an artifact's driver."""
     return artifact.parent / f"{artifact.name}.logs"
 
 
@@ -47,12 +47,12 @@ def logs_beside(artifact: "Location") -> "Location":
 def own_files(
     output: Output, logs: "Location", ray: "Location | None" = None
 ) -> Generator[OwnFiles]:
-    """Give folders for the files of a driver; its logs are kept, however the block ends.
+    """Yield folders for a driver's files; its logs are kept, also on errors.
 
     Args:
-        output: Told where the logs could not be kept.
-        logs: Where they are kept.
-        ray: Of a study in a folder: where Ray's files are; by default in a temporary folder.
+        output: Output for a message on logs that could not be kept.
+        logs: Location of the kept logs.
+        ray: Folder of Ray's files, for a study in a folder; by default a temporary folder.
     """
     if logs.is_local:
         yield OwnFiles(
@@ -69,20 +69,24 @@ def own_files(
         try:
             yield own
         finally:
-            try:
-                for path in sorted(own.logs.glob("*")):
-                    (own.kept_logs / path.name).upload(path)
-            except StoreError as error:
-                output.say(f"the driver's logs are not kept: {error}")
+            _keep_logs(output, own)
+
+
+def _keep_logs(output: Output, own: OwnFiles) -> None:
+    try:
+        for path in sorted(own.logs.glob("*")):
+            (own.kept_logs / path.name).upload(path)
+    except StoreError as error:
+        output.say(f"the driver's logs are not kept: {error}")
 
 
 def expect_writable(folder: "StudyFolder") -> None:
-    """Ask, before Ray starts and anything is trained, whether a study can be written to its folder.
+    """Check that a study's folder is writable, before Ray is started.
 
     Raises:
-        ArtifactError: The folder cannot be made, or not be written to.
-        MachineError: Its disk is full, fails, or may only be read.
-        StoreError: The bucket is missing, read-only, or cannot be reached.
+        ArtifactError: The folder cannot be created, or is not writable.
+        MachineError: Its disk is full, fails, or is read-only.
+        StoreError: The bucket is missing, read-only, or unreachable.
     """
     from mvkt_ray.storage.object_store import check_writable
 

@@ -1,4 +1,4 @@
-"""Trackers around a search, where they were asked for."""
+"""Opens the requested trackers of a search."""
 
 import contextlib
 from collections.abc import Callable, Generator, Sequence
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 def tracking(
     output: Output, texts: Sequence[str], config: "StudyConfig", folder: "StudyFolder"
 ) -> Generator["Callable[[Study], AskTell]"]:
-    """Let trackers follow the study that is run in the block, and keep its files in the end.
+    """Yield a function that wraps a study to notify trackers; at the end send the study's files.
 
     Args:
-        output: Told where a tracker failed.
-        texts: `mlflow=URI` and so on.
-        config: The study.
-        folder: Where it is.
+        output: Output for notes on failed trackers.
+        texts: Trackers as `mlflow=URI` and so on; without any the study is not wrapped.
+        config: Configuration of the study.
+        folder: Folder of the study.
 
     Raises:
         ConfigError: There is no such tracker, or it is not installed.
@@ -37,7 +37,7 @@ def tracking(
     from mvkt_ray.tracking.tracker import TrackedStudy
 
     opened = open_trackers(texts)
-    # A bucket is no place for files that grow: then beside whoever runs the search.
+    # Objects in a store cannot grow: trackers' own files are then in the working directory.
     scratch = folder.logs.local_path if folder.root.is_local else Path.cwd()
     study = TrackedStudy(name=config.name, where=str(folder.root), scratch=scratch)
     trackers = Trackers(opened, study)
