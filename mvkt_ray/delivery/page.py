@@ -27,9 +27,9 @@ from mvkt_ray.delivery.sentences.gap_in_words import (
     teacher_gap_caption,
     teacher_gap_figure_caption,
 )
-from mvkt_ray.delivery.sentences.how_far import finals_begun
 from mvkt_ray.delivery.sentences.recording_counts import use_sentence
 from mvkt_ray.delivery.sentences.small_students import least, sizes_caption
+from mvkt_ray.delivery.sentences.study_progress import finals_begun
 from mvkt_ray.delivery.wording import FILTERS, moment, student_name
 from mvkt_ray.storage.location import Location
 

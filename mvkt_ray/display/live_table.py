@@ -155,10 +155,10 @@ class LiveTable:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._look_once_more(kind)
+        self._read_final_state(kind)
         self._live.stop()
 
-    def _look_once_more(self, kind: type[BaseException] | None) -> None:
+    def _read_final_state(self, kind: type[BaseException] | None) -> None:
         if self._reader is not None and kind is None:
             self._state = self._reader.read()
 
@@ -186,7 +186,7 @@ class LiveTable:
         note = f", {self._note}" if self._note and not reused else ""
         text = Text.assemble((f"{stage:<9} ", "bold"), (f"{took:<13}", "green"), f"{what}{note}")
         text.no_wrap, text.overflow = True, "ellipsis"
-        self._leave_line(text)
+        self._print_line(text)
         self._stage = ""
         self._changed(at_once=True)
 
@@ -205,7 +205,7 @@ class LiveTable:
             self._n_at_once = max(self._n_at_once, self._state.n_running)
         self._changed()
 
-    def _leave_line(self, line: Text) -> None:
+    def _print_line(self, line: Text) -> None:
         self._console.print(line)
 
     def _changed(self, *, at_once: bool = False) -> None:

@@ -46,10 +46,10 @@ class NotebookTable(LiveTable):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._look_once_more(kind)
+        self._read_final_state(kind)
         self._changed(at_once=True)
 
-    def _leave_line(self, line: Text) -> None:
+    def _print_line(self, line: Text) -> None:
         self._stages.append(line)
 
     def _changed(self, *, at_once: bool = False) -> None:

@@ -118,7 +118,7 @@ def same_recordings(studies: Sequence[ComparedStudy]) -> dict[str, NDArray[np.in
     return found
 
 
-def why_unpaired(first: ComparedStudy, other: ComparedStudy) -> str:
+def unpaired_reason(first: ComparedStudy, other: ComparedStudy) -> str:
     """Return the reason why two studies have no paired differences."""
     missing = [study.label for study in (first, other) if study.finals is None]
     if missing:

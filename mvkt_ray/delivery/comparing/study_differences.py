@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from mvkt_ray.delivery.comparing.compared_studies import (
     ComparedStudy,
     same_recordings,
-    why_unpaired,
+    unpaired_reason,
 )
 from mvkt_ray.delivery.comparing.comparison import (
     ClassDifference,
@@ -53,7 +53,7 @@ def compare_studies(studies: Sequence[ComparedStudy]) -> Comparison:
         classes=first.classes,
         studies=tuple(map(_describe, studies)),
         unpaired=tuple(
-            Unpaired(study=study.label, because=why_unpaired(first, study))
+            Unpaired(study=study.label, because=unpaired_reason(first, study))
             for study in studies[1:]
             if study.label not in places
         ),

@@ -31,7 +31,7 @@ from mvkt_ray.delivery.exporting.exported_student import (
 from mvkt_ray.delivery.exporting.exported_windows import in_mv
 from mvkt_ray.delivery.exporting.measured_run import MeasuredRun, measure
 from mvkt_ray.delivery.exporting.millivolt_network import MillivoltNetwork
-from mvkt_ray.delivery.exporting.model_card import CardFacts, Worth, write_card
+from mvkt_ray.delivery.exporting.model_card import CardFacts, Performance, write_card
 from mvkt_ray.delivery.exporting.operating_points import OperatingPoints
 from mvkt_ray.delivery.exporting.subgroups import Subgroup, subgroups
 from mvkt_ray.delivery.facts.material import ReportMaterial, gather_material
@@ -188,7 +188,7 @@ def _write(export: _Export, built: Path, say: Callable[[str], None]) -> dict[str
     graphs = write_checked_graphs(model, prepared, view, built, seed=export.material.config.seed)
     points = (
         OperatingPoints.none(len(prepared.task.classes))
-        if student.knew_validation
+        if student.trained_on_validation
         else OperatingPoints.chosen_on(graphs.labels_NC, graphs.probabilities_NC)
     )
     described = _model_file(export, graphs, points)
@@ -208,7 +208,7 @@ def _write(export: _Export, built: Path, say: Callable[[str], None]) -> dict[str
         runs=runs,
         file_bytes={each.name: each.stat().st_size for each in sorted(built.iterdir())},
         points=points,
-        worths=_worths(student, graphs, points),
+        performances=_performances(student, graphs, points),
         groups=_groups(export),
         n_windows_of_10_s=windows_of_10_s(view, prepared.shards.sampling_rate_hz),
         since_training=stored,
@@ -291,17 +291,17 @@ def _run_alone(export: _Export, built: Path, graphs: CheckedGraphs) -> dict[str,
     return runs
 
 
-def _worths(
+def _performances(
     student: ExportedStudent, graphs: CheckedGraphs, points: OperatingPoints
-) -> tuple[Worth, ...]:
+) -> tuple[Performance, ...]:
     test = None if student.test is None else read_predictions(student.test)
     return tuple(
-        Worth(
+        Performance(
             name=name,
-            on_validation=points.worth(name, graphs.labels_NC, graphs.probabilities_NC),
+            on_validation=points.performance(name, graphs.labels_NC, graphs.probabilities_NC),
             on_test=None
             if test is None
-            else points.worth(name, test.labels_NC, test.probabilities_NC),
+            else points.performance(name, test.labels_NC, test.probabilities_NC),
         )
         for name in points.thresholds
     )

@@ -52,7 +52,7 @@ class ExportedStudent:
     """Number of the finals; None for a trial of the search."""
     test: Location | None
     """File of its test predictions; None if not examined."""
-    knew_validation: bool
+    trained_on_validation: bool
     """Whether it was trained on the validation split, too, so that no threshold can be chosen."""
     recipe: str
     """Hash of the inputs of its training."""
@@ -132,7 +132,7 @@ def choose_student(
         contender=contender,
         finals=finals.number,
         test=folder.test(record.number),
-        knew_validation=finals.refit,
+        trained_on_validation=finals.refit,
     )
 
 
@@ -190,7 +190,7 @@ def _from_search(
         contender=contender,
         finals=None,
         test=None,
-        knew_validation=False,
+        trained_on_validation=False,
     )
 
 
@@ -226,7 +226,7 @@ def _student(
     contender: str,
     finals: int | None,
     test: Location | None,
-    knew_validation: bool,
+    trained_on_validation: bool,
 ) -> ExportedStudent:
     assert record.result is not None
     stored = files.read_result(record.result)
@@ -242,7 +242,7 @@ def _student(
         files=files,
         finals=finals,
         test=test,
-        knew_validation=knew_validation,
+        trained_on_validation=trained_on_validation,
         recipe=stored.recipe,
         result=record.result,
         weights_sha256=hashlib.sha256(weights).hexdigest(),

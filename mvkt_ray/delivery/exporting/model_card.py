@@ -31,7 +31,7 @@ Shares = Sequence[tuple[float | None, float | None]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Worth:
+class Performance:
     """Performance by class at the thresholds of one operating point."""
 
     name: str
@@ -55,7 +55,7 @@ class CardFacts:
     """Measured runs by name of the graph's file."""
     file_bytes: Mapping[str, int]
     points: OperatingPoints
-    worths: Sequence[Worth]
+    performances: Sequence[Performance]
     groups: Sequence[Subgroup]
     """Scores on the test split, or on validation for a model that was not examined."""
     n_windows_of_10_s: int

@@ -66,7 +66,7 @@ class OperatingPoints:
             temperature=fit_temperature(labels_NC, probabilities_NC),
         )
 
-    def worth(
+    def performance(
         self, name: str, labels_NC: NDArray[Any], probabilities_NC: NDArray[Any]
     ) -> tuple[tuple[float | None, float | None], ...]:
         """Return sensitivity and specificity of every class at the thresholds of a name."""

@@ -55,7 +55,7 @@ class PreparedSignal:
         return bits_LWS.swapaxes(0, 1) * np.float32(MV_PER_BIT)
 
 
-class SignalTaker(Protocol):
+class SignalFormat(Protocol):
     """Input format of a model: an exported file, or a loaded student."""
 
     @property
@@ -106,7 +106,7 @@ class SignalPreparation:
         ArtifactError: The model's resolution differs from this version's.
     """
 
-    def __init__(self, model: SignalTaker) -> None:
+    def __init__(self, model: SignalFormat) -> None:
         if model.mv_per_bit != MV_PER_BIT:
             raise ArtifactError(
                 f"the model {model.name!r} was made from recordings of {model.mv_per_bit:g} mV per "

@@ -16,15 +16,15 @@ from mvkt_ray.delivery.sentences.classes_counted import LISTED as CLASSES_LISTED
 from mvkt_ray.delivery.sentences.classes_counted import left_out_sentence, over_classes
 from mvkt_ray.delivery.sentences.from_validation_to_test import gap_sentence
 from mvkt_ray.delivery.sentences.gap_in_words import teacher_gap_sentences
-from mvkt_ray.delivery.sentences.how_far import (
-    finals_begun,
-    n_looks,
-    not_ranked,
-    what_finals_do,
-    why_no_lead_is_ranked,
-    why_nothing_is_ranked,
-)
 from mvkt_ray.delivery.sentences.small_students import small_student_sentences
+from mvkt_ray.delivery.sentences.study_progress import (
+    finals_advice,
+    finals_begun,
+    n_openings_until_finals,
+    unranked_finals,
+    unranked_leads,
+    unranked_search,
+)
 from mvkt_ray.phrasing import SENTENCE, listing
 from mvkt_ray.search.finals.finals_plan import CHOSEN
 
@@ -63,18 +63,18 @@ def sentences_before_finals(report: StudyReport) -> list[str]:
     so_far = f"{summary.n_ended} of {summary.n_trials} trials have ended"
     best = next((lead for lead in leads if lead.validation is not None), None)
     if best is None or best.validation is None:
-        return [why_nothing_is_ranked(summary), *finals_begun(report), *_warnings(report)]
+        return [unranked_search(summary), *finals_begun(report), *_warnings(report)]
     found = [
         f"{f'So far ({so_far})' if is_running else 'In the search'} the highest mean AUROC over "
         f"{_classes(report, 'validation')} is {SENTENCE.score(best.validation.macro_auroc)}, "
         f"of a model that sees {_lead(best)} alone.",
         *_left_out(report, "validation"),
-        *not_ranked(leads),
+        *unranked_leads(leads),
         "It was measured on the validation recordings, on which it was also chosen: the number is "
         f"optimistic{_corrected(report.selection)}, and nothing is claimed of which lead is "
         "best or of what the teacher's help is worth.",
         *small_student_sentences(report),
-        *(finals_begun(report) or [what_finals_do(leads)]),
+        *(finals_begun(report) or [finals_advice(leads)]),
     ]
     return found + _warnings(report)
 
@@ -84,7 +84,7 @@ def sentences_after_finals(report: StudyReport) -> list[str]:
     ranked = report.ranked
     if not ranked:
         return [
-            why_no_lead_is_ranked(report),
+            unranked_finals(report),
             *finals_begun(report),
             *_warnings(report),
         ]
@@ -92,9 +92,9 @@ def sentences_after_finals(report: StudyReport) -> list[str]:
     return [
         _first_sentence(report, first),
         *_left_out(report, "test"),
-        _which_are_best(report, ranked),
+        _best_set_sentence(report, ranked),
         *([] if gap is None else [gap_sentence(gap)]),
-        *_what_the_teacher_bought(report, first),
+        *_gain_sentences(report, first),
         *teacher_gap_sentences(report, first.lead),
         *small_student_sentences(report),
         *finals_begun(report),
@@ -114,7 +114,9 @@ def _first_sentence(report: StudyReport, first: ReportedLead) -> str:
     if teacher is not None and teacher.test is not None:
         sees, has = _seen_by(teacher, first), SENTENCE.score(teacher.test.macro_auroc)
         ceiling = f"; the teacher, which sees {sees}, has {has}"
-    kept = "kept apart until the end" if n_looks(report) <= 1 else "of the test split"
+    kept = (
+        "kept apart until the end" if n_openings_until_finals(report) <= 1 else "of the test split"
+    )
     return (
         f"On {split.n_recordings} recordings of {split.n_patients} patients {kept}, a model "
         f"that sees {_lead(first)} alone detects {_classes(report, 'test')} with a mean AUROC of "
@@ -123,7 +125,7 @@ def _first_sentence(report: StudyReport, first: ReportedLead) -> str:
     )
 
 
-def _which_are_best(report: StudyReport, ranked: Sequence[ReportedLead]) -> str:
+def _best_set_sentence(report: StudyReport, ranked: Sequence[ReportedLead]) -> str:
     first, names = ranked[0].lead, list(report.best_set)
     level = report.statistics.level_text
     if len(ranked) == 1:
@@ -145,7 +147,7 @@ def _which_are_best(report: StudyReport, ranked: Sequence[ReportedLead]) -> str:
     )
 
 
-def _what_the_teacher_bought(report: StudyReport, first: ReportedLead) -> list[str]:
+def _gain_sentences(report: StudyReport, first: ReportedLead) -> list[str]:
     said: list[str] = []
     gain, mean = first.gain, report.mean_gain
     if gain is not None:
@@ -165,7 +167,7 @@ def _what_the_teacher_bought(report: StudyReport, first: ReportedLead) -> list[s
 
 def _warnings(report: StudyReport) -> list[str]:
     said: list[str] = []
-    opened = n_looks(report)
+    opened = n_openings_until_finals(report)
     if report.finals is not None and opened > 1:
         said.append(
             f"The test recordings were looked at {opened} times, so they were not kept apart for "

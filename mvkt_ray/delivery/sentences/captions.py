@@ -39,7 +39,7 @@ def ranked_leads_caption(report: StudyReport) -> str:
             "Filled dots on a band are the best set; a hollow one is out of it, so that it is not "
             f"the best ({level}, all leads together)."
         )
-    over = "patients and seeds" if _knows_seeds(report) else "patients"
+    over = "patients and seeds" if _has_several_seeds(report) else "patients"
     parts.append(f"Lines are {level} intervals over {over}.")
     if report.teacher is not None and report.teacher.test is not None:
         parts.append(f"The dotted line is the teacher, which sees {_n_leads(report.teacher)}.")
@@ -219,7 +219,7 @@ def _seeds_of_answer(report: StudyReport) -> str:
     return counted(counts[0], "seed")
 
 
-def _knows_seeds(report: StudyReport) -> bool:
+def _has_several_seeds(report: StudyReport) -> bool:
     return any(lead.test is not None and lead.test.n_seeds > 1 for lead in report.leads)
 
 

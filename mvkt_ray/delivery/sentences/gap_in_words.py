@@ -61,7 +61,7 @@ def teacher_gap_sentences(report: StudyReport, lead: str) -> list[str]:
     reached = closed.fraction + (attainable.fraction or 0.0)
     closes = SENTENCE.whole_percent(reached)
     ensemble = f"an ensemble of {found.n_students} of them closes {closes}"
-    return [f"{first}; {ensemble}.", _what_is_left(found, left, report)]
+    return [f"{first}; {ensemble}.", _left_part_sentence(found, left, report)]
 
 
 def teacher_gap_caption(report: StudyReport) -> str:
@@ -115,7 +115,7 @@ def teacher_gap_figure_caption(report: StudyReport, n_drawn: int) -> str:
     return said if len(gap.leads) <= n_drawn else f"{said} The first {n_drawn} leads are drawn."
 
 
-def _what_is_left(found: LeadGap, left: GapPart, report: StudyReport) -> str:
+def _left_part_sentence(found: LeadGap, left: GapPart, report: StudyReport) -> str:
     lead = found.lead
     interval = f"{report.statistics.level_text} interval {SENTENCE.signed_interval(left.ci)}"
     if not is_left(found.rows[0]):

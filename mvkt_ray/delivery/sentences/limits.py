@@ -5,7 +5,6 @@ from collections.abc import Callable
 from mvkt_ray.delivery.report.reported_scores import TestScores
 from mvkt_ray.delivery.report.study_report import StudyReport
 from mvkt_ray.delivery.sentences.from_validation_to_test import gap_sentence, mean_gap_sentence
-from mvkt_ray.delivery.sentences.how_far import finals_begun, n_looks
 from mvkt_ray.delivery.sentences.limits_of_data import (
     classes_hard_to_judge,
     classes_without_score,
@@ -13,6 +12,7 @@ from mvkt_ray.delivery.sentences.limits_of_data import (
     recorders,
     recordings_left_out,
 )
+from mvkt_ray.delivery.sentences.study_progress import finals_begun, n_openings_until_finals
 from mvkt_ray.phrasing import listing, percent
 from mvkt_ray.search.finals.finals_plan import CHOSEN
 
@@ -59,7 +59,7 @@ def _not_over(report: StudyReport) -> list[str]:
 
 
 def _openings(report: StudyReport) -> list[str]:
-    openings = report.test_split.openings[: n_looks(report)]
+    openings = report.test_split.openings[: n_openings_until_finals(report)]
     if report.finals is None or not openings:
         return []
     if len(openings) == 1:

@@ -93,7 +93,7 @@ def expect_writable(folder: "StudyFolder") -> None:
     if not folder.root.is_local:
         check_writable(str(folder.root))
         return
-    advice = "Give a folder where you may write; copy a study of somebody else there."
+    advice = "Give a folder where you may write; copy another user's study there."
     check_writable_folder(folder.root.local_path, advice)
     with writing(folder.ledger, advice), contextlib.suppress(FileNotFoundError):
         folder.ledger.local_path.open("rb+").close()

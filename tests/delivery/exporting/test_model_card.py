@@ -12,7 +12,7 @@ from mvkt_ray.config.recipes import Hyperparameters
 from mvkt_ray.delivery.exporting.checked_graphs import CheckedGraphs
 from mvkt_ray.delivery.exporting.exported_student import ExportedStudent
 from mvkt_ray.delivery.exporting.measured_run import MeasuredRun
-from mvkt_ray.delivery.exporting.model_card import CardFacts, Worth, write_card
+from mvkt_ray.delivery.exporting.model_card import CardFacts, Performance, write_card
 from mvkt_ray.delivery.exporting.operating_points import OperatingPoints
 from mvkt_ray.delivery.exporting.subgroups import Subgroup
 from mvkt_ray.delivery.predicting.model_file import MadeFrom, ModelClass, ModelFile
@@ -79,7 +79,7 @@ def facts(final_report: dict[str, Any]) -> CardFacts:
             files=TrialFolder.of("trials", 3),
             finals=1,
             test=Location.parse("test.arrow"),
-            knew_validation=False,
+            trained_on_validation=False,
             recipe="recipe",
             weights_sha256="weights",
             result=TrialResult(number=3, state=TrialState.COMPLETE),
@@ -108,7 +108,9 @@ def facts(final_report: dict[str, Any]) -> CardFacts:
         },
         file_bytes={"model.onnx": 1000},
         points=points,
-        worths=[Worth(name=name, on_validation=shares, on_test=shares) for name in NAMES],
+        performances=[
+            Performance(name=name, on_validation=shares, on_test=shares) for name in NAMES
+        ],
         groups=[
             Subgroup(
                 name="female",
@@ -186,7 +188,7 @@ def test_a_name_from_data_is_no_markup(facts: CardFacts) -> None:
 
 
 def test_one_trained_on_validation_has_no_thresholds(facts: CardFacts) -> None:
-    student = replace(facts.student, knew_validation=True)
+    student = replace(facts.student, trained_on_validation=True)
     card = write_card(replace(facts, student=student))
     assert "choose them on recordings of your own" in card
     assert "Calibrated probability" not in card

@@ -27,7 +27,7 @@ def test_the_worth_of_a_threshold_is_counted() -> None:
     points = OperatingPoints(thresholds={"f1": (0.5, None, 0.9)}, temperature=1.0)
     labels = np.array([[1, 1, 0], [1, 0, 0], [0, 1, 0], [0, 0, 0]])
     said = np.array([[0.6, 1, 1], [0.4, 1, 0], [0.5, 1, 0], [0.1, 1, 0]])
-    (first, second, third) = points.worth("f1", labels, said)
+    (first, second, third) = points.performance("f1", labels, said)
     assert first == (0.5, 0.5)
     assert second == (None, None)
     # Nobody has the third class, so nothing is known of its sensitivity.
@@ -39,8 +39,8 @@ def test_what_a_threshold_was_chosen_for_is_reached_where_it_was_chosen(
     name: str, place: int
 ) -> None:
     points = OperatingPoints.chosen_on(LABELS, SAID)
-    for worth in points.worth(name, LABELS, SAID)[:2]:
-        reached = worth[place]
+    for performance in points.performance(name, LABELS, SAID)[:2]:
+        reached = performance[place]
         assert reached is not None
         assert reached >= 0.90
 

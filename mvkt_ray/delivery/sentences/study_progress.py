@@ -11,7 +11,7 @@ from mvkt_ray.delivery.report.study_report import StudyReport
 from mvkt_ray.phrasing import listing
 
 
-def n_looks(report: StudyReport) -> int:
+def n_openings_until_finals(report: StudyReport) -> int:
     """Return the number of openings of the test split up to the finals of the report."""
     openings = report.test_split.openings
     if report.finals is None:
@@ -19,7 +19,7 @@ def n_looks(report: StudyReport) -> int:
     return sum(each.finals <= report.finals.number for each in openings)
 
 
-def why_nothing_is_ranked(summary: StudySummary) -> str:
+def unranked_search(summary: StudySummary) -> str:
     """Return the progress of a search without a lead to rank."""
     if not summary.n_trials:
         return (
@@ -51,7 +51,7 @@ def finals_begun(report: StudyReport) -> list[str]:
     ]
 
 
-def not_ranked(leads: Sequence[ReportedLead]) -> list[str]:
+def unranked_leads(leads: Sequence[ReportedLead]) -> list[str]:
     """Return a sentence on the leads without a complete trial of the search, if any."""
     names = [lead.lead for lead in leads if lead.validation is None]
     if not names:
@@ -60,7 +60,7 @@ def not_ranked(leads: Sequence[ReportedLead]) -> list[str]:
     return [f"{listing(names)} {have} no complete trial of the search, so {are} not ranked."]
 
 
-def what_finals_do(leads: Sequence[ReportedLead]) -> str:
+def finals_advice(leads: Sequence[ReportedLead]) -> str:
     """Return the next step after the search."""
     if all(lead.validation is not None for lead in leads):
         return "`mvkt finalize` examines every lead, once, on recordings that were kept apart."
@@ -70,7 +70,7 @@ def what_finals_do(leads: Sequence[ReportedLead]) -> str:
     )
 
 
-def why_no_lead_is_ranked(report: StudyReport) -> str:
+def unranked_finals(report: StudyReport) -> str:
     """Return why finals rank no lead."""
     if report.finals is not None and not report.finals.can_be_scored:
         return (
