@@ -1,4 +1,4 @@
-"""Where bytes lie: locations, object stores, a node's cache of them, tables, and artifacts.
+"""Storage: locations, object stores, a node's cache of them, tables, and artifacts.
 
-What is in an artifact belongs to whoever makes it (`data`, `training`, `distill`), not here.
+The content of an artifact belongs to the room that makes it (`data`, `training`, `distill`).
 """

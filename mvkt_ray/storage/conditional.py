@@ -1,8 +1,8 @@
-"""Small objects that several processes may write, none of them over what it has not seen.
+"""Small objects that several processes may write, each only over the version that it has read.
 
-S3 (`If-None-Match`, `If-Match`), Google (generations) and Azure (etags) decide such a write in one
-step, so that of two who write at once one is refused, however long its request was under way. In a
-folder a lock of the system does the same.
+S3 (`If-None-Match`, `If-Match`), Google (generations) and Azure (etags) decide such a conditional
+write atomically: of two concurrent writes one is refused, however long its request was under way.
+In a local folder a lock of the operating system does the same.
 """
 
 import contextlib
@@ -27,14 +27,14 @@ from mvkt_ray.storage.object_store import expect_bucket, explaining
 _MOST_CONFLICTS = 5
 
 LOCKED_WITHIN_S = 60.0
-"""Who holds the lock of a folder compares and writes one small file, unless it is stopped."""
+"""Limit for a folder's lock: its holder only compares and writes one small file."""
 
 _LOOKS_EVERY_S = 0.01
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """Tells what an object held at one time from what it held at any other."""
+    """The version of an object: differs between any two writes."""
 
     etag: str | None
     generation: str | None = None
@@ -43,7 +43,7 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What an object holds."""
+    """An object's content and version."""
 
     content: bytes
     version: Version
@@ -51,12 +51,12 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class SharedObject:
-    """An object that is written under the condition that nobody else has written it meanwhile."""
+    """An object that is written only if no other process has written it meanwhile."""
 
     location: Location
 
     def read(self) -> Found | None:
-        """Return what is there; None when nothing is.
+        """Return content and version; None if there is no object.
 
         Raises:
             StoreError: The store refuses, or does not answer.
@@ -67,7 +67,7 @@ class SharedObject:
         try:
             with _explaining(self.location.uri):
                 answer = obstore.get(store, key)
-                # One answer holds both, so they belong together; a body cut short is an error.
+                # One answer has content and version; obstore raises if the body is incomplete.
                 return Found(bytes(answer.bytes()), _version(answer.meta))
         except FileNotFoundError:
             expect_bucket(self.location.uri)
@@ -80,20 +80,20 @@ class SharedObject:
         *,
         is_own: Callable[[bytes], bool] = lambda _: False,
     ) -> Version | None:
-        """Write it, if it still is what was seen.
+        """Write the object if its version is still the expected one.
 
         Args:
-            content: Which no other process writes: when a request was tried twice, since nobody
-                knew what became of the first, what is there tells whether it was one's own.
-            replaces: What must be there; None: nothing.
-            is_own: Whether what is found there instead may be replaced all the same: this process
-                has written it, by a request of which it heard nothing.
+            content: The new content, unique to this process: after a request whose answer was
+                lost, the stored content shows whether that request was executed.
+            replaces: Version that the object must have; None: there must be no object.
+            is_own: Whether a stored content of another version was written by this process, by a
+                request whose answer was lost, and may be replaced.
 
         Returns:
-            What is there now; None when it was refused, for somebody else has written.
+            The new version; None: refused, since another process has written the object.
 
         Raises:
-            StoreUnreachableError: The store does not answer; it may have been written all the same.
+            StoreUnreachableError: The store does not answer; it may have written all the same.
             StoreError: The store refuses for another reason.
         """
         for _ in range(_MOST_CONFLICTS):
@@ -107,9 +107,10 @@ class SharedObject:
                 replaces = found.version
             elif (None if found is None else found.version) != replaces:
                 return None
-            # S3 refuses one of two at the same moment with 409, where neither may be there yet.
+            # S3 refuses one of two concurrent writes with 409, before either is stored.
         raise StoreUnreachableError(
-            f"{self.location}: the store refuses to write it, though nobody else has. Start again."
+            f"{self.location}: the store refused {_MOST_CONFLICTS} conditional writes, although no "
+            "other process has written the object. Start again."
         )
 
     def _try_put(self, content: bytes, replaces: Version | None) -> Version | None:
@@ -128,10 +129,10 @@ class SharedObject:
 
 
 def expect_conditions(folder: Location) -> None:
-    """Raise unless a store refuses writes whose condition does not hold; some do not look at it.
+    """Raise unless a store honours the conditions of writes, which some stores ignore.
 
     Args:
-        folder: In which a small object may be made and removed.
+        folder: Folder in which a small object may be created and removed.
 
     Raises:
         StoreError: The store has no conditional writes, or cannot be written at all.
@@ -142,14 +143,14 @@ def expect_conditions(folder: Location) -> None:
     try:
         first = probe.put(b"1", None)
         overwritten = probe.put(b"2", None)
-        # It is what is there, but for one character: no store may take it for the same.
+        # Well-formed, but of no existing object.
         stale = Version(etag='"0"', generation="1")
         if first is None or overwritten is not None or probe.put(b"3", stale) is not None:
             raise StoreError(
-                f"{folder} is in a store that does not look at the conditions of a write, so that "
-                "two drivers could write one study. A study needs a store with conditional "
-                "writes (If-None-Match and If-Match on PUT), as S3, Google, Azure, and MinIO, Ceph "
-                "and R2 of today have. Give --out in such a store, or in a local folder."
+                f"{folder} is in a store that ignores the conditions of writes, so that two "
+                "drivers could write one study. A study needs a store with conditional writes "
+                "(If-None-Match and If-Match on PUT), as S3, Google, Azure, and current versions "
+                "of MinIO, Ceph and R2 have. Give --out in such a store, or in a local folder."
             )
     finally:
         with contextlib.suppress(StoreError):
@@ -167,14 +168,14 @@ def _mode(version: Version) -> Any:
 
 @contextlib.contextmanager
 def _explaining(uri: str) -> Generator[None]:
-    """Explain as `explaining` does; a condition that does not hold is no error."""
+    """Explain errors as `explaining` does, but pass on those of an unmet condition."""
     with explaining(uri):
         try:
             yield
         except (AlreadyExistsError, PreconditionError):
             raise
         except BaseError as error:
-            # Behind it are the same causes once more, as Rust prints them.
+            # Behind "Debug source" Rust prints the same causes again.
             raise OSError(str(error).partition("Debug source:")[0]) from None
 
 
@@ -209,7 +210,8 @@ def _lock(folder: int, path: Path) -> None:
         except BlockingIOError:
             if time.monotonic() > deadline:
                 raise StoreUnreachableError(
-                    f"{path}: another process has held its lock for {LOCKED_WITHIN_S:.0f} s. See "
-                    "whether that process is stopped, and start again."
+                    f"{path}: another process has held the folder's lock for "
+                    f"{LOCKED_WITHIN_S:.0f} s. Check whether that process is suspended, end or "
+                    "continue it, and start again."
                 ) from None
         time.sleep(_LOOKS_EVERY_S)

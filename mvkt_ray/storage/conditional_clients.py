@@ -1,8 +1,7 @@
-"""Clients of object stores for conditional writes, which pyarrow has not: those of `obstore`.
+"""Clients of object stores with conditional writes: `obstore`, since pyarrow has no such writes.
 
-They are opened by what `object_store` says, from the same variables. Of `~/.aws` they know the keys
-of a profile, not what else it may name; `aws configure export-credentials --format env` makes
-variables of that.
+They read the variables that `object_store` lists. From `~/.aws` they read only the keys of a
+profile; `aws configure export-credentials --format env` prints variables for any other method.
 """
 
 import configparser
@@ -22,14 +21,14 @@ from mvkt_ray.storage.object_store import explaining, is_anonymous, settings_of_
 _KEYS = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
 _TIMEOUT_S, _CONNECT_S = 20, 5
 _RETRIES: Any = {"max_retries": 4, "retry_timeout": timedelta(seconds=60)}
-"""Whoever is not answered within this time asks again, or gives up, by itself."""
+"""obstore's own retries; the callers repeat or end a request that failed after them."""
 
 
 def open_conditional(uri: str) -> tuple[ObjectStore, str]:
     """Return the client of a URI, one per process and bucket, and the key of the object.
 
     Raises:
-        StoreError: The URI is wrong, or the store cannot be opened with what is known of it.
+        StoreError: The URI is wrong, or the environment's settings do not open the store.
     """
     scheme, bucket, key = split_uri(uri)
     with explaining(uri):
@@ -42,7 +41,7 @@ def _open_once(scheme: str, bucket: str, settings: tuple[tuple[str, str], ...]) 
 
 
 def _client() -> Any:
-    # Plain HTTP is spoken only to an endpoint that the user gave as such.
+    # Plain HTTP is used only for an endpoint that the user gave with http://.
     seconds = {"timeout": _TIMEOUT_S, "connect_timeout": _CONNECT_S}
     return {"allow_http": True, **{name: timedelta(seconds=s) for name, s in seconds.items()}}
 
@@ -63,13 +62,16 @@ def _keys_of_environment() -> dict[str, str]:
 
 
 def _keys_of_profile() -> dict[str, str]:
-    """Read the keys that `~/.aws` holds; a role of the machine is found without them."""
+    """Return the keys in `~/.aws/credentials`; obstore finds a machine's role by itself."""
     file = os.environ.get("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials")
     profiles = configparser.RawConfigParser()
     try:
         profiles.read(Path(file).expanduser(), encoding="utf-8")
     except configparser.Error as error:
-        raise StoreError(f"{file} cannot be read as credentials of AWS: {error}") from None
+        raise StoreError(
+            f"{file} cannot be read as credentials of AWS: {error}. Correct the file, or set "
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+        ) from None
     name = os.environ.get("AWS_PROFILE", "default")
     return {key: profiles[name][key] for key in _KEYS if profiles.has_option(name, key)}
 

@@ -1,6 +1,6 @@
-"""The one reader of tables: CSV in UTF-8, strict, so that every line is a row or is refused.
+"""The only reader of tables: strict CSV in UTF-8; a line that is not a complete row is refused.
 
-Reads: CSV files in file systems and object stores, once and in pieces.
+Reads: CSV files in file systems and object stores, as a stream.
 """
 
 import csv
@@ -19,7 +19,7 @@ from mvkt_ray.storage.location import Location
 
 _OTHER_DELIMITERS = {";": "';'", "\t": "tabs", "|": "'|'"}
 _AROUND = f"{string.whitespace}\u00a0\u2007\u202f\ufeff\u200b\u200c\u200d\u200e\u200f\u2060"
-"""What editors and spreadsheets leave at the ends of cells, some of it without width."""
+"""Blanks, some without width, that editors and spreadsheets leave at the ends of cells."""
 
 _CELL = r' *+(?:"(?:[^"]|"")*+"|[^",\r\n]*+)'
 _WELL_QUOTED = re.compile(rf"{_CELL}(?:,{_CELL})*+[\r\n]*")
@@ -28,12 +28,12 @@ _WELL_QUOTED = re.compile(rf"{_CELL}(?:,{_CELL})*+[\r\n]*")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TableRow:
-    """One row; cells are without blanks around them, and in Unicode's composed form (NFC)."""
+    """One row; its cells are stripped of blanks and in Unicode's composed form (NFC)."""
 
     line: int
-    """Of the file, from 1, as an editor counts."""
+    """The row's first line in the file, from 1."""
     cells: dict[str, str]
-    """By column; a first column without a name has the name ''."""
+    """Cells by column; a first column without a name has the name ''."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -42,17 +42,17 @@ class CsvTable:
 
     location: Location
     columns: tuple[str, ...]
-    """Names in their order; '' where there is none."""
+    """Names in order; '' for a column without a name."""
     rows: Iterator[TableRow]
-    """Those that hold anything, lazily; raises `DataError` at the first that is wrong."""
+    """Lazy iterator of the rows that are not empty; raises `DataError` at a malformed row."""
 
     def where(self, row: TableRow) -> str:
-        """Name a row in a message."""
+        """Return the file and line of a row, for messages."""
         return place(self.location, row.line)
 
 
 def place(location: Location, line: int) -> str:
-    """Name a line of a table in a message."""
+    """Return a file and a line in it, for messages."""
     return f"{location}, line {line}"
 
 
@@ -66,28 +66,28 @@ def open_table(
 ) -> CsvTable:
     """Open a CSV file that has a header, and check its columns.
 
-    Blank lines, and lines of commas alone, hold nothing and are skipped. Everything else is a row
-    of as many cells as there are columns, or is refused with its line.
+    Blank lines and lines of commas alone are skipped. Every other row must have as many cells as
+    there are columns.
 
     Args:
-        location: Of the file.
-        required: Columns that must be there.
+        location: Location of the file.
+        required: Names of the required columns.
         what: The table in a message, for example `PTB-XL's table`.
-        may_span_lines: Columns of free text, whose cells may hold line breaks. In any other a cell
-            that goes on in the next line is refused: nearly always it is a quotation mark that
-            was left open, and swallows rows.
-        comment: What a line begins with that is none of the table.
+        may_span_lines: Columns of free text, whose cells may have line breaks. In other columns a
+            line break is refused: it nearly always comes from a quotation mark that is not closed,
+            which would swallow rows.
+        comment: Prefix of lines to skip.
 
     Raises:
-        DataError: At once, when the file cannot be read, is empty or not CSV, or when a column is
-            missing, or there twice; at its row, when a row is wrong.
+        DataError: At once if the file cannot be read, is empty or is not CSV, or if a column is
+            missing or occurs twice; during the iteration at a malformed row.
     """
     raw = _raw_rows(_Lines(location, comment), location)
     line, spanning, header = next(raw, (0, frozenset(), ()))
     if not header:
         raise DataError(
             f"{location} is empty, but {what} needs a header with the column "
-            f"{', '.join(map(repr, required))}. Restore the file, or make it."
+            f"{', '.join(map(repr, required))}. Restore the file, or write it."
         )
     columns = tuple(header)
     _check_columns(location, columns, required, what)
@@ -103,8 +103,8 @@ def _check_columns(
     twice = [column for column in dict.fromkeys(columns) if column and columns.count(column) > 1]
     if twice:
         raise DataError(
-            f"{location}: {what} has {columns.count(twice[0])} columns {twice[0]!r}, and only one "
-            "of them could be read. Rename or remove the others."
+            f"{location}: {what} has {columns.count(twice[0])} columns {twice[0]!r}; names of "
+            "columns must be unique. Rename or remove the others."
         )
     missing = [column for column in required if column not in columns[:1] and column == ""]
     missing += [column for column in required if column and column not in columns]
@@ -148,7 +148,7 @@ def _rows(
             if cells[at]:
                 raise DataError(
                     f"{place(location, line)}: the cell {cells[at]!r} is in column {at + 1}, "
-                    "which has no name in the header. Name the column, or take it out."
+                    "which has no name in the header. Name the column, or remove it."
                 )
         yield TableRow(line=line, cells=by_name)
 
@@ -156,7 +156,7 @@ def _rows(
 def _raw_rows(
     lines: "_Lines", location: Location
 ) -> Iterator[tuple[int, frozenset[int], list[str]]]:
-    """Yield first line, which cells span lines, and all cells of each row that holds anything."""
+    """Yield first line, indices of cells with line breaks, and cells of each row with content."""
     # A blank after a comma does not belong to the cell: `r1, "A;B"` is a cell in quotation marks.
     reader = csv.reader(lines, strict=True, skipinitialspace=True)
     while True:
@@ -171,7 +171,7 @@ def _raw_rows(
         if '"' in text and '"' in "".join(cells) and not _WELL_QUOTED.fullmatch(text):
             raise DataError(
                 f"{place(location, lines.begin)} has a quotation mark inside of a cell that does "
-                "not begin with one. Take it out, or put the cell between quotation marks and "
+                "not begin with one. Remove it, or put the cell between quotation marks and "
                 "write the mark twice."
             )
         spanning = frozenset[int]()
@@ -192,10 +192,10 @@ def _broken(location: Location, line: int, n_lines: int, cause: csv.Error) -> st
     if "field larger" in str(cause):
         return (
             f"{place(location, line)} has a cell of more than {csv.field_size_limit():,} "
-            "characters, which is no cell of such a table. Shorten it, or take the column out."
+            "characters, which is too long. Shorten it, or remove the column."
         )
     return (
-        f"{place(location, line)} is not CSV ({cause}): something stands behind the quotation mark "
+        f"{place(location, line)} is not CSV ({cause}): there is text behind the quotation mark "
         "that closes a cell. Write a quotation mark inside of a cell twice."
     )
 
@@ -203,13 +203,13 @@ def _broken(location: Location, line: int, n_lines: int, cause: csv.Error) -> st
 def _spans(location: Location, line: int) -> str:
     return (
         f"{place(location, line)}: a cell begins with a quotation mark and does not end on this "
-        "line, so the rows below would be read as part of it. Close it, or take the line break out "
-        "of the cell."
+        "line, so the rows below would be read as part of it. Close it, or remove the line break "
+        "from the cell."
     )
 
 
 class _Lines:
-    """The lines of a file, with their number; those of the row that is being read are kept."""
+    """Iterator of a file's lines, which keeps the lines of the current row and their number."""
 
     def __init__(self, location: Location, comment: str | None) -> None:
         self._location = location
@@ -218,7 +218,7 @@ class _Lines:
         self._number = 0
         self.of_row: list[str] = []
         self.begin = 0
-        """Number of the first of these."""
+        """Number of the first line of the current row."""
 
     def __iter__(self) -> Iterator[str]:
         return self
@@ -237,8 +237,8 @@ class _Lines:
             line = next(self._file)
         except OSError as cause:
             raise DataError(
-                f"{self._location} cannot be read ({cause.strerror or cause}). Check that it is "
-                "there, and that you may read it."
+                f"{self._location} cannot be read ({cause.strerror or cause}). Check that the file "
+                "exists, and that you may read it."
             ) from cause
         self._number += 1
         if "\0" in line or not line.isascii():
@@ -259,7 +259,7 @@ class _Lines:
 
 
 def _open_text(location: Location) -> TextIO:
-    """Open a file as the csv module wants it; a byte that is not UTF-8 becomes a surrogate."""
+    """Open a file for the csv module; a byte that is not UTF-8 becomes a surrogate."""
     return io.TextIOWrapper(
         io.BufferedReader(_ChunkReader(location)),
         encoding="utf-8-sig",
@@ -269,7 +269,7 @@ def _open_text(location: Location) -> TextIO:
 
 
 class _ChunkReader(io.RawIOBase):
-    """The chunks of a location, as a file."""
+    """Binary file over a location's chunks."""
 
     def __init__(self, location: Location) -> None:
         self._chunks = location.chunks()

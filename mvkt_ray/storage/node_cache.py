@@ -1,20 +1,20 @@
-"""What a node has fetched from object stores: once for all its processes, checked, and bounded.
+"""A node's cache of files in object stores, shared by its processes, verified and bounded.
 
-An entry is a file of the same length and layout as the one in the store, of which only the pieces
-that somebody asked for are there; the rest are holes, which take no disk. So an Arrow file is
-mapped as it is, although a student that sees one lead of twelve has fetched one lead.
+An entry is a sparse file of the same length and layout as the file in the store: it has only the
+requested pieces; the rest are holes, which take no disk space. So an Arrow file can be mapped as it
+is, although the student of a single lead has fetched that lead only.
 
-- *Once*: a lock per entry; whoever comes second waits, and finds it.
-- *Whole or not at all*: pieces are written aside, hashed as they come, and renamed when all of them
-  have the hash that the manifest says. A killed fetch leaves nothing that looks finished.
-- *Unchanged*: a finished entry is given one fixed time of modification. Whatever writes to it later
-  changes that, and the entry is fetched again.
-- *Bounded*: `MVKT_CACHE_BYTES`, by default half of what is free on the disk. Entries that were not
-  opened for longest go first. Those that are mapped may go too: their pages stay until the last
-  process that maps them ends.
+- *Fetched once*: there is a lock per entry; a second process waits, and finds the entry.
+- *All or nothing*: pieces are written aside and hashed, and the file is renamed when all pieces
+  have the hashes of the manifest. A killed fetch leaves nothing that looks finished.
+- *Unchanged*: a finished entry has one fixed time of modification. A later write changes that time,
+  and the entry is fetched again.
+- *Bounded*: `MVKT_CACHE_BYTES`, by default half of the free disk space. The least recently opened
+  entries are removed first, even mapped ones: their pages stay until the last process that maps
+  them ends.
 
-It lies in `MVKT_CACHE_DIR`, by default `mvkt-cache-UID` in the folder for temporary files, and may
-be removed at any time. An entry's name has the hash of its content, so nothing in it gets stale.
+The cache is in `MVKT_CACHE_DIR`, by default `mvkt-cache-UID` in the folder for temporary files, and
+may be removed at any time. An entry's name has the hash of its content, so it cannot become stale.
 """
 
 import contextlib
@@ -44,22 +44,22 @@ FOLDER_VARIABLE = "MVKT_CACHE_DIR"
 LIMIT_VARIABLE = "MVKT_CACHE_BYTES"
 
 _FETCHED_NS = 1_000_000_000 * 10**9
-"""Time of modification of all finished entries, in 2001."""
+"""Time of modification of all finished entries, in 2001: no write sets it by chance."""
 _SAYS_S, _PATIENCE_S = 30.0, 3600.0
-"""Who waits for another process's fetch says so as often, and gives up after that. The lock of a
-process that has ended is free at once."""
+"""Interval of warnings, and limit, of a wait for another process's fetch. The lock of a process
+that has ended is free at once."""
 _N_LOCKS = 256
 _N_AT_ONCE = 8
 _ATTEMPTS = 3
 _SHARE_KEPT = 0.9
-"""Of the limit, after entries were removed: not every fetch after that must remove some."""
+"""Share of the limit that a removal of entries leaves, so that not every fetch removes some."""
 _ABANDONED_S = 3600.0
-"""A file aside that nobody has written to for so long is a killed process's."""
+"""An unfinished file without writes for this time belongs to a killed process."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Piece:
-    """A stretch of a file."""
+    """A range of bytes of a file."""
 
     begin: int
     n_bytes: int
@@ -68,56 +68,56 @@ class Piece:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CacheEntry:
-    """Some pieces of a file in a store, which an entry holds."""
+    """A cache entry: some pieces of a file in a store."""
 
     location: Location
     sha256: str
-    """Of the whole file: names the entry, and is checked where one piece is all of it."""
+    """Hash of the whole file: names the entry, and is verified if one piece is the whole file."""
     size_bytes: int
     part: str = "all"
     """Name of the pieces among those of the file."""
     pieces: tuple[Piece, ...]
     beside: "CacheEntry | None" = None
-    """Another entry of the same file, whose pieces this one has too; they are copied, locally."""
+    """Another entry of the same file, whose pieces are copied into this one locally."""
 
     @classmethod
     def of_file(cls, location: Location, sha256: str, size_bytes: int) -> "CacheEntry":
-        """All of a file."""
+        """Return the entry with all of a file."""
         whole = Piece(begin=0, n_bytes=size_bytes, sha256=sha256)
         return cls(location=location, sha256=sha256, size_bytes=size_bytes, pieces=(whole,))
 
     @property
     def name(self) -> str:
-        """Name of its file in the cache."""
+        """Name of the entry's file in the cache."""
         return f"{self.sha256}.{self.part}"
 
     @property
     def n_bytes(self) -> int:
-        """What it takes on disk."""
+        """Bytes on disk."""
         own = sum(piece.n_bytes for piece in self.pieces)
         return own + (self.beside.n_bytes if self.beside else 0)
 
 
 class NodeCache:
-    """A folder of this node, shared by all processes of one user."""
+    """A cache folder of this node, shared by all processes of one user."""
 
     def __init__(self, folder: Path, limit_bytes: int | None = None) -> None:
-        """Make the folder.
+        """Create the folder if need be.
 
         Args:
-            folder: Of this node's own disk.
-            limit_bytes: What all entries may take; None: half of what is free, or is theirs.
+            folder: Folder on this node's own disk.
+            limit_bytes: Limit for all entries; None: half of the space that is free or theirs.
 
         Raises:
-            ConfigError: The folder cannot be made, or belongs to somebody else.
+            ConfigError: The folder cannot be created, or belongs to another user.
         """
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             (folder / "locks").mkdir(exist_ok=True)
         except OSError as error:
             raise ConfigError(
-                f"the cache {folder} cannot be made ({error.strerror}). Set {FOLDER_VARIABLE} to a "
-                "folder of this node's own disk that you may write to."
+                f"the cache {folder} cannot be created ({error.strerror}). Set {FOLDER_VARIABLE} "
+                "to a folder on this node's own disk that you may write to."
             ) from None
         if folder.stat().st_uid != os.getuid():
             raise ConfigError(
@@ -130,17 +130,21 @@ class NodeCache:
         self.limit_bytes = limit_bytes
 
     def open(self, entry: CacheEntry, read: Callable[[Path], Opened]) -> Opened:
-        """Return what `read` makes of the entry's file, fetched if need be.
+        """Return `read`'s result for the path of the entry's file, which is fetched if need be.
 
         Raises:
-            ArtifactError: The file in the store is not the one that was published.
-            MachineError: The cache may not hold it, or cannot be written.
+            ArtifactError: The file in the store is missing, or was changed after it was published.
+            MachineError: The entry exceeds the cache's limit, or the cache cannot be written.
             StoreError: The store cannot be read.
         """
         return _once_more(lambda: read(self._find_or_fetch(entry)))
 
     def provide(self, entries: Sequence[CacheEntry]) -> None:
-        """Fetch all entries that are not there yet, several at once."""
+        """Fetch all missing entries, several at once.
+
+        Raises:
+            ArtifactError, MachineError, StoreError: As `open`.
+        """
 
         def provide(entry: CacheEntry) -> None:
             _once_more(lambda: self._find_or_fetch(entry))
@@ -149,7 +153,7 @@ class NodeCache:
             list(pool.map(provide, entries))
 
     def size_bytes(self) -> int:
-        """What all entries take on disk."""
+        """Return the bytes of all entries on disk."""
         return self._scan()[0]
 
     def _find_or_fetch(self, entry: CacheEntry) -> Path:
@@ -185,19 +189,19 @@ class NodeCache:
             raise MachineError(
                 f"The machine fails: the cache {self.folder} cannot be written ({error.strerror}): "
                 f"{entry.location} takes {entry.n_bytes:,} bytes, {free:,} are free there. Set "
-                f"{FOLDER_VARIABLE} to a folder of this node's own disk with room, or "
-                f"{LIMIT_VARIABLE} to what its entries may take. {GOES_ON}"
+                f"{FOLDER_VARIABLE} to a folder on this node's own disk with more space, or "
+                f"{LIMIT_VARIABLE} to a limit in bytes that fits the disk. {GOES_ON}"
             ) from None
         finally:
             aside.unlink(missing_ok=True)
 
     def _make_room(self, n_bytes: int, entry: CacheEntry) -> None:
-        """Count what is about to be written, and remove what was not used for longest."""
+        """Add to the count of used bytes; beyond the limit, remove least recently used entries."""
         if n_bytes > self.limit_bytes:
             raise MachineError(
-                f"The machine fails: {entry.location} takes {n_bytes:,} bytes of this node's cache "
-                f"{self.folder}, which may take {self.limit_bytes:,}. Set {LIMIT_VARIABLE} to "
-                f"more, or {FOLDER_VARIABLE} to a folder of a larger disk. {GOES_ON}"
+                f"The machine fails: {entry.location} takes {n_bytes:,} bytes, but the limit of "
+                f"this node's cache {self.folder} is {self.limit_bytes:,}. Set {LIMIT_VARIABLE} to "
+                f"more, or {FOLDER_VARIABLE} to a folder on a larger disk. {GOES_ON}"
             )
         counted = self.folder / "used_bytes"
         with self._lock("room"):
@@ -219,7 +223,7 @@ class NodeCache:
         return used
 
     def _scan(self) -> tuple[int, list[tuple[int, int, Path]]]:
-        """Return bytes in all, and (time of last use, bytes, path) of every entry."""
+        """Return all bytes on disk, and (time of last use in ns, bytes, path) of every entry."""
         entries: list[tuple[int, int, Path]] = []
         used = 0
         for found in os.scandir(self.folder):
@@ -237,7 +241,7 @@ class NodeCache:
 
     @contextlib.contextmanager
     def _lock(self, name: str) -> Generator[None]:
-        # Somebody may have removed the whole cache since it was opened.
+        # Created again: users may remove the cache at any time.
         (self.folder / "locks").mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(self.folder / "locks" / name)
         self._wait_for(lock)
@@ -257,21 +261,21 @@ class NodeCache:
             if waited_s > _PATIENCE_S:
                 raise MachineError(
                     f"The machine fails: another process has held the lock {lock.lock_file} of "
-                    f"this node's cache for {waited_s / 60:.0f} minutes. See whether it is stopped,"
-                    f" or set {FOLDER_VARIABLE} to another folder. {GOES_ON}"
+                    f"this node's cache for {waited_s / 60:.0f} minutes. Check whether that "
+                    f"process is suspended, or set {FOLDER_VARIABLE} to another folder. {GOES_ON}"
                 ) from None
             _LOG.warning(
-                "waiting for another process, which fetches into the cache %s: %.0f s so far, "
+                "waiting for another process that fetches files into the cache %s: %.0f s so far, "
                 "%.0f s more at most",
                 *(self.folder, waited_s, _PATIENCE_S - waited_s),
             )
 
 
 def node_cache() -> NodeCache:
-    """Return this node's cache, as the environment says.
+    """Return this node's cache, with folder and limit from the environment.
 
     Raises:
-        ConfigError: A variable is wrong, or the folder cannot be used.
+        ConfigError: A variable is invalid, or the folder cannot be used.
     """
     default = f"{tempfile.gettempdir()}/mvkt-cache-{os.getuid()}"
     return _open_once(os.environ.get(FOLDER_VARIABLE, default), os.environ.get(LIMIT_VARIABLE))
@@ -293,12 +297,12 @@ def _open_once(folder: str, limit: str | None) -> NodeCache:
 
 
 def _hash_of(name: str) -> int:
-    """Return a number that is the same for a name in every process."""
+    """Return a hash that is the same in every process, unlike Python's `hash`."""
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=4).digest())
 
 
 def _once_more(act: Callable[[], Opened]) -> Opened:
-    """Do it again when another process has just removed an entry to make room."""
+    """Repeat `act` if another process has just removed an entry to make room."""
     for _ in range(_ATTEMPTS):
         with contextlib.suppress(FileNotFoundError):
             return act()
@@ -314,7 +318,7 @@ def _is_finished(path: Path, size_bytes: int) -> bool:
 
 
 def _mark_used(path: Path) -> None:
-    # Set by us, for many disks are mounted so that reading sets no times.
+    # Set explicitly, since many disks are mounted with `noatime`.
     with contextlib.suppress(FileNotFoundError):
         os.utime(path, ns=(time.time_ns(), _FETCHED_NS))
 
@@ -336,12 +340,12 @@ def _fetch_piece(location: Location, piece: Piece, target: IO[bytes]) -> None:
             target.write(chunk)
     except FileNotFoundError:
         raise ArtifactError(
-            f"{location} is not there, though its artifact was published: somebody removed it. "
-            "Restore it from a copy, or make the artifact again."
+            f"{location} is missing: it was removed after its artifact was published. Restore it "
+            "from a copy, or make the artifact again."
         ) from None
     if digest.hexdigest() != piece.sha256:
         raise ArtifactError(
             f"{location} was changed after it was published: {piece.n_bytes:,} bytes from "
-            f"{piece.begin:,} on have hash {digest.hexdigest()[:12]}, must have "
+            f"{piece.begin:,} on have hash {digest.hexdigest()[:12]} instead of "
             f"{piece.sha256[:12]}. Restore it from a copy, or make the artifact again."
         )

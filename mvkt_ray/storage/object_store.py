@@ -1,11 +1,11 @@
-"""Object stores (`s3://`, `gs://`, `abfss://`): opened as the environment says, errors explained.
+"""Object stores (`s3://`, `gs://`, `abfss://`): clients from the environment, and their errors.
 
 Endpoints, regions and credentials come from the variables that the stores' own tools read, never
 from a URI or a study file:
 
 - S3: `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL`, `AWS_REGION` or `AWS_DEFAULT_REGION`,
   `AWS_ACCESS_KEY_ID` with `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`, `~/.aws`, the role of
-  the machine; public buckets need none of them, and `AWS_NO_SIGN_REQUEST=YES` looks for none.
+  the machine; public buckets need none of them, and `AWS_NO_SIGN_REQUEST=YES` ignores all.
 - Google: `GOOGLE_APPLICATION_CREDENTIALS`, the machine's account, `STORAGE_EMULATOR_HOST`.
 - Azure: `AZURE_STORAGE_KEY` or `AZURE_STORAGE_SAS_TOKEN`, else Azure's default credentials.
 """
@@ -32,21 +32,21 @@ def split_uri(uri: str) -> tuple[str, str, str]:
     """Return scheme, bucket (for Azure `container@account...`) and key; keys are not unescaped.
 
     Raises:
-        StoreError: The scheme is not one that can be opened, or there is no bucket.
+        StoreError: The scheme is unknown, there is no bucket, or the URI has credentials.
     """
     scheme, _, rest = uri.partition("://")
     bucket, _, key = rest.partition("/")
     if scheme not in _OPENERS:
         raise StoreError(
-            f"{uri} cannot be opened: {scheme}:// is none of "
-            f"{', '.join(f'{known}://' for known in _OPENERS)}. Give one of these or a local path."
+            f"{uri} cannot be opened: the scheme {scheme}:// is not supported. Give a URI with "
+            f"{', '.join(f'{known}://' for known in _OPENERS)}, or a local path."
         )
     if not bucket:
         raise StoreError(f"{uri} names no bucket. Write {scheme}://BUCKET/FOLDER.")
     if scheme in ("s3", "gs") and "@" in bucket:
         raise StoreError(
-            f"{scheme}://...@{bucket.rpartition('@')[2]} holds credentials, which would be written "
-            "into manifests and logs. Set them in the environment instead."
+            f"{scheme}://...@{bucket.rpartition('@')[2]} contains credentials, which would be "
+            "written into manifests and logs. Set them in the environment instead."
         )
     return scheme, bucket, key
 
@@ -55,7 +55,7 @@ def open_store(uri: str) -> tuple[fs.FileSystem, str]:
     """Return the file system of a URI, one per process and bucket, and the path inside it.
 
     Raises:
-        StoreError: The URI is wrong, or the store cannot be opened with what is known of it.
+        StoreError: The URI is wrong, or the environment's settings do not open the store.
     """
     scheme, bucket, key = split_uri(uri)
     with explaining(uri):
@@ -65,21 +65,21 @@ def open_store(uri: str) -> tuple[fs.FileSystem, str]:
 
 
 def settings_of_stores() -> tuple[tuple[str, str], ...]:
-    """Return what the environment says of stores.
+    """Return the environment's variables for stores, by name.
 
-    It is part of the key under which an opened one is kept, so that a changed environment is seen.
+    They are part of the key of a cached client, so that a changed environment gets a new one.
     """
     return tuple((name, os.environ[name]) for name in _SETTINGS if name in os.environ)
 
 
 def is_anonymous(settings: Mapping[str, str]) -> bool:
-    """Whether requests to S3 are not to be signed."""
+    """Whether requests to S3 must not be signed."""
     return settings.get("AWS_NO_SIGN_REQUEST", "").lower() in _TRUE
 
 
 @contextlib.contextmanager
 def explaining(uri: str) -> Generator[None]:
-    """Turn what a store answers into one paragraph: what is wrong and what to do.
+    """Convert a store's errors into one paragraph: the cause and the remedy.
 
     Raises:
         StoreError: The store refuses.
@@ -90,12 +90,12 @@ def explaining(uri: str) -> Generator[None]:
     except FileNotFoundError:
         raise
     except (OSError, ValueError) as error:
-        said = " ".join(str(error).split())
+        text = " ".join(str(error).split())
         for pattern, kind, meaning in _MEANINGS:
-            if re.search(pattern, said.lower()):
-                raise kind(f"{uri}: {meaning} (The store says: {said[:300]})") from None
+            if re.search(pattern, text.lower()):
+                raise kind(f"{uri}: {meaning} (The store's answer: {text[:300]})") from None
         raise StoreError(
-            f"{uri} cannot be used: {said[:500]}. Check the URI and the store's settings in the "
+            f"{uri} cannot be used: {text[:500]}. Check the URI and the store's settings in the "
             "environment."
         ) from None
 
@@ -105,8 +105,8 @@ _SIGNED_IN = (
     "GOOGLE_APPLICATION_CREDENTIALS, or AZURE_STORAGE_KEY) on this machine and on every node."
 )
 _STATUS = "(http status|status code:)"
-"""As pyarrow's and obstore's clients write it."""
-# Patterns of what stores answer, lower case; the first that matches explains it.
+"""The status in errors of pyarrow and obstore."""
+# Patterns of the stores' errors in lower case; the first that matches explains the error.
 _MEANINGS: tuple[tuple[str, type[StoreError], str], ...] = (
     (
         "too_?skewed",
@@ -117,7 +117,7 @@ _MEANINGS: tuple[tuple[str, type[StoreError], str], ...] = (
     (
         "no_?such_?bucket|bucket does not exist|containernotfound|bucket '[^']*' not found",
         StoreError,
-        "there is no such bucket. Check its name, or make it first: mvkt makes no buckets.",
+        "there is no such bucket. Check its name, or create it first: mvkt creates no buckets.",
     ),
     (
         f"permanent_?redirect|{_STATUS} 301|authorization_?header_?malformed",
@@ -154,10 +154,10 @@ _MEANINGS: tuple[tuple[str, type[StoreError], str], ...] = (
 
 
 def expect_bucket(uri: str) -> None:
-    """Raise unless the bucket of a URI is there; listing a missing one finds only nothing.
+    """Raise unless the bucket of a URI exists: listing a missing one may return an empty list.
 
     Raises:
-        StoreError: There is no such bucket, or it may not be seen.
+        StoreError: There is no such bucket, or access is denied.
     """
     filesystem, path = open_store(uri)
     bucket = path.partition("/")[0]
@@ -167,10 +167,10 @@ def expect_bucket(uri: str) -> None:
 
 
 def expect_readable(uri: str) -> None:
-    """Raise unless what is below a URI may be listed; costs two requests.
+    """Raise unless the objects below a URI may be listed; at most two requests.
 
     Raises:
-        StoreError: There is no such bucket, or it may not be read.
+        StoreError: There is no such bucket, or access is denied.
     """
     filesystem, path = open_store(uri)
     with explaining(uri):
@@ -180,7 +180,7 @@ def expect_readable(uri: str) -> None:
 
 
 def check_writable(uri: str) -> None:
-    """Write, read and delete a small object, before work that would fail at its end.
+    """Write, read and delete a small object, so that long work cannot fail at its first write.
 
     Raises:
         StoreError: There is no such bucket, access is denied, or this machine's clock is wrong.
@@ -198,8 +198,8 @@ def check_writable(uri: str) -> None:
         filesystem.delete_file(path)
     if content != b"mvkt":
         raise StoreError(
-            f"{uri}: the store does not return what was written to it. mvkt needs a store that "
-            "reads its own writes, as S3, Google and Azure do."
+            f"{uri}: the store does not return the bytes that were just written to it. Give a "
+            "store with read-after-write consistency, as S3, Google and Azure have."
         )
     skew_s = abs((datetime.now(UTC) - written.mtime).total_seconds())
     if skew_s > _MAX_SKEW_S:
@@ -214,7 +214,7 @@ def _open_s3(bucket: str, settings: Mapping[str, str]) -> fs.FileSystem:
     endpoint = settings.get("AWS_ENDPOINT_URL_S3") or settings.get("AWS_ENDPOINT_URL")
     region = settings.get("AWS_REGION") or settings.get("AWS_DEFAULT_REGION")
     if not endpoint:
-        # The bucket's own region is right whatever the user's default is.
+        # Requests must go to the bucket's own region, which may differ from the user's default.
         region = fs.resolve_s3_region(bucket)
     return fs.S3FileSystem(
         endpoint_override=endpoint,

@@ -179,7 +179,7 @@ def test_a_dry_run_refuses_what_the_search_would_refuse(
     before = content_of(study_dir)
     for line, said in (
         (resumed, "another configuration"),
-        (begun, "Go on with it by --resume"),
+        (begun, "Continue it by --resume"),
         (saw_too_much, "the study keeps"),
     ):
         refused = mvkt(*line)

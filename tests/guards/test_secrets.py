@@ -131,6 +131,6 @@ def test_what_is_no_secret_is_put_there(monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.parametrize("scheme", ["s3", "gs"])
 def test_a_store_with_keys_in_its_uri_is_refused(scheme: str) -> None:
-    with pytest.raises(StoreError, match="holds credentials") as caught:
+    with pytest.raises(StoreError, match="contains credentials") as caught:
         Location.parse(f"{scheme}://ann:{SECRET}@ecg/one").exists()
     assert SECRET not in str(caught.value)

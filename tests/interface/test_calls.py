@@ -24,7 +24,7 @@ def test_a_study_goes_on_and_is_finalized_once(searched: mvkt.Study, finished: m
 def test_where_a_study_is_already_the_argument_that_goes_on_is_named(
     searched: mvkt.Study, tiny_config: mvkt.StudyConfig
 ) -> None:
-    with pytest.raises(mvkt.ArtifactError, match=r"Go on with it by resume=True, or give .* out\."):
+    with pytest.raises(mvkt.ArtifactError, match=r"Continue it by resume=True, or give .* out\."):
         mvkt.search(tiny_config, out=searched.path, in_process=True, progress=False)
 
 

@@ -120,7 +120,7 @@ def test_a_store_that_does_not_answer_may_be_asked_again(monkeypatch: pytest.Mon
     [
         ("ftp://host/file", "s3://, gs://, abfss://"),
         ("s3:///file", "names no bucket"),
-        ("s3://key:secret@bucket/file", "holds credentials"),
+        ("s3://key:secret@bucket/file", "contains credentials"),
         ("abfss://container/file", "names no storage account"),
     ],
 )

@@ -270,7 +270,7 @@ def test_finals_of_a_search_that_has_written_no_trial_are_refused_and_nothing_is
     begun.study_file.write_bytes(studies.local.study_file.read_bytes())
     done = CliRunner().invoke(app, ["finalize", str(begun.root), "--in-process"])
     assert done.exit_code == 2
-    assert "has not come to its first trial" in done.output
+    assert "has not started its first trial" in done.output
     assert begun.root.file_names() == ["study.yaml"]
 
 
@@ -284,7 +284,7 @@ def test_the_ledger_can_be_copied_to_a_file_that_optuna_opens(
         assert [trial.number for trial in found.trials] == [0, 1, 2, 3]
     again = CliRunner().invoke(app, ["status", str(folder.root), "--ledger-copy", str(file)])
     assert again.exit_code == 2
-    assert "is there already" in again.output
+    assert "exists already" in again.output
 
 
 def test_a_store_that_cannot_take_a_study_is_told_before_anything_starts(studies: Studies) -> None:

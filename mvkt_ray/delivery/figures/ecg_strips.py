@@ -1,6 +1,6 @@
 """One lead of a recording on ECG paper, true to scale, and all leads as a small sheet.
 
-The scale is that of the sheet of `mvkt inspect` (`data/drawing/ecg_paper.py`); the SVG is in millimetres.
+The scale is that of the sheet of `mvkt inspect` (`data/drawing/`); the SVG is in millimetres.
 """
 
 from html import escape

@@ -1,4 +1,4 @@
-"""The ledger of a study, on a disk or in an object store: what is written, where, and by whom.
+"""The ledger of a study on a disk, on a server or in an object store: format, places and drivers.
 
-What the entries mean for a search, such as who is pruned, is in `choosing`, `spending`, `finals`.
+The use of its entries in a search, such as pruning, is in `choosing`, `spending` and `finals`.
 """

@@ -1,14 +1,13 @@
-"""One driver at a time for a study on an object store, which has no locks.
+"""One driver at a time for a study in an object store, which has no locks.
 
-`lease.json` says who drives the study and is written anew by its driver every few seconds. Whoever
-wants to drive waits until it has either been renewed, and is refused, or has not been for too long,
-and takes it over. Its age is told by the store's clock alone, so wrong clocks of machines do no
-harm; a holder whose process was on this machine and is gone is not waited for.
+`lease.json` names the driver, which rewrites the file every few seconds. A second process waits: if
+the lease is renewed meanwhile, it gives up; if the lease expires, it takes the study over. The
+lease's age is measured by the store's clock alone, so wrong clocks of machines do no harm. There is
+no wait for a holder whose process ran on this machine and has ended.
 
-It is taken and renewed by writes under the condition that nobody else has written it meanwhile, so
-of two that take it at the same moment one is refused, and a driver learns from a refusal that it
-has lost it. A driver that sleeps may learn so late, but can do nothing with it: what it then writes
-to the ledger is refused by itself (`shipped_ledger`).
+The lease is taken and renewed by conditional writes. So of two processes that take it at the same
+moment one is refused, and a driver whose renewal is refused has lost the study. A sleeping driver
+may notice that late, but the store refuses its writes to the ledger (`shipped_ledger`).
 
 Reads and writes: `STUDY/ledger/lease.json`.
 """
@@ -34,34 +33,34 @@ from mvkt_ray.storage.sealed import sealed_json, unsealed_json
 
 LEASE = "lease.json"
 _MOST_TRIES = 3
-"""Of taking one whose driver renews it under our hands."""
+"""Of taking a lease: another process may write it between our read and our write."""
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LeaseTimes:
-    """How long a lease lasts, and how often it is looked at; seconds."""
+    """Duration and intervals of a lease, in seconds."""
 
     lasts_s: float = 60.0
-    """After its last renewal, until others may take it over."""
+    """Validity after the last renewal; then another driver may take the lease over."""
     renewed_s: float = 15.0
-    """Between renewals."""
+    """Interval of renewals."""
     looks_s: float = 1.0
-    """Between looks of one who waits."""
+    """Interval in which a waiting process reads the lease."""
     says_s: float = 10.0
-    """Between lines that say for what."""
+    """Interval in which a waiting process logs the reason."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Holder:
-    """What `lease.json` says."""
+    """The content of `lease.json`."""
 
     token: str
-    """Of one driver; no two have the same."""
+    """Unique for each driver."""
     host: str
     pid: int
     pid_space: str
-    """Where the process number means something: this start of the machine, this container."""
+    """Scope in which the process number is valid: boot of the machine, and namespace."""
     command: str
     since: str
     """ISO 8601, UTC."""
@@ -82,7 +81,7 @@ class Holder:
 
     @property
     def has_ended(self) -> bool:
-        """Whether it is known that it drives no more; of other machines' processes that is not."""
+        """Whether the driver is known to have ended; unknown of processes on other machines."""
         if self.is_given_back:
             return True
         if not self.pid_space or self.pid_space != _pid_space():
@@ -96,17 +95,17 @@ class Holder:
         return False
 
     def to_json(self) -> bytes:
-        """Write it for other drivers, and for people."""
+        """Return the content of `lease.json`."""
         return sealed_json(asdict(self))
 
 
 class Lease:
-    """That this process is the driver of a study; renewed by a thread until it is given back."""
+    """This process's lease on a study; a thread renews it until it is given back."""
 
     def __init__(
         self, file: SharedObject, holder: Holder, version: Version, times: LeaseTimes
     ) -> None:
-        """Take over what was written; use `take`."""
+        """Start the renewals of a lease that was written; use `take`."""
         self._file = file
         self._holder = holder
         self._version = version
@@ -122,10 +121,10 @@ class Lease:
 
         Args:
             root: Folder of the ledger's objects.
-            times: How patient to be.
+            times: Duration and intervals.
 
         Raises:
-            ArtifactError: Another driver is alive; the message says which.
+            ArtifactError: Another driver, named in the message, is alive.
             StoreError: The store refuses, does not answer, or has no conditional writes.
         """
         times, file = times or LeaseTimes(), SharedObject(root / LEASE)
@@ -145,25 +144,25 @@ class Lease:
         raise _refusal(root, _read(root))
 
     def expect_held(self) -> None:
-        """Raise if it is known that another driver has taken the study over.
+        """Raise if another driver is known to have taken the study over.
 
         Raises:
-            ArtifactError: Another has.
+            ArtifactError: Another driver has the study.
         """
         if self._lost is not None:
             raise self._lost
 
     def renew(self) -> None:
-        """Say that this driver is alive; its thread does so every few seconds.
+        """Renew the lease; the thread does so every `renewed_s` seconds.
 
         Raises:
-            ArtifactError: Another has taken the study over.
+            ArtifactError: Another driver has taken the study over.
             StoreError: The store refuses, or does not answer.
         """
         self._write(replace(self._holder, n_renewals=self._holder.n_renewals + 1))
 
     def give_back(self) -> None:
-        """Let others drive at once."""
+        """End the renewals, and mark the lease as given back, so that no driver waits for it."""
         self._giving_back.set()
         self._thread.join()
         with contextlib.suppress(StoreError, ArtifactError):
@@ -181,27 +180,27 @@ class Lease:
     def _write(self, holder: Holder) -> None:
         self.expect_held()
         own = holder.token.encode()
-        # An earlier renewal may have arrived of which nothing was heard.
-        version = self._file.put(holder.to_json(), self._version, is_own=lambda said: own in said)
+        # An earlier renewal may have been written although its answer was lost.
+        version = self._file.put(holder.to_json(), self._version, is_own=lambda found: own in found)
         if version is None:
             found = _read(self._file.location.parent)
             by = "" if found is None else f": {_describe(found)}"
             self._lost = ArtifactError(
-                f"another driver has taken this study over{by}. This one stops and writes nothing "
-                "more; every trial that it was told of is in the ledger."
+                f"another driver has taken this study over{by}. This driver stops and writes "
+                "nothing more; all trials that it recorded are in the ledger."
             )
             raise self._lost
         self._holder, self._version = holder, version
 
 
 def is_leased(root: Location, times: LeaseTimes | None = None) -> bool:
-    """Whether a driver of a study on a store is alive, as far as can be seen without writing.
+    """Whether a driver of a study in a store seems to be alive; nothing is written.
 
-    Here alone the clock of this machine is compared with the store's.
+    The only comparison of this machine's clock with the store's: hence twice the duration.
 
     Args:
         root: Folder of the ledger's objects.
-        times: Of the lease.
+        times: Duration and intervals of the lease.
     """
     holder = _read(root)
     if holder is None or holder.has_ended:
@@ -211,8 +210,12 @@ def is_leased(root: Location, times: LeaseTimes | None = None) -> bool:
 
 
 def _wait_until_free(root: Location, first: Found, times: LeaseTimes) -> Found | None:
-    """Return what is there when it may be taken over, once it has not been renewed for its time."""
-    # Nobody who lives lets that time pass, so it suffices where the store's clock was set back.
+    """Wait until a lease expires or is given back; return it, or None if it was removed.
+
+    Raises:
+        ArtifactError: The lease was renewed meanwhile: its driver is alive.
+    """
+    # At most `lasts_s`, also if the store's clock was set back and the age is negative.
     holder, left_s = _parse(root, first.content), times.lasts_s - max(0.0, _age_s(root))
     started, said_at = _awake_s(), -math.inf
     until = datetime.now().astimezone() + timedelta(seconds=left_s)
@@ -220,8 +223,8 @@ def _wait_until_free(root: Location, first: Found, times: LeaseTimes) -> Found |
         if waited_s - said_at >= times.says_s:
             said_at = waited_s
             _LOG.warning(
-                "%s: waiting until %s at most, another %.0f s, whether the search that holds the "
-                "study is alive: %s",
+                "%s: waiting until %s at most, another %.0f s, to see whether the search that "
+                "holds the study is alive: %s",
                 *(root.parent, f"{until:%H:%M:%S}", left_s - waited_s, _describe(holder)),
             )
         time.sleep(min(times.looks_s, left_s - waited_s))
@@ -234,7 +237,7 @@ def _wait_until_free(root: Location, first: Found, times: LeaseTimes) -> Found |
 
 
 def _age_s(root: Location) -> float:
-    """Return how old the lease is by the store's clock, of which a new object tells the time."""
+    """Return the lease's age in seconds by the store's clock, read from a new object's time."""
     probe = root / f".now-{secrets.token_hex(4)}"
     probe.write_bytes(b"\n")
     try:
@@ -249,7 +252,7 @@ def _read(root: Location) -> Holder | None:
 
 
 def _parse(root: Location, content: bytes) -> Holder:
-    advice = "Remove it, if no search of this study runs."
+    advice = "If no search of this study runs, remove the file."
     with reading(f"{root / LEASE}, the lease of a study,", advice, ArtifactError):
         return Holder(**unsealed_json(content))
 
@@ -258,8 +261,8 @@ def _refusal(root: Location, holder: Holder | None) -> ArtifactError:
     who = "another search took it at this moment" if holder is None else _describe(holder)
     return ArtifactError(
         f"{root.parent} is in use: one driver writes a study at a time, and {who}, and is alive. "
-        "Wait until it ends, or end it there; a search that is gone is taken over by itself. "
-        "`mvkt status` tells how far it is."
+        "Wait until that search ends, or stop it on its machine; a search that was killed is "
+        "taken over automatically. `mvkt status` shows its progress."
     )
 
 
@@ -277,7 +280,7 @@ def _pid_space() -> str:
         return ""
 
 
-# Goes on while the machine sleeps, unlike Python's monotonic clock on Linux.
+# Continues while the machine sleeps, unlike Python's monotonic clock on Linux.
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 

@@ -1,13 +1,13 @@
-"""The ledger of a study: Optuna's RDB storage, and the records that were read from it.
+"""The ledger of a study: Optuna's RDB storage, and the trial records that were read from it.
 
 Only the driver writes, so records are read once, when the ledger is opened, and every change is
-written through. What a trial is stands in the transaction that creates it; its result is one
-attribute, written before the state, so that a kill in between is mended when it is opened again.
+written through. One transaction creates a trial with its condition and hyper-parameters. Its result
+is one attribute, written before the state; `mend` sets a state that a killed driver did not write.
 
-Reads and writes: an RDB, `ledger.db` beside the study by default, or a database on a PostgreSQL
-server (`postgres/`); optuna-dashboard opens both. Where the study is on an object store, and its
-ledger on no server, the RDB is a file of the driver's own, and what is written is shipped
-(`ledger_shipping`) before the method that wrote it returns.
+Reads and writes: an RDB, `ledger.db` in the study's folder by default, or a database on a
+PostgreSQL server (`postgres/`); optuna-dashboard opens both. The RDB of a study in an object store,
+unless it is on a server, is a temporary file of the driver; each write is shipped
+(`ledger_shipping`) before the method returns, unless its docstring allows a delay.
 """
 
 import contextlib
@@ -54,13 +54,13 @@ from mvkt_ray.storage.location import Location
 
 _MISSING = object()
 _METRIC_NAMES = "study:metric_names"
-"""Under which Optuna keeps what `Study.set_metric_names` is given."""
+"""Optuna's key for the names that `Study.set_metric_names` writes."""
 
 _DIRECTIONS = {True: StudyDirection.MAXIMIZE, False: StudyDirection.MINIMIZE}
-"""Of the score, and of every other objective."""
+"""By whether the objective is the score: all other objectives are costs."""
 
 _LOCK_TIMEOUT_S = 60
-"""A dashboard or `mvkt status` may be reading; SQLite then makes the writer wait."""
+"""Wait for a reader, such as a dashboard or `mvkt status`, that blocks SQLite's writer."""
 
 
 class Ledger:
@@ -69,7 +69,7 @@ class Ledger:
     def __init__(
         self, storage: optuna.storages.RDBStorage, name: str, database: LedgerDatabase
     ) -> None:
-        """Read the notes of a study that is in a database; use `create`, `find` or `open`."""
+        """Read the notes of an existing study; use `create`, `find` or `open`."""
         self.name = name
         self._storage = storage
         self._study_id = storage.get_study_id_from_name(database.key_of(name))
@@ -77,25 +77,25 @@ class Ledger:
         self._trial_ids: dict[int, int] = {}
         self._objectives = _named_objectives(storage, self._study_id)
         self.notes: Mapping[str, Any] = self._read_notes()
-        """What is noted of the study as a whole, by key: plain JSON values."""
+        """Notes on the study as a whole, by key: plain JSON values."""
         self.records: list[TrialRecord] = []
-        """By number, without gaps."""
+        """All trials by number, without gaps."""
 
     @classmethod
     def create(
         cls, database: LedgerDatabase, name: str, objectives: Sequence[Objective] = (SCORE,)
     ) -> Self:
-        """Make an empty one; a shipped one is on the store from its first note or trial on.
+        """Create an empty ledger; a shipped one reaches the store with its first note or trial.
 
         Args:
-            database: That it will be in.
-            name: Of the study.
-            objectives: In their order: Optuna's dashboard draws the front of several.
+            database: Database of the new ledger.
+            name: Name of the study.
+            objectives: In order; of several, optuna-dashboard draws the Pareto front.
         """
         url, shipment = database.url, database.shipment
         path = path_of(url)
         if path is not None and shipment is None and not path.exists():
-            # Aside: somebody who looks at a database without all its tables would make some, too.
+            # Aside: a reader that opens a database without all its tables would create some, too.
             with Location.parse(path).writing_aside() as aside:
                 close_storage(open_storage(LedgerDatabase(url_of(aside))))
         storage = open_storage(database)
@@ -107,10 +107,10 @@ class Ledger:
 
     @classmethod
     def find(cls, database: LedgerDatabase, name: str) -> Self | None:
-        """Read the records of one that exists; where there is none, nothing is created.
+        """Return the ledger with its records, or None, creating nothing, if there is none.
 
         Raises:
-            ArtifactError: It cannot be read, or holds what mvkt-ray did not write.
+            ArtifactError: The ledger cannot be read, or has a trial not written by mvkt-ray.
         """
         if database.is_empty:
             return None
@@ -129,7 +129,8 @@ class Ledger:
                     if strange:
                         raise ArtifactError(
                             f"{database.name}: trial {strange[0]} of study {name!r} was not "
-                            "written by mvkt-ray. Remove it, or start another study."
+                            "written by mvkt-ray. Remove the trial, or start a new study in "
+                            "another folder."
                         )
                     ledger.records.extend(map(read_record, stored))
             stack.pop_all()
@@ -137,15 +138,15 @@ class Ledger:
 
     @classmethod
     def open(cls, database: LedgerDatabase, name: str) -> Self:
-        """Read the records of one that must exist.
+        """Return an existing ledger with its records.
 
         Raises:
-            ArtifactError: As `find`, and when it is not there.
+            ArtifactError: As `find`, or there is no ledger.
         """
         ledger = cls.find(database, name)
         if ledger is None:
             raise ArtifactError(
-                f"{database.name} holds no study {name!r}, as study.yaml beside it calls it. Check "
+                f"{database.name} holds no study {name!r}, which is the name in study.yaml. Check "
                 "the folder, or restore study.yaml from a copy; a study has a ledger "
                 "from its first trial on."
             )
@@ -153,10 +154,10 @@ class Ledger:
 
     @staticmethod
     def names(database: LedgerDatabase) -> list[str]:
-        """Return the names of all studies that a file holds; none of a server, which many share.
+        """Return the names of all studies in a database file; of a server, which is shared, none.
 
         Raises:
-            ArtifactError: It cannot be read.
+            ArtifactError: The file cannot be read.
         """
         if database.is_empty or path_of(database.url) is None:
             return []
@@ -172,22 +173,21 @@ class Ledger:
         close_storage(self._storage)
 
     def as_one(self, *, at_once: bool = True) -> AbstractContextManager[None]:
-        """What is written in the block is shipped together, with one request.
+        """Ship all writes of the block together, in one request; a local ledger needs no shipping.
 
         Args:
-            at_once: When the block ends; else at most some seconds later. A ledger that is not
-                shipped has written everything at once.
+            at_once: Ship when the block ends; else within some seconds.
 
         Raises:
-            StoreError: When the block ends: the object store refuses, or did not answer for long.
-            ArtifactError: Likewise: another driver has taken the study over.
+            StoreError: At the block's end: the object store refuses, or did not answer in time.
+            ArtifactError: At the block's end: another driver has taken the study over.
         """
         if self._shipment is None:
             return contextlib.nullcontext()
         return self._shipment.writing(at_once=at_once)
 
     def note(self, notes: Mapping[str, object]) -> None:
-        """Note what is new of the study as a whole, in this order; plain JSON values."""
+        """Write the new or changed notes on the study as a whole, in order; plain JSON values."""
         new = {key: value for key, value in notes.items() if self.notes.get(key, _MISSING) != value}
         if not new:
             return
@@ -201,10 +201,10 @@ class Ledger:
         return unsealed_notes(self.name, self._storage.get_study_user_attrs(self._study_id))
 
     def name_objectives(self, objectives: Sequence[Objective]) -> None:
-        """Write down what the values of trials are, unless that is known: Optuna's own place.
+        """Write the names of the trials' values where Optuna keeps them, unless they are there.
 
-        A driver may have died between making the ledger and this. Of one objective nothing is
-        written: it is the score.
+        Called on each start, since a driver may have died between creating the ledger and this
+        call. The score as the only objective is not written.
         """
         if self._objectives == tuple(objectives):
             return
@@ -225,10 +225,10 @@ class Ledger:
         """Create a running trial, the next by number, in one transaction.
 
         Args:
-            trial: What it trains.
-            drawn: Its hyper-parameters that a sampler drew, or could have drawn.
-            distributions: What they are drawn from.
-            conditions: All of the study.
+            trial: Number, condition, arm and hyper-parameters.
+            drawn: The hyper-parameters that a sampler drew, or could have drawn.
+            distributions: Optuna's distribution of each drawn hyper-parameter, by name.
+            conditions: All conditions of the study.
         """
         assert trial.number == len(self.records)
         leads = CategoricalDistribution([each.name for each in conditions])
@@ -246,7 +246,7 @@ class Ledger:
                 SEAL: trial_seal(trial, tuple(drawn)),
             },
         )
-        # A server's storage finds it by its number, should it be there already.
+        # `PatientStorage` finds the trial by its number if an earlier try has created it.
         frozen.number = trial.number
         with self.as_one():
             self._trial_ids[trial.number] = self._storage.create_new_trial(self._study_id, frozen)
@@ -260,10 +260,10 @@ class Ledger:
         return record
 
     def write_value(self, number: int, epoch: int, macro_auroc: float) -> None:
-        """Write down what a trial reported after an epoch.
+        """Write the score that a trial reported after an epoch.
 
-        Shipped with what comes next: a value that is lost with its driver is reported again, by the
-        trial that goes on from its checkpoint. What was decided on it is shipped at once.
+        Shipped with the next write, or within seconds: the trial, resumed from its checkpoint,
+        reports again a value that was lost with its driver. A decision is shipped at once.
         """
         with self.as_one(at_once=False):
             self._storage.set_trial_intermediate_value(self._trial_id(number), epoch, macro_auroc)
@@ -271,10 +271,10 @@ class Ledger:
         self.records[number] = replace(record, values={**record.values, epoch: macro_auroc})
 
     def write_unscored(self, number: int, epoch: int) -> None:
-        """Write down that a trial came to an epoch without a value; shipped as a value is.
+        """Write the last epoch that a trial ended without validation; shipped as a value is.
 
-        A new one takes the place of the last: who watches a study sees how far its trials are, and
-        the curves that Optuna keeps have no points where nothing was measured.
+        One attribute, overwritten: it shows the progress of a trial, and Optuna's curves get no
+        points at epochs without a measurement.
         """
         with self.as_one(at_once=False):
             self._storage.set_trial_user_attr(self._trial_id(number), "unscored_epoch", epoch)
@@ -283,7 +283,7 @@ class Ledger:
     def write_decision(
         self, number: int, epoch: int, *, prune: bool, memory: Mapping[str, float]
     ) -> None:
-        """Write down what the pruner decided after an epoch, and what it has to remember."""
+        """Write the pruner's decision after an epoch, and its memory of the trial."""
         changed = replace(
             self.records[number],
             decided_epoch=epoch,
@@ -302,26 +302,26 @@ class Ledger:
         self.records[number] = changed
 
     def write_usage(self, number: int, usage: Usage) -> None:
-        """Write down what a trial has used so far, over all its attempts; shipped as a value is."""
+        """Write a trial's usage so far, over all its attempts; shipped as a value is."""
         with self.as_one(at_once=False):
             self._storage.set_trial_user_attr(self._trial_id(number), "usage", usage.to_json())
         self.records[number] = replace(self.records[number], usage=usage)
 
     def write_failure(self, number: int, reason: str) -> None:
-        """Write down that an attempt was lost; the trial goes on being a running one."""
+        """Write the reason why an attempt was lost; the trial's state stays `RUNNING`."""
         failures = (*self.records[number].failures, reason)
         self._write_attribute(number, "failures", list(failures))
         self.records[number] = replace(self.records[number], failures=failures)
 
     def write_result(self, number: int, result: TrialResult) -> None:
-        """Write down how a trial ended."""
+        """Write a trial's result, then its state."""
         with self.as_one():
             self._write_attribute(number, "result", sealed_result(self.records[number], result))
             self.records[number] = replace(self.records[number], result=result)
             self._write_end(number)
 
     def mend(self) -> None:
-        """End the trials whose result was written when the driver died, and whose state was not."""
+        """Set the state of trials whose driver died after it had written their result."""
         ended = [r.number for r in self.records if r.result is not None and r.ended_at is None]
         if ended:
             with self.as_one():
@@ -339,7 +339,7 @@ class Ledger:
         self.records[number] = replace(record, state=record.result.state, ended_at=datetime.now())
 
     def _trial_id(self, number: int) -> int:
-        """Look up the key of a trial in the database, for those that are written to."""
+        # Looked up on the first write: most trials of a resumed study are never written again.
         if number not in self._trial_ids:
             self._trial_ids[number] = self._storage.get_trial_id_from_study_id_trial_number(
                 self._study_id, number
@@ -357,15 +357,20 @@ def _named_objectives(storage: optuna.storages.RDBStorage, study_id: int) -> tup
 
 
 def open_storage(database: LedgerDatabase) -> optuna.storages.RDBStorage:
-    """Open a database as Optuna does; `close_storage` closes it."""
-    # Optuna announces studies and slow fallbacks, in the middle of a live table.
+    """Open a database by Optuna; `close_storage` closes it.
+
+    Raises:
+        ArtifactError: The file cannot be read.
+        StoreError: The server is away, or refuses.
+    """
+    # Optuna logs new studies and slow fallbacks at INFO, in the middle of a live table.
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     if database.server is not None:
         return database.server.open_storage()
     options: dict[str, Any] = {}
     path, shipped = path_of(database.url), database.shipment is not None
     if path is not None:
-        # By its path, which no URL stands for in all of its letters.
+        # By its path: a URL cannot express every path.
         options = {"creator": lambda: connect(path) if shipped else _connect(path)}
     with reading_ledger(database):
         return optuna.storages.RDBStorage(database.url, engine_kwargs=options)
@@ -382,11 +387,11 @@ def close_storage(storage: optuna.storages.RDBStorage) -> None:
 
 
 def reading_ledger(database: LedgerDatabase) -> AbstractContextManager[None]:
-    """Explain what goes wrong in the block, while a ledger is read."""
+    """Convert errors of the block, in which a ledger is read, into one-paragraph errors."""
     if database.server is not None:
         return explaining(database.server.noted.address)
     return reading(
         f"the ledger {database.name}",
-        "If it was damaged, restore it from a copy; trials cannot be told without it.",
+        "If it is damaged, restore it from a copy: a study cannot be continued without it.",
         ArtifactError,
     )

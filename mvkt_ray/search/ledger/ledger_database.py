@@ -1,11 +1,12 @@
-"""The database of a study's ledgers: that of its search, and one of each round of its finals.
+"""The database of a study's ledgers: the ledger of its search, and one of each round of its finals.
 
-Of a study in a folder it is a file there. Of a study on an object store it is a copy on this
-machine: restored once, when a command opens it, and what a driver writes is shipped to the store.
-Of a study that was begun with `--ledger` it is on a PostgreSQL server, wherever the folder is.
+- A study in a local folder: a SQLite file in the folder.
+- A study in an object store: a SQLite file on this machine, restored from the store when a command
+  opens it; a driver's writes are shipped to the store.
+- A study begun with `--ledger`: a database on a PostgreSQL server, wherever the folder is.
 
-Reads and writes: `ledger.db` of a local study; the objects under `ledger/` of one on a store; or
-the database that `ledger.json` names.
+Reads and writes: `ledger.db` of a local study; the objects under `ledger/` of a study in a store;
+or the database that `ledger.json` names.
 """
 
 import contextlib
@@ -40,14 +41,14 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class LedgerDatabase:
-    """A database that is open to a command, for all that the command does with ledgers."""
+    """A database of ledgers, open to a command."""
 
     url: str
-    """As SQLAlchemy opens it."""
+    """For SQLAlchemy."""
     shipment: Shipment | None = None
-    """Ships what is written to the object store, where alone it counts; None: it counts here."""
+    """Ships writes to the object store; None: the database is read only, or not shipped."""
     server: ServerLedger | None = None
-    """The server that has it; None: it is a file."""
+    """The database's server; None: it is a file."""
 
     @classmethod
     def on_server(cls, server: ServerLedger) -> "LedgerDatabase":
@@ -55,19 +56,19 @@ class LedgerDatabase:
         return cls(server.noted.address.optuna_url, server=server)
 
     def key_of(self, study: str) -> str:
-        """Return under which name Optuna keeps a study; databases of a server hold many."""
+        """Return Optuna's name of a study; on a shared server it has the study's key."""
         return study if self.server is None else self.server.noted.name_in_database(study)
 
     @property
     def name(self) -> str:
-        """As a person knows it: the path of a file, else the URL."""
+        """Path of a file, else the URL; for messages."""
         return str(path_of(self.url) or self.url)
 
     @property
     def is_empty(self) -> bool:
-        """Whether no ledger was written to it yet.
+        """Whether it has no ledger yet.
 
-        A shipment keeps its database open, so that there is a file before there is a table.
+        A shipment's database file exists before its tables: the shipment holds a connection.
         """
         if self.server is not None:
             return self.server.is_empty
@@ -80,20 +81,20 @@ class LedgerDatabase:
             with contextlib.closing(connect(path)) as connection:
                 return connection.execute("SELECT 1 FROM sqlite_master").fetchone() is None
         except sqlite3.DatabaseError:
-            # Damaged: whoever opens it says so.
+            # Damaged: opening it raises the explained error.
             return False
 
     def copy_to(self, file: Path) -> None:
-        """Write all ledgers, as they are now, to a new file that optuna-dashboard opens.
+        """Write the current content of all ledgers to a new file, for optuna-dashboard.
 
         Raises:
-            ArtifactError: The file is there already, or cannot be made.
-            ConfigError: The ledger is on a server, where it is opened as it is.
+            ArtifactError: The file exists already, or cannot be written.
+            ConfigError: The ledger is on a server, where optuna-dashboard opens it directly.
         """
         if self.server is not None:
             raise ConfigError(
-                f"the ledger is no file that is copied: optuna-dashboard opens it by {self.url}, "
-                "and pg_dump copies it. Leave --ledger-copy out."
+                "the ledger is in a PostgreSQL database, not in a file: optuna-dashboard opens "
+                f"{self.url}, and pg_dump copies it. Leave --ledger-copy out."
             )
         path = path_of(self.url)
         assert path is not None
@@ -101,7 +102,7 @@ class LedgerDatabase:
         check_writable_folder(file.absolute().parent, advice)
         with writing(file, advice):
             if file.exists():
-                raise ArtifactError(f"{file} is there already. Give the name of a new file.")
+                raise ArtifactError(f"{file} exists already. Give the name of a new file.")
         with (
             writing(file, advice),
             Location.parse(file).writing_aside() as aside,
@@ -120,28 +121,28 @@ def driving(
     server: ServerAddress | None = None,
     patience: Patience | None = None,
 ) -> Generator[LedgerDatabase]:
-    """Be the only driver of a study in the block, and write its ledgers.
+    """Hold the right of the study's only driver in the block, and yield its ledgers for writing.
 
     Args:
-        folder: Of the study.
-        times: Of the lease of a study on a store.
-        begins: The study need not be on the store yet.
-        server: Where the ledger of a study that begins is to be; None: in its folder.
-        patience: With a server that is away for a while.
+        folder: Folder of the study.
+        times: Times of the lease, of a study in a store.
+        begins: Whether a study in a store may be without a ledger.
+        server: Server for the ledger of a new study; None: the ledger is in the study's folder.
+        patience: Waiting times for a server that is away.
 
     Raises:
-        ArtifactError: Another driver has it, or the ledger is damaged or, unless the study may
-            begin, not there yet.
-        ConfigError: The ledger is somewhere else than on the server that was asked for.
-        StoreError: The store or the server refuses, or did not answer for too long.
+        ArtifactError: Another driver has the study; the ledger is damaged; or it is missing, and
+            `begins` is false.
+        ConfigError: The study's ledger is not on `server`.
+        StoreError: The store or the server refuses, or did not answer in time.
     """
     with contextlib.ExitStack() as stack:
         if folder.root.is_local:
             stack.enter_context(holding(folder.root))
         noted = settle_note(folder, server)
         if noted is not None:
-            what, patience = str(folder.root), patience or Patience()
-            on_server = stack.enter_context(driving_on_server(noted, what, patience))
+            named, patience = str(folder.root), patience or Patience()
+            on_server = stack.enter_context(driving_on_server(noted, named, patience))
             yield LedgerDatabase.on_server(on_server)
             return
         if folder.root.is_local:
@@ -180,12 +181,12 @@ def _driving_on_store(
 
 @contextlib.contextmanager
 def reading(folder: StudyFolder) -> Generator[LedgerDatabase]:
-    """Read a study's ledgers in the block; another process may be writing them meanwhile.
+    """Yield a study's ledgers for reading; another process may be writing them meanwhile.
 
-    Of a study on a store the block sees one moment; nothing is written there, the lease included.
+    In an object store nothing is written, not even a lease; the block sees one point in time.
 
     Raises:
-        ArtifactError: A study on a store has not come to its first trial, or is damaged.
+        ArtifactError: A study in a store has no trial yet, or is damaged.
         StoreError: The store or the server refuses, or does not answer.
     """
     noted = read_note(folder)
@@ -204,7 +205,7 @@ def reading(folder: StudyFolder) -> Generator[LedgerDatabase]:
 
 
 def has_ledger(folder: StudyFolder) -> bool:
-    """Whether a study has come to its first trial."""
+    """Whether a study has a ledger: it has one from its first trial on."""
     noted = read_note(folder)
     if noted is not None:
         return not ServerLedger(noted=noted).is_empty
@@ -214,7 +215,7 @@ def has_ledger(folder: StudyFolder) -> bool:
 
 
 def is_driven(folder: StudyFolder) -> bool:
-    """Whether a search or finals of a study run now, as far as can be seen without writing."""
+    """Whether a search or finals of a study run now, as far as reading alone shows."""
     noted = read_note(folder)
     if noted is not None:
         return is_driven_on_server(noted)
@@ -222,9 +223,10 @@ def is_driven(folder: StudyFolder) -> bool:
 
 
 def _mended_copy(file: Path, copy: Path) -> Path | None:
-    """Copy a ledger that a killed driver left in the middle of a transaction, to be mended there.
+    """Copy a ledger with an unfinished transaction of a killed driver, so that SQLite mends it.
 
-    None where it can be read or mended in its place; where it may only be read, it cannot.
+    Returns:
+        The copy, where the ledger is read-only; None: SQLite reads or mends the file in its place.
     """
     journal = file.with_name(f"{file.name}-journal")
     if not journal.exists():
@@ -236,7 +238,7 @@ def _mended_copy(file: Path, copy: Path) -> Path | None:
         if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
             return None
         shutil.copyfile(file, copy)
-        # Last: SQLite undoes by it what was half written.
+        # Last: from the journal SQLite rolls the unfinished transaction back.
         shutil.copyfile(journal, copy.with_name(f"{copy.name}-journal"))
         return copy
     return None
@@ -244,6 +246,6 @@ def _mended_copy(file: Path, copy: Path) -> Path | None:
 
 def _no_ledger(folder: StudyFolder) -> ArtifactError:
     return ArtifactError(
-        f"{folder.root} has no ledger yet: the study has not come to its first trial. Go on with "
-        f"it: {folder.resume_line}"
+        f"{folder.root} has no ledger yet: the study has not started its first trial. Continue "
+        f"it by: {folder.resume_line}"
     )

@@ -1,8 +1,8 @@
-"""Ships what is committed to a ledger to an object store, before anything is answered by it.
+"""Ships a ledger's committed transactions to an object store, before the driver answers a runner.
 
-The driver works on a SQLite database on its own machine, in WAL mode, whose log is never moved into
-the database but here: so every transaction is a run of bytes at the log's end, and shipping it is
-one PUT. `shipped_ledger` says what lies where and how it is read.
+The driver works on a SQLite database on its own machine, in WAL mode. Only this module checkpoints
+the log into the database, so every transaction is a run of bytes at the log's end, and shipping it
+is one PUT. `shipped_ledger` describes the objects' layout and restores a database from them.
 
 Reads: the database's log. Writes: objects under `STUDY/ledger/`.
 """
@@ -37,7 +37,7 @@ from mvkt_ray.storage.location import Location
 Answer = TypeVar("Answer")
 
 LOCK_TIMEOUT_S = 2
-"""SQLite makes a writer wait so long for others."""
+"""SQLite's wait for a lock, in seconds."""
 
 _GENERATION = re.compile(r"\d{6}-[0-9a-f]{8}")
 _LOG = logging.getLogger(__name__)
@@ -45,24 +45,24 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ShippingTimes:
-    """How long shipping may take, in seconds, and how much a generation may hold."""
+    """Times of shipping, in seconds, and the size of a generation."""
 
     late_s: float = 4.0
-    """What may be late is shipped after this time at the latest, give or take a second."""
+    """Longest delay of writes that may be late, to within a second."""
     patience_s: float = 60.0
-    """A store that does not answer is asked again so long; then the search stops."""
+    """For this time a request without an answer is repeated; then the search stops."""
     first_pause_s: float = 0.5
-    """Before the second try; each further pause is twice as long."""
+    """Pause before the second try; each further pause is twice as long."""
     generation_bytes: int = 4 << 20
-    """Of log, after which a new generation begins. Where the database is larger, its size counts:
-    so no more is written for snapshots than for what they hold."""
+    """Bytes of log after which a new generation begins; the size of the database, if that is
+    larger, so that snapshots at most double the bytes written."""
 
 
 class Shipment:
-    """The log of one database, on its way to a store; for one driver, from its start to its end.
+    """Ships the log of one driver's database to a store.
 
-    All writes to the database happen inside `writing`. What is written at once is on the store when
-    the outermost block ends; or the block raises, and then nothing may be answered, now or later.
+    All writes to the database happen inside `writing`. Writes with `at_once` are in the store when
+    the outermost block ends. If the block raises instead, the driver must answer nothing any more.
     """
 
     def __init__(
@@ -78,11 +78,11 @@ class Shipment:
 
         Args:
             root: Folder of the ledger's objects.
-            database: On this machine, restored or not there yet.
-            claim: Made before the database was restored.
-            may_write: Raises when it is known that another driver has taken the study over; if it
-                is not known yet, the store refuses what is written.
-            times: How patient to be.
+            database: Path on this machine, of a restored or a new database.
+            claim: The claim, made before the database was restored.
+            may_write: Raises if another driver is known to have taken the study over; before that
+                is known, the store refuses the writes.
+            times: Delays and limits.
         """
         self._root = root
         self._database = database
@@ -90,7 +90,7 @@ class Shipment:
         self._head_version = claim.version
         self._token = claim.head.driver
         self._n_begun = claim.head.number
-        """Number of the newest generation that was tried, named by a head or not."""
+        """Number of the newest generation that was begun, whether or not a head names it."""
         self._may_write = may_write
         self._times = times or ShippingTimes()
         self._lock = threading.RLock()
@@ -98,13 +98,13 @@ class Shipment:
         self._is_due = False
         self._waits_since: float | None = None
         self._must_begin = False
-        """The log was moved into the database, and the generation that follows is not whole."""
+        """The log was moved into the database, and the next generation is not complete yet."""
         self._shipped_bytes = 0
         self._piece = b""
-        """A piece whose PUT was tried: it is tried again as it is, for a PUT that seems to have
-        failed may still arrive, and what is there then must be known as one's own."""
+        """A piece whose PUT was tried: repeated unchanged, since a PUT that seems to have failed
+        may still arrive, and the object must then be recognised as this driver's."""
         self._failure: DataError | None = None
-        # Open to the end: SQLite would move the log into the database with the last connection. It
+        # Kept open: SQLite checkpoints the log when the last connection closes, and a connection
         # counts from its first read on.
         self._keeper = connect(database, isolation_level=None)
         self._keeper.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -114,13 +114,13 @@ class Shipment:
 
     @contextlib.contextmanager
     def writing(self, *, at_once: bool = True) -> Generator[None]:
-        """Transactions in the block are shipped together, when the outermost block has ended.
+        """Ship the block's transactions together, at the end of the outermost block.
 
         Args:
-            at_once: Before the block ends; else with what comes next, or some seconds later.
+            at_once: Ship before the block ends; else with the next write, or within `late_s`.
 
         Raises:
-            StoreError: The store refuses, or did not answer for too long.
+            StoreError: The store refuses, or did not answer in time.
             ArtifactError: Another driver has taken the study over.
         """
         with self._lock:
@@ -138,10 +138,10 @@ class Shipment:
                 self._waits_since = time.monotonic()
 
     def close(self) -> None:
-        """Ship what may have been late, unless shipping has failed before.
+        """Ship the delayed writes, unless shipping has failed before; then `abandon`.
 
         Raises:
-            StoreError: The store refuses, or did not answer for too long.
+            StoreError: The store refuses, or did not answer in time.
             ArtifactError: Another driver has taken the study over.
         """
         try:
@@ -152,7 +152,7 @@ class Shipment:
             self.abandon()
 
     def abandon(self) -> None:
-        """Ship nothing more; may be called again."""
+        """End the thread and close the connection without shipping; may be called again."""
         self._closing.set()
         self._late.join()
         self._keeper.close()
@@ -163,7 +163,7 @@ class Shipment:
                 since = self._waits_since
                 if since is None or time.monotonic() - since < self._times.late_s - 1.0:
                     continue
-                # The driver hears of it when it writes next.
+                # `_failure` keeps the error; the driver's next write raises it.
                 with contextlib.suppress(StoreError, ArtifactError):
                     self._ship()
 
@@ -180,8 +180,8 @@ class Shipment:
                 self._ship_pieces(self._head)
         except StoreError as error:
             self._failure = type(error)(
-                f"{error} The search has stopped, and nothing that it answered is lost. Go on with "
-                "it by the same line with --resume."
+                f"{error} The search has stopped; all trials that it recorded are in the store. "
+                "Continue it by the same command with --resume."
             )
             raise self._failure from None
         except ArtifactError as error:
@@ -200,7 +200,7 @@ class Shipment:
             self._begin_generation()
 
     def _begin_generation(self) -> None:
-        """Move the log into the database, ship it as one file, and let the head name it."""
+        """Move the log into the database, ship that as a snapshot, and name it in the head."""
         self._must_begin = True
         is_busy, *_ = self._keeper.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         assert not is_busy, "a connection reads the ledger while it is written"
@@ -216,10 +216,10 @@ class Shipment:
         self._remove_older_generations(head)
 
     def _remove_older_generations(self, head: Head) -> None:
-        """Remove what nobody reads any more, that of drivers which died included.
+        """Remove all older generations, also those of killed drivers.
 
-        Not what is newer: a driver that has taken over, while this one slept, may have begun it.
-        Nor an empty piece: without it, the driver whose log it ends could go on there.
+        Newer ones stay: a driver that took over while this one slept may have begun them. Empty
+        pieces stay: without the end of its log, an older driver could add pieces again.
         """
         try:
             sizes = self._root.file_sizes()
@@ -235,7 +235,7 @@ class Shipment:
                 for name in useless:
                     (self._root / generation / name).delete()
         except StoreError as error:
-            _LOG.warning("old generations of the ledger stay in %s: %s", self._root, error)
+            _LOG.warning("old generations of the ledger remain in %s: %s", self._root, error)
 
     def _put(
         self, name: str, content: bytes, replaces: Version | None, **is_own: Callable[[bytes], bool]
@@ -244,17 +244,18 @@ class Shipment:
         version = self._patiently(lambda: file.put(content, replaces, **is_own))
         if version is None:
             raise ArtifactError(
-                f"another driver has taken the ledger {self._root} over. This one stops and writes "
-                "nothing more; all that it answered is there. See that one search runs at a time."
+                f"another driver has taken the ledger {self._root} over. This driver stops and "
+                "writes nothing more; all trials that it recorded are there. Run one search of a "
+                "study at a time."
             )
         return version
 
     def _is_own_head(self, content: bytes) -> bool:
-        """Whether the head that is there is one that this driver wrote and did not hear of."""
+        """Whether a stored head was written by this driver, by a request whose answer was lost."""
         return parse_head(self._root, content).driver == self._token
 
     def _patiently(self, ask: Callable[[], Answer]) -> Answer:
-        """Ask a store again while it does not answer, with pauses that grow."""
+        """Repeat a request while the store does not answer, with growing pauses."""
         started, pause_s = time.monotonic(), self._times.first_pause_s
         while True:
             try:
@@ -264,7 +265,7 @@ class Shipment:
                     raise
                 left_s = self._times.patience_s - (time.monotonic() - started)
                 _LOG.warning(
-                    "waiting for the store of the ledger, %.0f s more at most; asked again in "
+                    "waiting for the store of the ledger, %.0f s more at most; next request in "
                     "%.1f s: %s",
                     *(left_s, pause_s, error),
                 )
@@ -277,12 +278,12 @@ class Shipment:
 
 
 def connect(database: Path, *, isolation_level: Any = "") -> sqlite3.Connection:
-    """Open a database that is shipped: its log stays where it is, and is not waited for.
+    """Open a shipped database: no automatic checkpoints, and no waiting for this machine's disk.
 
-    What is durable is on the store; the file here is thrown away with its driver.
+    The store makes writes durable; the file here is deleted with its driver.
 
     Args:
-        database: On this machine.
+        database: Path on this machine.
         isolation_level: As of `sqlite3.connect`; None for statements outside of transactions.
     """
     connection = sqlite3.connect(
@@ -294,7 +295,7 @@ def connect(database: Path, *, isolation_level: Any = "") -> sqlite3.Connection:
 
 
 def committed(log: Path, start: int) -> bytes:
-    """Return what a write-ahead log holds from a byte on, as far as transactions have ended."""
+    """Return the bytes of a write-ahead log from offset `start` to its last commit."""
     if not log.exists():
         return b""
     with log.open("rb") as file:

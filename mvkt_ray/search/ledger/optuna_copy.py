@@ -1,6 +1,6 @@
-"""A study's ledger as Optuna sees it, in memory: for its visualization, and for whoever knows it.
+"""A copy of a study as an `optuna.Study` in memory, for Optuna's visualization and analyses.
 
-Reads: the ledger, while another process may be writing it. What is done to the copy stays there.
+Reads: the ledger, while another process may be writing it. Changes of the copy do not affect it.
 """
 
 import optuna
@@ -11,10 +11,10 @@ from mvkt_ray.search.ledger.ledger_database import LedgerDatabase
 
 
 def copy_to_memory(database: LedgerDatabase, name: str) -> optuna.Study:
-    """Return a copy of all trials of a study, as they are now.
+    """Return a copy of a study with the current state of its trials.
 
     Raises:
-        ArtifactError: The ledger cannot be read, or has no such study.
+        ArtifactError: The ledger cannot be read, or does not have the study.
     """
     source, copy = open_storage(database), optuna.storages.InMemoryStorage()
     try:
@@ -23,7 +23,8 @@ def copy_to_memory(database: LedgerDatabase, name: str) -> optuna.Study:
                 theirs = source.get_study_id_from_name(database.key_of(name))
             except KeyError:
                 raise ArtifactError(
-                    f"{database.name} holds no study {name!r}. Check the folder."
+                    f"{database.name} holds no study {name!r}. Give the folder that `mvkt search "
+                    "--out` wrote."
                 ) from None
             own = copy.create_new_study(source.get_study_directions(theirs), name)
             for key, value in source.get_study_user_attrs(theirs).items():

@@ -1,9 +1,9 @@
-"""Hashes in the rows of a ledger: a flipped bit in a number is known, and never another number.
+"""Hashes in the rows of a ledger, which detect changed values such as a flipped bit in a number.
 
-SQLite knows by itself when its pages do not fit together; what stands in them it does not compare.
-So each trial has a hash of what it is, from the transaction that creates it; its result one of all
-that was written about it; and each note one of its own. They take no writes of their own. What a
-trial reports while it runs has none until it ends.
+SQLite checks the structure of its pages, not the values in them. So a trial has a hash of its
+condition and hyper-parameters from the transaction that creates it, its result a hash of everything
+written about the trial, and each note a hash of its own. The hashes need no writes of their own.
+The reports of a running trial have no hash until the trial ends.
 """
 
 import json
@@ -18,30 +18,30 @@ from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.storage.manifest import fingerprint_of
 
 SEAL = "seal"
-"""Attribute of a trial, and key in its result: the hash."""
+"""Attribute of a trial, and key in its result and in a note: the hash."""
 
 _VALUE = "value"
 
 
 def trial_seal(trial: Trial, drawn: Sequence[str]) -> str:
-    """Return the hash of what a trial is, and of the names of what was drawn for it."""
+    """Return the hash of a trial and of the names of its drawn hyper-parameters."""
     return fingerprint_of([trial.to_json(), sorted(drawn)])
 
 
 def sealed_result(record: TrialRecord, result: TrialResult) -> dict[str, Any]:
-    """Return a result as plain values, with the hash of all that was written about its trial."""
+    """Return a result as plain values, with the hash of everything written about its trial."""
     return {**result.to_json(), SEAL: _outcome_seal(record, result)}
 
 
 def expect_sealed(record: TrialRecord, attributes: Mapping[str, Any]) -> None:
-    """Raise unless a trial that was read is the one that was written.
+    """Raise unless a trial's hash matches its content.
 
     Args:
-        record: As it was read.
-        attributes: That it was read from.
+        record: The trial as read.
+        attributes: Optuna's user attributes of the trial, from which it was read.
 
     Raises:
-        ValueError: It was changed since.
+        ValueError: The trial was changed after it was written.
     """
     if record.result is not None:
         found, right = attributes["result"][SEAL], _outcome_seal(record, record.result)
@@ -54,8 +54,8 @@ def expect_sealed(record: TrialRecord, attributes: Mapping[str, Any]) -> None:
 
 
 def sealed_note(study: str, key: str, value: object) -> dict[str, object]:
-    """Return a note as it is stored."""
-    # As JSON gives it back, where keys are texts and in the order of texts.
+    """Return a note with its hash, as it is stored."""
+    # A round trip through JSON: the hash must be that of the note as read, with keys as strings.
     plain = json.loads(json.dumps(value))
     return {_VALUE: plain, SEAL: fingerprint_of([study, key, plain])}
 
@@ -64,10 +64,10 @@ def unsealed_notes(study: str, stored: Mapping[str, Any]) -> dict[str, Any]:
     """Return the notes of a study by key.
 
     Raises:
-        ValueError: One was changed since it was written.
+        ValueError: A note was changed after it was written.
     """
     for key, note in stored.items():
-        # No KeyError, which is how Optuna says that there is no such study.
+        # Not a KeyError, by which Optuna reports a missing study.
         if not isinstance(note, dict) or not {_VALUE, SEAL} <= cast(dict[str, Any], note).keys():
             raise ValueError(f"the note {key!r} has no hash")
         if note[SEAL] != fingerprint_of([study, key, note[_VALUE]]):
@@ -76,21 +76,21 @@ def unsealed_notes(study: str, stored: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def expect_sound_pages(engine: sqlalchemy.Engine) -> None:
-    """Let SQLite compare its pages and indices; other databases do that by themselves.
+    """Let SQLite check its pages and indices; PostgreSQL reports damaged pages itself.
 
     Raises:
-        ValueError: They do not fit together.
+        ValueError: A page or an index is damaged.
     """
     if engine.dialect.name != "sqlite":
         return
     with engine.connect() as connection:
-        said = connection.execute(sqlalchemy.text("PRAGMA integrity_check(1)")).scalar_one()
-    if said != "ok":
-        raise ValueError(f"its pages are damaged: {said}")
+        finding = connection.execute(sqlalchemy.text("PRAGMA integrity_check(1)")).scalar_one()
+    if finding != "ok":
+        raise ValueError(f"its pages are damaged: {finding}")
 
 
 def _outcome_seal(record: TrialRecord, result: TrialResult) -> str:
-    told = [
+    written = [
         record.trial.to_json(),
         sorted(record.drawn),
         without_nan({str(epoch): value for epoch, value in record.values.items()}),
@@ -100,4 +100,4 @@ def _outcome_seal(record: TrialRecord, result: TrialResult) -> str:
         [record.decided_epoch, record.pruned_at, without_nan(record.pruner_memory)],
         result.to_json(),
     ]
-    return fingerprint_of(told)
+    return fingerprint_of(written)

@@ -1,31 +1,30 @@
-"""A ledger on an object store: where its pieces lie, and how they become a database again.
+"""A ledger in an object store: the layout of its objects, claiming it, and restoring a database.
 
     STUDY/ledger/head.json                       names the generation that counts
     STUDY/ledger/000003-9f2c41aa/snapshot.db     a generation begins with the database as one file;
-    STUDY/ledger/000003-9f2c41aa/wal-00000000..  what was committed since follows in pieces
+    STUDY/ledger/000003-9f2c41aa/wal-00000000..  later transactions follow in pieces
 
-Pieces are SQLite's write-ahead log, cut where a transaction ends and named by their first byte. A
-generation belongs to one driver and is never gone on with by another, so pieces of two histories
-are never mixed. `head.json` is written after its snapshot: who is killed in between leaves the
-generation before, which is whole.
+Pieces are SQLite's write-ahead log, cut at the end of a transaction and named by the offset of
+their first byte. A generation belongs to one driver and is never continued by another, so pieces of
+two histories are never mixed. `head.json` is written after its snapshot: a driver killed in between
+leaves the previous generation, which is complete.
 
-Whatever a driver answers is in the ledger of the one that follows, and a driver that was followed
-answers nothing more, however long it slept and whatever request of its is still under way. Stores
-decide this, by writes under a condition (`conditional`):
+Every answer of a driver to a runner is in the ledger of its successor. After that a replaced driver
+answers nothing more, however long it slept, even if a request of its own is still under way. The
+store decides this by conditional writes (`conditional`):
 
-- A head is written only over the head that its driver wrote before. A driver that starts claims the
-  ledger: it writes the head anew with its own name in it. From then on no other can begin a
-  generation.
-- A piece is written only where none is, each behind the one before it. A driver that has claimed
-  the ledger then closes its log by an empty piece in the first free place. Only then does it read.
-  From then on no other can add a piece, and all that were added before are seen. The empty piece
-  stays for ever, when the rest of its generation is removed.
+- A head is written only over the previous head of the same driver. A new driver claims the ledger:
+  it rewrites the head with its own token. From then on no other driver can begin a generation.
+- A piece is written only where no object exists, each behind its predecessor. A driver that has
+  claimed the ledger closes the log by an empty piece in the first free place, and only then reads.
+  From then on no other driver can add a piece, and all earlier pieces are visible. The empty piece
+  stays for ever, also when the rest of its generation is removed.
 
-So clocks, and the lease, decide only who should start, not what counts.
+So clocks and the lease decide only which driver should start, not which writes are valid.
 
-Each object knows whether it is as it was written: the head is sealed, the snapshot's hash is in the
-head, and a piece begins with a hash of its name and content. An empty piece has a hash as well, so
-that one which lost its content does not end a log.
+Each object is verified when it is read: the head is sealed, the snapshot's hash is in the head, and
+a piece begins with a hash of its name and content. An empty piece has a hash as well, so that a
+piece which lost its content does not end a log.
 
 Reads: the objects above. Writes: `head.json`, an empty piece, a database on this machine.
 """
@@ -57,19 +56,19 @@ _HASH_BYTES = hashlib.sha256().digest_size
 
 _FETCHED_AT_ONCE = 16
 _MOST_TRIES = 10
-"""A driver that writes meanwhile begins a generation once in megabytes, not ten in a row."""
+"""Enough: a driver that writes meanwhile begins one generation per some megabytes of log."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Head:
-    """What `head.json` says."""
+    """The content of `head.json`."""
 
     number: int
-    """Of the generation, from 1, over all drivers of the study; 0: none was begun yet."""
+    """Number of the generation, from 1, over all drivers of the study; 0: there is none yet."""
     token: str
-    """Of the driver that wrote the generation."""
+    """Token of the driver that wrote the generation."""
     driver: str
-    """Token of the one driver that may write the next head."""
+    """Token of the only driver that may write the next head."""
     snapshot_bytes: int
     snapshot_sha256: str
 
@@ -91,35 +90,35 @@ class Head:
         )
 
     def to_json(self) -> bytes:
-        """Write it for `parse_head`, and for people."""
+        """Return the head as sealed JSON."""
         return sealed_json(asdict(self))
 
 
 _NOTHING = Head(number=0, token="", driver="", snapshot_bytes=0, snapshot_sha256="")
-"""What is claimed where no generation was begun."""
+"""The head of a claim before the first generation."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Claim:
-    """A ledger that one driver has made its own, until another one claims it."""
+    """One driver's claim of a ledger, valid until another driver claims it."""
 
     head: Head
     version: Version
-    """Of the head, over which the next one is written."""
+    """Version of the head, over which the next head is written."""
 
 
 def piece_name(start: int) -> str:
-    """Name the piece of the log that begins with this byte."""
+    """Return the name of the piece whose first byte has this offset in the log."""
     return f"{PIECE}{start:015d}"
 
 
 def sealed_piece(generation: str, start: int, log: bytes) -> bytes:
-    """Return the content of a piece: a part of the log, with a hash in front of it.
+    """Return the content of a piece: a hash, then a part of the log.
 
     Args:
-        generation: Name of its folder.
-        start: Byte of the log that it begins with.
-        log: From there on; empty in the piece that ends the log.
+        generation: Name of the generation's folder.
+        start: Offset of the part in the log, in bytes.
+        log: The part; empty in the piece that ends the log.
     """
     return _piece_hash(generation, piece_name(start), log) + log
 
@@ -130,7 +129,7 @@ def ends_log(name: str, n_bytes: int) -> bool:
 
 
 def read_head(root: Location) -> Head | None:
-    """Read which generation of the ledger counts; None where no ledger was shipped.
+    """Return the head, which names the valid generation; None if no ledger was shipped.
 
     Raises:
         ArtifactError: The file is damaged.
@@ -144,10 +143,10 @@ def read_head(root: Location) -> Head | None:
 
 
 def parse_head(root: Location, content: bytes) -> Head:
-    """Read what `Head.to_json` wrote.
+    """Parse the output of `Head.to_json`.
 
     Raises:
-        ArtifactError: It is something else, or was changed since.
+        ArtifactError: The content is damaged or was changed.
     """
     advice = "Restore it from a copy, such as an older version of the object."
     with reading(f"{root / HEAD}, the head of a ledger,", advice, ArtifactError):
@@ -155,13 +154,13 @@ def parse_head(root: Location, content: bytes) -> Head:
 
 
 def claim(root: Location) -> Claim:
-    """Become the one driver whose writes count; whatever another has answered is there to be read.
+    """Make this process the only driver whose writes are valid, and close the log for all others.
 
     Args:
         root: Folder of the ledger's objects.
 
     Raises:
-        ArtifactError: Objects are missing or damaged, or others claim it again and again.
+        ArtifactError: Objects are missing or damaged, or other drivers claim it repeatedly.
         StoreError: The store refuses, or does not answer.
     """
     file, driver = SharedObject(root / HEAD), secrets.token_hex(4)
@@ -178,14 +177,14 @@ def claim(root: Location) -> Claim:
 
 
 def restore(root: Location, database: Path) -> Head | None:
-    """Make the database as of the last piece that was shipped.
+    """Restore the database up to the last shipped piece.
 
     Args:
-        root: Folder of the ledger's objects. A driver may be writing it.
-        database: Where to; a file there is replaced.
+        root: Folder of the ledger's objects; a driver may be writing there.
+        database: Path of the database; an existing file is replaced.
 
     Returns:
-        What it was restored from; None where no ledger was shipped.
+        The head of the restored generation; None if no ledger was shipped.
 
     Raises:
         ArtifactError: Objects are missing or damaged.
@@ -205,7 +204,7 @@ def restore(root: Location, database: Path) -> Head | None:
             newer = read_head(root)
             if newer == head:
                 return head
-        # A driver began another generation meanwhile, and removed this one under our hands.
+        # A driver began another generation meanwhile, and removed this one.
         head = newer
     raise _restless(root)
 
@@ -214,9 +213,9 @@ def _fetch(folder: Location, head: Head, database: Path) -> None:
     try:
         snapshot = (folder / SNAPSHOT).read_bytes()
     except ArtifactError:
-        raise _damaged(folder / SNAPSHOT, f"{HEAD} names it, and it is not there") from None
+        raise _damaged(folder / SNAPSHOT, f"the file that {HEAD} names is missing") from None
     if hashlib.sha256(snapshot).hexdigest() != head.snapshot_sha256:
-        raise _damaged(folder / SNAPSHOT, "its content has another hash than head.json says")
+        raise _damaged(folder / SNAPSHOT, f"its hash is not the one in {HEAD}")
     sizes = _log_bytes_of_pieces(folder)
     _expect_no_gap(folder, sizes)
     with ThreadPoolExecutor(max_workers=_FETCHED_AT_ONCE) as pool:
@@ -230,12 +229,12 @@ def _fetch(folder: Location, head: Head, database: Path) -> None:
 
 
 def _close_log(folder: Location) -> None:
-    """Let nobody add a piece any more; done already where the log ends with an empty one."""
+    """Prevent further pieces by an empty piece at the log's end, unless there is one."""
     for _ in range(_MOST_TRIES):
         sizes = _log_bytes_of_pieces(folder)
         end = _expect_no_gap(folder, sizes)
         if sizes:
-            # Of a piece that lost its end the log would be closed in the wrong place, for ever.
+            # Verified: a truncated last piece would close the log in the wrong place, for ever.
             _read_piece(folder, max(sizes))
         name = piece_name(end)
         last = sealed_piece(folder.name, end, b"")
@@ -245,7 +244,7 @@ def _close_log(folder: Location) -> None:
 
 
 def _log_bytes_of_pieces(folder: Location) -> dict[str, int]:
-    """Bytes of log in each piece, by its name."""
+    """Return the bytes of log in each piece, by its name."""
     sizes = {name: size for name, size in folder.file_sizes().items() if name.startswith(PIECE)}
     return {name: max(0, size - _HASH_BYTES) for name, size in sizes.items()}
 
@@ -254,7 +253,7 @@ def _read_piece(folder: Location, name: str) -> bytes:
     content = (folder / name).read_bytes()
     log = content[_HASH_BYTES:]
     if content[:_HASH_BYTES] != _piece_hash(folder.name, name, log):
-        raise _damaged(folder / name, "it has another hash than was written with it")
+        raise _damaged(folder / name, "its content does not have the hash at its beginning")
     return log
 
 
@@ -263,17 +262,17 @@ def _piece_hash(generation: str, name: str, log: bytes) -> bytes:
 
 
 def _expect_no_gap(folder: Location, sizes: Mapping[str, int]) -> int:
-    """Check that each piece begins where the one before ends; return where the last one ends."""
+    """Return the log's bytes; raise unless each piece begins at the end of its predecessor."""
     end = 0
     for name, size in sorted(sizes.items()):
         if name != piece_name(end):
-            raise _damaged(folder / name, f"the piece before it does not end with byte {end}")
+            raise _damaged(folder / name, f"its predecessor, which ends at byte {end}, is missing")
         end += size
     return end
 
 
 def _take_over_log(database: Path) -> int:
-    """Let SQLite move its log, as far as checksums agree, into the database; return the bytes."""
+    """Checkpoint SQLite's log into the database; return the bytes with valid checksums."""
     with closing(sqlite3.connect(database, isolation_level=None)) as connection:
         try:
             page_bytes = _one_row(connection, "PRAGMA page_size")[0]
@@ -289,11 +288,14 @@ def _one_row(connection: sqlite3.Connection, statement: str) -> tuple[Any, ...]:
 
 
 def _restless(root: Location) -> ArtifactError:
-    return ArtifactError(f"the ledger {root} changed again and again while it was read. Try again.")
-
-
-def _damaged(what: Location | Path, why: str) -> ArtifactError:
     return ArtifactError(
-        f"the ledger is damaged: {what}: {why}. Restore its folder from a copy, such as older "
-        "versions of the objects; trials cannot be told without it."
+        f"the ledger {root} changed {_MOST_TRIES} times while it was read. Repeat the command; if "
+        "it fails again, check that only one search of this study runs."
+    )
+
+
+def _damaged(damaged: Location | Path, why: str) -> ArtifactError:
+    return ArtifactError(
+        f"the ledger is damaged: {damaged}: {why}. Restore its folder from a copy, such as older "
+        "versions of the objects: a study cannot be continued without it."
     )

@@ -1,7 +1,7 @@
-"""URLs of SQLite files, as SQLAlchemy and optuna-dashboard read them.
+"""URLs of SQLite files for SQLAlchemy and optuna-dashboard.
 
-A path is not a URL: of `lead?v=2` all behind the question mark would be taken for options, and of
-`100%41` another file would be opened. `url_of` escapes such letters, `path_of` reads them back.
+A path is not a URL: `?v=2` in `lead?v=2` would be parsed as options, and `100%41` would open the
+file `100A`. `url_of` escapes such characters, and `path_of` is its inverse.
 """
 
 import os
@@ -12,12 +12,12 @@ _PREFIX = "sqlite:///"
 
 
 def url_of(path: Path) -> str:
-    """Write the URL of a file; bytes of its name that are no UTF-8 are escaped, too."""
+    """Return the URL of a file; bytes of its name that are not UTF-8 are escaped, too."""
     return f"{_PREFIX}{quote(os.fsencode(path), safe='/ +')}"
 
 
 def path_of(url: str) -> Path | None:
-    """Return the file that a URL names; None where it is a server's, or in memory."""
+    """Return the file that a URL names; None if it names a server, or a database in memory."""
     if not url.startswith(_PREFIX):
         return None
     return Path(os.fsdecode(unquote_to_bytes(url.removeprefix(_PREFIX).encode())))

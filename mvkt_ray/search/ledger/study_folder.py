@@ -1,4 +1,4 @@
-"""The folder of a study: one class that knows every path in it, and what its stages took."""
+"""The folder of a study: all paths in it, and its small files, such as the stages' times."""
 
 import shlex
 from collections.abc import Mapping
@@ -21,14 +21,14 @@ from mvkt_ray.storage.location import Location
 from mvkt_ray.storage.sealed import sealed_json, sealed_text, unsealed_json, unsealed_text
 
 _STAGES = ("shards", "stages.json", "plugins.json")
-"""What a search that is interrupted during its first stage has written."""
+"""Names in the folder of a search that was interrupted before its study began."""
 
 _INPUTS = ("shards", "teacher", "knowledge")
-"""Kinds of what a study is trained on."""
+"""Kinds of artifacts that are inputs of a study."""
 
-_RESTORE = "It was changed since the study wrote it: restore it from a copy."
+_RESTORE = "It was changed after the study wrote it: restore it from a copy."
 _ONLY_COUNTS = (
-    "Restore it from a copy; where there is none, remove it: only the time that it counts is lost."
+    "Restore it from a copy, or, without a copy, remove it: only the times in it are then lost."
 )
 
 
@@ -40,7 +40,7 @@ class StudyFolder:
 
     @property
     def resume_line(self) -> str:
-        """What a shell takes to go on with the search."""
+        """Shell command that continues the search."""
         return shlex.join(["mvkt", "search", "--resume", "--out", str(self.root)])
 
     @property
@@ -55,7 +55,7 @@ class StudyFolder:
 
     @property
     def plugins_file(self) -> Location:
-        """Packages of the plug-ins that the study names, as JSON; not there where it names none."""
+        """Packages and versions of the study's plug-ins, as JSON; missing if it uses none."""
         return self.root / "plugins.json"
 
     @property
@@ -65,7 +65,7 @@ class StudyFolder:
 
     @property
     def teacher_usage_file(self) -> Location:
-        """What the study's own teacher has used, as JSON."""
+        """Usage of the training of the study's own teacher, as JSON."""
         return self.root / "teacher_usage.json"
 
     @property
@@ -75,42 +75,42 @@ class StudyFolder:
 
     @property
     def ledger(self) -> Location:
-        """Optuna's database, of a study in a local folder."""
+        """Optuna's SQLite database, of a study in a local folder."""
         return self.root / "ledger.db"
 
     @property
     def ledger_url(self) -> str:
-        """What SQLAlchemy and optuna-dashboard open."""
+        """URL of the ledger for SQLAlchemy and optuna-dashboard."""
         return url_of(self.ledger.local_path)
 
     @property
     def ledger_note(self) -> Location:
-        """In which database of a server the ledger is, as JSON; not there where it is here."""
+        """The note on the server's database with the ledger, as JSON; missing if there is none."""
         return self.root / "ledger.json"
 
     @property
     def shipped_ledger(self) -> Location:
-        """What the ledger of a study on an object store is shipped to."""
+        """Folder to which the ledger of a study in an object store is shipped."""
         return self.root / "ledger"
 
     @property
     def shards(self) -> Location:
-        """Where recordings are ingested to when no shards were given."""
+        """Shards that the search ingested itself, if none were given."""
         return self.root / "shards"
 
     @property
     def teacher(self) -> Location:
-        """Where the teacher is trained when none was given."""
+        """Teacher that the search trained itself, if none was given."""
         return self.root / "teacher"
 
     @property
     def knowledge(self) -> Location:
-        """What the teacher says of the training recordings."""
+        """The teacher's logits and embeddings of the training recordings."""
         return self.root / "knowledge"
 
     @property
     def assistants(self) -> "AssistantsFolder":
-        """Models between the teacher and the students, with `teacher.assistant` only."""
+        """Assistants of the conditions, with `teacher.assistant` only."""
         return AssistantsFolder(self.root / "assistants")
 
     @property
@@ -120,11 +120,11 @@ class StudyFolder:
 
     @property
     def finals(self) -> Location:
-        """One folder per finals, named by its number; a second only by `mvkt finalize --again`."""
+        """One folder per round of finals, by number; a second only by `mvkt finalize --again`."""
         return self.root / "finals"
 
     def final(self, number: int) -> "FinalsFolder":
-        """Return the folder of some finals by their number, from 1."""
+        """Return the folder of a round of finals by its number, from 1."""
         return FinalsFolder(self.finals / f"{number:02d}")
 
     @property
@@ -139,35 +139,39 @@ class StudyFolder:
 
     @property
     def report_folder(self) -> Location:
-        """The answer, in all its forms."""
+        """Folder of the report: JSON, page, tables and figures."""
         return self.root / "report"
 
     @property
     def report(self) -> Location:
-        """The answer, as JSON."""
+        """The report, as JSON."""
         return self.report_folder / "report.json"
 
     @property
     def report_page(self) -> Location:
-        """The answer, as one HTML file."""
+        """The report, as one HTML file."""
         return self.report_folder / "index.html"
 
     def claim(self, *, resume: bool) -> None:
-        """Raise unless a study may start, or go on, in this folder.
+        """Raise unless a study may begin, or continue, in this folder.
+
+        Args:
+            resume: Whether an existing study is to be continued.
 
         Raises:
-            ArtifactError: Another study or other files are there, or it is no folder.
+            ArtifactError: The folder has a study and `resume` is false, it has other files, or it
+                is a file.
         """
         if self.root.is_file():
             raise ArtifactError(f"{self.root} is a file. Give a new or empty folder as --out.")
         if self.study_file.exists():
             if not resume:
                 raise ArtifactError(
-                    f"{self.root} is in use: it holds a study. Go on with it by --resume, or give "
+                    f"{self.root} is in use: it holds a study. Continue it by --resume, or give "
                     "another --out."
                 )
             return
-        # Locks, leases and logs may be there before a study is; they are ours.
+        # mvkt-ray writes logs, leases and locks before the study begins.
         ours = ("logs", self.shipped_ledger.name, self.ledger_note.name)
         found = [n for n in self.root.names() if n not in ours and not n.startswith(".")]
         others = [name for name in found if name.removesuffix(".partial") not in _STAGES]
@@ -178,15 +182,16 @@ class StudyFolder:
             )
         if found and not resume:
             raise ArtifactError(
-                f"{self.root} is in use: it holds {', '.join(found)} of a search that came no "
-                "further. Go on with it by --resume, or give another --out."
+                f"{self.root} is in use: it holds {', '.join(found)} of a search that was "
+                "interrupted before its study began. Continue it by --resume, or give another "
+                "--out."
             )
 
     def expect_study(self) -> None:
-        """Raise unless a study is there.
+        """Raise unless the folder has a study.
 
         Raises:
-            ArtifactError: There is none.
+            ArtifactError: There is no study.
         """
         if not self.study_file.exists():
             raise ArtifactError(
@@ -196,17 +201,17 @@ class StudyFolder:
 
     @property
     def fingerprint(self) -> str | None:
-        """By which its files know the study; None: it has not begun."""
+        """Fingerprint to which the study's small files are bound; None: it has not begun."""
         return study_fingerprint(self.read_config()) if self.study_file.exists() else None
 
     def begin(self, config: StudyConfig, plugins: Mapping[str, str]) -> None:
-        """Write what makes it a study; what was noted before belongs to it from now on.
+        """Write the files that make the folder a study, and bind the earlier ones to the study.
 
-        The study file comes last: where the driver dies before, the study begins anew.
+        The study file is written last: if the driver dies before, the study begins anew.
 
         Args:
             config: The resolved study.
-            plugins: Packages of the plug-ins that it names, with their versions.
+            plugins: Versions of the plug-ins' packages, by package.
         """
         study = fingerprint_as_read(config)
         if times := self.stage_times():
@@ -222,18 +227,18 @@ class StudyFolder:
         self.study_file.write_bytes(sealed_text(write_study(config)))
 
     def read_config(self) -> StudyConfig:
-        """Read the resolved study.
+        """Return the resolved study.
 
         Raises:
-            ArtifactError: There is none.
-            ConfigError: It was changed, and is no study any more.
+            ArtifactError: There is no study file.
+            ConfigError: The study file was changed.
         """
         with _reading(self.study_file, kind=ConfigError):
             text = unsealed_text(self.study_file.read_bytes())
             return study_from_yaml(text, str(self.study_file))
 
     def write_inputs(self, inputs: Mapping[str, Location | None]) -> None:
-        """Note where the inputs are; those inside the folder move with it."""
+        """Write the inputs' locations by kind, relative for those inside the folder."""
         own = f"{self.root}/"
         value = {
             kind: None if location is None else str(location).removeprefix(own)
@@ -242,7 +247,11 @@ class StudyFolder:
         self.inputs_file.write_bytes(sealed_json(value))
 
     def read_inputs(self) -> dict[str, Location | None]:
-        """Read what `write_inputs` wrote."""
+        """Return the inputs' locations by kind.
+
+        Raises:
+            ArtifactError: The file is missing or damaged.
+        """
         with _reading(self.inputs_file):
             value: dict[str, str | None] = unsealed_json(self.inputs_file.read_bytes())
             return {
@@ -251,7 +260,11 @@ class StudyFolder:
             }
 
     def read_plugins(self) -> dict[str, str]:
-        """Read with which packages of plug-ins the study has begun."""
+        """Return the versions of the plug-ins' packages at the study's begin, by package.
+
+        Raises:
+            ArtifactError: The file is damaged, or belongs to another study.
+        """
         if not self.plugins_file.exists():
             return {}
         with _reading(self.plugins_file):
@@ -262,17 +275,21 @@ class StudyFolder:
         return Location(text) if text.startswith("/") or "://" in text else self.root / text
 
     def add_stage_time(self, stage: str, seconds: float) -> None:
-        """Add to the seconds that a stage took, over all starts of the study."""
+        """Add seconds to a stage's time, which is the sum over all starts of the study."""
         times = self.stage_times()
         times[stage] = round(times.get(stage, 0.0) + seconds, 3)
         self.stages_file.write_bytes(sealed_for(self.fingerprint, times))
 
     def write_teacher_usage(self, usage: Usage) -> None:
-        """Note what training the study's own teacher has used."""
+        """Write the usage of the training of the study's own teacher."""
         self.teacher_usage_file.write_bytes(sealed_for(self.fingerprint, usage.to_json()))
 
     def read_teacher_usage(self) -> Usage | None:
-        """Read what `write_teacher_usage` wrote; None where nothing was."""
+        """Return the usage of the training of the study's own teacher; None: not recorded.
+
+        Raises:
+            ArtifactError: The file is damaged, or belongs to another study.
+        """
         if not self.teacher_usage_file.exists():
             return None
         with _reading(self.teacher_usage_file, _ONLY_COUNTS):
@@ -280,7 +297,11 @@ class StudyFolder:
             return Usage.from_json(unsealed_for(self.fingerprint, content))
 
     def stage_times(self) -> dict[str, float]:
-        """Seconds by stage."""
+        """Return the seconds that each stage took.
+
+        Raises:
+            ArtifactError: The file is damaged, or belongs to another study.
+        """
         if not self.stages_file.exists():
             return {}
         with _reading(self.stages_file, _ONLY_COUNTS):
@@ -296,7 +317,7 @@ def _reading(
 
 @dataclass(frozen=True, slots=True)
 class FinalsFolder:
-    """Paths of what is trained again and examined; the trials' own files are as in the search."""
+    """Paths of one round of finals; a trial's folder is as in the search."""
 
     root: Location
 
@@ -306,22 +327,22 @@ class FinalsFolder:
         return self.root / "trials"
 
     def test(self, number: int) -> Location:
-        """Predictions of a trained student on the test split, beside those on validation."""
+        """Return the path of a student's predictions on the test split."""
         return self.trials / trial_folder_name(number) / "test.arrow"
 
     @property
     def plan(self) -> Location:
-        """What is trained, as JSON for people; the ledger has what counts."""
+        """The plan as JSON, for people; the valid plan is in the ledger."""
         return self.root / "plan.json"
 
     @property
     def knowledge(self) -> Location:
-        """What the teacher says of the training and validation recordings; with `refit` only."""
+        """The teacher's outputs for training and validation recordings; with `refit` only."""
         return self.root / "knowledge"
 
     @property
     def assistants(self) -> "AssistantsFolder":
-        """What assistants say of these recordings; with `refit` only."""
+        """The assistants' outputs for these recordings; with `refit` only."""
         return AssistantsFolder(self.root / "assistants")
 
     @property
@@ -337,35 +358,39 @@ class FinalsFolder:
 
 @dataclass(frozen=True, slots=True)
 class AssistantsFolder:
-    """Paths of the models between the teacher and the students, one for each condition."""
+    """Paths of the assistants, one for each condition."""
 
     root: Location
 
     @property
     def trials(self) -> Location:
-        """Where they are trained, one folder each, as of trials."""
+        """Folders of the assistants' trainings, as of trials."""
         return self.root / "trials"
 
     @property
     def usage(self) -> Location:
-        """What training them has used, by condition, as JSON."""
+        """Usage of the assistants' trainings by condition, as JSON."""
         return self.root / "usage.json"
 
     def teacher(self, condition: str) -> Location:
-        """Return where the assistant of a condition is: a teacher of its leads."""
+        """Return the path of a condition's assistant: a teacher on the condition's leads."""
         return self.root / condition / "teacher"
 
     def knowledge(self, condition: str) -> Location:
-        """Return where what it says of the training recordings is."""
+        """Return the path of the assistant's outputs for the training recordings."""
         return self.root / condition / "knowledge"
 
     def write_usage(self, used: Mapping[str, Usage]) -> None:
-        """Note what each training has used."""
+        """Write the usage of the trainings by condition."""
         value = {condition: usage.to_json() for condition, usage in used.items()}
         self.usage.write_bytes(sealed_for(self._study, value))
 
     def read_usage(self) -> dict[str, Usage]:
-        """Read what `write_usage` wrote; empty where nothing was."""
+        """Return the usage of the trainings by condition; empty: not recorded.
+
+        Raises:
+            ArtifactError: The file is damaged, or belongs to another study.
+        """
         if not self.usage.exists():
             return {}
         with _reading(self.usage, _ONLY_COUNTS):

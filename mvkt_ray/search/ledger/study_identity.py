@@ -1,6 +1,6 @@
-"""Which study a file belongs to, by a hash of what must not change while a study goes on.
+"""The fingerprint of a study: a hash of the settings that must not change while it continues.
 
-Small files of a study are sealed with it: the file of another one, whole as it is, is refused.
+Small files of a study are sealed with it, so that an intact file of another study is refused.
 """
 
 import dataclasses
@@ -26,61 +26,60 @@ MAY_CHANGE = (
     "resources.ingest",
     "resources.max_concurrent_trials",
     "resources.cost",
-    # Finals are planned when they begin, and hold themselves to that.
+    # Finals freeze their own plan when they begin.
     "finals",
 )
-"""Keys that change how much is done and where, but neither what is drawn nor what comes out."""
+"""Keys that affect the amount and place of work, but neither the samples nor the results."""
 
 
 def plain_config(config: StudyConfig) -> dict[str, Any]:
-    """Return the configuration as JSON will give it back: lists instead of tuples."""
+    """Return the configuration as read from JSON: lists instead of tuples."""
     return json.loads(json.dumps(dataclasses.asdict(config), default=str))
 
 
 def study_fingerprint(config: StudyConfig) -> str:
-    """Return a hash by which a study is known: of all that must not change while it goes on."""
+    """Return the hash of all settings that must not change while the study continues."""
     fixed = {
         key: value
         for key, value in flattened(plain_config(config)).items()
-        # A key that a later version adds is None in studies of before, which stay the same.
+        # None is left out, so that a key which a later version adds changes no fingerprint.
         if value is not None and not key.startswith(MAY_CHANGE)
     }
     return fingerprint_of(fixed)
 
 
 def fingerprint_as_read(config: StudyConfig) -> str:
-    """Return what `study_fingerprint` returns once the study was written and read again.
+    """Return the fingerprint of a study after a round trip through `study.yaml`.
 
-    A number may differ then, as 1 and 1.0 do.
+    The round trip may change a number's type, as from 1 to 1.0, and so the hash.
     """
     return study_fingerprint(study_from_yaml(write_study(config), config.name))
 
 
 def sealed_for(study: str | None, value: Mapping[str, Any]) -> bytes:
-    """Write an object of plain values as `sealed_json` does, for one study.
+    """Return a JSON object as `sealed_json` does, bound to one study.
 
     Args:
-        study: Its fingerprint; None: it has not begun, and what is noted of it is sealed again when
-            it does.
-        value: Without NaN.
+        study: Fingerprint of the study; None: it has not begun; its files are sealed again then.
+        value: Plain values, without NaN.
     """
     return sealed_json({_STUDY: study, _HELD: value})
 
 
 def unsealed_for(study: str | None, content: bytes) -> dict[str, Any]:
-    """Read what `sealed_for` wrote.
+    """Parse the output of `sealed_for`.
 
     Args:
-        study: Fingerprint of the study that it lies with; None: it has not begun.
-        content: Of the file.
+        study: Fingerprint of the study in whose folder the file is; None: it has not begun.
+        content: Content of the file.
 
     Raises:
-        ValueError: It was changed since, is something else, or belongs to another study.
-        KeyError: It has no hash, or names no study.
+        ValueError: The content is damaged, was changed, or belongs to another study.
+        KeyError: The content has no hash or no study.
     """
     value = unsealed_json(content)
     if study not in (None, value[_STUDY]):
-        raise ValueError("it belongs to another study, or study.yaml beside it does")
+        raise ValueError("it belongs to another study, or study.yaml in the same folder does")
     return value[_HELD]
 
 

@@ -1,4 +1,4 @@
-"""What the ledger knows of one trial, frozen; every change makes a new record."""
+"""The ledger's record of one trial: frozen, so that every change makes a new record."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,28 +10,28 @@ from mvkt_ray.records import NOTHING_USED, Decision, Trial, TrialResult, TrialSt
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrialRecord:
-    """A trial with everything that was written down about it."""
+    """A trial with its progress, decisions, usage and result."""
 
     trial: Trial
     drawn: Mapping[str, Scalar]
-    """The hyper-parameters that a sampler drew; those of a baseline that it could have drawn."""
+    """Hyper-parameters that a sampler drew; of a baseline, those that it could have drawn."""
     state: TrialState
     values: Mapping[int, float] = field(default_factory=dict[int, float])
-    """Validation macro AUROC by epoch, from 1; of the epochs that were validated."""
+    """Validation macro AUROC by epoch, from 1; of the validated epochs."""
     unscored_epoch: int = 0
-    """The last epoch that was reported without a value; 0 where each had one."""
+    """Last epoch reported without a value; 0: all had one."""
     result: TrialResult | None = None
-    """How it ended; None while it has not."""
+    """None while the trial runs."""
     failures: tuple[str, ...] = ()
-    """Reasons of the attempts that were lost and started again."""
+    """Reasons of the lost attempts, after each of which the trial was started again."""
     usage: Usage = NOTHING_USED
-    """What it has used over all attempts, as far as it is written down."""
+    """Recorded usage over all attempts."""
     decided_epoch: int = 0
-    """The last epoch at which the pruner looked at the trial and wrote down what it decided."""
+    """Last epoch with a decision of the pruner."""
     pruned_at: int | None = None
-    """Epoch after which the trial was told to stop."""
+    """Epoch after which the trial was pruned."""
     pruner_memory: Mapping[str, float] = field(default_factory=dict[str, float])
-    """What the pruner noted of the trial: its value at each rung it has come to."""
+    """The pruner's memory of the trial: its value at each rung that it has reached."""
     started_at: datetime | None = None
     ended_at: datetime | None = None
 
@@ -42,7 +42,7 @@ class TrialRecord:
 
     @property
     def condition(self) -> str:
-        """Name of what the student observes."""
+        """Name of the trial's condition: the lead or lead set of its student."""
         return self.trial.condition.name
 
     @property
@@ -52,18 +52,18 @@ class TrialRecord:
 
     @property
     def last_scored_epoch(self) -> int:
-        """The last epoch that has a value; 0 before the first. A pruned trial's is its end."""
+        """The last epoch with a value; 0 before the first. A pruned trial ends at it."""
         return max(self.values, default=0)
 
     @property
     def macro_auroc(self) -> float | None:
-        """The value that the study optimises; None unless the trial is complete."""
+        """Macro AUROC of the result, the study's score; None unless the trial is complete."""
         if self.result is None or self.state is not TrialState.COMPLETE:
             return None
         return self.result.macro_auroc
 
     def decision_at(self, epoch: int) -> Decision:
-        """What the trial was told, or is to be told again, after an epoch already decided."""
+        """Return the recorded decision after an epoch; a resumed trial gets it again."""
         if self.pruned_at is not None and epoch >= self.pruned_at:
             return Decision.PRUNE
         return Decision.CONTINUE

@@ -1,5 +1,5 @@
-"""A ledger in a PostgreSQL database: its address, who drives a study there, and its storage.
+"""A ledger in a PostgreSQL database: its address, the lock of its driver, and its storage.
 
-The only place that imports psycopg. What the rows of a ledger mean is in `ledger_rows`, above, and
-files and object stores that hold one are there, too; none of them belongs here.
+The only room that imports psycopg. The rows' meaning (`ledger_rows`), and ledgers in files and
+object stores, belong to the room above.
 """

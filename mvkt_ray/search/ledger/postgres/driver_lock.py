@@ -1,13 +1,13 @@
-"""One driver at a time for a study whose ledger is in PostgreSQL: a lock, and a fence.
+"""One driver at a time for a study whose ledger is in PostgreSQL: a lock and a fence.
 
-The lock is the server's own, of a session (`pg_advisory_lock`), on a connection that does nothing
-else: it is gone with the driver, however that ends. A driver also writes a token into
-`mvkt_drivers` when it takes the study over, and every transaction of a driver reads its own there
-before it commits, holding that row. So one that has lost its lock unseen, while its machine or the
-network stood still, cannot commit after another took over: not by a moment.
+The lock is an advisory lock of a session (`pg_advisory_lock`), on a connection of its own: the
+server releases it when the driver ends, however that happens. A driver also writes a token into
+`mvkt_drivers` when it takes the study over, and before each commit it checks its token there,
+locking that row. So a driver that lost its lock unnoticed, while its machine or the network stood
+still, cannot commit after another driver took over.
 
-What is left: a pooler that gives one session to many clients, as PgBouncer does for transactions,
-makes the lock mean nothing. Two drivers then take the study from each other and each stops at its
+Limits: behind a pooler that shares one session between clients, such as PgBouncer in transaction
+mode, the lock has no effect. Two drivers then take the study from each other, and each stops at its
 next write; the fence holds. Checkpoints and predictions of trials are files, which no fence guards.
 
 Reads and writes: the table `mvkt_drivers`.
@@ -36,7 +36,7 @@ from mvkt_ray.storage.manifest import command_line
 _TABLES = "mvkt-ray: tables are made"
 _LOOK_S = 0.1
 _LONGEST_NAME = 63
-"""Letters that PostgreSQL keeps of a session's name."""
+"""PostgreSQL truncates a session's name to this many bytes (NAMEDATALEN - 1)."""
 
 _CREATE = """
     CREATE TABLE IF NOT EXISTS mvkt_drivers (
@@ -59,7 +59,7 @@ _TOKEN = "SELECT token FROM mvkt_drivers WHERE study = %s"
 
 
 class DriverLock:
-    """That this process drives a study; taken again when the server comes back."""
+    """This process's lock on a study; taken again when the server is back."""
 
     def __init__(self, address: ServerAddress, study: str) -> None:
         """Connect; use `take`."""
@@ -75,14 +75,14 @@ class DriverLock:
         """Become the driver of a study.
 
         Args:
-            address: Of the database.
-            study: What tells it from all others in the database.
-            what: It, for people.
-            patience: How long to wait for one that is just ending.
+            address: Address of the database.
+            study: Key of the study, unique in the database.
+            what: The study in a message.
+            patience: Has the time to wait for a driver that is just ending.
 
         Raises:
-            ArtifactError: Another process drives it.
-            StoreError: The server is not there, or refuses.
+            ArtifactError: Another process drives the study.
+            StoreError: The server is away, or refuses.
         """
         with explaining(address):
             lock = cls(address, study)
@@ -95,7 +95,7 @@ class DriverLock:
                     if time.monotonic() > deadline:
                         raise ArtifactError(
                             f"{what} is in use: {_holder(connection, study)} drives it now. Wait "
-                            "until that ends, or give another output folder."
+                            "until that process ends, or give another output folder."
                         )
                     time.sleep(_LOOK_S)
                 who = (platform.node(), os.getpid(), command_line())
@@ -107,7 +107,7 @@ class DriverLock:
 
     @contextlib.contextmanager
     def making_tables(self) -> Generator[None]:
-        """Make tables in the block, which no other driver of the database does meanwhile."""
+        """Keep other drivers of the database from creating tables during the block."""
         number = _number(_TABLES)
         self._connection.execute("SELECT pg_advisory_lock(%s)", (number,))
         try:
@@ -116,10 +116,10 @@ class DriverLock:
             self._connection.execute("SELECT pg_advisory_unlock(%s)", (number,))
 
     def fence(self, connection: Any) -> None:
-        """Let a transaction commit only while this is the driver; called before it commits.
+        """Raise unless this process is still the driver; called before each commit.
 
         Args:
-            connection: Of psycopg, in the transaction.
+            connection: The transaction's connection, of psycopg.
 
         Raises:
             ArtifactError: Another driver has taken the study over.
@@ -131,11 +131,11 @@ class DriverLock:
             raise self._taken_over(connection)
 
     def give_back(self) -> None:
-        """Let others drive; may be called while the server is away."""
+        """Release the lock; may be called while the server is away."""
         self._connection.close()
 
     def _expect_held(self) -> None:
-        """Take the lock again if its connection is gone, and nobody else had it meanwhile."""
+        """Take the lock again if its connection is lost; raise if another driver had it."""
         if self._is_open():
             return
         self._connection.close()
@@ -143,7 +143,7 @@ class DriverLock:
         try:
             if not _try(connection, self._study):
                 self._end_own_ghost(connection)
-                # Unless it was the own one, the next try finds out.
+                # Should another driver win, the token below shows it.
                 connection.execute("SELECT pg_advisory_lock(%s)", (_number(self._study),))
             row = connection.execute(_TOKEN, (self._study,)).fetchone()
             if row is None or row[0] != self._token:
@@ -154,10 +154,10 @@ class DriverLock:
         self._connection = connection
 
     def _end_own_ghost(self, connection: Any) -> None:
-        """End the session that the server still keeps for the connection that was lost.
+        """End the session that the server still keeps for the lost connection.
 
         Raises:
-            ArtifactError: It is not ours that holds the lock.
+            ArtifactError: Another driver's session holds the lock.
         """
         holder = connection.execute(_HOLDER, _halves(self._study)).fetchone()
         if holder is None:
@@ -174,7 +174,7 @@ class DriverLock:
     def _connect(self) -> Any:
         connection = connect(self._address, writes=True)
         connection.autocommit = True
-        # By it the server shows whose session it is, to this driver and to people.
+        # `pg_stat_activity` shows the name: `_end_own_ghost` and administrators read it.
         setting = "SELECT set_config('application_name', %s, false)"
         connection.execute(setting, (self._session_name,))
         return connection
@@ -186,7 +186,7 @@ class DriverLock:
         look.register(self._connection.fileno(), select.POLLIN)
         if not look.poll(0):
             return True
-        # The server has said something, most likely its last word.
+        # Unrequested data has arrived, most likely the message that the server shuts down.
         try:
             self._connection.execute("SELECT 1")
         except Exception as error:
@@ -198,17 +198,17 @@ class DriverLock:
     def _taken_over(self, connection: Any) -> ArtifactError:
         return ArtifactError(
             f"the study has another driver: {_holder(connection, self._study)} took it over while "
-            "this one did not hear from the server. This one stops, and nothing of the other is "
-            "lost. See that one search runs at a time."
+            "this driver had no connection to the server. This driver stops; the other one's "
+            "results are unharmed. Run one search of a study at a time."
         )
 
 
 @contextlib.contextmanager
 def exclusively(address: ServerAddress, what: str) -> Generator[None]:
-    """Keep others of the same database from being in a block for the same thing at the same time.
+    """Admit one process of the database at a time to blocks with the same `what`.
 
     Raises:
-        StoreError: The server is not there, or refuses.
+        StoreError: The server is away, or refuses.
     """
     with contextlib.ExitStack() as stack:
         with explaining(address):
@@ -218,7 +218,7 @@ def exclusively(address: ServerAddress, what: str) -> Generator[None]:
 
 
 def is_driven_on(connection: Any, study: str) -> bool:
-    """Whether some process holds the lock of a study; nothing is written."""
+    """Whether a process holds the lock of a study; nothing is written."""
     return connection.execute(_HOLDER, _halves(study)).fetchone() is not None
 
 
@@ -227,7 +227,7 @@ def _try(connection: Any, study: str) -> bool:
 
 
 def _holder(connection: Any, study: str) -> str:
-    """Say who has written its token last: where, since when, and what it is."""
+    """Describe the last process that wrote its token: number, host, start and command."""
     row = connection.execute(_WHO, (study,)).fetchone()
     if row is None:
         return "another process"
@@ -236,7 +236,7 @@ def _holder(connection: Any, study: str) -> str:
 
 
 def _number(study: str) -> int:
-    """Return the lock's key, a signed number of 64 bits."""
+    """Return the key of the advisory lock: a signed number of 64 bits."""
     return int.from_bytes(hashlib.sha256(study.encode()).digest()[:8], signed=True)
 
 

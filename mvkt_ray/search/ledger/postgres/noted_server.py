@@ -1,6 +1,6 @@
-"""What a study's folder notes of its ledger: in which database it is, and by which key.
+"""The note in a study's folder on its ledger: the database, and the study's key in it.
 
-Studies of one name may share a database, so each has a key of its own, drawn when it begins.
+Studies of the same name may share a database, so each has a random key, drawn when it begins.
 
 Reads and writes: `ledger.json` of a study.
 """
@@ -20,18 +20,18 @@ from mvkt_ray.search.ledger.study_identity import fingerprint_as_read, sealed_fo
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NotedServer:
-    """Where the ledger of a study is, if not in its folder."""
+    """The database of a study whose ledger is on a server."""
 
     address: ServerAddress
     key: str
-    """No other study of the database has it."""
+    """Unique among the studies of the database."""
 
     def name_in_database(self, name: str) -> str:
-        """Return under which name Optuna keeps a study of ours: `best_lead [3f9a01cc]`."""
+        """Return Optuna's name of a study: `best_lead [3f9a01cc]`."""
         return f"{name} [{self.key}]"
 
     def to_json(self, study: str | None) -> bytes:
-        """Write the note; its key has a hash, and its URL none, for a database may be moved.
+        """Return the note as JSON; the URL is not sealed, since a database may be moved.
 
         Args:
             study: Fingerprint of the study; None: it has not begun.
@@ -42,34 +42,37 @@ class NotedServer:
 
 
 def read_note(folder: StudyFolder) -> NotedServer | None:
-    """Read where the ledger of a study is; None: in its folder.
+    """Return the note on the server of a study's ledger; None: the ledger is in the folder.
 
     Raises:
-        ArtifactError: The note is damaged, or another study's.
+        ArtifactError: The note is damaged, or belongs to another study.
     """
     file = folder.ledger_note
     if not file.exists():
         return None
-    with reading(file, "Restore it from a copy: it says where the ledger is.", ArtifactError):
+    with reading(file, "Restore it from a copy: it names the ledger's database.", ArtifactError):
         value = json.loads(file.read_bytes())
         key = unsealed_for(folder.fingerprint, json.dumps(value["study"]).encode())["key"]
         try:
             address = ServerAddress.parse(value["url"])
         except ConfigError as error:
-            raise ValueError(f"its url is none of a server: {error}") from error
+            raise ValueError(f"its url is not that of a PostgreSQL server: {error}") from error
         return NotedServer(address=address, key=str(key))
 
 
 def settle_note(folder: StudyFolder, address: ServerAddress | None) -> NotedServer | None:
-    """Return where the ledger of a study that is to be driven is; a new one notes it.
+    """Return the note on the server of a driver's study; write it if the study is new.
 
     Args:
-        folder: Of the study.
-        address: What was asked for; None: what is noted, or the folder.
+        folder: Folder of the study.
+        address: The address given by the user; None: that of the note, if there is one.
+
+    Returns:
+        The note; None: the ledger is in the folder.
 
     Raises:
-        ConfigError: The study has its ledger somewhere else.
-        StoreError: The server or the object store is not there, or refuses.
+        ConfigError: The study's ledger is not at `address`.
+        StoreError: The server or the object store is away, or refuses.
     """
     noted = read_note(folder)
     if address is None:
@@ -89,11 +92,11 @@ def settle_note(folder: StudyFolder, address: ServerAddress | None) -> NotedServ
 
 
 def bind_note(folder: StudyFolder, config: StudyConfig) -> None:
-    """Let a note, which is written before its study begins, belong to that study alone.
+    """Bind the note, which is written before its study begins, to the study.
 
     Args:
-        folder: Where the study begins next.
-        config: Of the study.
+        folder: Folder of the study.
+        config: The study's configuration.
     """
     noted = read_note(folder)
     if noted is not None:
@@ -101,20 +104,20 @@ def bind_note(folder: StudyFolder, config: StudyConfig) -> None:
 
 
 def check_note(folder: StudyFolder, noted: NotedServer | None, address: ServerAddress) -> None:
-    """Raise where a study has its ledger somewhere else than was asked for.
+    """Raise unless the ledger of a study is at an address, or the study is new.
 
     Raises:
-        ConfigError: Says where.
+        ConfigError: The ledger is elsewhere; the message has its place.
     """
     if noted is not None and noted.address != address:
         raise ConfigError(
             f"--ledger {address}: the ledger of {folder.root} is at {noted.address}. Leave "
-            "--ledger out to go on with it; a ledger that was moved by pg_dump is found by the "
-            f"url in {folder.ledger_note.name}."
+            "--ledger out to continue the study there; after moving the database by pg_dump, "
+            f"change the url in {folder.ledger_note.name}."
         )
     own = folder.ledger if folder.root.is_local else folder.shipped_ledger / "head.json"
     if noted is None and own.exists():
         raise ConfigError(
             f"--ledger {address}: {folder.root} has its ledger in the folder already. Leave "
-            "--ledger out to go on with it, or give another --out."
+            "--ledger out to continue the study, or give another --out."
         )

@@ -1,18 +1,20 @@
-"""Optuna's storage in PostgreSQL: it waits for its server, and no write is done twice.
+"""Optuna's storage in PostgreSQL: waits for a server that is away, and repeats writes safely.
 
-When a connection breaks after COMMIT was sent, nobody knows whether the transaction counts. So a
-write that is tried again must find out, or do no harm: attributes and values are set to what they
-are, an end is found to be there, and a trial is looked for before it is created, under the lock of
-its study's row, which the lost transaction holds until it is decided.
+When a connection breaks after COMMIT was sent, the client cannot know whether the transaction was
+committed. So every repeated write is idempotent or detects the first one: attributes and values are
+set again, an end is recognised, and a trial is looked up before it is created, under the lock of
+its study's row, which the lost transaction holds until it is committed or rolled back.
 
 Reads and writes: the tables of Optuna.
 """
 
 import contextlib
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 import optuna
+from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
@@ -26,25 +28,38 @@ from mvkt_ray.search.ledger.postgres.server_connection import Patience, connect
 Answer = TypeVar("Answer")
 
 _ENGINE: Mapping[str, Any] = {
-    # A driver writes from one thread; a server has some hundred connections for everybody.
+    # A driver writes from one thread, and a server has some hundred connections in all.
     "pool_size": 1,
     "max_overflow": 3,
     "pool_pre_ping": True,
-    # Not asked for at every connection: no table of Optuna's has a column of that kind.
+    # Saves a query for each connection: Optuna's tables have no column of type hstore.
     "use_native_hstore": False,
 }
 
 
-class PatientStorage(optuna.storages.RDBStorage):
-    """The storage of one driver, or of one who only reads."""
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def _persistent(method: Method) -> Method:
+    """Repeat an idempotent method of Optuna's storage while the server is away."""
+
+    @functools.wraps(method)
+    def repeated(storage: "PatientStorage", *args: Any, **options: Any) -> Any:
+        return storage.persist(lambda _: method(storage, *args, **options))
+
+    return cast(Method, repeated)
+
+
+class PatientStorage(RDBStorage):
+    """The storage of a driver, or of a reader."""
 
     def __init__(self, address: ServerAddress, lock: DriverLock | None, patience: Patience) -> None:
-        """Open the tables; a driver's are made where there are none.
+        """Open Optuna's tables; a driver creates them if need be.
 
         Args:
-            address: Of the database.
-            lock: Of the driver; None: nothing is written.
-            patience: Of the driver.
+            address: Address of the database.
+            lock: Lock of the driver; None: nothing is written.
+            patience: Waiting times for a server that is away.
         """
         self._address, self._patience = address, patience
         self._failure: Exception | None = None
@@ -58,7 +73,7 @@ class PatientStorage(optuna.storages.RDBStorage):
                 skip_table_creation=lock is None,
             )
         if lock is not None:
-            # Not "begin": a lock that was lost meanwhile is lost for this transaction, too.
+            # On "commit", not "begin": the lock may be lost during the transaction.
             def fence(connection: Connection) -> None:
                 lock.fence(connection.connection.dbapi_connection)
 
@@ -67,7 +82,7 @@ class PatientStorage(optuna.storages.RDBStorage):
     def create_new_study(
         self, directions: Sequence[StudyDirection], study_name: str | None = None
     ) -> int:
-        """Create a study, or find the one that an earlier try has created."""
+        """Create a study, or return the one that an earlier try has created."""
 
         def act(n_tries: int) -> int:
             try:
@@ -77,12 +92,12 @@ class PatientStorage(optuna.storages.RDBStorage):
                     raise
                 return super(PatientStorage, self).get_study_id_from_name(study_name)
 
-        return self._persist(act)
+        return self.persist(act)
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
-        """Create the trial of the template's number, unless it is there.
+        """Create the trial with the template's number, unless it exists.
 
-        Optuna's own method tries five times, and makes a trial each time.
+        Optuna's own method repeats a failed transaction, and may so create a trial twice.
         """
         assert template_trial is not None
 
@@ -98,7 +113,7 @@ class PatientStorage(optuna.storages.RDBStorage):
                 trial = found or self._get_prepared_new_trial(study_id, template_trial, session)
                 return cast(int, trial.trial_id)
 
-        return self._persist(act)
+        return self.persist(act)
 
     def set_trial_state_values(
         self,
@@ -106,7 +121,7 @@ class PatientStorage(optuna.storages.RDBStorage):
         state: optuna.trial.TrialState,
         values: Sequence[float] | None = None,
     ) -> bool:
-        """End a trial, or find that an earlier try has ended it."""
+        """Set the final state of a trial, unless an earlier try has set it."""
 
         def act(n_tries: int) -> bool:
             try:
@@ -116,51 +131,25 @@ class PatientStorage(optuna.storages.RDBStorage):
                     raise
                 return True
 
-        return self._persist(act)
+        return self.persist(act)
 
-    def set_trial_intermediate_value(
-        self, trial_id: int, step: int, intermediate_value: float
-    ) -> None:
-        """Set a value."""
-        self._persist(
-            lambda _: super(PatientStorage, self).set_trial_intermediate_value(
-                trial_id, step, intermediate_value
-            )
-        )
+    set_trial_intermediate_value = _persistent(RDBStorage.set_trial_intermediate_value)
+    set_trial_user_attr = _persistent(RDBStorage.set_trial_user_attr)
+    set_study_user_attr = _persistent(RDBStorage.set_study_user_attr)
+    set_study_system_attr = _persistent(RDBStorage.set_study_system_attr)
+    get_study_user_attrs = _persistent(RDBStorage.get_study_user_attrs)
+    get_trial_id_from_study_id_trial_number = _persistent(
+        RDBStorage.get_trial_id_from_study_id_trial_number
+    )
 
-    def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
-        """Set an attribute."""
-        self._persist(
-            lambda _: super(PatientStorage, self).set_trial_user_attr(trial_id, key, value)
-        )
+    def persist(self, act: Callable[[int], Answer]) -> Answer:
+        """Call `act` as `Patience.persist` does, unless an earlier call has failed.
 
-    def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
-        """Set an attribute."""
-        self._persist(
-            lambda _: super(PatientStorage, self).set_study_user_attr(study_id, key, value)
-        )
-
-    def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
-        """Set an attribute."""
-        self._persist(
-            lambda _: super(PatientStorage, self).set_study_system_attr(study_id, key, value)
-        )
-
-    def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
-        """Read the attributes."""
-        return self._persist(lambda _: super(PatientStorage, self).get_study_user_attrs(study_id))
-
-    def get_trial_id_from_study_id_trial_number(self, study_id: int, trial_number: int) -> int:
-        """Look up a key."""
-        return self._persist(
-            lambda _: super(PatientStorage, self).get_trial_id_from_study_id_trial_number(
-                study_id, trial_number
-            )
-        )
-
-    def _persist(self, act: Callable[[int], Answer]) -> Answer:
+        Raises:
+            MvktError: The server was away for too long, or another driver has the study.
+        """
         if self._failure is not None:
-            # It has been waited for once, and what was refused then may not be followed by more.
+            # No write may follow a failed one, and a second wait would end as the first.
             raise self._failure
         try:
             return self._patience.persist(self._address, act)

@@ -1,7 +1,7 @@
-"""The address of a database on a PostgreSQL server: without a password, it may be written down.
+"""The address of a database on a PostgreSQL server: it has no password, so it may be stored.
 
-A password comes from where libpq looks for it, on the machine of the driver: it is in no file of
-the study, in no log, and in no environment that mvkt-ray hands to a cluster.
+libpq reads the password on the driver's machine. It is in no file of the study, in no log, and in
+no environment that mvkt-ray sends to a cluster.
 """
 
 from dataclasses import dataclass
@@ -14,53 +14,54 @@ SCHEME = "postgresql"
 DEFAULT_PORT = 5432
 
 _OPTIONS = ("service", "host", "sslmode", "sslrootcert", "sslcert", "sslkey")
-"""Of libpq's, those that say where the server is and how it is known; none of them is a secret."""
+"""The options of libpq that locate and authenticate the server; none of them is a secret."""
 
 _PASSWORDS = ("password", "sslpassword", "passfile")
 
 _FORM = f"{SCHEME}://USER@HOST:PORT/DATABASE"
 
 WHERE_PASSWORDS_GO = (
-    "Put the password where libpq looks for it, on the machine that runs the search: in "
-    "~/.pgpass, in the file that PGPASSFILE names, in a service of PGSERVICEFILE "
-    f"({SCHEME}:///?service=NAME), or in the variable PGPASSWORD."
+    "libpq reads the password on the machine that runs the search. Put it into "
+    "~/.pgpass, the file that PGPASSFILE names, a service of PGSERVICEFILE "
+    f"({SCHEME}:///?service=NAME), or the variable PGPASSWORD."
 )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServerAddress:
-    """Where a database is, and as whom it is opened."""
+    """Address and user of a database."""
 
     database: str
-    """Empty: that of the service."""
+    """Empty: the database of the service."""
     host: str
-    """Empty: that of the options."""
+    """Empty: the host in the options."""
     port: int | None = None
     user: str = ""
-    """Empty: the user that libpq takes, PGUSER or this one."""
+    """Empty: libpq's default, PGUSER or the operating system's user."""
     options: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def parse(cls, text: str) -> "ServerAddress":
-        """Read a URL.
+        """Parse a URL.
 
         Raises:
-            ConfigError: It holds a password, is of another kind, or leaves out what it must say.
+            ConfigError: The URL has a password, another scheme or an unknown option, or lacks the
+                host or the database.
         """
         try:
             parts = urlsplit(text)
             password, port = parts.password, parts.port
         except ValueError as error:
-            # Not the error's own words: they may repeat what was taken for a port.
+            # Without the error's text, which may repeat a password that was parsed as the port.
             del error
             raise ConfigError(
-                f"--ledger: this is no URL that can be read. Write {_FORM}. {WHERE_PASSWORDS_GO}"
+                f"--ledger: the value is not a valid URL. Write {_FORM}. {WHERE_PASSWORDS_GO}"
             ) from None
         query = tuple(parse_qsl(parts.query, keep_blank_values=True))
         if password is not None or any(name in _PASSWORDS for name, _ in query):
             raise ConfigError(
                 f"--ledger: the URL of {parts.hostname or 'the server'} holds a password, which "
-                "would be seen by everybody who lists processes, and written into manifests. "
+                "would be visible in the list of processes and in manifests. "
                 f"Write {_FORM}. {WHERE_PASSWORDS_GO}"
             )
         address = cls(
@@ -76,35 +77,35 @@ class ServerAddress:
     def _check(self, scheme: str, text: str) -> None:
         if scheme != SCHEME:
             raise ConfigError(
-                f"--ledger {text}: a ledger is in the study's folder, or, with this flag, in a "
-                f"PostgreSQL database. Write {_FORM}, or leave the flag out."
+                f"--ledger {text}: not the URL of a PostgreSQL database. Write {_FORM}, or leave "
+                "--ledger out for a ledger in the study's folder."
             )
         unknown = [name for name, _ in self.options if name not in _OPTIONS]
         if unknown:
             raise ConfigError(
-                f"--ledger {text}: {unknown[0]} is no option that is kept in the address; there "
+                f"--ledger {text}: the option {unknown[0]} is not allowed in the address; allowed "
                 f"are {', '.join(_OPTIONS)}. Leave it out, or put it into a service of "
                 "PGSERVICEFILE."
             )
         named = {name for name, _ in self.options}
         if "service" not in named and not (self.database and (self.host or "host" in named)):
             raise ConfigError(
-                f"--ledger {text} names no {'host' if self.database else 'database'}: everybody "
-                f"who looks at the study must find it. Write {_FORM}."
+                f"--ledger {text} names no {'host' if self.database else 'database'}, which every "
+                f"command on the study needs. Write {_FORM}."
             )
 
     def __str__(self) -> str:
-        """Write the URL, for people and for the study's folder."""
+        """Return the URL, for messages and for `ledger.json`."""
         return f"{SCHEME}://{self._rest}"
 
     @property
     def optuna_url(self) -> str:
-        """What `optuna-dashboard` opens, with psycopg."""
+        """URL for SQLAlchemy and optuna-dashboard, with psycopg as the driver."""
         return f"{SCHEME}+psycopg://{self._rest}"
 
     @property
     def place(self) -> str:
-        """Name the server in a sentence."""
+        """Host and port, or service, of the server; for messages."""
         options = dict(self.options)
         if "service" in options:
             return f"service {options['service']}"
@@ -119,14 +120,7 @@ class ServerAddress:
         return f"{user}{host}{port}/{quote(self.database, safe='')}{query}"
 
     def parameters(self) -> dict[str, str | int]:
-        """Return what libpq is told of the address."""
-        said: dict[str, str | int] = dict(self.options)
-        if self.host:
-            said["host"] = self.host
-        if self.port is not None:
-            said["port"] = self.port
-        if self.user:
-            said["user"] = self.user
-        if self.database:
-            said["dbname"] = self.database
-        return said
+        """Return the connection parameters for libpq."""
+        own = {"host": self.host, "port": self.port, "user": self.user, "dbname": self.database}
+        given = {name: value for name, value in own.items() if value is not None and value != ""}
+        return {**dict(self.options), **given}

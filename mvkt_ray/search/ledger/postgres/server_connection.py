@@ -1,7 +1,7 @@
-"""Connections to a PostgreSQL server, and patience with one that is away for a while.
+"""Connections to a PostgreSQL server, and retries while it is away.
 
-Every connection is watched from both ends: a server that is gone, or says nothing, is noticed by
-its client, and a machine that is gone by the server, which then lets go of what its driver held.
+Keepalives and time limits work at both ends: the client detects a server that is gone or does not
+answer, and the server detects a client's machine that is gone, and releases the driver's locks.
 """
 
 import contextlib
@@ -25,40 +25,41 @@ Answer = TypeVar("Answer")
 _LOG = logging.getLogger(__name__)
 _CONNECT_S = 10
 _LOCK_MS = 30_000
-"""A transaction that waits longer for another one's rows is begun again."""
+"""Longest wait for another transaction's row lock; then the transaction is repeated."""
 
 _WATCHED: dict[str, Any] = {"keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 4}
-"""Of the client: it notices after some half a minute that the server's machine is gone."""
+"""The client's, in seconds: detects after about 15 + 4 x 5 s that the server's machine is gone."""
 
 _WATCHED_BY_SERVER = {
     "tcp_keepalives_idle": 15,
     "tcp_keepalives_interval": 5,
     "tcp_keepalives_count": 4,
     "lock_timeout": _LOCK_MS,
-    # What was answered is never lost, also where a server is set to answer early.
+    # No acknowledged commit may be lost, even if the server's own setting is "off".
     "synchronous_commit": "on",
 }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Patience:
-    """How long a driver waits for its server, in seconds, and whom it tells."""
+    """Limits of a driver's waiting for its server, in seconds."""
 
     total_s: float = 300.0
     first_pause_s: float = 0.5
-    """Before the second try; each further pause is twice as long."""
+    """Pause before the second try; each further pause is twice as long."""
     longest_pause_s: float = 10.0
     release_s: float = 5.0
-    """For the lock of a driver that has just ended or was killed."""
+    """Wait for the lock of a driver that has just ended or was killed."""
     say: Callable[[str], None] = lambda line: None
+    """Shows a line on the waiting to the user."""
 
     def persist(self, address: ServerAddress, act: Callable[[int], Answer]) -> Answer:
-        """Act again while the server is away.
+        """Repeat a call while the server is away.
 
         Args:
-            address: Of the server.
-            act: Called with the number of the try, from 0. What a try has written may be there
-                when the next one begins, for the answer alone may have been lost.
+            address: Address of the server.
+            act: Called with the number of the try, from 0. A try that failed may have written all
+                the same, if only its answer was lost.
 
         Raises:
             StoreUnreachableError: The server was away for too long.
@@ -75,10 +76,11 @@ class Patience:
                 if waited_s >= self.total_s:
                     raise StoreUnreachableError(
                         f"PostgreSQL at {address.place} was away for {self.total_s:.0f} s "
-                        f"({one_line(lost)}). The study has stopped, and nothing that it answered "
-                        "is lost. See to the server, then go on by the same line with --resume."
+                        f"({one_line(lost)}). The study has stopped; all trials that it recorded "
+                        "are in the database. Repair the server or the network, then continue by "
+                        "the same command with --resume."
                     ) from error
-                self._tell(
+                self._announce(
                     f"waiting for PostgreSQL at {address.place}, {waited_s:.0f} s of at most "
                     f"{self.total_s:.0f} s: {one_line(lost)}"
                 )
@@ -86,10 +88,10 @@ class Patience:
                 pause_s, n_tries = min(2 * pause_s, self.longest_pause_s), n_tries + 1
                 continue
             if n_tries:
-                self._tell(f"PostgreSQL at {address.place} answers again")
+                self._announce(f"PostgreSQL at {address.place} answers again")
             return answer
 
-    def _tell(self, line: str) -> None:
+    def _announce(self, line: str) -> None:
         _LOG.warning(line)
         self.say(line)
 
@@ -98,16 +100,16 @@ def connect(address: ServerAddress, *, writes: bool) -> "psycopg.Connection[Any]
     """Open a connection.
 
     Args:
-        address: Of the database.
-        writes: Of a driver: a server that may only be read is none, as after a failover.
+        address: Address of the database.
+        writes: Whether the server must accept writes: after a failover it may be read-only.
 
     Raises:
-        ConfigError: The package for it is not installed.
-        psycopg.OperationalError: There is no such server, or it refuses.
+        ConfigError: psycopg is not installed.
+        psycopg.OperationalError: The server is away, or refuses.
     """
     settings = " ".join(f"-c {name}={value}" for name, value in _WATCHED_BY_SERVER.items())
     _psycopg()
-    # Not above: psycopg may be missing.
+    # Imported here, since psycopg is an optional dependency.
     from mvkt_ray.search.ledger.postgres.watched_connection import WatchedConnection
 
     return WatchedConnection.connect(
@@ -121,7 +123,7 @@ def connect(address: ServerAddress, *, writes: bool) -> "psycopg.Connection[Any]
 
 
 def lost_server(error: BaseException) -> BaseException | None:
-    """Return what says that the server is away, or of no use now; None: it is something else."""
+    """Return the cause that shows that the server is away or read-only; None: there is none."""
     known = _psycopg()
     return _among(
         error,
@@ -130,31 +132,31 @@ def lost_server(error: BaseException) -> BaseException | None:
 
 
 def _among(error: BaseException, kinds: tuple[type[Exception], ...]) -> BaseException | None:
-    """Find an error of some kinds among the causes of another one."""
+    """Return the first error of some kinds in a chain of causes."""
     link: BaseException | None = error
     while link is not None and not isinstance(link, kinds):
-        # SQLAlchemy keeps the driver's error so, and Optuna SQLAlchemy's as the cause.
+        # SQLAlchemy keeps psycopg's error as `orig`; Optuna keeps SQLAlchemy's as the cause.
         link = getattr(link, "orig", None) or link.__cause__
     return link
 
 
 @contextlib.contextmanager
 def explaining(address: ServerAddress) -> Generator[None]:
-    """Turn what a server refuses, or that there is none, into one paragraph.
+    """Convert errors of a server that is away or refuses into one-paragraph errors.
 
     Raises:
-        StoreError: Says what PostgreSQL says, and where passwords go.
+        StoreError: With PostgreSQL's message, and the places for a password.
     """
     try:
         yield
     except Exception as error:
-        said = lost_server(error) or _among(error, (_psycopg().errors.InsufficientPrivilege,))
-        if said is None:
+        cause = lost_server(error) or _among(error, (_psycopg().errors.InsufficientPrivilege,))
+        if cause is None:
             raise
         raise StoreError(
-            f"the ledger {address} cannot be used: {one_line(said)}. Check "
-            "that the server runs, that the database is there (`createdb`), and that this user "
-            f"may make tables in it. {WHERE_PASSWORDS_GO}"
+            f"the ledger {address} cannot be used: {one_line(cause)}. Check that the server runs, "
+            "that the database exists (`createdb`), and that this user may create tables in it. "
+            f"{WHERE_PASSWORDS_GO}"
         ) from error
 
 
@@ -164,6 +166,6 @@ def _psycopg() -> Any:
     except ImportError as error:
         raise ConfigError(
             "a ledger in PostgreSQL needs psycopg, which is not installed or does not find libpq "
-            f"({one_line(error)}). Install it by pip install 'mvkt-ray[postgres]'."
+            f"({one_line(error)}). Run pip install 'mvkt-ray[postgres]'."
         ) from None
     return psycopg

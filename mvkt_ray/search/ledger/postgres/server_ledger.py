@@ -1,6 +1,6 @@
-"""The ledgers of one study in PostgreSQL, open to a driver or to one who only reads.
+"""The ledgers of one study in PostgreSQL, open to a driver or to a reader.
 
-Reads and writes: the database that the study's folder notes.
+Reads and writes: the database that the study's `ledger.json` names.
 """
 
 import contextlib
@@ -19,19 +19,19 @@ _IS_THERE = "SELECT EXISTS (SELECT 1 FROM studies WHERE strpos(study_name, %s) >
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServerLedger:
-    """Where a command finds the ledgers of one study, all in one database."""
+    """The ledgers of one study, all in one database."""
 
     noted: NotedServer
     lock: DriverLock | None = None
-    """None: nothing is written."""
+    """The driver's lock; None: nothing is written."""
     patience: Patience = field(default_factory=lambda: Patience(total_s=0.0))
 
     @property
     def is_empty(self) -> bool:
-        """Whether no ledger of the study was begun.
+        """Whether the database has no ledger of the study.
 
         Raises:
-            StoreError: The server is not there, or refuses.
+            StoreError: The server is away, or refuses.
         """
         address = self.noted.address
         with explaining(address), contextlib.closing(connect(address, writes=False)) as asked:
@@ -42,10 +42,10 @@ class ServerLedger:
             return not found or not found[0]
 
     def open_storage(self) -> optuna.storages.RDBStorage:
-        """Open the tables of Optuna.
+        """Open Optuna's tables.
 
         Raises:
-            StoreError: The server is not there, or refuses.
+            StoreError: The server is away, or refuses.
         """
         with explaining(self.noted.address):
             return PatientStorage(self.noted.address, self.lock, self.patience)
@@ -53,16 +53,16 @@ class ServerLedger:
 
 @contextlib.contextmanager
 def driving_on_server(noted: NotedServer, what: str, patience: Patience) -> Generator[ServerLedger]:
-    """Be the only driver of a study in the block.
+    """Hold the driver's lock of a study during the block.
 
     Args:
-        noted: Where its ledger is.
-        what: The study, for people.
-        patience: With the server, while the block runs; at its begin the server must be there.
+        noted: The database of its ledger.
+        what: The study in a message.
+        patience: Waiting times during the block; at its begin the server must answer.
 
     Raises:
-        ArtifactError: Another process drives it.
-        StoreError: The server is not there, or refuses.
+        ArtifactError: Another process drives the study.
+        StoreError: The server is away, or refuses.
     """
     lock = DriverLock.take(noted.address, noted.key, what, patience)
     try:
@@ -75,7 +75,7 @@ def is_driven_on_server(noted: NotedServer) -> bool:
     """Whether a process drives a study now.
 
     Raises:
-        StoreError: The server is not there, or refuses.
+        StoreError: The server is away, or refuses.
     """
     address = noted.address
     with explaining(address), contextlib.closing(connect(address, writes=False)) as asked:

@@ -1,8 +1,8 @@
-"""A connection that does not wait for ever for a server which stands still.
+"""A connection with a time limit for each answer.
 
-Keepalives find a machine that is gone; a process that is stopped, or whose disk hangs, leaves its
-connections open and says nothing. PostgreSQL's own limits, such as `statement_timeout`, are kept by
-that process, so the client has to look at its clock.
+Keepalives detect a machine that is gone. A server process that is stopped, or whose disk hangs,
+keeps its connections open and does not answer. PostgreSQL's own limits, such as
+`statement_timeout`, are enforced by that process, so the client needs a limit of its own.
 """
 
 from typing import Any, TypeVar
@@ -17,18 +17,18 @@ _INTERVAL_S = 0.1
 
 
 class WatchedConnection(psycopg.Connection[Any]):
-    """A connection that is closed when an answer has not come in time."""
+    """A connection that closes itself when an answer has not arrived in time."""
 
     silence_s: float = 90.0
-    """For one answer: well over `lock_timeout` and the slowest statement of a large ledger."""
+    """Limit for one answer: well over `lock_timeout` and a large ledger's slowest statement."""
 
     def wait(
         self, gen: PQGen[Answer], interval: float = _INTERVAL_S, timeout: float | None = None
     ) -> Answer:
-        """Wait for an answer, as psycopg does.
+        """Wait for an answer, as psycopg does, for at most `silence_s`.
 
         Raises:
-            psycopg.OperationalError: None has come; nobody knows what the server did.
+            psycopg.OperationalError: No answer; the server may have executed the statement.
         """
         limit_s = self.silence_s if timeout is None else timeout
         try:
@@ -36,7 +36,7 @@ class WatchedConnection(psycopg.Connection[Any]):
         except psycopg.OperationalError as error:
             if self.pgconn.transaction_status != TransactionStatus.ACTIVE:
                 raise
-            # What was asked is under way, so this connection can ask nothing else.
+            # The statement is still under way, so the connection can take no other.
             self.close()
             raise psycopg.OperationalError(
                 f"the server has not answered for {limit_s:.0f} s"

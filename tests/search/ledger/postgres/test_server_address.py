@@ -60,12 +60,12 @@ def test_a_password_is_refused_and_not_repeated(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("mysql://db/ecg", "in a PostgreSQL database"),
-        ("ledger.db", "in a PostgreSQL database"),
+        ("mysql://db/ecg", "not the URL of a PostgreSQL database"),
+        ("ledger.db", "not the URL of a PostgreSQL database"),
         ("postgresql://db", "names no database"),
         ("postgresql:///ecg", "names no host"),
-        ("postgresql://db/ecg?application_name=x", "application_name is no option"),
-        ("postgresql://db:port/ecg", "no URL that can be read"),
+        ("postgresql://db/ecg?application_name=x", "application_name is not allowed"),
+        ("postgresql://db:port/ecg", "not a valid URL"),
     ],
 )
 def test_what_is_wrong_with_an_address_is_said(text: str, said: str) -> None:
