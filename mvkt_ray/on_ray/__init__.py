@@ -1,4 +1,4 @@
-"""The only Ray code: the runner that is a cluster, its Tune run over trials, its Train runs.
+"""The only Ray code: the runner on a cluster, its Tune run of all trials, its Train runs.
 
-What needs no Ray belongs below: in `search`, `training`, or `cluster_files`.
+Code that needs no Ray belongs below: in `search`, `training` or `cluster_files`.
 """

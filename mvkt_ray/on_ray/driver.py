@@ -1,7 +1,7 @@
-"""The runner that is a Ray cluster, or a Ray instance of our own on this machine.
+"""The runner on a Ray cluster, or on an own Ray instance on this machine.
 
-Tune, Train and torch take seconds to import, so they are where they are needed: an ingest does
-without.
+Tune, Train and torch take seconds to import, and an ingest does not need them, so methods import
+them themselves.
 """
 
 import contextlib
@@ -43,13 +43,13 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 MAX_RETRIES = 3
-"""How often an item of a map, or the teacher, that lost its process is started again."""
+"""Restarts of an item of a map, or of the teacher, after the loss of its process."""
 
 ITEMS_PER_SLOT = 2
-"""Items of a map that are given to Ray at once: one runs, one waits."""
+"""Submitted items of a map per slot: one runs, one waits."""
 
 ITEMS_AHEAD = 64
-"""Items beside them that wait where there is an autoscaler: it starts nodes for what waits."""
+"""Further submitted items if there is an autoscaler, which starts nodes for waiting tasks."""
 
 
 class OnRay:
@@ -84,21 +84,21 @@ class OnRay:
         run_trial: "RunTrial | None" = None,
         train_teacher: "TrainTeacher | None" = None,
     ) -> "OnRay":
-        """Connect to Ray; `close` ends it.
+        """Connect to Ray; `close` disconnects.
 
         Args:
-            address: None starts a Ray instance of our own on this machine; `auto`, `host:port` or
+            address: None starts an own Ray instance on this machine; `auto`, `host:port` or
                 `ray://host:port` attach to a cluster.
-            work: local folder for Ray's own files about a run; by default beside what the run
-                writes, or a temporary one where that is a store. Nothing in it is kept.
-            n_cpus: for an own instance; None: the cores that this process may use.
-            run_trial: trains a trial, instead of `mvkt_ray.training.student.run_trial`; of a
-                module that workers can import.
-            train_teacher: trains a teacher, likewise.
+            work: Local folder for Ray's own, temporary files of a run; None: beside the run's
+                output, or in the system's temporary folder if the output is in a store.
+            n_cpus: CPUs of an own instance; None: the cores that this process may use.
+            run_trial: Trains a trial, instead of `mvkt_ray.training.student.run_trial`; a function
+                of a module that workers can import.
+            train_teacher: Trains a teacher, likewise.
 
         Raises:
-            ClusterError: There is no such cluster, it refuses us, it runs other versions or other
-                code, or Ray does not start.
+            ClusterError: There is no such cluster, it refuses the connection, it has other
+                versions or code, or Ray does not start.
         """
         with contextlib.ExitStack() as stack:
             stack.enter_context(connected(address, n_cpus=n_cpus))
@@ -112,13 +112,13 @@ class OnRay:
         self.close()
 
     def close(self) -> None:
-        """Disconnect; an instance of our own is stopped, and its files are removed."""
+        """Disconnect; stop an own instance, and remove its files."""
         self._connection.close()
 
     def describe(self) -> str:
-        """Say where work runs, in a few words; of a cluster's workers also how far back they stand.
+        """Return a phrase with the cluster, its resources, and the niceness of its workers.
 
-        Those of a Ray of our own have the niceness of this process.
+        Workers of an own instance have this process's niceness, which is left out.
         """
         if not self._address:
             return f"on Ray on this machine: {ClusterResources.now()}"
@@ -128,10 +128,10 @@ class OnRay:
         return f"on Ray at {self._address}: {ClusterResources.now()}{workers}"
 
     def check(self, resources: ResourcesConfig) -> None:
-        """Refuse a plan that cannot fit; one that fits is what runs from here on use.
+        """Refuse resources that do not fit the cluster; keep fitting ones for all further runs.
 
         Raises:
-            ClusterError: Names what is asked for and what there is.
+            ClusterError: The message has the requested and the present resources.
         """
         growth = read_growth(resources.cost) if self._address else Growth()
         cluster = ClusterResources.now()
@@ -140,10 +140,10 @@ class OnRay:
         self._growth = growth
 
     def expect_plugins(self, packages: Mapping[str, str]) -> None:
-        """Refuse nodes that lack a plug-in, those that come later too when they are looked at.
+        """Refuse nodes that lack a plug-in; later checks of nodes include the plug-ins.
 
         Raises:
-            ClusterError: Names the nodes, and what each has.
+            ClusterError: The message has the nodes, and the versions on each.
         """
         new = dict(packages).items() - self._plugins.items()
         self._plugins |= packages
@@ -151,16 +151,16 @@ class OnRay:
             check_nodes(is_own=self._address is None, packages=self._plugins)
 
     def _free_for_a_teacher(self, cluster: ClusterResources, growth: Growth) -> tuple[Node, ...]:
-        """Return nodes of which a teacher may have all CPUs; none where others work on a cluster.
+        """Return nodes whose CPUs a teacher may have all; none if other work runs on the cluster.
 
-        A task that wants a whole node waits as long as they keep a part of each.
+        A task for a whole node would wait as long as other work holds a part of each node.
         """
         if self._address and ray.available_resources().get("CPU", 0.0) < cluster.cpus:
             return ()
         return cluster.nodes if cluster.cpus else tuple(group.node for group in growth.groups)
 
     def node_kinds(self) -> tuple[Node, ...]:
-        """Return the kinds of the cluster's nodes, one for each that is there now."""
+        """Return the resources of each living node."""
         return ClusterResources.now().nodes
 
     def map(
@@ -171,36 +171,38 @@ class OnRay:
         reserving: WorkersConfig | None = None,
         reading: Sequence[Location] = (),
     ) -> Iterator[Result]:
-        """Yield what `function` gives for each item, as results come; see `Runner`.
+        """Yield the result of `function` for each item in the order of completion; see `Runner`.
 
         Raises:
-            ClusterError: A node does not see what is read.
-            MvktError: What the function raised; WorkerLostError when an item's process was lost
-                more than `MAX_RETRIES` times.
+            ClusterError: A node does not reach a location of `reading`.
+            MvktError: The error that the function raised.
+            WorkerLostError: An item's process was lost more than `MAX_RETRIES` times.
         """
         ingest = self._resources.ingest
-        asked, labels = (ingest.task, ingest.node_labels) if reserving is None else (reserving, {})
+        workers, labels = (
+            (ingest.task, ingest.node_labels) if reserving is None else (reserving, {})
+        )
         if reading:
             self._expect_shared(*reading)
-        # Told of a GPU by `ray.remote` itself, Ray would end the process after every item; told by
-        # `options`, it does not. Starting torch on a GPU takes longer than an item.
+        # GPUs by `options`: with GPUs in `ray.remote`, Ray ends the process after every item, and
+        # starting torch on a GPU takes longer than an item.
         remote: Any = ray.remote(run_item)
         task = remote.options(
-            num_cpus=asked.cpus,
-            num_gpus=asked.gpus_per_worker,
-            accelerator_type=asked.accelerator_type,
+            num_cpus=workers.cpus,
+            num_gpus=workers.gpus_per_worker,
+            accelerator_type=workers.accelerator_type,
             max_retries=MAX_RETRIES,
             label_selector=dict(labels),
         )
         shared = ray.put(function)
-        n_slots = ClusterResources.now().holds(asked, labels)
+        n_slots = ClusterResources.now().holds(workers, labels)
         at_once = n_slots * ITEMS_PER_SLOT + (ITEMS_AHEAD if self._growth.groups else 1)
         waiting = iter(items)
         running = [task.remote(shared, item) for item in islice(waiting, at_once)]
         for_one = Waiting(
             lambda: (
-                f"one of {len(running)} pieces of work, each on {asked.cpus:g} CPUs and "
-                f"{asked.gpus_per_worker:g} GPUs, and Ray has {ClusterResources.now()}"
+                f"one of {len(running)} tasks, each on {workers.cpus:g} CPUs and "
+                f"{workers.gpus_per_worker:g} GPUs, and Ray has {ClusterResources.now()}"
             ),
             RESULTS_COME_WITHIN_S,
         )
@@ -223,16 +225,16 @@ class OnRay:
         """Train a teacher and publish it at `out`: in one task, or by Ray Train on several workers.
 
         Raises:
-            MvktError: What the training raised.
+            MvktError: The training failed.
         """
         workers = self._resources.teacher
         self._expect_shared(job.shards, out.parent)
         if workers.max_workers == 1:
             return self._used(*self._teach_alone(job, out, on_epoch))
-        from mvkt_ray.on_ray.far import train_teacher_there
+        from mvkt_ray.on_ray.far import train_teacher_on_head
         from mvkt_ray.on_ray.many_workers import train_teacher_on_ranks
 
-        train = train_teacher_there if self._is_far else train_teacher_on_ranks
+        train = train_teacher_on_head if self._is_far else train_teacher_on_ranks
         with self._train_folder(out) as storage:
             return self._used(
                 *_again_when_lost(
@@ -250,14 +252,19 @@ class OnRay:
     def run_trials(
         self, study: "AskTell", inputs: "TrialInputs", on_change: Callable[[], None]
     ) -> None:
-        """Run what is dealt until nothing more is dealt and all trials have ended.
+        """Run the study's trials until it has no more and all have ended.
+
+        Args:
+            study: Study or finals that provide the trials.
+            inputs: Common inputs of all trials.
+            on_change: Called after each report and each end of a trial.
 
         Raises:
-            ClusterError: The trials do not fit the cluster, or a node does not see the study's
-                folders.
-            MachineError: A machine failed under a trial, or Ray went down.
+            ClusterError: The trials do not fit the cluster, or a node does not reach the study's
+                locations.
+            MachineError: A machine failed under a trial, or Ray ended.
         """
-        from mvkt_ray.on_ray.far import run_trials_there
+        from mvkt_ray.on_ray.far import run_trials_on_head
         from mvkt_ray.on_ray.prometheus import measuring
         from mvkt_ray.on_ray.running_trials import TrialsRun
         from mvkt_ray.on_ray.tuner import run_trials
@@ -280,8 +287,8 @@ class OnRay:
             still_alive=(lambda: True) if self._address else own_ray_runs,
         )
         if self._is_far:
-            # A process that is not on a node of the cluster has nobody to export its metrics.
-            run_trials_there(run)
+            # No metrics: only Ray's agent on a node exports them, and this process is on none.
+            run_trials_on_head(run)
             return
         with measuring(study, on_change) as changed:
             run_trials(dataclasses.replace(run, on_change=changed))
@@ -334,7 +341,7 @@ class OnRay:
         return _get(running)
 
     def _used(self, nodes: Sequence[str], seconds: float) -> Usage:
-        """Say what the teacher has used: a worker on each of these nodes, for so long."""
+        """Return the teacher's usage: one worker on each of these nodes, for some seconds."""
         times = iter((0.0, seconds))
         return Meter(self._resources.teacher, KnownNodes().of, lambda: next(times)).update(nodes)
 
@@ -352,9 +359,9 @@ class OnRay:
 
 
 def _own_folder(beside: Location) -> Location:
-    """Choose where Ray's own files go: beside what a run writes, or, in a store, on this node.
+    """Return the folder of Ray's own files: beside a run's output, or temporary for a store's.
 
-    Nothing in them is read by another node: we give neither Tune nor Train a checkpoint.
+    Other nodes read none of them, since neither Tune nor Train gets a checkpoint from us.
     """
     return beside if beside.is_local else Location.parse(tempfile.gettempdir()) / "mvkt-ray"
 

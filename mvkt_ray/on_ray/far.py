@@ -1,8 +1,8 @@
-"""Work driven through `ray://`: Tune and Train run on the head node, the study stays here.
+"""Runs of a driver outside the cluster (`ray://`): Tune and Train on the head, the study here.
 
-Neither Tune with callbacks of our own nor Train can be driven through Ray Client. So a task without
-CPUs drives them inside the cluster, and asks this process, through a mailbox, whatever it would
-ask the study. The ledger has one writer, this process, and needs no storage that the cluster sees.
+Ray Client supports neither Train nor Tune with our callbacks. So a task without CPUs runs them on
+the head node, and sends its calls of the study to this process through a mailbox. This process
+remains the ledger's only writer, and the ledger needs no storage shared with the cluster.
 """
 
 from collections.abc import Callable
@@ -27,27 +27,27 @@ from mvkt_ray.training.teacher import TeacherJob
 
 
 class RemoteStudy:
-    """Forwards ask, report and tell through a mailbox to the process that has the study."""
+    """Forwards ask, report and tell through a mailbox to the driver's process."""
 
     def __init__(self, mailbox: Any, config: StudyConfig) -> None:
         self._mailbox = mailbox
         self.config = config
 
     def ask(self) -> Trial | None:
-        """Return a trial to run, None when there is none now."""
+        """Return a trial to run; None: there is none now."""
         return ask(self._mailbox, ("ask",))
 
     def report(self, number: int, metrics: EpochMetrics, usage: Usage) -> Decision:
-        """Decide whether a trial goes on."""
+        """Return the decision to continue or prune a trial after an epoch."""
         return ask(self._mailbox, ("report", number, metrics, usage))
 
     def tell(self, result: TrialResult, usage: Usage) -> None:
-        """Write down how a trial ended."""
+        """Record the result of a trial."""
         ask(self._mailbox, ("tell", result, usage))
 
 
-def run_trials_there(run: TrialsRun) -> None:
-    """Do what `run_trials` does, on the head node, while the study is asked in this thread."""
+def run_trials_on_head(run: TrialsRun) -> None:
+    """Run trials as `run_trials` does, on the head node; the study is called in this thread."""
 
     def reply(question: tuple[Any, ...]) -> Any:
         name, *arguments = question
@@ -63,7 +63,7 @@ def run_trials_there(run: TrialsRun) -> None:
     )
 
 
-def train_teacher_there(
+def train_teacher_on_head(
     job: TeacherJob,
     out: str,
     on_epoch: Callable[[EpochMetrics], None],
@@ -72,7 +72,7 @@ def train_teacher_there(
     storage: str,
     train_teacher: TrainTeacher,
 ) -> tuple[list[str], float]:
-    """Do what `train_teacher_on_ranks` does, on the head node."""
+    """Train a teacher as `train_teacher_on_ranks` does, on the head node."""
     return _drive(_train_teacher, (job, out, workers, storage, train_teacher), on_epoch)
 
 

@@ -1,4 +1,4 @@
-"""Files of Ray's cluster launcher, checked by Ray itself, without the cloud."""
+"""Validation of files for Ray's cluster launcher by Ray's own code, without cloud access."""
 
 import contextlib
 import copy
@@ -15,20 +15,24 @@ from mvkt_ray.errors import ConfigError
 
 
 def validate_launcher_file(value: Mapping[str, Any], origin: str) -> None:
-    """Run what `ray up` runs before it speaks to the cloud.
+    """Run the checks of `ray up` that need no cloud access.
+
+    Args:
+        value: The file's content.
+        origin: The file in a message.
 
     Raises:
-        ConfigError: Ray refuses the file; says where and why.
+        ConfigError: Ray refuses the file; the message has the key and the reason.
     """
-    said = io.StringIO()
+    output = io.StringIO()
     try:
-        with contextlib.redirect_stdout(said), _quiet("ray.autoscaler"):
+        with contextlib.redirect_stdout(output), _quiet("ray.autoscaler"):
             validate_config(prepare_config(copy.deepcopy(dict(value))))
     except jsonschema.ValidationError as error:
         where = ".".join(str(part) for part in error.absolute_path) or "the file"
-        raise ConfigError(f"{origin}: {where}: {error.message} (says Ray's launcher).") from None
+        raise ConfigError(f"{origin}: {where}: {error.message} (from Ray's launcher).") from None
     except click.ClickException as error:
-        text = " ".join([said.getvalue(), error.format_message()])
+        text = " ".join([output.getvalue(), error.format_message()])
         raise ConfigError(
             f"{origin}: Ray's launcher rejects the file: {' '.join(text.split())}"
         ) from None
@@ -41,7 +45,7 @@ def validate_launcher_file(value: Mapping[str, Any], origin: str) -> None:
         TypeError,
         ValueError,
     ) as error:
-        # Ray takes much for granted, such as the type of what it has not looked at yet.
+        # Ray uses parts of the file, such as their types, before it has validated them.
         text = f"{type(error).__name__}: {error}"
         raise ConfigError(f"{origin}: Ray's launcher cannot read the file ({text}).") from None
 

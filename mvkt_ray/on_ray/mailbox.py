@@ -1,6 +1,6 @@
-"""A small actor through which the first rank of a model speaks to whoever waits for it.
+"""An actor for questions of a model's first rank to the process that runs its training.
 
-Ray Train reports upwards only, and a trial with several workers must hear whether it is pruned.
+Ray Train has reports but no answers, and a trial with several workers needs the study's decision.
 """
 
 import asyncio
@@ -18,10 +18,9 @@ _BESIDE = "a process of Ray beside this one, through which workers report"
 
 
 class _Mailbox:
-    """Keeps questions until they are taken, and whoever asked until there is an answer.
+    """Queue of numbered questions, with an open future for each until it is answered.
 
-    Processes that ask may die and be replaced: an answer goes to the question that it is for, or
-    to nobody.
+    A process that asked may die and be replaced: the answer to its question is then dropped.
     """
 
     def __init__(self) -> None:
@@ -30,7 +29,7 @@ class _Mailbox:
         self._numbers = itertools.count()
 
     async def ask(self, question: Any) -> Any:
-        """Leave a question and wait for its answer."""
+        """Queue a question and return its answer."""
         number = next(self._numbers)
         self._answers[number] = asyncio.get_running_loop().create_future()
         self._questions.put_nowait((number, question))
@@ -40,7 +39,7 @@ class _Mailbox:
             del self._answers[number]
 
     async def take(self, timeout_s: float) -> list[tuple[int, Any]]:
-        """Return the next question and its number, or nothing when there is none in time."""
+        """Return the next number and question; an empty list if none arrives in time."""
         if not self._questions.empty():
             return [self._questions.get_nowait()]
         try:
@@ -49,35 +48,35 @@ class _Mailbox:
             return []
 
     async def answer(self, number: int, answer: Any) -> None:
-        """Answer a question."""
+        """Answer a question by its number, if its process still waits."""
         waiting = self._answers.get(number)
         if waiting is not None and not waiting.done():
             waiting.set_result(answer)
 
 
 def open_mailbox() -> Any:
-    """Start a mailbox beside this process; it ends with its last handle."""
+    """Start a mailbox on this process's node; it ends when its last handle is deleted."""
     actor: Any = ray.remote(_Mailbox)
     return actor.options(num_cpus=0, max_concurrency=8, scheduling_strategy=on_this_node()).remote()
 
 
 def on_this_node() -> NodeAffinitySchedulingStrategy:
-    """Place beside this process; through Ray Client, beside its server on the head node."""
+    """Return the scheduling strategy for this process's node; of Ray Client, the head node."""
     node_id = ray.get_runtime_context().get_node_id()
     return NodeAffinitySchedulingStrategy(node_id, soft=False)
 
 
 def ask(mailbox: Any, question: Any) -> Any:
-    """Ask through a mailbox, and wait for the answer.
+    """Send a question through a mailbox, and return the answer.
 
     Raises:
-        ClusterError: None has come for too long; a driver that has died ends who asks before.
+        ClusterError: No answer within the time limit. If the driver dies, Ray ends this process.
     """
     return awaited(mailbox.ask.remote(question), "an answer of the process that has the study")
 
 
 def serve(mailbox: Any, reply: Callable[[Any], Any], is_over: Callable[[], bool]) -> None:
-    """Answer questions, in this thread, until it is over."""
+    """Answer questions in this thread, until `is_over` and no question is left."""
     while True:
         over = is_over()
         questions = awaited(mailbox.take.remote(0.0 if over else POLL_S), _BESIDE)

@@ -1,6 +1,6 @@
-"""Models that train in several processes: a Ray Train `TorchTrainer`, for a teacher or a trial.
+"""Training of a model in several processes by Ray Train's `TorchTrainer`: a teacher or a trial.
 
-It costs 13 to 24 s and some 2 GB each time it starts, so models with one worker do without.
+A start of Train takes 13 to 24 s and some 2 GB, so models with one worker run without it.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ from mvkt_ray.on_ray.capacity.nodes import ClusterResources
 from mvkt_ray.on_ray.capacity.reservations import of_worker
 from mvkt_ray.on_ray.connecting.environment import WORKERS, environment
 from mvkt_ray.on_ray.mailbox import ask, open_mailbox, serve
-from mvkt_ray.on_ray.ray_corrections import forget_nodes_that_are_gone, giving_its_place_back
+from mvkt_ray.on_ray.ray_corrections import refresh_nodes_of_train, releasing_placement_group
 from mvkt_ray.on_ray.unwrap import lost, unwrapped, with_note
 from mvkt_ray.on_ray.waiting import NODES_COME_WITHIN_S, RESULTS_COME_WITHIN_S, Waiting
 from mvkt_ray.on_ray.worker import (
@@ -46,12 +46,11 @@ from mvkt_ray.training.students.trial_inputs import TrialInputs
 from mvkt_ray.training.teacher import TeacherJob
 
 _BEGUN = "begun"
-"""What the first rank says before anything else: until then Train tries to start the ranks, for
-ever."""
+"""First message of the first rank; until then Train tries to start the ranks without a limit."""
 
 RESIZE_INTERVAL_S = 60.0
-"""How often elastic workers may become more. All are started again for it, which takes some 15 s
-and costs the epoch in flight."""
+"""Shortest interval between two increases of elastic workers. Each restarts all ranks, which takes
+some 15 s and repeats the current epoch."""
 
 
 def tune_many_worker_trial(
@@ -62,27 +61,27 @@ def tune_many_worker_trial(
     workers: WorkersConfig,
     storage: str,
 ) -> None:
-    """Drive the workers of a trial, and pass their reports to Tune.
+    """Run the workers of a trial, and forward their reports to Tune.
 
-    Runs in an actor that reserves neither CPU nor GPU, or it could keep its own workers out.
+    Runs in an actor that reserves neither CPU nor GPU, so that it cannot take its workers' places.
 
     Args:
-        config: Tune's: the trial as JSON, and, once the driver has set it, `TOLD`.
-        inputs: the same for all trials.
-        run_trial: trains it; called on every rank.
-        workers: how many, and what each reserves.
-        storage: folder for Ray Train's own files, which all nodes see.
+        config: Tune's configuration: the trial as JSON, and the driver's last decision as `TOLD`.
+        inputs: Common inputs of all trials.
+        run_trial: Trains the trial; called on every rank.
+        workers: Number of workers, and the reservation of each.
+        storage: Folder for Ray Train's own files, shared by all nodes.
     """
     trial = Trial.from_json(json.loads(config["trial"]))
     costs = Costs()
     results: list[TrialResult] = []
     nodes: list[str] = []
 
-    def reply(said: TrialResult | tuple[EpochMetrics, float, list[str]]) -> Decision | None:
-        if isinstance(said, TrialResult):
-            results.append(said)
+    def reply(message: TrialResult | tuple[EpochMetrics, float, list[str]]) -> Decision | None:
+        if isinstance(message, TrialResult):
+            results.append(message)
             return None
-        metrics, cpu_s, nodes[:] = said
+        metrics, cpu_s, nodes[:] = message
         spent = costs.so_far() | {"cpu_s": cpu_s, NODES: json.dumps(nodes)}
         tune.report({"metrics": json.dumps(metrics.to_json()), **spent})
         return told(config)
@@ -91,11 +90,11 @@ def tune_many_worker_trial(
     try:
         run_ranks(_trial_rank, arguments, workers, storage=storage, reply=reply)
     except ClusterError as error:
-        # No trial is to blame for it, nor for a machine's fault.
+        # A fault of the cluster, not of the trial; so is a machine's fault below.
         tune.report({FAULT: str(error), **costs.so_far(), NODES: json.dumps(nodes)})
         return
     except Exception as error:
-        # The result is what counts, whatever happened to a rank after it was sent.
+        # A result that has arrived is valid, even if a rank failed after sending it.
         fault = None if results else machine_fault_behind(error, inputs)
         if fault is not None:
             spent = costs.so_far() | {NODES: json.dumps(nodes)}
@@ -117,17 +116,28 @@ def train_teacher_on_ranks(
     storage: str,
     train_teacher: TrainTeacher,
 ) -> tuple[list[str], float]:
-    """Train a teacher on several workers; returns when it is published.
+    """Train and publish a teacher on several workers.
+
+    Args:
+        job: The training.
+        out: Location of the artifact.
+        on_epoch: Called with the metrics of each epoch.
+        workers: Number of workers, and the reservation of each.
+        storage: Folder for Ray Train's own files, shared by all nodes.
+        train_teacher: Trains the teacher; called on every rank.
 
     Returns:
-        The ids of the workers' nodes, and how many seconds it took.
+        Ray's ids of the workers' nodes, and the seconds of the training.
+
+    Raises:
+        MvktError: As `run_ranks`.
     """
     arguments = {"job": job, "out": out, "train_teacher": train_teacher}
     costs = Costs()
     nodes: list[str] = []
 
-    def reply(said: tuple[EpochMetrics, list[str]]) -> None:
-        metrics, nodes[:] = said
+    def reply(message: tuple[EpochMetrics, list[str]]) -> None:
+        metrics, nodes[:] = message
         on_epoch(metrics)
 
     run_ranks(_teacher_rank, arguments, workers, storage=storage, reply=reply)
@@ -142,24 +152,25 @@ def run_ranks(
     storage: str,
     reply: Callable[[Any], Any],
 ) -> None:
-    """Run a function on every rank of a process group, and answer what the first rank asks.
+    """Run a function on every rank of a process group, and answer the first rank's questions.
 
     Questions are answered in the calling thread.
 
-    Elastic workers become fewer when a process or its node is lost, and more when nodes come: all
-    ranks are then started again, and go on from what they have written. Where nodes come Train
-    does so itself. A loss without any answer more than at the one before is raised.
+    The number of elastic workers decreases when a process or its node is lost, and increases when
+    nodes are added. Either restarts all ranks, which resume from their checkpoint; Train itself
+    does so for added nodes. A loss without progress since the previous loss is raised.
 
     Args:
-        rank_loop: of a module; called with `arguments` and the `mailbox` to ask through.
-        arguments: the same for all ranks.
-        workers: how many ranks, and what each reserves.
-        storage: folder for Ray Train's own files, which all nodes see.
-        reply: answers a question; elastic ranks ask again what they asked before.
+        rank_loop: Module-level function, called with `arguments` and a `mailbox` for questions.
+        arguments: Common arguments of all ranks.
+        workers: Number of ranks, and the reservation of each.
+        storage: Folder for Ray Train's own files, shared by all nodes.
+        reply: Answers a question; restarted ranks repeat earlier questions.
 
     Raises:
-        MvktError: What a rank raised; WorkerLostError when the process of one is gone, ClusterError
-            when they could not begin, or said nothing, for too long.
+        MvktError: The error of a rank.
+        WorkerLostError: The process of a rank is lost.
+        ClusterError: The ranks could not start, or sent nothing, within the time limits.
     """
     mailbox = open_mailbox()
     arguments = {**arguments, "mailbox": mailbox}
@@ -168,18 +179,18 @@ def run_ranks(
         try:
             n_answers, error = _run_once(rank_loop, arguments, workers, storage, mailbox, reply)
         except BaseException:
-            # Nobody serves it any more: ranks that Train may still start end when they ask.
+            # Ends ranks that Train may still start, at their first question.
             with contextlib.suppress(Exception):
                 ray.kill(mailbox)
             raise
         if error is None:
             return
-        why = _why(error)
-        may_go_on = workers.is_elastic and isinstance(why, WorkerLostError)
-        if not may_go_on or n_answers <= furthest:
-            raise why from error
+        cause = _root_cause(error)
+        may_restart = workers.is_elastic and isinstance(cause, WorkerLostError)
+        if not may_restart or n_answers <= furthest:
+            raise cause from error
         furthest = n_answers
-        forget_nodes_that_are_gone()
+        refresh_nodes_of_train()
 
 
 def _run_once(
@@ -190,7 +201,7 @@ def _run_once(
     mailbox: Any,
     reply: Callable[[Any], Any],
 ) -> tuple[int, BaseException | None]:
-    """Return how many questions were answered, and what ended the ranks."""
+    """Return the number of answered questions, and the error that ended the ranks, if any."""
     errors: list[BaseException] = []
     n_answers = 0
     for_ranks = Waiting(lambda: _to_begin(workers), NODES_COME_WITHIN_S)
@@ -216,7 +227,7 @@ def _run_once(
         now.look()
         return not thread.is_alive()
 
-    # Train hands these on to what it starts; a cluster's nodes may not have them.
+    # Train passes these variables on to its processes; the cluster's nodes may lack them.
     with environment(WORKERS):
         thread = threading.Thread(target=fit, name="torch-trainer", daemon=True)
         thread.start()
@@ -245,10 +256,10 @@ def _trainer(
         ),
         run_config=ray.train.RunConfig(
             storage_path=storage,
-            # Whether to start again is decided here and by the study, from the class of the error.
+            # Restarts are decided by `run_ranks` and the study, from the class of the error.
             failure_config=ray.train.FailureConfig(max_failures=0),
             logging_config=ray.train.LoggingConfig(log_level="ERROR"),
-            callbacks=[giving_its_place_back()],
+            callbacks=[releasing_placement_group()],
         ),
     )
 
@@ -267,35 +278,35 @@ def _rank(config: dict[str, Any]) -> None:
     config["rank_loop"](config)
 
 
-def _why(error: BaseException) -> BaseException:
-    """Choose among the ranks' errors: when one raises or dies, others fail in their collectives."""
+def _root_cause(error: BaseException) -> BaseException:
+    """Return the decisive error: if one rank fails, the others fail in their collectives."""
     if not isinstance(error, WorkerGroupError):
         return lost(error) if isinstance(error, RayTrainError) else unwrapped(error)
-    found = [_why_of_rank(failure) for failure in error.worker_failures.values()]
+    found = [_cause_in_rank(failure) for failure in error.worker_failures.values()]
     deaths = [cause for cause in found if isinstance(cause, WorkerLostError)]
     ours = [cause for cause in found if isinstance(cause, MvktError) and cause not in deaths]
-    defects = [cause for cause in found if not isinstance(cause, MvktError | _LeftAloneError)]
-    # Train may have heard of those who were left alone only, and not yet of who left them.
-    alone = [lost(cause) for cause in found if isinstance(cause, _LeftAloneError)]
+    defects = [cause for cause in found if not isinstance(cause, MvktError | _CollectiveError)]
+    # Last: Train may not have noticed the rank that failed first, but only its consequences.
+    alone = [lost(cause) for cause in found if isinstance(cause, _CollectiveError)]
     return [*ours, *deaths, *defects, *alone, lost(error)][0]
 
 
-class _LeftAloneError(Exception):
-    """A rank's collective failed, so another rank has gone, by death or by an error of its own."""
+class _CollectiveError(Exception):
+    """A rank's collective operation failed, because another rank died or raised an error."""
 
 
-def _why_of_rank(error: BaseException) -> BaseException:
+def _cause_in_rank(error: BaseException) -> BaseException:
     if isinstance(error, UserExceptionWithTraceback):
         cause = with_note(error._base_exc, str(error))
     elif isinstance(error, RayTrainError):
         return lost(error)
     else:
         cause = unwrapped(error)
-    return _LeftAloneError(str(cause)) if _is_of_collective(cause) else cause
+    return _CollectiveError(str(cause)) if _is_of_collective(cause) else cause
 
 
 def _is_of_collective(cause: BaseException) -> bool:
-    """NCCL's errors have a class; gloo's are known by its name alone."""
+    """Whether a collective operation failed: NCCL has an error class, gloo only a message."""
     if isinstance(cause, MvktError):
         return False
     return isinstance(cause, DistError) or (
@@ -311,7 +322,7 @@ def _trial_rank(config: dict[str, Any]) -> None:
     costs, nodes = Costs(), _nodes_of_ranks()
 
     def report(metrics: EpochMetrics) -> Decision:
-        # The other ranks work as long as the first; exact sums come with the result.
+        # An estimate: the other ranks work as long as the first. The result has the exact sum.
         return ask(mailbox, (metrics, len(nodes) * costs.so_far()["cpu_s"], nodes))
 
     with naming_machine_faults(own_node()):

@@ -1,7 +1,7 @@
-"""How a study goes, as metrics that Ray exports to Prometheus with its own.
+"""Metrics of a study's progress, which Ray exports to Prometheus with its own metrics.
 
-Ray puts `ray_` in front of their names, and `_total` behind counters. The driver's node serves them
-at `/metrics` of the port that `ray start --metrics-export-port` chooses; Ray lists all nodes for
+Ray prefixes their names with `ray_`, and appends `_total` to counters. The driver's node serves
+them at `/metrics` of the port that `ray start --metrics-export-port` sets; Ray lists all nodes for
 Prometheus in `prom_metrics_service_discovery.json` of its temporary folder.
 """
 
@@ -19,7 +19,7 @@ from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.search.spending.prices import SECONDS_PER_HOUR, PriceList, Spent
 
 _SECONDS_BETWEEN_UPDATES = 1.0
-"""Looking at all records costs more than a report; nobody scrapes more often."""
+"""An update reads all records, which takes longer than a report; scrapes are less frequent."""
 
 
 @runtime_checkable
@@ -60,11 +60,11 @@ class StudyMetrics:
         self._epochs = Counter("mvkt_epochs", "Epochs that were reported.", ("study",))
         self._gpu_hours = Gauge("mvkt_spent_gpu_hours", "GPU hours spent.", ("study",))
         self._money = Gauge("mvkt_spent_money", "Money spent.", ("study", "currency"))
-        # What an earlier start of the study has counted is not counted again.
+        # The counter starts at 0 and adds only epochs of this start of the study.
         self._n_epochs = self._count_epochs()
 
     def update(self) -> None:
-        """Bring the metrics to what the study is now."""
+        """Set the metrics to the study's current state."""
         records, spent = self._study.trials(), self._study.spent
         states = CountOf(record.state for record in records)
         for state in TrialState:
@@ -87,11 +87,11 @@ class StudyMetrics:
 
 @contextlib.contextmanager
 def measuring(study: object, on_change: Callable[[], None]) -> Generator[Callable[[], None]]:
-    """Measure a study while its trials run in the block; yield what is called at each change.
+    """Export metrics of a study during the block; yield the function to call at each change.
 
     Args:
-        study: Whoever deals the trials; one that tells nothing of them is not measured.
-        on_change: Is called at each change, too.
+        study: The study; without the interface of `Measured`, it has no metrics.
+        on_change: Called at each change, too.
     """
     if not isinstance(study, Measured):
         yield on_change

@@ -1,18 +1,18 @@
-"""Every correction of a defect of Ray's, in Ray itself, with when it may go.
+"""All patches of defects of Ray, each with the condition for its removal.
 
-They are narrow, and hold only while they are entered. With Ray 2.60:
+A patch is narrow, and active only in its context or run. Defects of Ray 2.60:
 
 - a trial killed by Ray's memory monitor ends the whole search: `memory_kills_are_deaths`;
-- a free process is given to a trial whose own process is starting, so that a node that has come
-  gets no trial: `starting_trials_keep_their_process`;
-- Train waits a minute for slots on a node that has gone: `forget_nodes_that_are_gone`;
-- Train keeps the slots of workers that were lost while they started: `giving_its_place_back`;
-- a node that is not up after 30 s is given up, and one whose agents are not after 15 s ends
+- Tune gives a free process to a trial whose own process is starting, so that a new node gets no
+  trial: `starting_trials_keep_their_process`;
+- Train waits a minute for slots on a lost node: `refresh_nodes_of_train`;
+- Train keeps the slots of workers that were lost while they started: `releasing_placement_group`;
+- a node that is not up after 30 s is given up, and a node whose agents are not up after 15 s ends
   itself: `nodes_may_start_slowly`;
-- connecting takes SIGTERM from the program: `own_sigterm`;
-- workers look for modules in the driver's working directory first: `importing_as_here`.
+- connecting replaces the program's handler of SIGTERM: `own_sigterm`;
+- workers import from the driver's working directory first: `importing_as_here`.
 
-The modules of Ray are imported where they are corrected: who connects need not load Tune and Train.
+Each function imports Ray's modules itself, so that connecting does not load Tune and Train.
 """
 
 import contextlib
@@ -35,10 +35,10 @@ from ray.exceptions import GetTimeoutError, NodeDiedError, OutOfMemoryError, Ray
 from ray.job_config import JobConfig
 
 NODE_STARTS_WITHIN_S = 180.0
-"""Ends the wait for a node that never comes."""
+"""Limit of the wait for a node that does not start."""
 
 COORDINATOR_ANSWERS_WITHIN_S = 60.0
-"""Train then waits as long as it does without the correction."""
+"""Limit of the refresh; beyond it Train waits as long as it does without the patch."""
 
 _PORTS_OF_AGENTS = (
     "metrics_agent_port",
@@ -47,17 +47,16 @@ _PORTS_OF_AGENTS = (
     "dashboard_agent_listen_port",
 )
 _CHOSEN_PORTS = range(20_000, 32_768)
-"""Below those of outgoing connections, which might take one before its agent listens on it."""
+"""Below Linux's ephemeral ports: an outgoing connection could take one before the agent does."""
 
 
 @contextlib.contextmanager
 def memory_kills_are_deaths() -> Generator[None]:
-    """Let Tune, while this is entered, take a trial out of memory for one whose process died.
+    """Let Tune treat a process that was killed for its memory as a process that died.
 
     Ray 2.60 gives such a task an `OutOfMemoryError`, which is neither a `RayActorError` nor a
-    `RayTaskError`, and Tune raises RuntimeError on everything else, whatever `max_failures` says.
-    To Tune, a process that was killed is a process that died. A test fails when Ray mends this;
-    then this may go.
+    `RayTaskError`, and Tune raises RuntimeError for any other class, despite `max_failures`.
+    Remove it when Ray mends this; a test then fails.
     """
     from ray.air.execution._internal.actor_manager import RayActorManager
 
@@ -82,14 +81,13 @@ def as_death(exception: Exception) -> Exception:
 
 @contextlib.contextmanager
 def starting_trials_keep_their_process() -> Generator[None]:
-    """Let Tune, while this is entered, end no process that is starting for a trial.
+    """Keep Tune from ending a process that is starting for a trial.
 
-    With reused actors Ray 2.60 gives a process that becomes free to any trial that waits, also to
-    one whose own process is being started, which it then ends. Where trials end more often than a
-    process takes to start, a node that has come would never finish starting one. So such a trial is
-    passed over: the free process is for the next. A trial whose process still waits for resources
-    is not. `tests/on_ray/capacity/test_growing.py` shows the defect; this may go when it passes
-    without.
+    With reused actors Ray 2.60 gives a free process to any waiting trial, also to one whose own
+    process is starting, and ends the latter. If trials end faster than a process starts, a new node
+    never gets a running process. So such a trial is skipped, and the free process goes to the next
+    trial; a trial whose process still waits for resources is not skipped. Remove it when
+    `tests/on_ray/capacity/test_growing.py`, which shows the defect, passes without it.
     """
     from ray.tune.execution.tune_controller import TuneController
 
@@ -109,33 +107,33 @@ def starting_trials_keep_their_process() -> Generator[None]:
         TuneController._maybe_reuse_cached_actor = original  # type: ignore[method-assign]
 
 
-def forget_nodes_that_are_gone() -> None:
-    """Have Train look at the cluster's nodes now; called between two runs of elastic workers.
+def refresh_nodes_of_train() -> None:
+    """Let Train read the cluster's nodes now; called between two runs of elastic workers.
 
-    With Ray 2.60 it looks every 20 s, and waits a minute for slots on a node that went in between.
-    It may go when `tests/on_ray/test_elastic.py` is as quick without.
+    Ray 2.60 reads them every 20 s, and waits a minute for slots on a node lost in between. Remove
+    it when `tests/on_ray/test_elastic.py` is as fast without it.
     """
     from ray.data._internal.cluster_autoscaler.default_autoscaling_coordinator import (
         get_or_create_autoscaling_coordinator,
     )
 
     coordinator: Any = get_or_create_autoscaling_coordinator()
-    asked = coordinator.get_reserved_resources.remote("mvkt-ray", recompute=True)
+    refreshed = coordinator.get_reserved_resources.remote("mvkt-ray", recompute=True)
     with contextlib.suppress(GetTimeoutError):
-        ray.get(asked, timeout=COORDINATOR_ANSWERS_WITHIN_S)
+        ray.get(refreshed, timeout=COORDINATOR_ANSWERS_WITHIN_S)
 
 
-def giving_its_place_back() -> Any:
-    """Return a callback of a Train run that gives back, at its end, what its workers reserved.
+def releasing_placement_group() -> Any:
+    """Return a callback of a Train run that releases its workers' reservations at its end.
 
-    With Ray 2.60 a run whose worker is lost just as it starts (once its group is placed, before the
-    controller has it) ends without, and the next one waits for these slots for ever. It may go when
-    `WorkerGroup._start` shuts down a group that has started, too.
+    With Ray 2.60 a run whose worker is lost just as it starts (after its group is placed, before
+    the controller has it) does not release them, and the next run waits for these slots for ever.
+    Remove it when `WorkerGroup._start` shuts down a group that has started, too.
     """
     from ray.train.v2._internal.execution.callback import ControllerCallback, WorkerGroupCallback
     from ray.util import remove_placement_group
 
-    class GivesItsPlaceBack(ControllerCallback, WorkerGroupCallback):
+    class ReleasesPlacementGroup(ControllerCallback, WorkerGroupCallback):
         placement_group: Any = None
 
         def after_worker_group_start(self, worker_group: Any) -> None:
@@ -144,22 +142,22 @@ def giving_its_place_back() -> Any:
 
         async def before_controller_shutdown(self) -> None:
             if self.placement_group is not None:
-                # Nothing happens where that was done already, as it mostly is by now.
+                # Has no effect if the group was removed already, as in most runs.
                 remove_placement_group(self.placement_group)
 
-    return GivesItsPlaceBack()
+    return ReleasesPlacementGroup()
 
 
 @contextlib.contextmanager
 def nodes_may_start_slowly() -> Generator[None]:
-    """Wait for a node that starts while this is entered as long as a busy machine needs.
+    """Extend Ray's limits for the start of a node to `NODE_STARTS_WITHIN_S`, for busy machines.
 
-    Ray 2.60 gives it 30 s. It has to start several processes of Python in them, which among a
-    dozen of busy programs is too little for two cores. A raylet that has ended is not waited for.
-    It may go when this limit can be set in Ray's environment.
+    Ray 2.60 allows 30 s, in which several Python processes must start: too little for two cores
+    with a dozen busy programs. The wait ends early if a raylet ends. Remove it when the limit can
+    be set in Ray's environment.
 
-    A raylet waits 15 s for each agent to write down on which port it listens, and ends when one has
-    not (ray #65983). So free ports are chosen for them, where none were given, and written down.
+    A raylet waits 15 s for each agent to write its port into a file, and ends without it (ray
+    #65983). So free ports are chosen here where none are given, and written for the agents.
     """
     from ray._private import services
     from ray._raylet import (
@@ -180,15 +178,16 @@ def nodes_may_start_slowly() -> Generator[None]:
             time.sleep(0.05)
 
     def start_raylet(*of_node: Any, **by_name: Any) -> Any:
-        asked, free = inspect.signature(start).bind(*of_node, **by_name).arguments, _free_ports()
+        given, free = inspect.signature(start).bind(*of_node, **by_name).arguments, _free_ports()
         for name in _PORTS_OF_AGENTS:
-            asked[name] = asked.get(name) or next(free)
-        # Of this one Ray does not tell the raylet; the others it does not look for if it is told.
-        port = asked[_PORTS_OF_AGENTS[-1]]
-        persist_port(asked["session_dir"], asked["node_id"], DASHBOARD_AGENT_LISTEN_PORT_NAME, port)
+            given[name] = given.get(name) or next(free)
+        # Ray does not pass this port to the raylet, which reads it from the file; the other ports
+        # are passed, and the raylet then needs no file.
+        port = given[_PORTS_OF_AGENTS[-1]]
+        persist_port(given["session_dir"], given["node_id"], DASHBOARD_AGENT_LISTEN_PORT_NAME, port)
         within = {"RAY_agent_register_timeout_ms": str(int(1000 * NODE_STARTS_WITHIN_S))}
-        asked["env_updates"] = {**within, **(asked.get("env_updates") or {})}
-        return start(**asked)
+        given["env_updates"] = {**within, **(given.get("env_updates") or {})}
+        return start(**given)
 
     services.get_node, services.start_raylet = get_node, start_raylet
     try:
@@ -198,7 +197,7 @@ def nodes_may_start_slowly() -> Generator[None]:
 
 
 def _free_ports() -> Iterator[int]:
-    """Yield ports on which nothing listens, on any interface, in an order of chance."""
+    """Yield ports that are free on all interfaces, in random order."""
     for port in random.sample(_CHOSEN_PORTS, len(_CHOSEN_PORTS)):
         with contextlib.closing(socket.socket()) as probe, contextlib.suppress(OSError):
             probe.bind(("", port))
@@ -206,7 +205,7 @@ def _free_ports() -> Iterator[int]:
 
 
 def _ended_raylets() -> set[int]:
-    """Find the raylets of this process that have ended, and that nobody has waited for yet."""
+    """Return the process numbers of this process's raylets that have ended (zombies)."""
     ended: set[int] = set()
     for child in psutil.Process().children():
         with contextlib.suppress(psutil.Error):
@@ -217,11 +216,11 @@ def _ended_raylets() -> set[int]:
 
 @contextlib.contextmanager
 def own_sigterm() -> Generator[None]:
-    """While Ray connects or disconnects, leave SIGTERM to the program where it handles it.
+    """Keep the program's own handler of SIGTERM while Ray connects or disconnects.
 
     Ray sets two handlers: Python's exits without a clean end, and that of its C++ code aborts the
-    process after three seconds, whatever it is doing then. Disconnecting, it removes whichever
-    handler there is. It may go when `ray.init` takes an option to leave signals alone.
+    process after three seconds. On disconnecting, it removes any handler. Remove this when
+    `ray.init` has an option to leave signals unchanged.
     """
     from ray._private import utils as ray_utils
 
@@ -236,27 +235,28 @@ def own_sigterm() -> Generator[None]:
     finally:
         ray_utils.set_sigterm_handler = original
         signal.signal(signal.SIGTERM, own)
-        # It came meanwhile, and the C++ handler has set the alarm.
+        # Cancels the alarm of Ray's C++ handler, in case SIGTERM arrived meanwhile.
         signal.alarm(0)
 
 
 class _Fixed(list[str]):
-    """A list that takes no more."""
+    """A list that ignores additions."""
 
     def extend(self, values: Iterable[str], /) -> None:
-        """Leave it as it is: Ray adds the working directory, and that of the program."""
+        """Ignore Ray's additions: the working directory, and the program's directory."""
 
 
 def importing_as_here() -> JobConfig:
-    """Return the configuration of a job whose workers import what this process imports.
+    """Return the configuration of a job whose workers import the same modules as this process.
 
-    Ray 2.60 puts the driver's working directory first on their path, whether or not the driver
-    looks there: a file called `statistics.py` there, or another checkout, hides the real one. They
-    are given what comes before the standard library on this process's own path, and nothing else;
-    what comes after it, they have themselves. It may go when `ray.init` leaves the path alone.
+    Ray 2.60 puts the driver's working directory first on the workers' path, even if it is not on
+    the driver's own: a file `statistics.py` there, or another checkout, would hide the real module.
+    With this configuration the workers get the entries before the standard library on this
+    process's path; the others they have themselves. Remove it when `ray.init` leaves the path
+    unchanged.
     """
     config = JobConfig()
-    # Ray puts each before the one that came before it.
+    # Reversed: Ray prepends the entries one by one.
     config._py_driver_sys_path = _Fixed(reversed(_before_the_standard_library()))
     return config
 

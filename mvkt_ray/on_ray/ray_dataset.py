@@ -1,6 +1,6 @@
-"""Shards as a dataset of Ray's: one block for each file, read where it is used.
+"""Shards as a Ray dataset: one block for each file, read on the node that uses it.
 
-From a store a node fetches the columns that are asked for, into its cache.
+From a store a node fetches only the requested columns, into its cache.
 """
 
 import functools
@@ -18,7 +18,7 @@ RayDataset = ray.data.Dataset
 
 
 class ShardsDatasource(Datasource):
-    """Facts that Ray needs to plan the reading of shards."""
+    """Ray's data source for shards: sizes, and one read task for each file."""
 
     def __init__(self, shards: Shards, columns: Sequence[str]) -> None:
         super().__init__()
@@ -28,12 +28,12 @@ class ShardsDatasource(Datasource):
         entries = shards.manifest.files
         files = sorted(name for name in entries if name.endswith(".arrow"))
         n_bytes = [entries[name].size_bytes for name in files]
-        # Nearly all of a file is its leads.
+        # An estimate: nearly all bytes of a file are the leads' signals.
         share = sum(name in shards.leads for name in self._columns) / len(shards.leads)
         self._sizes = [round(each * share) for each in n_bytes]
 
     def estimate_inmemory_data_size(self) -> int:
-        """Return about how many bytes all blocks have."""
+        """Return the estimated bytes of all blocks."""
         return sum(self._sizes)
 
     def get_read_tasks(
@@ -42,7 +42,7 @@ class ShardsDatasource(Datasource):
         per_task_row_limit: int | None = None,
         data_context: DataContext | None = None,
     ) -> list[ReadTask]:
-        """Return a task for each shard; what `parallelism` asks for decides nothing."""
+        """Return a read task for each shard; `parallelism` is ignored."""
         return [
             ReadTask(
                 functools.partial(_read, self._location, self._leads, number, self._columns),
@@ -54,7 +54,7 @@ class ShardsDatasource(Datasource):
 
 
 def ray_dataset(shards: Shards, columns: Sequence[str]) -> RayDataset:
-    """Return some columns of shards as a dataset; of a cluster that reaches their location."""
+    """Return some columns of shards as a Ray dataset; all nodes must reach the location."""
     return ray.data.read_datasource(ShardsDatasource(shards, columns))
 
 

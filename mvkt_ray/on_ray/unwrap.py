@@ -1,4 +1,4 @@
-"""From Ray's wrappings of an error back to the error itself, and to its root."""
+"""Conversion of Ray's wrapped errors to the original error, or to an error of our own."""
 
 import re
 from pathlib import Path
@@ -18,19 +18,20 @@ from mvkt_ray.machine_faults import GOES_ON
 from mvkt_ray.phrasing import one_line
 
 _CANNOT_BEGIN = ("failed to import on the worker", "error raised in its creation task")
-"""How Ray says that a worker came to nothing before any code of a trial ran in it."""
+"""Phrases in Ray's errors of a worker that failed before it ran any code of a trial."""
 
 _PROCESS = re.compile(r"^\s*pid: (\d+)$", re.MULTILINE)
 _ERROR_LINE = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception)\b.*")
 
 
 def unwrapped(error: BaseException) -> BaseException:
-    """Return what the code in a worker raised, or what became of the worker.
+    """Return the error that a worker's code raised, or one for the worker's failure.
 
-    An error of mvkt-ray comes back as itself. A process, or a node, that is gone is a
-    WorkerLostError; one that could not begin its work at all, for want of a package or of room for
-    Ray's own files, is a MachineError. Anything else is a defect and keeps its remote traceback as
-    a note.
+    - An error of mvkt-ray is returned as it is.
+    - A lost process or node becomes a `WorkerLostError`.
+    - A process that could not start, such as for a missing package or a full disk, becomes a
+      `MachineError`.
+    - Any other error is a defect, and keeps its remote traceback as a note.
     """
     if isinstance(error, RayTaskError):
         if isinstance(error.cause, RaySystemError) or _could_not_begin(error.cause):
@@ -46,16 +47,16 @@ def unwrapped(error: BaseException) -> BaseException:
 
 
 def lost(error: BaseException) -> WorkerLostError:
-    """Say that a process is gone, in our words and with Ray's reason, or its own last words."""
+    """Return the error for a lost process, with Ray's reason and the process's last output."""
     cause = getattr(error, "health_check_failure", error)
     if isinstance(cause, RayActorError) and cause.preempted:
         return PreemptedError("The node of a process was preempted, as announced to Ray.")
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     reason = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-    last_words = _last_words(str(error))
-    if last_words:
+    last_output = _last_output(str(error))
+    if last_output:
         return WorkerLostError(
-            f"A process or its node is gone ({reason}). Its last output: {last_words}"
+            f"A process or its node is gone ({reason}). Its last output: {last_output}"
         )
     return WorkerLostError(
         f"A process or its node is gone ({reason}). Lack of memory and preemption of the node are "
@@ -64,7 +65,7 @@ def lost(error: BaseException) -> WorkerLostError:
 
 
 def with_note(error: BaseException, remote_traceback: str) -> BaseException:
-    """Return the error, with its remote traceback unless it is one that we raise on purpose."""
+    """Return the error; unless it is an `MvktError`, add its remote traceback as a note."""
     if not isinstance(error, MvktError):
         error.add_note(remote_traceback)
     return error
@@ -75,7 +76,7 @@ def _could_not_begin(error: BaseException) -> bool:
 
 
 def _machine_error(text: str) -> MachineError:
-    """Tell the root: the last line of the innermost traceback, or all where there is none."""
+    """Return the error of a worker that cannot start, with the last error line of a traceback."""
     lines = [line.strip() for line in text.splitlines()]
     found = [line for line in lines if _ERROR_LINE.match(line)]
     root = found[-1] if found else one_line(Exception(text))
@@ -85,8 +86,8 @@ def _machine_error(text: str) -> MachineError:
     )
 
 
-def _last_words(text: str) -> str:
-    """Return the error on which a process of this node ended, where its log holds one."""
+def _last_output(text: str) -> str:
+    """Return the error at the end of the log of a lost process on this node; empty: none."""
     process, node = _PROCESS.search(text), ray_worker._global_node
     if process is None or node is None:
         return ""

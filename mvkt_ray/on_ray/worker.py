@@ -1,7 +1,7 @@
-"""Code that runs in Ray's worker processes: teachers, and trials with one worker.
+"""Code of Ray's worker processes: teachers, and trials with one worker.
 
-A reused process must not carry anything from one trial to the next, so threads and seeds are set
-anew for each. A trial's log, and the traceback of one that failed, are in the trial's own folder.
+A reused process must not carry state from one trial to the next, so threads and seeds are reset
+before each. A trial's log, and the traceback of its failure, are in the trial's own folder.
 """
 
 import contextlib
@@ -45,11 +45,11 @@ TrainTeacher = Callable[..., Any]
 LOG_FILE = "worker.log"
 ERROR_FILE = "error.txt"
 TOLD = "told"
-"""Key of a Tune trial's configuration; the driver sets it before it lets the trial go on."""
+"""Key of a Tune trial's configuration: the driver's decision on the trial's last report."""
 NODES = "nodes"
-"""Key of what is reported to Tune: Ray's ids of the nodes of all workers, as JSON."""
+"""Key of a report to Tune: Ray's ids of the nodes of all workers, as JSON."""
 FAULT = "fault"
-"""Key of what is reported to Tune in place of a result: what the machine did."""
+"""Key of a report to Tune in place of a result: the description of a machine's fault."""
 
 
 def tune_one_worker_trial(
@@ -58,9 +58,9 @@ def tune_one_worker_trial(
     """Train a trial in this process, and report its epochs and its result to Tune.
 
     Args:
-        config: Tune's: the trial as JSON, and, once the driver has set it, `TOLD`.
-        inputs: the same for all trials.
-        run_trial: trains it.
+        config: Tune's configuration: the trial as JSON, and the driver's last decision as `TOLD`.
+        inputs: Common inputs of all trials.
+        run_trial: Trains the trial.
     """
     trial = Trial.from_json(json.loads(config["trial"]))
     costs = Costs()
@@ -83,12 +83,12 @@ def tune_one_worker_trial(
 
 
 def tell(trainable: Any, decision: Decision) -> None:
-    """Tell a running trial how its last report was answered; runs in its process."""
+    """Set the decision on a running trial's last report; runs in the trial's process."""
     trainable.get_config()[TOLD] = decision
 
 
 def told(config: dict[str, Any]) -> Decision:
-    """Return the decision that `tell` left; CONTINUE if there is none."""
+    """Return the decision that `tell` set; CONTINUE if there is none."""
     return config.get(TOLD, Decision.CONTINUE)
 
 
@@ -98,13 +98,13 @@ def run_logged(
     report: Callable[[EpochMetrics], Decision],
     run_trial: RunTrial,
 ) -> TrialResult:
-    """Run a trial with its log in its folder, and its traceback when it raises."""
+    """Run a trial with a log in its folder; write the traceback there if it raises."""
     folder = TrialFolder.of(inputs.trials, trial.number).location
     with logging_to(folder):
         try:
             return replace(run_trial(trial, inputs, report), node=own_node())
         except Exception:
-            # Where nothing can be written, that comes with the error itself.
+            # Best effort: the raised error has the traceback, too.
             with contextlib.suppress(OSError, StoreError):
                 (folder / ERROR_FILE).write_bytes(traceback.format_exc().encode())
             raise
@@ -113,10 +113,10 @@ def run_logged(
 def teach(
     job: TeacherJob, out: str, mailbox: Any, train_teacher: TrainTeacher
 ) -> tuple[list[str], float]:
-    """Train a teacher in this process; its epochs go to a mailbox.
+    """Train a teacher in this process, and send its epochs to a mailbox.
 
     Returns:
-        The node's id and how many seconds it took.
+        Ray's id of the node in a list, and the seconds of the training.
     """
     clean_process()
     costs = Costs()
@@ -126,13 +126,13 @@ def teach(
 
 
 class Costs:
-    """Seconds that this process has spent since it was made."""
+    """Stopwatch of this process: wall-clock and CPU seconds since its creation."""
 
     def __init__(self) -> None:
         self._wall_s, self._cpu_s = time.perf_counter(), time.process_time()
 
     def so_far(self) -> dict[str, float]:
-        """Return `wall_s` and `cpu_s`."""
+        """Return the elapsed `wall_s` and `cpu_s`."""
         return {
             "wall_s": time.perf_counter() - self._wall_s,
             "cpu_s": time.process_time() - self._cpu_s,
@@ -140,19 +140,19 @@ class Costs:
 
 
 def clean_process() -> None:
-    """Bring the state that a process shares between trials to what a new process has."""
+    """Reset the process's threads, seeds and GPU memory to the state of a new process."""
     torch.set_num_threads(threads_for(1))
     random.seed(0)
     np.random.seed(0)
     torch.manual_seed(0)
     if torch.cuda.is_available():
-        # The last trial's tensors may be in cycles. It takes a quarter of a second.
+        # Frees tensors of the last trial that are in reference cycles; takes 0.25 s.
         gc.collect()
         torch.cuda.empty_cache()
 
 
 def own_node() -> str:
-    """Name this node: its host, and Ray's number for it, as a host may be several nodes."""
+    """Return host and Ray's short id of this node: a host may have several nodes."""
     return f"{platform.node()}/{own_node_id()[:8]}"
 
 
@@ -163,9 +163,9 @@ def own_node_id() -> str:
 
 @contextlib.contextmanager
 def logging_to(folder: Location) -> Generator[None]:
-    """Append logs, warnings and whatever is printed to the log file of a trial's folder.
+    """Append logs, warnings and printed output to the log file in a trial's folder.
 
-    In a store the log appears when the trial ends; that of a process that was killed is lost.
+    In a store the log is uploaded when the trial ends; a killed process's log is lost.
     """
     root = logging.getLogger()
     level = root.level
@@ -187,7 +187,7 @@ def logging_to(folder: Location) -> Generator[None]:
 
 @contextlib.contextmanager
 def _appending_to(file: Location) -> Generator[TextIO]:
-    """Open a text file to write on; that of a store is read before, and put back at the end."""
+    """Open a text file for appending; a file of a store is fetched first, uploaded at the end."""
     if file.is_local:
         file.parent.make_directory()
         with file.local_path.open("a", encoding="utf-8", buffering=1) as stream:

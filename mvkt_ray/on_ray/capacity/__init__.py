@@ -1,4 +1,4 @@
-"""Present and possible resources of a cluster, as Ray reports them, and the number of trials.
+"""Present and possible resources of a cluster, as reported by Ray, and the number of trials.
 
-Whether a worker fits a node is decided without Ray, in `slots`.
+`slots`, without Ray, decides whether a worker fits a node.
 """

@@ -14,11 +14,11 @@ from mvkt_ray.on_ray.capacity.nodes import ClusterResources
 from mvkt_ray.slots import models_on
 
 REFRESH_AFTER_S = 1.0
-"""How old what is known of the nodes may be."""
+"""Interval in which the cluster's nodes are read."""
 
 AHEAD = 8
-"""Trials beyond what fits now that wait where nobody says how far a cluster grows. What waits is
-what an autoscaler starts nodes for; it is as many again as run, and at least so many."""
+"""Least number of waiting trials in a cluster whose growth is unlimited or unknown; else as many as
+run. An autoscaler starts nodes for waiting trials."""
 
 
 def check_plan(
@@ -27,12 +27,12 @@ def check_plan(
     """Raise unless the teacher, at least one trial, and a task of an ingest fit the cluster.
 
     Args:
-        resources: what is asked for.
-        cluster: the nodes that there are.
-        growth: those that may come.
+        resources: Requested resources.
+        cluster: Present nodes.
+        growth: Nodes that the autoscaler can add.
 
     Raises:
-        ClusterError: Names what is asked for and what there is.
+        ClusterError: The message has the requested and the present resources.
     """
     growth = growth or Growth()
     for name, workers in resources.models().items():
@@ -67,19 +67,18 @@ def _check_ingest(ingest: IngestResourcesConfig, cluster: ClusterResources, grow
         return
     labels = "".join(f", {key}: {value}" for key, value in ingest.node_labels.items())
     raise ClusterError(
-        f"resources.ingest needs nodes with {ingest.cpus_per_task:g} CPUs{labels}, but there is "
-        f"none: Ray has {_there_is(cluster, growth)}. Lower resources.ingest.cpus_per_task, "
-        "change resources.ingest.node_labels, or give the --address of a cluster that has such "
-        "nodes."
+        f"resources.ingest needs nodes with {ingest.cpus_per_task:g} CPUs{labels}, but Ray has "
+        f"{_there_is(cluster, growth)}. Lower resources.ingest.cpus_per_task, change "
+        "resources.ingest.node_labels, or give the --address of a cluster that has such nodes."
     )
 
 
 @dataclass(kw_only=True, slots=True)
 class Concurrency:
-    """Whether one more trial may start: evaluated before each, as nodes come and go.
+    """Limit of concurrent trials, evaluated before each start, as nodes are added and lost.
 
-    With an autoscaler there may be more trials than fit now, up to what fits when all nodes have
-    come: what waits for a slot is what the autoscaler starts nodes for.
+    With an autoscaler more trials may start than fit now, up to the number that fits when all nodes
+    have been added: the autoscaler starts nodes for waiting trials.
     """
 
     max_concurrent_trials: int | None
@@ -88,10 +87,11 @@ class Concurrency:
     _refreshed_at_s: float = field(default=-math.inf, init=False)
 
     def has_room(self, running: Sequence[WorkersConfig]) -> bool:
-        """Say whether a trial may come to those that were dealt and have not ended.
+        """Return whether one more trial may start.
 
-        Trials of different kinds take their shares of the cluster. The nodes are looked at once a
-        second.
+        Args:
+            running: Workers of each trial that has started and not ended; trials with different
+                workers take shares of the cluster.
         """
         if time.monotonic() - self._refreshed_at_s > REFRESH_AFTER_S:
             self._nodes = ClusterResources.now()
@@ -103,9 +103,9 @@ class Concurrency:
         return sum(taken) < 1
 
     def limit(self, kind: WorkersConfig, nodes: ClusterResources) -> int:
-        """Return how many trials of one kind there may be on these nodes and those to come.
+        """Return the limit for trials with these workers, on present and possible nodes.
 
-        At least one: a trial that was dealt waits for a node when the last one is lost.
+        At least 1: a started trial waits for a node when the last one is lost.
         """
         now, later = nodes.holds(kind), self.growth.holds(kind)
         if later is None:

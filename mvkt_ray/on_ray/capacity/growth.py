@@ -1,10 +1,9 @@
 """Possible growth of a cluster: the node groups that its autoscaler can extend.
 
-Ray tells nobody what its autoscaler may start (the cluster configuration in the GCS is filled by
-Anyscale only, with Ray 2.60). But the autoscaler of `ray up` reads it from a file on the head node,
-whose name is on the command line of its process. On Kubernetes that process is in another
-container: there the node types of the study count (`resources.cost.node_types`), where the
-cluster's nodes say by Ray's label that they are of such a group.
+Ray has no interface for the limits of its autoscaler: with Ray 2.60 only Anyscale fills the cluster
+configuration in the GCS. But the autoscaler of `ray up` reads a file on the head node, whose name
+is on the command line of its process. On Kubernetes that process is in another container. There the
+study's node types (`resources.cost.node_types`) are used, if Ray's label of a node names one.
 """
 
 from dataclasses import dataclass
@@ -19,34 +18,34 @@ from mvkt_ray.on_ray.capacity.nodes import ClusterResources, read_node
 from mvkt_ray.slots import Node, models_in
 
 HEAD = "node:__internal_head__"
-"""A resource that the head node alone has one of."""
+"""Ray's resource that only the head node has, in the amount 1."""
 
 READ_TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NodesToCome:
-    """Nodes of one kind, of which an autoscaler may start more."""
+    """A node group that an autoscaler may extend."""
 
     name: str
-    """Name of their group."""
+    """Name of the group."""
     node: Node
     max_nodes: int | None
-    """None: it is not known how many."""
+    """Most nodes of the group; None: unknown."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Growth:
-    """All groups of a cluster's autoscaler; none where there is no autoscaler."""
+    """All node groups of a cluster's autoscaler; empty without an autoscaler."""
 
     groups: tuple[NodesToCome, ...] = ()
     max_nodes: int | None = None
     """Most nodes of all groups together, without the head node."""
 
     def holds(self, workers: WorkersConfig) -> int | None:
-        """Count the models that the groups' nodes can train when all have come.
+        """Return the number of models that all possible nodes can train at the same time.
 
-        None: at least one, and nobody says how many nodes may come.
+        None: at least one, with an unknown number of nodes.
         """
         fitting = [group for group in self.groups if group.node.slots(workers) > 0]
         if any(group.max_nodes is None for group in fitting):
@@ -71,7 +70,7 @@ class Growth:
 
 
 def read_growth(cost: CostConfig) -> Growth:
-    """Ask the head node what its autoscaler may start; else believe the study's node types."""
+    """Return the node groups of the head's autoscaler; without its file, the study's node types."""
     read = ray.remote(num_cpus=0, resources={HEAD: 0.001})(_autoscaler_config)
     running = read.remote()
     try:
@@ -83,10 +82,10 @@ def read_growth(cost: CostConfig) -> Growth:
 
 
 def growth_of_autoscaler(config: dict[str, Any]) -> Growth:
-    """Read the groups of a cluster launcher's file.
+    """Return the node groups of a cluster launcher's file.
 
-    Ray labels a node with the name of its group when it runs, and its autoscaler starts none for
-    that label: nodes to come are without it.
+    Without the label of the group: Ray sets it on running nodes, and its autoscaler starts no nodes
+    for work that selects it.
     """
     default = config.get("max_workers")
     groups = [
@@ -102,7 +101,7 @@ def growth_of_autoscaler(config: dict[str, Any]) -> Growth:
 
 
 def growth_of_study(cost: CostConfig) -> Growth:
-    """Take the node types of the study for groups, if the cluster has a node of one of them."""
+    """Return the study's node types as groups, if the cluster has a node of one of them."""
     present = {node.group for node in ClusterResources.now().nodes}
     if not present & set(cost.node_types):
         return Growth()
@@ -123,7 +122,7 @@ def growth_of_study(cost: CostConfig) -> Growth:
 
 
 def _autoscaler_config() -> dict[str, Any] | None:
-    """Return what the autoscaler of this cluster is configured with; runs on the head node."""
+    """Return the configuration of this cluster's autoscaler, if found; runs on the head node."""
     import psutil
     import yaml
 

@@ -1,4 +1,4 @@
-"""The nodes of a cluster, as Ray describes them, and what they hold together."""
+"""The nodes of a cluster, as reported by Ray, and their resources."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,16 +11,17 @@ from mvkt_ray.slots import GROUP_LABEL, NO_LABELS, Node, accelerator_in, models_
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LivingNode:
-    """A node that is alive, and where it is."""
+    """A living node."""
 
     node_id: str
-    """Ray's."""
+    """Ray's id."""
     host: str
     offer: Node
+    """Its resources and labels."""
 
 
 def living_nodes() -> tuple[LivingNode, ...]:
-    """Ask Ray for the nodes that are alive."""
+    """Return the nodes that are alive."""
     return tuple(
         LivingNode(
             node_id=row["NodeID"],
@@ -33,7 +34,7 @@ def living_nodes() -> tuple[LivingNode, ...]:
 
 
 def read_node(resources: Mapping[str, float], labels: Mapping[str, str] = NO_LABELS) -> Node:
-    """Read what Ray says that a node offers; memory is left out, as no worker reserves any."""
+    """Return a node from Ray's description; memory is left out, as no worker reserves any."""
     return Node(
         group=labels.get(GROUP_LABEL, ""),
         cpus=resources.get("CPU", 0.0),
@@ -44,13 +45,13 @@ def read_node(resources: Mapping[str, float], labels: Mapping[str, str] = NO_LAB
 
 
 class KnownNodes:
-    """Resources of a cluster's nodes, by Ray's ids; nodes that have left stay known."""
+    """Resources of a cluster's nodes by Ray's ids, including nodes that have been lost."""
 
     def __init__(self) -> None:
         self._known: dict[str, Node] = {}
 
     def of(self, node_id: str) -> Node | None:
-        """Return what a node offers; None for one that was never seen alive."""
+        """Return a node's resources; None for one that was never seen alive."""
         if node_id not in self._known:
             self._known |= {node.node_id: node.offer for node in living_nodes()}
         return self._known.get(node_id)
@@ -64,7 +65,7 @@ class ClusterResources:
 
     @classmethod
     def now(cls) -> "ClusterResources":
-        """Ask Ray."""
+        """Return the present resources."""
         return cls(nodes=tuple(node.offer for node in living_nodes()))
 
     @property
@@ -78,11 +79,11 @@ class ClusterResources:
         return sum(node.gpus for node in self.nodes)
 
     def holds(self, workers: WorkersConfig, labels: Mapping[str, str] = NO_LABELS) -> int:
-        """Count the models of this kind that can train at the same time.
+        """Return the number of models that can train at the same time.
 
         Args:
-            workers: Of each model.
-            labels: Those that the nodes must have.
+            workers: Workers of each model.
+            labels: Labels that the nodes must have.
         """
         return models_on(self.nodes, workers, labels)
 

@@ -1,4 +1,4 @@
-"""Ray's reservations for a worker, and for the process that drives the workers of a model."""
+"""Resources that Ray reserves for a worker, and for the process that runs a trial's workers."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ SAFE_LABEL = "mvkt-ray/safe"
 """Nodes with this label, set to `true`, stay until the end of a study, as the head node does."""
 
 _A_LITTLE = 0.001
-"""Of a resource of which a node has 1: says which node, and leaves room for a thousand others."""
+"""Share of a resource of amount 1 that selects a node; a thousand processes can hold it."""
 
 
 def of_worker(workers: WorkersConfig) -> dict[str, float]:
-    """Return what each worker reserves, by Ray's names."""
+    """Return the resources that each worker reserves, by Ray's names."""
     reserved = {"CPU": workers.cpus}
     if workers.gpus_per_worker:
         reserved["GPU"] = workers.gpus_per_worker
@@ -25,13 +25,12 @@ def of_worker(workers: WorkersConfig) -> dict[str, float]:
 
 
 def of_driver() -> dict[str, Any]:
-    """Return the arguments of the placement group of a process that drives a trial's workers.
+    """Return arguments of the placement group for the process that runs a trial's workers.
 
-    It reserves neither CPU nor GPU, or it could keep its own workers out. Every node has memory, so
-    one byte of it is a bundle that is not empty and takes nothing. It sits on a node with
-    `SAFE_LABEL` where there is one, else on the head node: its death would be the trial's, and spot
-    nodes that train may go at any time. Each takes some 1 GB of that node's memory, with what Ray
-    Train starts beside it.
+    The process reserves neither CPU nor GPU, so that it cannot take its workers' places; one byte
+    of memory, which every node has, makes the bundle non-empty. It runs on a node with `SAFE_LABEL`
+    if there is one, else on the head node: its death would end the trial, and spot nodes may be
+    lost at any time. With Train's own processes it takes some 1 GB of that node's memory.
     """
     bundle = {"CPU": 0.0, "memory": 1.0}
     selector = {SAFE_LABEL: "true"}

@@ -1,4 +1,4 @@
-"""Reaching a cluster: its address, its token, the environment of a Ray of one's own, `ray.init`.
+"""Connecting to a cluster: address, token, environment of an own Ray instance, `ray.init`.
 
-What a cluster holds is in `capacity`; what runs on it stands one folder up.
+The cluster's resources are in `capacity`, and its work in the folder above.
 """

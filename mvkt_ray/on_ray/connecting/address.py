@@ -1,7 +1,7 @@
-"""Addresses of clusters: what answers there, and whether it lets us in, before anything waits.
+"""Addresses of clusters, with a fast check that a Ray head answers and accepts the token.
 
-Ray itself waits for minutes for a head that is gone, and for 40 s for a server that is none of its
-own. One call of the head's control service (GCS) answers in milliseconds, and tells its version.
+Ray itself waits minutes for a head that is gone, and 40 s for a server that is not Ray. One call of
+the head's control service (GCS) answers in milliseconds, and returns the head's version.
 """
 
 import contextlib
@@ -24,24 +24,24 @@ AUTO = "auto"
 CLIENT = "ray://"
 
 REACHABLE_WITHIN_S = 10.0
-"""For the first packet to come back; a cluster on another continent answers in one."""
+"""Limit for a connection; a cluster on another continent takes less than a second."""
 
 _WITHOUT_ADDRESS = "; without --address, mvkt starts its own Ray on this machine"
 
 
 @contextlib.contextmanager
 def admitted(address: str) -> Generator[str]:
-    """Make sure that a head answers at an address and lets us in, and use our token if it asks.
+    """Check that a head answers at an address; use the token in the block if the head needs one.
 
     Args:
         address: `auto`, `host:port` or `ray://host[:port]`.
 
     Yields:
-        The address to connect to; for `auto` the one that was found.
+        The address to connect to; for `auto` the head's.
 
     Raises:
-        ClusterError: Nothing listens there, it is not Ray, it refuses our token, it runs another
-            version, or this machine is no node of it.
+        ClusterError: Nothing answers, the server is not Ray, it refuses the token, it has another
+            version, or this machine is not a node of the cluster.
     """
     if address.startswith(CLIENT):
         check_listens(address, *split_address(address, default_port=CLIENT_PORT))
@@ -58,7 +58,7 @@ def admitted(address: str) -> Generator[str]:
     found = find_cluster() if address == AUTO else address
     named = f"--address {address}" if found == address else f"--address {address} ({found})"
     with contextlib.ExitStack() as stack:
-        if _asks_for_token(found, named) and not current_token():
+        if _needs_token(found, named) and not current_token():
             stack.enter_context(using_token(find_token(None)))
         check_head(found, named)
         _check_is_node(named)
@@ -66,10 +66,10 @@ def admitted(address: str) -> Generator[str]:
 
 
 def find_cluster() -> str:
-    """Return where the head is of the cluster that this machine is a node of.
+    """Return the address of the head of this machine's cluster.
 
     Raises:
-        ClusterError: There is none.
+        ClusterError: This machine is not a node of a cluster.
     """
     try:
         found = services.canonicalize_bootstrap_address(AUTO)
@@ -87,14 +87,15 @@ def find_cluster() -> str:
 
 
 def check_head(address: str, named: str) -> None:
-    """Ask the head at an address whether it is one, of our version, and accepts our token.
+    """Raise unless a Ray head of this version answers at an address and accepts the token.
 
     Args:
-        address: `host:port` of its control service.
-        named: How the user knows it, for messages.
+        address: `host:port` of the head's control service.
+        named: The address in messages, as the user gave it.
 
     Raises:
-        ClusterError: One is not so.
+        ClusterError: Nothing answers, the server is not Ray, it refuses the token, or it has
+            another version.
     """
     host, port = split_address(address)
     check_listens(named, host, port)
@@ -118,17 +119,24 @@ def check_head(address: str, named: str) -> None:
 
 
 def refusal(token: str | None) -> str:
-    """Say that a cluster asks for a token, and that ours is wrong or missing."""
+    """Return the sentence for a cluster whose token is wrong or missing on this machine."""
     if token is None:
         return f"the cluster requires a token, and this machine has none. {TOKEN_HINT}"
     return f"the cluster does not accept the token of this machine. {TOKEN_HINT}"
 
 
 def split_address(address: str, *, default_port: int | None = None) -> tuple[str, int]:
-    """Read `host:port`, `[::1]:port` or `scheme://host:port`.
+    """Parse `host:port`, `[::1]:port` or `scheme://host:port`.
+
+    Args:
+        address: The address.
+        default_port: Port of an address without one; None: the address must have a port.
+
+    Returns:
+        Host, without brackets, and port.
 
     Raises:
-        ClusterError: It has another form.
+        ClusterError: The address has another form.
     """
     bare = address.rpartition("://")[2].partition("/")[0]
     host, colon, port = bare.rpartition(":")
@@ -143,23 +151,23 @@ def split_address(address: str, *, default_port: int | None = None) -> tuple[str
     return host.strip("[]"), int(port)
 
 
-def _asks_for_token(address: str, named: str) -> bool:
+def _needs_token(address: str, named: str) -> bool:
     host, port = split_address(address)
     check_listens(named, host, port)
     return _check_alive(host, port)[0] is grpc.StatusCode.UNAUTHENTICATED
 
 
 def check_listens(named: str, host: str, port: int, way_out: str = _WITHOUT_ADDRESS) -> None:
-    """Raise unless something listens at a port.
+    """Raise unless a server accepts connections at a port.
 
     Args:
-        named: How the user knows the address, for the message.
-        host: Of the address.
-        port: Of the address.
-        way_out: What else the user may do, the end of the message.
+        named: The address in the message, as the user gave it.
+        host: Host or IP address.
+        port: Port.
+        way_out: End of the message: an alternative for the user.
 
     Raises:
-        ClusterError: Nothing does.
+        ClusterError: Nothing answers.
     """
     try:
         socket.create_connection((host, port), timeout=REACHABLE_WITHIN_S).close()

@@ -1,4 +1,4 @@
-"""Connecting to Ray: an instance of our own, or a cluster."""
+"""Connecting to Ray: starts an own instance on this machine, or attaches to a cluster."""
 
 import contextlib
 import logging
@@ -34,31 +34,32 @@ from mvkt_ray.phrasing import shortly
 _LOG = logging.getLogger(__name__)
 
 CLIENT_FLAKE = "Starting Ray client server failed"
-"""The head forks a process for each client, and with gRPC's fork support on (its default) one in
-four of them hung with Ray 2.60. `GRPC_ENABLE_FORK_SUPPORT=0` for the head ends that; another
-attempt mostly helps, too."""
+"""The head forks a process for each client; with gRPC's fork support, its default, one in four hung
+with Ray 2.60. `GRPC_ENABLE_FORK_SUPPORT=0` on the head avoids that; mostly a second attempt works.
+"""
 
 CLIENT_ATTEMPTS = 3
 
 LEFT_WITHIN_S = 120.0
-"""Leaving Ray takes two seconds; it kills each of its own processes that does not end in one."""
+"""Limit for disconnecting, which takes 2 s; Ray kills its processes that do not end within 1 s."""
 
 ENDS_WITHIN_S = 10.0
-"""Timeout for killed processes to end."""
+"""Limit for killed processes to end."""
 
 
 @contextlib.contextmanager
 def connected(address: str | None, *, n_cpus: int | None = None) -> Generator[None]:
-    """Be connected to Ray while this is entered.
+    """Connect to Ray for the block.
 
     Args:
-        address: None starts an instance of our own on this machine, with its own token and
-            temporary directory, and stops it at the end. `auto`, `host:port` and `ray://host:port`
-            attach to a cluster and leave it running.
-        n_cpus: for an own instance; None: the cores that this process may use.
+        address: None starts an own instance on this machine, with its own token and temporary
+            directory, and stops it at the end. `auto`, `host:port` and `ray://host:port` attach to
+            a cluster and leave it running.
+        n_cpus: CPUs of an own instance; None: the cores that this process may use.
 
     Raises:
-        ClusterError: There is no such cluster, it refuses us, or it runs other versions.
+        ClusterError: There is no such cluster, it refuses the connection, it has other versions,
+            or Ray does not start.
     """
     if ray.is_initialized():
         raise ClusterError(
@@ -86,9 +87,9 @@ def connected(address: str | None, *, n_cpus: int | None = None) -> Generator[No
 
 @contextlib.contextmanager
 def _explaining(address: str | None) -> Generator[None]:
-    """Turn whatever keeps Ray from starting, or from being reached, into one paragraph.
+    """Convert any error of starting or reaching Ray into a `ClusterError` of one paragraph.
 
-    Ray raises RuntimeErrors, ConnectionErrors, and bare Exceptions; the system whatever it does.
+    Ray raises RuntimeErrors, ConnectionErrors and bare Exceptions.
     """
     try:
         yield
@@ -97,9 +98,9 @@ def _explaining(address: str | None) -> Generator[None]:
     except Exception as error:
         if address is None:
             raise ClusterError(
-                f"Ray cannot start on this machine: {shortly(error)} Ray needs room below TMPDIR, "
-                "or /tmp, and shared memory (/dev/shm). Try again on a machine that is less "
-                "busy, run without Ray by --in-process, or give the --address of a cluster."
+                f"Ray cannot start on this machine: {shortly(error)} Ray needs free space below "
+                "TMPDIR, or /tmp, and shared memory (/dev/shm). Try again on a machine that is "
+                "less busy, run without Ray by --in-process, or give the --address of a cluster."
             ) from error
         raise ClusterError(
             f"--address {address}: {shortly(error)} Check that the cluster is running and "
@@ -110,18 +111,18 @@ def _explaining(address: str | None) -> Generator[None]:
 
 
 def _disconnect(directory: Path | None) -> None:
-    """Leave Ray, and end the instance of our own, if it is one.
+    """Disconnect from Ray, and stop the own instance, if there is one.
 
-    Where Ray waits in vain for a process of that instance, all of them are ended, and so is the
-    wait. A cluster that does not answer any more Ray gives up by itself, after a minute
-    (`RAY_gcs_rpc_server_reconnect_timeout_s`).
+    If Ray waits for a process of the own instance for more than `LEFT_WITHIN_S`, all its processes
+    are killed, which ends the wait. From a cluster that does not answer, Ray disconnects after a
+    minute (`RAY_gcs_rpc_server_reconnect_timeout_s`).
 
     Args:
-        directory: Of our own instance; None: a cluster that runs on.
+        directory: Directory of the own instance; None: a cluster, which stays running.
     """
 
     def give_up() -> None:
-        _LOG.warning("waiting for Ray to let this process go, since %.0f s", LEFT_WITHIN_S)
+        _LOG.warning("waiting for Ray to disconnect this process, since %.0f s", LEFT_WITHIN_S)
         if directory is not None:
             _end_processes(directory)
 
@@ -137,7 +138,7 @@ def _disconnect(directory: Path | None) -> None:
 
 def _start(directory: Path, n_cpus: int | None) -> None:
     try:
-        # "local" never attaches to an instance that somebody else has started on this machine.
+        # "local" never attaches to another instance on this machine.
         ray.init(
             "local",
             num_cpus=n_cpus,
@@ -154,9 +155,9 @@ def _start(directory: Path, n_cpus: int | None) -> None:
 
 
 def _end_processes(directory: Path) -> None:
-    """End what Ray has started before it failed: it forgets those processes, and they stay."""
+    """Kill all processes of an own instance, which Ray leaves behind when its start fails."""
     left: list[psutil.Process] = []
-    # `process_iter` remembers processes: one whose number another had before, it refuses to kill.
+    # Not `process_iter`, whose cache refuses to kill a process with a reused number.
     for number in psutil.pids():
         with contextlib.suppress(psutil.Error):
             process = psutil.Process(number)
@@ -169,7 +170,7 @@ def _end_processes(directory: Path) -> None:
 
 
 def _words(process: psutil.Process) -> list[str]:
-    """Return a process's command line; one of ours that has just been started has none yet."""
+    """Return a process's command line; wait for it if this process has just started the other."""
     deadline = time.monotonic() + ENDS_WITHIN_S
     while not (words := process.cmdline()) and process.ppid() == os.getpid():
         if time.monotonic() > deadline:
@@ -179,7 +180,7 @@ def _words(process: psutil.Process) -> list[str]:
 
 
 def _attach(address: str) -> None:
-    # Behind Ray Client the paths are those of its server.
+    # Through Ray Client, workers use the paths of its server on the head node.
     is_far = address.startswith(CLIENT)
     paths: dict[str, Any] = {} if is_far else {"job_config": importing_as_here()}
     for attempts_left in reversed(range(CLIENT_ATTEMPTS)):
@@ -199,9 +200,9 @@ def _attach(address: str) -> None:
 
 
 def own_ray_runs() -> bool:
-    """Whether the processes of the instance that this process has started all live.
+    """Whether all processes of the own instance are alive.
 
-    When its raylet dies Ray may leave us waiting for minutes (seen with Ray 2.60).
+    Checked while waiting: after the raylet's death Ray 2.60 may block for minutes.
     """
     node = ray_worker._global_node
     return node is None or node.remaining_processes_alive()

@@ -1,4 +1,4 @@
-"""Environment, token and temporary directory of a Ray instance that belongs to one command."""
+"""Environment variables, token and temporary directory of one command's own Ray instance."""
 
 import contextlib
 import logging
@@ -20,10 +20,10 @@ from mvkt_ray.storage.scratch_folder import scratch_folder
 PREFIX = "mvkt-ray-"
 
 LONGEST_DIRECTORY = 40
-"""Characters. Ray's sockets lie 62 characters deeper, and Linux allows 107 in all."""
+"""Characters: the paths of Ray's sockets are 62 characters longer, and Linux allows 107."""
 
 QUIET = {
-    # Reported hourly to a server of Ray's makers otherwise.
+    # By default Ray reports its usage hourly to its vendor's server.
     "RAY_USAGE_STATS_ENABLED": "0",
     # Off, together with verbose=0, is the only setting in which Tune prints nothing.
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -39,25 +39,25 @@ QUIET = {
 """Read by the driver."""
 
 WORKERS = {
-    # Paths that users gave are relative to where they are, not to a trial's folder.
+    # Users' paths are relative to their working directory, not to a trial's folder.
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     # At Ray's default of 2 s a report waits up to that long for the controller.
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
-    # A process more for each start, which tells ranks that their node is taken back. They are not
-    # asked to write more than the checkpoint of each epoch.
+    # It takes a process for each start, to notify ranks of preemption; they write a checkpoint
+    # after each epoch anyway.
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
-    # Ray's default is to start a task that ran out of memory again for ever.
+    # By default Ray restarts a task that ran out of memory without a limit.
     "RAY_task_oom_retries": "3",
 }
 """Read by workers and by the driver."""
 
 SHARED_MACHINES = {
-    # Added to the raylet's by each worker. Ray's default, 15, lets everything else on the machine
-    # go first: beside one busy program per core a search gets almost nothing.
+    # Added to the raylet's niceness. With Ray's default, 15, other processes take precedence:
+    # beside one busy program per core a search gets almost no CPU time.
     "RAY_worker_niceness": "0",
 }
-"""Read by workers on machines that do other things, too. In a container of its own a worker
-competes with Ray's processes alone, which better go first there."""
+"""Read by workers on machines with other work. In its own container a worker competes only with
+Ray's processes, which should take precedence there."""
 
 
 @contextlib.contextmanager
@@ -77,7 +77,7 @@ def environment(values: Mapping[str, str]) -> Generator[None]:
 
 @contextlib.contextmanager
 def own_directory() -> Generator[Path]:
-    """Make a temporary directory for a Ray instance, and remove it afterwards."""
+    """Create a temporary directory for a Ray instance, and remove it afterwards."""
     base = Path(tempfile.gettempdir())
     if len(str(base)) + len(PREFIX) + 8 > LONGEST_DIRECTORY:
         base = Path("/tmp")
@@ -87,10 +87,10 @@ def own_directory() -> Generator[Path]:
 
 @contextlib.contextmanager
 def own_token(directory: Path) -> Generator[None]:
-    """Let only processes that can read a file in `directory` talk to the instance.
+    """Restrict the own instance to processes that can read a token file in `directory`.
 
-    Ray listens on all network interfaces, even of an instance that nobody else is to use. Left to
-    itself it would write a token to the user's home, readable by everybody.
+    Ray listens on all network interfaces, also for an own instance, and would itself write a token
+    to the user's home, readable by all users.
     """
     path = directory / "token"
     path.touch(mode=0o600)
@@ -102,7 +102,7 @@ def own_token(directory: Path) -> Generator[None]:
 
 @contextlib.contextmanager
 def token_environment(values: Mapping[str, str]) -> Generator[None]:
-    """Set variables that say which token to show, and let Ray read them, here and afterwards."""
+    """Set variables of the token for the block; let Ray read them at its begin and end."""
     try:
         with environment(values):
             read_token_again()
@@ -115,8 +115,8 @@ def token_environment(values: Mapping[str, str]) -> Generator[None]:
 def quiet_ray() -> Generator[None]:
     """Route Ray's messages through the root logger only, so that they reach the program's logs.
 
-    Otherwise it writes to the terminal by handlers of its own, and tells of dead workers by plain
-    prints to standard output, `log_to_driver` or not.
+    Otherwise Ray writes to the terminal by its own handlers, and prints messages on dead workers to
+    standard output even with `log_to_driver=False`.
     """
     logger = logging.getLogger("ray")
     handlers, propagate = logger.handlers[:], logger.propagate
@@ -138,8 +138,8 @@ def _log_lines(data: Mapping[str, Any], *_: object) -> None:
 
 
 def read_token_again() -> None:
-    """Let Ray look at mode and token in the environment again, which it does once per process."""
-    # The mode goes first: a thread of an instance that is just shutting down may look for the
-    # token, and ends the process when it finds none.
+    """Let Ray read mode and token from the environment again; it reads them once per process."""
+    # The mode first: a thread of an instance that is shutting down may read the token, and ends
+    # the process if there is none.
     Config.initialize("")
     AuthenticationTokenLoader.instance().reset_cache()

@@ -14,16 +14,16 @@ from mvkt_ray.errors import ClusterError
 from mvkt_ray.on_ray.capacity.nodes import LivingNode, living_nodes
 
 PROBE_TIMEOUT_S = 120.0
-"""For a node to start one process; a minute on a node that has just come up is normal."""
+"""Limit for a node to start one process; on a new node a minute is normal."""
 
 MOST_CLOCK_SKEW_S = 60.0
 """Leases of the ledger and signatures of object stores need clocks that agree to minutes."""
 
 _NOT_INSTALLED = "not installed"
-"""Version that a node reports for a missing package; its function, pickled by value, repeats it."""
+"""Version that a node reports for a missing package; `probe`, pickled by value, repeats it."""
 
 NO_PACKAGES: Mapping[str, str] = MappingProxyType({})
-"""Beside ours."""
+"""No plug-ins."""
 
 
 def check_nodes(
@@ -32,28 +32,28 @@ def check_nodes(
     is_own: bool = False,
     packages: Mapping[str, str] = NO_PACKAGES,
 ) -> tuple[int, ...]:
-    """Raise unless workers of every node run our versions and our code, and see the given folders.
+    """Raise unless every node's workers have this machine's versions and code, and the folders.
 
-    It costs the start of one process per node, all at once, where a cluster that was set up wrongly
-    would fail trial by trial, or train with other code without a word.
+    The check starts one process per node, all in parallel. Without it a wrong installation would
+    fail trial by trial, or silently train with other code.
 
     Args:
-        paths: local folders that every node must see, and URIs that every node must reach.
-        is_own: it is this process's own Ray on this machine, whose workers import from the same
-            places; other nodes may have the same code elsewhere.
-        packages: versions, by name, that every node must have of packages beside ours: plug-ins.
+        paths: Local folders that every node must see, and URIs that every node must reach.
+        is_own: Whether the cluster is this process's own instance, whose workers must import from
+            the same folder; nodes of other clusters may have the same code elsewhere.
+        packages: Required versions of plug-ins' packages, by name.
 
     Returns:
-        The niceness of the workers of each node: nobody can lower it from here, but one may know.
+        The niceness of each node's workers.
 
     Raises:
-        ClusterError: Names the nodes, and what differs.
+        ClusterError: The message has the nodes and the differences.
     """
     probe = _probe_function()
     remote = ray.remote(num_cpus=0)(probe)
     nodes = living_nodes()
     strategies = [NodeAffinitySchedulingStrategy(node.node_id, soft=False) for node in nodes]
-    asked_at = time.time()
+    sent_at = time.time()
     names = tuple(packages)
     answers = [
         remote.options(scheduling_strategy=strategy).remote(paths, names) for strategy in strategies
@@ -61,12 +61,13 @@ def check_nodes(
     _, missing = ray.wait(answers, num_returns=len(answers), timeout=PROBE_TIMEOUT_S)
     if missing:
         raise ClusterError(
-            f"Not every node of the cluster has answered within {PROBE_TIMEOUT_S:g} s. See `ray "
-            "status`; remove nodes that hang, or try again when all are up."
+            f"{len(missing)} of {len(nodes)} nodes of the cluster have not answered within "
+            f"{PROBE_TIMEOUT_S:g} s. See `ray status`; remove nodes that hang, or try again when "
+            "all are up."
         )
     found: list[tuple[LivingNode, dict[str, Any]]] = []
     for node, answer in zip(nodes, answers, strict=True):
-        # A node that has gone meanwhile, as spot nodes do, has nothing wrong with it.
+        # A node that was lost meanwhile, such as a spot node, is no error.
         with contextlib.suppress(TaskUnschedulableError, NodeDiedError):
             found.append((node, ray.get(answer)))
     answered_at = time.time()
@@ -77,7 +78,7 @@ def check_nodes(
         for problem in (
             *_differences(f"{node.host}/{node.node_id[:8]}", answer, here["versions"]),
             *_other_code(f"{node.host}/{node.node_id[:8]}", answer, here, is_own=is_own),
-            *_skew(f"{node.host}/{node.node_id[:8]}", answer["clock_s"], asked_at, answered_at),
+            *_skew(f"{node.host}/{node.node_id[:8]}", answer["clock_s"], sent_at, answered_at),
         )
     ]
     if problems and is_own:
@@ -107,7 +108,7 @@ def _differences(node: str, answer: dict[str, Any], here: dict[str, str]) -> lis
         if theirs[name] != wanted
     ]
     missing = [f"node {node} does not see {path}" for path in answer["missing"]]
-    refused = [f"node {node} cannot reach {said}" for said in answer["refused"]]
+    refused = [f"node {node} cannot reach {reason}" for reason in answer["refused"]]
     return [*versions, *missing, *refused]
 
 
@@ -116,7 +117,7 @@ def _other_code(
 ) -> list[str]:
     theirs, ours = answer["code"], here["code"]
     if answer["versions"]["mvkt-ray"] != here["versions"]["mvkt-ray"]:
-        # Said by its version already.
+        # `_differences` reports the version.
         return []
     same_place = theirs["folder"] == ours["folder"] or not is_own
     if theirs["sha256"] == ours["sha256"] and same_place:
@@ -127,17 +128,17 @@ def _other_code(
     ]
 
 
-def _skew(node: str, clock_s: float, asked_at: float, answered_at: float) -> list[str]:
+def _skew(node: str, clock_s: float, sent_at: float, answered_at: float) -> list[str]:
     # The node read its clock between our two readings, which may be a minute apart.
-    skew = max(asked_at - clock_s, clock_s - answered_at)
+    skew = max(sent_at - clock_s, clock_s - answered_at)
     if skew <= MOST_CLOCK_SKEW_S:
         return []
-    side = "behind" if clock_s < asked_at else "ahead of"
-    return [f"the clock of node {node} is {skew:.0f} s {side} the one here"]
+    side = "behind" if clock_s < sent_at else "ahead of"
+    return [f"the clock of node {node} is {skew:.0f} s {side} this machine's"]
 
 
 def _probe_function() -> Any:
-    # Nested, so that it travels by value: a node may lack mvkt_ray, or have another one.
+    # Nested, so that Ray pickles it by value: a node may lack mvkt_ray, or have another version.
     def probe(paths: tuple[str, ...], packages: tuple[str, ...]) -> dict[str, Any]:
         import hashlib
         import importlib.util
@@ -148,14 +149,14 @@ def _probe_function() -> Any:
         from pathlib import Path
 
         def installed(name: str) -> str:
-            # What follows the plus tells builds for CPUs from those for GPUs; they may be mixed.
+            # The part behind "+" names the build, for CPUs or GPUs, which may differ by node.
             try:
                 return version(name).partition("+")[0]
             except PackageNotFoundError:
                 return "not installed"
 
         def code() -> dict[str, str]:
-            """Where mvkt_ray would be imported from, without importing it, and a hash of it."""
+            """Return folder and hash of mvkt_ray's sources, without importing it."""
             spec = importlib.util.find_spec("mvkt_ray")
             if spec is None or not spec.origin:
                 return {"folder": "nowhere", "sha256": "none"}

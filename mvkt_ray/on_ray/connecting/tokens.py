@@ -1,8 +1,7 @@
-"""Tokens: the secret that the nodes of a cluster, and those who send it work, have in common.
+"""Tokens: the shared secret of a cluster's nodes and of the machines that submit work to it.
 
-It lies in a file that only its owner can read, and is never put on a command line, which all users
-of a machine can see. By default it is the file where Ray itself looks, so that `ray status` and
-`ray job` find it too.
+The token is in a file that only its owner can read, and never on a command line, which all users of
+a machine can see. The default is Ray's own file, so that `ray status` and `ray job` find it, too.
 """
 
 import contextlib
@@ -25,17 +24,18 @@ TOKEN_HINT = (
 
 
 def default_token_file() -> Path:
-    """Where Ray looks for a token when nothing else is said."""
+    """Return Ray's default path of the token file."""
     return Path.home() / ".ray" / "auth_token"
 
 
 def find_token(given: Path | None) -> Path | None:
-    """Return the file that holds the token: the one given, of the environment, or Ray's default.
+    """Return the token's file: the given one, the environment's, or Ray's default.
 
-    None when there is no file, or when the environment holds the token itself.
+    Returns:
+        The file; None: there is no default file, or the environment has the token itself.
 
     Raises:
-        ConfigError: The file that was named does not exist, is empty, or cannot be read.
+        ConfigError: A named file does not exist, is empty, or cannot be read.
     """
     named = given or (Path(os.environ[PATH]) if os.environ.get(PATH) else None)
     if given is None and os.environ.get(VALUE):
@@ -55,10 +55,10 @@ def find_token(given: Path | None) -> Path | None:
 
 
 def make_token(path: Path) -> None:
-    """Write a new token to a file that nobody else can read.
+    """Write a new token to a file that only its owner can read.
 
     Raises:
-        ClusterError: The file cannot be written, or is there already.
+        ClusterError: The file cannot be written, or exists already.
     """
     aside = path.with_name(f"{path.name}.{os.getpid()}")
     try:
@@ -66,26 +66,26 @@ def make_token(path: Path) -> None:
         with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
             stream.write(secrets.token_hex(32))
         try:
-            # A link, as a rename would replace the token of a cluster that started meanwhile.
+            # A link fails if the file exists; a rename would replace another cluster's token.
             os.link(aside, path)
         finally:
             aside.unlink()
     except OSError as error:
         raise ClusterError(
-            f"The token file {path} cannot be made ({error.strerror}). Give another path with "
+            f"The token file {path} cannot be created ({error.strerror}). Give another path with "
             "--token-file."
         ) from None
 
 
 @contextlib.contextmanager
 def using_token(path: Path | None) -> Generator[None]:
-    """Show a token to clusters that are spoken to.
+    """Authenticate connections of the block with a token.
 
     Args:
-        path: The file that holds it; None: what the environment holds, if anything.
+        path: File of the token; None: the environment's token, if there is one.
     """
     if path is not None:
-        # An empty value counts as none for Ray; a filled one would win over the file.
+        # Ray ignores an empty value; any other would take precedence over the file.
         values = {MODE: "token", PATH: str(path), VALUE: ""}
     elif os.environ.get(VALUE):
         values = {MODE: "token"}
@@ -97,7 +97,7 @@ def using_token(path: Path | None) -> Generator[None]:
 
 
 def current_token() -> str | None:
-    """Return the token that this process shows to clusters, if any."""
+    """Return the token with which this process authenticates, if any."""
     if os.environ.get(MODE) != "token":
         return None
     header = AuthenticationTokenLoader.instance().get_token_for_http_header()

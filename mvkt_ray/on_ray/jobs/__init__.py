@@ -1,4 +1,4 @@
-"""Clusters spoken to over HTTP: jobs sent, listed, stopped; their logs; nodes seen from outside.
+"""Clusters over HTTP: submission, list, end and logs of jobs; view of a cluster's nodes.
 
-Nothing here starts a driver or connects to Ray itself; that is in `connecting`.
+Starting a driver and connecting to Ray itself is in `connecting`.
 """

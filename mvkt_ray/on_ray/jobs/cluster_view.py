@@ -1,4 +1,4 @@
-"""A cluster as its dashboard tells of it: nodes, and what keeps it from getting more of them."""
+"""A cluster's state from its dashboard: nodes, and problems such as refused launches."""
 
 import time
 from collections.abc import Callable
@@ -8,15 +8,15 @@ from typing import Any
 from mvkt_ray.on_ray.connecting.node_check import MOST_CLOCK_SKEW_S
 from mvkt_ray.on_ray.jobs.jobs_api import Jobs
 
-TELLS_TIME_WITHIN_S = 15.0
-"""A node tells its time every few seconds, or later when it is busy."""
+CLOCK_ARRIVES_WITHIN_S = 15.0
+"""A node reports its clock every few seconds, a busy node later."""
 
 LOOKS_EVERY_S = 0.5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ViewedNode:
-    """A living node."""
+    """A living node of a cluster."""
 
     node_id: str
     host: str
@@ -24,22 +24,24 @@ class ViewedNode:
     cpus: float
     gpus: float
     started_at: float
+    """Seconds since 1970, by the clock of the head."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClusterView:
-    """Nodes and jobs of a cluster at one moment."""
+    """Nodes and problems of a cluster at one point in time."""
 
     nodes: tuple[ViewedNode, ...]
+    """The head first, then by the time of start."""
     problems: tuple[str, ...]
-    """Nodes that cannot be had and why, nodes that failed, clocks that differ."""
+    """Sentences on unavailable node types with the reason, failed nodes, and differing clocks."""
 
 
 def view_cluster(jobs: Jobs) -> ClusterView:
-    """Ask the dashboard.
+    """Return the nodes and problems that the dashboard reports.
 
     Raises:
-        ClusterError: It does not answer.
+        ClusterError: The dashboard does not answer.
     """
     listed = jobs.ask("/api/v0/nodes?detail=1&limit=10000")["data"]["result"]["result"]
     nodes = [
@@ -67,7 +69,7 @@ def view_cluster(jobs: Jobs) -> ClusterView:
 
 
 def growth_problems(status: dict[str, Any]) -> list[str]:
-    """Say what an autoscaler could not do: launches that were refused, and nodes that failed.
+    """Return a sentence on each problem of the autoscaler: refused launches, failed nodes.
 
     Args:
         status: `data` of the dashboard's `/api/cluster_status`.
@@ -81,39 +83,39 @@ def growth_problems(status: dict[str, Any]) -> list[str]:
         why = each.get("unavailableNodeInformation") or {}
         if not each.get("isAvailable", True):
             reason = f"{why.get('category', '')}: {why.get('description', '')}".strip(": ")
-            problems.append(f"No {each['nodeType']} nodes can be had ({reason}).")
+            problems.append(f"No {each['nodeType']} nodes are available ({reason}).")
     for ip, node_type in report.get("failedNodes") or []:
         problems.append(f"A {node_type} node has failed ({ip}).")
     return problems
 
 
 def clock_problems(
-    read_clocks: Callable[[], dict[str, float]], patience_s: float = TELLS_TIME_WITHIN_S
+    read_clocks: Callable[[], dict[str, float]], patience_s: float = CLOCK_ARRIVES_WITHIN_S
 ) -> list[str]:
-    """Say whose clocks are wrong; this is coarse, the start of a search is exact.
+    """Return a sentence on each clock that differs; coarse: the start of a search checks exactly.
 
-    A time that is minutes old may be that of a busy node. So it is suspicion only, and what counts
-    is the next one that the node tells: it was read while we looked.
+    A busy node's last report may be minutes old. So an old time makes a host a suspect only; its
+    next report, which was made during this call, decides.
 
     Args:
-        read_clocks: returns the last time that each host has told, in seconds since 1970.
-        patience_s: how long to wait for the next one; a node that tells none is not accused.
+        read_clocks: Returns the last reported time of each host, in seconds since 1970.
+        patience_s: Limit of the wait for next reports; a host without one is not listed.
     """
-    looked_at, last = time.time(), read_clocks()
-    suspected = {host for host, told in last.items() if abs(told - looked_at) > MOST_CLOCK_SKEW_S}
+    read_at, last = time.time(), read_clocks()
+    suspected = {host for host, clock in last.items() if abs(clock - read_at) > MOST_CLOCK_SKEW_S}
     problems: list[str] = []
     deadline = time.monotonic() + patience_s
     while suspected and time.monotonic() < deadline:
         time.sleep(LOOKS_EVERY_S)
         clocks = read_clocks()
         for host in sorted(suspected):
-            told = clocks.get(host, last[host])
-            if told == last[host]:
+            clock = clocks.get(host, last[host])
+            if clock == last[host]:
                 continue
             suspected.discard(host)
-            skew = max(looked_at - told, told - time.time())
+            skew = max(read_at - clock, clock - time.time())
             if skew > MOST_CLOCK_SKEW_S:
                 problems.append(
-                    f"The clock of {host} differs from the one here by about {skew:.0f} s."
+                    f"The clock of {host} differs from this machine's by about {skew:.0f} s."
                 )
     return problems

@@ -1,4 +1,4 @@
-"""The way to a cluster over HTTP: the address of its dashboard, and the client that asks there."""
+"""The HTTP client of a cluster's dashboard, and the dashboard's address."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ from mvkt_ray.on_ray.connecting.tokens import current_token
 from mvkt_ray.phrasing import shortly
 
 ANSWERS_WITHIN_S = 30.0
-"""For an answer over HTTP; the head may be busy."""
+"""Limit for an answer over HTTP from a head that may be busy."""
 
 
 class DashboardClient(JobSubmissionClient):
@@ -30,14 +30,14 @@ class DashboardClient(JobSubmissionClient):
         )
 
     def get(self, endpoint: str) -> Any:
-        """Ask for JSON."""
+        """Return the JSON at an endpoint."""
         response = self._do_request("GET", endpoint)
         response.raise_for_status()
         return response.json()
 
     @property
     def url(self) -> str:
-        """Where requests go, without a slash at the end."""
+        """URL of the dashboard, without a slash at the end."""
         return self._address
 
     @property
@@ -47,10 +47,10 @@ class DashboardClient(JobSubmissionClient):
 
 
 def dashboard_url(address: str) -> str:
-    """Complete the address of a dashboard.
+    """Return the URL `http(s)://host:port` of a dashboard's address.
 
     Raises:
-        ClusterError: It has another form.
+        ClusterError: The address has another form.
     """
     if address.startswith("ray://") or address == "auto":
         raise ClusterError(
@@ -67,10 +67,10 @@ def reach_dashboard(url: str) -> DashboardClient:
     """Connect to the dashboard at `http(s)://host:port`.
 
     Raises:
-        ClusterError: Nothing answers, it is no dashboard of Ray, or it refuses our token.
+        ClusterError: Nothing answers, the server is not a Ray dashboard, or it refuses the token.
     """
     host, port = split_address(url)
-    way_out = f" (`ssh -L {port}:localhost:{port} {host}` goes around one)"
+    way_out = f" (`ssh -L {port}:localhost:{port} {host}` bypasses a firewall)"
     check_listens(f"--address {url}", host, port, way_out)
     try:
         return DashboardClient(url)

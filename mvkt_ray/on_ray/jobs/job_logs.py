@@ -1,8 +1,8 @@
-"""The log of a job as it grows, over connections that break: a laptop sleeps, a network goes away.
+"""Following the log of a job over connections that break, such as when a laptop sleeps.
 
-The cluster sends the log from its beginning to whoever connects. What was shown before a break is
-counted and left out, so that every line is shown once. Ray's `tail_job_logs` brings it; that ends
-with its connection, and waits without end for one that was forgotten on the way.
+Each connection gets the log from its beginning. The characters that were shown before a break are
+counted and skipped, so that every line is shown once. Ray's `tail_job_logs`, which is used for one
+connection, ends when that breaks, and waits for ever if a router drops it silently.
 """
 
 import asyncio
@@ -18,16 +18,17 @@ from mvkt_ray.on_ray.jobs.jobs_api import Job, Jobs
 from mvkt_ray.phrasing import shortly
 
 QUIET_S = 10.0
-"""After so long without a line the cluster is asked whether it is still there."""
+"""Time without a line after which the job's state is queried."""
 
 MOST_QUIET_S = 60.0
-"""After so long the connection is made anew: nobody tells of one that was forgotten on the way."""
+"""Time without a line after which a new connection is made, in case this one was dropped silently.
+"""
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 20.0
-"""Between attempts to connect again."""
+"""Pauses between attempts to connect again."""
 
 PATIENCE_S = 12 * 3600.0
-"""For a cluster that does not answer, by a clock that stands still while this machine sleeps."""
+"""Limit for a cluster that does not answer, by a clock that stops while this machine sleeps."""
 
 _LOST = (requests.RequestException, aiohttp.ClientError, RuntimeError, OSError)
 """Errors of Ray's client if the cluster, or the network to it, is gone."""
@@ -45,14 +46,14 @@ class JobLog:
         *,
         from_line: int = 1,
     ) -> None:
-        """Say whose log is shown how.
+        """Prepare to show a log; nothing is sent yet.
 
         Args:
-            jobs: Of the cluster.
-            job_id: The job.
-            show: Gets the log, piece by piece.
-            say: Gets what happens to the connection, a line each.
-            from_line: The first line to show; the first of the log is 1.
+            jobs: Jobs of the cluster.
+            job_id: Id of the job.
+            show: Called with the log, piece by piece.
+            say: Called with a line on each break and reconnection.
+            from_line: First line to show, from 1.
         """
         self._jobs = jobs
         self._job_id = job_id
@@ -65,23 +66,23 @@ class JobLog:
 
     @property
     def next_line(self) -> int:
-        """Number of the first line that was not shown completely."""
+        """Number of the first line that was not shown completely, from 1."""
         return self._n_lines + 1
 
     def follow(self) -> Job:
-        """Show what there is and what comes, until the job has ended, whatever the network does.
+        """Show the log until the job has ended, reconnecting when the connection breaks.
 
         Raises:
-            ClusterError: The cluster does not know the job.
-            KeyboardInterrupt: Ctrl-C; the job goes on.
+            ClusterError: The cluster has no such job, or did not answer for `PATIENCE_S`.
+            KeyboardInterrupt: Ctrl-C; the job continues.
         """
         return asyncio.run(self._follow())
 
     def show_now(self) -> Job:
-        """Show what there is.
+        """Show the present log, and return the job.
 
         Raises:
-            ClusterError: The cluster does not know the job.
+            ClusterError: The cluster has no such job, or does not answer.
         """
         job = self._jobs.find(self._job_id)
         self._take(0, self._jobs.log(self._job_id))
@@ -106,7 +107,7 @@ class JobLog:
                     lost_at = time.monotonic()
                     self._say(
                         f"lost the connection to {self._jobs.url} ({shortly(error)}); the job "
-                        "goes on; reconnecting"
+                        "continues; reconnecting"
                     )
                 elif time.monotonic() - lost_at > PATIENCE_S:
                     raise ClusterError(
@@ -118,7 +119,7 @@ class JobLog:
             self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
 
     async def _tail(self, job: Job) -> Job:
-        """Show the log over one connection, until that or the job ends; return how the job is."""
+        """Show the log over one connection until that or the job ends; return the job's state."""
         log = self._jobs.tail(self._job_id)
         position, quiet_since = 0, time.monotonic()
         piece = asyncio.ensure_future(anext(log, None))
@@ -144,7 +145,7 @@ class JobLog:
         return job
 
     def _take(self, position: int, text: str) -> None:
-        """Show what is new of a piece that begins at a position of the log, in characters."""
+        """Show the new part of a piece at a position of the log; positions are in characters."""
         new = text[max(0, self._n_characters - position) :]
         self._pause_s = FIRST_PAUSE_S
         self._n_characters = max(self._n_characters, position + len(text))

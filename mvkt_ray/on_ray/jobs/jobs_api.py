@@ -1,4 +1,4 @@
-"""Jobs on a cluster that is spoken to over HTTP: sent, listed, stopped (Ray's Jobs API)."""
+"""Jobs on a cluster by Ray's Jobs API over HTTP: submit, list, look up, stop."""
 
 import contextlib
 import re
@@ -30,12 +30,12 @@ from mvkt_ray.on_ray.own_nodes.local_nodes import VERSION_LABEL
 from mvkt_ray.on_ray.own_nodes.versions import check_same
 
 JOB_ID = r"[A-Za-z0-9_.-]+"
-"""It is a part of a path."""
+"""Pattern of a job's id, which is a part of a URL's path."""
 
 POLL_S = 0.5
 
 STOP = {
-    # As Ctrl-C does it: the search ends cleanly, and can be resumed.
+    # As by Ctrl-C: the search ends cleanly, and can be resumed.
     "RAY_JOB_STOP_SIGNAL": "SIGINT",
     # Ray's default is to kill after 3 s, which is too short for a commit to an object store.
     "RAY_JOB_STOP_WAIT_TIME_S": "120",
@@ -44,17 +44,17 @@ STOP = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobRequest:
-    """A command that is to run beside the head of a cluster."""
+    """A command to run on the head of a cluster."""
 
     job_id: str
     entrypoint: str
     folder: Path
-    """Its files travel with it, and are its working directory."""
+    """Uploaded with the job, as its working directory."""
     variables: Mapping[str, str]
     requirements: Path | None
-    """Packages to install for it on every node; None: what the nodes have."""
+    """File of packages to install for the job on every node; None: none are installed."""
     notes: Mapping[str, str]
-    """Kept with the job, to be found again when it is looked up."""
+    """Metadata of the job, returned with it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,7 +74,7 @@ class Job:
 
     @classmethod
     def from_details(cls, details: JobDetails) -> "Job":
-        """Take over what Ray tells."""
+        """Convert Ray's description of a job."""
         return cls(
             job_id=details.submission_id or details.job_id or "",
             state=details.status.value,
@@ -105,14 +105,14 @@ class Jobs:
 
     @property
     def url(self) -> str:
-        """Where requests go, without a slash at the end."""
+        """URL of the dashboard, without a slash at the end."""
         return self._client.url
 
     def submit(self, request: JobRequest) -> None:
-        """Send a job; it starts on the head and takes no CPU there.
+        """Submit a job, which starts on the head and reserves no CPU there.
 
         Raises:
-            ClusterError: The cluster does not take it.
+            ClusterError: The cluster refuses the job, or does not answer.
         """
         runtime_env: dict[str, Any] = {
             "working_dir": str(request.folder),
@@ -129,10 +129,14 @@ class Jobs:
             )
 
     def all(self) -> list[Job]:
-        """Return every job that was sent to the cluster, the newest last."""
+        """Return all submitted jobs, the newest last.
+
+        Raises:
+            ClusterError: The cluster does not answer.
+        """
         with self._explained():
             details = self._client.list_jobs()
-        # Drivers that connected by themselves are listed too.
+        # Ray lists drivers that connected directly, too; they have no submission id.
         found = [Job.from_details(each) for each in details if each.submission_id]
         return sorted(found, key=lambda job: job.started_at or 0.0)
 
@@ -140,7 +144,7 @@ class Jobs:
         """Return one job.
 
         Raises:
-            ClusterError: There is none of this name; the message names those that there are.
+            ClusterError: There is no such job; the message has the newest ones.
         """
         if not re.fullmatch(JOB_ID, job_id):
             raise self.unknown(job_id)
@@ -148,16 +152,16 @@ class Jobs:
             return Job.from_details(self._client.get_job_info(job_id))
 
     def look(self, job_id: str) -> Job:
-        """Return one job, as `find` does; what Ray raises where the cluster is gone is its own.
+        """Return one job as `find` does, but pass on Ray's errors of a lost connection.
 
         Raises:
-            ClusterError: There is none of this name any more, or our token is refused.
+            ClusterError: There is no such job any more, or the token is refused.
         """
         try:
             return Job.from_details(self._client.get_job_info(job_id))
         except AuthenticationError:
             raise ClusterError(
-                f"The cluster at {self.url} does not accept our token any more: it was probably "
+                f"The cluster at {self.url} no longer accepts the token: it was probably "
                 "restarted, and has lost the job. Resume the study with `mvkt cluster submit ... "
                 "--resume`."
             ) from None
@@ -167,33 +171,37 @@ class Jobs:
             raise self.unknown(job_id) from None
 
     def tail(self, job_id: str) -> AsyncGenerator[str]:
-        """Return the log of a job as it comes, from its beginning; raises as `look`."""
+        """Yield the log of a job from its beginning, as it grows; raises as `look`."""
         return cast(AsyncGenerator[str], self._client.tail_job_logs(job_id))
 
     def log(self, job_id: str) -> str:
-        """Return the log of a job as it is now; raises as `look`."""
+        """Return the present log of a job; raises as `look`."""
         return self._client.get_job_logs(job_id)
 
     def stop(self, job_id: str) -> bool:
-        """Ask a job to end as Ctrl-C would; return whether it was running.
+        """Send a job the signal of Ctrl-C; return whether it was running.
 
         Raises:
-            ClusterError: There is none of this name.
+            ClusterError: There is no such job.
         """
         self.find(job_id)
         with self._explained(job_id):
             return self._client.stop_job(job_id)
 
     def ask(self, endpoint: str) -> Any:
-        """Ask the dashboard for JSON, for example `/api/cluster_status`."""
+        """Return the JSON at an endpoint of the dashboard, such as `/api/cluster_status`.
+
+        Raises:
+            ClusterError: The cluster refuses the request, or does not answer.
+        """
         with self._explained():
             return self._client.get(endpoint)
 
     def unknown(self, job_id: str) -> ClusterError:
-        """Say that there is no job of a name, and which ones there are."""
+        """Return the error for an unknown job, with the newest jobs."""
         known = [job.job_id for job in self.all()][-5:]
         return ClusterError(
-            f"The cluster at {self.url} knows no job {job_id!r}; "
+            f"The cluster at {self.url} has no job {job_id!r}; "
             + (f"the newest are {', '.join(known)}" if known else "no job was submitted to it")
             + ". See `mvkt cluster status`. A restarted head has lost its jobs: resume their "
             "studies with `mvkt cluster submit ... --resume`."
@@ -207,8 +215,8 @@ class Jobs:
             raise ClusterError(f"--address {self.url}: {refusal(current_token())}") from None
         except requests.RequestException as error:
             raise ClusterError(
-                f"The cluster at {self.url} does not answer any more ({shortly(error)}). Its jobs "
-                "go on; try again when it is reachable."
+                f"The cluster at {self.url} no longer answers ({shortly(error)}). Its jobs "
+                "continue; try again when it is reachable."
             ) from None
         except RuntimeError as error:
             if job_id is not None and "404" in str(error):
@@ -219,10 +227,10 @@ class Jobs:
 
 
 def wait_until_it_ended(jobs: Jobs, job_id: str) -> Job:
-    """Wait for a job that was told to stop; it has as long as `STOP` says.
+    """Wait for the end of a job after `Jobs.stop`, for at most the wait in `STOP` and an answer.
 
     Raises:
-        ClusterError: It does not end, or the cluster cannot be reached any more.
+        ClusterError: The job does not end in time, or the cluster does not answer.
     """
     patience_s = float(STOP["RAY_JOB_STOP_WAIT_TIME_S"]) + ANSWERS_WITHIN_S
     deadline = time.monotonic() + patience_s
@@ -238,19 +246,19 @@ def wait_until_it_ended(jobs: Jobs, job_id: str) -> Job:
 
 @contextlib.contextmanager
 def open_jobs(address: str, token_file: Path | None) -> Generator[Jobs]:
-    """Reach the Jobs API of a cluster, and see that it lets us in and has our versions.
+    """Yield the Jobs API of a cluster, after a check of the token and of the versions.
 
     Args:
         address: `http://host:port` or `https://host:port` of the dashboard.
-        token_file: holds the token; None: as `find_token` finds it.
+        token_file: File with the token; None: as `find_token`.
 
     Raises:
-        ClusterError: Nothing answers, it is no dashboard of Ray, it refuses our token, or it runs
-            other versions.
+        ClusterError: Nothing answers, the server is not a Ray dashboard, it refuses the token, or
+            it has other versions.
         ConfigError: The token file cannot be read.
     """
     url = dashboard_url(address)
-    # Ray would ask this variable, or RAY_ADDRESS, before the address that it is given.
+    # For Ray this variable, and RAY_ADDRESS, take precedence over the given address.
     api = environment({"RAY_API_SERVER_ADDRESS": url})
     with using_token(find_token(token_file)), api, quiet_ray():
         jobs = Jobs(reach_dashboard(url))

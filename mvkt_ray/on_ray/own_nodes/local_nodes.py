@@ -1,10 +1,10 @@
-"""Nodes of clusters on this machine: started by `ray start`, written down, and ended by process id.
+"""Nodes of clusters on this machine: started by `ray start`, recorded, and ended by process number.
 
-Ray's own `ray stop` ends every Ray of a machine, whoever started it. Here each node has a directory
-of its own, and its processes carry its name in their environment, so that two nodes on one machine
-do not meet and one can be ended without the other.
+Ray's own `ray stop` ends all Ray processes of a machine. Here each node has its own directory, and
+its processes have its name in their environment, so that one of two nodes on a machine can be ended
+without the other.
 
-Writes: `mvkt-node-*/node.json` in the temporary directory, and what Ray writes beside it.
+Writes: `mvkt-node-*/node.json` in the temporary directory, beside Ray's own files.
 """
 
 import contextlib
@@ -32,29 +32,29 @@ from mvkt_ray.phrasing import shortly
 
 PREFIX = "mvkt-node-"
 MARK = "MVKT_RAY_NODE"
-"""Environment variable that every process of a node inherits; its value is the node's name."""
+"""Environment variable with the node's name, which every process of the node inherits."""
 
 VERSION_LABEL = "mvkt-ray/version"
 
 PATIENT_RAY = "mvkt_ray.on_ray.own_nodes.patient_ray"
 
 STARTS_WITHIN_S = 900.0
-"""For `ray start`, which itself waits for several minutes on a busy machine."""
+"""Limit for `ray start`, which may take several minutes on a busy machine."""
 
 ENDS_WITHIN_S = 20.0
-"""For processes of a node after SIGTERM; then they are killed."""
+"""Limit for processes of a node after SIGTERM; then they are killed."""
 
 CONTROL_SERVICE = "gcs_server"
 CONTROL_ENDS_WITHIN_S = 3.0
-"""It keeps nothing that must be written, and may wait for those that are gone."""
+"""Short: the service has nothing to save, and may wait for processes that have ended."""
 
 ESSENTIAL = frozenset({CONTROL_SERVICE, "raylet"})
-"""Without these a node is none."""
+"""Names of the processes without which a node does not work."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LocalNode:
-    """A node on this machine, as it is written down."""
+    """The record of a node on this machine, the content of `node.json`."""
 
     name: str
     directory: str
@@ -62,16 +62,18 @@ class LocalNode:
     address: str
     """`host:port` of the head of its cluster."""
     dashboard: str | None
-    """`http://host:port`, of a head only."""
+    """`http://host:port`; None: not a head."""
     token: str
-    """Path of the file."""
+    """Path of the token file."""
     started_at: float
+    """Seconds since 1970."""
 
     def processes(self) -> list[psutil.Process]:
-        """Find all its living processes, workers and entry points of jobs included."""
+        """Return the node's living processes, including workers and entry points of jobs."""
         found: dict[int, psutil.Process] = {}
         for process in psutil.process_iter():
-            # Some processes of Ray write their title over their environment: they are children.
+            # Children are included, since some of Ray's processes overwrite their environment
+            # with their title.
             with contextlib.suppress(psutil.Error):
                 if process.environ().get(MARK) == self.name:
                     family = (process, *process.children(recursive=True))
@@ -81,10 +83,10 @@ class LocalNode:
 
 
 def start_node(request: NodeRequest) -> LocalNode:
-    """Start a node and wait until Ray says that it runs; its processes outlive this one.
+    """Start a node and wait until `ray start` succeeds; the node outlives this process.
 
     Raises:
-        ClusterError: Ray does not start; nothing of it is left behind.
+        ClusterError: Ray does not start; its processes and files are removed.
     """
     try:
         return _start_in(Path(tempfile.mkdtemp(prefix=PREFIX, dir=_base())), request)
@@ -92,8 +94,8 @@ def start_node(request: NodeRequest) -> LocalNode:
         raise
     except Exception as error:
         raise ClusterError(
-            f"Ray does not start on this machine: {shortly(error)} Its folder is made below "
-            "TMPDIR, or /tmp, which must be there, with room, and writable."
+            f"Ray does not start on this machine: {shortly(error)} Its folder is created below "
+            "TMPDIR, or /tmp, which must exist, be writable and have free space."
         ) from error
 
 
@@ -109,9 +111,9 @@ def _start_in(directory: Path, request: NodeRequest) -> LocalNode:
     )
     log = directory / "start.log"
     try:
-        # First, so that whatever happens from here on `stop` finds the processes.
+        # First, so that `mvkt cluster stop` finds the processes after a kill at any later instant.
         (directory / "node.json").write_text(json.dumps(asdict(node), indent=2))
-        # A file rather than a pipe, which processes that stay would keep open.
+        # A file, not a pipe, which the node's processes would keep open.
         with log.open("w") as stream:
             done = subprocess.run(
                 _ray_start(request, directory),
@@ -129,12 +131,12 @@ def _start_in(directory: Path, request: NodeRequest) -> LocalNode:
                 f"written by `ray start` with exit code {done.returncode}."
             )
     except subprocess.TimeoutExpired:
-        said = _reason(log.read_text())
+        last_line = _reason(log.read_text())
         stop_node(node)
         raise ClusterError(
             f"Ray does not start on this machine: `ray start` has not ended within "
-            f"{STARTS_WITHIN_S / 60:.0f} min; its log says last: {said} Try again when the machine "
-            "is less busy, and see that it reaches the head of the cluster."
+            f"{STARTS_WITHIN_S / 60:.0f} min; the last line of its log: {last_line} Try again when "
+            "the machine is less busy, and check that it reaches the head of the cluster."
         ) from None
     except BaseException:
         stop_node(node)
@@ -143,7 +145,7 @@ def _start_in(directory: Path, request: NodeRequest) -> LocalNode:
 
 
 def local_nodes() -> Iterator[LocalNode]:
-    """Yield every node that was started on this machine by this user and not stopped."""
+    """Yield the nodes that this user has started on this machine and not stopped."""
     for path in sorted(_base().glob(f"{PREFIX}*/node.json")):
         with contextlib.suppress(OSError, ValueError, TypeError):
             if path.stat().st_uid == os.getuid():
@@ -151,12 +153,12 @@ def local_nodes() -> Iterator[LocalNode]:
 
 
 def stop_node(node: LocalNode) -> int:
-    """End the processes of a node, and remove its files; return how many processes there were."""
+    """End the processes of a node, and remove its files; return the number of processes."""
     processes = node.processes()
-    # The head's control service goes last: the others say goodbye to it, or wait for it in vain.
+    # The head's control service last: the other processes sign off there, or would wait for it.
     last = [process for process in processes if _name(process) == CONTROL_SERVICE]
     _end([process for process in processes if process not in last], ENDS_WITHIN_S)
-    # And what was forked meanwhile.
+    # Then the control service, and processes that were forked meanwhile.
     _end(node.processes(), CONTROL_ENDS_WITHIN_S)
     shutil.rmtree(node.directory, ignore_errors=True)
     return len(processes)
@@ -180,7 +182,7 @@ def _name(process: psutil.Process) -> str:
 
 
 def wait_for_end(node: LocalNode) -> str:
-    """Wait until a process ends without which the node is none, and return its name."""
+    """Wait until one of the node's `ESSENTIAL` processes ends, and return its name."""
     names = {each: _name(each) for each in node.processes()}
     names = {each: name for each, name in names.items() if name in ESSENTIAL}
     while names:
@@ -227,7 +229,7 @@ def _environment(request: NodeRequest, name: str) -> dict[str, str]:
         "RAY_USAGE_STATS_ENABLED": "0",
         # See CLIENT_FLAKE in cluster.py.
         "GRPC_ENABLE_FORK_SUPPORT": "0",
-        # Jobs start `mvkt`, which is beside this Python whether or not the shell knows it.
+        # Jobs start `mvkt`, which is beside this Python, but may not be on the shell's PATH.
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), ours.get("PATH", os.defpath)]),
     }
 
@@ -239,4 +241,4 @@ def _base() -> Path:
 
 def _reason(log: str) -> str:
     lines = [line.strip() for line in log.splitlines() if line.strip()]
-    return lines[-1] if lines else "it says nothing."
+    return lines[-1] if lines else "it is empty."

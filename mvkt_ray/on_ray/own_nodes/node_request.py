@@ -1,4 +1,4 @@
-"""What kind of node is to start on this machine, and whether the ports that it needs are free."""
+"""The settings of a node to start on this machine, and the check that its ports are free."""
 
 import contextlib
 import socket
@@ -17,12 +17,12 @@ FEWEST_WORKER_PORTS = 20
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NodeRequest:
-    """What kind of node is to start."""
+    """Settings of a node to start on this machine."""
 
     node_ip: str
     token: Path
     node_ports: tuple[int, int]
-    """First and last of the ports for services and workers of the node; both belong to it."""
+    """First and last port, inclusive, for services and workers of the node."""
     join: str | None = None
     """`host:port` of the head; None starts a head."""
     port: int = HEAD_PORT
@@ -36,7 +36,7 @@ class NodeRequest:
 
     @property
     def is_head(self) -> bool:
-        """Whether it starts a cluster rather than joins one."""
+        """Whether the node starts a cluster instead of joining one."""
         return self.join is None
 
     @property
@@ -46,11 +46,11 @@ class NodeRequest:
 
     @property
     def worker_ports(self) -> tuple[int, int]:
-        """First and last of the ports for workers."""
+        """First and last port for workers."""
         return self.node_ports[0] + N_SERVICES, self.node_ports[1]
 
     def listening(self) -> dict[str, int]:
-        """Return the flag of `ray start` and the port of everything that listens from the start."""
+        """Return the ports of the node's services by their flags of `ray start`."""
         first = self.node_ports[0]
         ports = {
             "--node-manager-port": first,
@@ -70,15 +70,15 @@ class NodeRequest:
 
 
 def own_ip(toward: str | None) -> str:
-    """Return the address of this machine on the way to another (`host:port`), or to the world."""
+    """Return this machine's IP address on the route to `toward` (`host:port`), or the default."""
     return services.get_node_ip_address(toward) if toward else services.get_node_ip_address()
 
 
 def check_ports(request: NodeRequest) -> None:
-    """Raise when a port that the node is to listen on is taken, or the range is too small.
+    """Raise unless all ports of a node's services are free and the range is large enough.
 
     Raises:
-        ClusterError: Names the flags and the ports.
+        ClusterError: The message has the flags and the ports.
     """
     first, last = request.node_ports
     if last - first + 1 < N_SERVICES + FEWEST_WORKER_PORTS:
@@ -95,15 +95,15 @@ def check_ports(request: NodeRequest) -> None:
     if taken:
         flags = ", ".join(taken).replace("--ray-client-server-port", "--client-port")
         raise ClusterError(
-            f"Something listens already on ports that this node needs: {flags}. A head may run "
-            "here already (`mvkt cluster stop` ends what was started here); otherwise give other "
+            f"Ports that this node needs are in use: {flags}. A head may be running here already "
+            "(`mvkt cluster stop` ends the nodes that were started here); otherwise give other "
             "ports with these flags."
         )
 
 
 def _is_free(port: int) -> bool:
     with contextlib.closing(socket.socket()) as probe:
-        # As servers do: connections of a node that has just stopped are no obstacle.
+        # As servers do: closed connections of a node that has just stopped may linger.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("", port))

@@ -1,9 +1,8 @@
-"""Ray's own command line, `ray start` above all, with more patience for a node on a busy machine.
+"""Ray's command line, such as `ray start`, with longer time limits for a busy machine.
 
     python -m mvkt_ray.on_ray.own_nodes.patient_ray start --head ...
 
-A node that has other work beside it is given up by `ray start` itself after half a minute, and with
-it the job or the cluster that it was started for.
+`ray start` itself gives up after 30 s, which a node on a busy machine may need to start.
 """
 
 from mvkt_ray.on_ray.ray_corrections import nodes_may_start_slowly

@@ -1,4 +1,4 @@
-"""Versions of a cluster's head, asked before a node joins it."""
+"""Versions of a cluster's head, checked before a node joins it."""
 
 import json
 from typing import Any
@@ -16,13 +16,13 @@ ANSWERS_WITHIN_S = 10.0
 
 
 def check_head_versions(address: str) -> None:
-    """Raise unless a head has the Ray, the Python and, if it says so, the mvkt-ray of this machine.
+    """Raise unless a head has this machine's versions of Ray, Python and, if known, mvkt-ray.
 
     Args:
         address: `host:port` of a head that answers, see `check_head`.
 
     Raises:
-        ClusterError: Names what differs.
+        ClusterError: The message has the differing versions.
     """
     head = GcsClient(address=address)
     about = head.internal_kv_get(CLUSTER_METADATA_KEY, KV_NAMESPACE_CLUSTER, ANSWERS_WITHIN_S)
@@ -43,7 +43,7 @@ def check_same(address: str, theirs: dict[str, str], ours: dict[str, str]) -> No
     """Raise unless the versions of both sides are equal.
 
     Raises:
-        ClusterError: Names what differs.
+        ClusterError: The message has the differing versions.
     """
     differing = [
         f"{name} {theirs[name]}, here it is {ours[name]}"
@@ -53,5 +53,6 @@ def check_same(address: str, theirs: dict[str, str], ours: dict[str, str]) -> No
     if differing:
         raise ClusterError(
             f"The cluster at {address} has {'; '.join(differing)}. Both sides must have the same: "
-            "install the versions of the cluster here, or start it anew with those of this machine."
+            "install the cluster's versions here, or restart the cluster with the versions of this "
+            "machine."
         )

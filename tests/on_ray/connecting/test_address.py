@@ -181,7 +181,7 @@ def test_a_token_file_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> No
     assert path.stat().st_mode & 0o777 == 0o600
     made = path.read_text()
     assert len(made) == 64
-    with pytest.raises(ClusterError, match="cannot be made"):
+    with pytest.raises(ClusterError, match="cannot be created"):
         tokens.make_token(path)
     assert path.read_text() == made
     assert [each.name for each in path.parent.iterdir()] == ["token"]

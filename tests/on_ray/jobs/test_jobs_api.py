@@ -152,8 +152,8 @@ def test_what_keeps_a_cluster_from_growing_is_told_in_the_words_of_the_cloud() -
     [
         ([0.0], []),
         ([-110.0, -110.0, 0.0], []),
-        ([-3600.0, -3600.0, -3595.0], ["a differs from the one here by about 3595 s."]),
-        ([3600.0, 3605.0], ["a differs from the one here by about 3605 s."]),
+        ([-3600.0, -3600.0, -3595.0], ["a differs from this machine's by about 3595 s."]),
+        ([3600.0, 3605.0], ["a differs from this machine's by about 3605 s."]),
     ],
     ids=["right", "of a busy node", "behind", "ahead"],
 )
