@@ -198,13 +198,16 @@ def did_you_mean(
         otherwise: Text if no name is similar; by default the list of all `names`.
 
     Returns:
-        `did you mean 'n_trials'?`, or `there is: n_trials, sampler.`
+        `did you mean 'n_trials'?`, or `there is: n_trials, sampler.`, or, without any valid name,
+        `no other name is available.`
     """
     names = list(names)
     near = _near(name, names) or [n for n in elsewhere if _near(name, [n.rpartition(".")[2]])][:1]
     if near:
         return f"did you mean {' or '.join(map(repr, near))}?"
-    return otherwise or (f"there is: {', '.join(names)}." if names else "there is none.")
+    if otherwise or not names:
+        return otherwise or "no other name is available."
+    return f"there is: {', '.join(names)}."
 
 
 def _near(name: str, names: Iterable[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The loss of a plug-in: found by its name, imported, and held to what a loss must give."""
+"""The loss of a plug-in: found by its name, imported, and checked to return a scalar."""
 
 from torch import Tensor
 
@@ -11,25 +11,26 @@ from mvkt_ray.plugins.loading import load, unfit
 
 
 def loss_plugin(name: str) -> Plugin | None:
-    """Return the plug-in that offers a loss; None where there is none.
+    """Return the plug-in that offers a loss; None if no package offers it.
 
     Raises:
-        ConfigError: Several packages offer it.
+        ConfigError: Several packages offer the loss.
     """
     return find_plugin("loss", name, (NO_PLUGIN,))
 
 
 def plugged_loss(name: str) -> Loss:
-    """Import a loss by its name.
+    """Import the loss of a plug-in by its name; each value that it returns is checked.
 
     Raises:
-        ConfigError: No package offers it, or several do, or it cannot be used.
+        ConfigError: No package offers the loss, or several do, or it cannot be used.
     """
     plugin = loss_plugin(name)
     if plugin is None:
+        hint = did_you_mean(name, plugin_names("loss"))
         raise ConfigError(
-            f"plugin_loss: there is no loss {name!r}; {did_you_mean(name, plugin_names('loss'))} "
-            "Install the package that offers it: `mvkt plugins` lists the installed ones."
+            f"plugin_loss is {name!r}, which no installed package offers; {hint} Correct the "
+            "name, or install the package of this loss; `mvkt plugins` lists all plug-ins."
         )
     loss = load(plugin)
     if not callable(loss):
@@ -37,8 +38,8 @@ def plugged_loss(name: str) -> Loss:
             plugin, f"is {loss!r}", "must be a function of the outputs of student and teacher"
         )
 
-    def checked(said: BothSay) -> Tensor:
-        return _scalar(plugin, loss(said))
+    def checked(outputs: BothSay) -> Tensor:
+        return _scalar(plugin, loss(outputs))
 
     return checked
 
