@@ -1,4 +1,4 @@
-"""Outputs of student and teacher for a batch: the inputs of further losses.
+"""Outputs of student and teacher for a batch: the inputs of distillation losses and plug-ins.
 
 Shapes: B this rank's batch, C classes, S and D embedding of the student and of the teacher.
 """
@@ -16,7 +16,7 @@ class BothSay:
     student_logits_BC: Tensor
     student_embedding_BS: Tensor
     student_classifier_CS: Tensor
-    """The weights by which its logits are linear in its embedding."""
+    """Weights of the student's linear classifier, from embedding to logits."""
     teacher_logits_BC: Tensor
     teacher_embedding_BD: Tensor
     labels_BC: Tensor
@@ -24,14 +24,14 @@ class BothSay:
 
     @property
     def is_known(self) -> Tensor:
-        """Bool `[B]`: of whom the label is known."""
+        """Bool `[B]`: whether the label is known."""
         return ~self.labels_BC[:, 0].isnan()
 
 
 Loss = Callable[[BothSay], Tensor]
 """A plug-in's loss: maps these outputs to a scalar, without the weight.
 
-A pure function with a gradient to the student. It takes every row, whether its label is known or
-not, and its value is a mean over rows: of a batch that several workers share it is computed of each
-one's part, and weighted by that. What compares recordings with each other compares those of a part.
+A pure function with a gradient to the student, and a mean over all rows, with or without a label.
+If several workers share a batch, each computes the loss of its part, and the values are weighted by
+the parts' sizes; a loss that compares recordings compares those of one part only.
 """

@@ -1,9 +1,9 @@
-"""Logits of networks that have not seen the recordings that they are asked about.
+"""Cross-fitting: logits of training recordings by networks that were trained without them.
 
-The patients of the training split are dealt to K groups, and a network is trained for each group on
-all recordings but the group's. What is said of a recording is what its group's network says; of one
-without a known label, which none was trained on, it is the mean over all K. (Out-of-fold
-predictions, as in stacking: Wolpert, Neural Networks 1992.)
+The patients of the training split are divided into K groups, and for each group a network is
+trained on the recordings of all others. The logits of a recording are those of its group's network.
+The logits of an unlabelled recording, on which no network was trained, are the mean over all K.
+(Out-of-fold predictions, as in stacking: Wolpert, Neural Networks 1992.)
 
 Shapes: B batch, L leads, S samples, C classes, N recordings.
 """
@@ -20,43 +20,43 @@ from mvkt_ray.data.splits import Split
 from mvkt_ray.models.network import Network
 
 ALL = -1
-"""In place of a group: the mean of all networks."""
+"""Stands for the mean of all networks instead of one group's."""
 
 
 def groups_of(split: Split, n_groups: int, seed: int) -> NDArray[np.int64]:
     """Return int64 `[N]`: the group of each recording's patient, from 0.
 
-    It follows from the patient and the seed alone, so that a split that more recordings have come
-    to still knows who has not seen which.
+    The group depends on the patient and the seed alone, so that it stays valid when recordings are
+    added to the split.
 
     Args:
-        split: Any.
+        split: A split.
         n_groups: K.
-        seed: Another one gives other groups.
+        seed: Seed of the division.
     """
     known: dict[str, int] = {}
     for patient in split.patient_ids:
         if patient not in known:
-            # Not `hash`, which Python salts anew in each process.
+            # Not `hash`, which differs from process to process.
             digest = hashlib.sha256(f"{seed}/{patient}".encode()).digest()
             known[patient] = int.from_bytes(digest[:8], "big") % n_groups
     return np.array([known[patient] for patient in split.patient_ids], dtype=np.int64)
 
 
 def speakers_of(split: Split, n_groups: int, seed: int) -> NDArray[np.int64]:
-    """Return int64 `[N]`: whose network speaks of each recording; `ALL` where no label is known."""
+    """Return int64 `[N]`: group whose network predicts each recording; `ALL` if unlabelled."""
     return np.where(split.has_label, groups_of(split, n_groups, seed), ALL)
 
 
 def unseen_logits(
     networks: Sequence[Network], signal_BLS: Tensor, speaker_B: NDArray[np.int64]
 ) -> Tensor:
-    """Return logits_BC, float32, each row by the network that speaks of it.
+    """Return float32 `[B, C]`: logits, each row by the network of its group.
 
     Args:
-        networks: By group, in evaluation mode, where the signal is.
+        networks: Networks by group, in evaluation mode, on the signal's device.
         signal_BLS: Crops.
-        speaker_B: As `speakers_of` gives them.
+        speaker_B: int64 `[B]`: groups, as `speakers_of`.
     """
     parts: list[Tensor] = []
     for group, network in enumerate(networks):

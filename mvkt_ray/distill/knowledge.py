@@ -1,15 +1,15 @@
-"""Teacher outputs for every crop of the training split, computed once, mapped by every trial.
+"""Teacher outputs for every crop of the training split: computed once, memory-mapped by trials.
 
 `knowledge_parts` computes it, `knowledge_writer` writes it: an artifact of two Arrow IPC files.
 `crops.arrow` has one row per crop of the grid, recording by recording: `logits` and `embedding`,
 float16. `recordings.arrow` has one row per recording of the training split, in its order:
 `record_id`, `first_crop`, `n_crops`.
 
-`knowledge: record` takes what the teacher says of a recording as a whole: the mean over all its
-crops, of the logits and of the embeddings. The classifier is linear, so the mean logits are what it
-makes of the mean embedding: both are one and the same opinion, whatever loss and temperature a
-trial has. (Means of probabilities would need one temperature for all trials.) It is computed from
-the crops when a trial opens them, or written as such: then `crops.arrow` has one row per recording.
+`knowledge: record` uses the teacher's outputs for a recording as a whole: the means of logits and
+embeddings over all its crops. The classifier is linear, so the mean logits are the logits of the
+mean embedding, and the two are consistent for every loss and temperature. (Means of probabilities
+would need one temperature for all trials.) The means are computed from the crops when a trial opens
+them, or are stored: then `crops.arrow` has one row per recording.
 
 Shapes: B batch, R rows (crops), N recordings, C classes, D embedding of the teacher.
 """
@@ -37,34 +37,34 @@ KIND = "knowledge"
 CROPS_FILE = "crops.arrow"
 RECORDINGS_FILE = "recordings.arrow"
 _RECORDINGS = "recordings"
-"""Manifest's name for rows of `crops.arrow` that are of whole recordings, not of crops."""
+"""The manifest's `rows` if rows of `crops.arrow` are whole recordings, not crops."""
 _FLOAT16_BYTES = 2
 _RECORDING_BYTES = 32
-"""About what a row of `recordings.arrow` takes: a short id and three numbers."""
+"""Approximate size of a row of `recordings.arrow`: a short id and three numbers."""
 _ARROW_BYTES = 2000
-"""About what headers and footers of both files take."""
+"""Approximate size of the headers and footers of both files."""
 
 
 def knowledge_size_bytes(
     n_crops_total: int, n_classes: int, embedding_dim: int, *, n_recordings: int = 0
 ) -> int:
-    """Predict the size of the artifact's data before anything is computed."""
+    """Return the predicted size of the artifact, in bytes, before it is computed."""
     row_bytes = (n_classes + embedding_dim) * _FLOAT16_BYTES
     return n_crops_total * row_bytes + n_recordings * _RECORDING_BYTES + _ARROW_BYTES
 
 
 def view_fingerprint(view: View) -> str:
-    """Hash what a crop is, without the leads: the student's differ from the teacher's."""
+    """Return the hash of a view without its leads, in which student and teacher differ."""
     return fingerprint_of({key: value for key, value in view.to_json().items() if key != "leads"})
 
 
 def split_fingerprint(split: Split) -> str:
-    """Hash which recordings a split has, and their order."""
+    """Return the hash of a split's recordings, in order."""
     return hashlib.sha256("\n".join(split.record_ids).encode()).hexdigest()
 
 
 def knowledge_config(view: View, *, per_recording: bool = False) -> dict[str, Any]:
-    """Return what is asked for when knowledge is made, for `recipe_of`."""
+    """Return the configuration of knowledge, for the manifest and `recipe_of`."""
     config = {"dtype": "float16", "view": view.to_json()}
     return config | {"rows": _RECORDINGS} if per_recording else config
 
@@ -78,19 +78,19 @@ class Knowledge:
     embedding_RD: NDArray[np.float16]
     first_crop_N: NDArray[np.int64]
     per_recording: bool = False
-    """One row per recording, for all its crops, instead of one row per crop."""
+    """Whether there is one row per recording instead of one per crop."""
 
     @property
     def embedding_dim(self) -> int:
-        """D, of the teacher."""
+        """D, the dimension of the teacher's embedding."""
         return self.embedding_RD.shape[1]
 
     def gather(self, example_B: Tensor, crop_B: Tensor) -> tuple[Tensor, Tensor]:
-        """Return logits_BC and embedding_BD of crops, float32, on the CPU.
+        """Return logits `[B, C]` and embedding `[B, D]` of crops, float32, on the CPU.
 
         Args:
-            example_B: index of the recording in the training split.
-            crop_B: index of the crop on the recording's grid.
+            example_B: int64: index of the recording in the training split.
+            crop_B: int64: index of the crop on the recording's grid.
         """
         row_B = self.first_crop_N[example_B.cpu().numpy()]
         if not self.per_recording:
@@ -120,19 +120,19 @@ def open_knowledge(
     view: View | None = None,
     per_recording: bool = False,
 ) -> Knowledge:
-    """Map finished knowledge, after comparing what it was made from with what it is used with.
+    """Memory-map finished knowledge, after comparing its inputs with those of the students.
 
     Args:
-        location: its folder; one in a store is mapped as the node's cache has it.
-        shards: what the students are trained on.
-        teacher: fingerprint of the teacher; None: not compared.
-        split: the students' training split; None: not compared.
-        view: the students' view, of any leads; None: not compared.
-        per_recording: return what the teacher says of whole recordings, not of each crop.
+        location: Folder of the knowledge; from a store it is mapped in the node's cache.
+        shards: The students' shards.
+        teacher: Fingerprint of the teacher; None: not compared.
+        split: The students' training split; None: not compared.
+        view: The students' view, of any leads; None: not compared.
+        per_recording: Return outputs for whole recordings, not for crops.
 
     Raises:
-        ArtifactError: Nothing finished is there.
-        StaleArtifactError: It was made from something else, or has no crops and they are needed.
+        ArtifactError: There is no finished knowledge.
+        StaleArtifactError: It has other inputs, or only whole recordings where crops are needed.
     """
     root = Location.parse(location)
     manifest = read_manifest(root, KIND)
@@ -165,7 +165,7 @@ def open_knowledge(
 
 
 def _means(value_RD: NDArray[np.float16], first_N: NDArray[np.int64]) -> NDArray[np.float16]:
-    """Return the mean over the rows of each recording, which follow each other."""
+    """Return float16 `[N, D]`: means over the consecutive rows of each recording."""
     count_N = np.diff(first_N, append=len(value_RD))
     sum_ND = np.add.reduceat(value_RD, first_N, axis=0, dtype=np.float32)
     return (sum_ND / count_N[:, None]).astype(np.float16)

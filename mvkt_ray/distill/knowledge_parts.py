@@ -1,7 +1,7 @@
-"""Parts of the training crops, and what the teacher says of one: an item of a runner's map.
+"""Parts of the training crops, and the teacher's outputs for one: an item of a runner's map.
 
-Which crops make a part, and in which batches the teacher is asked about them, follows from the data
-alone. So knowledge has the same bytes however many processes compute it.
+The data alone determine the parts, and the batches in a part, so that knowledge has the same bytes
+for any number of processes.
 
 Shapes: B batch, R rows (crops, or recordings), N recordings, C classes, D embedding.
 """
@@ -24,8 +24,8 @@ from mvkt_ray.models.ensemble import Ensemble
 from mvkt_ray.models.network import Network
 
 CROPS_PER_PART = 4096
-"""About; a part ends where a recording does. A second or two of one core with a small teacher, by
-which the tenth that opening shards and teacher takes does not count."""
+"""Approximate, since a part ends with a recording. A second or two of one core for a small teacher:
+long compared with the tenth of a second for opening shards and teacher."""
 
 BATCH_SIZE = 512
 """Crops in one forward pass."""
@@ -33,17 +33,17 @@ BATCH_SIZE = 512
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Part:
-    """Recordings that follow each other in the training split; small, and picklable."""
+    """Consecutive recordings of the training split; small, and picklable."""
 
     rows: NDArray[np.int64]
-    """Rows of the shard set."""
+    """int64 `[N]`: rows of the shard set."""
     first_row: int
-    """Row of the tables of knowledge that its first row is."""
+    """Row of the part's first output in the tables of knowledge."""
     per_recording: bool
     """Whether outputs are means over the crops of each recording."""
     speaker_N: NDArray[np.int64] | None = None
-    """Whose logits are asked for of each recording, as `speakers_of` gives them; None: the
-    teacher's."""
+    """int64 `[N]`: index of the network that computes the logits of each recording, as
+    `speakers_of`; None: the teacher."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -59,7 +59,7 @@ class Answer:
 
 
 def crops_of(shards: Shards, split: Split, view: View) -> NDArray[np.int64]:
-    """Return `[n]`: how many crops of the grid each recording of a split has; reads no lead."""
+    """Return int64 `[N]`: number of the grid's crops of each recording; reads no signals."""
     return view.n_crops(shards.n_samples()[split.rows])
 
 
@@ -71,14 +71,14 @@ def parts_of(
     speaker_N: NDArray[np.int64] | None = None,
     crops_per_part: int = CROPS_PER_PART,
 ) -> Sequence[Part]:
-    """Cut a split into parts of at least one recording, by the numbers of their crops.
+    """Return the parts of a split: at least one recording each, of about equally many crops.
 
     Args:
-        split: Whose recordings the teacher is asked about.
-        n_crops_N: As `crops_of` counts them.
-        per_recording: Ask for means over the crops of each recording.
-        speaker_N: Whose logits to ask for of each recording; None: the teacher's.
-        crops_per_part: How many crops a part is to have, about.
+        split: The split.
+        n_crops_N: int64 `[N]`: number of crops of each recording, as `crops_of`.
+        per_recording: Whether outputs are means over the crops of each recording.
+        speaker_N: int64 `[N]`: as in `Part`.
+        crops_per_part: Approximate number of crops of a part.
     """
     first_crop_N = np.cumsum(n_crops_N) - n_crops_N
     # A part begins at each recording whose first crop is in another multiple of the part's size.
@@ -108,13 +108,13 @@ def ask_teacher(
     """Run the teacher over the crops of a part.
 
     Args:
-        teacher: In evaluation mode, on the device.
-        shards: What the rows are of.
-        view: The teacher's.
-        part: Which recordings.
-        cross_fitted: Networks by group, where the part names speakers; likewise on the device.
+        teacher: The teacher, in evaluation mode, on the device.
+        shards: Shards of the recordings.
+        view: The teacher's view.
+        part: The recordings.
+        cross_fitted: Networks by group of patients, for a part with `speaker_N`; as the teacher.
         batch_size: Crops in one forward pass.
-        device: Where the teacher is.
+        device: Device of the teacher.
 
     Raises:
         DataError: The teacher's logits or embeddings leave the range of float16; a recording lacks
@@ -143,24 +143,24 @@ def ask_teacher(
 
 
 class _CropRows:
-    """Collects what the teacher says of crops, one row for each, in float16."""
+    """Collects one of the teacher's outputs, one row for each crop, in float16."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._parts: list[NDArray[np.float16]] = []
 
-    def add(self, said_BX: Tensor, example_B: NDArray[np.int64]) -> None:
-        _refuse_overflow(said_BX, self._name)
-        self._parts.append(said_BX.half().cpu().numpy())
+    def add(self, output_BX: Tensor, example_B: NDArray[np.int64]) -> None:
+        _refuse_overflow(output_BX, self._name)
+        self._parts.append(output_BX.half().cpu().numpy())
 
     def rows(self) -> NDArray[np.float16]:
         return np.concatenate(self._parts)
 
 
 class _RecordingMeans:
-    """Collects the mean over the crops of each recording, one row for each recording.
+    """Collects the mean of one of the teacher's outputs over the crops of each recording.
 
-    Sums are in float32, and become float16 in the end; crops come in the order of recordings.
+    Sums are in float32, the rows in float16; crops must arrive in the order of recordings.
     """
 
     def __init__(self, name: str, n_crops_N: NDArray[np.int64]) -> None:
@@ -168,12 +168,12 @@ class _RecordingMeans:
         self._n_crops_N1 = n_crops_N[:, None].astype(np.float32)
         self._mean_NX: NDArray[np.float32] | None = None
 
-    def add(self, said_BX: Tensor, example_B: NDArray[np.int64]) -> None:
-        _refuse_overflow(said_BX, self._name)
+    def add(self, output_BX: Tensor, example_B: NDArray[np.int64]) -> None:
+        _refuse_overflow(output_BX, self._name)
         if self._mean_NX is None:
-            self._mean_NX = np.zeros((len(self._n_crops_N1), said_BX.shape[1]), dtype=np.float32)
-        share_BX = said_BX.float().cpu().numpy() / self._n_crops_N1[example_B]
-        # A batch may begin and end within a recording: its first and last sums are parts of one.
+            self._mean_NX = np.zeros((len(self._n_crops_N1), output_BX.shape[1]), dtype=np.float32)
+        share_BX = output_BX.float().cpu().numpy() / self._n_crops_N1[example_B]
+        # Added, since a batch may begin or end within a recording.
         first = np.flatnonzero(np.diff(example_B, prepend=-1))
         self._mean_NX[example_B[first]] += np.add.reduceat(share_BX, first, axis=0)
 

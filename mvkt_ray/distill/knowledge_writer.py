@@ -1,7 +1,7 @@
-"""Knowledge is written: parts of it, as they come from wherever the teacher is asked.
+"""Writes knowledge from the teacher's outputs for parts of the training split.
 
-Reads: how long the recordings of the training split are. Writes: an artifact of kind `knowledge`.
-No signal is read here, so the process that does this needs no shards on its node.
+Reads: lengths of the training recordings. Writes: an artifact of kind `knowledge`. It reads no
+signals, so the node of this process needs no shards.
 
 Shapes: R rows (crops, or recordings), X logits or embedding.
 """
@@ -49,24 +49,24 @@ def write_knowledge(
     crops_per_part: int = CROPS_PER_PART,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Manifest:
-    """Have the teacher asked about every crop of the training split, and publish what it says.
+    """Compute the teacher's outputs for every crop of the training split, and publish them.
 
-    What an earlier, killed writer left at `out` is begun again.
+    The remains of a killed writer at `out` are discarded.
 
     Args:
-        out: a folder that does not exist yet.
-        ask: what the teacher says of a part, as `ask_teacher` gives it; mapped.
-        shards: what the split and the view are of.
-        split: the training split.
-        view: the teacher's.
-        teacher_fingerprint: of the teacher's artifact.
-        embedding_dim: the teacher's.
-        per_recording: write the mean over the crops of each recording instead of each crop.
-        speaker_N: whose logits are written of each recording, as `speakers_of` gives them; None:
-            the teacher's.
-        map_function: where the teacher is asked; answers may come in any order.
-        crops_per_part: how many crops are asked about at once, about.
-        on_progress: called with crops done and crops in total.
+        out: A folder that does not exist yet.
+        ask: Returns the teacher's outputs for a part, as `ask_teacher`; called by `map_function`.
+        shards: Shards of the split.
+        split: The training split.
+        view: The teacher's view.
+        teacher_fingerprint: Fingerprint of the teacher's artifact.
+        embedding_dim: Dimension of the teacher's embedding.
+        per_recording: Write the mean over the crops of each recording instead of each crop.
+        speaker_N: int64 `[N]`: index of the network whose logits are written for each recording,
+            as `speakers_of`; None: the teacher.
+        map_function: Applies `ask` to all parts; results may arrive in any order.
+        crops_per_part: Approximate number of crops of a part.
+        on_progress: Called with the numbers of crops done and in total.
 
     Raises:
         DataError: The teacher's logits or embeddings leave the range of float16.
@@ -124,17 +124,17 @@ def write_knowledge(
         )
 
 
-def _put(table_RX: NDArray[np.float16], first_row: int, said_RX: NDArray[np.float16]) -> None:
-    table_RX[first_row : first_row + len(said_RX)] = said_RX
+def _put(table_RX: NDArray[np.float16], first_row: int, part_RX: NDArray[np.float16]) -> None:
+    table_RX[first_row : first_row + len(part_RX)] = part_RX
 
 
 @contextmanager
 def _scratch(path: Path, shape: tuple[int, int]) -> Iterator[NDArray[np.float16]]:
-    """Give a table of zeros on disk, so that millions of recordings need not fit in memory."""
+    """Yield a table of zeros on disk, so that millions of recordings need not fit in memory."""
     n_bytes = shape[0] * shape[1] * np.dtype(np.float16).itemsize
     try:
-        # Reserved before it is mapped: where the disk is full that is an error, while writing to a
-        # mapped file that has no room ends the process without a word (SIGBUS).
+        # Reserved before it is mapped: a full disk is then an OSError, while a write to a mapped
+        # file without space kills the process (SIGBUS).
         with naming_the_file(path, n_bytes), path.open("wb") as file:
             os.posix_fallocate(file.fileno(), 0, n_bytes)
         yield np.memmap(path, dtype=np.float16, mode="r+", shape=shape)
@@ -148,7 +148,7 @@ def _column(table_RX: NDArray[np.float16]) -> pa.FixedSizeListArray:
 
 
 def _write_ipc(path: Path, batch: pa.RecordBatch) -> None:
-    """Write one record batch, so that each column is one piece of the file."""
+    """Write one record batch, so that each column is contiguous in the file."""
     with (
         Location.parse(path).writing_aside() as aside,
         pa.OSFile(str(aside), "wb") as sink,

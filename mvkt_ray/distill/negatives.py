@@ -1,24 +1,24 @@
 """Negatives for CLT: recordings that count as having another disease, and how to draw them.
 
-The contrastive losses push a student away from recordings that do not show the same disease. What
-that means where a recording has several diseases is a choice:
+The contrastive losses push a student away from recordings that do not show the same disease. For
+recordings with several diseases there are different rules:
 
-- `disjoint`: the two label sets share nothing (the default, the set-valued reading of the paper);
-- `first_label`: the primary classes differ, whatever else is shared (the authors' code for labels
-  that are lists, as those of CPSC2018);
-- `any`: every other recording (plain CRD, blind to diseases);
-- `authors`: what the authors' code does with the multi-hot labels of PTB-XL, where it takes the 0/1
-  flag of the first class for the number of the primary class: recordings with the first class (CD
-  of the superdiagnostic task) against all those without it, and nothing else is told apart. It
-  looks like an oversight, and is here to reproduce their numbers.
+- `disjoint`: the label sets are disjoint (the default, the set-valued reading of the paper);
+- `first_label`: the primary classes differ (the authors' code for labels that are lists, as those
+  of CPSC2018);
+- `any`: every other recording (plain CRD, independent of diseases);
+- `authors`: the effect of the authors' code on the multi-hot labels of PTB-XL, which uses the 0/1
+  flag of the first class as the number of the primary class: recordings with the first class (CD
+  of the superdiagnostic task) are negatives of all recordings without it, and no others. It looks
+  like an oversight, and is here to reproduce their numbers.
 
 Labels of PTB-XL have no order: the primary class is the first positive one in the order of the
-task's classes unless the caller knows better. A recording without any class of the task shares
-nothing with anyone under `disjoint`, and under `first_label` has a primary class of its own kind.
+task's classes unless the caller gives one. A recording without any class of the task is disjoint
+with all others under `disjoint`; under `first_label` such recordings share one primary class.
 
-A recording whose label is not known (a row of NaN) follows `any` whatever the rule: every other
-recording may be its negative, and it may be every other recording's. What the teacher thinks it has
-is not asked: knowledge says that crop by crop, and the pools are of recordings.
+An unlabelled recording (a row of NaN) follows `any` under all rules: every other recording may be
+its negative, and it may be every other recording's. The teacher's predictions are not used: the
+knowledge has them by crop, and the pools are of recordings.
 
 Shapes: A and B anchors, N training recordings, C classes, K negatives, G groups of equal labels.
 """
@@ -38,21 +38,20 @@ _STRIDES = 32
 
 
 def may_be_negatives(anchor_labels_AC: Tensor, labels_BC: Tensor, rule: str) -> Tensor:
-    """Return allowed_AB: whether B may stand as another disease for A, by their labels alone.
+    """Return whether B may be a negative of A, by their labels alone.
 
-    Under `any` everything is allowed, a recording against itself too: leaving that out is the
-    caller's, who knows which rows are the same recording.
+    Under `any` this includes the recording itself; the caller must exclude equal recordings.
 
     Args:
-        anchor_labels_AC: multi-hot labels of the anchors; a row of NaN where they are not known.
-        labels_BC: those of the others.
-        rule: one of `NEGATIVE_RULES`.
+        anchor_labels_AC: Multi-hot labels of the anchors; a row of NaN if unlabelled.
+        labels_BC: Likewise of the others.
+        rule: One of `NEGATIVE_RULES`.
 
     Returns:
         Bool `[A, B]`.
 
     Raises:
-        ConfigError: the rule is unknown.
+        ConfigError: The rule is unknown.
     """
     unknown_AB = anchor_labels_AC[:, :1].isnan() | labels_BC[:, 0].isnan()
     if rule == "disjoint":

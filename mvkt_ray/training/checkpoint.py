@@ -25,31 +25,31 @@ _HASH_BYTES = hashlib.sha256().digest_size
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Checkpoint:
-    """All that training goes on from.
+    """The complete state of a training after an epoch.
 
-    There are no states of torch's random generators in it: each epoch starts its own from the seed
-    and its number. The generator of the contrastive negatives, which runs on, is in `learner`.
+    It has no state of torch's random generators: each epoch seeds them from the seed and its
+    number. The generator of the contrastive negatives, which is not reseeded, is in `learner`.
     """
 
     recipe: str
-    """Hash of what is trained on what: a checkpoint of something else is refused."""
+    """Hash of the training's data and settings: a checkpoint of another training is refused."""
     learner: Mapping[str, Tensor]
     """Weights and buffers of the network and of the objective."""
     optimizer: Mapping[str, Any]
     schedule: Mapping[str, Any]
     average: Mapping[str, Any] | None = None
-    """Of the weights, where one is kept."""
+    """State of the averaged weights, with `ema_decay` only."""
     epoch: int
-    """The last one that was trained, from 1."""
+    """The last trained epoch, from 1."""
     history: tuple[EpochRecord, ...] = field(default=())
-    """Of every epoch so far."""
+    """Records of all epochs so far."""
     wall_s: float = 0.0
-    """Over all attempts that led here."""
+    """Wall-clock seconds over all attempts."""
     cpu_s: float = 0.0
-    """Over all attempts and ranks."""
+    """CPU seconds over all attempts and ranks."""
 
     def to_bytes(self) -> bytes:
-        """Write it for `from_bytes`."""
+        """Return a SHA-256, then the output of `torch.save`."""
         value = {
             "recipe": self.recipe,
             "learner": dict(self.learner),
@@ -68,10 +68,10 @@ class Checkpoint:
 
     @classmethod
     def from_bytes(cls, content: bytes) -> "Checkpoint":
-        """Read what `to_bytes` wrote, onto the CPU.
+        """Parse the output of `to_bytes`; tensors are on the CPU.
 
         Raises:
-            ValueError: It was damaged since.
+            ValueError: The content does not match its hash.
         """
         own_hash, saved = content[:_HASH_BYTES], content[_HASH_BYTES:]
         if own_hash != hashlib.sha256(saved).digest():
@@ -84,24 +84,23 @@ class Checkpoint:
 def read_checkpoint(
     content: bytes | None, location: Location, recipe: str, *, is_own_place: bool = False
 ) -> Checkpoint | None:
-    """Return the checkpoint with this content; None where there is none, or a damaged one.
+    """Return the checkpoint with this content; None if there is none, or it is damaged.
 
     Args:
-        content: Of the file; None: there is none.
-        location: Of the file, for messages.
-        recipe: Of what is trained.
-        is_own_place: Nothing but this training belongs there: what is of another one got there by
-            mistake, and is as good as none.
+        content: Content of the file; None: there is no file.
+        location: Location of the file, for messages.
+        recipe: Recipe of the training to resume.
+        is_own_place: Whether to ignore, not refuse, another training's checkpoint.
 
     Raises:
-        ArtifactError: It belongs to another training.
+        ArtifactError: The checkpoint belongs to another training.
     """
     if content is None:
         return None
     try:
         checkpoint = Checkpoint.from_bytes(content)
     except Exception as error:
-        # torch.load has no error of its own: it raises what zipfile, pickle and torch raise.
+        # torch.load has no error class of its own; it raises those of zipfile, pickle and torch.
         _LOG.warning("%s is damaged (%s); training from the start", location, one_line(error))
         return None
     if checkpoint.recipe != recipe and is_own_place:
@@ -110,7 +109,7 @@ def read_checkpoint(
     if checkpoint.recipe != recipe:
         raise ArtifactError(
             f"{location} is the checkpoint of another training (recipe {checkpoint.recipe[:12]}, "
-            f"asked for {recipe[:12]}): other hyper-parameters, data or seed. Give a new folder, "
-            "or remove it to train from the start."
+            f"not {recipe[:12]}): other hyper-parameters, data or seed. Give a new folder, or "
+            "remove the checkpoint to train from the start."
         )
     return checkpoint

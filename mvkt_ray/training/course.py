@@ -12,7 +12,7 @@ from mvkt_ray.training.optimizers import Steering
 from mvkt_ray.training.validation import Predictions, Windows
 
 Report = Callable[[EpochMetrics], Decision]
-"""Is told of an epoch, and decides whether a training goes on."""
+"""Receives the metrics of an epoch, and returns the decision to continue or to end."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,26 +27,25 @@ class Course:
     windows: Windows
     """This rank's part of the validation split."""
     val_labels_NC: NDArray[np.float32]
-    """Of the whole validation split, in which at least one class can be scored."""
+    """Labels of the whole validation split, with at least one class that can be scored."""
     classes: Sequence[str]
     epochs: int
     steering: Steering
     seed: int
     recipe: str
-    """Hash of all that the numbers depend on; a checkpoint of another recipe is refused."""
+    """Hash of everything that determines the numbers; a checkpoint of another recipe is refused."""
     ema_decay: float = 0.0
-    """Above 0: what is examined, and what the learner's network is in the end, is the average of
-    its weights that `WeightAverage` keeps."""
+    """Above 0: the averaged weights of `WeightAverage` are validated, and are the network's weights
+    in the end."""
     gradient_accumulation: int = 1
-    """Parts that each of this rank's batches is computed in; not in the recipe, as a training may
-    go on where there is less memory. See `add_gradients` for what depends on it."""
+    """Parts in which each of this rank's batches is computed; not in the recipe, as a training may
+    be resumed with less memory. See `add_gradients` for its effects."""
     validated_epochs: Collection[int] | None = None
-    """After which the learner is examined, beside the last; None: after each. Where nobody decides
-    by an epoch's score it need not be known: validation draws no random numbers and moves no
-    weights, so the other numbers are the same."""
+    """Epochs with a validation, beside the last; None: every epoch. Validation draws no random
+    numbers and changes no weights, so the other numbers do not depend on it."""
 
     def validates(self, epoch: int) -> bool:
-        """Say whether the learner is examined after an epoch."""
+        """Return whether the learner is validated after an epoch."""
         chosen = self.validated_epochs
         return chosen is None or epoch in chosen or epoch == self.epochs
 

@@ -1,7 +1,8 @@
-"""Which precision `auto` is on CPUs: bf16 where the processor has it and the network gains by it.
+"""The choice of `precision: auto` on CPUs: bf16 if the processor has it and it is faster.
 
-Dense convolutions gain by bf16, separable ones lose. So both are measured, once per study, and what
-was chosen stays with the study: its numbers do not change when it goes on elsewhere.
+Dense convolutions are faster in bf16, separable ones slower. So both precisions are measured once
+per study, and the choice is stored with the study, so that its numbers do not change on another
+machine.
 """
 
 import logging
@@ -23,11 +24,11 @@ from mvkt_ray.training.process import seeded
 _LOG = logging.getLogger(__name__)
 
 LEAST_GAIN = 1.15
-"""How many times as fast bf16 must be. Below, noise would choose."""
+"""Least speed-up for the choice of bf16; a smaller one is within the noise of the measurement."""
 
 _BATCH_SIZE = 32
 _LEAST_ROUNDS, _MOST_ROUNDS, _ROUNDS_S = 2, 5, 2.0
-"""Of steps in both precisions: as many as fit into these seconds, within the bounds."""
+"""Rounds of steps in both precisions: as many as fit into these seconds, within the bounds."""
 
 
 def has_bf16() -> bool:
@@ -39,16 +40,16 @@ def has_bf16() -> bool:
 def measure_precisions(
     networks: Iterable[str], *, n_leads: int, n_samples: int
 ) -> dict[str, MeasuredPrecision]:
-    """Choose the precision of networks on the processor that this runs on.
+    """Choose the precision of networks on this machine's processor.
 
     Args:
-        networks: Names of the table `NETWORKS`. One that has a width and a depth to choose is
-            measured where nothing is chosen, and all its sizes run in what is found then.
-        n_leads: Leads that they see.
-        n_samples: Length of a crop.
+        networks: Names of the table `NETWORKS`. A network with variable width and depth is
+            measured at its default size, and all its sizes use that choice.
+        n_leads: Number of leads.
+        n_samples: Length of a crop, in samples.
 
     Returns:
-        By name.
+        Choices and times by name.
     """
     if not has_bf16():
         return {name: MeasuredPrecision(chosen="float32") for name in networks}
@@ -58,13 +59,13 @@ def measure_precisions(
 def settled_precision(
     file: Location, network: str, *, n_leads: int, n_samples: int
 ) -> MeasuredPrecision:
-    """Choose the precision of one network, unless a file says how a training has begun.
+    """Choose the precision of one network, or return the choice that a file has from its start.
 
     Args:
-        file: Written before the training begins; what goes on with the training reads it.
+        file: Written before the training begins; read by its resumption.
         network: Name of the table `NETWORKS`.
-        n_leads: Leads that it sees.
-        n_samples: Length of a crop.
+        n_leads: Number of leads.
+        n_samples: Length of a crop, in samples.
 
     Raises:
         ArtifactError: The file cannot be read.
@@ -85,9 +86,9 @@ def computes_in_bf16(
 
     Args:
         asked: `auto`, `float32` or `bf16`; `auto` is bf16 on GPUs that have it.
-        device: Where the network is.
-        network: Its name.
-        on_cpu: What `auto` is on CPUs, by name of the network; `float32` for any other.
+        device: Device of the network.
+        network: Name of the network.
+        on_cpu: Resolved `auto` on CPUs by name of the network; `float32` for any other.
     """
     if asked == "auto" and device.type == "cuda":
         return torch.cuda.is_bf16_supported()
@@ -95,7 +96,7 @@ def computes_in_bf16(
     if is_bf16 and device.type == "cpu" and not has_bf16():
         _LOG.warning(
             "%s runs in bf16, for which this processor has no instructions: this is slow. "
-            "Restrict the study to nodes that have them, or start a new one with `resources: "
+            "Restrict the study to nodes that have them, or start a new study with `resources: "
             "{precision: float32}`.",
             network,
         )
@@ -103,7 +104,7 @@ def computes_in_bf16(
 
 
 def _measure(name: str, n_leads: int, n_samples: int) -> MeasuredPrecision:
-    """Take steps in both precisions in turn: what else runs on the machine slows both."""
+    """Measure steps in both precisions alternately, so that other load affects both."""
     with seeded(0):
         network = build_network(name, n_leads, n_classes=1)
         signal_BLS = torch.randn(_BATCH_SIZE, n_leads, n_samples)
@@ -116,7 +117,7 @@ def _measure(name: str, n_leads: int, n_samples: int) -> MeasuredPrecision:
         functional.binary_cross_entropy_with_logits(logits_BC, labels_BC).backward()
         return time.perf_counter() - started_s
 
-    # The first steps are not counted: kernels are chosen and made then.
+    # The first steps are not counted: they select and compile kernels.
     for bf16 in (False, True):
         step_s(bf16=bf16)
     rounds: list[tuple[float, float]] = []
@@ -124,7 +125,7 @@ def _measure(name: str, n_leads: int, n_samples: int) -> MeasuredPrecision:
         len(rounds) < _MOST_ROUNDS and sum(map(sum, rounds)) < _ROUNDS_S
     ):
         rounds.append((step_s(bf16=False), step_s(bf16=True)))
-    # The least, not the median: nothing makes a step faster than it is.
+    # The minimum, not the median: other load can only slow a step.
     float32_s, bf16_s = (min(times) for times in zip(*rounds, strict=True))
     return MeasuredPrecision(
         chosen="bf16" if float32_s >= LEAST_GAIN * bf16_s else "float32",

@@ -26,7 +26,7 @@ from mvkt_ray.training.seeds import derive_seed
 from mvkt_ray.training.validation import Predictions, predict
 
 _ENDS = {Decision.PRUNE: TrialState.PRUNED, Decision.STOP: TrialState.RUNNING}
-"""How a training stands that was told not to go on."""
+"""State of a training after a decision to end it."""
 
 
 def fit(
@@ -41,26 +41,29 @@ def fit(
 ) -> Outcome:
     """Train from the last checkpoint, or from the start, to the last epoch.
 
-    Where the weights are averaged, a complete training ends with the average in the learner.
+    With `ema_decay`, the learner has the averaged weights after a complete training.
 
     Called on every rank. `report` is called on the first rank only, once per epoch, validated or
-    not, after the epoch's checkpoint is on disk, and again for the epochs that a found checkpoint
-    holds: a process may have died between the checkpoint and the report.
+    not, after the epoch's checkpoint is written. On resumption it is called again for all epochs of
+    the checkpoint, since a process may have died between checkpoint and report.
 
-    A loss or a prediction that is not finite ends the training as diverged, predictions where they
-    are made; the checkpoint of the epoch before stays.
+    A loss or a prediction that is not finite ends the training as diverged, with the checkpoint of
+    the epoch before.
 
     Args:
-        learner: freshly initialised, the same on every rank.
-        course: what to learn.
-        checkpoint_at: the file; its directory is made when needed.
-        report: decides whether to go on.
-        device: of this rank.
-        ranks: this process among those that train the learner.
-        is_own_place: another training's checkpoint there is replaced, not refused.
+        learner: Freshly initialised, equal on every rank.
+        course: Lessons, epochs, windows and settings of the training.
+        checkpoint_at: Location of the checkpoint file.
+        report: Returns the decision to continue, prune or stop.
+        device: Device of this rank.
+        ranks: The process group, with this process's rank.
+        is_own_place: Whether to replace, not refuse, another training's checkpoint.
+
+    Returns:
+        State, epochs, history, times and the last predictions.
 
     Raises:
-        ArtifactError: The checkpoint is that of another training.
+        ArtifactError: The checkpoint belongs to another training.
     """
     with _own_randomness(device):
         training = _Training(
@@ -70,7 +73,7 @@ def fit(
 
 
 class _Training:
-    """A learner on its course, gone on with from its checkpoint if there is one."""
+    """The training of a learner on a course, resumed from its checkpoint if there is one."""
 
     def __init__(
         self,
@@ -104,7 +107,7 @@ class _Training:
         self.module = over_ranks(learner, device, ranks)
 
     def run(self, report: Report) -> Outcome:
-        """Train to the last epoch, or to where the report, or what is not finite, ends it."""
+        """Train to the last epoch, to a decision to end, or to a value that is not finite."""
         ended = self._replay(report)
         if ended is not None:
             return ended
@@ -140,7 +143,7 @@ class _Training:
         return self._end(TrialState.COMPLETE, self.course.epochs, last=last)
 
     def _replay(self, report: Report) -> Outcome | None:
-        """Report the epochs of the checkpoint again; return how that ends the training, if so."""
+        """Report the checkpoint's epochs again; return the outcome if a decision ends it there."""
         for position, record in enumerate(self.history, start=1):
             epoch = record.metrics.epoch
             decision = _decision(record.metrics, report, self.ranks)
@@ -154,7 +157,7 @@ class _Training:
     def _train_epoch(self, epoch: int) -> dict[str, float]:
         """Take all steps of an epoch; return the means of the terms over steps and ranks."""
         course, terms = self.course, self.learner.term_names
-        # Dropout draws from torch's own generator: started anew, it needs no place in checkpoints.
+        # Dropout draws from torch's global generator; seeded per epoch, it needs no checkpoint.
         torch.manual_seed(derive_seed(course.seed, epoch, self.ranks.rank))
         self.module.train()
         sums = torch.zeros(len(terms), dtype=torch.float64, device=self.device)
@@ -197,7 +200,7 @@ class _Training:
         self.checkpoint_at.write_bytes(checkpoint.to_bytes())
 
     def _resume(self, is_own_place: bool) -> None:
-        """Load what the first rank finds, on all ranks: a file system may show it to some later."""
+        """Load the checkpoint on all ranks; only the first reads it: others may see it later."""
         location, ranks = self.checkpoint_at, self.ranks
         content = location.read_bytes() if ranks.is_first and location.exists() else None
         checkpoint = read_checkpoint(
@@ -233,7 +236,7 @@ class _Training:
 def _scored(
     metrics: EpochMetrics, predictions: Predictions | None, classes: Sequence[str], trained_s: float
 ) -> EpochRecord:
-    """Add to an epoch what its predictions score, where it was validated."""
+    """Add scores and validation loss to the metrics of a validated epoch."""
     if predictions is None:
         return EpochRecord(metrics=metrics)
     per_class = predictions.per_class_auroc(classes)
@@ -247,10 +250,10 @@ def _scored(
 
 
 def _decision(metrics: EpochMetrics, report: Report, ranks: Ranks) -> Decision:
-    """Report, and return on all ranks what the first is told."""
-    told = ranks.from_first(report(metrics).value.encode() if ranks.is_first else None)
-    assert told is not None
-    return Decision(told.decode())
+    """Report on the first rank, and return the decision on all ranks."""
+    decision = ranks.from_first(report(metrics).value.encode() if ranks.is_first else None)
+    assert decision is not None
+    return Decision(decision.decode())
 
 
 def _reason(decision: Decision, epoch: int) -> str:
@@ -259,7 +262,7 @@ def _reason(decision: Decision, epoch: int) -> str:
 
 @contextmanager
 def _own_randomness(device: torch.device) -> Generator[None]:
-    """Leave torch's global random state as it was, and use deterministic kernels on GPUs."""
+    """Restore torch's global random state after the block; use deterministic kernels on GPUs."""
     devices = [device] if device.type == "cuda" else []
     with (
         torch.random.fork_rng(devices=devices),
@@ -271,7 +274,7 @@ def _own_randomness(device: torch.device) -> Generator[None]:
 
 
 class _Clock:
-    """Time spent on a training over all attempts: on the wall, and by all ranks' processors."""
+    """Wall-clock seconds, and CPU seconds of all ranks, over all attempts at a training."""
 
     def __init__(self, *, wall_before_s: float = 0.0, cpu_before_s: float = 0.0) -> None:
         self.wall_start_s = time.perf_counter() - wall_before_s

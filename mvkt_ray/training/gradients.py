@@ -1,4 +1,4 @@
-"""One step's gradients: of a batch as a whole or in parts, over all ranks."""
+"""Gradients of one step over all ranks, of a batch as a whole or in parts."""
 
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -15,7 +15,7 @@ from mvkt_ray.training.ranks import Ranks
 
 
 def over_ranks(learner: Learner, device: torch.device, ranks: Ranks) -> nn.Module:
-    """Return what calls the learner: itself, or with gradients that are averaged over ranks."""
+    """Return the learner, wrapped for averaged gradients if there are several ranks."""
     if not ranks.are_many:
         return learner
     if device.type == "cpu":
@@ -30,13 +30,21 @@ def over_ranks(learner: Learner, device: torch.device, ranks: Ranks) -> nn.Modul
 
 
 def add_gradients(module: nn.Module, terms: Sequence[str], lesson: Lesson, n_parts: int) -> Tensor:
-    """Add up the gradients of a lesson's parts; return its terms by these names, float32.
+    """Add up the gradients of a lesson's parts; return the values of its terms.
 
-    Both are those of the whole lesson within rounding, whatever the number of parts, except:
-    batch normalisation normalises each part by the part's own statistics (over all ranks), and
-    takes its running ones from each; the banks of CLT draw negatives for each part, and know
-    what the parts before it have left in them; and terms that compare the recordings of a batch
-    with each other (InfoNCE, and all of `MORE_TERMS`) compare those of a part.
+    Within rounding, gradients and values are independent of the number of parts, except: batch
+    normalisation uses each part's own statistics (over all ranks), also for its running ones; the
+    banks of CLT draw negatives for each part, and contain the parts before it; and terms that
+    compare recordings of a batch (InfoNCE, and all of `MORE_TERMS`) compare those of one part.
+
+    Args:
+        module: The learner, as `over_ranks` returned it.
+        terms: Names of the terms.
+        lesson: This rank's batch.
+        n_parts: Number of parts; fewer if a rank has fewer rows.
+
+    Returns:
+        float32 `[n_terms]`: means over the batch of all ranks.
     """
     rows = rows_per_rank(len(lesson.labels_BC), lesson.labels_BC.device)
     parts = lesson.split(min(n_parts, *rows))
@@ -45,7 +53,7 @@ def add_gradients(module: nn.Module, terms: Sequence[str], lesson: Lesson, n_par
     sums = torch.zeros(len(terms), device=lesson.labels_BC.device)
     for position, part in enumerate(parts, start=1):
         share = sum(rows_per_rank(len(part.labels_BC), part.labels_BC.device)) / whole
-        # Ranks share their gradients once, with those of the last part.
+        # Gradients are averaged over ranks once, with the last part.
         with nullcontext() if position == len(parts) else unshared():
             of_part = module(
                 part.signal_BLS,

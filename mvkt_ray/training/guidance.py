@@ -22,12 +22,13 @@ from mvkt_ray.training.learner import run_network
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lesson:
-    """One batch, on the device, with the teacher's outputs; None where they are not used."""
+    """One batch, on the device, with the teacher's outputs; None if they are not used."""
 
     signal_BLS: Tensor
     labels_BC: Tensor
-    """Behind them, where a student learns a second task, too, the labels of that one."""
+    """Multi-hot, a row of NaN without a label; followed by the labels of a second task, if any."""
     example_B: Tensor
+    """Positions in the training split."""
     teacher_logits_BC: Tensor | None = None
     teacher_embedding_BD: Tensor | None = None
 
@@ -35,7 +36,7 @@ class Lesson:
     def of(
         cls, batch: Batch, logits_BC: Tensor | None = None, embedding_BD: Tensor | None = None
     ) -> "Lesson":
-        """Return a batch with what the teacher says of it."""
+        """Return a batch with the teacher's outputs for it."""
         return cls(
             signal_BLS=batch.signal_BLS,
             labels_BC=batch.labels_BC,
@@ -45,7 +46,7 @@ class Lesson:
         )
 
     def split(self, n_parts: int) -> list["Lesson"]:
-        """Return the lesson in parts, in order, which differ by one example at most."""
+        """Split into `n_parts` in order, whose sizes differ by at most one example."""
         parts: list[dict[str, Any]] = [{} for _ in range(n_parts)]
         for each in fields(self):
             tensor: Tensor | None = getattr(self, each.name)
@@ -56,7 +57,7 @@ class Lesson:
 
 
 Lessons = Callable[[int], Iterator[Lesson]]
-"""Batches of an epoch, which counts from 1."""
+"""Yields the batches of an epoch, whose number counts from 1."""
 
 
 def without_teacher(loader: TrainLoader) -> Lessons:
@@ -65,12 +66,12 @@ def without_teacher(loader: TrainLoader) -> Lessons:
 
 
 def with_knowledge(loader: TrainLoader, knowledge: Knowledge, device: torch.device) -> Lessons:
-    """Return batches with what the teacher said of the very same crops, or of their recordings."""
+    """Return batches with the stored teacher outputs of their crops, or of their recordings."""
 
     def lessons(epoch: int) -> Iterator[Lesson]:
         for batch in loader.epoch(epoch):
-            said = knowledge.gather(batch.example_B, batch.crop_B)
-            yield Lesson.of(batch, *(each.to(device, non_blocking=True) for each in said))
+            outputs = knowledge.gather(batch.example_B, batch.crop_B)
+            yield Lesson.of(batch, *(each.to(device, non_blocking=True) for each in outputs))
 
     return lessons
 
@@ -78,36 +79,36 @@ def with_knowledge(loader: TrainLoader, knowledge: Knowledge, device: torch.devi
 def with_teacher(
     loader: TrainLoader, teacher_loader: TrainLoader, teacher: Network | Ensemble, *, bf16: bool
 ) -> Lessons:
-    """Return batches with what the teacher says now of the very same crops.
+    """Return batches with teacher outputs that are computed in the loop, of the same crops.
 
     Args:
-        loader: of the student's view.
-        teacher_loader: of the teacher's view and the same seed, so of the same crops in step.
-        teacher: in evaluation mode, on the device.
-        bf16: run it under bf16 autocast.
+        loader: Loader of the student's view.
+        teacher_loader: Loader of the teacher's view with the same seed, so of the same crops.
+        teacher: The teacher, in evaluation mode, on the device.
+        bf16: Whether the teacher runs under bf16 autocast.
     """
 
     def lessons(epoch: int) -> Iterator[Lesson]:
         pairs = zip(loader.epoch(epoch), teacher_loader.epoch(epoch), strict=True)
         for batch, teacher_batch in pairs:
             with torch.no_grad():
-                said = run_network(teacher, teacher_batch.signal_BLS, bf16=bf16)
-            yield Lesson.of(batch, *said)
+                outputs = run_network(teacher, teacher_batch.signal_BLS, bf16=bf16)
+            yield Lesson.of(batch, *outputs)
 
     return lessons
 
 
 def with_mixup(lessons: Lessons, *, alpha: float, seed: int) -> Lessons:
-    """Return mixtures of pairs of each batch; shares and pairs follow from seed and epoch.
+    """Return mixtures of pairs of each batch; seed and epoch determine shares and pairs.
 
-    Signals, labels and embeddings are mixed as they are, the teacher's opinion as probabilities,
-    not as logits: of two certain opinions the mixture is that either may be right. A mixture has a
-    label where both recordings have one; elsewhere it stays NaN.
+    Signals, labels and embeddings are mixed linearly. The teacher's logits are mixed as
+    probabilities: the mixture of two certain, contrary predictions is an uncertain one. A mixture
+    has a label if both recordings have one, else NaN.
 
     Args:
-        lessons: this rank's part; all ranks take theirs in step, as partners may be elsewhere.
-        alpha: of `Mixture.draw`, > 0.
-        seed: the same on every rank.
+        lessons: This rank's batches; all ranks iterate in step, since a pair may span two ranks.
+        alpha: Parameter of `Mixture.draw`, > 0.
+        seed: The same on every rank.
     """
 
     def mixed(epoch: int) -> Iterator[Lesson]:

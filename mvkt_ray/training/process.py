@@ -36,18 +36,18 @@ def check_batch_size(batch_size: int, ranks: Ranks) -> None:
 
 
 def threads_for(cpus: float) -> int:
-    """Return how many threads torch gets where so many CPUs are reserved.
+    """Return the number of torch's threads for reserved CPUs: more would wait for each other.
 
-    More than those would wait for each other. `OMP_NUM_THREADS` is the user's word on it; in a
-    worker it is Ray's, which sets it to the CPUs of a task or an actor if the user has not.
+    `OMP_NUM_THREADS` takes precedence; in a worker Ray sets it to the CPUs of a task or an actor
+    unless the user has set it.
     """
-    said = os.environ.get("OMP_NUM_THREADS", "")
-    return int(said) if said.isdecimal() and int(said) > 0 else max(1, math.floor(cpus))
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    return int(given) if given.isdecimal() and int(given) > 0 else max(1, math.floor(cpus))
 
 
 @contextmanager
 def torch_threads(n_threads: int) -> Generator[None]:
-    """Compute with so many threads of this process, whose setting it is, not that of a thread."""
+    """Set torch's number of threads for the block; a setting of the process, not of a thread."""
     before = torch.get_num_threads()
     torch.set_num_threads(n_threads)
     try:
@@ -58,7 +58,7 @@ def torch_threads(n_threads: int) -> Generator[None]:
 
 @contextmanager
 def seeded(seed: int) -> Generator[None]:
-    """Draw from torch's CPU generator as if it were new, and leave it as it was."""
+    """Seed torch's CPU generator for the block, and restore its state afterwards."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield

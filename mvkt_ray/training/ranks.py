@@ -1,6 +1,6 @@
-"""The training processes of one model, and the few things that they tell each other.
+"""The training processes (ranks) of one model, and their collective operations.
 
-Without torch.distributed there is one rank, and nothing here communicates. Only tensors travel,
+Without torch.distributed there is one rank, without communication. Ranks exchange tensors only,
 never pickles.
 """
 
@@ -15,14 +15,14 @@ from mvkt_ray.models import collectives
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ranks:
-    """This process among those that train one model. Every method is called by all of them."""
+    """This process's rank in the process group of a model; all ranks must call every method."""
 
     rank: int = 0
     world_size: int = 1
 
     @classmethod
     def here(cls) -> "Ranks":
-        """Read the process group that this process is in, if it is in one."""
+        """Return the rank in this process's group; without a group, the only rank."""
         return cls(rank=collectives.rank(), world_size=collectives.world_size())
 
     @property
@@ -32,24 +32,25 @@ class Ranks:
 
     @property
     def are_many(self) -> bool:
-        """Whether there is anybody to talk to."""
+        """Whether there are other ranks."""
         return self.world_size > 1
 
     def gather(self, rows: Tensor) -> Tensor:
         """Return the rows of all ranks, in the order of ranks, on the CPU of every rank.
 
         Args:
-            rows: this rank's part; parts may differ in length, and only in length.
+            rows: `[n, ...]`: this rank's part; n may differ between ranks.
         """
         if not self.are_many:
             return rows.cpu()
         rows = rows.to(_device()).contiguous()
-        counts = [torch.zeros(1, dtype=torch.int64, device=rows.device) for _ in self._others()]
+        ranks = range(self.world_size)
+        counts = [torch.zeros(1, dtype=torch.int64, device=rows.device) for _ in ranks]
         dist.all_gather(counts, torch.tensor([len(rows)], device=rows.device))
         n_rows = [int(count) for count in counts]
         padded = rows.new_zeros((max(n_rows), *rows.shape[1:]))
         padded[: len(rows)] = rows
-        parts = [torch.empty_like(padded) for _ in self._others()]
+        parts = [torch.empty_like(padded) for _ in ranks]
         dist.all_gather(parts, padded)
         return torch.cat([part[:n] for part, n in zip(parts, n_rows, strict=True)]).cpu()
 
@@ -62,7 +63,7 @@ class Ranks:
         return summed.cpu()
 
     def from_first(self, content: bytes | None) -> bytes | None:
-        """Return what the first rank gave; what the others give is ignored."""
+        """Return the first rank's content on all ranks; the content of the others is ignored."""
         if not self.are_many:
             return content
         missing = -1
@@ -85,12 +86,9 @@ class Ranks:
         if self.are_many:
             dist.barrier()
 
-    def _others(self) -> range:
-        return range(self.world_size)
-
 
 def _device() -> torch.device:
-    """NCCL moves tensors of GPUs only, gloo those of the CPU."""
+    """Return the device for collectives: NCCL needs tensors on the GPU, gloo on the CPU."""
     if dist.get_backend() == "nccl":
         return torch.device("cuda", torch.cuda.current_device())
     return torch.device("cpu")

@@ -19,26 +19,25 @@ from mvkt_ray.training.trial_files import TrialFolder
 
 
 def run_trial(trial: Trial, inputs: TrialInputs, report: Report) -> TrialResult:
-    """Train one student, from its checkpoint if it has one, and write what it came to.
+    """Train one student, from its checkpoint if it has one, and write its result.
 
     The same in this process, in a Ray worker, and on every rank of a process group, where the
-    first rank reports and writes. Everything random follows from (study seed, trial number,
+    first rank reports and writes. All randomness derives from (study seed, trial number,
     repetition): the same trial gives the same numbers again, interrupted or not.
 
-    A trial that has ended before is not run again: its epochs are reported and its result is
-    returned, as a driver may have died before it committed them. Where its result or its checkpoint
-    is damaged, or is another trial's, it is trained from the start, which the log says.
+    An ended trial is not trained again: its epochs are reported and its result is returned, as a
+    driver may have died before it committed them. If its result or its checkpoint is damaged, or
+    of another trial, it is trained from the start, with a warning in the log.
 
     Args:
-        trial: its number, condition and hyper-parameters.
-        inputs: what it is trained on.
-        report: called once per epoch, validated or not, after the epoch's checkpoint is on disk,
-            and again for the epochs that a found checkpoint holds; it decides whether the trial
-            goes on.
+        trial: Number, condition and hyper-parameters.
+        inputs: Common inputs of the study's trials.
+        report: Called once per epoch, validated or not, after the epoch's checkpoint is written,
+            and again for all epochs of a checkpoint; returns the decision to continue or to end.
 
     Returns:
-        COMPLETE, PRUNED or DIVERGED; `macro_auroc` is that of the last epoch that was validated.
-        RUNNING when it was told to stop: the same call goes on from its checkpoint.
+        COMPLETE, PRUNED or DIVERGED; `macro_auroc` is that of the last validated epoch. RUNNING
+        after a decision to stop: the same call resumes the trial from its checkpoint.
 
     Raises:
         ConfigError: A hyper-parameter is wrong, or there are more ranks than a batch has examples.
@@ -54,7 +53,7 @@ def run_trial(trial: Trial, inputs: TrialInputs, report: Report) -> TrialResult:
     stored = folder.parse_result(content, opened.recipe)
     if stored is not None:
         if ranks.is_first:
-            # Whoever wrote the result may have died before this.
+            # The process that wrote the result may have died before this.
             folder.discard_checkpoint()
         return replay(stored, report, ranks)
 
@@ -86,11 +85,11 @@ def failed_result(trial: Trial, error: BaseException) -> TrialResult:
 
 
 def machine_fault_behind(error: BaseException, inputs: TrialInputs) -> MachineError | None:
-    """Return what the machine did, if that ended a trial; None where the trial did it itself.
+    """Return the machine's fault behind a trial's error; None: the trial itself is the cause.
 
     Args:
-        error: What the trial raised; called where that is.
-        inputs: Of the trial: that they are gone, which were there before it, is not its doing.
+        error: The trial's error; must be called on the same machine.
+        inputs: Inputs of the trial: if one has disappeared, the machine is the cause.
     """
     fault = machine_fault(error, in_trial=True)
     if fault is not None or not isinstance(error, ArtifactError):

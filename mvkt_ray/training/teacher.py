@@ -1,9 +1,9 @@
-"""The teacher: the model that sees all leads, trained once per study, with labels only.
+"""The teacher: the model on all leads, trained once per study, with labels only.
 
-It is one network, or an ensemble of several that differ by their seeds, trained one after another.
+It is one network, or an ensemble of networks with different seeds, trained one after another.
 
-Reads: shards. Writes: an artifact of kind `teacher`: `teacher.safetensors` and the manifest, which
-holds the network's name, its view, its classes, and what came of every epoch and member.
+Reads: shards. Writes: an artifact of kind `teacher`: `teacher.safetensors` and the manifest, with
+the network's name, its view, its classes, and the metrics of every epoch and member.
 """
 
 import hashlib
@@ -62,11 +62,11 @@ class Teacher:
     classes: tuple[str, ...]
     manifest: Manifest
     cross_fitted: tuple[Network, ...] = ()
-    """By group of patients, the network that has not seen it; see `distill/cross_fitting.py`."""
+    """By group of patients, the network trained without it; see `distill/cross_fitting.py`."""
 
     @property
     def fingerprint(self) -> str:
-        """Hash of what it was trained on and of its weights."""
+        """Hash of its inputs, its configuration and its weights."""
         return self.manifest.fingerprint
 
     @property
@@ -87,16 +87,19 @@ def train_teacher(
     *,
     ranks: Ranks | None = None,
 ) -> Manifest:
-    """Train a teacher and publish it; go on from the checkpoint that a killed training left.
+    """Train a teacher and publish it; resume from the checkpoint of a killed training.
 
     Called on every rank. The same teacher, already finished at `out`, is returned as it is.
 
     Args:
-        job: what to train.
-        out: a folder that does not exist yet, on a file system or in a store that all ranks see.
-        report: called on the first rank after every epoch, and again for those of a checkpoint;
-            the epochs of an ensemble are counted on from member to member.
-        ranks: by default, the process group that this process is in.
+        job: Data and configuration of the training.
+        out: A folder that does not exist yet, on a file system or in a store that all ranks see.
+        report: Called on the first rank after every epoch, and again for those of a checkpoint;
+            epochs of an ensemble are numbered consecutively over its members.
+        ranks: The process group; None: the one of this process.
+
+    Returns:
+        The manifest of the teacher.
 
     Raises:
         ConfigError: The batch size is smaller than the number of ranks.
@@ -110,7 +113,7 @@ def train_teacher(
     inputs = {"shards": shards.fingerprint}
     recipe = recipe_of(KIND, teacher_config(job), inputs)
     finished = claim_output(location, recipe, resume=True)
-    # All ranks have looked before the first can have published.
+    # No rank may see the finished teacher that the first rank is about to publish.
     ranks.wait()
     if finished is not None:
         return finished
@@ -137,12 +140,12 @@ def open_teacher(
     """Load a finished teacher.
 
     Args:
-        location: its folder.
-        shards: what it is used with; None: not compared.
-        task: what it is used for; None: not compared.
+        location: Folder of the teacher.
+        shards: Shards on which it must have been trained; None: any.
+        task: Task whose classes it must predict; None: any.
 
     Raises:
-        ArtifactError: No finished teacher is there.
+        ArtifactError: There is no finished teacher, or it is damaged.
         StaleArtifactError: It was trained on other shards or for other classes.
     """
     root = Location.parse(location)
@@ -173,7 +176,7 @@ def open_teacher(
 
 
 def _build(config: Mapping[str, Any], n_leads: int, n_classes: int, n: int) -> list[Network]:
-    """Build networks as the manifest of a teacher says that they are."""
+    """Build `n` networks by the configuration in a teacher's manifest."""
     return [
         build_network(config["network"], n_leads, n_classes, dropout=config["dropout"])
         for _ in range(n)
@@ -181,7 +184,7 @@ def _build(config: Mapping[str, Any], n_leads: int, n_classes: int, n: int) -> l
 
 
 def _load(network: nn.Module, root: Location, manifest: Manifest, name: str) -> None:
-    """Give a network the weights in a file of a teacher, and leave it in evaluation mode."""
+    """Load the weights of a teacher's file into a network, and set it to evaluation mode."""
     content = open_file(root, manifest, name, Path.read_bytes)
     advice = "It was damaged after it was published: train the teacher again."
     with reading(root / name, advice, ArtifactError):
@@ -251,7 +254,7 @@ def _described(member: Member) -> dict[str, Any]:
 
 
 def _epochs(job: TeacherJob, members: Sequence[Member]) -> Iterator[EpochMetrics]:
-    """Give every epoch as it was reported: counted on from member to member."""
+    """Yield every epoch as reported: numbered consecutively over the members."""
     for number, member in enumerate(members):
         for record in member.outcome.history:
             metrics = record.metrics

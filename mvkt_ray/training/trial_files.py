@@ -1,9 +1,9 @@
-"""The folder of a trial: what is in it, and how its result is written and found again.
+"""The folder of a trial: its files, and reading and writing of its result.
 
 Reads and writes, in `trials/00012/`: `checkpoint.pt` while the trial is unfinished; at its end
-`student.safetensors` and `validation.arrow` (a complete trial's), and, last, `result.json`. A trial
-of several seeds has the checkpoint of the seed that is trained, and `seeds.json` of those before
-it, until its end; weights and predictions are the first seed's.
+`student.safetensors` and `validation.arrow` (of a complete trial), and, last, `result.json`. A
+trial of several seeds has, until its end, the checkpoint of the current seed, and `seeds.json` with
+the results of earlier seeds; weights and predictions are those of the first seed.
 """
 
 import hashlib
@@ -41,7 +41,7 @@ class StoredResult:
     """Content of `result.json` of a finished trial."""
 
     recipe: str
-    """Hash of all that its numbers depend on."""
+    """Hash of everything that determines its numbers."""
     result: TrialResult
     history: tuple[EpochRecord, ...]
     files: Mapping[str, str]
@@ -49,12 +49,12 @@ class StoredResult:
 
     @classmethod
     def from_bytes(cls, content: bytes) -> "StoredResult":
-        """Read what `TrialFolder.write_result` wrote.
+        """Parse the output of `TrialFolder.write_result`.
 
         Raises:
-            ValueError: It was changed since, or is something else.
-            KeyError: Something is missing.
-            TypeError: Something else stands where it should.
+            ValueError: The content is not JSON, or was changed after it was written.
+            KeyError: A key is missing.
+            TypeError: A value has another type.
         """
         return cls.from_json(unsealed_json(content))
 
@@ -91,7 +91,7 @@ class TrialFolder:
 
     @property
     def checkpoint(self) -> Location:
-        """Where an unfinished trial goes on from."""
+        """State of an unfinished trial after its last epoch."""
         return self.location / "checkpoint.pt"
 
     @property
@@ -106,24 +106,24 @@ class TrialFolder:
 
     @property
     def result(self) -> Location:
-        """How the trial ended; where it is, the trial has ended."""
+        """Result of the trial; its presence means that the trial has ended."""
         return self.location / "result.json"
 
     @property
     def seeds(self) -> Location:
-        """What the seeds of an unfinished trial came to, of which others are to follow."""
+        """Results of the finished seeds of an unfinished trial."""
         return self.location / "seeds.json"
 
     def seeds_content(self) -> bytes | None:
-        """Return `seeds.json` as it is, None where no seed has ended."""
+        """Return the content of `seeds.json`; None if no seed has ended."""
         return self.seeds.read_bytes() if self.seeds.exists() else None
 
     def parse_seeds(self, content: bytes | None, recipes: Sequence[str]) -> list[StoredResult]:
-        """Read what the first seeds of a trial came to; none where that is damaged, or another's.
+        """Return the results of a trial's finished seeds; empty if damaged or of another trial.
 
         Args:
-            content: Of `seeds.json`; None: there is none.
-            recipes: Of all seeds of the trial, in their order.
+            content: Content of `seeds.json`; None: there is no file.
+            recipes: Recipes of all seeds of the trial, in order.
         """
         if content is None:
             return []
@@ -138,19 +138,19 @@ class TrialFolder:
         return ended
 
     def write_seeds(self, ended: Sequence[StoredResult]) -> None:
-        """Write what the first seeds came to, before the checkpoint of the last is let go of."""
+        """Write the results of the finished seeds, before the last one's checkpoint is removed."""
         self.seeds.write_bytes(sealed_json({"ended": [each.to_json() for each in ended]}))
 
     def result_content(self) -> bytes | None:
-        """Return `result.json` as it is, None while the trial has not ended."""
+        """Return the content of `result.json`; None while the trial has not ended."""
         return self.result.read_bytes() if self.result.exists() else None
 
     def parse_result(self, content: bytes | None, recipe: str) -> StoredResult | None:
-        """Read how a trial ended; None where that is damaged, or another trial's: it did not end.
+        """Return a trial's result; None if missing, damaged or of another trial: it is trained.
 
         Args:
-            content: Of `result.json`; None: there is none.
-            recipe: Of the trial.
+            content: Content of `result.json`; None: there is no file.
+            recipe: Recipe of the trial.
         """
         if content is None:
             return None
@@ -165,10 +165,13 @@ class TrialFolder:
         return stored
 
     def read_result(self, expected: TrialResult) -> StoredResult | None:
-        """Read the result of a trial whose ledger says how it ended; None where there is none.
+        """Return the stored result of an ended trial; None if there is no file.
+
+        Args:
+            expected: The result in the ledger.
 
         Raises:
-            ArtifactError: It is damaged, or another trial's.
+            ArtifactError: The file is damaged, or of another trial.
         """
         content = self.result_content()
         if content is None:
@@ -183,18 +186,18 @@ class TrialFolder:
         return stored
 
     def read_student(self, expected: TrialResult | None = None) -> bytes:
-        """Read the weights of a complete trial.
+        """Return the weights of a complete trial, as safetensors.
 
         Args:
-            expected: How the trial ended, as its ledger says; None: not compared.
+            expected: The result in the ledger; None: not compared.
 
         Raises:
-            ArtifactError: They are not there, or not those that the trial left.
+            ArtifactError: The file is missing, or is not the one that the trial wrote.
         """
         return self._read_left(self.student, expected)
 
     def read_validation(self, expected: TrialResult | None = None) -> StoredPredictions:
-        """Read the predictions of a complete trial on the validation split; see `read_student`."""
+        """Return a complete trial's predictions on the validation split; as `read_student`."""
         return parse_predictions(self._read_left(self.validation, expected), self.validation)
 
     def _read_left(self, file: Location, expected: TrialResult | None) -> bytes:
@@ -216,7 +219,7 @@ class TrialFolder:
     def write_complete(
         self, student: "nn.Module", split: "Split", predictions: "Predictions"
     ) -> dict[str, str]:
-        """Write what a complete trial leaves beside its result; return the hashes by name."""
+        """Write weights and predictions of a complete trial; return their hashes by file name."""
         # Reports read trials, too, and import no torch.
         from safetensors.torch import save
 
@@ -239,15 +242,15 @@ class TrialFolder:
         facts: dict[str, Any],
         files: Mapping[str, str],
     ) -> None:
-        """Write how the trial ended; nothing is written after it.
+        """Write the result of the trial, as its last file.
 
         Args:
-            trial: What was trained.
-            result: How it ended.
-            history: Of its epochs.
-            recipe: Hash of all that its numbers depend on.
-            facts: What it was made from.
-            files: Hashes of what it left, by name.
+            trial: The trial.
+            result: Its result.
+            history: Records of its epochs.
+            recipe: Hash of everything that determines its numbers.
+            facts: Inputs that determine its numbers, as plain values.
+            files: Hashes of its other files, by name.
         """
         value = {
             "schema_version": SCHEMA_VERSION,
@@ -261,11 +264,11 @@ class TrialFolder:
         self.result.write_bytes(sealed_json(value))
 
     def discard_checkpoint(self) -> None:
-        """Remove what only an unfinished trial needs: banks and moments, many times its weights."""
+        """Remove the checkpoint, whose banks and moments are many times larger than the weights."""
         self.checkpoint.delete()
 
 
 def _outcome(result: TrialResult) -> dict[str, Any]:
-    """Return what a result comes to, without what depends on where and when."""
+    """Return the parts of a result that do not depend on time and machine."""
     value = result.to_json()
     return {key: value[key] for key in ("number", "state", "macro_auroc", "per_class_auroc")}

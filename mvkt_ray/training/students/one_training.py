@@ -1,4 +1,4 @@
-"""One training of a student: its course, and what it came to.
+"""One training of a student: its course and its result.
 
 Reads: batches and evaluation windows. Writes: the trial's checkpoint.
 """
@@ -23,12 +23,12 @@ from mvkt_ray.training.students.student_learner import build_learner, build_stud
 from mvkt_ray.training.trial_files import StoredResult, TrialFolder
 
 TIMED_RECORDING_S = 10.0
-"""Length of the recording that `latency_ms` is for: that of a resting ECG."""
+"""Length of the recording for `latency_ms`: that of a resting ECG."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class OneTraining:
-    """A training that has ended, or was told to stop."""
+    """A training that has ended, or was stopped."""
 
     opened: OpenedTrial
     result: TrialResult
@@ -36,7 +36,7 @@ class OneTraining:
     network: Network
 
     def leave(self, folder: TrialFolder) -> dict[str, str]:
-        """Write weights and predictions where it was complete; return hashes by name of the file.
+        """Write weights and predictions of a complete training; return hashes by file name.
 
         Called on the first rank.
         """
@@ -49,8 +49,8 @@ def train_once(opened: OpenedTrial, folder: TrialFolder, report: Report) -> OneT
     """Train from the checkpoint of the folder, or from the start; nothing else is written.
 
     Args:
-        opened: What is trained.
-        folder: Of the trial.
+        opened: The trial.
+        folder: Folder of the trial.
         report: See `fit`.
 
     Raises:
@@ -134,9 +134,9 @@ def _result(opened: OpenedTrial, outcome: Outcome, learner: Learner) -> TrialRes
 
 
 def _latency_ms(opened: OpenedTrial, learner: Learner) -> float:
-    """Time the trained student on one core for the windows of a recording, whatever trained it.
+    """Measure the student on one core for the windows of a recording, also after a GPU training.
 
-    Pruned students are timed, too: the sampler sees them with all that they are worth.
+    Pruned students are measured, too, since the sampler uses all their objectives.
     """
     view = opened.view
     n_windows = int(view.n_windows(round(TIMED_RECORDING_S * opened.shards.sampling_rate_hz)))

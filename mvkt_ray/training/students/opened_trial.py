@@ -1,4 +1,4 @@
-"""A trial with all that was opened and checked for it, before anything of it is trained.
+"""A trial with its opened and checked inputs, before its training.
 
 Reads: shards, and the manifests of teacher and assistant.
 """
@@ -28,7 +28,7 @@ from mvkt_ray.training.teacher import KIND as TEACHER
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OpenedTrial:
-    """A trial with all that was opened and checked for it."""
+    """A trial with its opened and checked inputs."""
 
     trial: Trial
     inputs: TrialInputs
@@ -56,17 +56,17 @@ class OpenedTrial:
 
     @property
     def gradient_accumulation(self) -> int:
-        """Parts that each batch is computed in."""
+        """Parts in which each batch is computed."""
         return self.inputs.resources.of_trial(self.trial.hyperparameters).gradient_accumulation
 
     @property
     def recipe(self) -> str:
-        """Hash of all that its numbers depend on."""
+        """Hash of everything that determines its numbers."""
         return fingerprint_of([self.trial.to_json(), self.facts])
 
     @property
     def epochs(self) -> int:
-        """How many it is trained."""
+        """Number of epochs."""
         return self.hyperparameters.epochs or self.inputs.student.epochs
 
     @property
@@ -76,14 +76,14 @@ class OpenedTrial:
 
     @property
     def n_finer(self) -> int:
-        """How many classes it learns beside those."""
+        """Number of further classes, of a finer task, that it learns."""
         return len(self.lessons.classes) - len(self.inputs.task.classes)
 
     def train_loader(self, view: View) -> TrainLoader:
-        """Batches of a view; those of two views are of the same crops in the same order.
+        """Return the batches of a view; two views have the same crops in the same order.
 
-        An epoch has as many steps whatever it is on, so that students are compared which were
-        moved as often.
+        The number of steps of an epoch does not depend on the labelled share, so that compared
+        students have taken equally many steps.
         """
         batch_size = self.hyperparameters.batch_size
         n_train = len(self.splits.train)
@@ -171,5 +171,5 @@ def open_trial(trial: Trial, inputs: TrialInputs) -> OpenedTrial:
 
 
 def _taught(hyperparameters: Hyperparameters, splits: TrainingSplits) -> Split:
-    """Choose what a student is trained on: without a teacher's word labels are all it has."""
+    """Return the training recordings of a student: without a teacher, the labelled ones only."""
     return splits.train if hyperparameters.uses_teacher else splits.train.labelled()

@@ -1,4 +1,4 @@
-"""Training on the training and validation splits together, once nothing is left to be chosen."""
+"""Training on the training and validation splits together, after all choices are made."""
 
 from dataclasses import replace
 
@@ -10,10 +10,10 @@ NAME = "train+val"
 
 
 def with_validation(splits: TrainingSplits) -> TrainingSplits:
-    """Let the training split be both splits, in the order of the shards.
+    """Return splits whose training split is both splits joined, in the order of the shards.
 
-    The validation split stays: what a model scores on it is then on recordings that it has seen,
-    and tells no more than that the training went well.
+    The validation split is unchanged; scores on it are then in-sample, and only show that the
+    training has worked.
     """
     train, val = splits.train, splits.val
     order = np.argsort(np.concatenate([train.rows, val.rows]), kind="stable")

@@ -1,4 +1,4 @@
-"""A trial of several seeds: trained from one after the other, and what they come to together.
+"""A trial of several seeds: one training after the other, and their joint result.
 
 Reads and writes: the trial's folder, see `trial_files`.
 """
@@ -16,15 +16,15 @@ from mvkt_ray.training.trial_files import StoredResult, TrialFolder
 
 
 def run_seeds(opened: OpenedTrial, folder: TrialFolder, report: Report) -> TrialResult:
-    """Train a trial from several seeds, one after the other, and write what they came to together.
+    """Train a trial with several seeds, one after the other, and write their joint result.
 
-    Each seed is a training of its own with a checkpoint of its own, and what it came to is kept
-    until the last has ended. Their epochs are counted on, so that a report tells how far the trial
-    is; those of later seeds come without a score, as nobody decides by it.
+    Each seed is a separate training with its own checkpoint; its result is kept until the last one
+    has ended. Epochs are numbered consecutively over the seeds; those of later seeds are reported
+    without a score, so that pruning and racing use the first seed only.
 
     Args:
         opened: The trial.
-        folder: Its own.
+        folder: Folder of the trial.
         report: See `run_trial`.
 
     Raises:
@@ -58,10 +58,10 @@ def run_seeds(opened: OpenedTrial, folder: TrialFolder, report: Report) -> Trial
         results.append(result)
         if result.state is TrialState.RUNNING:
             return replace(result_of_seeds(results), reason=result.reason)
-        left = trained.leave(folder) if ranks.is_first and seed == 0 else {}
+        files = trained.leave(folder) if ranks.is_first and seed == 0 else {}
         history = trained.outcome.history
         ended.append(
-            StoredResult(recipe=of_seed.recipe, result=result, history=history, files=left)
+            StoredResult(recipe=of_seed.recipe, result=result, history=history, files=files)
         )
         if ranks.is_first:
             folder.write_seeds(ended)
@@ -74,7 +74,7 @@ def run_seeds(opened: OpenedTrial, folder: TrialFolder, report: Report) -> Trial
 def _end(
     opened: OpenedTrial, folder: TrialFolder, recipe: str, ended: Sequence[StoredResult]
 ) -> TrialResult:
-    """Write the result of a trial of several seeds; its curve is that of the first."""
+    """Write the joint result of all seeds, with the history of the first."""
     results = [each.result for each in ended]
     whole = result_of_seeds(results)
     if opened.ranks.is_first:
@@ -96,22 +96,22 @@ def _end(
 
 
 def _counted_on(report: Report, n_before: int) -> Report:
-    """Report epochs that come after those of other seeds, which nobody decides by."""
+    """Return the report of a later seed: without scores, epochs numbered after earlier seeds."""
     if n_before == 0:
         return report
 
-    def tell(metrics: EpochMetrics) -> Decision:
+    def report_unscored(metrics: EpochMetrics) -> Decision:
         return report(replace(metrics, epoch=n_before + metrics.epoch, macro_auroc=None))
 
-    return tell
+    return report_unscored
 
 
 def result_of_seeds(results: Sequence[TrialResult]) -> TrialResult:
-    """Return what a trial came to: the means of its seeds' scores, and the sums of what they took.
+    """Return a trial's result: means of its seeds' scores, sums of their epochs and times.
 
     Args:
-        results: Of the seeds, the first first. Each was complete, but for the last where that ended
-            the trial.
+        results: Results of the seeds, in order; all complete, except the last if that ended the
+            trial.
     """
     first, last = results[0], results[-1]
     taken = replace(

@@ -46,8 +46,8 @@ def build_learner(opened: OpenedTrial) -> tuple[Learner, Lessons]:
     """Build a trial's student with its objective, fresh from its seed, and its batches.
 
     Raises:
-        ConfigError: The student distils, and what it distils is not given.
-        ArtifactError: Teacher or knowledge are missing, or made from something else.
+        ConfigError: The student distils, and teacher or knowledge are not given.
+        ArtifactError: Teacher or knowledge are missing, or were made from other inputs.
     """
     hyperparameters = opened.hyperparameters
     with seeded(derive_seed(opened.seed, 0)):
@@ -105,14 +105,14 @@ def _lessons(opened: OpenedTrial) -> tuple[Lessons, int]:
 
 
 def _teacher_classifier(opened: OpenedTrial) -> Tensor | None:
-    """Return the weights by which logits are linear in embeddings; knowledge does not hold them."""
+    """Return the weights of the teacher's classifier, if a loss uses them."""
     if opened.hyperparameters.label_embedding_weight == 0:
         return None
     return _teacher(opened).network.classifier_weight
 
 
 def _teacher(opened: OpenedTrial) -> Teacher:
-    """Open whoever teaches the student: its assistant if it has one."""
+    """Open the student's assistant, if it has one, else the teacher."""
     location = opened.assistant.teacher if opened.assistant else opened.inputs.teacher
     return open_teacher(
         _required(location, "teacher", "mvkt train-teacher"),
@@ -122,7 +122,7 @@ def _teacher(opened: OpenedTrial) -> Teacher:
 
 
 def _knowledge_of(opened: OpenedTrial) -> str | None:
-    """Return where is what the student distils: of its assistant if it has one."""
+    """Return the location of the assistant's knowledge, if there is one, else the teacher's."""
     return opened.assistant.knowledge if opened.assistant else opened.inputs.knowledge
 
 

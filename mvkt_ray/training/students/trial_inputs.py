@@ -17,7 +17,7 @@ from mvkt_ray.training.cpu_precision import computes_in_bf16
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Assistant:
-    """Where the assistant of a condition and its knowledge are; see `AssistantConfig`."""
+    """Locations of a condition's assistant and of its knowledge; see `AssistantConfig`."""
 
     teacher: str
     knowledge: str
@@ -32,44 +32,43 @@ class TrialInputs:
     folds: FoldsConfig
     min_likelihood: float
     view: View
-    """The teacher's; a student sees the same crops through its own leads."""
+    """The teacher's view; a student's has the same crops, and its own leads."""
     student: StudentConfig
     knowledge: str | None
-    """Where the teacher's knowledge is; needed by `student.knowledge: cached` and `record`."""
+    """Location of the teacher's knowledge; for `student.knowledge: cached` and `record`."""
     teacher: str | None
-    """Where the teacher is; needed by `student.knowledge: online`."""
+    """Location of the teacher; for `student.knowledge: online`."""
     assistants: Mapping[str, Assistant] = field(default_factory=dict[str, Assistant])
-    """By name of the condition, for all conditions or none: who teaches its students in the
-    teacher's place."""
+    """Assistants by name of the condition, for all conditions or none; they replace the teacher."""
     study_seed: int
     trials: str
-    """The folder that holds the trials' own."""
+    """Parent folder of the trials' folders."""
     precision: str
-    """As asked for; what `auto` is on CPUs is in `cpu_precision`."""
+    """The requested precision; `cpu_precision` resolves `auto` on CPUs."""
     cpu_precision: Mapping[str, str] = field(default_factory=dict[str, str])
-    """By name of the network: what `auto` was found to be when the study began."""
+    """Resolved `auto` on CPUs by name of the network, measured when the study began."""
     finer_task: Task | None = None
-    """A second task, whose labels students learn beside the first's where they weigh them."""
+    """A second task, whose labels students learn as well if its weight is above 0."""
     label_use: LabelUse = ALL_LABELS
-    """A student that uses the teacher is trained on recordings without a label, too; one that does
-    not, on the others alone, in as many steps."""
+    """A student that uses the teacher is also trained on unlabelled recordings; a student without
+    teacher on the labelled ones only, in equally many steps."""
     resources: ResourcesConfig = field(default_factory=ResourcesConfig)
-    """Of which a trial reads the number of parts that its batches are computed in."""
+    """A trial reads only the number of parts of its batches (gradient accumulation)."""
     refit: bool = False
-    """Train on the training and validation splits together; `knowledge` is then of both, and what
-    a student scores on the validation split is on recordings that it has seen."""
+    """Whether to train on the training and validation splits together; `knowledge` is then of both,
+    and scores on the validation split are in-sample."""
     seeds_per_trial: int = 1
-    """From which trials of the search are trained, one after the other; finals are of one each."""
+    """Number of trainings, with different seeds, of a trial of the search; finals have one."""
     measures_latency: bool = False
-    """Whether trials are to say how long their students take; likewise no part of it."""
+    """Whether trials measure the latency of their students; no part of a checkpoint's recipe."""
     plugins: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Packages of plug-ins that the study names, with versions: whoever trains must have them."""
+    """Required versions of plug-ins' packages, by package."""
     validated_epochs: frozenset[int] | None = None
-    """After which a student is validated, beside its last; None: after each. It changes no other
-    number, and is no part of what a checkpoint or a result is known by."""
+    """Epochs with a validation, beside the last; None: every epoch. It changes no other number, and
+    is no part of a checkpoint's or a result's recipe."""
 
     def n_seeds(self, trial: Trial) -> int:
-        """Return from how many seeds a trial is trained."""
+        """Return the number of seeds of a trial."""
         searched = trial.arm not in (Arm.FINAL, Arm.ASSISTANT)
         return self.seeds_per_trial if searched else 1
 
@@ -78,10 +77,10 @@ class TrialInputs:
         return computes_in_bf16(self.precision, device, network, self.cpu_precision)
 
     def assistant_of(self, condition: Condition) -> Assistant | None:
-        """Return who teaches a condition's students in the teacher's place, if anybody does.
+        """Return the assistant that replaces the teacher for a condition; None: the teacher.
 
         Raises:
-            ConfigError: The other conditions have an assistant.
+            ConfigError: Only other conditions have an assistant.
         """
         if self.assistants and condition.name not in self.assistants:
             raise ConfigError(
@@ -92,7 +91,7 @@ class TrialInputs:
 
     @property
     def read(self) -> dict[str, str | None]:
-        """Every artifact that trials read, by what it is."""
+        """Locations of all artifacts that trials read, by name."""
         named = {"shards": self.shards, "teacher": self.teacher, "knowledge": self.knowledge}
         for name, assistant in self.assistants.items():
             named[f"assistant of {name}"] = assistant.teacher

@@ -1,4 +1,4 @@
-"""How a teacher comes to be: what it takes to train one, and the training of each of its networks.
+"""The training of a teacher: its inputs, and the training of each of its networks.
 
 How a finished teacher is published and opened is in `teacher`, what is common to all trainings in
 `fit`.

@@ -1,4 +1,4 @@
-"""A finished teacher is asked about a part of the training crops, wherever a runner's map runs.
+"""Computes a finished teacher's outputs for a part of the training crops: a runner's map item.
 
 Reads: shards and a teacher, from a store through the node's cache, as trials do.
 """
@@ -16,28 +16,28 @@ from mvkt_ray.training.teacher import open_teacher
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AskedTeacher:
-    """Assignment of teachers to recordings: the same for all parts, and picklable."""
+    """Common inputs of all parts: locations of shards and teacher, and the view; picklable."""
 
     shards: str
     teacher: str
     view: View
-    """The teacher's."""
+    """The teacher's view."""
 
 
 def answer(asked: AskedTeacher, part: Part) -> Answer:
-    """Open what is asked and answer for a part.
+    """Open shards and teacher, and return the teacher's outputs for a part.
 
     Raises:
-        ArtifactError: Shards or teacher are not there, or were changed.
+        ArtifactError: Shards or teacher are missing, or were changed.
         DataError: The teacher's logits or embeddings leave the range of float16; a recording lacks
             a lead.
     """
     shards = open_shards(asked.shards, leads=asked.view.leads)
     teacher = open_teacher(asked.teacher, shards=shards)
     device = current_device()
-    # Sums have the same order everywhere: some processes have one core, others more.
+    # One thread, so that sums have the same order on machines with more cores.
     with torch_threads(1):
-        said = ask_teacher(
+        outputs = ask_teacher(
             teacher.network.to(device),
             shards,
             asked.view,
@@ -46,6 +46,6 @@ def answer(asked: AskedTeacher, part: Part) -> Answer:
             device=device,
         )
     if device.type == "cuda":
-        # The process may stay idle beside those of trials that share the GPU.
+        # The idle process must not hold memory that trials on the same GPU need.
         torch.cuda.empty_cache()
-    return said
+    return outputs

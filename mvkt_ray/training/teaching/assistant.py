@@ -1,7 +1,7 @@
 """An assistant: a finished student that is published as a teacher of its own leads.
 
-Reads: the folder of a trial. Writes: an artifact of kind `teacher`, made from shards, from the
-teacher of all leads and from its knowledge, so that whoever opens a teacher can open it.
+Reads: the folder of a trial. Writes: an artifact of kind `teacher`, whose inputs are shards, the
+teacher of all leads and its knowledge; `open_teacher` opens it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from mvkt_ray.training.trial_files import TrialFolder
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AssistantJob:
-    """An assistant that is to be trained, as a trial, and published."""
+    """An assistant to train, as a trial, and to publish."""
 
     trial: Trial
     job: TeacherJob
@@ -33,7 +33,7 @@ class AssistantJob:
 
     @property
     def config(self) -> dict[str, Any]:
-        """All that its numbers depend on beside its inputs, as plain values."""
+        """Everything that determines its numbers beside its inputs, as plain values."""
         job = self.job
         return {
             "teacher": asdict(job.config),
@@ -50,7 +50,7 @@ class AssistantJob:
 
     @property
     def recipe(self) -> str:
-        """Hash by which a finished one is known to be the same."""
+        """Hash of configuration and inputs, which identifies an equal finished assistant."""
         return recipe_of(KIND, self.config, self.inputs)
 
 
@@ -63,15 +63,18 @@ def publish_assistant(
     epochs: Sequence[EpochMetrics],
     splits: TrainingSplits,
 ) -> Manifest:
-    """Publish the student that a complete trial left as a teacher of its leads.
+    """Publish the student of a complete trial as a teacher of its leads.
 
     Args:
         out: A folder that does not exist yet.
-        job: What it was made of.
-        trials: The folder with the trial's own.
-        result: How the trial ended.
-        epochs: What it reported.
-        splits: Of the study.
+        job: The assistant's training.
+        trials: Parent folder of the trial's folder.
+        result: The trial's result.
+        epochs: Metrics of its epochs.
+        splits: The study's splits.
+
+    Raises:
+        ArtifactError: The trial's weights are missing or damaged.
     """
     weights = TrialFolder.of(trials, job.trial.number).read_student(result)
     with build_folder(out) as folder:

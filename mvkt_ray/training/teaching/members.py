@@ -1,4 +1,4 @@
-"""The networks of a teacher are trained, one after another, each from a checkpoint of its own.
+"""Trains the networks of a teacher, one after another, each with its own checkpoint.
 
 Reads: batches and evaluation windows of shards. Writes, in the partial folder of the teacher: the
 members' checkpoints.
@@ -41,12 +41,12 @@ from mvkt_ray.training.teaching.teacher_job import TeacherJob
 from mvkt_ray.training.validation import predict
 
 PRECISION_FILE = ".precision.json"
-"""In the partial folder: what `precision: auto` was found to be on the CPU where it all began."""
+"""In the partial folder: `precision: auto` as resolved on the CPU where the training began."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class School:
-    """A teacher to train, with all that was opened and checked for it."""
+    """A teacher to train, with its opened and checked inputs."""
 
     job: TeacherJob
     location: Location
@@ -58,10 +58,10 @@ class School:
     ranks: Ranks
 
     def without(self, group: int) -> "School":
-        """Return the same without one of the groups of patients that the training is dealt to.
+        """Return the same without the training recordings of one group of patients, from 0.
 
         Raises:
-            DataError: Nobody would be left to learn from.
+            DataError: No recording would be left.
         """
         config, train = self.job.config, self.splits.train
         kept = groups_of(train, config.cross_fitting, config.seed) != group
@@ -74,7 +74,7 @@ class School:
         return replace(self, splits=replace(self.splits, train=part))
 
     def windows(self) -> EvalLoader:
-        """Give this rank's part of the validation split."""
+        """Return the windows of this rank's part of the validation split."""
         return EvalLoader(
             self.shards,
             self.splits.val,
@@ -105,14 +105,14 @@ class Member:
 def open_school(
     job: TeacherJob, location: Location, shards: Shards, recipe: str, ranks: Ranks
 ) -> School:
-    """Open and check what a teacher is trained on, on every rank.
+    """Open and check the inputs of a teacher's training, on every rank.
 
     Args:
-        job: what to train.
-        location: where the teacher will be.
-        shards: those of the job.
-        recipe: hash of all that the teacher's numbers depend on.
-        ranks: this process among those that train it.
+        job: Data and configuration of the training.
+        location: Folder of the future teacher.
+        shards: The job's shards.
+        recipe: Hash of everything that determines the teacher's numbers.
+        ranks: The process group, with this process's rank.
 
     Raises:
         ConfigError: The batch size is smaller than the number of ranks.
@@ -135,10 +135,10 @@ def open_school(
 
 
 def checkpoint_file(member: int) -> str:
-    """Name the checkpoint of a member, counted from 0, in the partial folder.
+    """Return the name, in the partial folder, of the checkpoint of a member, counted from 0.
 
-    Its dot keeps it out of the artifact. That of a finished member stays until the teacher is
-    published, so that a killed training goes on with the member that was in training.
+    Files with a leading dot are no part of the artifact. Checkpoints of finished members stay until
+    the teacher is published, so that a killed training resumes at the current member.
     """
     return f".checkpoint-{member}.pt"
 
@@ -149,10 +149,11 @@ def train_member(
     """Train a network of a teacher, from its checkpoint if it has one.
 
     Args:
-        school: where it learns.
-        number: of the member, from 0.
-        seed: what is random in it follows from.
-        report: called on the first rank after every epoch, the epochs of earlier members counted.
+        school: The opened inputs.
+        number: Number of the member, from 0.
+        seed: Seed of all its randomness.
+        report: Called on the first rank after every epoch; epochs are numbered consecutively over
+            the members.
 
     Raises:
         TrialDivergedError: The loss or the predictions are not finite.
@@ -170,7 +171,7 @@ def train_member(
         device=device,
     )
 
-    def go_on(metrics: EpochMetrics) -> Decision:
+    def report_and_continue(metrics: EpochMetrics) -> Decision:
         report(replace(metrics, epoch=number * job.config.epochs + metrics.epoch))
         return Decision.CONTINUE
 
@@ -189,17 +190,17 @@ def train_member(
         validated_epochs=job.validated_epochs,
     )
     checkpoint_at = partial_location(school.location) / checkpoint_file(number)
-    outcome = fit(learner, course, checkpoint_at, go_on, device=device, ranks=ranks)
+    outcome = fit(learner, course, checkpoint_at, report_and_continue, device=device, ranks=ranks)
     if outcome.state is TrialState.DIVERGED:
         raise TrialDivergedError(
             f"The teacher diverged ({outcome.reason}). Its learning_rate is "
-            f"{job.config.learning_rate!r}; a lower one should train: change teacher.learning_rate."
+            f"{job.config.learning_rate!r}: set teacher.learning_rate to a lower value."
         )
     return Member(seed=seed, network=learner.network, outcome=outcome)
 
 
 def examine(school: School, members: Sequence[Member]) -> dict[str, float]:
-    """Return the AUROC of a teacher on the validation split, by class where it is defined."""
+    """Return a teacher's AUROC on the validation split, by class, for classes that have one."""
     if len(members) == 1:
         return dict(members[0].score.per_class_auroc)
     predictions = predict(

@@ -14,7 +14,7 @@ from mvkt_ray.storage.manifest import command_line
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TeacherJob:
-    """A teacher to train: which data, which view, which network."""
+    """A teacher to train: data, view and configuration."""
 
     shards: str
     task: Task
@@ -26,18 +26,18 @@ class TeacherJob:
     precision: str
     gradient_accumulation: int = 1
     label_use: LabelUse = ALL_LABELS
-    """It is trained on recordings whose labels are known, alone."""
+    """The teacher is trained on labelled recordings only."""
     validated_epochs: frozenset[int] | None = None
-    """After which it is validated, beside its last; None: after each. Nobody decides by them."""
+    """Epochs with a validation, beside the last; None: every epoch."""
     command: str = field(default_factory=command_line)
-    """Of the driver, which makes the job; a worker that trains it was called by Ray."""
+    """Command line of the driver, for the manifest; a worker's would be Ray's."""
 
 
 def teacher_config(job: TeacherJob) -> dict[str, Any]:
-    """Return all that the teacher's numbers depend on beside the shards, as plain values."""
+    """Return all values beside the shards that determine the teacher's numbers, as plain values."""
     plugin = find_plugin("network", job.config.network, NETWORKS)
     origin = {} if plugin is None else {"plugin": plugin.origin}
-    # One teacher is the same with an assistant and without.
+    # The assistant's settings do not affect the teacher.
     return {
         **origin,
         "teacher": asdict(replace(job.config, assistant=None)),
