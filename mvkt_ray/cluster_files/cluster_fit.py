@@ -13,12 +13,12 @@ def check_fit(resources: ResourcesConfig, groups: Sequence[NodeGroup], origin: s
     """Raise unless an ingest task, the teacher and any trial fit the cluster at its largest.
 
     Args:
-        resources: of the study.
-        groups: of the cluster, the head's included.
-        origin: the cluster's file, for the message.
+        resources: Resources of the study.
+        groups: Node groups of the cluster, the head's included.
+        origin: The cluster's file in a message.
 
     Raises:
-        ClusterError: Names what is asked for, and the most that the groups give.
+        ClusterError: The message has the requested and the possible resources.
     """
     for need in least_needs(resources):
         _check_need(need, groups, origin)

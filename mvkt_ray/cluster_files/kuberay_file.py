@@ -1,8 +1,8 @@
 """Manifests for KubeRay, checked as its operator does, and read as node groups.
 
-The operator refuses more than the schema of its resources can say; its rules are in
-`ray-operator/controllers/ray/utils/validation.go`. A manifest that breaks them
-would stay in the cluster without any error.
+The operator has rules beyond the schema of its resources, in
+`ray-operator/controllers/ray/utils/validation.go`. A manifest that breaks them would be accepted by
+the cluster, and never start, without an error.
 """
 
 import re
@@ -29,14 +29,14 @@ GROUP_KEYS = (
 _SIZED_BY_RAY = ("num-cpus", "num-gpus", "memory", "resources")
 
 _LONGEST_NAME = 47
-"""Letters of the name of a RayJob; the names of what it makes are longer."""
+"""Characters of a RayJob's name, to which the operator appends for the resources it creates."""
 _NAME = re.compile(rf"[a-z]([a-z0-9-]{{0,{_LONGEST_NAME - 2}}}[a-z0-9])?")
 
 _GIB = {"Ki": 2**-20, "Mi": 2**-10, "Gi": 1.0, "Ti": 2.0**10, "M": 1e6 / 2**30, "G": 1e9 / 2**30}
 
 
 def ray_documents(documents: Sequence[Any]) -> list[Mapping[str, Any]]:
-    """Pick KubeRay's resources out of the documents of a file."""
+    """Return KubeRay's resources among the documents of a file."""
     return [doc for doc in documents if isinstance(doc, Mapping) and doc.get("kind") in KINDS]
 
 
@@ -60,7 +60,7 @@ def kuberay_groups(document: Mapping[str, Any], origin: str) -> list[NodeGroup]:
     where = "spec"
     if document["kind"] == "RayJob":
         if not spec.get("entrypoint"):
-            raise ConfigError(f"{origin}: spec.entrypoint is missing; it is what the job runs.")
+            raise ConfigError(f"{origin}: spec.entrypoint, the job's command, is missing. Add it.")
         spec, where = _mapping(spec, "rayClusterSpec", origin), "spec.rayClusterSpec"
     _check_keys(spec, CLUSTER_KEYS, f"{origin}: {where}")
     _check_token(spec, f"{origin}: {where}")
@@ -93,8 +93,8 @@ def _check_keys(owner: Mapping[str, Any], known: Sequence[str], origin: str) -> 
 def _check_token(spec: Mapping[str, Any], origin: str) -> None:
     if (spec.get("authOptions") or {}).get("mode") != "token":
         raise ConfigError(
-            f"{origin}.authOptions.mode must be token: without a token, anybody who can reach the "
-            "dashboard can run code on the cluster."
+            f"{origin}.authOptions.mode must be token: without a token, every client that reaches "
+            "the dashboard can run code on the cluster."
         )
     if not spec.get("rayVersion"):
         raise ConfigError(
@@ -189,7 +189,7 @@ def _check_promise(origin: str, what: str, promised: float, given: float) -> Non
 
 
 def _quantity(value: Any, origin: str) -> float:
-    """Read Kubernetes' quantity: memory as GiB, everything else as a number."""
+    """Parse a quantity of Kubernetes: memory in GiB, any other as a number."""
     text = str(value)
     try:
         if text.endswith("m"):

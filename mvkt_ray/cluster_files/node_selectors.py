@@ -8,23 +8,23 @@ from mvkt_ray.errors import ConfigError
 
 
 def node_selectors(group: NodeGroup, settings: Mapping[str, Value]) -> list[tuple[str, str]]:
-    """List the labels, key and value, that a node must have for a group of pods.
+    """Return the labels, key and value, of the nodes for a group's pods.
 
     Raises:
-        ConfigError: A label is not KEY=VALUE, or the group needs a GPU type that no label tells.
+        ConfigError: A label is not KEY=VALUE, or no label selects the group's GPU type.
     """
     accelerator_type = group.node.accelerator_type
     found = [_pair("spot_node_selector", text) for text in _texts(settings, "spot_node_selector")]
     if not group.node.gpus:
         return found
-    tells_type = False
+    has_type = False
     for text in _texts(settings, "gpu_node_selector"):
         accelerator, colon, rest = text.partition(":")
         if colon and accelerator != accelerator_type:
             continue
         found.append(_pair("gpu_node_selector", rest if colon else text))
-        tells_type = True
-    if accelerator_type and not tells_type:
+        has_type = True
+    if accelerator_type and not has_type:
         raise ConfigError(
             f"The study asks for GPUs of type {accelerator_type!r}, and Kubernetes needs a label "
             f"to find nodes that have them: --set gpu_node_selector={accelerator_type}:KEY=VALUE "

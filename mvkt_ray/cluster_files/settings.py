@@ -18,19 +18,19 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One key of a platform."""
+    """A setting of a platform: a key of `--set`."""
 
     name: str
     help: str
     default: str | None = None
-    """None: it must be given. Empty: left out of the file."""
+    """None: the user must give a value. Empty: the key is left out of the file."""
     kind: Literal["text", "count", "flag", "list", "name", "path"] = "text"
 
 
 def read_settings(
     platform: str, settings: Sequence[Setting], given: Mapping[str, str]
 ) -> dict[str, Value]:
-    """Check all keys and values, and add the defaults.
+    """Return all settings with their values or defaults.
 
     Raises:
         ConfigError: A key is unknown, missing, or has a wrong value.

@@ -1,7 +1,7 @@
-"""Choose machines and numbers of nodes, so that a cluster gives what a study needs.
+"""Chooses machines and numbers of nodes for a study's needs.
 
-Ingest and whatever needs no GPU shares one group of CPU nodes; what needs GPUs shares one group
-where one kind of machine can hold it all, and has a group for each need where none can.
+Ingest and all other needs without GPUs share one group of CPU nodes. Needs with GPUs share one
+group if one kind of machine can hold them all; else each need has its own group.
 """
 
 import re
@@ -21,12 +21,12 @@ GPU_GROUP = "gpu"
 def plan_groups(
     needs: Sequence[Need], offers: Sequence[InstanceType], origin: str
 ) -> tuple[NodeGroup, ...]:
-    """Choose the groups of workers: the cheapest that hold every need all at once.
+    """Return the cheapest groups of workers that hold all needs at the same time.
 
     Args:
-        needs: of the study.
-        offers: machines that may be used; those with GPUs are for needs with GPUs only.
-        origin: the platform, for messages.
+        needs: Needs of the study.
+        offers: Available machines; machines with GPUs are used for needs with GPUs only.
+        origin: The platform in messages.
 
     Raises:
         ConfigError: No machine holds a single worker of a need, or none has its GPU.
@@ -46,12 +46,12 @@ def plan_groups(
 
 
 def _as_label(name: str) -> str:
-    """Write a name as Kubernetes and clouds take it: in lower-case letters, digits and dashes."""
+    """Return a name in the form of Kubernetes and clouds: lower-case letters, digits and dashes."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower())
 
 
 def _name_of(on_cpus: Sequence[Need]) -> str:
-    """Name the CPU group; the study may ask that ingest runs on a group of a certain name."""
+    """Return the name of the CPU group: `node_labels` of the study may require one."""
     wanted = [need.labels[GROUP_LABEL] for need in on_cpus if GROUP_LABEL in need.labels]
     return wanted[0] if wanted else CPU_GROUP
 

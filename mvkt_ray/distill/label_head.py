@@ -1,4 +1,4 @@
-"""One more linear layer on the student's embedding, for labels that it is not examined on.
+"""A second linear classifier on the student's embedding, for labels that are not evaluated.
 
 Shapes: B batch, S embedding of the student, F classes.
 """
@@ -8,22 +8,22 @@ from torch import Tensor, nn
 
 
 class LabelHead(nn.Module):
-    """Logits of further classes; trained with the student, and thrown away after it.
+    """Logits of further classes; trained with the student, and discarded afterwards.
 
-    As any auxiliary task (Caruana, Machine Learning 1997): what the embedding has to tell apart for
-    it, such as the place of an infarction, may help to tell the coarser classes.
+    An auxiliary task (Caruana, Machine Learning 1997): distinctions that the embedding must make
+    for it, such as the location of an infarction, may improve the coarser classes.
     """
 
     def __init__(self, student_dim: int, n_classes: int, *, generator: torch.Generator) -> None:
-        """Draw weights as a network's classifier has them: uniform in +-1/sqrt(S), bias zero.
+        """Initialise the weights uniformly in +-1/sqrt(S), as a network's classifier; bias zero.
 
         Args:
             student_dim: S.
             n_classes: F, at least 1.
-            generator: what is drawn comes from it alone.
+            generator: The only source of random numbers.
 
         Raises:
-            ValueError: there is no class to learn.
+            ValueError: There is no class to learn.
         """
         super().__init__()
         if n_classes < 1:

@@ -3,7 +3,7 @@
 Zhang, Cisse, Dauphin and Lopez-Paz, "mixup: Beyond Empirical Risk Minimization", ICLR 2018, arXiv
 1710.09412. As in their code a batch has one share and one permutation of partners.
 
-Shapes: B this rank's batch, J the joined batch of all ranks, C classes, X anything.
+Shapes: B this rank's batch, J the joint batch of all ranks, C classes, X anything.
 """
 
 import math

@@ -30,7 +30,8 @@ from mvkt_ray.models.collectives import rows_per_rank, share_of_mean
 from mvkt_ray.models.projection import ProjectionHead
 
 _FINER_STREAM = 2
-"""Makes another seed of the objective's own; 1 is that of `more_terms`."""
+"""Stream of the finer task's head, combined with the objective's seed by XOR; `more_terms` has 1.
+"""
 
 KdLoss = Callable[[Tensor, Tensor, float | Tensor], Tensor]
 """(student_logits_BC, teacher_logits_BC, temperature) to a scalar."""
@@ -38,7 +39,7 @@ KdLoss = Callable[[Tensor, Tensor, float | Tensor], Tensor]
 CltBuilder = Callable[[Hyperparameters, Tensor, torch.Generator], nn.Module]
 """(hyperparameters, train_labels_NC, generator) to a module that is called with
 (student_projection_BP, teacher_projection_BP, labels_BC, example_B) and returns a scalar whose mean
-over ranks is the loss of the joined batch."""
+over ranks is the loss of the joint batch."""
 
 
 def _crd(
@@ -87,33 +88,32 @@ CLT_LOSSES: Mapping[str, CltBuilder] = MappingProxyType({"crd": _crd, "infonce":
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ObjectiveTerms:
-    """The sum and its parts, float32 scalars. Their means over ranks are the joined batch's."""
+    """The sum and its terms, float32 scalars; means over ranks are those of the joint batch."""
 
     total: Tensor
-    """Weighted; the one to differentiate."""
+    """Weighted sum of the terms; the only one with a gradient."""
     label: Tensor
     """Binary cross-entropy with the labels, unweighted."""
     kd: Tensor
-    """Unweighted; 0 where kd_weight is 0."""
+    """Unweighted; 0 if kd_weight is 0."""
     clt: Tensor
-    """Unweighted; 0 where clt_weight is 0."""
+    """Unweighted; 0 if clt_weight is 0."""
     relation: Tensor | None = None
-    """Unweighted; None where relation_weight is 0, as with all that follow."""
+    """Unweighted; None if relation_weight is 0, likewise for all following terms."""
     feature: Tensor | None = None
     label_embedding: Tensor | None = None
     plugin: Tensor | None = None
-    """Of the loss of a plug-in."""
+    """The loss of a plug-in."""
     finer: Tensor | None = None
     """Binary cross-entropy with the labels of a second, finer task."""
 
 
 class Objective(nn.Module):
-    """The objective of one student, with all that it learns and remembers.
+    """The objective of one student, with its parameters and buffers.
 
-    It holds trainable parameters (both projection heads, when CLT is on; the map of the feature
-    regression), which belong in the optimiser, and buffers (the banks). Its `state_dict` holds the
-    random state of the negatives too, so that a loaded objective goes on with exactly the numbers
-    it would have had.
+    It has trainable parameters (both projection heads with CLT; the map of the feature regression),
+    which belong in the optimiser, and buffers (the banks). Its `state_dict` has the random state of
+    the negatives, too, so that a resumed training has the numbers of an uninterrupted one.
 
     Under torch.distributed every rank passes its own part of the batch; parts may differ in size.
     """
@@ -130,23 +130,25 @@ class Objective(nn.Module):
         n_finer: int = 0,
         kd_class_weights_C: Tensor | None = None,
     ) -> None:
-        """Draw heads and banks from the seed alone; torch's global random state stays.
+        """Initialise heads and banks from the seed; torch's global random state is unchanged.
 
         Args:
-            hyperparameters: weights, temperatures and the rest of the trial.
-            train_labels_NC: multi-hot labels of the whole training split, in its order; rows of
-                NaN are not known.
-            student_dim: embedding dimension of the student.
-            teacher_dim: embedding dimension of the teacher.
-            seed: the same on every rank.
-            teacher_classifier_CD: its weights; needed where label_embedding_weight is above 0.
-            n_finer: classes of the second task, whose labels stand behind the others in a batch;
-                0: finer_weight is 0.
-            kd_class_weights_C: of the distillation of logits, 1 on average; None: even ones.
+            hyperparameters: Weights, temperatures and further hyper-parameters of the trial.
+            train_labels_NC: Multi-hot labels of the whole training split, in order; a row of NaN
+                without a label.
+            student_dim: Dimension of the student's embedding.
+            teacher_dim: Dimension of the teacher's embedding.
+            seed: The same on every rank.
+            teacher_classifier_CD: Weights of the teacher's classifier; needed if
+                label_embedding_weight is above 0.
+            n_finer: Number of classes of the second task, whose labels are in further columns of a
+                batch; 0: finer_weight is 0.
+            kd_class_weights_C: Class weights of the distillation of logits, with mean 1; None:
+                equal weights.
 
         Raises:
-            ValueError: the teacher's classifier is needed and not given.
-            KeyError: weights of classes are given to a loss that is no sum over classes.
+            ValueError: The teacher's classifier is needed and not given.
+            KeyError: Class weights are given for a loss that is not a sum over classes.
             ConfigError: CLT is on and the training split has fewer than two recordings.
         """
         super().__init__()
@@ -160,7 +162,7 @@ class Objective(nn.Module):
                 _OVER_CLASSES[hyperparameters.kd_loss], class_weight_C=kd_class_weights_C
             )
         self.finer_weight = hyperparameters.finer_weight
-        # 1.0 exactly where all labels are known: then the label loss is torch's own mean.
+        # Exactly 1.0 if all recordings are labelled: the label loss is then torch's own mean.
         n_unknown = int(train_labels_NC[:, 0].isnan().sum())
         self.labelled_share = 1 - n_unknown / len(train_labels_NC) if n_unknown else 1.0
         if self.clt_weight > 0:
@@ -179,19 +181,19 @@ class Objective(nn.Module):
             seed=seed,
         )
         if self.finer_weight > 0:
-            # A generator of its own: the other terms have the same numbers with it and without.
+            # Its own generator: the other terms draw the same numbers with and without this one.
             generator = torch.Generator().manual_seed(seed ^ _FINER_STREAM)
             self.finer_head = LabelHead(student_dim, n_finer, generator=generator)
 
     @property
     def term_names(self) -> tuple[str, ...]:
-        """Fields of `ObjectiveTerms` that are there, the sum first."""
+        """Fields of `ObjectiveTerms` that are not None, the sum first."""
         finer = ("finer",) if self.finer_weight > 0 else ()
         return ("total", "label", "kd", "clt", *self.more.weights, *finer)
 
     @property
     def reads_student_logits(self) -> bool:
-        """Whether the student's logits have any part in the sum."""
+        """Whether the sum depends on the student's logits."""
         return self.label_weight > 0 or self.kd_weight > 0 or "relation" in self.more.weights
 
     def forward(
@@ -207,25 +209,26 @@ class Objective(nn.Module):
         """Return the terms for one step; in training mode this advances banks and negatives.
 
         Args:
-            student_logits_BC: in any precision, as are the other floating arguments.
-            student_embedding_BD: of the student's own dimension.
-            labels_BC: multi-hot; a row of NaN has no part in the label loss. Where finer_weight is
-                above 0, the labels of the second task are in further columns.
-            example_B: rows of the training split, int64.
-            teacher_logits_BC: needed where kd_weight is above 0; no gradient flows into it.
-            teacher_embedding_BD: needed where clt_weight is above 0; likewise.
-            student_classifier_CS: its weights; needed, as all else is, for any of `MORE_TERMS`.
+            student_logits_BC: In any precision, as all floating-point arguments.
+            student_embedding_BD: The student's embedding, of its own dimension.
+            labels_BC: Multi-hot; a row of NaN has no part in the label loss. If finer_weight is
+                above 0, further columns have the labels of the second task.
+            example_B: int64: rows of the training split.
+            teacher_logits_BC: Needed if kd_weight is above 0; no gradient flows into it.
+            teacher_embedding_BD: Needed if clt_weight is above 0; likewise.
+            student_classifier_CS: Weights of the student's classifier; needed, as all arguments,
+                for any of `MORE_TERMS`.
 
         Raises:
-            ValueError: what a term needs is not given.
+            ValueError: An argument that a term needs is None.
         """
-        # Losses are float32 whatever the networks compute in; see `precision`.
+        # Losses are float32 in any precision of the networks; see `precision`.
         with torch.autocast(student_logits_BC.device.type, enabled=False):
             student_logits_BC, labels_BC = student_logits_BC.float(), labels_BC.float()
             n_classes = student_logits_BC.shape[1]
             labels_BC, finer_BF = labels_BC[:, :n_classes], labels_BC[:, n_classes:]
-            # Means over rows become shares of the joined batch's mean; terms that gather the rows
-            # of all ranks themselves (CLT, `more_terms`) are the joined batch's already.
+            # Means over rows become shares of the joint batch's mean; terms that gather the rows of
+            # all ranks themselves (CLT, `more_terms`) are those of the joint batch already.
             share = share_of_mean(rows_per_rank(len(labels_BC), labels_BC.device))
             terms = {"label": share * self._label_loss(student_logits_BC, labels_BC)}
             if self.kd_weight > 0:
@@ -245,7 +248,7 @@ class Objective(nn.Module):
                 )
             if self.more.weights:
                 of = f"{next(iter(self.more.weights))}_weight"
-                said = BothSay(
+                outputs = BothSay(
                     student_logits_BC=student_logits_BC,
                     student_embedding_BS=student_embedding_BD.float(),
                     student_classifier_CS=_there(
@@ -255,7 +258,7 @@ class Objective(nn.Module):
                     teacher_embedding_BD=_given(teacher_embedding_BD, "teacher_embedding_BD", of),
                     labels_BC=labels_BC,
                 )
-                terms |= self.more(said)
+                terms |= self.more(outputs)
                 if "plugin" in terms:
                     terms["plugin"] = share * terms["plugin"]
             if self.finer_weight > 0:
@@ -264,7 +267,7 @@ class Objective(nn.Module):
             return self._summed(terms)
 
     def _summed(self, terms: Mapping[str, Tensor]) -> ObjectiveTerms:
-        """Sum the terms, each times its weight; only the sum keeps its gradient."""
+        """Return the weighted sum, the only value with a gradient, and the detached terms."""
         zero = terms["label"].new_zeros(())
         weights = {
             "label": self.label_weight,
@@ -281,11 +284,11 @@ class Objective(nn.Module):
         )
 
     def _label_loss(self, student_logits_BC: Tensor, labels_BC: Tensor) -> Tensor:
-        """Return the mean binary cross-entropy over rows whose labels are known.
+        """Return the mean binary cross-entropy over labelled rows.
 
-        It is divided by how many of them a batch has on average, not by how many this one has: so
-        all labelled recordings count the same, and parts of a batch, over ranks or one after the
-        other, add up to it.
+        The sum is divided by the average number of labelled rows of a batch, not by this batch's:
+        so all labelled recordings have the same weight, and the losses of a batch's parts, on ranks
+        or in accumulation, add up to the batch's.
         """
         if self.labelled_share == 1:
             return functional.binary_cross_entropy_with_logits(student_logits_BC, labels_BC)

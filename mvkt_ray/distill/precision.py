@@ -1,4 +1,4 @@
-"""Losses compute in float32 at least, whatever precision the networks run in."""
+"""Losses are computed at least in float32, in any precision of the networks."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -17,7 +17,7 @@ def in_full_precision(loss: Callable[P, Tensor]) -> Callable[P, Tensor]:
         loss: a function of tensors of any shapes `[...]`, which returns one.
 
     Exponentials of similarities divided by a small temperature, and logarithms of probabilities
-    near 0, do not survive eight bits of mantissa. Float64 stays float64.
+    near 0, are too inaccurate in half precision. float64 stays float64.
     """
 
     @wraps(loss)

@@ -1,6 +1,6 @@
-"""Columns of a batch with mean 0 and variance 1, over the joined batch of all ranks.
+"""Columns of a batch with mean 0 and variance 1, over the joint batch of all ranks.
 
-Shapes: B this rank's batch, J the joined batch of all ranks, X any columns.
+Shapes: B this rank's batch, J the joint batch of all ranks, X any columns.
 """
 
 import torch
@@ -9,15 +9,15 @@ from torch import Tensor
 from mvkt_ray.models.collectives import sum_over_ranks
 
 SMALLEST_SD = 1e-3
-"""What a smaller standard deviation counts as. Probabilities and pooled activations that differ by
-less over a batch differ by the rounding of knowledge (float16) as much as by an opinion; and the
-gradient of a standardised column grows with 1 / sd, so that this bounds it."""
+"""Lower bound of the standard deviation. Smaller differences of probabilities and pooled
+activations over a batch are mostly float16 rounding of the knowledge; and the gradient of a
+standardised column grows with 1 / sd, so that this bounds it."""
 
 
 def standardised(values_BX: Tensor, rows: list[int]) -> Tensor:
-    """Return this rank's rows of the joined batch's columns, centred and divided by their sd.
+    """Return this rank's rows of the joint batch's columns, centred and divided by their sd.
 
-    A column that is constant over the joined batch becomes 0, and has a finite gradient.
+    A column that is constant over the joint batch becomes 0, and has a finite gradient.
 
     Args:
         values_BX: this rank's part; gradients flow through the statistics of all ranks.

@@ -1,6 +1,6 @@
-"""Plug-ins: networks, sources, losses and tasks of packages that other people have written.
+"""Plug-ins: networks, sources, losses and tasks of installed third-party packages.
 
-They are found here by their entry points, as names, and imported when a study names one. What each
-kind must be is not said here but in `models`, `sources`, `distill` and `tasks`. Nothing in YAML
-leads to an import: an entry point is there because somebody has installed its package.
+They are listed by the names of their entry points, and imported when a study names one. The
+interface of each kind is in `models`, `sources`, `distill` and `tasks`. A study file cannot import
+arbitrary code: it can only name entry points of installed packages.
 """

@@ -1,6 +1,6 @@
 """Lists installed plug-ins: names of entry points, and the packages that declare them.
 
-No plug-in is imported for it, so a broken one affects only the studies that name it.
+Listing imports no plug-in, so a broken plug-in affects only the studies that name it.
 """
 
 import sys
@@ -25,7 +25,7 @@ GROUPS: Mapping[Kind, str] = MappingProxyType(
         "task": "mvkt_ray.tasks",
     }
 )
-"""The group of entry points that a package declares each kind in."""
+"""The entry-point group of each kind."""
 
 _OURS = f"mvkt-ray {__version__}"
 
@@ -44,30 +44,30 @@ class Plugin:
 
     @property
     def origin(self) -> str:
-        """The package and its version, for people."""
+        """Package and version, for messages."""
         return f"{self.package} {self.version}"
 
 
 def installed_plugins(kind: Kind) -> tuple[Plugin, ...]:
-    """List the plug-ins of a kind by name; none of them is imported."""
+    """Return the installed plug-ins of a kind, sorted by name; none is imported."""
     return _installed(kind, tuple(sys.path))
 
 
 def plugin_names(kind: Kind) -> tuple[str, ...]:
-    """List the names that plug-ins offer for a kind, each once."""
+    """Return the names of the installed plug-ins of a kind, without duplicates."""
     return tuple(dict.fromkeys(plugin.name for plugin in installed_plugins(kind)))
 
 
 def find_plugin(kind: Kind, name: str, own: Collection[str]) -> Plugin | None:
-    """Return the plug-in of a name; None where no package offers it.
+    """Return the plug-in of a name; None if no package offers it.
 
     Args:
-        kind: Of the plug-in.
-        name: As in a study file.
+        kind: Kind of the plug-in.
+        name: Name in a study file.
         own: Names of the built-ins of this kind.
 
     Raises:
-        ConfigError: Several packages offer the name, or one offers that of a built-in.
+        ConfigError: Several packages offer the name, or a package offers a built-in's name.
     """
     found = [plugin for plugin in installed_plugins(kind) if plugin.name == name]
     if problem := clash(name, found, own):
@@ -76,11 +76,11 @@ def find_plugin(kind: Kind, name: str, own: Collection[str]) -> Plugin | None:
 
 
 def clash(name: str, plugins: Iterable[Plugin], own: Collection[str]) -> str | None:
-    """Describe the conflict where several packages offer a name; None without a conflict.
+    """Return a description of the conflict if several packages offer a name, else None.
 
     Args:
-        name: Of a network, for example.
-        plugins: All that offer it.
+        name: Name of a network, for example.
+        plugins: All plug-ins of this name.
         own: Names of the built-ins of the kind.
     """
     origins = [plugin.origin for plugin in plugins]
@@ -95,8 +95,7 @@ def clash(name: str, plugins: Iterable[Plugin], own: Collection[str]) -> str | N
 
 @lru_cache(maxsize=64)
 def _installed(kind: Kind, path: tuple[str, ...]) -> tuple[Plugin, ...]:
-    """Look through the packages of a path, which takes as long as there are many."""
-    del path  # The key: a process that changes `sys.path` finds what is there.
+    del path  # Only a key of the cache: after a change of `sys.path` packages are listed again.
     found = [_plugin(kind, entry) for entry in entry_points(group=GROUPS[kind])]
     return tuple(sorted(found, key=lambda plugin: (plugin.name, plugin.package)))
 

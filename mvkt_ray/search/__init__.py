@@ -1,5 +1,4 @@
-"""A search: its plan, the stages that carry it out, the study that runners ask for trials.
+"""A search: its plan, its stages, and the study from which runners get trials.
 
-What a trial computes is in `training`; what only Ray does in `on_ray`; what is said of it in
-`delivery`.
+The computation of a trial is in `training`, the runner on Ray in `on_ray`, reports in `delivery`.
 """

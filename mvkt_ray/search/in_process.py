@@ -1,4 +1,4 @@
-"""Trials one after the other in this process: no Ray, for laptops, tests and breakpoints."""
+"""The runner in this process, one trial after the other: for laptops, tests and breakpoints."""
 
 import os
 import time
@@ -46,49 +46,48 @@ class InProcess:
     """Runs everything in this process."""
 
     def __init__(self, *, n_threads: int = 1, run_trial: RunTrial = run_trial) -> None:
-        """Choose how trials are run.
+        """Set the threads and the training function.
 
         Args:
-            n_threads: Threads of torch. One by default, as in a Ray worker with one core: the
-                numbers are then the same.
-            run_trial: Trains a trial; tests give others.
+            n_threads: Threads of torch. With the default, 1, the numbers are those of a Ray worker
+                with one core.
+            run_trial: Trains a trial; tests pass stand-ins.
         """
         self._n_threads = n_threads
         self._resources = ResourcesConfig()
         self._run_trial = run_trial
 
     def describe(self) -> str:
-        """Say where work runs, in a few words."""
+        """Return a phrase with the place of work."""
         return "in this process"
 
     def check(self, resources: ResourcesConfig) -> None:
-        """Refuse several workers for one model, and GPUs that are not there.
+        """Refuse several workers for one model, and more GPUs than this machine has.
 
-        Fewer CPUs, or GPUs of another type, than the study asks for do not keep a process from
-        training.
+        Fewer CPUs, or GPUs of another type, than the study requests are accepted.
 
         Raises:
-            ConfigError: Names the key and what is possible here.
+            ConfigError: The message has the key and the possible value.
         """
         n_gpus = torch.cuda.device_count()
         self._resources = with_settled_teacher(resources, [Node(cpus=own_cores())])
-        for name, asked in resources.models().items():
-            if asked.min_workers > 1:
+        for name, workers in resources.models().items():
+            if workers.min_workers > 1:
                 raise ConfigError(
-                    f"resources.{name}.workers is {asked.workers}, but a run in one process has "
+                    f"resources.{name}.workers is {workers.workers}, but a run in one process has "
                     "one worker. Set it to 1, or run on Ray."
                 )
-            if asked.gpus_per_worker and not gpu_slots(n_gpus, asked.gpus_per_worker):
+            if workers.gpus_per_worker and not gpu_slots(n_gpus, workers.gpus_per_worker):
                 raise ConfigError(
-                    f"resources.{name}.gpus_per_worker is {asked.gpus_per_worker:g}, but this "
+                    f"resources.{name}.gpus_per_worker is {workers.gpus_per_worker:g}, but this "
                     f"machine has {n_gpus} GPUs. Set it to {n_gpus} or less."
                 )
 
     def expect_plugins(self, packages: Mapping[str, str]) -> None:
-        """Refuse nothing: what this process has found it will find again."""
+        """Accept: trials run in this process, which has found the plug-ins already."""
 
     def node_kinds(self) -> tuple[Node, ...]:
-        """Return this machine, as what it would say of itself."""
+        """Return this machine's CPUs and GPUs."""
         return (Node(cpus=float(os.cpu_count() or 1), gpus=float(torch.cuda.device_count())),)
 
     def map(
@@ -99,10 +98,10 @@ class InProcess:
         reserving: WorkersConfig | None = None,
         reading: Sequence[Location] = (),
     ) -> Iterator[Result]:
-        """Apply a function to each item: items that run a network in a thread for each core.
+        """Yield the result of `function` for each item; with `reserving`, one thread per core.
 
-        Torch leaves Python to the others while it computes, and each has one thread of torch's, so
-        that the numbers are those of Ray's workers.
+        Torch releases Python's lock while it computes. Each item has one thread of torch, so that
+        the numbers are those of Ray's workers.
         """
         if reserving is None:
             return map(function, items)
@@ -123,7 +122,7 @@ class InProcess:
     def train_teacher(
         self, job: TeacherJob, out: Location, on_epoch: Callable[[EpochMetrics], None]
     ) -> Usage:
-        """Train a teacher here and publish it at `out`; with the threads that Ray would give it."""
+        """Train a teacher and publish it at `out`, with as many threads as on Ray."""
         workers = self._resources.teacher
         meter = self._meter(workers)
         with torch_threads(threads_for(min(workers.cpus, own_cores()))):
@@ -133,7 +132,7 @@ class InProcess:
     def run_trials(
         self, study: AskTell, inputs: TrialInputs, on_change: Callable[[], None]
     ) -> None:
-        """Run every trial that is dealt, one at a time; see `Runner`."""
+        """Run the study's trials, one at a time; see `Runner`."""
         with torch_threads(self._n_threads):
             while (trial := study.ask()) is not None:
                 on_change()
@@ -141,12 +140,12 @@ class InProcess:
                 on_change()
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: this runner holds no resources."""
 
     def _run(
         self, trial: Trial, study: AskTell, inputs: TrialInputs, on_change: Callable[[], None]
     ) -> None:
-        broken: list[Exception] = []
+        study_errors: list[Exception] = []
         meter = self._meter(study.config.resources.of_trial(trial.hyperparameters))
 
         def report(metrics: EpochMetrics) -> Decision:
@@ -154,7 +153,7 @@ class InProcess:
                 decision = study.report(trial.number, metrics, meter.update(_ONE_WORKER))
                 on_change()
             except Exception as error:
-                broken.append(error)
+                study_errors.append(error)
                 raise
             return decision
 
@@ -162,14 +161,14 @@ class InProcess:
         try:
             result = self._run_trial(trial, inputs, report)
         except Exception as error:
-            if broken:
-                # A ledger that cannot be written is no fault of the trial, and ends the search. It
-                # keeps its own cause: that tells why.
-                raise broken[0]  # noqa: B904
+            if study_errors:
+                # Such as a ledger that cannot be written: it ends the search, not the trial. Raised
+                # without `from`, which would replace its cause.
+                raise study_errors[0]  # noqa: B904
             fault = machine_fault_behind(error, inputs)
             if fault is not None:
                 raise fault from error
-            # Whatever is wrong with one trial, a defect of ours included, the others go on.
+            # Any other error, our own defects included, fails this trial only.
             folder = TrialFolder.of(inputs.trials, trial.number).location
             (folder / "error.txt").write_bytes(traceback.format_exc().encode())
             result = replace(

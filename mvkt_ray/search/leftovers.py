@@ -1,10 +1,11 @@
-"""What lies in the folder of a study and nobody needs any more: found, and removed.
+"""Finds and removes the files in a study's folder that are no longer needed.
 
-What the ledger does not tell to be over is needed. Kept for ever: all that a report, an export, a
-rerun, finals and the next start of the search read, so that each gives the same afterwards.
+A file is removed only if the ledger shows that its trial or stage has ended. Never removed: all
+inputs of a report, an export, a rerun, finals and the next start of the search, so that each gives
+the same results afterwards.
 
-Reads: the ledgers, and one listing of the folder. Removes files one by one, in any order: whoever
-is killed meanwhile has removed some, and the rest is found again.
+Reads: the ledgers, and one listing of the folder. Removes files one by one, in any order: after a
+kill the next call finds the rest.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,7 +27,7 @@ from mvkt_ray.training.trial_files import TrialFolder
 
 CHECKPOINTS = "checkpoints of trials that have ended"
 WEIGHTS = "weights of trials that cannot be exported"
-"""It takes the best of each lead, and the baselines; every other trial can be trained again."""
+"""An export takes the best of each lead and the baselines; other trials can be trained again."""
 
 ASSISTANTS = "training files of assistants that are published"
 FINALS_KNOWLEDGE = "knowledge for completed finals"
@@ -37,7 +38,7 @@ RAYS_OWN = "Ray's files of killed drivers"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Leftover:
-    """A file that nobody needs any more."""
+    """A file that is no longer needed, with the reason."""
 
     location: Location
     size_bytes: int
@@ -45,10 +46,10 @@ class Leftover:
 
 
 def collect_leftovers(folder: StudyFolder, *, delete: bool) -> tuple[Leftover, ...]:
-    """List what nobody needs of a study, and remove it if asked; nobody drives it meanwhile.
+    """Return the files that a study no longer needs; with `delete`, remove them as its driver.
 
     Raises:
-        ArtifactError: There is no study, or it is being driven.
+        ArtifactError: There is no study, or a search or finals of it are running.
     """
     folder.expect_study()
     if not delete and is_driven(folder):
@@ -64,14 +65,14 @@ def collect_leftovers(folder: StudyFolder, *, delete: bool) -> tuple[Leftover, .
 
 
 def find_leftovers(folder: StudyFolder, database: LedgerDatabase) -> tuple[Leftover, ...]:
-    """List what nobody needs of a study that nobody drives.
+    """Return the files that a study without a running driver no longer needs.
 
     Args:
-        folder: Of the study.
-        database: Its ledgers, open.
+        folder: Folder of the study.
+        database: The study's open ledgers.
 
     Raises:
-        ArtifactError: There is no study, or it has not come to its first trial yet.
+        ArtifactError: There is no study, or it has not started its first trial.
     """
     config, study = open_study(folder, database)
     study.close()
@@ -99,7 +100,7 @@ def find_leftovers(folder: StudyFolder, database: LedgerDatabase) -> tuple[Lefto
 
 
 def remove(leftovers: Sequence[Leftover]) -> None:
-    """Remove files that were found; those that are gone already are no error."""
+    """Remove files; a missing one is no error."""
     for each in leftovers:
         each.location.delete()
 
@@ -107,7 +108,7 @@ def remove(leftovers: Sequence[Leftover]) -> None:
 def _listed(
     root: Location, sizes: dict[str, int], found: dict[Location, str]
 ) -> Iterator[Leftover]:
-    """Yield the files among those in a folder that are found, or lie below what is."""
+    """Yield the files of a folder that are in `found`, or in a folder of `found`."""
     whys = {str(location).removeprefix(f"{root}/"): why for location, why in found.items()}
     for name, size_bytes in sizes.items():
         parts = name.split("/")
@@ -118,7 +119,7 @@ def _listed(
 
 
 def _of_trials(trials: Location, records: Sequence[TrialRecord]) -> Iterator[tuple[Location, str]]:
-    """Find checkpoints; finals that are tried again when they fail have no result until then."""
+    """Yield the checkpoints of trials with a result; a failed final to be repeated has none yet."""
     for record in records:
         if record.result is not None:
             yield TrialFolder.of(trials, record.number).checkpoint, CHECKPOINTS
@@ -145,7 +146,7 @@ def _knowledge(files: FinalsFolder) -> tuple[Location, ...]:
 
 
 def _aside(root: Location) -> Iterator[Leftover]:
-    """Find what `Location.writing_aside` leaves behind in a folder when its process is killed."""
+    """Yield the files that `Location.writing_aside` left in a folder when it was killed."""
     if not root.is_local:
         return
     for path in sorted(root.local_path.rglob(".*.aside")):

@@ -1,4 +1,4 @@
-"""Listeners of a search, such as the live table: they are told how far it is."""
+"""Listeners, which receive the progress of a search: the live table, for example."""
 
 from typing import Protocol
 
@@ -7,32 +7,37 @@ from mvkt_ray.search.study import Study
 
 
 class StageListener(Protocol):
-    """Is told how far the stages are."""
+    """Receives the progress of stages."""
 
     def stage_started(self, stage: str, what: str) -> None:
-        """Say that a stage begins: `shards`, `teacher`, `knowledge`, `assistants`, `trials`."""
+        """Be notified that a stage begins.
+
+        Args:
+            stage: `shards`, `teacher`, `knowledge`, `assistants` or `trials`.
+            what: Description of the work.
+        """
         ...
 
     def stage_progress(self, done: int, total: int) -> None:
-        """Say how much of the stage is done."""
+        """Receive the number of finished units of the stage's work, and their total."""
         ...
 
     def stage_finished(self, stage: str, what: str, reused: bool) -> None:
-        """Say that a stage has ended, or that its result was there already."""
+        """Be notified that a stage has ended, or (`reused`) that its result existed already."""
         ...
 
 
 class Listener(StageListener, Protocol):
-    """Is told how far a search is."""
+    """Receives the progress of a search."""
 
     def stage_epoch(self, metrics: EpochMetrics) -> None:
-        """Pass on what the teacher reported."""
+        """Receive the metrics of an epoch of the teacher."""
         ...
 
     def study_opened(self, study: Study) -> None:
-        """Hand over the study, once, before its first trial."""
+        """Receive the study, once, before its first trial."""
         ...
 
     def study_changed(self) -> None:
-        """Say that a trial reported or ended."""
+        """Be notified that a trial reported or ended."""
         ...

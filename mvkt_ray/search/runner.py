@@ -18,10 +18,10 @@ Result = TypeVar("Result")
 
 
 class AskTell(Protocol):
-    """Ask, report, tell: all that a runner says to a study, or to its finals.
+    """Ask, report, tell: the calls of a runner to a study, or to its finals.
 
-    Implemented by `Study` and `Finals`, and by those that forward it. Called from one thread of the
-    driver. Everything is in the ledger before a call returns.
+    Implemented by `Study`, `Finals` and wrappers of them. Called from one thread of the driver.
+    All changes are in the ledger before a call returns.
     """
 
     @property
@@ -30,47 +30,53 @@ class AskTell(Protocol):
         ...
 
     def ask(self) -> Trial | None:
-        """Return a trial to run; None when there is none now."""
+        """Return a trial to run; None: there is none now."""
         ...
 
     def report(self, number: int, metrics: EpochMetrics, usage: Usage) -> Decision:
-        """Return whether a trial goes on; `usage` is all that this attempt has used so far."""
+        """Record an epoch, and return the decision to continue, prune or stop the trial.
+
+        Args:
+            number: Number of the trial.
+            metrics: Metrics of the epoch.
+            usage: Total usage of this attempt so far.
+        """
         ...
 
     def tell(self, result: TrialResult, usage: Usage) -> None:
-        """Record how an attempt at a trial ended, and what it used."""
+        """Record the end of an attempt at a trial, and its total usage."""
         ...
 
 
 class Runner(Protocol):
-    """Runs trainings somewhere. The contract suite in tests/contracts runs against every one."""
+    """Executes trainings. The contract suite in tests/contracts runs against every runner."""
 
     def describe(self) -> str:
-        """Say where work runs, in one line for people."""
+        """Return a one-line description of the place of work, for people."""
         ...
 
     def check(self, resources: ResourcesConfig) -> None:
-        """Refuse, before anything starts, resources that can never be had.
+        """Refuse, before anything starts, resources that this runner cannot provide.
 
         Raises:
-            ConfigError: They ask for what this kind of runner does not do.
-            ClusterError: The cluster has less than one trial or the teacher needs.
+            ConfigError: This kind of runner does not support the resources.
+            ClusterError: The cluster cannot hold one trial, or the teacher.
         """
         ...
 
     def expect_plugins(self, packages: Mapping[str, str]) -> None:
-        """Refuse, before anything starts, nodes that lack a plug-in; kept in mind for later checks.
+        """Refuse, before anything starts, nodes that lack a plug-in; later nodes are checked, too.
 
         Args:
-            packages: Their versions by name, as they are in this process.
+            packages: Versions of the plug-ins' packages in this process, by package.
 
         Raises:
-            ClusterError: A node lacks one, or has another version.
+            ClusterError: A node lacks a package, or has another version.
         """
         ...
 
     def node_kinds(self) -> tuple[Node, ...]:
-        """Return the kinds of nodes that there are now, one for each node."""
+        """Return the resources of each present node."""
         ...
 
     def map(
@@ -81,25 +87,25 @@ class Runner(Protocol):
         reserving: WorkersConfig | None = None,
         reading: Sequence[Location] = (),
     ) -> Iterator[Result]:
-        """Yield what `function` gives for each item, as results come, in no promised order.
+        """Yield the result of `function` for each item, in the order of completion.
 
         Args:
-            function: A module's, or a `functools.partial` of one, so that it can travel.
-            items: Any number, of any size.
-            reserving: What each item reserves that runs a network, as one worker of it: several
-                run at once wherever there is room. None: items read recordings, and reserve what
-                `resources.ingest` says, on nodes with its labels.
-            reading: What every node must see.
+            function: A module's function, or a `functools.partial` of one, so that it is picklable.
+            items: Arguments, one for each call.
+            reserving: Reservation of each item that runs a network, as one worker; several items
+                run at once. None: items read recordings, and reserve `resources.ingest`, on nodes
+                with its labels.
+            reading: Locations that every node must reach.
 
         Raises:
-            ClusterError: A node does not see what is read.
+            ClusterError: A node does not reach a location of `reading`.
         """
         ...
 
     def train_teacher(
         self, job: "TeacherJob", out: Location, on_epoch: Callable[[EpochMetrics], None]
     ) -> Usage:
-        """Train a teacher and publish it at `out`; return what the attempt that did so used."""
+        """Train a teacher and publish it at `out`; return the usage of the successful attempt."""
         ...
 
     def run_trials(
@@ -107,17 +113,16 @@ class Runner(Protocol):
     ) -> None:
         """Run the trials of a study until it has no more and all of them have ended.
 
-        `on_change` is called after every report and every end. A trial that fails by itself is
-        recorded and the others go on. A KeyboardInterrupt passes through; trials that were running
-        then stay RUNNING in the ledger with their checkpoints, and are taken up when it is opened
-        again.
+        `on_change` is called after every report and every end. A failed trial is recorded, and the
+        others continue. A KeyboardInterrupt is passed on: running trials stay RUNNING in the
+        ledger, with their checkpoints, and are resumed when the study is opened again.
 
         Raises:
-            MachineError: The machine failed under a trial: the trials that were running are left
-                as by an interruption.
+            MachineError: The machine failed under a trial; running trials are left as by an
+                interruption.
         """
         ...
 
     def close(self) -> None:
-        """Give back what the runner holds; called once, at the end."""
+        """Release the runner's resources; called once, at the end."""
         ...

@@ -1,4 +1,4 @@
-"""Whether a study may go on with a configuration: what it draws and trains on must be the same."""
+"""Checks that a study is resumed with the same space, data and settings."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -45,12 +45,12 @@ def check_same_study(
     """Raise unless a ledger's study may be resumed with this configuration and these inputs.
 
     Args:
-        notes: What the ledger notes of its study; without `config` it has not begun.
-        config: What it is to be resumed with.
-        inputs: Fingerprints of what its trials would be trained on, by kind.
+        notes: The ledger's notes on its study; without `config` it has not begun.
+        config: The configuration to resume with.
+        inputs: Fingerprints of the inputs to resume with, by kind.
 
     Raises:
-        StaleArtifactError: Names the keys that differ, or both fingerprints.
+        StaleArtifactError: The message has the differing keys, or both fingerprints.
     """
     if "config" not in notes:
         return
@@ -66,20 +66,19 @@ def check_same_study(
 
 
 def refuse_other_config(config: StudyConfig, begun_with: StudyConfig) -> None:
-    """Raise unless a study may go on with a configuration.
+    """Raise unless a study may be resumed with a configuration.
 
     Raises:
-        StaleArtifactError: Names every key that differs and may not.
+        StaleArtifactError: The message has the differing keys.
     """
     _refuse_differing(config, plain_config(begun_with))
 
 
 def extended(config: StudyConfig, n_more: int) -> StudyConfig:
-    """Return a study with more trials: what it then draws is what it would have drawn before.
+    """Return a study with `n_more` trials, with the samples of a study that began with as many.
 
     Raises:
-        ConfigError: There are no more trials to add: less than one is asked for, or all points of
-            a grid are trials already.
+        ConfigError: `n_more` is below 1, or the study is a grid, all points of which are trials.
     """
     if n_more < 1:
         raise ConfigError(
@@ -97,11 +96,11 @@ def extended(config: StudyConfig, n_more: int) -> StudyConfig:
 
 
 def _refuse_differing(config: StudyConfig, begun_with: Mapping[str, Any]) -> None:
-    known, asked = flattened(begun_with), flattened(plain_config(config))
+    was, now = flattened(begun_with), flattened(plain_config(config))
     differing = [
-        f"{key} (was {known.get(key)!r}, is {asked.get(key)!r})"
-        for key in sorted(known.keys() | asked.keys())
-        if known.get(key) != asked.get(key) and not key.startswith(MAY_CHANGE)
+        f"{key} (was {was.get(key)!r}, is {now.get(key)!r})"
+        for key in sorted(was.keys() | now.keys())
+        if was.get(key) != now.get(key) and not key.startswith(MAY_CHANGE)
     ]
     if differing:
         raise StaleArtifactError(

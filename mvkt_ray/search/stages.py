@@ -1,4 +1,4 @@
-"""The stages between shards and trials, one at a time: checks, the teacher's job, its knowledge.
+"""The stages between shards and trials: checks, the teacher's job, its knowledge.
 
 `pipeline` runs all of them; `mvkt train-teacher` and `mvkt cache` run one.
 """
@@ -38,31 +38,31 @@ from mvkt_ray.training.teacher import Teacher, TeacherJob, open_teacher, teacher
 from mvkt_ray.training.teaching.asked_teacher import AskedTeacher, answer
 
 HASH_LIMIT_BYTES = 8 << 30
-"""Artifacts up to this size are read whole before a study starts; larger ones, by their size."""
+"""Up to this size an artifact's hashes are verified before a study starts; else only its sizes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prepared:
-    """Shards as a study sees them, checked before anything is trained."""
+    """A study's shards, task, splits and view, checked before anything is trained."""
 
     location: Location
     shards: Shards
     task: Task
     splits: TrainingSplits
     view: View
-    """Of all leads of the teacher."""
+    """The teacher's view."""
     finer_task: Task | None = None
-    """What students may learn beside."""
+    """A second task of the students."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class KnowledgePlan:
-    """Knowledge that is to be computed, with its size before anything is written."""
+    """Knowledge to compute, with its predicted size."""
 
     prepared: Prepared
     teacher: Teacher
     location: Location
-    """Of the teacher."""
+    """Location of the teacher."""
     n_crops: int
     size_bytes: int
     per_recording: bool = False
@@ -70,7 +70,7 @@ class KnowledgePlan:
 
     @property
     def speakers(self) -> NDArray[np.int64] | None:
-        """int64 `[n]`: whose logits are written of each recording, by a cross-fitted teacher."""
+        """int64 `[n_recordings]`: as `speakers_of`; None without cross-fitting."""
         n_groups = len(self.teacher.cross_fitted)
         if not n_groups:
             return None
@@ -79,7 +79,7 @@ class KnowledgePlan:
 
     @property
     def recipe(self) -> str:
-        """Hash by which finished knowledge is known to be the same."""
+        """Hash of configuration and inputs, which identifies equal finished knowledge."""
         prepared = self.prepared
         inputs = {
             "shards": prepared.shards.fingerprint,
@@ -92,12 +92,12 @@ class KnowledgePlan:
 
 
 def prepare(config: StudyConfig, location: Location) -> Prepared:
-    """Open shards and check everything that a study needs of them.
+    """Open shards, and check that a study can use them.
 
     Raises:
         ArtifactError: A shard was changed after it was published.
-        ConfigError: The task, the folds or the leads do not fit.
-        DataError: A split is empty, or a patient is in two.
+        ConfigError: The sampling rate, the task, the folds or the leads do not fit.
+        DataError: A split is empty, or a patient is in two splits.
     """
     shards = open_shards(location)
     verify_input(location)
@@ -122,18 +122,18 @@ def prepare(config: StudyConfig, location: Location) -> Prepared:
 
 
 def verify_input(location: Location) -> None:
-    """See that an artifact that every trial reads is as it was published.
+    """Raise unless an artifact that every trial reads is unchanged since its publication.
 
     Raises:
         ArtifactError: A file was changed after it was published.
     """
     manifest = read_manifest(location)
-    # What is read from a store is hashed when it is fetched.
+    # Files in a store are hashed when they are fetched.
     verify_artifact(location, hashes=location.is_local and manifest.size_bytes <= HASH_LIMIT_BYTES)
 
 
 def teacher_job(config: StudyConfig, prepared: Prepared) -> TeacherJob:
-    """Return what it takes to train the teacher of a study."""
+    """Return the inputs of the training of a study's teacher."""
     return TeacherJob(
         shards=str(prepared.location),
         task=prepared.task,
@@ -151,19 +151,21 @@ def teacher_job(config: StudyConfig, prepared: Prepared) -> TeacherJob:
 def measure_students(
     config: StudyConfig, prepared: Prepared, runner: Runner
 ) -> dict[str, MeasuredPrecision]:
-    """Measure, where a runner runs trials, which precision the study's students gain by on a CPU.
+    """Measure, on a node that runs trials, the faster precision of the study's students on CPUs.
 
     Returns:
-        By network; empty where the study names a precision, or its trials have GPUs.
+        Choices and times by network; empty if the study sets a precision, or its trials use GPUs.
     """
-    asked = config.resources
+    resources = config.resources
     on_cpus = sorted(
-        name for name in config.students if not asked.of_trial({"student": name}).gpus_per_worker
+        name
+        for name in config.students
+        if not resources.of_trial({"student": name}).gpus_per_worker
     )
-    if asked.precision != "auto" or not on_cpus:
+    if resources.precision != "auto" or not on_cpus:
         return {}
     measure = partial(measure_precisions, n_leads=1, n_samples=prepared.view.crop_samples)
-    workers = asked.of_trial({"student": on_cpus[0]})
+    workers = resources.of_trial({"student": on_cpus[0]})
     [measured] = runner.map(measure, [on_cpus], reserving=workers)
     return measured
 
@@ -174,7 +176,7 @@ def find_teacher(
     """Return the manifest of the teacher of a study if it is finished at `out`, else None.
 
     Raises:
-        ArtifactError: Something else is at `out`, or an unfinished teacher without `resume`.
+        ArtifactError: `out` has other files, or an unfinished teacher and `resume` is false.
     """
     inputs = {"shards": prepared.shards.fingerprint}
     recipe = recipe_of(TEACHER, teacher_config(teacher_job(config, prepared)), inputs)
@@ -185,9 +187,9 @@ def open_fitting_teacher(location: Location, config: StudyConfig, prepared: Prep
     """Open a teacher that was trained elsewhere, if the study may use it.
 
     Raises:
-        ArtifactError: No finished teacher is there.
-        StaleArtifactError: It was trained on other shards, classes or crops, or on recordings that
-            the study keeps apart.
+        ArtifactError: There is no finished teacher.
+        StaleArtifactError: It was trained on other shards, classes or crops, or on recordings of
+            the study's validation or test split.
     """
     teacher = open_teacher(location, shards=prepared.shards, task=prepared.task)
     seen = set(teacher.manifest.config["folds"]["train"])
@@ -208,14 +210,14 @@ def open_fitting_teacher(location: Location, config: StudyConfig, prepared: Prep
 
 
 def count_crops(prepared: Prepared) -> int:
-    """Return how many crops of the grid the training split has."""
+    """Return the number of the grid's crops in the training split."""
     return int(crops_of(prepared.shards, prepared.splits.train, prepared.view).sum())
 
 
 def plan_knowledge(
     prepared: Prepared, teacher: Teacher, location: Location, *, per_recording: bool = False
 ) -> KnowledgePlan:
-    """Count the crops of the training split and predict what their knowledge takes on disk."""
+    """Count the crops of the training split, and predict the size of their knowledge."""
     n_crops, n_recordings = count_crops(prepared), len(prepared.splits.train.rows)
     size_bytes = knowledge_size_bytes(
         n_recordings if per_recording else n_crops,
@@ -240,18 +242,18 @@ def cache_knowledge(
     resources: ResourcesConfig,
     on_progress: Callable[[int, int], None],
 ) -> Manifest:
-    """Have the teacher asked by the map of a runner, and publish what it says at `out`.
+    """Compute the teacher's knowledge by the map of a runner, and publish it at `out`.
 
     Args:
-        plan: What about.
+        plan: The knowledge to compute.
         out: A folder that does not exist yet.
-        runner: Where the teacher is asked.
-        resources: Of the study; each task reserves what asking its teacher takes.
-        on_progress: Called with crops done and in total.
+        runner: Runs the teacher.
+        resources: Resources of the study; each item reserves `teacher.asked`.
+        on_progress: Called with the numbers of crops done and in total.
 
     Raises:
-        ClusterError: A node does not see the shards or the teacher.
-        DataError: What the teacher says leaves the range of float16.
+        ClusterError: A node does not reach the shards or the teacher.
+        DataError: The teacher's outputs exceed the range of float16.
     """
     prepared = plan.prepared
     asked = AskedTeacher(

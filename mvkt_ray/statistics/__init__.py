@@ -9,7 +9,7 @@ Import from the modules:
 - `temperature`: calibration by temperature scaling;
 - `weighted_auroc`, `resampling`, `intervals`: areas under resampled patients and seeds;
 - `best_set`, `gains`, `seed_noise`: who may be the best; paired differences, corrected;
-- `split_gap`: a distance between scores, and which shares of it lie between others;
-- `pareto`: points that no other one beats in everything, and a few of them that span the front;
-- `selection`: what the best of many configurations is worth after it was chosen.
+- `split_gap`: a distance between scores, split into parts and their shares;
+- `pareto`: the Pareto front, and a few points that represent it;
+- `selection`: the selection bias of the best of many configurations.
 """

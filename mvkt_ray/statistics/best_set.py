@@ -1,4 +1,4 @@
-"""Which contenders may be the best: simultaneous multiple comparisons with the best.
+"""The set of contenders that may be the best: simultaneous multiple comparisons with the best.
 
 Shapes: K contenders, B resamples, R seeds.
 """
@@ -16,18 +16,18 @@ from mvkt_ray.statistics.tails import normal_deviate, normal_tail, t_deviate, t_
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BestSet:
-    """The contenders that cannot be told from the best, and how far each is from it."""
+    """The contenders that cannot be distinguished from the best, and all distances from it."""
 
     members: NDArray[np.bool_]
-    """Never empty. With the chance asked for, none that is truly best is missing."""
+    """bool `[K]`, not all False: contains every truly best contender with probability `level`."""
     difference_K: NDArray[np.float64]
-    """Each minus the best of the others; above 0 for the winner only. NaN without others."""
+    """Each score minus the best of the others; above 0 for the winner only. NaN without others."""
     low_K: NDArray[np.float64]
-    """Lower bounds of these differences; all bounds hold together with the chance asked for."""
+    """Lower bounds of the differences; all bounds hold together with probability `level`."""
     high_K: NDArray[np.float64]
-    """Upper bounds: at most 0 for a contender that is out of the set, at least 0 for a member."""
+    """Upper bounds: at most 0 for a contender outside the set, at least 0 for a member."""
     p_K: NDArray[np.float64]
-    """Of the hypothesis that this contender is best; in the set while above 1 - level."""
+    """p-values of the hypotheses that a contender is best; above 1 - `level` for members."""
 
 
 def best_set(
@@ -37,39 +37,40 @@ def best_set(
     *,
     seeds_KR: NDArray[Any] | None = None,
 ) -> BestSet:
-    """Find the contenders that may be the best (higher is better).
+    """Return the set of contenders that may be the best (higher is better).
 
-    Contenders are put out one by one, the one furthest behind first. How far k is behind is
+    Contenders are eliminated one by one, the one furthest behind first. The test statistic of k is
 
-        T_k = max over j still in of (score_j - score_k) / standard error of that difference,
+        T_k = max over remaining j of (score_j - score_k) / standard error of that difference.
 
-    and the largest T_k is compared with the largest |difference| / standard error of all pairs
-    still in, over resamples centred at what was observed. The resamples know how contenders are
-    correlated (they share patients and seeds); without standard errors a noisy pair would hide a
-    clear one. The first contender that is not significantly behind ends it: it and all left are the
-    set. This is the model confidence set of Hansen, Lunde and Nason (2011, Econometrica 79,
-    453-497) with its range statistic.
+    The largest T_k is compared with the largest |difference| / standard error of all remaining
+    pairs, over resamples centred at the observed scores. The resamples contain the correlation of
+    contenders, which share patients and seeds; standard errors keep a noisy pair from hiding a
+    clear one. The elimination ends at the first contender that is not significantly behind: all
+    remaining ones are the set. This is the model confidence set of Hansen, Lunde and Nason (2011,
+    Econometrica 79, 453-497) with its range statistic.
 
-    With the chance `level` no contender that is best, alone or tied, is put out, whatever the truth
-    (the first such mistake needs a pair of equals to exceed a value made for all pairs still in).
-    So with several equal leads at the top "this one is the best" is said falsely in at most
-    1 - `level` of studies. Hsu's constrained intervals (1984, Annals of Statistics 12, 1136-1144)
-    do not give that: of two equal leads they name one in 2 (1 - `level`) of studies, and of
-    twelve they lose one in more than a third; they only promise each of them its place.
+    With probability `level` no best contender, alone or tied, is eliminated, whatever the truth:
+    the first such error needs a pair of equal contenders to exceed a critical value for all
+    remaining pairs. So with several equal leads at the top, a single best lead is falsely claimed
+    in at most 1 - `level` of studies. Hsu's constrained intervals (1984, Annals of Statistics 12,
+    1136-1144) do not guarantee that: of two equal leads they name one in 2 (1 - `level`) of
+    studies, and of twelve they lose one in more than a third; their guarantee is for each lead.
 
     The bounds are Tukey-like: `score_k - score_j` plus and minus one multiple of its standard error
-    for all pairs at once, and from these "k minus the best of the others". Putting out step by step
-    may be sure of more than they are; then the upper bound of one that is out is 0.
+    for all pairs at once, and from these "k minus the best of the others". The stepwise elimination
+    may be more powerful than the bounds; the upper bound of an eliminated contender is then 0.
 
     Args:
-        observed_K: scores on the recordings as they are.
-        values_BK: the same under resamples of patients and seeds; rows with a NaN are left out.
-        level: of the set, and of all bounds together.
-        seeds_KR: the observed scores of each seed: then each difference is judged on a Student t
-            where most of its variance is the seeds' (`seed_noise`).
+        observed_K: `[K]`: scores on the original recordings.
+        values_BK: `[B, K]`: scores under resamples of patients and seeds; rows with a NaN are left
+            out.
+        level: Probability of the set, and of all bounds together.
+        seeds_KR: `[K, R]`: observed scores of each seed; differences whose variance is mostly that
+            of the seeds are then judged on a Student t (`seed_noise`).
 
     Raises:
-        DataError: a score is NaN, or fewer than two resamples have a value.
+        DataError: A score is NaN, or fewer than two resamples have a value.
     """
     observed_K, values_BK = defined_scores(observed_K, values_BK)
     if len(observed_K) == 1:
@@ -80,14 +81,14 @@ def best_set(
     members = p_K > 1 - level
     margin_KK = pairs.margins(level)
     difference_KK = observed_K[:, None] - observed_K
-    # A contender is not one of its own rivals: infinity never is the minimum.
+    # A contender is not its own rival: infinity is never the minimum.
     np.fill_diagonal(difference_KK, np.inf)
     high_K = (difference_KK + margin_KK).min(axis=1)
     return BestSet(
         members=members,
         difference_K=difference_KK.min(axis=1),
         low_K=(difference_KK - margin_KK).min(axis=1),
-        # Decisions step by step may be sharper than the bounds: these then follow the decisions.
+        # Where the stepwise decisions are sharper than the bounds, the bounds are adjusted.
         high_K=np.where(members, np.maximum(high_K, 0.0), np.minimum(high_K, 0.0)),
         p_K=p_K,
     )
@@ -95,17 +96,17 @@ def best_set(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Pairs:
-    """All pairs of contenders, as normal deviates."""
+    """Differences of all pairs of contenders, as normal deviates."""
 
     behind_KK: NDArray[np.float64]
-    """How far each (row) is behind each (column)."""
+    """Score of the column minus score of the row, as a normal deviate."""
     error_KK: NDArray[np.float64]
     """Standard error of the difference; 0 for equal contenders."""
     freedom_KK: NDArray[np.float64]
     first: NDArray[np.int64]
     second: NDArray[np.int64]
     spread_BQ: NDArray[np.float64]
-    """Distance of the pair `first`, `second` in each resample if there were no difference."""
+    """|Difference| / standard error of the pairs in each resample, centred at no difference."""
 
     @classmethod
     def of(
@@ -130,7 +131,7 @@ class _Pairs:
         spread_BQ[:, error == 0] = 0.0
 
         distance = np.abs(observed_K[first] - observed_K[second])
-        # Equal contenders are not behind; without spread any distance is beyond doubt.
+        # 0 for equal contenders; infinite for a distance without spread.
         ratio = np.where(distance > ROUNDING, np.inf, 0.0)
         np.divide(distance, error, out=ratio, where=error > 0)
         # Each ratio as the normal deviate with the same tail, so that pairs of different degrees of
@@ -148,7 +149,7 @@ class _Pairs:
     def margins(self, level: float) -> NDArray[np.float64]:
         """Return the half widths `[K, K]` that hold for all differences together."""
         maxima_B = np.sort(self.spread_BQ.max(axis=1))
-        # The observed study counts as one more resample; beyond the last one nothing is bounded.
+        # The observed study counts as one more resample; beyond the last there is no bound.
         rank = int(np.ceil(level * (len(maxima_B) + 1)))
         deviate = maxima_B[rank - 1] if rank <= len(maxima_B) else np.inf
         margin_KK = np.zeros_like(self.error_KK)
@@ -159,7 +160,7 @@ class _Pairs:
 
 
 def _p_values(pairs: _Pairs) -> NDArray[np.float64]:
-    """Put out one contender after the other; p-values never fall on the way, and the last has 1."""
+    """Eliminate contenders one by one; return p-values `[K]`, non-decreasing, of the last one 1."""
     p_K = np.ones(len(pairs.behind_KK))
     p_so_far, left = 0.0, np.arange(len(p_K))
     while len(left) > 1:

@@ -1,9 +1,9 @@
-"""Scores against the number of labels: over patients and draws, and how many labels one replaces.
+"""Scores as a function of the number of labels, and the labels that a score saves.
 
-What is known of one budget is several draws of the labels, each with several seeds. Draws are read
-as seeds are in `seed_noise`: patients are drawn for the mean over all draws, and what other draws
-would have changed is added as normal deviates, the same for all contenders where they share a draw.
-Of one draw alone the seeds take their place.
+A budget has several draws of the labels, each with several seeds. Draws are treated as seeds are in
+`seed_noise`: patients are resampled for the mean over all draws, and the effect of other draws is
+added as normal deviates, common to all contenders for the effects of a shared draw. With a single
+draw the seeds take the place of draws.
 
 Shapes: D draws, R seeds, U units (draws, or the seeds of one), K contenders, B resamples,
 N recordings, C classes, M budgets.
@@ -25,7 +25,7 @@ from mvkt_ray.statistics.tails import normal_deviate, t_deviate
 from mvkt_ray.statistics.weighted_auroc import weight_chunks, weighted_auroc
 
 _NOISE_STREAM = 2
-"""Makes other random numbers than patients (0) and seeds (1) have, in `resampling`."""
+"""Stream of the draws; patients have 0 and seeds 1, in `resampling`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,21 +33,24 @@ class BudgetScores:
     """Macro AUROC of contenders at one budget."""
 
     observed_K: NDArray[np.float64]
-    """Mean over seeds, then over draws, on the recordings as they are."""
+    """Mean over seeds, then over draws, on the original recordings."""
     units_KU: NDArray[np.float64]
-    """The same of each draw; of one draw alone, of each seed."""
+    """Score of each draw; with a single draw, of each seed."""
     values_BK: NDArray[np.float64]
-    """Under each resample of patients, with what other draws would add to it."""
+    """Scores under each resample of patients, with the effect of other draws."""
 
     def widened(self, level: float) -> NDArray[np.float64]:
-        """Return `values_BK` further from their means, so that percentiles hold for few draws.
+        """Return `values_BK`, spread around their means for valid percentiles from few draws.
 
-        Few draws tell their spread badly, so an interval of a score is one of a Student t: its
-        degrees of freedom are Satterthwaite's (1946), with the patients' part taken as known, and
-        the values are spread by its deviate over the normal one.
+        The variance between few draws is poorly estimated, so an interval needs a Student t, with
+        Satterthwaite's (1946) degrees of freedom and the patients' part taken as known. The values
+        are spread by the ratio of its deviate to the normal one.
 
         Args:
-            level: of the intervals that are made of them.
+            level: Level of the intervals.
+
+        Returns:
+            float64 `[B, K]`.
         """
         values_BK = self.values_BK
         n_units = self.units_KU.shape[1]
@@ -72,13 +75,13 @@ def score_budget(
 
     Args:
         labels_NC: 1 where a recording has the class, else 0.
-        draws: of each draw, of each contender `[R, N, C]`: what its seeds said. Contenders of one
-            draw may have different numbers of seeds, draws the same contenders.
-        resamples: of the patients of these recordings, the same for all budgets.
-        stream: number of the budget: its draws are others than those of another one.
+        draws: By draw and contender, `[R, N, C]`: the probabilities of its seeds. All draws have
+            the same contenders; contenders of a draw may have different numbers of seeds.
+        resamples: Resamples of the patients of these recordings, the same for all budgets.
+        stream: Number of the budget: budgets have different random numbers.
 
     Raises:
-        DataError: shapes do not fit, or a score is NaN.
+        DataError: Shapes do not fit, or a score is NaN.
     """
     positive_NC = np.asarray(labels_NC) > 0.5
     chunks = weight_chunks(resamples.weights_BN)
@@ -96,7 +99,7 @@ def score_budget(
         return float(observed), mean_of_defined(areas_BC)
 
     with ThreadPoolExecutor(min(own_cores(), MOST_THREADS)) as pool:
-        # `map` begins all work at once; contenders come first from here on, then draws, then seeds.
+        # `map` submits all work at once. From here on the order is contenders, draws, seeds.
         begun = [
             [pool.map(score, seeds) for seeds in of_draws] for of_draws in zip(*draws, strict=True)
         ]
@@ -114,7 +117,7 @@ def score_budget(
 def _noise_of_new_units(
     observed_KU: NDArray[np.float64], areas_KBU: NDArray[np.float64], seed: list[int]
 ) -> NDArray[np.float64]:
-    """Return what other draws would add to the mean over draws in each resample, `[B, K]`."""
+    """Return the deviation by other draws from the mean over draws in each resample, `[B, K]`."""
     n_contenders, n_resamples, _ = areas_KBU.shape
     rng = np.random.default_rng(seed)
     normal_B = rng.standard_normal(n_resamples)
@@ -129,7 +132,7 @@ _Scored = tuple[float, NDArray[np.float64]]
 
 
 def _units(draws: Sequence[Sequence[_Scored]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return `[U]` and `[B, U]`: of each draw the mean over its seeds, or of one draw its seeds."""
+    """Return `[U]` and `[B, U]`: means over the seeds of each draw; of a single draw, its seeds."""
     if len(draws) == 1:
         observed, areas = zip(*draws[0], strict=True)
         return np.array(observed), np.stack(areas, axis=1)
@@ -144,22 +147,22 @@ def _units(draws: Sequence[Sequence[_Scored]]) -> tuple[NDArray[np.float64], NDA
 def equal_labels(
     n_labels_M: ArrayLike, reference_M: ArrayLike, score: float | NDArray[Any]
 ) -> NDArray[np.float64]:
-    """Return with how many labels the reference scores as much: on its curve, between budgets.
+    """Return the number of labels at which the reference's curve reaches a score.
 
     The curve is made monotone first (more labels are not worse; pooled adjacent violators, Barlow
-    et al. 1972), and is straight between its points over the logarithm of the labels.
+    et al. 1972), and is interpolated linearly over the logarithm of the number of labels.
 
     Args:
-        n_labels_M: labels of each budget, ascending.
-        reference_M: scores of the reference; or `[B, M]`, one curve for each score.
-        score: what is looked for; one, or `[B]`.
+        n_labels_M: Number of labels of each budget, ascending.
+        reference_M: Scores of the reference; or `[B, M]`, one curve for each score.
+        score: A score, or `[B]`.
 
     Returns:
-        As `score`: infinite where the reference does not come so far, 0 where it starts above.
+        Shape of `score`: infinite above the whole curve, 0 below it.
     """
     reference_BM = np.atleast_2d(np.asarray(reference_M, dtype=np.float64))
     score_B = np.broadcast_to(np.asarray(score, dtype=np.float64), len(reference_BM))
-    # Over logarithms, as a score gains about as much by each doubling of the labels.
+    # Over logarithms: each doubling of the labels improves a score by about the same.
     place_M = np.log(np.asarray(n_labels_M, dtype=np.float64))
     found_B = np.empty(len(score_B))
     for row, (reference, wanted) in enumerate(zip(reference_BM, score_B, strict=True)):
@@ -176,7 +179,7 @@ def equal_labels(
 def _first_place(
     place_M: NDArray[np.float64], curve_M: NDArray[np.float64], wanted: float
 ) -> float:
-    """Return the least place at which a curve that never falls has a value."""
+    """Return the smallest abscissa at which a non-decreasing curve has a value."""
     at = int(np.searchsorted(curve_M, wanted, side="left"))
     if at == 0 or curve_M[at] == wanted:
         return float(place_M[at])
@@ -185,10 +188,10 @@ def _first_place(
 
 
 def monotone(values_M: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the nearest values `[M]`, by least squares, that never fall (isotonic regression).
+    """Return `[M]`: the isotonic regression, the nearest non-decreasing values by least squares.
 
-    By pooled adjacent violators: values that fall are replaced by their mean, with those before
-    them if these are higher.
+    By pooled adjacent violators: decreasing values are replaced by their mean. Not scipy's
+    `isotonic_regression`, which may change the last bit of a value that is compared for equality.
     """
     blocks: list[tuple[float, int]] = []
     for value in values_M:
@@ -201,6 +204,6 @@ def monotone(values_M: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def quantiles_with_infinity(values_B: NDArray[np.float64], level: float) -> tuple[float, float]:
-    """Return the ends of the middle `level` of values of which some may be infinite."""
+    """Return the ends of the central interval of probability `level`; values may be infinite."""
     low, high = np.quantile(values_B, [(1 - level) / 2, (1 + level) / 2], method="inverted_cdf")
     return float(low), float(high)

@@ -1,4 +1,4 @@
-"""Decisions from scores: thresholds, chosen on validation, and what the decisions are worth.
+"""Decisions from scores: thresholds, chosen on validation, and metrics of the decisions.
 
 Shapes: N recordings, C classes.
 """
@@ -17,10 +17,10 @@ def f1_thresholds(labels_NC: NDArray[Any], scores_NC: NDArray[Any]) -> NDArray[n
     """Return the threshold of every class that gives the highest F1, float64 `[n_classes]`.
 
     Choose on validation, apply to test by `decide`. All distinct cuts are tried; the threshold is
-    in the middle between the two scores it parts, and of equally good ones the highest.
+    midway between the two scores that it separates; of equally good thresholds it is the highest.
 
     Returns:
-        NaN for a class that no recording has, or with a NaN score: `decide` never fires it.
+        NaN for a class without recordings, or with a NaN score: `decide` never fires it.
     """
     return _thresholds(
         labels_NC, scores_NC, lambda cuts, n_positive: 2 * cuts.n_true / (cuts.n_fired + n_positive)
@@ -33,10 +33,10 @@ def g_beta_thresholds(
     """Return the threshold of every class that gives the highest G_beta, float64 `[n_classes]`.
 
     As in the PTB-XL benchmark (Strodthoff et al. 2020, arXiv 2004.13701) every recording counts 1
-    here, whatever its number of labels; where it tries 100 thresholds, all cuts are tried.
+    here, whatever its number of labels; all cuts are tried, while the benchmark tries 100.
 
     Returns:
-        NaN for a class that no recording has, or with a NaN score: `decide` never fires it.
+        NaN for a class without recordings, or with a NaN score: `decide` never fires it.
     """
 
     def g_beta(cuts: Cuts, n_positive: int) -> NDArray[np.float64]:
@@ -48,15 +48,15 @@ def g_beta_thresholds(
 def sensitivity_thresholds(
     labels_NC: NDArray[Any], scores_NC: NDArray[Any], least: float
 ) -> NDArray[np.float64]:
-    """Return the highest threshold of every class that finds this share of its recordings.
+    """Return the highest threshold of every class with at least this sensitivity.
 
     Args:
-        labels_NC: 1 where a recording has the class, else 0.
-        scores_NC: higher means more likely.
-        least: sensitivity on these recordings, in (0, 1].
+        labels_NC: 1 if a recording has the class, else 0.
+        scores_NC: Scores; higher means more likely.
+        least: Sensitivity on these recordings, in (0, 1].
 
     Returns:
-        float64 `[n_classes]`; NaN for a class that no recording has, or with a NaN score.
+        float64 `[n_classes]`; NaN for a class without recordings, or with a NaN score.
     """
     return _thresholds(
         labels_NC, scores_NC, lambda cuts, n_positive: cuts.n_true >= _at_least(least, n_positive)
@@ -66,16 +66,16 @@ def sensitivity_thresholds(
 def specificity_thresholds(
     labels_NC: NDArray[Any], scores_NC: NDArray[Any], least: float
 ) -> NDArray[np.float64]:
-    """Return the lowest threshold of every class that passes over this share of the others.
+    """Return the lowest threshold of every class with at least this specificity.
 
     Args:
-        labels_NC: 1 where a recording has the class, else 0.
-        scores_NC: higher means more likely.
-        least: specificity on these recordings, in (0, 1).
+        labels_NC: 1 if a recording has the class, else 0.
+        scores_NC: Scores; higher means more likely.
+        least: Specificity on these recordings, in (0, 1).
 
     Returns:
-        float64 `[n_classes]`; NaN for a class that no recording has, with a NaN score, or of which
-        already the recordings with the highest score are too many: it must never fire.
+        float64 `[n_classes]`; NaN for a class without recordings, with a NaN score, or whose
+        specificity is too low at the highest score already: it must never fire.
     """
     positive_NC = np.asarray(labels_NC) > 0.5
 
@@ -94,7 +94,7 @@ def specificity_thresholds(
 
 
 def _at_least(share: float, n: Any) -> Any:
-    """Return the fewest of n that are this share; 0.7 of 10 are 7, whatever the product says."""
+    """Return the least number that is a share of n; 0.7 of 10 is 7, despite rounding errors."""
     return np.ceil(share * n - 1e-9)
 
 
@@ -112,7 +112,7 @@ def _thresholds(
         cuts = Cuts.of(positive_N, scores_N)
         best = int(np.argmax(worth(cuts, int(positive_N.sum()))))
         lowest = cuts.lowest[best]
-        # Below the lowest score of all there is nothing to keep away from.
+        # The threshold at the lowest score of all is that score.
         below = cuts.lowest[best + 1] if best + 1 < len(cuts.lowest) else lowest
         middle = below + (lowest - below) / 2
         thresholds_C[column] = middle if middle > below else lowest
@@ -122,13 +122,13 @@ def _thresholds(
 def decide(
     scores_NC: NDArray[Any], thresholds_C: NDArray[Any], *, at_least_one: bool = False
 ) -> NDArray[np.bool_]:
-    """Return which classes each recording is said to have: scores at or above the threshold.
+    """Return the predicted classes, bool `[N, C]`: scores at or above the threshold.
 
     Args:
-        scores_NC: higher means more likely.
-        thresholds_C: NaN for a class that never fires.
-        at_least_one: where no class fires, the one with the highest score does, as in the PTB-XL
-            benchmark's evaluation of ICBEB 2018.
+        scores_NC: Scores; higher means more likely.
+        thresholds_C: Thresholds; NaN for a class that never fires.
+        at_least_one: Whether the class with the highest score fires if no other does, as in the
+            PTB-XL benchmark's evaluation of ICBEB 2018.
     """
     scores_NC = np.asarray(scores_NC)
     decisions_NC = scores_NC >= np.asarray(thresholds_C, dtype=np.float64)
@@ -184,19 +184,19 @@ def challenge_metric(
     """Return the metric of the PhysioNet/CinC Challenges 2020 and 2021.
 
     Each pair of a true class j and a decided class k of a recording earns `weights_CC[j, k]`,
-    shared among the classes that it has or is said to have; the sum is scaled so that the right
-    labels give 1, and saying "normal" of every recording gives 0 (Perez Alday et al. 2020,
+    divided by the number of its true or predicted classes; the sum is scaled so that correct labels
+    give 1, and predicting "normal" for every recording gives 0 (Perez Alday et al. 2020,
     Physiological Measurement 41(12), 124003; Reyna et al. 2021, Computing in Cardiology 48).
 
     Args:
-        labels_NC: 1 where a recording has the class, else 0; equivalent classes are merged.
-        decisions_NC: 1 where it is said to have it.
+        labels_NC: 1 if a recording has the class, else 0; equivalent classes are merged.
+        decisions_NC: 1 if the class is predicted, else 0.
         weights_CC: `challenge_weights.cinc26_weights` for the task `cinc26`.
-        normal: position of sinus rhythm.
+        normal: Position of sinus rhythm.
 
     Returns:
-        At most 1, below 0 if worse than always "normal"; 0 where these two are worth the same, as
-        in the official evaluation.
+        At most 1, below 0 if worse than always "normal"; 0 if correct labels earn no more than
+        "normal", as in the official evaluation.
     """
     labels_NC, decisions_NC = np.asarray(labels_NC) > 0.5, np.asarray(decisions_NC) > 0.5
     inactive_NC = np.zeros_like(labels_NC)

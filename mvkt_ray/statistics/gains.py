@@ -1,4 +1,4 @@
-"""Paired differences between contenders, and which of them may be claimed.
+"""Paired differences between contenders, with intervals and p-values corrected for their number.
 
 Shapes: K contenders, B resamples, R seeds, Q pairs of contenders.
 """
@@ -50,26 +50,27 @@ def paired_differences(
     level: float = 0.95,
     seeds_KR: NDArray[Any] | None = None,
 ) -> list[Difference]:
-    """Judge the differences of one family of pairs, and correct for their number.
+    """Return the differences of one family of pairs, corrected for their number.
 
     A difference of AUROCs is a difference of U-statistics, so nearly normal (DeLong et al. 1988,
-    Biometrics 44, 837-845): interval and p-value are difference and bootstrap standard error, on a
-    Student t where the seeds' part of the variance is known badly. Counting resamples beyond 0
-    instead cannot give a p-value below 1 / (B + 1), and a corrected interval would rest on the one
-    or two most extreme resamples.
+    Biometrics 44, 837-845): interval and p-value use the bootstrap standard error, on a Student t
+    if the seeds' part of the variance is estimated from few seeds. Counting resamples beyond 0
+    instead cannot give a p-value below 1 / (B + 1), and a corrected interval would depend on the
+    one or two most extreme resamples.
 
-    The intervals `corrected` agree with Holm's decisions, whose chance of even one false claim in
-    the family is at most 1 - `level`. They are not simultaneous intervals for the sizes.
+    The intervals `corrected` agree with Holm's decisions, whose probability of any false claim in
+    the family is at most 1 - `level`. They are not simultaneous intervals for the differences.
 
     Args:
-        observed_K: scores on the recordings as they are.
-        values_BK: the same under resamples; rows with a NaN are left out for all.
-        pairs: positions (contender, reference).
-        level: of the intervals, and of the family.
-        seeds_KR: the observed scores of each seed; without, seeds' spread is taken as known well.
+        observed_K: `[K]`: scores on the original recordings.
+        values_BK: `[B, K]`: scores under resamples; rows with a NaN are left out for all.
+        pairs: Positions (contender, reference).
+        level: Level of the intervals, and of the family.
+        seeds_KR: `[K, R]`: observed scores of each seed; None: the seeds' variance is taken as
+            known.
 
     Raises:
-        DataError: a score is NaN, or fewer than two resamples have a value.
+        DataError: A score is NaN, or fewer than two resamples have a value.
     """
     observed_K, values_BK = defined_scores(observed_K, values_BK)
     contender, reference = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
@@ -104,11 +105,11 @@ def paired_differences(
 
 
 def correct_together(differences: Sequence[Difference], level: float = 0.95) -> list[Difference]:
-    """Correct differences that were judged apart, such as those over other seeds, as one family.
+    """Return differences of separate analyses, such as of other seeds, corrected as one family.
 
     Args:
-        differences: of one call of `paired_differences` or more.
-        level: of the family.
+        differences: Results of one or more calls of `paired_differences`.
+        level: Level of the family.
     """
     if not differences:
         return []
@@ -130,7 +131,7 @@ def holm(p: Sequence[float] | NDArray[np.float64]) -> list[float]:
     """Return p-values `[Q]` corrected for their number, in the order given.
 
     Holm 1979, "A simple sequentially rejective multiple test procedure", Scand. J. Statist. 6,
-    65-70: valid whatever the dependence between the tests.
+    65-70: valid under any dependence between the tests.
     """
     p = np.asarray(p, dtype=np.float64)
     order = np.argsort(p, kind="stable")
@@ -141,23 +142,23 @@ def holm(p: Sequence[float] | NDArray[np.float64]) -> list[float]:
 
 
 ROUNDING = 1e-12
-"""Spreads and differences of AUROCs up to this are those of equal contenders."""
+"""Contenders whose AUROCs differ, or spread, by no more than this are equal: rounding errors."""
 
 
 def defined_scores(
     observed_K: NDArray[Any], values_BK: NDArray[Any]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return both as float64, without the resamples that have no value for some contender.
+    """Return both as float64, without the resamples that lack a value of any contender.
 
     Args:
-        observed_K: scores on the recordings as they are.
-        values_BK: the same under resamples.
+        observed_K: `[K]`: scores on the original recordings.
+        values_BK: `[B, K]`: scores under resamples.
 
     Returns:
         `[K]`, and `[B', K]` with B' <= B.
 
     Raises:
-        DataError: an observed score is NaN, or fewer than two resamples are left.
+        DataError: An observed score is NaN, or fewer than two resamples remain.
     """
     observed_K = np.asarray(observed_K, dtype=np.float64)
     values_BK = np.asarray(values_BK, dtype=np.float64)
@@ -188,10 +189,10 @@ def _p_values(
 def _holm_tails(
     p: NDArray[np.float64], p_holm: Sequence[float], alpha: float
 ) -> NDArray[np.float64]:
-    """Return the chance of error at which Holm's procedure tests each.
+    """Return the significance levels `[Q]` of Holm's procedure.
 
     alpha / m for the smallest p-value, alpha / (m - 1) for the next, and so on while they are
-    claimed; all others are tested as the first one that is not claimed was.
+    claimed; all others have the level of the first that is not claimed.
     """
     n_claimed = int((np.asarray(p_holm) <= alpha).sum())
     rank = np.empty(len(p))

@@ -1,4 +1,4 @@
-"""Which points no other one beats in everything: the Pareto front, and a few of it that show it.
+"""The Pareto front of points with several objectives, and a few points that represent it.
 
 Shapes: N points, D objectives.
 """
@@ -11,22 +11,22 @@ from numpy.typing import NDArray
 
 
 def non_dominated(values_ND: NDArray[Any], *, maximize: Sequence[bool]) -> NDArray[np.bool_]:
-    """Return which points are on the Pareto front, bool `[n_points]`.
+    """Return whether each point is on the Pareto front, bool `[N]`.
 
-    A point is dominated if another one is at least as good in every objective and better in one.
-    Equal points do not dominate each other: all of them are on the front, or none.
+    A point is dominated if another is at least as good in every objective and better in one. Equal
+    points do not dominate each other: all of them are on the front, or none.
 
     Args:
-        values_ND: The objectives of each point, in any units.
-        maximize: For each objective, whether more of it is better; less is if not.
+        values_ND: `[N, D]`: the objectives of each point, in any units.
+        maximize: For each objective, whether a higher value is better.
 
     Returns:
-        False for a point with a NaN, which dominates none, either.
+        False for a point with a NaN, which dominates no other.
     """
     costs_ND = _as_costs(values_ND, maximize)
     on_front_N = np.logical_not(np.isnan(costs_ND).any(axis=1))
     for n in np.flatnonzero(on_front_N):
-        # A point that was found to be dominated dominates nothing that its better does not.
+        # Dominated points can be dropped: the point above them dominates all that they dominate.
         others_KD = costs_ND[on_front_N]
         no_worse_K = (others_KD <= costs_ND[n]).all(axis=1)
         better_K = (others_KD < costs_ND[n]).any(axis=1)
@@ -35,19 +35,19 @@ def non_dominated(values_ND: NDArray[Any], *, maximize: Sequence[bool]) -> NDArr
 
 
 def spread_over(points_ND: NDArray[Any], kept: Sequence[int], n_points: int) -> list[int]:
-    """Choose points that lie far apart: each next one is the farthest from those chosen before.
+    """Return positions of distant points: each next one is the farthest from all before.
 
-    Distances are Euclidean, with every objective scaled to its range over all points, so that
-    units do not matter; take the logarithm of what counts by its ratio (sizes) first.
+    Distances are Euclidean, with every objective scaled to its range over all points. Pass the
+    logarithms of objectives that compare by ratio, such as sizes.
 
     Args:
-        points_ND: Finite; of a front.
-        kept: Positions of the points that are chosen already; not empty.
-        n_points: How many to choose in all.
+        points_ND: `[N, D]`: finite points of a front.
+        kept: Positions of points that are chosen already; not empty.
+        n_points: Number of points to choose in all.
 
     Returns:
-        Positions of `n_points` points, or of all that differ from each other if these are fewer:
-        those kept first. Of points as far as each other the first.
+        Positions of `n_points` points, or of all distinct points if these are fewer; those of
+        `kept` first. Of equally distant points the first is chosen.
     """
     points_ND = np.asarray(points_ND, dtype=np.float64)
     range_D = np.ptp(points_ND, axis=0)
@@ -59,7 +59,7 @@ def spread_over(points_ND: NDArray[Any], kept: Sequence[int], n_points: int) -> 
         farthest = int(nearest_N.argmax())
         if nearest_N[farthest] == 0:
             break
-        # Of equal distances `argmax` takes the first, so that the choice can be repeated.
+        # Of equal distances `argmax` takes the first, so that the choice is deterministic.
         chosen.append(farthest)
     return chosen
 

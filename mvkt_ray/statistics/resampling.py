@@ -1,7 +1,7 @@
-"""Bootstrap over patients and seeds: drawn once, used for everything, so comparisons are paired.
+"""Bootstrap over patients and seeds: drawn once for all scores, so that comparisons are paired.
 
-A patient's recordings come and go together, because they resemble each other. A contender's score
-is the mean of its seeds'; it would be another one with other seeds, which resamples contain, too.
+A patient's recordings are resampled together, since they are correlated. A contender's score is the
+mean over its seeds; resamples include the variance of that mean over other seeds.
 
 Shapes: B resamples, P patients, N recordings, K contenders, R seeds, C classes.
 """
@@ -29,7 +29,7 @@ class PatientResamples:
     """Samples of patients, with replacement, as weights of their recordings."""
 
     weights_BN: NDArray[np.uint8]
-    """How often each recording counts in each resample."""
+    """Number of times that each recording is in each resample."""
     patient_N: NDArray[np.int64]
     """The patient of each recording, 0 to `n_patients` - 1."""
     n_patients: int
@@ -47,12 +47,12 @@ def draw_patients(
     """Draw as many patients as there are, with replacement, `n_resamples` times.
 
     Args:
-        patient_N: the patient of each recording, as text or number.
-        n_resamples: how often.
-        seed: the same seed and patients give the same resamples.
+        patient_N: Patient of each recording, as text or number.
+        n_resamples: B, the number of resamples.
+        seed: The same seed and patients give the same resamples.
 
     Raises:
-        DataError: there is one patient only, so nothing can be said of another sample of patients.
+        DataError: There are fewer than two patients.
     """
     patients, index_N = np.unique(np.asarray(patient_N), return_inverse=True)
     if len(patients) < 2:
@@ -64,7 +64,7 @@ def draw_patients(
     even = np.full(len(patients), 1.0 / len(patients))
     weights_BN = np.empty((n_resamples, len(index_N)), dtype=np.uint8)
     for row in range(n_resamples):
-        # Fits: with 256 patients or more, 256 draws of one have a chance below 1e-500.
+        # Fits into uint8: the probability of 256 draws of one patient is below 1e-500.
         weights_BN[row] = rng.multinomial(len(patients), even)[index_N]
     return PatientResamples(
         weights_BN=weights_BN,
@@ -84,18 +84,18 @@ class AurocResamples:
     """
 
     observed_KC: NDArray[np.float64]
-    """On the recordings as they are."""
+    """Areas on the original recordings."""
     observed_KRC: NDArray[np.float64]
-    """The same, of each seed."""
+    """Areas of each seed on the original recordings."""
     values_BKC: NDArray[np.float64]
-    """Under each resample: the mean over all seeds on the patients drawn, and what other seeds
-    would add to it (`seed_noise`)."""
+    """Areas under each resample: the mean over all seeds on the resampled patients, plus the
+    deviation by other seeds (`seed_noise`)."""
     macro_K: NDArray[np.float64]
-    """Observed; NaN when no class is defined."""
+    """Macro areas on the original recordings; NaN if no class is defined."""
     macro_KR: NDArray[np.float64]
-    """Observed, of each seed."""
+    """Macro areas of each seed on the original recordings."""
     macro_BK: NDArray[np.float64]
-    """The same of the macro areas; NaN in a resample without a defined class."""
+    """Macro areas under each resample; NaN in a resample without a defined class."""
     left_out: tuple[int, ...]
     """Positions of the classes that no macro mean has."""
     predictions: "_Predictions"
@@ -120,7 +120,7 @@ class AurocJackknife:
     """Areas of contenders, mean over seeds, without each patient."""
 
     values_PKC: NDArray[np.float64]
-    """NaN where the class has recordings of this patient only."""
+    """NaN if the class has recordings of this patient only."""
     macro_PK: NDArray[np.float64]
 
 
@@ -143,14 +143,14 @@ def bootstrap_auroc(
     """Score contenders under every resample of patients and seeds, the same for all of them.
 
     Args:
-        labels_NC: 1 where a recording has the class, else 0.
-        scores_KRNC: of each contender and seed; contenders of one call have the same seeds.
-        resamples: of the patients of these recordings.
-        n_threads: of numpy's work; None: the cores of this process, up to `MOST_THREADS`. The
-            result does not depend on it.
+        labels_NC: 1 if a recording has the class, else 0.
+        scores_KRNC: Scores of each contender and seed; all contenders have the same seeds.
+        resamples: Resamples of the patients of these recordings.
+        n_threads: Threads; None: the cores of this process, up to `MOST_THREADS`. The result does
+            not depend on it.
 
     Raises:
-        DataError: shapes do not fit, or a score is NaN.
+        DataError: Shapes do not fit, or a score is NaN.
     """
     positive_NC = np.asarray(labels_NC) > 0.5
     scores_KRNC = np.asarray(scores_KRNC)
@@ -167,7 +167,7 @@ def bootstrap_auroc(
         return _Scored.of(observed_RC, areas_BRC), _Scored.of(macro_R1, macro_BR1)
 
     with ThreadPoolExecutor(n_threads or min(own_cores(), MOST_THREADS)) as pool:
-        # numpy lets go of the interpreter lock in all that takes long.
+        # Threads suffice: numpy releases the interpreter lock in its long operations.
         by_class, macro = zip(*pool.map(score, scores_KRNC), strict=True)
     observed_KRC, values_BKC = _with_new_seeds(by_class, resamples)
     macro_KR1, macro_BK1 = _with_new_seeds(macro, resamples)
@@ -188,11 +188,11 @@ def bootstrap_auroc(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Scored:
-    """One contender: what is kept of its seeds' areas."""
+    """One contender: statistics of its seeds' areas."""
 
     observed_RC: NDArray[np.float64]
     patients_BC: NDArray[np.float64]
-    """Mean over all seeds on the patients drawn."""
+    """Mean over all seeds on the resampled patients."""
     private_C: NDArray[np.float64]
 
     @classmethod
@@ -211,7 +211,7 @@ def _with_new_seeds(
     observed_KRC = np.stack([each.observed_RC for each in scored])
     private_KC = np.stack([each.private_C for each in scored])
     patients_BKC = np.stack([each.patients_BC for each in scored], axis=1)
-    # The same deviates for classes and their mean, and in every call with these resamples.
+    # The seed makes the deviates equal for classes and their mean, and in every call.
     rng = np.random.default_rng([resamples.seed, 1])
     normal_B = rng.standard_normal(resamples.n_resamples)
     normal_BK = rng.standard_normal((len(scored), resamples.n_resamples)).T
@@ -222,10 +222,10 @@ def _with_new_seeds(
 def check_scores(
     positive_NC: NDArray[np.bool_], scores: NDArray[Any], resamples: PatientResamples
 ) -> None:
-    """Refuse scores `[..., N, C]` that are not of these recordings and classes, or have NaN.
+    """Refuse scores `[..., N, C]` whose shape does not fit labels and resamples, or with a NaN.
 
     Raises:
-        DataError: with both shapes, or the position of the first NaN.
+        DataError: The message has the shapes, or the position of the first NaN.
     """
     n_recordings, n_classes = positive_NC.shape
     if scores.shape[-2:] != positive_NC.shape or resamples.weights_BN.shape[1] != n_recordings:

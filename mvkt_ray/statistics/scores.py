@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 def auroc_per_class(labels_NC: NDArray[Any], scores_NC: NDArray[Any]) -> NDArray[np.float64]:
     """Return the area under the ROC curve of every class, float64 `[n_classes]`.
 
-    The area is the chance that a recording with the class scores above one without it, ties
-    counting one half (Mann-Whitney U from mid-ranks): what scikit-learn's `roc_auc_score` returns.
+    The area is the probability that a recording with the class scores above one without it, ties
+    counting one half (Mann-Whitney U from mid-ranks), as scikit-learn's `roc_auc_score`.
 
     Args:
-        labels_NC: 1 where a recording has the class, else 0.
-        scores_NC: higher means more likely.
+        labels_NC: 1 if a recording has the class, else 0.
+        scores_NC: Scores; higher means more likely.
 
     Returns:
-        NaN for a class that no recording has, or every one, and where a score is NaN.
+        NaN for a class that none or all of the recordings have, or with a NaN score.
     """
     positive_NC = np.asarray(labels_NC) > 0.5
     n_positive_C = positive_NC.sum(axis=0, dtype=np.int64)
@@ -34,10 +34,9 @@ def auroc_per_class(labels_NC: NDArray[Any], scores_NC: NDArray[Any]) -> NDArray
 
 
 def mid_ranks(values_NC: NDArray[Any]) -> NDArray[np.float64]:
-    """Rank the values of every column from 1 on, equal ones by the mean of their ranks.
+    """Return the ranks of the values in every column, from 1; equal values have their mean rank.
 
-    What `scipy.stats.rankdata` returns for `axis=0`; every worker would import all of `scipy.stats`
-    for it when it starts.
+    As `scipy.stats.rankdata` with `axis=0`, without importing `scipy.stats` in every worker.
 
     Returns:
         float64 `[n_recordings, n_classes]`; NaN throughout a column with a NaN.
@@ -48,7 +47,7 @@ def mid_ranks(values_NC: NDArray[Any]) -> NDArray[np.float64]:
     sorted_NC = np.take_along_axis(values_NC, order_NC, axis=0)
     place_N1 = np.arange(n)[:, None]
     differs_NC = sorted_NC[1:] != sorted_NC[:-1]
-    # Of each value the places of the first and of the last that equal it.
+    # Positions of the first and the last value that equal each value.
     first_NC, last_NC = np.zeros(values_NC.shape, int), np.full(values_NC.shape, n - 1)
     first_NC[1:] = np.maximum.accumulate(np.where(differs_NC, place_N1[1:], 0), axis=0)
     last_NC[:-1] = np.where(differs_NC, place_N1[:-1], n - 1)
@@ -64,12 +63,11 @@ def average_precision_per_class(
 ) -> NDArray[np.float64]:
     """Return the average precision of every class, float64 `[n_classes]`.
 
-    The sum over distinct scores, from high to low, of precision times the recall gained there, as
-    scikit-learn's `average_precision_score` (no interpolation). Recordings with one score count
-    together.
+    The sum over distinct scores, from high to low, of precision times the gained recall, as
+    scikit-learn's `average_precision_score` (no interpolation).
 
     Returns:
-        NaN for a class that no recording has, and where a score is NaN.
+        NaN for a class without recordings, or with a NaN score.
     """
     positive_NC = np.asarray(labels_NC) > 0.5
     scores_NC = np.asarray(scores_NC)
@@ -84,14 +82,14 @@ def average_precision_per_class(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cuts:
-    """Every distinct way to cut one class's recordings by score, from the highest score down."""
+    """All distinct cuts of a class's recordings by score, from the highest score down."""
 
     lowest: NDArray[np.float64]
-    """The lowest score that still fires, descending."""
+    """Lowest score at or above each cut, descending."""
     n_fired: NDArray[np.int64]
-    """Recordings at or above it."""
+    """Number of recordings at or above it."""
     n_true: NDArray[np.int64]
-    """Those of them that have the class."""
+    """Number of these recordings that have the class."""
 
     @classmethod
     def of(cls, positive_N: NDArray[np.bool_], scores_N: NDArray[Any]) -> "Cuts":
@@ -109,21 +107,21 @@ class Cuts:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MacroMean:
-    """A mean over classes, and the classes that it does not speak of."""
+    """A mean over classes, and the classes that it leaves out."""
 
     value: float
-    """NaN when no class is defined."""
+    """NaN if no class is defined."""
     n_classes: int
-    """Classes that count."""
+    """Number of classes in the mean."""
     left_out: tuple[int, ...]
-    """Positions of the classes without a value: no recording has them, or every one."""
+    """Positions of the classes without a value, which none or all of the recordings have."""
 
 
 def macro_mean(values_C: NDArray[Any]) -> MacroMean:
-    """Average over the classes that have a value, and name the others.
+    """Return the mean over the classes with a value, and the positions of the others.
 
-    A class that no recording has cannot be scored; scikit-learn's `average="macro"` gives no number
-    at all then. Whoever prints the mean must print `left_out` too.
+    A class without recordings cannot be scored; scikit-learn's `average="macro"` then returns no
+    number at all. Callers that show the mean must show `left_out`, too.
     """
     values_C = np.asarray(values_C, dtype=np.float64)
     undefined = np.isnan(values_C)
@@ -136,10 +134,10 @@ def macro_mean(values_C: NDArray[Any]) -> MacroMean:
 
 
 def mean_of_defined(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Average values `[..., C]` over the last axis, leaving out NaN.
+    """Return the mean of values `[..., C]` over the last axis, without NaN.
 
     Returns:
-        `[...]`; NaN where nothing is left. numpy's `nanmean` warns there.
+        `[...]`; NaN if all values are NaN, for which numpy's `nanmean` would warn.
     """
     defined = ~np.isnan(values)
     n_defined = defined.sum(axis=-1)

@@ -1,9 +1,10 @@
-"""What other seeds would have changed, and how well few seeds tell it.
+"""The variance between seeds, and the degrees of freedom of its estimate from few seeds.
 
-The seeds' scores of K contenders are a table, contenders by seeds, and are read as in a two-way
-analysis of variance: a part that a seed does to all contenders alike, which no difference has, and
-a part of its own for each. Both are estimated from all contenders together: five seeds tell the
-spread of one contender badly, and of sixty-six pairs of leads some would look far too certain.
+The seeds' scores of K contenders are a table, contenders by seeds, analysed as in a two-way
+analysis of variance: a common effect of a seed on all contenders, which cancels in differences, and
+an effect on each contender. Both variances are estimated from all contenders together: an estimate
+from five seeds of one contender is poor, and of sixty-six pairs of leads some would look far too
+certain.
 
 Shapes: B resamples, K contenders, Q pairs of them, R seeds, C classes.
 """
@@ -15,21 +16,21 @@ from numpy.typing import NDArray
 def degrees_of_freedom(
     difference_RQ: NDArray[np.float64], variance_Q: NDArray[np.float64], n_contenders: int
 ) -> NDArray[np.float64]:
-    """Return the degrees of freedom of the Student t that each difference is judged by.
+    """Return the degrees of freedom of the Student t for each difference, `[Q]`.
 
-    Hundreds of patients tell their part of a variance well, few seeds do not: where most of the
-    variance is the seeds', the normal distribution promises too much. By Satterthwaite (1946,
-    "An approximate distribution of estimates of variance components", Biometrics 2, 110-114) with
-    the patients' part taken as known: (K - 1) (R - 1) (variance / seeds' part)^2.
+    The patients' part of a variance is estimated from hundreds of patients, the seeds' part from a
+    few seeds: if the latter dominates, a normal distribution is overconfident. By Satterthwaite
+    (1946, "An approximate distribution of estimates of variance components", Biometrics 2, 110-114)
+    with the patients' part taken as known: (K - 1) (R - 1) (variance / seeds' part)^2.
 
     Args:
-        difference_RQ: the differences with each seed, on the recordings as they are.
-        variance_Q: of the mean differences, over resamples of patients and seeds.
-        n_contenders: that the pairs are of; those with equal scores of all seeds do not count.
+        difference_RQ: Differences with each seed, on the original recordings.
+        variance_Q: Variances of the mean differences over resamples of patients and seeds.
+        n_contenders: Number of contenders in the pairs, without those whose seeds score equally.
 
     Returns:
-        At least (K - 1) (R - 1); infinite (the normal distribution) where seeds make no difference,
-        or there is only one, whose part of the variance nobody can tell.
+        At least (K - 1) (R - 1); infinite (the normal distribution) if seeds make no difference, or
+        if there is only one seed, whose variance cannot be estimated.
     """
     n_seeds = len(difference_RQ)
     if n_seeds < 2 or len(variance_Q) == 0:
@@ -42,7 +43,7 @@ def degrees_of_freedom(
 
 
 def n_varying(seeds_KR: NDArray[np.float64]) -> int:
-    """Count the contenders whose seeds differ; a teacher of one seed, repeated, does not."""
+    """Return the number of contenders with differing seeds; a repeated teacher has none."""
     return int((np.ptp(seeds_KR, axis=1) > 0).sum())
 
 
@@ -52,23 +53,23 @@ def noise_of_new_seeds(
     normal_BK: NDArray[np.float64],
     normal_B: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Return what other seeds add to the mean over all seeds in each resample, `[B, K, C]`.
+    """Return the deviation by other seeds from the mean over seeds in each resample, `[B, K, C]`.
 
-    The observed spread of seeds is more than what seeds do: a part of it are errors that each has
-    on recordings of its own, and these vary with the patients drawn, too. Drawing patients and
-    seeds together counts that part three times (Owen 2007, "The pigeonhole bootstrap", Annals of
-    Applied Statistics 1, 386-411), which makes intervals of small differences far too wide. So
-    patients are drawn for the mean over all seeds, that part is taken from the seeds' spread, and
-    what is left is added as normal deviates.
+    The observed spread of seeds includes errors of each seed on single recordings, which vary with
+    the resampled patients, too. Resampling patients and seeds together would count that part three
+    times (Owen 2007, "The pigeonhole bootstrap", Annals of Applied Statistics 1, 386-411) and make
+    intervals of small differences far too wide. So patients are resampled for the mean over all
+    seeds, that part is subtracted from the seeds' variance, and the rest is added as normal
+    deviates.
 
     Args:
-        observed_KRC: scores of each seed on the recordings as they are.
+        observed_KRC: Scores of each seed on the original recordings.
         private_KC: `private_variance` of each contender.
-        normal_BK: standard normal, for what seeds do to each contender.
-        normal_B: the same for what they do to all of them alike.
+        normal_BK: Standard normal deviates for the effects of seeds on each contender.
+        normal_B: Standard normal deviates for the common effects of seeds.
 
     Returns:
-        0 for one seed, and for a contender whose seeds are equal.
+        0 for one seed, and for a contender whose seeds score equally.
     """
     n_contenders, _, n_classes = observed_KRC.shape
     noise_BKC = np.zeros((len(normal_B), n_contenders, n_classes))
@@ -88,8 +89,8 @@ def _spreads(observed_KR: NDArray[np.float64], private: float) -> tuple[float, f
     of_seeds = n_contenders * float((common_R**2).sum()) / (n_seeds - 1)
     if n_contenders == 1:
         return float(np.sqrt(max(of_seeds - private, 0.0) / n_seeds)), 0.0
-    # Mean squares of the two-way table: interaction (`apart`) and seeds (`of_seeds`). A component
-    # of variance is a difference of them, and 0 where it comes out negative.
+    # Mean squares of the two-way table: interaction (`apart`) and seeds (`of_seeds`). A variance
+    # component is a difference of them, truncated at 0.
     apart = float(((deviation_KR - common_R) ** 2).sum()) / ((n_contenders - 1) * (n_seeds - 1))
     own = max(apart - private, 0.0) / n_seeds
     common = max(of_seeds - apart, 0.0) / n_contenders / n_seeds
@@ -97,10 +98,10 @@ def _spreads(observed_KR: NDArray[np.float64], private: float) -> tuple[float, f
 
 
 def private_variance(values_BRC: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the variance over patients of what each seed has for itself, mean over seeds, `[C]`.
+    """Return the variance over patients of a seed's deviation from the mean of seeds, `[C]`.
 
     Args:
-        values_BRC: scores of each seed under resamples of patients; NaN where a class has none.
+        values_BRC: Scores of each seed under resamples of patients; NaN for an undefined score.
 
     Returns:
         0 for a single seed; NaN for a class without any score.

@@ -1,4 +1,4 @@
-"""What the best of many configurations is worth, once it was chosen because it looked best.
+"""The expected score of the best of many configurations, corrected for its selection.
 
 Shapes: T configurations, N recordings, C classes, B resamples.
 """
@@ -40,7 +40,7 @@ def corrected_best(
     level: float = 0.95,
     n_threads: int | None = None,
 ) -> SelectionEstimate:
-    """Correct the best of several scores on one split for having been chosen on that split.
+    """Return the best of several scores on one split, corrected for the selection on that split.
 
     Bootstrap bias corrected cross-validation (BBC-CV), Tsamardinos, Greasidou and Borboudakis 2018,
     "Bootstrapping the out-of-sample predictions for efficient and accurate cross-validation",

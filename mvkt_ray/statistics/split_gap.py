@@ -1,4 +1,4 @@
-"""The distance between two scores, split at what lies between them, each part as a share of it.
+"""The distance between two scores, split at scores in between into parts and their shares.
 
 Shapes: K steps from the first score to the last, B resamples, R seeds.
 """
@@ -13,17 +13,16 @@ from mvkt_ray.statistics.gains import Difference, paired_differences
 from mvkt_ray.statistics.intervals import Interval, percentile_interval
 
 LEAST_GAP = 0.001
-"""Of AUROCs: a smaller distance, even if it is shown, is none that shares of it would mean
-anything of."""
+"""Least AUROC distance with shares: of a smaller one, even if significant, they mean nothing."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Part:
-    """One step: how much higher it is than the step before."""
+    """One step: its score minus that of the step before."""
 
     difference: Difference
     share: float | None
-    """Of the whole distance; None where that is not shown."""
+    """Share of the whole distance; None if that is not shown."""
     share_interval: Interval | None
     """Percentiles over the resamples."""
 
@@ -34,7 +33,7 @@ class SplitGap:
 
     gap: Difference
     is_shown: bool
-    """Whether the interval of the distance is above 0, and it is no less than `LEAST_GAP`."""
+    """Whether the distance's interval is above 0, and the distance is at least `LEAST_GAP`."""
     parts: tuple[Part, ...]
     """Parts from the second step on."""
 
@@ -48,23 +47,23 @@ def split_gap(
 ) -> SplitGap:
     """Split the distance from the first score to the last at the scores in between.
 
-    Intervals of differences are those of `paired_differences`, each of itself alone. A share is a
-    ratio of differences, with the percentiles of its resamples.
+    Intervals of differences are those of `paired_differences`, uncorrected. A share is a ratio of
+    differences; its interval are percentiles over the resamples.
 
     Args:
-        observed_K: the scores on the recordings as they are, in the order of the steps.
-        values_BK: the same under resamples; rows with a NaN are left out for all.
-        seeds_KR: the observed scores of each seed; what has no seeds is repeated.
-        level: of the intervals.
+        observed_K: `[K]`: scores on the original recordings, in the order of the steps.
+        values_BK: `[B, K]`: scores under resamples; rows with a NaN are left out for all.
+        seeds_KR: `[K, R]`: observed scores of each seed; a model without seeds is repeated.
+        level: Level of the intervals.
 
     Raises:
-        DataError: a score is NaN, or fewer than two resamples have a value.
+        DataError: A score is NaN, or fewer than two resamples have a value.
     """
     observed_K = np.asarray(observed_K, dtype=np.float64)
     values_BK = np.asarray(values_BK, dtype=np.float64)
 
     def between(high: int, low: int) -> Difference:
-        # One by one: together they would share what seeds tell of their spread.
+        # One by one: together the seeds' variances would be pooled over all steps.
         pair = paired_differences(
             observed_K, values_BK, [(high, low)], level=level, seeds_KR=seeds_KR
         )

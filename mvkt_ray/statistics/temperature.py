@@ -1,4 +1,4 @@
-"""Temperature scaling: one number that makes probabilities mean what they say.
+"""Temperature scaling: calibration of probabilities by one number.
 
 Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks", ICML 2017, arXiv
 1706.04599, section 4.2, with one sigmoid per class in place of the softmax: a calibrated
@@ -17,20 +17,20 @@ from scipy.special import logit
 from mvkt_ray.errors import DataError
 
 _LOWEST, _HIGHEST = 0.05, 20.0
-"""Between these temperatures: beyond them probabilities are one half, or 0 and 1."""
+"""Bounds of the temperature; beyond them probabilities are 0 and 1, or one half."""
 
 _MARGIN = 1e-7
-"""Probabilities are kept so far from 0 and 1, as logits are finite."""
+"""Least distance of probabilities from 0 and 1, so that logits are finite."""
 
 
 def fit_temperature(labels_NC: NDArray[Any], probabilities_NC: NDArray[Any]) -> float:
     """Return the temperature with the least binary cross-entropy over all classes together.
 
-    The loss is convex in 1/T, so the minimum that is found is the only one.
+    The loss is convex in 1/T, so the found minimum is the only one.
 
     Args:
-        labels_NC: 1 where a recording has the class, else 0.
-        probabilities_NC: of recordings that the network was not trained on.
+        labels_NC: 1 if a recording has the class, else 0.
+        probabilities_NC: Probabilities for recordings on which the network was not trained.
 
     Raises:
         DataError: A probability is NaN.

@@ -1,7 +1,7 @@
 """Areas under the ROC curve of one class, for many weightings of the same recordings at once.
 
-A resample of patients is a weighting: how often each recording counts. The recordings are sorted
-once, and each weighting costs one running sum, so nothing is sorted or copied per resample.
+A resample of patients is a weighting: the number of times that each recording is drawn. The
+recordings are sorted once, and each weighting takes one cumulative sum, without further sorting.
 
 Shapes: N recordings, B weightings, P patients.
 """
@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from mvkt_ray.statistics.scores import mid_ranks
 
 CHUNK = 128
-"""Weightings worked on together; the running sums of 2,000 recordings then stay in the cache."""
+"""Weightings per block: the cumulative sums of 2,000 recordings then fit into the CPU's cache."""
 
 
 def weight_chunks(weights_BN: NDArray[Any]) -> list[NDArray[Any]]:
-    """Return the weightings as contiguous arrays `[N, up to CHUNK]`, as `weighted_auroc` wants."""
+    """Return the weightings as contiguous arrays `[N, up to CHUNK]`, for `weighted_auroc`."""
     starts = range(0, len(weights_BN), CHUNK)
     return [np.ascontiguousarray(weights_BN[start : start + CHUNK].T) for start in starts]
 
@@ -29,19 +29,19 @@ def weighted_auroc(
 ) -> NDArray[np.float64]:
     """Return the area under every weighting, float64 `[B]`.
 
-    Equal to the area over recordings that are repeated as often as they weigh, ties counting half.
+    Equal to the area over recordings repeated by their weights, ties counting one half.
 
     Args:
-        positive_N: whether a recording has the class.
-        scores_N: higher means more likely; without NaN.
-        chunks: of `weight_chunks`, each `[N, up to CHUNK]`; whole numbers from 0.
+        positive_N: Whether a recording has the class.
+        scores_N: Scores, without NaN; higher means more likely.
+        chunks: Output of `weight_chunks`; whole numbers from 0.
 
     Returns:
-        NaN where the weighting leaves no recording with the class, or none without it.
+        NaN for a weighting without a recording with the class, or without one that lacks it.
     """
     scores_N = np.asarray(scores_N, dtype=np.float64)
     if 2 * positive_N.sum() > len(positive_N):
-        # The same area, seen from the other side: the running sum is read at the rarer kind.
+        # The same area with classes swapped: the cumulative sum is read at the rarer class only.
         positive_N, scores_N = ~positive_N, -scores_N
     rare, common = np.flatnonzero(positive_N), np.flatnonzero(~positive_N)
     common = common[np.argsort(scores_N[common], kind="stable")]
@@ -58,8 +58,8 @@ def _areas(
     n_below: NDArray[np.int64],
     n_not_above: NDArray[np.int64],
 ) -> NDArray[np.float64]:
-    # Row i: weight of the i lowest of the common kind. A recording of the rare kind beats those
-    # below it, and half of those that equal it: twice that is the sum of two rows.
+    # Row i: total weight of the i lowest common recordings. A rare recording beats all below it and
+    # half of its ties: twice that is the sum of two rows.
     running = np.zeros((len(common) + 1, weights_NB.shape[1]), dtype=np.int32)
     np.cumsum(weights_NB[common], axis=0, dtype=np.int32, out=running[1:])
     twice_beaten = running[n_below]
@@ -79,22 +79,22 @@ def leave_one_out_auroc(
 ) -> NDArray[np.float64]:
     """Return the area without each patient, float64 `[P]`, exactly and without a loop.
 
-    Of the pairs that are won, those that a patient is part of are taken away: once for each of the
-    patient's recordings, and the pairs between two of them, taken twice, are given back.
+    From the number of won pairs (a positive scored above a negative recording), the wins of each of
+    the patient's recordings are subtracted; pairs within the patient, subtracted twice, are added.
 
     Args:
-        positive_N: whether a recording has the class.
-        scores_N: without NaN.
-        patient_N: the patient of each recording, 0 to `n_patients` - 1.
-        n_patients: each has a recording.
+        positive_N: Whether a recording has the class.
+        scores_N: Scores, without NaN.
+        patient_N: Patient of each recording, 0 to `n_patients` - 1.
+        n_patients: P; each patient has a recording.
 
     Returns:
-        NaN where no recording with the class is left, or none without it.
+        NaN if no recording with the class remains, or none without it.
     """
     rank_N = _ranks(scores_N)
     wins_N = np.empty(len(rank_N))
-    # A rank among all less the rank among its own kind is the number of the other kind below it,
-    # ties as one half. A recording without the class has its won pairs with those above it.
+    # The rank among all minus the rank within the own class is the number of the other class below,
+    # ties as one half. A negative recording's won pairs are with positive ones above it.
     wins_N[positive_N] = rank_N[positive_N] - _ranks(rank_N[positive_N])
     below_N = rank_N[~positive_N] - _ranks(rank_N[~positive_N])
     wins_N[~positive_N] = positive_N.sum() - below_N
@@ -115,7 +115,7 @@ def _wins_within_patients(
     patient_N: NDArray[np.int64],
     n_patients: int,
 ) -> NDArray[np.float64]:
-    """Count, of each patient, the pairs of own recordings that are in order, ties as one half."""
+    """Return `[P]`: won pairs within each patient's recordings, ties as one half."""
     # Ranks are at most N, so this key sorts by patient first, and by score within a patient.
     key_N = patient_N * (2.0 * len(rank_N) + 1.0) + rank_N
     n_of = np.bincount(patient_N, minlength=n_patients)

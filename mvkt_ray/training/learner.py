@@ -1,4 +1,4 @@
-"""The module that is trained: a network and the objective that it minimises, in one.
+"""The trained module: a network together with the objective that it minimises.
 
 Shapes: B batch, L leads, S samples, C classes, D embedding of the teacher.
 """
@@ -11,10 +11,10 @@ from mvkt_ray.models.network import Network
 
 
 class Learner(nn.Module):
-    """One step's forward pass.
+    """The forward pass of a step.
 
-    The projection heads of the objective are trained, too. So they must be inside the one module
-    that DistributedDataParallel wraps, or their gradients would not be averaged over ranks.
+    The objective's projection heads are trained, too, so they must be in the module that
+    DistributedDataParallel wraps; otherwise their gradients would not be averaged over ranks.
     """
 
     def __init__(self, network: Network, objective: Objective, *, bf16: bool) -> None:
@@ -55,7 +55,7 @@ class Learner(nn.Module):
 
 
 def run_network(network: nn.Module, signal_BLS: Tensor, *, bf16: bool) -> tuple[Tensor, Tensor]:
-    """Return logits and embedding in float32, computed under bf16 autocast if asked."""
+    """Return logits `[B, C]` and embedding `[B, D]` in float32; with `bf16`, under autocast."""
     with torch.autocast(signal_BLS.device.type, dtype=torch.bfloat16, enabled=bf16):
         logits_BC, embedding_BD = network(signal_BLS)
     return logits_BC.float(), embedding_BD.float()

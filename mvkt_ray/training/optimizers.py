@@ -12,12 +12,12 @@ from mvkt_ray.config.recipes import Hyperparameters, TeacherConfig
 
 DECAY_FACTOR = 0.1
 DECAY_AT_PERCENT = (40, 70)
-"""Of the epochs: the authors divide by ten at epochs 40 and 70 of 100."""
+"""Percent of the epochs: the authors divide by ten at epochs 40 and 70 of 100."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Steering:
-    """How the weights are moved: the optimiser, its rate, and the rate's course."""
+    """Settings of the optimiser and of the learning rate's schedule."""
 
     optimizer: Literal["adamw", "adam"]
     schedule: Literal["one_cycle", "steps", "constant"]
@@ -42,7 +42,7 @@ class Steering:
 def build_optimizer(steering: Steering, parameters: Iterable[nn.Parameter]) -> Optimizer:
     """Build the optimiser; `adam` adds the decay to the gradient, `adamw` to the weights."""
     build = {"adamw": AdamW, "adam": Adam}[steering.optimizer]
-    # One fused kernel over all parameters: on small networks the Python loop costs more than it.
+    # Fused: on small networks a Python loop over the parameters takes longer than the update.
     return build(
         parameters, lr=steering.learning_rate, weight_decay=steering.weight_decay, fused=True
     )
@@ -67,10 +67,10 @@ def build_schedule(
 
 
 def steps_factor(steering: Steering, epoch_from_0: int, epochs: int) -> float:
-    """Return what `learning_rate` is multiplied by in an epoch under the `steps` schedule.
+    """Return the factor of `learning_rate` in an epoch under the `steps` schedule.
 
     In the warm-up it is `warmup_factor * (epoch + 1)`, which may end above 1 (the authors' ends at
-    1.5 for the student and at 15 for the teacher); then 1, then a tenth less at each of
+    1.5 for the student and at 15 for the teacher); then 1, multiplied by `DECAY_FACTOR` at each of
     `DECAY_AT_PERCENT` of the epochs.
     """
     if epoch_from_0 < steering.warmup_epochs:

@@ -1,8 +1,8 @@
-"""Predictions of a model on a split, as they are kept: written, read back, tagged and hashed.
+"""Files of a model's predictions on a split: written, read, tagged and hashed.
 
-Reads and writes: an Arrow IPC file whose metadata has the SHA-256 of the file, taken with zeros in
-its place. Arrow believes the offsets that it reads, so the hash is compared before anything is
-parsed.
+Reads and writes: an Arrow IPC file whose metadata has the SHA-256 of the file, computed with zeros
+in its place. The hash is verified before the file is parsed, since Arrow does not check the offsets
+that it reads.
 """
 
 import hashlib
@@ -39,9 +39,9 @@ class StoredPredictions:
     """Predictions of one model for one split, N recordings and C classes."""
 
     record_ids_N: NDArray[Any]
-    """str."""
+    """`[N]`, str."""
     patient_ids_N: NDArray[Any]
-    """str."""
+    """`[N]`, str."""
     labels_NC: NDArray[np.float32]
     probabilities_NC: NDArray[np.float32]
     classes: tuple[str, ...]
@@ -50,7 +50,7 @@ class StoredPredictions:
 
     @property
     def sha256(self) -> str:
-        """Hash of the recordings and the probabilities; when and where do not matter."""
+        """SHA-256 of the recordings' ids and the probabilities, independent of time and place."""
         digest = hashlib.sha256("\n".join(self.record_ids_N).encode())
         digest.update(np.ascontiguousarray(self.probabilities_NC).tobytes())
         return digest.hexdigest()

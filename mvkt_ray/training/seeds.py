@@ -1,11 +1,11 @@
-"""Seeds that follow from other seeds, so that all that is random in a trial can be drawn again."""
+"""Seeds derived from other seeds, so that all randomness of a trial is reproducible."""
 
 import numpy as np
 
 from mvkt_ray.records import Arm, Trial
 
 _SHARED = {Arm.FINAL: 1 << 40, Arm.ASSISTANT: (1 << 40) + 1}
-"""By arm: a number that no trial of a search has, in place of the trial's own."""
+"""By arm: a number that no trial of a search has, used instead of the trial's own."""
 
 
 def derive_seed(*parts: int) -> int:
@@ -18,12 +18,12 @@ def derive_seed(*parts: int) -> int:
 
 
 def trial_seed(study_seed: int, trial: Trial) -> int:
-    """Return the seed that everything random in a trial is derived from.
+    """Return the seed from which all randomness of a trial is derived.
 
-    Finals of one repetition share it, whatever their lead and configuration: they begin with the
-    same weights where their networks are alike, and see the same crops in the same order, so that
-    their differences are pairs. So do all assistants: which leads a study has beside an assistant's
-    changes nothing of it.
+    Finals of one repetition share it, whatever their lead and configuration: equal networks begin
+    with equal weights, and all see the same crops in the same order, so that their differences are
+    paired. All assistants share one seed, so that an assistant does not depend on the study's other
+    leads.
     """
     number = _SHARED.get(trial.arm, trial.number)
     return derive_seed(study_seed, number, trial.repetition)

@@ -1,4 +1,4 @@
-"""Predictions on the validation split, over all ranks, and what they are worth.
+"""Predictions on the validation split, over all ranks, and their scores.
 
 Shapes: N recordings of the split, C classes, W windows of a batch.
 """
@@ -41,7 +41,7 @@ class Predictions:
         return bool(np.isfinite(self.probabilities_NC).all())
 
     def per_class_auroc(self, classes: Sequence[str]) -> dict[str, float]:
-        """Return the areas that are defined, by class."""
+        """Return the AUROC by class, for classes that have one."""
         auroc_C = auroc_per_class(self.labels_NC, self.probabilities_NC)
         return {
             name: float(auroc)
@@ -70,12 +70,12 @@ def predict(
     """Run the network, in evaluation mode, over all windows of a split.
 
     Args:
-        network: left in the mode that it was in.
-        windows: this rank's part, on the device; ranks share the recordings among them.
-        labels_NC: of the whole split.
-        device: where the network is.
-        bf16: whether the network runs under bf16 autocast.
-        ranks: gathers the parts.
+        network: The network; its mode is restored.
+        windows: This rank's windows, on the device; each recording belongs to one rank.
+        labels_NC: Labels of the whole split.
+        device: Device of the network.
+        bf16: Whether the network runs under bf16 autocast.
+        ranks: The process group, over which predictions are gathered.
     """
     was_training = network.training
     network.eval()
@@ -88,22 +88,22 @@ def predict(
 
 
 def raise_to_windows(scores_NC: Tensor, window_scores_WC: Tensor, example_W: Tensor) -> None:
-    """Raise the scores of recordings, in place, to the highest among these windows of theirs.
+    """Update the scores of recordings, in place, to the maximum over further windows.
 
-    The maximum over windows is what the PTB-XL benchmark aggregates by (Strodthoff et al. 2020,
-    arXiv 2004.13701): an episode counts wherever in the recording it is. Start from minus infinity.
+    The maximum over windows is the aggregation of the PTB-XL benchmark (Strodthoff et al. 2020,
+    arXiv 2004.13701): an episode may be anywhere in the recording. Begin with minus infinity.
 
     Args:
-        scores_NC: scores of the recordings so far.
-        window_scores_WC: scores of some windows; a NaN stays one in the recording.
-        example_W: the recording of each window, int64.
+        scores_NC: Scores of the recordings so far.
+        window_scores_WC: Scores of some windows; a NaN makes the recording's score NaN.
+        example_W: int64: recording of each window.
     """
     index_WC = example_W[:, None].expand_as(window_scores_WC)
     scores_NC.scatter_reduce_(0, index_WC, window_scores_WC, "amax", include_self=True)
 
 
 def _join(scores_NC: Tensor, ranks: Ranks) -> Tensor:
-    """Put the rows that each rank has seen into one table."""
+    """Return float32 `[N, C]` with the rows of all ranks."""
     seen_R = torch.nonzero(scores_NC[:, 0] != -torch.inf)[:, 0]
     joined_NC = torch.full(scores_NC.shape, torch.nan)
     joined_NC[ranks.gather(seen_R)] = ranks.gather(scores_NC[seen_R])

@@ -1,4 +1,4 @@
-"""One published loss per file: functions of tensors that know no configuration and no other loss.
+"""One published loss per file: functions of tensors, independent of configuration and other losses.
 
-The table of losses, and their weighted sum, are not here but in `mvkt_ray.distill.objective`.
+The table of losses, and their weighted sum, are in `mvkt_ray.distill.objective`.
 """

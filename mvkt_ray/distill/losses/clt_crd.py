@@ -1,9 +1,9 @@
-"""CLT as the authors do it: contrastive representation distillation with two memory banks.
+"""CLT as in the authors' code: contrastive representation distillation with two memory banks.
 
 Tian, Krishnan and Isola, "Contrastive Representation Distillation", ICLR 2020, arXiv 1910.10699;
-its class-aware negatives are what makes CLT of MVKT-ECG (Qin et al. 2023) aware of diseases. One
-positive (the same recording, seen by the other model) stands against K negatives from a bank that
-keeps one projection per training recording and model.
+its class-aware negatives are the disease awareness of CLT in MVKT-ECG (Qin et al. 2023). One
+positive (the other model's projection of the same recording) is contrasted with K negatives from a
+bank with one projection per training recording and model.
 
 Shapes: B this rank's batch, N training recordings, K negatives, P projection.
 """
@@ -26,7 +26,7 @@ from mvkt_ray.models.collectives import (
 )
 
 _EPSILON = 1e-7
-"""In the denominators of the released code."""
+"""Epsilon in the denominators of the released code."""
 
 
 @in_full_precision
@@ -48,7 +48,7 @@ def clt_crd(
 
     computed from log P, so that no exponential overflows at a small tau. Banks get no gradient:
     the student learns from its own side only, the other side trains the teacher's head. Each
-    side is near log(K + 1) + 1 at the start, and above it where tau spreads the similarities.
+    side is near log(K + 1) + 1 at the start, and larger if a small tau spreads the similarities.
 
     Args:
         student_projection_BP: of unit length.
@@ -88,8 +88,8 @@ def estimate_log_normalisers(
         teacher_projection_BP: of unit length.
         example_B: row of each anchor in the banks, int64: its positive.
         negatives_BK: rows of its negatives in the banks, int64.
-        student_bank_NP: what the teacher's anchors are compared with.
-        teacher_bank_NP: what the student's anchors are compared with.
+        student_bank_NP: bank for the teacher's anchors.
+        teacher_bank_NP: bank for the student's anchors.
         temperature: tau > 0, one number.
     """
     rows_BK1 = torch.cat([example_B[:, None], negatives_BK], dim=1)
@@ -111,8 +111,8 @@ class ContrastiveBanks(nn.Module):
     """`clt_crd` with its state: banks, normalisers and the random state of the negatives.
 
     Under torch.distributed every rank holds the banks of the whole training split, draws the
-    negatives of the joined batch from the same random state, and updates with the projections of
-    all ranks in their order, so that all of this is as if one rank had the joined batch. Train
+    negatives of the joint batch from the same random state, and updates with the projections of
+    all ranks in their order, so that all of this is as if one rank had the joint batch. Train
     it with `broadcast_buffers=False`: the banks are equal already, and large.
     """
 
@@ -170,10 +170,10 @@ class ContrastiveBanks(nn.Module):
             example_B: rows of the training split, int64.
 
         Returns:
-            A scalar, whose mean over ranks is the loss of the joined batch.
+            A scalar, whose mean over ranks is the loss of the joint batch.
         """
         rows = rows_per_rank(len(example_B), example_B.device)
-        # Drawn for the joined batch on every rank, so that all generators stay in the same state.
+        # Drawn for the joint batch on every rank, so that all generators stay in the same state.
         joined_example_J = gather_rows(example_B, rows)
         joined_negatives_JK = draw_negatives(
             self.pools, joined_example_J, self.n_negatives, self.generator
@@ -209,11 +209,11 @@ class ContrastiveBanks(nn.Module):
         return loss * share_of_mean(rows)
 
     def get_extra_state(self) -> dict[str, Any]:
-        """Return what a checkpoint needs beside the buffers; tensors and plain values only."""
+        """Return the state beside the buffers for a checkpoint: tensors and plain values only."""
         return {"generator": self.generator.get_state(), "has_normalisers": self.has_normalisers}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Take up the random state of the negatives where a checkpoint left it."""
+        """Restore the random state of the negatives from a checkpoint."""
         self.generator.set_state(state["generator"].cpu())
         self.has_normalisers = bool(state["has_normalisers"])
 
@@ -226,8 +226,8 @@ class ContrastiveBanks(nn.Module):
 def _similarities(projection_BP: Tensor, bank_NP: Tensor, rows_BK: Tensor) -> Tensor:
     """Return <projection_i, bank[rows_ik]>, by whichever of two equal ways is faster."""
     if 2 * len(bank_NP) <= rows_BK.numel():
-        # One matrix product with the whole bank; measured faster up to about B * K / 2 rows. The
-        # copy is what the backward pass reads after the bank has been updated in place.
+        # One matrix product with the whole bank; measured faster up to about B * K / 2 rows. Copied
+        # for the backward pass, which runs after the bank has been updated in place.
         return (projection_BP @ bank_NP.clone().T).gather(1, rows_BK)
     return torch.einsum("bp,bkp->bk", projection_BP, functional.embedding(rows_BK, bank_NP))
 

@@ -1,11 +1,11 @@
-"""CLT as InfoNCE over the batch: no memory, every negative is a recording of the same batch.
+"""CLT as InfoNCE over the batch: without memory banks, negatives are recordings of the same batch.
 
 The symmetric contrastive loss of van den Oord et al., "Representation Learning with Contrastive
 Predictive Coding", 2018, arXiv 1807.03748 (as in CLIP, arXiv 2103.00020), between the projections
 that student and teacher give the same recordings. That recordings with a common disease are masked
 out of the denominator is the disease awareness of MVKT-ECG (Qin et al. 2023).
 
-Shapes: B this rank's batch, J the joined batch of all ranks, P projection, C classes.
+Shapes: B this rank's batch, J the joint batch of all ranks, P projection, C classes.
 """
 
 import torch
@@ -24,19 +24,19 @@ def clt_infonce(
     temperature: float | Tensor,
     negatives: str = "disjoint",
 ) -> Tensor:
-    """Return the loss of the joined batch of all ranks, the same scalar on every rank.
+    """Return the loss of the joint batch of all ranks, the same scalar on every rank.
 
     With S_ij = <student_i, teacher_j> / tau, and allowed(i) = {i} and the negatives of i:
 
         1/2 [ mean_i -log softmax_{j in allowed(i)} S_ii  +  the same on the transpose of S ]
 
-    It is 0 where no recording of the batch may be a negative of another, and near log J at the
-    start. Its weight means something else than that of `clt_crd`.
+    It is 0 if no recording of the batch may be a negative of another, and near log J at the start.
+    Its scale, and so its weight, is not comparable with that of `clt_crd`.
 
     Args:
         student_projection_BP: of unit length.
         teacher_projection_BP: of unit length; its head is trained, too.
-        labels_BC: multi-hot labels; a row of NaN where they are not known.
+        labels_BC: multi-hot labels; a row of NaN without a label.
         temperature: tau > 0, one number.
         negatives: a rule of `mvkt_ray.distill.negatives`.
     """
@@ -71,7 +71,7 @@ class InfoNceTerm(nn.Module):
         labels_BC: Tensor,
         example_B: Tensor,
     ) -> Tensor:
-        """Return the loss of the joined batch, a scalar; `example_B` is not read."""
+        """Return the loss of the joint batch, a scalar; `example_B` is not read."""
         return clt_infonce(
             student_projection_BP,
             teacher_projection_BP,

@@ -1,10 +1,10 @@
-"""DIST, for diagnoses: the student orders the recordings of a batch as the teacher does.
+"""DIST for multi-label diagnoses: correlation of student and teacher over a batch's recordings.
 
 Huang, You, Wang, Qian and Xu, "Knowledge Distillation from A Stronger Teacher", NeurIPS 2022,
-arXiv 2205.10536. A correlation asks for less than a divergence: a student that is less sure than
-its teacher, but in the same order, is not corrected. Areas under ROC curves ask for that order.
+arXiv 2205.10536. A correlation is a weaker constraint than a divergence: a student that is less
+confident than its teacher, but linearly related, has no loss. ROC areas depend on the order only.
 
-Shapes: B this rank's batch, J the joined batch of all ranks, C classes.
+Shapes: B this rank's batch, J the joint batch of all ranks, C classes.
 """
 
 import torch
@@ -19,22 +19,22 @@ from mvkt_ray.models.collectives import rows_per_rank, share_of_mean
 def dist_relation(
     student_logits_BC: Tensor, teacher_logits_BC: Tensor, temperature: float | Tensor
 ) -> Tensor:
-    """Return this rank's share, a scalar in 0 to 2, of the joined batch's intra-class relation.
+    """Return this rank's share, a scalar in 0 to 2, of the joint batch's intra-class relation.
 
-    With p = sigmoid(z / T), and the correlation of Pearson over the joined batch:
+    With p = sigmoid(z / T), and the correlation of Pearson over the joint batch:
 
         1/C sum_c [ 1 - corr_j(p_s[j, c], p_t[j, c]) ]
 
-    The mean over ranks is the loss of the joined batch. Three departures:
+    The mean over ranks is the loss of the joint batch. Three departures:
 
-    - Their inter-class relation, a correlation over the classes of one recording, is left
-      out. Their classes compete in a softmax, and their order within a recording is the diagnosis.
-      Here every class is one against the rest: within a class there are two outcomes, whose
-      correlation is a sign; and across a few classes it would mostly be that of their prevalences.
-    - Their code multiplies by T^2, which undoes what softening does to the gradient of a
-      divergence. A correlation does not shrink with T, so there is nothing to undo.
-    - A class that the teacher gives one and the same probability throughout the batch costs
-      nothing; one of which the student does so costs 1, and has a finite gradient.
+    - Their inter-class relation, a correlation over the classes of one recording, is left out.
+      Their classes compete in a softmax, and their order within a recording is the diagnosis. Here
+      every class is binary: the correlation of its two outcomes is a sign, and a correlation across
+      a few classes would mostly be that of their prevalences.
+    - Their code multiplies by T^2, which compensates the effect of softening on the gradient of a
+      divergence. A correlation does not shrink with T.
+    - A class with constant teacher probabilities in the batch has loss 0; one with constant student
+      probabilities has loss 1 and a finite gradient.
 
     Args:
         student_logits_BC: student logits, not softened.

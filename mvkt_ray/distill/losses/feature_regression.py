@@ -1,10 +1,10 @@
-"""A hint on embeddings: the teacher's is a linear map of the student's.
+"""A hint on embeddings: regression of the teacher's embedding on the student's by a linear map.
 
 Romero, Ballas, Kahou, Chassang, Gatta and Bengio, "FitNets: Hints for Thin Deep Nets", ICLR 2015,
-arXiv 1412.6550, eq. 3, with the pooled embeddings in the place of feature maps: those of one lead
-and of twelve have no common place in a network but the last.
+arXiv 1412.6550, eq. 3, with pooled embeddings instead of feature maps: networks of one lead and of
+twelve leads correspond in the last layer only.
 
-Shapes: B this rank's batch, J the joined batch of all ranks, S embedding of the student, D
+Shapes: B this rank's batch, J the joint batch of all ranks, S embedding of the student, D
 embedding of the teacher.
 """
 
@@ -19,22 +19,22 @@ from mvkt_ray.models.collectives import rows_per_rank, share_of_mean
 
 @in_full_precision
 def feature_regression(mapped_embedding_BD: Tensor, teacher_embedding_BD: Tensor) -> Tensor:
-    """Return this rank's share, a scalar in 0 to 4, of the joined batch's mean squared error.
+    """Return this rank's share, a scalar in 0 to 4, of the joint batch's mean squared error.
 
     With s and t the mapped and the teacher's embedding, every dimension of each with mean 0 and
-    variance 1 over the joined batch:
+    variance 1 over the joint batch:
 
         1/(J D) sum_j sum_d (s[j, d] - t[j, d])^2
 
     which is 2 (1 - correlation) per dimension. Standardised, because channels differ in scale by
-    orders of magnitude, and a sum of raw squares would be about the loudest of them; and not
-    divided by their length, because embeddings behind a ReLU all point in nearly one direction,
-    so that cosines hardly tell recordings apart. Of the student, too, so that a map that begins
-    at any scale has useful gradients from the first step. FitNets trains by its hint first and
+    orders of magnitude, and the largest would dominate a sum of raw squares. Not divided by the
+    embeddings' length, because embeddings behind a ReLU all point in nearly one direction, so that
+    cosines hardly distinguish recordings. The student's is standardised, too, so that a map of any
+    initial scale has useful gradients from the first step. FitNets trains by its hint first and
     drops it; here it is one term of the sum throughout.
 
-    Dimensions that are constant in the teacher's batch cost nothing. The mean over ranks is the
-    loss of the joined batch.
+    Dimensions that are constant in the teacher's batch have loss 0. The mean over ranks is the
+    loss of the joint batch.
 
     Args:
         mapped_embedding_BD: of the student, mapped to the teacher's dimension.
@@ -48,7 +48,7 @@ def feature_regression(mapped_embedding_BD: Tensor, teacher_embedding_BD: Tensor
 
 
 class FeatureRegression(nn.Module):
-    """`feature_regression` with the trained map, a matrix: standardising takes any bias away.
+    """`feature_regression` with the trained map, a matrix: standardising removes any bias.
 
     Weights are uniform in +-1/sqrt(S), torch's default for a linear layer, from `generator` alone.
     """

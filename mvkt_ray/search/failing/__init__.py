@@ -1,4 +1,4 @@
-"""What becomes of a study whose trials fail: who is to blame, and when it stops.
+"""Failures of trials: whether the trial or the machine is the cause, and when the study stops.
 
-How one trial failed is told by `machine_faults` and by the runners, not here.
+The classification of a single error is in `machine_faults` and in the runners.
 """

@@ -24,7 +24,7 @@ class FailureStreak:
     """Counts the failures of one start of a study since its last successful trial."""
 
     def __init__(self, stop_after: int | None, before: Iterable[TrialState] = ()) -> None:
-        """Begin a start of a study: what failed before it does not count.
+        """Begin a start of a study; failures of earlier starts are not counted.
 
         Args:
             stop_after: Consecutive failures that stop the study; None: never.
@@ -55,29 +55,30 @@ class FailureStreak:
         return AllFailedError(
             f"The search stops: {named} failed and no other trial has succeeded meanwhile. "
             f"{self._reasons()} The output of a failed trial is in its error.txt, such as in "
-            f"{last}. Remove the cause and go on with the same command and --resume, which counts "
-            f"from 0 again; or raise search.stop_after_failures, which is {self._stop_after}, or "
+            f"{last}. Remove the cause and continue by the same command with --resume, which "
+            f"counts from 0 again; or raise search.stop_after_failures, which is "
+            f"{self._stop_after}, or "
             "set it to null for no limit. All finished trials are kept."
         )
 
     def _reasons(self) -> str:
-        """Tell what the failures have in common: reasons that differ in numbers only are one."""
-        said: dict[str, str] = {}
+        """Return the distinct reasons in sentences; reasons may differ in numbers only."""
+        reasons: dict[str, str] = {}
         counted: Counter[str] = Counter()
         for result in self._failed:
-            # Epochs, sizes and addresses differ from trial to trial, the reason does not.
+            # Epochs, sizes and addresses differ between trials with the same reason.
             kind = _NUMBER.sub("#", result.reason)
-            said.setdefault(kind, result.reason)
+            reasons.setdefault(kind, result.reason)
             counted[kind] += 1
         if len(counted) == 1:
-            [reason] = said.values()
+            [reason] = reasons.values()
             return f"The reason: {_sentence(reason)}" + (
-                "" if len(self._failed) == 1 else " The others say the same."
+                "" if len(self._failed) == 1 else " All of them have this reason."
             )
-        told = [f"{n} times: {_sentence(said[kind])}" for kind, n in counted.most_common()]
-        rest = len(told) - _MOST_REASONS
+        listed = [f"{n} times: {_sentence(reasons[kind])}" for kind, n in counted.most_common()]
+        rest = len(listed) - _MOST_REASONS
         others = [f"And {rest} more."] if rest > 0 else []
-        return " ".join(["The reasons:", *told[:_MOST_REASONS], *others])
+        return " ".join(["The reasons:", *listed[:_MOST_REASONS], *others])
 
 
 def _is_well(state: TrialState) -> bool:

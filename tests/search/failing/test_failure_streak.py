@@ -65,7 +65,7 @@ def test_reasons_that_differ_in_numbers_only_are_told_as_one() -> None:
         streak.note(ended(2, TrialState.FAILED, "ValueError: 9 samples"))
     text = str(caught.value)
     assert "trials 0-2 have failed" in text
-    assert "The reason: ValueError: 7 samples. The others say the same." in text
+    assert "The reason: ValueError: 7 samples. All of them have this reason." in text
     assert "trials/00002" in text
     assert "--resume" in text
     assert "search.stop_after_failures, which is 3" in text
