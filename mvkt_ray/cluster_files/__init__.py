@@ -1,5 +1,5 @@
-"""Files that make a cluster: rendered from a study's resources, read back, and compared with them.
+"""Cluster files: rendered from a study's resources, read back, and compared with them.
 
-A study has needs, a cluster has node groups; `cluster_fit` says whether the one holds the other.
-Clusters that run already are examined in `on_ray`, not here.
+A study has needs, a cluster has node groups; `cluster_fit` checks that the groups hold the needs.
+Checks of running clusters are in `on_ray`.
 """

@@ -1,4 +1,4 @@
-"""Machines that clouds rent out: their size, their GPUs, and about what they cost.
+"""Rentable machines of clouds: resources, GPUs and approximate prices.
 
 Reads: `cluster/instances.csv`, or a file of the same columns.
 """
@@ -17,7 +17,7 @@ COLUMNS = ("cloud", "instance", "cpus", "memory_gib", "gpus", "accelerator_type"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InstanceType:
-    """A machine; where there is no cloud, a pod or a node that the user describes."""
+    """A machine of a cloud; without a cloud, a pod or a node that the user describes."""
 
     name: str
     node: Node
@@ -26,7 +26,7 @@ class InstanceType:
 
 
 def read_instances(path: Path, cloud: str) -> dict[str, InstanceType]:
-    """Read the machines of one cloud, by name.
+    """Return the machines of one cloud, by name.
 
     Raises:
         ConfigError: The file cannot be read, or a row of it is wrong.

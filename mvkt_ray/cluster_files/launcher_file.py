@@ -9,18 +9,18 @@ from mvkt_ray.errors import ConfigError
 from mvkt_ray.slots import Node, accelerator_in
 
 LOCAL_TYPE = "local.cluster.node"
-"""Ray's name of the one node type of machines that are there."""
+"""Ray's name of the only node type of a cluster of existing machines."""
 
 
 def is_launcher_file(value: Mapping[str, Any]) -> bool:
-    """Whether a mapping is meant to be a file of Ray's cluster launcher."""
+    """Whether a mapping has the keys of a file for Ray's cluster launcher."""
     return "provider" in value and "cluster_name" in value
 
 
 def launcher_groups(
     value: Mapping[str, Any], machines: Mapping[str, InstanceType], origin: str
 ) -> list[NodeGroup]:
-    """List the groups of a launcher file that Ray has found valid.
+    """Return the groups of a launcher file that Ray has validated.
 
     Args:
         value: the file.

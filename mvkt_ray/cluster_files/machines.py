@@ -1,4 +1,4 @@
-"""The groups of a cluster: from a cloud's list, as pods, or of machines that are there."""
+"""The node groups of a cluster: machines of a cloud, pods, or existing machines."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,13 +17,13 @@ HEAD = "head"
 
 HEAD_CPUS = 4.0
 HEAD_MEMORY_GIB = 16.0
-"""For the driver, Ray's own processes, and the drivers of models with several workers."""
+"""Memory of the driver, Ray's own processes, and the drivers of models with several workers."""
 
 
 def rented_groups(
     needs: Sequence[Need], table_file: Path, settings: Mapping[str, Value], platform: str
 ) -> list[NodeGroup]:
-    """Choose machines of a cloud; the head is the first group.
+    """Return groups of a cloud's machines; the head is the first group.
 
     Raises:
         ConfigError: A machine that `settings` name is not in the table, or none is large enough.
@@ -46,7 +46,7 @@ def rented_groups(
 def pod_groups(
     needs: Sequence[Need], settings: Mapping[str, Value], platform: str
 ) -> list[NodeGroup]:
-    """Cut pods to the study; the head is the first group.
+    """Return groups of pods sized for the study; the head is the first group.
 
     Raises:
         ConfigError: `settings` make the pods smaller than one worker.
@@ -61,7 +61,7 @@ def pod_groups(
 
 
 def own_groups(settings: Mapping[str, Value]) -> list[NodeGroup]:
-    """Take machines as they are; the head, the first group, works as well, as there are few.
+    """Return groups of existing machines; the head, the first group, runs workers, too.
 
     Raises:
         ConfigError: There is to be no machine.
@@ -146,7 +146,7 @@ def _head(table: Mapping[str, InstanceType], name: str, platform: str) -> NodeGr
 
 
 def _pods(needs: Sequence[Need], settings: Mapping[str, Value]) -> list[InstanceType]:
-    """One kind without GPUs, and one for each GPU type that is asked for."""
+    """Return a pod without GPUs, and one for each required GPU type."""
     on_cpus = [need for need in needs if not need.is_on_gpus]
     least = max(math.ceil(need.workers.cpus) for need in on_cpus)
     wanted = settings["cpus_per_pod"]
@@ -163,7 +163,7 @@ def _pods(needs: Sequence[Need], settings: Mapping[str, Value]) -> list[Instance
 
 
 def _gpu_pod(needs: Sequence[Need], accelerator: str | None, wanted: Value) -> InstanceType:
-    """Give a pod as many CPUs and as much memory as keeps all its GPUs in use."""
+    """Return a pod with enough CPUs and memory to use all its GPUs."""
     least = max(math.ceil(need.workers.gpus_per_worker) for need in needs)
     n_gpus = wanted if isinstance(wanted, int) else least
     slots = {need.name: max(1, gpu_slots(n_gpus, need.workers.gpus_per_worker)) for need in needs}

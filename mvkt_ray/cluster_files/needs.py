@@ -9,11 +9,11 @@ from mvkt_ray.config.schema import StudyConfig
 from mvkt_ray.phrasing import counted
 
 TRIALS_AT_ONCE = 8
-"""For which a cluster is made when the study does not say `max_concurrent_trials`: a sampler learns
-little from trials that all start together."""
+"""Concurrent trials of a study without `max_concurrent_trials`: more would start before the sampler
+has results to learn from."""
 
 INGEST_TASKS_AT_ONCE = 8
-"""For which a cluster is made; each of them waits for storage most of its time."""
+"""Concurrent ingest tasks; each of them waits for storage most of the time."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,13 +24,13 @@ class Need:
     """Its key below `resources` in a study file: `ingest`, `teacher`, `trial`, `students.NAME`."""
     workers: WorkersConfig
     at_once: int = 1
-    """How many of them the cluster is made for."""
+    """Number of concurrent models or tasks."""
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
     """Labels that a node must have."""
 
     @property
     def n_workers(self) -> int:
-        """Of all models together, each with the most workers that it may have."""
+        """Largest number of workers of all concurrent models."""
         return self.at_once * self.workers.max_workers
 
     @property
@@ -39,7 +39,7 @@ class Need:
         return self.workers.gpus_per_worker > 0
 
     def nodes(self, n_slots: int) -> int:
-        """Count the nodes that hold all workers, when each has `n_slots` for them."""
+        """Return the number of nodes, with `n_slots` each, that hold all workers."""
         return math.ceil(self.n_workers / n_slots)
 
     def __str__(self) -> str:
@@ -52,9 +52,9 @@ class Need:
 
 
 def needs_of(study: StudyConfig) -> tuple[Need, ...]:
-    """List what a study needs, for as many trials at once as it allows or as make sense.
+    """Return a study's needs for `max_concurrent_trials`, or `TRIALS_AT_ONCE`, concurrent trials.
 
-    They may all be of one network: each that has workers of its own is a need for as many.
+    All may draw the same network, so each network with workers of its own is a need of this size.
     """
     resources = study.resources
     at_once = resources.max_concurrent_trials or TRIALS_AT_ONCE
@@ -69,7 +69,7 @@ def needs_of(study: StudyConfig) -> tuple[Need, ...]:
 
 
 def least_needs(resources: ResourcesConfig) -> tuple[Need, ...]:
-    """List what a study needs at the least: one task, its teacher, one trial of each kind."""
+    """Return a study's smallest needs: one ingest task, its teacher, one trial of each kind."""
     ingest = resources.ingest
     models = resources.models()
     teacher = Need(name="teacher", workers=models.pop("teacher"))

@@ -1,16 +1,16 @@
-"""Node groups of a cluster, whatever file describes them."""
+"""Node groups of a cluster, independent of the file's format."""
 
 from dataclasses import dataclass
 
 from mvkt_ray.slots import Node
 
 RAYS_OWN = "ray.io/"
-"""Begins the labels that Ray gives to nodes when they start."""
+"""Prefix of the labels that Ray sets on nodes when they start."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NodeGroup:
-    """Nodes of one kind: how many there may be, and what one of them costs."""
+    """Nodes of one kind, their least and largest number, and the price of one."""
 
     node: Node
     min_nodes: int = 0
@@ -20,9 +20,9 @@ class NodeGroup:
     """The cloud's name of the machine."""
     price_per_hour: float | None = None
     machine_cpus: float | None = None
-    """Of the machine, where Ray may use fewer."""
+    """CPUs of the machine, of which Ray may use fewer."""
 
     @property
     def name(self) -> str:
-        """Of the group, in the cluster's file."""
+        """Name of the group in the cluster's file."""
         return self.node.group

@@ -1,6 +1,6 @@
-"""The platforms that a cluster file can be rendered for: one row each.
+"""The platforms of rendered cluster files, one row each.
 
-A row names the template in `cluster/`, the keys of `--set`, and where machines come from.
+A row has the template in `cluster/`, the keys of `--set`, and the origin of machines.
 """
 
 from collections.abc import Mapping
@@ -13,19 +13,19 @@ from mvkt_ray.errors import ConfigError
 from mvkt_ray.phrasing import did_you_mean
 
 Machines = Literal["instances", "pods", "nodes"]
-"""Rented from a cloud's list, pods cut to the study's size, or nodes that are there."""
+"""Origin of machines: a cloud's list, pods sized for the study, or existing nodes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Platform:
-    """A platform, and what must be known to render its file."""
+    """A platform, with the settings for rendering its file."""
 
     template: str
     what: str
     machines: Machines
     settings: tuple[Setting, ...]
     store_scheme: str | None = None
-    """Of the object store to which the cluster's own identity gives access; None: any storage."""
+    """Scheme of the store to which the cluster's identity gives access; None: any storage."""
 
 
 _COMMON = (
@@ -204,7 +204,7 @@ PLATFORMS: Mapping[str, Platform] = {
         ),
     ),
 }
-"""By the name that `mvkt cluster render` takes."""
+"""Platforms by their name for `mvkt cluster render`."""
 
 
 def find_platform(name: str) -> Platform:

@@ -1,4 +1,4 @@
-"""Read the file of a cluster, whatever kind it is, as node groups."""
+"""Reads any kind of cluster file as node groups."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from mvkt_ray.errors import ConfigError
 from mvkt_ray.file_guards import reading
 
 ValidateLauncher = Callable[[Mapping[str, Any], str], None]
-"""Raises ConfigError when Ray's launcher would refuse a file; told the file's name as well."""
+"""(content, name of the file): raises ConfigError if Ray's launcher would refuse the file."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,10 +30,10 @@ class ClusterFile:
 
 
 def read_cluster_file(path: Path, validate_launcher: ValidateLauncher) -> ClusterFile:
-    """Recognise a file, check what can be checked without the platform itself, list its groups.
+    """Return a cluster file's kind and groups, after all checks that need no platform.
 
     Raises:
-        ConfigError: It cannot be read, is none of the known kinds, is wrong, or holds a key.
+        ConfigError: The file cannot be read, is of an unknown kind, is wrong, or has a secret.
     """
     origin = str(path)
     with reading(origin, "Give a file that mvkt cluster render wrote, or one like it."):

@@ -1,4 +1,4 @@
-"""Fill the template of a platform from what a study needs."""
+"""Renders the cluster file of a platform for a study's needs."""
 
 import dataclasses
 import re
@@ -22,7 +22,7 @@ from mvkt_ray.config.study_file import read_mapping, read_text, write_study
 from mvkt_ray.errors import ConfigError
 
 POD_STUDY_FOLDER = "/etc/mvkt"
-"""Where a search on pods finds its study file."""
+"""Folder of the study file on pods."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,17 +32,17 @@ class RenderRequest:
     platform: str
     study_file: Path
     given: Mapping[str, str]
-    """Of `--set`."""
+    """Values of `--set`, by key."""
     instances: Path | None = None
-    """A table of machines, instead of the one that comes with mvkt-ray."""
+    """A table of machines; None: mvkt-ray's own."""
 
 
 def render(study: StudyConfig, request: RenderRequest) -> str:
-    """Write the file of a cluster that gives what a study needs.
+    """Return the file of a cluster for a study's needs.
 
     Raises:
-        ConfigError: The platform, a key or a value is wrong, or no machine holds what is asked for.
-        ClusterError: What the keys set is too small for the study.
+        ConfigError: The platform, a key or a value is wrong, or no machine holds a worker.
+        ClusterError: The cluster, as set by the keys, is too small for the study.
     """
     platform = find_platform(request.platform)
     defaults = {"name": re.sub(r"[^a-z0-9-]", "-", study.name.lower()).strip("-")[:LONGEST_NAME]}
@@ -91,7 +91,7 @@ def _texts_for_pods(study: StudyConfig, file: Path) -> dict[str, str]:
 
 
 def _command(request: RenderRequest) -> str:
-    """Write the line that makes this file again."""
+    """Return the command that renders this file again."""
     pairs = [f"--set {shlex.quote(f'{key}={value}')}" for key, value in request.given.items()]
     table = (
         [] if request.instances is None else [f"--instances {shlex.quote(str(request.instances))}"]

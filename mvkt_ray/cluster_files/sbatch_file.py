@@ -1,4 +1,4 @@
-"""Slurm's batch scripts: their syntax, their options, and the nodes that they ask for."""
+"""Slurm's batch scripts: their syntax, options, and requested nodes."""
 
 import re
 import shutil
@@ -28,7 +28,7 @@ _GIB = {"K": 2**-20, "M": 2**-10, "": 2**-10, "G": 1.0, "T": 2.0**10}
 
 
 def is_batch_script(text: str) -> bool:
-    """Whether a text is meant for sbatch."""
+    """Whether a text is a batch script: it begins with `#!`, and has `#SBATCH`."""
     return text.startswith("#!") and "#SBATCH" in text
 
 
@@ -36,7 +36,7 @@ def sbatch_groups(text: str, origin: str) -> list[NodeGroup]:
     """Check a batch script, and return its nodes as one group.
 
     Raises:
-        ConfigError: bash cannot read it, or an option is unknown, wrong, or too late.
+        ConfigError: bash cannot parse the script, or an option is unknown, wrong, or too late.
     """
     _check_syntax(text, origin)
     options = _options(text, origin)

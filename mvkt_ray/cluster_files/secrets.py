@@ -1,4 +1,4 @@
-"""Keys and tokens have no place in a cluster's file, which is mailed, committed and backed up."""
+"""Refuses keys and tokens in a cluster's file, which may be mailed, committed and backed up."""
 
 import re
 
@@ -20,10 +20,10 @@ _SECRETS = (
 
 
 def refuse_secrets(text: str, origin: str) -> None:
-    """Raise when a text holds what looks like a key, without repeating it.
+    """Raise if a text contains a pattern of a secret key; the message does not repeat the key.
 
     Raises:
-        ConfigError: Names the line and the kind of key.
+        ConfigError: The message has the line and the kind of key.
     """
     for what, pattern in _SECRETS:
         found = pattern.search(text)

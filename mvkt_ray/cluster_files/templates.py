@@ -1,4 +1,4 @@
-"""Where templates are, and how they are filled.
+"""The folder of the templates, and rendering them.
 
 Reads: `cluster/` at the top of a checkout, or inside an installed package.
 """
@@ -15,16 +15,16 @@ from mvkt_ray.file_guards import find_installed
 
 
 def templates_folder() -> Path:
-    """Find the folder of the templates.
+    """Return the folder of the templates.
 
     Raises:
-        ArtifactError: It is not there.
+        ArtifactError: There is no such folder.
     """
     return find_installed("cluster/instances.csv").parent
 
 
 def fill(template: str, values: dict[str, Any]) -> str:
-    """Fill a template; a name that it uses and `values` lacks is an error of ours."""
+    """Return a rendered template; a name that `values` lacks is a defect, and raises."""
     environment = Environment(
         loader=FileSystemLoader(templates_folder()),
         undefined=StrictUndefined,
@@ -45,5 +45,5 @@ def fill(template: str, values: dict[str, Any]) -> str:
 
 
 def _quoted(value: Any) -> str:
-    """Write a value as JSON, which is YAML as well; text can then never become a key."""
+    """Return a value as JSON, which is valid YAML, so that a text cannot become a key."""
     return json.dumps(value, ensure_ascii=False)
