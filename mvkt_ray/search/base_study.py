@@ -1,4 +1,4 @@
-"""What the study of a search and that of its finals share: trials in a ledger, within a budget."""
+"""Common base of a search's study and its finals: trials in a ledger, within a budget."""
 
 from abc import ABC, abstractmethod
 from collections import deque
@@ -15,7 +15,7 @@ from mvkt_ray.search.spending.prices import PriceList, Spent
 
 
 class BaseStudy(ABC):
-    """Gives out interrupted trials before new ones, and none when its budget is spent."""
+    """Returns interrupted trials before new ones, and none after its budget is spent."""
 
     def __init__(
         self, config: StudyConfig, space: SearchSpace, ledger: Ledger, budget: Budget | None = None
@@ -25,8 +25,8 @@ class BaseStudy(ABC):
         Args:
             config: The study.
             space: Its search space.
-            ledger: Mended, unless it is only read.
-            budget: What may be spent, and what was spent before; by default no limit.
+            ledger: Its ledger; mended, unless it is only read.
+            budget: Limits, and earlier spending; None: no limit.
         """
         self.config = config
         self.space = space
@@ -39,7 +39,7 @@ class BaseStudy(ABC):
     @property
     @abstractmethod
     def n_trials(self) -> int:
-        """How many trials there are to be in all."""
+        """Planned number of trials."""
 
     @property
     @abstractmethod
@@ -58,7 +58,7 @@ class BaseStudy(ABC):
 
     @property
     def stopped_by(self) -> str:
-        """Which limit of the budget keeps trials from running, in words; empty where none does."""
+        """Description of the limit that stops the trials; empty: none does."""
         n_ended = sum(record.state.is_finished for record in self.trials())
         return self._account.budget.reached if n_ended < self.n_trials else ""
 
@@ -67,11 +67,10 @@ class BaseStudy(ABC):
         return tuple(self._ledger.records)
 
     def ask(self) -> Trial | None:
-        """Return the next trial to run; None when there is none left to start.
+        """Return the next trial to run; None: there is none now, or the budget is spent.
 
-        A trial that lost its worker or its driver, and is to be run again, comes before new ones;
-        more of those may come after a None, as long as trials are running. When the budget is spent
-        there is none of either.
+        Trials that lost their worker or driver, and must be repeated, come before new ones. While
+        trials are running, a later call may return another trial after a None.
         """
         if self._account.budget.reached:
             return None
@@ -86,20 +85,20 @@ class BaseStudy(ABC):
 
     @property
     def _last_epoch(self) -> int:
-        """The most epochs that a trial has."""
+        """Largest number of epochs of a trial."""
         return self.config.student.epochs
 
     @abstractmethod
     def _add_next(self) -> TrialRecord | None:
-        """Add the next new trial to the ledger; None when there is none left."""
+        """Add the next new trial to the ledger; None: there is none left."""
 
     def _note_unscored(self, number: int, metrics: EpochMetrics) -> None:
-        """Write down that a trial came to an epoch after which it was not validated."""
+        """Record that a trial ended an epoch without validation."""
         if metrics.epoch > self._ledger.records[number].last_epoch:
             self._ledger.write_unscored(number, metrics.epoch)
 
     def _answer(self, number: int, epoch: int) -> Decision:
-        """Say whether a running trial goes on; none with epochs left does beyond the budget."""
+        """Return the decision on a running trial: STOP if the budget is spent, not at its end."""
         decision = self._ledger.records[number].decision_at(epoch)
         is_last = epoch >= self._last_epoch
         if decision is Decision.CONTINUE and not is_last and self._account.budget.reached:

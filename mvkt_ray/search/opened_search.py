@@ -1,4 +1,4 @@
-"""A planned search that this process alone may run, with its ledger open.
+"""A planned search with an open ledger and the exclusive right to run it.
 
 Reads: the study's folder and its ledger. Writes: the lock or the lease of the folder.
 """
@@ -24,14 +24,14 @@ from mvkt_ray.search.study import Study
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OpenedSearch:
-    """A plan whose study no other process writes meanwhile."""
+    """A plan, with the exclusive right to write its study."""
 
     plan: SearchPlan
     database: LedgerDatabase
     ledger: Ledger | None
-    """As an earlier start left it; None: there is none yet."""
+    """Ledger of an earlier start; None: there is none yet."""
     at_end: contextlib.ExitStack
-    """Closes what was opened, when no process but this one may still write."""
+    """Closes the ledger before the lock of the study is released."""
 
     @property
     def trials(self) -> tuple[TrialRecord, ...]:
@@ -47,14 +47,14 @@ class OpenedSearch:
         precisions: Callable[[], Mapping[str, MeasuredPrecision]],
         budget: Budget,
     ) -> Study:
-        """Start the study, or go on with it.
+        """Begin the study, or resume it.
 
         Args:
-            config: The plan's, once the shards are there.
-            space: Its search space.
-            inputs: Fingerprints of what the trials are trained on, by kind.
-            precisions: Measures what `precision: auto` is on CPUs; called if the study begins.
-            budget: What may be spent, and what was spent before the trials.
+            config: Configuration of the plan, completed with the shards.
+            space: The search space.
+            inputs: Fingerprints of the trials' inputs, by kind.
+            precisions: Measures `precision: auto` on CPUs; called if the study begins.
+            budget: Limits, and spending before the trials.
 
         Raises:
             StaleArtifactError: The study in the ledger has another configuration or other inputs.
@@ -78,16 +78,16 @@ class OpenedSearch:
 
 @contextlib.contextmanager
 def open_search(plan: SearchPlan, patience: Patience | None = None) -> Generator[OpenedSearch]:
-    """Lock the folder of a plan, see that the plan still holds, and read the ledger, once.
+    """Lock the study of a plan, check that the plan is still valid, and open the ledger.
 
     Args:
-        plan: Of the search.
-        patience: With the server of its ledger, where that is on one.
+        plan: Plan of the search.
+        patience: Waiting times for a ledger on a server.
 
     Raises:
         ArtifactError: Another process drives the study, or has begun or changed it since it was
             planned; the ledger is damaged.
-        StoreError: The store or the server refuses, or did not answer for too long.
+        StoreError: The store or the server refuses, or did not answer in time.
     """
     with driving(plan.folder, server=plan.request.ledger, patience=patience) as database:
         if read_begun(plan.folder) != plan.begun:

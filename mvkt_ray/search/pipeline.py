@@ -1,4 +1,4 @@
-"""A search from its plan to a finished study: every stage that is missing, in order.
+"""A search from its plan to a finished study: runs every missing stage, in order.
 
 Reads: recordings or shards. Writes: the study's folder: shards, teacher, knowledge, ledger and
 trials.
@@ -56,9 +56,9 @@ def run_search(
 
     Args:
         search: The plan, opened.
-        runner: Where work runs.
-        listener: Told of every step.
-        follow: Takes the study, and returns what is run in its place and forwards to it.
+        runner: Executes the work.
+        listener: Receives the progress.
+        follow: Returns a wrapper of the study, such as trackers, to run in its place.
 
     Returns:
         The study. Its trials can be read after the search is closed.
@@ -67,7 +67,7 @@ def run_search(
         ConfigError: The study does not fit the data, or the machine; a limit cannot be kept.
         DataError: The data or an artifact cannot be used.
         ClusterError: The plan does not fit the cluster.
-        MachineError: The machine failed under a trial or the ledger; all goes on with `--resume`.
+        MachineError: The machine failed under a trial or the ledger; resume by `--resume`.
     """
     check_runner(search.plan, runner)
     plan, prepared = _provide_shards(search.plan, runner, listener)
@@ -99,7 +99,7 @@ def run_search(
             precisions=lambda: measure_students(config, prepared, runner),
             budget=budget_of(folder, config, plan.request.limits),
         )
-        # Only now is it known that the study in the folder may go on with this configuration.
+        # Only now: `begin_or_resume` has checked the configuration against the ledger.
         folder.write_config(config)
         listener.study_opened(study)
         with timed_stage(folder, listener, "trials", plan.stage("trials").what):
@@ -110,12 +110,11 @@ def run_search(
 
 
 def check_runner(plan: SearchPlan, runner: Runner) -> None:
-    """Refuse a plan that a runner can never carry out, or whose limits cannot be kept there.
+    """Refuse a plan that a runner cannot execute, or whose limits cannot be enforced there.
 
     Raises:
-        ConfigError: It asks for what this kind of runner does not do; a node has no price.
-        ClusterError: The cluster has less than one trial or the teacher needs, or a node lacks a
-            plug-in.
+        ConfigError: This kind of runner does not support the resources; a node has no price.
+        ClusterError: The cluster cannot hold one trial, or the teacher; a node lacks a plug-in.
     """
     resources = plan.config.resources
     runner.check(resources)
@@ -129,7 +128,7 @@ def trial_inputs(
     prepared: Prepared,
     cpu_precision: Mapping[str, str],
 ) -> TrialInputs:
-    """Gather what every trial of a study is given; the precision is as its ledger notes it.
+    """Return the inputs of every trial of a study, with the precision noted in its ledger.
 
     Raises:
         StaleArtifactError: The study was started with other versions of its plug-ins.
@@ -165,7 +164,7 @@ def trial_inputs(
 def _provide_shards(
     plan: SearchPlan, runner: Runner, listener: Listener
 ) -> tuple[SearchPlan, Prepared]:
-    """Ingest unless the shards are there; return the plan with all that is known by them."""
+    """Ingest unless the shards exist; return the plan completed with the shards."""
     if plan.prepared is not None:
         listener.stage_finished("shards", plan.stage("shards").what, True)
         return plan, plan.prepared
@@ -192,7 +191,7 @@ def _provide_shards(
 def _provide_teacher(
     plan: SearchPlan, prepared: Prepared, runner: Runner, listener: Listener
 ) -> Manifest:
-    """Train the teacher unless it is there, and return its manifest."""
+    """Train the teacher unless it exists; return its manifest."""
     what = plan.stage("teacher").what
     if plan.teacher is not None:
         listener.stage_finished("teacher", what, True)
@@ -210,7 +209,7 @@ def _provide_teacher(
 def _provide_assistants(
     plan: SearchPlan, prepared: Prepared, runner: Runner, listener: Listener
 ) -> dict[str, str]:
-    """Train the assistants and ask them unless they are there; return their fingerprints."""
+    """Train missing assistants and compute their knowledge; return their fingerprints by name."""
     config, folder = plan.config, plan.folder
     if config.teacher.assistant is None:
         return {}
@@ -236,10 +235,10 @@ def provide_knowledge(
     teacher_location: Location,
     location: Location,
 ) -> None:
-    """Compute the knowledge of the prepared training split at a location, unless it is there.
+    """Compute the teacher's knowledge of the training split at a location, unless it exists.
 
     Raises:
-        StaleArtifactError: What is there was made from something else.
+        StaleArtifactError: The existing knowledge was made from other inputs.
     """
     teacher = open_teacher(teacher_location, shards=prepared.shards, task=prepared.task)
     per_recording = config.student.knowledge == "record"

@@ -1,6 +1,6 @@
-"""The stages of a search as sentences for people: what each of them makes or reuses.
+"""The stages of a search, with a description of the work or of the reused result.
 
-Reads: whether knowledge is there. Writes nothing.
+Reads: manifests of existing artifacts. Writes nothing.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class PlannedStage:
     name: StageName
     action: Literal["make", "reuse", "skip"]
     what: str
-    """What is made or reused, or why nothing is."""
+    """Description of the work or of the reused result, or the reason for skipping the stage."""
 
 
 def ingest_stage(config: StudyConfig, data: Location | None) -> PlannedStage:
@@ -40,7 +40,7 @@ def ingest_stage(config: StudyConfig, data: Location | None) -> PlannedStage:
 
 
 def shards_stage(prepared: Prepared) -> PlannedStage:
-    """Describe shards that are there by their splits."""
+    """Describe existing shards, with the sizes of their splits."""
     splits = prepared.splits
     n_unlabelled = int((~splits.train.has_label).sum())
     of_these = f" ({n_unlabelled:,} of them without a known label)" if n_unlabelled else ""
@@ -54,7 +54,7 @@ def shards_stage(prepared: Prepared) -> PlannedStage:
 
 
 def teacher_stage(config: StudyConfig, location: Location, found: Manifest | None) -> PlannedStage:
-    """Describe the training of a teacher, or the one that was found at its location."""
+    """Describe the training of a teacher, or the existing one."""
     if found is None:
         what = f"train {config.teacher.described} for {config.teacher.epochs} epochs"
         return PlannedStage(name="teacher", action="make", what=what)
@@ -80,10 +80,10 @@ def knowledge_stage(
 def assistants_stage(
     config: StudyConfig, space: SearchSpace, folder: StudyFolder, prepared: Prepared | None
 ) -> tuple[PlannedStage, ...]:
-    """Describe the assistants, if there are any: their training, and what they are asked.
+    """Describe the training and the knowledge of the assistants; empty without assistants.
 
     Raises:
-        ConfigError: They cannot be trained as they are asked for.
+        ConfigError: The assistants' configuration is invalid.
     """
     made, trials = config.teacher.of_assistant(), assistant_trials(config, space)
     if made is None:
@@ -105,7 +105,7 @@ def assistants_stage(
 def trials_stage(
     config: StudyConfig, space: SearchSpace, learnt: Learnt | None = None
 ) -> PlannedStage:
-    """Describe the trials: how many, how long, of which grid, for what, within which limits."""
+    """Describe the trials: number, epochs, grid, objectives and limits."""
     count = n_trials(config, space)
     what = (
         f"{count}, of which {min(n_baselines(config, space), count)} are baselines, of up to "
@@ -131,7 +131,7 @@ def trials_stage(
 
 
 def assistants_bytes(config: StudyConfig, space: SearchSpace, prepared: Prepared) -> int:
-    """Predict the size of the knowledge of all assistants; 0 where there are none."""
+    """Return the predicted bytes of the knowledge of all assistants; 0 without assistants."""
     made = config.teacher.of_assistant()
     if made is None:
         return 0
@@ -142,7 +142,7 @@ def assistants_bytes(config: StudyConfig, space: SearchSpace, prepared: Prepared
 
 
 def knowledge_bytes(config: StudyConfig, prepared: Prepared) -> int:
-    """Predict the size of the teacher's knowledge."""
+    """Return the predicted bytes of the teacher's knowledge."""
     teacher, n_leads = config.teacher, len(prepared.view.leads)
     return _bytes_of(config, prepared, teacher.network, n_leads, n_members=teacher.members)
 
@@ -150,7 +150,7 @@ def knowledge_bytes(config: StudyConfig, prepared: Prepared) -> int:
 def _bytes_of(
     config: StudyConfig, prepared: Prepared, name: str, n_leads: int, *, n_members: int = 1
 ) -> int:
-    """Predict the size of what networks say of the training split."""
+    """Return the predicted bytes of a network's outputs for the training split."""
     n_classes, n_recordings = len(prepared.task.classes), len(prepared.splits.train.rows)
     network = build_network(name, n_leads, n_classes)
     return knowledge_size_bytes(

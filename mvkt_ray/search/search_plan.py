@@ -1,6 +1,6 @@
-"""The plan of a search: what its stages do and reuse, checked once and before anything starts.
+"""The plan of a search: the work of each stage, checked once before anything starts.
 
-`mvkt search --dry-run` prints a plan, and `pipeline` carries it out, stage by stage.
+`mvkt search --dry-run` prints a plan, and `pipeline` executes it, stage by stage.
 
 Reads: the study's folder, its inputs, and the ledger of a similar study. Writes nothing.
 """
@@ -46,22 +46,22 @@ class SearchRequest:
     """Request for a search, beside its configuration."""
 
     folder: StudyFolder
-    """Where the study is, or will be."""
+    """Folder of the study, which need not exist."""
     data: Location | None = None
     """Shards, or the folder of the dataset; not needed to resume, nor by `synthetic`."""
     teacher: Location | None = None
     """A trained teacher to use instead of training one."""
     resume: bool = False
-    """Go on with the study that is in the folder."""
+    """Whether to continue the study in the folder."""
     limits: Limits = NO_LIMITS
     """Limits of the total spending, with the teacher, over all starts of the study. When a limit is
-    reached, trials stop after their epoch: `Study.stopped_by` says which."""
+    reached, trials stop after their epoch, and `Study.stopped_by` describes it."""
     similar: StudyFolder | None = None
-    """A study to predict time and cost from, while the own one has no complete trial."""
+    """A study to predict time and cost from, until this study has a complete trial."""
     time_budget_s: float | None = None
-    """Start no further trial after so many seconds."""
+    """Seconds after which no further trial starts; None: no limit."""
     ledger: ServerAddress | None = None
-    """The database for the ledger of a study that begins; None: where it is noted, else here."""
+    """Database for the ledger of a new study; None: the noted one, else in the folder."""
     started: float = field(default_factory=time.monotonic)
     """Reading of `time.monotonic` from which the time budget counts."""
 
@@ -81,7 +81,7 @@ class BegunSearch:
     inputs: Mapping[str, Location | None]
     """Shards, teacher and knowledge by kind; empty until the shards are there."""
     plugins: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Packages that its plug-ins were from."""
+    """Versions of its plug-ins' packages, by package."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,34 +95,34 @@ class SearchPlan:
     similar: SimilarStudy | None
     space: SearchSpace
     plugins: Mapping[str, str]
-    """Versions, by name, of the packages that its plug-ins are from; not of its source's."""
+    """Versions of its plug-ins' packages, by package, without that of its source."""
     learnt: Learnt | None = None
-    """Trials of another study that the sampler learns from; None: it learns from its own alone."""
+    """Trials of another study for the sampler; None: it uses the study's own only."""
     shards: Location
-    """Where they are, or will be."""
+    """Location of the shards, which need not exist."""
     source: Source | None
     """Source that is ingested to `shards`; None: they exist."""
     prepared: Prepared | None = None
-    """The shards as the study sees them; None until they are there."""
+    """The checked shards; None until they exist."""
     given_teacher: Location | None
     teacher: Manifest | None = None
-    """Of the teacher that is used; None: one is trained."""
+    """Manifest of the existing teacher; None: the search trains it."""
     stages: tuple[PlannedStage, ...] = ()
     """Stages, in the order in which they run."""
 
     @property
     def folder(self) -> StudyFolder:
-        """Where the study is, or will be."""
+        """Folder of the study, which need not exist."""
         return self.request.folder
 
     @property
     def teacher_location(self) -> Location:
-        """Where the teacher is, or will be."""
+        """Location of the teacher, which need not exist."""
         return self.given_teacher or self.folder.teacher
 
     @property
     def n_baselines(self) -> int:
-        """How many trials are baselines."""
+        """Number of baseline trials."""
         return n_baselines(self.config, self.space)
 
     def stage(self, name: StageName) -> PlannedStage:
@@ -131,13 +131,13 @@ class SearchPlan:
 
 
 def plan_search(config: StudyConfig, request: SearchRequest) -> SearchPlan:
-    """Check a search as far as its inputs exist, and say what each stage will do.
+    """Check a search as far as its inputs exist, and describe the work of each stage.
 
     Raises:
-        ArtifactError: The folder holds something else, or a study without `resume`; an input is not
-            there, or is damaged.
-        ConfigError: The study does not fit the data; a limit can never be reached, or not be known;
-            the ledger is somewhere else.
+        ArtifactError: The folder has other files, or a study and `resume` is false; an input is
+            missing or damaged.
+        ConfigError: The study does not fit the data; a limit can never be reached, or cannot be
+            computed; the ledger is elsewhere.
         DataError: There are no such recordings, or they cannot be split.
         StaleArtifactError: The study in the folder, or the teacher, is of another configuration, or
             of other versions of its plug-ins.
@@ -158,7 +158,7 @@ def plan_search(config: StudyConfig, request: SearchRequest) -> SearchPlan:
         source, leads, tasks = None, *_leads_and_tasks(shards)
     else:
         source = _find_source(config, request.data)
-        # Of these leads the ingest makes shards.
+        # The ingest writes shards of all twelve leads.
         leads, tasks = LEADS, source.tasks()
     plugins = packages_of_study(config, tasks)
     if begun is not None:
@@ -180,11 +180,11 @@ def plan_search(config: StudyConfig, request: SearchRequest) -> SearchPlan:
 
 
 def with_shards(plan: SearchPlan, prepared: Prepared) -> SearchPlan:
-    """Complete a plan whose shards are there: check what is used with them.
+    """Complete a plan whose shards exist: check space and teacher against them.
 
     Raises:
         ConfigError: The space does not fit the leads of the shards.
-        ArtifactError: A teacher is not there, or its folder is taken.
+        ArtifactError: The given teacher is missing, or the teacher's folder has other files.
         StaleArtifactError: The given teacher does not fit the study.
     """
     config, space = plan.config, plan.space
@@ -201,13 +201,13 @@ def with_shards(plan: SearchPlan, prepared: Prepared) -> SearchPlan:
 
 
 def read_begun(folder: StudyFolder) -> BegunSearch | None:
-    """Read what an earlier start of a search has noted; None where none came so far.
+    """Return the inputs that an earlier start has recorded; None: the study has not begun.
 
     Raises:
-        ArtifactError: Another of its files was changed, or is another study's.
-        ConfigError: Its configuration was changed, and is no study any more.
+        ArtifactError: A file was changed, or belongs to another study.
+        ConfigError: The study file was changed.
     """
-    # Else it is refused when the stage has ended that is added to it.
+    # Checked here: otherwise a damaged file would be refused only at the end of a stage.
     folder.stage_times()
     if not folder.study_file.exists():
         return None
@@ -216,7 +216,7 @@ def read_begun(folder: StudyFolder) -> BegunSearch | None:
 
 
 def _read_learnt(config: StudyConfig, folder: StudyFolder, space: SearchSpace) -> Learnt | None:
-    """Read what the study learns from: as it was when it began, or else from the other study."""
+    """Return the trials to learn from: the copy in the folder, else from the other study."""
     name = config.search.learn_from
     if name is None:
         return None
@@ -226,7 +226,7 @@ def _read_learnt(config: StudyConfig, folder: StudyFolder, space: SearchSpace) -
 
 
 def _with_n_trials(config: StudyConfig, space: SearchSpace) -> StudyConfig:
-    """Let a study ask for as many trials as it has: of those that a grid has not, none is told."""
+    """Return the configuration with at most as many trials as the grid has."""
     search = replace(config.search, n_trials=n_trials(config, space))
     return replace(config, search=search)
 
@@ -238,7 +238,7 @@ def _leads_and_tasks(shards: Location) -> tuple[tuple[str, ...], dict[str, Task]
 
 
 def _n_classes(config: StudyConfig, tasks: Mapping[str, Task]) -> int | None:
-    """Return how many classes students have; None for a task that is refused later."""
+    """Return the number of classes of the task; None for a task that is refused later."""
     if config.data.task in tasks:
         return len(tasks[config.data.task].classes)
     if config.data.task_file:
@@ -248,10 +248,10 @@ def _n_classes(config: StudyConfig, tasks: Mapping[str, Task]) -> int | None:
 
 
 def _find_source(config: StudyConfig, data: Location | None) -> Source:
-    """Open the source of the recordings, and see that it has any.
+    """Open the source of the recordings; raise if it has none.
 
     Raises:
-        ConfigError: Its folder was not given, or an option of it is wrong.
+        ConfigError: The dataset's folder was not given, or an option of the source is wrong.
         DataError: There are no recordings.
     """
     if data is None and config.data.source != "synthetic":
@@ -265,7 +265,7 @@ def _find_source(config: StudyConfig, data: Location | None) -> Source:
             "the folder of shards that `mvkt ingest synthetic` made, or leave --data out."
         )
     source = open_source(config.data.source, str(data or ""), config.data.source_options)
-    # The first recording shows that the folder is what it should be; counting all may take long.
+    # Only the first recording: counting all may take long.
     if next(iter(source.references(config.data.sampling_rate_hz)), None) is None:
         raise DataError(f"{data} holds no recordings of {config.data.source}. Check the path.")
     return source

@@ -1,4 +1,4 @@
-"""How long the stages of a study took, over all its starts, those that were killed included.
+"""Times of a study's stages, summed over all its starts, including killed ones.
 
 A driver that is killed notes nothing any more, so the time is noted while a stage runs.
 
@@ -19,7 +19,7 @@ NOTE_EVERY_S = 30.0
 
 
 class StageTimer:
-    """Adds what has passed of a stage to what earlier starts have noted of it."""
+    """Adds the elapsed time of a stage to the recorded time of earlier starts."""
 
     def __init__(
         self, folder: StudyFolder, stage: str, clock: Callable[[], float] = time.monotonic
@@ -36,7 +36,7 @@ class StageTimer:
         self._lock = threading.Lock()
 
     def note(self) -> None:
-        """Note what has passed since the last time."""
+        """Record the time since the last call."""
         with self._lock:
             now = self._clock()
             if self._folder.root.exists():
@@ -45,12 +45,12 @@ class StageTimer:
 
     @contextlib.contextmanager
     def noting(self, every_s: float = NOTE_EVERY_S) -> Generator[None]:
-        """Note now and then, from a thread, until the block ends."""
+        """Record the time at intervals, from a thread, until the block ends."""
         is_over = threading.Event()
 
         def work() -> None:
             while not is_over.wait(every_s):
-                # It is noted the next time, or in the end; the stage goes on.
+                # A failed write does not stop the stage; a later one records the time.
                 with contextlib.suppress(MvktError, OSError):
                     self.note()
 
@@ -67,14 +67,14 @@ class StageTimer:
 def timed_stage(
     folder: StudyFolder, listener: StageListener, stage: str, what: str
 ) -> Generator[None]:
-    """Tell a listener that a stage begins and ends, and note how long it took."""
+    """Notify a listener of a stage's begin and end, and record its time."""
     listener.stage_started(stage, what)
     timer = StageTimer(folder, stage)
     try:
         with timer.noting():
             yield
     except BaseException:
-        # What went wrong counts; where it is the disk or the store, its time cannot be noted.
+        # The stage's own error takes precedence over a failure to record its time.
         with contextlib.suppress(MvktError, OSError):
             timer.note()
         raise

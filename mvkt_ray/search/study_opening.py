@@ -1,4 +1,4 @@
-"""Opens a study to look at it, while another process may run it."""
+"""Opens a study for reading, while another process may run it."""
 
 import contextlib
 
@@ -15,15 +15,15 @@ from mvkt_ray.search.study import Study
 def open_study(
     folder: StudyFolder, database: LedgerDatabase | None = None
 ) -> tuple[StudyConfig, Study]:
-    """Open a study to look at it.
+    """Open a study for reading.
 
     Args:
-        folder: Of the study.
-        database: Its ledgers, where the command reads more of them; by default they are opened, and
+        folder: Folder of the study.
+        database: Open ledgers, for commands that read several; by default they are opened, and
             restored from a store, for this study alone.
 
     Raises:
-        ArtifactError: There is none, or it has not come to its first trial yet.
+        ArtifactError: There is no study, or it has not started its first trial.
     """
     folder.expect_study()
     config = folder.read_config()
@@ -37,7 +37,7 @@ def open_study(
 
 
 def budget_of(folder: StudyFolder, config: StudyConfig, limits: Limits = NO_LIMITS) -> Budget:
-    """Return the limits of a study and the cost of its teacher, which is there."""
+    """Return the budget of a study, with the spending on its teacher."""
     prices = PriceList(config.resources.cost)
     before = prices.spent(teacher_usage(folder, config).reservations)
     return Budget(prices, limits, before=before)

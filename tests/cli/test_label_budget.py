@@ -199,7 +199,7 @@ def test_wrong_input_is_told_before_anything_is_written(
     out = tmp_path / "out"
     line = ("label-budget", study, "--data", shards, "--out", out, "--in-process")
     mvkt(*line, "--budgets", "3").expect_wrong_input("3 is neither", "2 training folds")
-    mvkt(*line, "--budgets", "many").expect_wrong_input("write numbers of training folds")
+    mvkt(*line, "--budgets", "many").expect_wrong_input("write numbers of labelled training folds")
     mvkt(*line, "--draws", 0).expect_wrong_input("--draws must be at least 1")
     mvkt("label-budget", "--out", out).expect_wrong_input("STUDY.yaml is missing")
     mvkt("label-budget", "--out", out, "--report").expect_wrong_input("holds no label budget")

@@ -1,5 +1,5 @@
 """Assistants: models between the teacher and a condition's students, trained before its trials.
 
-Which trainings they are is in `assistant_trials`, what a finished one is in `assistant`; the order
-of a search's stages is in `pipeline`.
+The plan of their trainings is in `choosing/assistant_trials`, a finished assistant in
+`training/teaching/assistant`, the order of a search's stages in `pipeline`.
 """

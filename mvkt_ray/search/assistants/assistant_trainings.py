@@ -1,7 +1,7 @@
-"""Assistants in training, dealt to runners as a study deals trials, and never pruned.
+"""The trainings of assistants, offered to runners as a study offers trials, and never pruned.
 
-They have no ledger. What a killed driver leaves are their checkpoints and results, as of any trial:
-the next one deals all that are not published, and those that had ended say so at once.
+They have no ledger. A killed driver leaves their checkpoints and results, as of any trial. The next
+driver offers all that are not published; a training that had ended returns its result at once.
 """
 
 from collections import deque
@@ -20,7 +20,7 @@ from mvkt_ray.records import (
 
 
 class AssistantTrainings:
-    """Deals trainings in their order, and remembers what they came to."""
+    """Offers trainings in order (`AskTell`), and keeps their epochs and results."""
 
     def __init__(
         self,
@@ -30,13 +30,13 @@ class AssistantTrainings:
         on_epoch: Callable[[int], None],
         on_end: Callable[[Trial, TrialResult, Usage], None],
     ) -> None:
-        """Begin with no training dealt.
+        """Begin with all trainings waiting.
 
         Args:
             config: The study.
-            trials: To be trained.
-            on_epoch: Called with how many epochs of all of them are done.
-            on_end: Called when one is complete, with what its attempts have used.
+            trials: The trainings, as trials.
+            on_epoch: Called with the number of finished epochs of all trainings.
+            on_end: Called with each complete training, its result and the usage of all attempts.
         """
         self.config = config
         self._trials = {trial.number: trial for trial in trials}
@@ -49,29 +49,29 @@ class AssistantTrainings:
 
     @property
     def results(self) -> tuple[tuple[Trial, TrialResult], ...]:
-        """Trainings that have ended, well or not, by number."""
+        """Ended trainings with their results, in the order of their numbers."""
         return tuple((self._trials[number], self._ended[number]) for number in sorted(self._ended))
 
     def epochs(self, number: int) -> tuple[EpochMetrics, ...]:
-        """Return what a training has reported, in order."""
+        """Return the reported epochs of a training, in order."""
         reported = self._epochs[number]
         return tuple(reported[epoch] for epoch in sorted(reported))
 
     def ask(self) -> Trial | None:
-        """Return a training that has not begun, or has to begin again; None when there is none."""
+        """Return a training that has not begun, or must be repeated; None: there is none."""
         return self._trials[self._waiting.popleft()] if self._waiting else None
 
     def report(self, number: int, metrics: EpochMetrics, usage: Usage = NOTHING_USED) -> Decision:
-        """Note what a training reached; it always goes on."""
+        """Record an epoch; the decision is always to continue."""
         self._epochs[number][metrics.epoch] = metrics
         self._on_epoch(sum(len(reported) for reported in self._epochs.values()))
         return Decision.CONTINUE
 
     def tell(self, result: TrialResult, usage: Usage = NOTHING_USED) -> None:
-        """Note how a training ended; the same may be told again.
+        """Record the end of a training; a repeated call has no effect.
 
-        One that lost its worker is dealt again, as often as the study allows, and one whose node
-        was taken back however often.
+        A training that lost its worker is repeated up to `search.max_retries` times; a preemption
+        of its node is not counted.
         """
         number = result.number
         if number in self._ended or number in self._waiting:

@@ -1,4 +1,4 @@
-"""The stage of assistants: those that are missing are trained, published, and asked.
+"""The stage of assistants: trains and publishes missing ones, and computes their knowledge.
 
 Reads: shards, the teacher and its knowledge. Writes, for each condition, an artifact of kind
 `teacher` and one of kind `knowledge`.
@@ -31,7 +31,7 @@ from mvkt_ray.training.teaching.assistant import AssistantJob, publish_assistant
 def assistants_at(
     teachers: AssistantsFolder, knowledge: AssistantsFolder, conditions: Sequence[Condition]
 ) -> dict[str, Assistant]:
-    """Return by condition where assistants are, or will be, and what they say of recordings."""
+    """Return the locations of present or future assistants and their knowledge, by condition."""
     return {
         condition.name: Assistant(
             teacher=str(teachers.teacher(condition.name)),
@@ -51,25 +51,25 @@ def provide_assistants(
     inputs: TrialInputs,
     what: str,
 ) -> dict[str, str]:
-    """Train the assistants of all conditions and ask them, as far as they are not there.
+    """Train missing assistants of all conditions, and compute their missing knowledge.
 
     Args:
         config: The study; its teacher has an assistant.
-        space: Its search space.
-        folder: Of the study.
-        runner: Where work runs.
-        listener: Told of every step.
-        prepared: Shards as the study sees them.
-        inputs: Of the study's trials; teacher and knowledge are there.
-        what: The stage in words.
+        space: The study's search space.
+        folder: Folder of the study.
+        runner: Executes the work.
+        listener: Receives the progress.
+        prepared: The study's checked shards.
+        inputs: Inputs of the study's trials; teacher and knowledge exist.
+        what: Description of the stage.
 
     Returns:
         The fingerprint of each assistant, by condition.
 
     Raises:
-        ArtifactError: An assistant of another configuration, or of another teacher, is there.
+        ArtifactError: There is an assistant of another configuration or teacher.
         TrialError: The training of an assistant failed or diverged.
-        MachineError: The machine failed under one; all goes on with `--resume`.
+        MachineError: The machine failed under a training; resume by `--resume`.
     """
     at, trials = folder.assistants, assistant_trials(config, space)
     jobs = {trial.number: _job(config, prepared, inputs, trial) for trial in trials}
@@ -102,16 +102,16 @@ def ask_assistants(
     prepared: Prepared,
     out: AssistantsFolder,
 ) -> None:
-    """Ask the assistants of a study about another training split, unless they were asked.
+    """Compute the missing knowledge of a study's assistants for another training split.
 
     Args:
         config: The study.
-        space: Its search space.
-        folder: Of the study, where its assistants are.
-        runner: Where work runs.
-        listener: Told of the stage.
-        prepared: Shards with the split.
-        out: Where the knowledge goes.
+        space: The study's search space.
+        folder: Folder of the study, with its assistants.
+        runner: Executes the work.
+        listener: Receives the progress.
+        prepared: Checked shards with the split.
+        out: Folder of the knowledge.
     """
     if all((out.knowledge(c.name) / MANIFEST_NAME).exists() for c in space.conditions):
         listener.stage_finished("assistants", str(out.root), True)
@@ -189,7 +189,7 @@ def _train(
     if failed:
         raise TrialError(
             f"{len(failed)} of {len(trials)} assistants failed, without which students cannot be "
-            f"distilled: {'; '.join(failed)}. Remove the cause and go on with --resume; or start "
+            f"distilled: {'; '.join(failed)}. Remove the cause and continue by --resume; or start "
             "another study with another teacher.assistant."
         )
 
@@ -197,11 +197,11 @@ def _train(
 def _inputs(
     config: StudyConfig, at: AssistantsFolder, inputs: TrialInputs
 ) -> tuple[TrialInputs, int]:
-    """Return what the trainings are given, and how many epochs each has."""
+    """Return the inputs of the trainings, and the number of epochs of each."""
     made = config.teacher.of_assistant()
     assert made is not None
     assert inputs.teacher is not None
-    # What `auto` is on CPUs was found for the teacher; that of students is found with the study.
+    # The teacher's resolved `auto`: that of the students is measured later, with the study.
     teacher = read_manifest(inputs.teacher, TEACHER)
     precision = {str(teacher.config["teacher"]["network"]): str(teacher.details["precision"])}
     given = replace(
@@ -223,7 +223,7 @@ def _ask(
     out: AssistantsFolder,
     condition: Condition,
 ) -> None:
-    """Compute what an assistant says of the training split, unless it is there."""
+    """Compute an assistant's knowledge of the training split, unless it exists."""
     location = out.knowledge(condition.name)
     if (location / MANIFEST_NAME).exists():
         return
@@ -240,7 +240,7 @@ def _check_knowledge(
     out: AssistantsFolder,
     condition: Condition,
 ) -> None:
-    """Raise unless knowledge that is there is that of the assistant, of this split."""
+    """Raise unless the knowledge is that of the assistant for this split."""
     open_knowledge(
         out.knowledge(condition.name),
         shards=prepared.shards,

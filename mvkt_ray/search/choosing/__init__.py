@@ -1,5 +1,4 @@
-"""What is tried next, and what is given up: spaces, grids, limits, proposals, pruning, racing.
+"""The choice of trials: spaces, grids, limits, proposals, pruning, racing, plug-ins of a study.
 
-Plug-ins that a study names are found here as well. Choosing the configurations of finals is in
-`finals`; statistics without a search in `statistics`.
+The choice of the finals' configurations is in `finals`, general statistics in `statistics`.
 """

@@ -8,7 +8,7 @@ from mvkt_ray.config.search_config import Scalar
 from mvkt_ray.records import Arm, Trial
 from mvkt_ray.search.choosing.parameters import check_hyperparameters
 from mvkt_ray.search.choosing.space import SearchSpace
-from mvkt_ray.search.choosing.student_sizes import of_its_student
+from mvkt_ray.search.choosing.student_sizes import without_unused_sizes
 
 _AS_TEACHER = (
     "batch_size",
@@ -47,7 +47,7 @@ def assistant_trials(config: StudyConfig, space: SearchSpace) -> tuple[Trial, ..
     }
     plain = {**asdict(Hyperparameters()), **own}
     check_hyperparameters(plain, "teacher.assistant")
-    values = of_its_student(plain)
+    values = without_unused_sizes(plain)
     return tuple(
         Trial(number=number, condition=condition, arm=Arm.ASSISTANT, hyperparameters=values)
         for number, condition in enumerate(space.conditions)

@@ -49,7 +49,7 @@ def read_contender_leads(
         where: Key of the study file that they stand at.
 
     Raises:
-        ConfigError: As `read_conditions`; or one is no condition of the study, so that nothing
+        ConfigError: As `read_conditions`; or a lead is no condition of the study, so that nothing
             would be trained for it.
     """
     if not names:

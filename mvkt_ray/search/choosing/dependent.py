@@ -1,4 +1,4 @@
-"""Parameters that are drawn only where others have certain values: `when` in a search space."""
+"""Conditional parameters, drawn only at certain values of others: `when` in a search space."""
 
 from collections.abc import Mapping
 
@@ -20,12 +20,12 @@ Params = Mapping[str, Scalar]
 def in_drawing_order(
     distributions: Mapping[str, Distribution], when: Mapping[str, Mapping[str, object]]
 ) -> dict[str, Distribution]:
-    """Order parameters so that each follows those named in its `when`, else as in the file.
+    """Return the parameters so ordered that each follows those in its `when`, else as in the file.
 
     Raises:
-        ConfigError: Conditions form a circle.
+        ConfigError: Conditions form a cycle.
     """
-    # One at a time, always the first that is ready: the order of the file as far as possible.
+    # Takes always the first that is ready, which keeps the file's order as far as possible.
     ordered: dict[str, Distribution] = {}
     left = dict(distributions)
     while left:
@@ -44,15 +44,15 @@ def read_when(
     when: Mapping[str, Mapping[str, tuple[Scalar, ...]]],
     defaults: Params,
 ) -> dict[str, dict[str, tuple[Scalar, ...]]]:
-    """Check that every condition can hold, and give its values the types of the parameter.
+    """Return the conditions with values of the parameters' types; each condition must be possible.
 
     Args:
-        distributions: Of the drawn parameters.
-        when: By parameter, the values of others at which it is drawn, as the study file has them.
-        defaults: Every hyper-parameter.
+        distributions: Distributions of the drawn parameters.
+        when: By parameter, the values of others at which it is drawn, as in the study file.
+        defaults: Values of all hyper-parameters.
 
     Raises:
-        ConfigError: A parameter is fixed, or a condition is on one that is never drawn so.
+        ConfigError: A parameter with a condition is fixed, or a condition can never hold.
     """
     checked: dict[str, dict[str, tuple[Scalar, ...]]] = {}
     for name, conditions in when.items():

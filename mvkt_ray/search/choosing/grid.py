@@ -1,6 +1,6 @@
-"""All points of a search space, where every parameter has few values: counted, and listed.
+"""Grids: all points of a search space whose parameters have few values, counted and listed.
 
-A parameter that is drawn only under conditions multiplies the points only where they hold.
+A conditional parameter multiplies only the points at which its condition holds.
 """
 
 import math
@@ -16,18 +16,18 @@ from mvkt_ray.search.choosing.parameters import Distribution, shown
 
 Params = Mapping[str, Scalar]
 Values = Mapping[str, Sequence[Scalar]]
-"""By parameter, each after those that decide whether it is drawn."""
+"""Values by parameter; a parameter follows those that decide whether it is drawn."""
 IsDrawn = Callable[[str, Params], bool]
 
 FEW = 12
-"""Values that represent a range where its points are too many to enumerate."""
+"""Number of values that represent a range with too many points to enumerate."""
 
 _DIGITS = 12
-"""To which decimal fractions are rounded: 0.1 + 2 * 0.1 is not 0.3."""
+"""Decimal digits of values, since 0.1 + 2 * 0.1 is not 0.3."""
 
 
 def grid_values(name: str, distribution: Distribution) -> tuple[Scalar, ...]:
-    """List all values of a parameter of a grid, ascending, or in the given order of choices.
+    """Return all values of a grid's parameter, ascending, or in the given order of choices.
 
     Raises:
         ConfigError: The parameter is continuous.
@@ -52,15 +52,15 @@ def few_values(distribution: Distribution, named: Collection[Scalar]) -> tuple[S
     """Return values that represent a parameter: both ends of its range, and some between.
 
     Args:
-        distribution: Of the parameter.
-        named: Values on which other parameters depend: these are among them.
+        distribution: Distribution of the parameter.
+        named: Values to include, on which other parameters depend.
     """
     if isinstance(distribution, FloatDistribution) and distribution.step is None:
         return (distribution.low,)
     values = grid_values("", distribution)
     if len(values) <= FEW or isinstance(distribution, CategoricalDistribution):
         return values
-    # Evenly by ratio: the sizes that these values stand for count by their ratio, too.
+    # Geometrically spaced, as the sizes of students that these values set compare by ratio.
     places = np.geomspace(1, len(values), FEW).round().astype(int) - 1
     kept = {*places.tolist(), len(values) - 1, *(values.index(v) for v in named if v in values)}
     return tuple(values[place] for place in sorted(kept))
@@ -72,9 +72,9 @@ def points(
     """Yield every combination of values, the last parameter changing first.
 
     Args:
-        values: Of each parameter.
-        is_drawn: Whether a parameter is drawn, given those before it.
-        drawn: Values of other parameters, which each combination begins with.
+        values: Values by parameter.
+        is_drawn: Returns whether a parameter is drawn, given the values of those before it.
+        drawn: Values of other parameters, included in each combination.
     """
     if not values:
         yield dict(drawn or {})
@@ -95,17 +95,17 @@ class Grid:
 
     values: Values
     is_drawn: IsDrawn
-    telling: Collection[str]
-    """Deciding parameters: those whose values decide whether others are drawn or points are within
-    the limits, and those that decide about these. All others follow from them independently."""
+    deciding: Collection[str]
+    """Parameters that decide whether others are drawn or points are within the limits, and those
+    that decide about these. All other parameters are independent of each other."""
     is_within: Callable[[Params], bool]
-    """Whether points with these values of the deciding parameters are within the limits."""
+    """Whether points with given values of the deciding parameters are within the limits."""
 
     def count(self) -> tuple[int, int]:
         """Return the numbers of points within and beyond the limits."""
         n_within = n_beyond = 0
         # Only deciding parameters are enumerated; the others multiply, as none depends on another.
-        for decided in points(self._telling_values, self.is_drawn):
+        for decided in points(self._deciding_values, self.is_drawn):
             free = [values for name, values in self._others.items() if self.is_drawn(name, decided)]
             n_alike = math.prod(len(values) for values in free)
             if self.is_within(decided):
@@ -115,21 +115,21 @@ class Grid:
         return n_within, n_beyond
 
     def list_points(self) -> list[dict[str, Scalar]]:
-        """List the points within the limits, the deciding parameters changing last."""
+        """Return the points within the limits, the deciding parameters changing last."""
         return [
             point
-            for decided in points(self._telling_values, self.is_drawn)
+            for decided in points(self._deciding_values, self.is_drawn)
             if self.is_within(decided)
             for point in points(self._others, self.is_drawn, decided)
         ]
 
     @property
-    def _telling_values(self) -> Values:
-        return {name: values for name, values in self.values.items() if name in self.telling}
+    def _deciding_values(self) -> Values:
+        return {name: values for name, values in self.values.items() if name in self.deciding}
 
     @property
     def _others(self) -> Values:
-        return {name: values for name, values in self.values.items() if name not in self.telling}
+        return {name: values for name, values in self.values.items() if name not in self.deciding}
 
 
 def n_points_text(n_points: int) -> str:

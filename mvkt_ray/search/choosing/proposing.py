@@ -1,7 +1,7 @@
 """Hyper-parameters for the next trial, by Optuna's samplers or from a grid.
 
-A proposal is a function of the study's records, its seed and the trial's number alone: a sampler is
-made anew for each proposal, so that a restart neither loses its state nor repeats its draws.
+A proposal is a function of the study's records, its seed and the trial's number alone: each
+proposal has a new sampler, so that a restart neither loses a state nor repeats draws.
 
 The sampler learns from the trials of all conditions together, as `trial_history` presents them. The
 lead itself is assigned by the study and never drawn.
@@ -25,13 +25,13 @@ from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.training.seeds import derive_seed
 
 MOST_DRAWS = 20
-"""How often a sampler is asked for a student that keeps the limits of the study."""
+"""Proposals of a sampler for a student within the study's limits; then one is drawn at random."""
 
 _SAMPLER_STREAM = 1
-"""Keeps the sampler's random numbers apart from those of the trial with the same number."""
+"""Stream of the sampler; a trial with the same number has another."""
 
 _GRID_STREAM = 2
-"""Keeps the order of a grid apart from both."""
+"""Stream of a grid's order."""
 
 
 def propose(
@@ -51,11 +51,11 @@ def propose(
     proposes the other parameters.
 
     Args:
-        space: What to draw.
-        config: The sampler and how many trials it draws at random first.
-        seed: The study's.
-        number: The new trial's.
-        records: All trials before it.
+        space: The search space.
+        config: The sampler, and its number of random trials at the begin.
+        seed: Seed of the study.
+        number: Number of the new trial.
+        records: All earlier trials.
         given: Enqueued values of parameters, which are not drawn; within the limits.
         before: Trials of another study in the sampler's history, numbered from 1.
 
@@ -80,22 +80,22 @@ def propose(
         drawn = _draw(space, config, history, attempt_seed, given)
         if space.fits(space.complete(drawn)):
             return drawn
-    # By the trial's seed, so that trials get different students, and a restart the same ones.
+    # From the trial's seed: trials get different students, and a restart the same ones.
     last_seed = derive_seed(seed, number, MOST_DRAWS, _SAMPLER_STREAM)
     within = space.fitting[last_seed % len(space.fitting)]
     return _draw(space, config, history, last_seed, {**within, **(given or {})})
 
 
 def grid_point(space: SearchSpace, *, seed: int, place: int) -> dict[str, Scalar]:
-    """Return the point of a grid that a condition has next.
+    """Return the next point of a grid for a condition.
 
-    All conditions have them in one order, shuffled by the study's seed: a study that is stopped
-    early has then seen all of the space, and its conditions the same part of it.
+    All conditions have the points in one order, shuffled by the study's seed: a study that is
+    stopped early has then tried the same points, from all parts of the space, in each condition.
 
     Args:
-        space: With a grid.
-        seed: The study's.
-        place: How many search trials the condition has had, fewer than there are points.
+        space: A space with a grid.
+        seed: Seed of the study.
+        place: Number of the condition's search trials so far; fewer than points.
     """
     assert space.grid is not None
     order = np.random.default_rng(derive_seed(seed, _GRID_STREAM)).permutation(len(space.grid))
@@ -127,8 +127,8 @@ def _make_sampler(space: SearchSpace, config: SearchConfig, seed: int) -> BaseSa
     if config.sampler == "nsga2":
         return _SteadyState(seed=seed, population_size=n_startup)
     with warnings.catch_warnings():
-        # `group` is marked experimental since Optuna 2.8; without it, parameters that are drawn
-        # only sometimes would be sampled one by one.
+        # `group` is experimental since Optuna 2.8; without it, conditional parameters would be
+        # sampled independently of all others.
         warnings.simplefilter("ignore", ExperimentalWarning)
         return TPESampler(
             seed=seed,
@@ -142,11 +142,11 @@ def _make_sampler(space: SearchSpace, config: SearchConfig, seed: int) -> BaseSa
 class _SteadyState(NSGAIISampler):
     """NSGA-II whose parents are the best of all trials so far, not of a generation.
 
-    Which generation a trial is of depends on what had ended when it was drawn, and in Optuna on
-    attributes that it writes then; a restarted driver would draw others. With a population that
-    takes in each trial as it ends (Durillo et al. 2009, "On the effect of the steady-state
-    selection scheme in multi-objective genetic algorithms", EMO 2009, 183-197), the records tell
-    all. No trial waits for a generation to end, either.
+    A trial's generation depends on the trials that had ended when it was drawn, and in Optuna on
+    attributes that it writes then; a restarted driver would draw other values. With a population
+    that includes each trial as it ends (Durillo et al. 2009, "On the effect of the steady-state
+    selection scheme in multi-objective genetic algorithms", EMO 2009, 183-197), the records
+    determine the proposal. Also, no trial waits for the end of a generation.
     """
 
     def get_trial_generation(self, study: optuna.Study, trial: FrozenTrial) -> int:
@@ -161,9 +161,9 @@ class _SteadyState(NSGAIISampler):
 
 
 class _HistoryStorage(InMemoryStorage):
-    """A storage that contains the history before the trial that is asked for.
+    """A storage with a given history before the new trial.
 
-    Optuna would copy and check each trial that is added to it; thousands of them for one proposal.
+    Optuna's `add_trial` would copy and check each of thousands of trials for one proposal.
     """
 
     def __init__(self, history: Sequence[FrozenTrial]) -> None:

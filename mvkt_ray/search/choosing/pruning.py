@@ -1,20 +1,19 @@
-"""Early stopping of hopeless trials, by successive halving or Hyperband, within a condition.
+"""Early stopping of trials by successive halving or Hyperband, within a condition.
 
-Every condition has a field of its own: the search trials of the condition in the order of their
-numbers. So a trial of a lead that shows less is compared with its own kind only, and Hyperband
-deals its brackets inside a condition. Baselines do not compete: they answer another question, and a
-default that is hard to beat early would stop every search trial.
+Every condition has its own field: its search trials in the order of their numbers. So a trial of a
+less informative lead is compared only with trials of the same lead, and Hyperband assigns brackets
+within a condition. Baselines do not compete: they have another purpose, and a default that is hard
+to beat early would stop every search trial.
 
 The rules are those of Optuna's pruners, with the same decisions (Li et al. 2018, "A System for
-Massively Parallel Hyperparameter Tuning"; Falkner et al. 2018, "BOHB"). Optuna's look at every
-trial of the study for each report; here a rung is a sorted list, so that a report costs the same in
-a study of ten thousand trials.
+Massively Parallel Hyperparameter Tuning"; Falkner et al. 2018, "BOHB"). Optuna's pruners read every
+trial of the study for each report; here a rung is a sorted list, so that a report's cost does not
+grow with the study.
 
-What a pruner notes of a trial (its value at a rung) is handed out with each decision and put back
-when a study is opened again: the rungs are then as full as they were.
+The pruner's memory of a trial (its value at each rung) is returned with each decision, stored in
+the ledger, and restored when a study is opened again.
 
-A pruner compares at its rungs and lets a trial go on at every other epoch, whatever its value: so
-trials need not be validated between `decision_epochs`.
+A pruner compares trials only at its rungs, so trials need no validation between `decision_epochs`.
 """
 
 import binascii
@@ -37,16 +36,15 @@ class Verdict:
 
 
 def decision_epochs(pruner: PrunerConfig, epochs: int) -> frozenset[int]:
-    """Return the epochs after which a pruner may stop a trial, and the last.
+    """Return the epochs after which a pruner may stop a trial, and the last epoch.
 
-    All trials of a study have the same, whatever they are stopped by: where one is stopped, the
-    level of its condition is taken from all that came as far (`proposing`), baselines and those of
-    other brackets of Hyperband among them.
+    They are the same for all trials of a study, also for baselines and all brackets of Hyperband:
+    the level of a condition at an epoch is computed from all its trials (`trial_history`).
 
     Args:
-        pruner: Which pruner. Rung k is at min_epochs * reduction_factor ** k, as in Optuna's
-            `SuccessiveHalvingPruner`; Hyperband's brackets leave out the first of these.
-        epochs: Of a trial that is not stopped.
+        pruner: The pruner. Rung k is at min_epochs * reduction_factor ** k, as in Optuna's
+            `SuccessiveHalvingPruner`; Hyperband's later brackets skip the first rungs.
+        epochs: Epochs of a trial that is not stopped.
     """
     rungs: set[int] = set()
     rung = pruner.min_epochs
@@ -63,9 +61,9 @@ class Pruning:
         """Start with no trials.
 
         Args:
-            config: Which pruner.
+            config: The pruner.
             epochs: Epochs of a trial that is not stopped.
-            study_name: Hyperband deals trials to brackets by a hash of it.
+            study_name: Name of the study, from whose hash Hyperband assigns brackets.
         """
         self._config = config
         self._epochs = epochs
@@ -73,14 +71,14 @@ class Pruning:
         self._fields: dict[str, _Field] = {}
 
     def enter(self, record: TrialRecord) -> None:
-        """Let a trial compete; called once for every trial, in the order of their numbers."""
+        """Add a trial to its field; called once for every trial, in the order of their numbers."""
         if record.trial.arm is Arm.SEARCH and self._config.kind != "none":
             self._field(record.condition).enter(record)
 
     def judge(self, record: TrialRecord, epoch: int, macro_auroc: float) -> Verdict:
-        """Decide whether a trial goes on after an epoch; a new one each time, in rising order.
+        """Return the verdict on a trial after an epoch; called once per epoch, in rising order.
 
-        The last epoch is not judged: there is nothing left to save.
+        After the last epoch it is always to continue, since pruning would save nothing.
         """
         is_last = epoch >= self._epochs
         if record.trial.arm is not Arm.SEARCH or self._config.kind == "none" or is_last:
@@ -94,10 +92,10 @@ class Pruning:
         return self._fields[condition]
 
     def _n_trials_by_bracket(self) -> list[int]:
-        """Say how many of some trials each bracket gets; successive halving has one bracket.
+        """Return the relative numbers of trials of the brackets; successive halving has one.
 
-        The later a bracket begins to stop trials, the fewer it gets: all have about the same number
-        of epochs to spend.
+        A bracket that begins later to stop trials has fewer, so that all brackets train about the
+        same number of epochs.
         """
         if self._config.kind != "hyperband":
             return [1]
@@ -108,7 +106,7 @@ class Pruning:
 
 
 class _Field:
-    """The trials of one condition, by what they reached at the rungs of their brackets."""
+    """The trials of one condition, with their values at the rungs of their brackets."""
 
     def __init__(self, name: str, config: PrunerConfig, n_trials_by_bracket: list[int]) -> None:
         self._name = name
@@ -117,12 +115,12 @@ class _Field:
         self._brackets: dict[int, int] = {}
         """Bracket of each trial, by its number."""
         self._rungs: dict[tuple[int, int], list[float]] = {}
-        """Values of the trials that came to a bracket's rung, rising."""
+        """Values of trials at a bracket's rung, by (bracket, rung), ascending."""
 
     def enter(self, record: TrialRecord) -> None:
         bracket = self._deal_bracket(position=len(self._brackets))
         self._brackets[record.number] = bracket
-        # A study that is opened again: its rungs are filled from the trials' memories.
+        # Of a resumed study: fills the rungs from the trials' memories.
         for rung in range(len(record.pruner_memory)):
             bisect.insort(self._rung(bracket, rung), record.pruner_memory[_key(rung)])
 
@@ -131,12 +129,12 @@ class _Field:
         bracket, factor = self._brackets[record.number], self._config.reduction_factor
         while epoch >= self._config.min_epochs * factor ** (bracket + len(memory)):
             if math.isnan(macro_auroc):
-                # Before it is noted: a NaN in a sorted list would break the order of all others.
+                # Not inserted: a NaN would break the order of the sorted list.
                 return Verdict(decision=Decision.PRUNE, memory=memory)
             rung = self._rung(bracket, len(memory))
             memory[_key(len(memory))] = macro_auroc
             bisect.insort(rung, macro_auroc)
-            # The first few go on when they are the best so far: nobody waits for the others.
+            # With fewer than `factor` values only the best so far continues; no trial waits.
             n_promoted = max(len(rung) // factor, 1)
             if macro_auroc < rung[-n_promoted]:
                 return Verdict(decision=Decision.PRUNE, memory=memory)
@@ -157,5 +155,5 @@ class _Field:
 
 
 def _key(rung: int) -> str:
-    """Name a rung as Optuna does, in the ledgers of studies that it pruned, too."""
+    """Return Optuna's name of a rung."""
     return f"completed_rung_{rung}"

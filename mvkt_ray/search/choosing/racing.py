@@ -1,27 +1,26 @@
-"""Racing: conditions that are clearly worse stop getting trials.
+"""Racing: conditions that are clearly worse get no further trials.
 
-Conditions are compared at a few looks: the first when each that still runs has `FIRST_LOOK` search
-trials that have ended, every other one at twice as many, by the best of exactly these. A condition
-stops when the best student of the leader is better than its own by more than chance explains, where
-chance is
+Conditions are compared at a few looks: the first when each running condition has `FIRST_LOOK` ended
+search trials, each further one at twice as many, by the best of exactly these trials. A condition
+is stopped if the leader's best student is better than its own by more than chance explains, where
+chance has two parts:
 
-- which patients the validation split happens to hold: from a paired bootstrap over patients of the
-  two students' predictions, which all conditions share; and
-- which trials the sampler and the seeds happened to give: the jackknife variance of a maximum of
-  n values is (1 - 1/n)^2 times its squared distance to the second best, pooled over the conditions.
+- the sample of patients in the validation split: a paired bootstrap over patients of the two
+  students' predictions, which all conditions share; and
+- the sample of trials by the sampler and the seeds: the jackknife variance of a maximum of n values
+  is (1 - 1/n)^2 times its squared distance to the second best, pooled over the conditions.
 
-What is promised: the best condition, one whose best of so many trials is expected to be at least
-that of any other, is ever stopped in a study with probability at most `ERROR_RATE`, whatever the
-others are like. For it to be stopped at a look, one of the rivals must be ahead by more than chance
-explains at `level / n_rivals`, and the levels of all looks sum to at most `ERROR_RATE` (Bonferroni,
-with alpha halved from look to look). What is not promised: that a condition which starts behind
-could not have overtaken the others in many more trials. It loses nothing but trials: it stays in
-the study with its baselines and best student, and in the finals. `benchmarks/calibration.py`
-simulates all of this.
+Guarantee: the best condition, whose best of so many trials has an expectation at least that of any
+other, is ever stopped in a study with probability at most `ERROR_RATE`, whatever the others are
+like. To stop it at a look, one of the rivals must be ahead by more than chance explains at
+`level / n_rivals`, and the levels of all looks sum to at most `ERROR_RATE` (Bonferroni, with alpha
+halved from look to look). No guarantee: a condition that starts behind might have overtaken the
+others in many more trials. It loses only trials: it stays in the study with its baselines and best
+student, and in the finals. `benchmarks/calibration.py` simulates all of this.
 
-A look depends on the first trials of each condition alone, by number, and on their predictions: a
-driver that died before it wrote a look down comes to the same one. It is written down before any
-trial is dealt by it.
+A look depends only on the first trials of each condition, by number, and on their predictions: if a
+driver died before it recorded a look, the next one computes the same. A look is recorded before any
+trial is chosen by it.
 """
 
 import math
@@ -43,10 +42,10 @@ FIRST_LOOK = 3
 """Search trials of every condition that have ended before the first look."""
 
 MIN_COMPLETE = 2
-"""Of these, complete ones: with fewer, a condition neither leads nor stops."""
+"""Complete trials among them; with fewer, a condition neither leads nor is stopped."""
 
 NOTE = "race"
-"""Under which the ledger notes the looks of a study."""
+"""Key of the looks in the ledger's notes."""
 
 Noise = Callable[[Sequence[int]], NDArray[np.float64]]
 """Covariance `[n, n]` of the macro AUROC of these trials (by number) over samples of patients."""
@@ -54,7 +53,7 @@ Noise = Callable[[Sequence[int]], NDArray[np.float64]]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stop:
-    """Why a condition stopped getting trials."""
+    """A stopped condition, with the comparison that stopped it."""
 
     condition: str
     trial: int
@@ -62,35 +61,35 @@ class Stop:
     macro_auroc: float
     """Score of that trial."""
     difference: float
-    """By how much the leader's best trial is better."""
+    """Score of the leader's best trial minus this score."""
     validation_se: float
     """Standard error of the difference over samples of patients."""
     standard_error: float
-    """The same, with what trials and seeds add."""
+    """Standard error over samples of patients, trials and seeds."""
     p: float
-    """One-sided; below `level / n_rivals` of the look."""
+    """One-sided p-value; at most `level / n_rivals` of the look."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Look:
-    """One comparison of the conditions that still ran, and what it stopped."""
+    """One comparison of the running conditions, and the conditions that it stopped."""
 
     number: int
     """From 1."""
     n_compared: int
-    """Search trials of each condition that were compared: its first so many."""
+    """Number of the first search trials of each condition that were compared."""
     at_trial: int
-    """Number of the first trial that was dealt by it."""
+    """Number of the first trial that was chosen by it."""
     leader: str | None
-    """None when fewer than two conditions had enough complete trials to be compared."""
+    """None: fewer than two conditions had enough complete trials for a comparison."""
     leader_trial: int | None
     leader_macro_auroc: float | None
     level: float
     """Share of `ERROR_RATE` that the look spends."""
     n_rivals: int
-    """Conditions that the best one could have been stopped by: all that ran, but one."""
+    """Number of running conditions minus one: those that could have stopped the best one."""
     running: tuple[str, ...]
-    """Conditions that go on getting trials, in the study's order."""
+    """Conditions that get further trials, in the study's order."""
     stopped: tuple[Stop, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -102,7 +101,7 @@ class Look:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Look":
-        """Read what `to_json` gave."""
+        """Parse the output of `to_json`."""
         stopped = tuple(Stop(**stop) for stop in value["stopped"])
         fields: dict[str, Any] = {**value, "running": tuple(value["running"]), "stopped": stopped}
         return cls(**fields)
@@ -115,11 +114,11 @@ class _Best:
     number: int
     macro_auroc: float
     variance: float
-    """Of having drawn these trials, by the jackknife: without the best, the second would be it."""
+    """Jackknife variance of the maximum over samples of trials."""
 
 
 class Race:
-    """The conditions of a study that still run, and the looks that stopped the others."""
+    """The running conditions of a study, and the looks that stopped the others."""
 
     def __init__(
         self,
@@ -128,21 +127,20 @@ class Race:
         noise: Noise | None,
         looks: Sequence[Look] = (),
     ) -> None:
-        """Go on after looks that were taken before.
+        """Continue a race after earlier looks.
 
         Args:
-            conditions: All of the study.
-            baselines: What every condition must have tried before it can be stopped.
-            noise: Asked at every look, for the best trials of the conditions; None for a race that
-                is only looked at.
-            looks: From the ledger.
+            conditions: All conditions of the study.
+            baselines: Arms that every condition must have ended before it can be stopped.
+            noise: Called at every look with the conditions' best trials; None: `take_look` is not
+                called.
+            looks: Earlier looks, from the ledger.
         """
         self._conditions = tuple(conditions)
         self._baselines = tuple(baselines)
         self._noise = noise
         self._searched: dict[str, list[int]] = {each.name: [] for each in conditions}
-        """Numbers of the search trials of each condition, so that the many trials at which it is
-        not time for a look do not go through all those before them."""
+        """Numbers of each condition's search trials, kept so that a call reads new records only."""
         self._n_sorted = 0
         self.looks = tuple(looks)
 
@@ -154,13 +152,13 @@ class Race:
         return tuple(each for each in self._conditions if each.name in self.looks[-1].running)
 
     def take_look(self, records: Sequence[TrialRecord]) -> Look | None:
-        """Compare the conditions if it is time to, and remember what that stopped.
+        """Compare the conditions if a look is due, and keep its result.
 
         Args:
-            records: All trials of the study, by number; not fewer than the last time.
+            records: All trials of the study, by number; not fewer than at the last call.
 
         Returns:
-            What was found; None when it is not yet time, or when nothing is left to compare.
+            The look; None: it is not due yet, or fewer than two conditions run.
         """
         names = [condition.name for condition in self.running]
         n_compared = trials_at_look(len(self.looks) + 1)
@@ -179,14 +177,14 @@ class Race:
     def _first_trials(
         self, records: Sequence[TrialRecord], names: Sequence[str], n_trials: int
     ) -> dict[str, list[TrialRecord]] | None:
-        """Return the first search trials of these conditions, so many each; None: not ended yet."""
+        """Return the first `n_trials` search trials of each condition; None: not all have ended."""
         for record in records[self._n_sorted :]:
             if record.trial.arm is Arm.SEARCH:
                 self._searched[record.condition].append(record.number)
         self._n_sorted = len(records)
         if any(len(self._searched[name]) < n_trials for name in names):
             return None
-        # Later trials do not count, so that the look is the same whenever it is taken.
+        # Without later trials, so that the look does not depend on the time of the call.
         first = {name: [records[n] for n in self._searched[name][:n_trials]] for name in names}
         have_ended = all(each.state.is_finished for trials in first.values() for each in trials)
         return first if have_ended else None
@@ -199,7 +197,7 @@ class Race:
         self, names: Sequence[str], bests: Mapping[str, _Best], n_compared: int, at_trial: int
     ) -> Look:
         number = len(self.looks) + 1
-        # 1/2 + 1/4 + ... < 1: all looks together spend at most the error rate, however many.
+        # 1/2 + 1/4 + ... < 1: the levels of any number of looks sum to less than the error rate.
         level = ERROR_RATE / 2**number
         n_rivals = len(names) - 1
         ranked = sorted(bests, key=lambda name: (-bests[name].macro_auroc, bests[name].number))
@@ -225,21 +223,21 @@ class Race:
 
 
 def trials_at_look(number: int) -> int:
-    """Return how many search trials of each condition are compared at a look, the first being 1."""
+    """Return the number of search trials of each condition at a look, whose number is from 1."""
     return FIRST_LOOK * 2 ** (number - 1)
 
 
 def read_looks(notes: Mapping[str, Any]) -> tuple[Look, ...]:
-    """Read the looks that a ledger notes of its study; none where conditions are not raced."""
+    """Return the looks in a ledger's notes; empty without racing."""
     return tuple(Look.from_json(value) for value in notes.get(NOTE, ()))
 
 
 def _best_of(trials: Sequence[TrialRecord]) -> _Best | None:
-    """Find the best of equal trials the first; None where too few are complete."""
+    """Return the best trial, of equal ones the first; None: too few are complete."""
     complete = [(r.macro_auroc, -r.number) for r in trials if r.macro_auroc is not None]
     if len(complete) < MIN_COMPLETE:
         return None
-    # By negative numbers, so that of equal scores the first trial is the best.
+    # Negative numbers: of equal scores the first trial is the best.
     (best, number), (second, _) = sorted(complete, reverse=True)[:2]
     variance = ((1 - 1 / len(complete)) * (best - second)) ** 2
     return _Best(number=-number, macro_auroc=best, variance=variance)
@@ -249,7 +247,7 @@ def _test(ranked: Sequence[str], bests: Mapping[str, _Best], noise: Noise) -> li
     """Compare every condition with the first of the ranked ones."""
     numbers = [bests[name].number for name in ranked]
     covariance = noise(numbers)
-    # Twice: leader and condition each had their own trials. Pooled, as two values tell little.
+    # Twice, for the trials of leader and condition; pooled, as an estimate from two is poor.
     trial_variance = 2 * float(np.mean([bests[name].variance for name in ranked]))
     # A squared distance between neighbours has about the weight of half a degree of freedom.
     degrees = max(1.0, len(ranked) / 2)

@@ -1,6 +1,6 @@
-"""Limits of a student's size, kept by drawing: no trial is spent on a student that is too large.
+"""Limits of a student's size, applied to proposals: no trial has a student that is too large.
 
-A size follows from the hyper-parameters, so that it is known before anything is trained.
+The hyper-parameters determine the size, so that it is known before a training.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from mvkt_ray.search.choosing.student_sizes import SIZE_PARAMETERS, student_fact
 Params = Mapping[str, Scalar]
 
 SIZING = ("student", *SIZE_PARAMETERS)
-"""Hyper-parameters that the size of a student follows from."""
+"""Hyper-parameters that determine the size of a student."""
 
 _UNITS = {"parameters": "parameters", "macs": "multiply-accumulates"}
 
@@ -26,8 +26,8 @@ class SizeLimits:
 
     limits: SizeLimitsConfig
     n_leads: int
-    """Of the condition with most leads. A student too large for it is drawn for no condition, so
-    that all are compared over the same students."""
+    """Leads of the condition with most leads: the limits apply to its student, so that all
+    conditions have the same students."""
     n_classes: int | None
     """None: not known yet, so that nothing can be drawn."""
     n_samples: int
@@ -35,7 +35,7 @@ class SizeLimits:
 
     @property
     def allowed(self) -> str:
-        """The limits in words."""
+        """Description of the limits, for messages."""
         return listing(
             [f"{getattr(self.limits, name):,.0f} {_UNITS[name]}" for name in self.limits.given]
         )
@@ -67,7 +67,7 @@ class SizeLimits:
             )
 
     def described(self, hyperparameters: Params) -> str:
-        """Write a student's network and size."""
+        """Return a description of a student's network and size."""
         named = [
             f"{name.removeprefix('student_')} {hyperparameters[name]}"
             for name in SIZE_PARAMETERS
@@ -83,13 +83,13 @@ class SizeLimits:
         )
 
     def within(self, students: Sequence[Params]) -> list[Params]:
-        """Return those within all limits, the smallest first.
+        """Return the students within all limits, the smallest first.
 
         Args:
-            students: Complete hyper-parameters, of the smallest and largest of the space at least.
+            students: Complete hyper-parameters; at least the smallest and largest of the space.
 
         Raises:
-            ConfigError: None is; names the one that is nearest to it.
+            ConfigError: No student is within the limits; the message has the nearest.
         """
         kept = [each for each in students if self.keeps(each)]
         if not kept:

@@ -1,4 +1,4 @@
-"""Search spaces: which hyper-parameters are drawn, from what, under which conditions.
+"""Search spaces: the drawn hyper-parameters, their distributions and conditions.
 
 A space is checked when it is made, before anything starts: every bound and every choice must make
 valid `Hyperparameters`. Leads are not in the space; they are the conditions that a study compares.
@@ -29,7 +29,7 @@ from mvkt_ray.search.choosing.parameters import (
     suggest,
 )
 from mvkt_ray.search.choosing.size_limits import SIZING, SizeLimits
-from mvkt_ray.search.choosing.student_sizes import check_sizes_of_space, of_its_student
+from mvkt_ray.search.choosing.student_sizes import check_sizes_of_space, without_unused_sizes
 from mvkt_ray.search.choosing.warm_starts.enqueued import Enqueued, read_enqueued
 
 Params = Mapping[str, Scalar]
@@ -51,7 +51,7 @@ class SearchSpace:
     leads: tuple[str, ...]
     """Leads of the dataset that the space was checked against."""
     limits: SizeLimits | None = None
-    """Of a student's size; None: no limits."""
+    """Limits of a student's size; None: no limits."""
     fitting: tuple[Params, ...] = ()
     """With limits: the size-determining values of students within them, the smallest first."""
     grid: tuple[Params, ...] | None = None
@@ -59,7 +59,7 @@ class SearchSpace:
     n_beyond_limits: int = 0
     """Points of the grid that were left out for their size."""
     enqueued: tuple[Enqueued, ...] = ()
-    """The search trials that come first, in their order."""
+    """The first search trials, in order."""
 
     @classmethod
     def from_config(
@@ -138,7 +138,7 @@ class SearchSpace:
 
     def complete(self, drawn: Params) -> dict[str, Scalar]:
         """Return all hyper-parameters of a trial: drawn, fixed and default ones of its student."""
-        return of_its_student({**self.defaults, **drawn})
+        return without_unused_sizes({**self.defaults, **drawn})
 
     def baseline(self, arm: Arm) -> dict[str, Scalar]:
         """Return all hyper-parameters of a baseline; the same for every condition.
@@ -160,7 +160,7 @@ class SearchSpace:
                 default = self.defaults[name]
                 middle[name] = given.get(name, default_or_middle(distribution, default))
         own = taught_by(None) if arm is Arm.STUDENT_ALONE else self.plain_kd
-        return of_its_student({**self.defaults, **middle, **own}, own, "plain_kd")
+        return without_unused_sizes({**self.defaults, **middle, **own}, own, "plain_kd")
 
     def part_in_space(self, hyperparameters: Params) -> dict[str, Scalar]:
         """Return the values that the space could have drawn, for the columns of a ledger."""
@@ -171,16 +171,16 @@ class SearchSpace:
         }
 
     def is_drawn(self, name: str, drawn: Params) -> bool:
-        """Whether a parameter applies, given those drawn before it, which its `when` may name."""
+        """Whether a parameter is drawn, given the values of earlier ones that its `when` names."""
         return all(
             {**self.defaults, **drawn}[other] in values
             for other, values in self.when.get(name, {}).items()
         )
 
-    def telling(self, names: Sequence[str]) -> list[str]:
-        """Return the drawn ones of some parameters, and all that decide whether they are drawn."""
+    def deciding(self, names: Sequence[str]) -> list[str]:
+        """Return the drawn parameters of `names`, and all that decide whether these are drawn."""
         deciding = set(names)
-        # Backwards, as each parameter follows those that decide about it.
+        # In reverse order, since a parameter follows those that decide about it.
         for name in reversed(list(self.distributions)):
             if name in deciding:
                 deciding.update(self.when.get(name, {}))
@@ -198,7 +198,7 @@ class SearchSpace:
             return replace(self, limits=limits)
         named = [value for when in self.when.values() for each in when.values() for value in each]
         values = {
-            name: few_values(self.distributions[name], named) for name in self.telling(SIZING)
+            name: few_values(self.distributions[name], named) for name in self.deciding(SIZING)
         }
         students = [self.complete(drawn) for drawn in points(values, self.is_drawn)]
         fitting = [
@@ -210,11 +210,11 @@ class SearchSpace:
     def _listed(self, config: StudyConfig) -> "SearchSpace":
         """Add the points of a grid, after checking that the trials suffice for all of them."""
         values = {name: grid_values(name, each) for name, each in self.distributions.items()}
-        told_by = {other for when in self.when.values() for other in when}
+        conditioning = {other for when in self.when.values() for other in when}
         grid = Grid(
             values=values,
             is_drawn=self.is_drawn,
-            telling=self.telling([*told_by, *(SIZING if self.limits else ())]),
+            deciding=self.deciding([*conditioning, *(SIZING if self.limits else ())]),
             is_within=lambda drawn: self.fits(self.complete(drawn)),
         )
         n_points, n_beyond = grid.count()
@@ -223,12 +223,12 @@ class SearchSpace:
 
 
 def n_baselines(config: StudyConfig, space: SearchSpace) -> int:
-    """Return how many trials of a study are baselines: each of them once per condition."""
+    """Return the number of baseline trials: each baseline once per condition."""
     return len(config.search.baselines) * len(space.conditions)
 
 
 def n_trials(config: StudyConfig, space: SearchSpace) -> int:
-    """Return how many trials a study has: as many as it asks for, or those of its grid."""
+    """Return the number of a study's trials: as configured, but not more than its grid has."""
     if space.grid is None:
         return config.search.n_trials
     whole = n_baselines(config, space) + len(space.grid) * len(space.conditions)

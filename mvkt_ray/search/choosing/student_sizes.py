@@ -1,7 +1,7 @@
-"""Students that have a size to choose: which hyper-parameters set it, and how large they are.
+"""Students with a variable size: the hyper-parameters that set it, and the resulting size.
 
-A student without a width has no hyper-parameter `student_width`: in none of its trials, so that
-neither the sampler nor a reader takes a number that does nothing for a finding.
+A student without a variable width has no hyper-parameter `student_width` in any trial, so that
+neither the sampler nor a reader takes a number without effect for a finding.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mvkt_ray.models.facts import NetworkFacts
 
 SIZE_PARAMETERS = ("student_width", "student_depth")
-"""Hyper-parameters that only some students have; the network's own name is what follows `_`."""
+"""Hyper-parameters of some students only; the network's parameter is the name behind `_`."""
 
 
 def has(student: str, name: str) -> bool:
@@ -25,18 +25,18 @@ def has(student: str, name: str) -> bool:
     return name not in SIZE_PARAMETERS or _own_name(name) in network_row(student).parameters
 
 
-def of_its_student(
+def without_unused_sizes(
     values: Mapping[str, Scalar], named: Collection[str] = (), where: str = ""
 ) -> dict[str, Scalar]:
-    """Return hyper-parameters without those that their student does not have.
+    """Return hyper-parameters without the sizes that their student does not have.
 
     Args:
-        values: Hyper-parameters by name, `student` among them.
-        named: Those of them that the study file sets for this very student.
-        where: The key that it does so at.
+        values: Hyper-parameters by name, including `student`.
+        named: Names that the study file sets explicitly for this student.
+        where: The study file's key that sets them.
 
     Raises:
-        ConfigError: One that is named would do nothing.
+        ConfigError: A named size would have no effect.
     """
     student = str(values["student"])
     for name in named:
@@ -52,14 +52,14 @@ def of_its_student(
 def student_facts(
     hyperparameters: Mapping[str, Scalar], *, n_leads: int, n_classes: int, n_samples: int
 ) -> "NetworkFacts":
-    """Count the parameters and the work of a student that nobody has built.
+    """Return the numbers of parameters and operations of a student, without building it.
 
-    It takes milliseconds the first time, and nothing when the same size is asked for again.
+    The first call for a size takes milliseconds; the result is cached.
 
     Args:
-        hyperparameters: By name; those that set the size have their defaults where left out.
-        n_leads: Leads of the condition.
-        n_classes: Of the task.
+        hyperparameters: Hyper-parameters by name; missing sizes have their defaults.
+        n_leads: Number of leads of the condition.
+        n_classes: Number of classes of the task.
         n_samples: Length of an evaluation window: the view's `crop_samples`.
     """
     # torch takes longer to import than most commands that read a study.
@@ -67,7 +67,7 @@ def student_facts(
 
     defaults = Hyperparameters()
     student = str(hyperparameters.get("student", defaults.student))
-    # Sizes that do nothing are not looked at: each would be counted anew.
+    # Without sizes that have no effect, each of which would be a new key of the cache.
     chosen = {name: value for name, value in hyperparameters.items() if has(student, name)}
     return facts_of_unbuilt(
         student,
@@ -80,13 +80,13 @@ def student_facts(
 
 
 def check_sizes_of_space(config: StudyConfig) -> None:
-    """Raise where the space of a study sets sizes of students that have none.
+    """Raise if the space of a study sets sizes for students without a variable size.
 
-    A fixed size may stand beside students of one size, for those of the study that have one; a
-    drawn one would be learned from by the sampler, so that it is drawn where it counts only.
+    A fixed size is allowed if one of the study's students has it. A drawn size must be conditional
+    on these students, since the sampler would learn from values without effect.
 
     Raises:
-        ConfigError: Says which student it is, and what `when` to write.
+        ConfigError: The message has the students, and the required `when`.
     """
     for name in SIZE_PARAMETERS:
         row = config.space.get(name)
@@ -108,7 +108,7 @@ def check_sizes_of_space(config: StudyConfig) -> None:
 
 
 def _drawn_with(row: ParameterConfig, config: StudyConfig) -> list[str]:
-    """Students of the space that a drawn parameter may be drawn beside."""
+    """Return the students for which a parameter of the space is drawn."""
     allowed = row.when.get("student")
     of_space = config.space.get("student", ParameterConfig(value=Hyperparameters().student))
     students = of_space.choices or (of_space.value,)
@@ -116,7 +116,7 @@ def _drawn_with(row: ParameterConfig, config: StudyConfig) -> list[str]:
 
 
 def _known(students: Iterable[str]) -> list[str]:
-    """Leave out names that no network has; they are refused where they stand."""
+    """Return the names of networks only; unknown names are refused elsewhere."""
     return [student for student in students if student in network_names()]
 
 
@@ -125,7 +125,7 @@ def _own_name(name: str) -> str:
 
 
 def _sized(name: str) -> list[str]:
-    # Of ours: a plug-in that is not named is not imported, either.
+    # Built-ins only: plug-ins that the study does not name must not be imported.
     return [student for student in NETWORKS if has(student, name)]
 
 

@@ -55,7 +55,7 @@ _STATES = {
 }
 
 _NEVER = datetime(2000, 1, 1)
-"""Samplers do not look at times, but Optuna's trials must have them."""
+"""Optuna's trials must have times, which samplers do not use."""
 
 
 def history_for(
@@ -71,9 +71,9 @@ def history_for(
 
     Args:
         sampler: `tpe`, `gp` or `nsga2`.
-        space: What hyper-parameters are drawn from.
+        space: The search space.
         records: All trials so far, by number.
-        objectives: Of the study.
+        objectives: Objectives of the study.
         most: Its maximal length; None: `MOST_SEEN`.
         n_before: Number of trials of another study before these, with numbers from 1.
 
@@ -95,7 +95,7 @@ def history_for(
         # With several objectives, values that a pruned trial has no other use for are left out:
         # TPE would compare them by the direction of a single objective.
         curve = levels.above_last(record) if len(objectives) == 1 else {}
-        # The trial that is asked for gets number 0 in its storage, so these start at 1.
+        # From 1, as the new trial has number 0 in its storage.
         number = n_before + record.number + 1
         history.append(_freeze(record, number, values[record.number], curve, distributions[names]))
     return history
@@ -137,9 +137,9 @@ class _Levels:
     def above_complete(self, record: TrialRecord) -> float | None:
         """Return a pruned trial's last value minus the median of complete trials after that epoch.
 
-        A trial on a par with the complete ones until then so gets their final value; compared with
-        all trials at the epoch, it would look better than a complete one. Where no trial is
-        complete, all trials at the epoch are used.
+        So a trial that was equal to the complete ones until then gets their final value; compared
+        with all trials at the epoch, it would rank above complete ones. If no trial is complete,
+        all trials at the epoch are used.
         """
         if record.state is not TrialState.PRUNED or not record.values:
             return None
@@ -161,7 +161,7 @@ class _Levels:
 def _values(
     record: TrialRecord, levels: _Levels, objectives: Sequence[Objective]
 ) -> list[float] | None:
-    """Return a trial's value in each objective; None where one of them is not known."""
+    """Return a trial's value in each objective; None if one of them is unknown."""
     above = levels.above_final(record)
     if above is None and len(objectives) > 1:
         above = levels.above_complete(record)

@@ -15,7 +15,7 @@ from mvkt_ray.training.predictions_file import StoredPredictions
 from mvkt_ray.training.trial_files import TrialFolder
 
 N_RESAMPLES = 1000
-"""A standard error from so many is itself known to about 2 %."""
+"""Resamples of the bootstrap: enough for a relative error of a standard error of about 2 %."""
 
 
 class ValidationNoise:
@@ -29,14 +29,14 @@ class ValidationNoise:
         """Return the covariance of the trials' macro AUROC over samples of patients.
 
         Args:
-            numbers: Of n complete trials.
+            numbers: Numbers of n complete trials.
 
         Returns:
             float64 `[n, n]`, in squared units of AUROC.
 
         Raises:
-            ArtifactError: The predictions of one are missing or cannot be read, or they are not of
-                the same recordings as the others'.
+            ArtifactError: Predictions of a trial are missing, cannot be read, or are of other
+                recordings than those of the others.
         """
         found = [self._read(number) for number in numbers]
         first = found[0]

@@ -1,4 +1,4 @@
-"""What a study takes of a disk: predicted before it starts, let go of when a trial ends.
+"""Disk space of a study: predicted before it starts, and released when a trial fails.
 
-What is found and removed afterwards is `leftovers`; what is in a trial's folder is `trial_files`.
+Removal of unneeded files afterwards is in `leftovers`, a trial's folder in `trial_files`.
 """

@@ -27,7 +27,7 @@ _MOMENTS = 2
 """Numbers that Adam and AdamW keep for each weight."""
 
 _ASIDE = 2
-"""A checkpoint is written beside the one that it replaces."""
+"""Factor for a checkpoint, which is written beside the one that it replaces."""
 
 _BUFFERS = 1.05
 """Factor for the state of a network beside its weights: running means and variances."""
@@ -36,12 +36,12 @@ _CHECKPOINT_BYTES = 200_000
 """Names and headers of some hundred tensors, random states, and the epochs so far."""
 
 _ROW_BYTES = 40
-"""Of a row of predictions, beside its numbers: the ids of recording and patient."""
+"""Ids of recording and patient in a row of predictions."""
 
 _EPOCH_BYTES = 400
 _CLASS_EPOCH_BYTES = 30
 _TRIAL_BYTES = 20_000
-"""Of a trial's results and log, and of its rows in the ledger."""
+"""Size of a trial's results and log, and of its rows in the ledger."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,7 +49,7 @@ class DiskNeed:
     """Bytes that the rest of a search will write."""
 
     stages: int
-    """The teacher's knowledge and that of assistants, unless it is there."""
+    """Bytes of the missing knowledge of the teacher and of assistants."""
     checkpoint: int
     """Bytes of the checkpoint of a running trial, while it is written."""
     n_at_once: int
@@ -60,7 +60,7 @@ class DiskNeed:
 
     @property
     def total(self) -> int:
-        """All of it."""
+        """All bytes that the rest of the search will write."""
         return self.stages + self.n_at_once * self.checkpoint + self.n_trials * self.trial
 
 
@@ -70,8 +70,8 @@ def predict_disk_need(
     """Predict the bytes still to be written; None before the recordings are known.
 
     Args:
-        plan: Of the search.
-        n_ended: Ended trials of it.
+        plan: Plan of the search.
+        n_ended: Number of ended trials.
         nodes: Present nodes.
         one_at_a_time: Whether trials never run side by side.
     """
@@ -118,12 +118,12 @@ def expect_room(folder: Location, need: DiskNeed | None) -> None:
 
 
 def _shortest(path: Path) -> Path:
-    """Name the disk by the folder that it is mounted at."""
+    """Return the mount point of a path."""
     return next((each for each in (path, *path.parents) if each.is_mount()), path)
 
 
 def _most_weights(config: StudyConfig, n_leads: int, n_classes: int) -> int:
-    """Count the parameters of the largest student that a trial may have."""
+    """Return the number of parameters of the largest student that a trial may have."""
     sizes = {name: int(_most(config, name)) for name in ("student_width", "student_depth")}
     most = max(
         student_facts(
@@ -139,7 +139,7 @@ def _most_weights(config: StudyConfig, n_leads: int, n_classes: int) -> int:
 
 
 def _checkpoint_bytes(config: StudyConfig, prepared: Prepared, n_weights: int) -> int:
-    """Weights and their moments, the average of weights, and the banks of CLT."""
+    """Return the bytes of weights and their moments, averaged weights, and the banks of CLT."""
     copies = 1 + _MOMENTS + (_most(config, "ema_decay") > 0)
     numbers = n_weights * copies
     if _most(config, "clt_weight") > 0:
@@ -162,7 +162,7 @@ def _trial_bytes(config: StudyConfig, prepared: Prepared, n_weights: int) -> int
 
 
 def _most(config: StudyConfig, name: str) -> float:
-    """Return the most that a hyper-parameter may be in a trial."""
+    """Return the largest possible value of a hyper-parameter in a trial."""
     row = config.space.get(name)
     drawn = () if row is None else (row.value, row.high, *(row.choices or ()))
     # A parameter that is not drawn beside some student has its default there.

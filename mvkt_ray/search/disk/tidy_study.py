@@ -34,11 +34,11 @@ class TidyStudy:
         return self._followed.config
 
     def ask(self) -> Trial | None:
-        """Return a trial to run; None when there is none now."""
+        """Return a trial to run; None: there is none now."""
         return self._followed.ask()
 
     def report(self, number: int, metrics: EpochMetrics, usage: Usage) -> Decision:
-        """Return whether a trial goes on."""
+        """Record an epoch; return the decision to continue, prune or stop the trial."""
         return self._followed.report(number, metrics, usage)
 
     def tell(self, result: TrialResult, usage: Usage) -> None:
@@ -47,6 +47,6 @@ class TidyStudy:
             self._followed.tell(result, usage)
         finally:
             if self._study.has_failed(result.number):
-                # Only space is at stake: a broken disk is reported where something must be written.
+                # Best effort: a broken disk is reported by the next necessary write.
                 with contextlib.suppress(OSError, StoreError):
                     TrialFolder.of(self._trials, result.number).discard_checkpoint()

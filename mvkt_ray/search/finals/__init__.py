@@ -1,4 +1,4 @@
-"""Finals: what was chosen, trained again with several seeds, and the test split opened once.
+"""Finals: the chosen configurations, trained again with several seeds and examined once.
 
-What may be claimed from them is in `statistics` and `delivery`.
+Their statistical evaluation is in `statistics` and `delivery`.
 """

@@ -4,7 +4,7 @@ The only module that may import `data.held_out`. Each student, and the teacher, 
 runner's map; its predictions are a file, written aside and renamed, so that a killed examination
 goes on with those that are missing.
 
-Reads: shards, weights, an opening that stands in the ledger.
+Reads: shards, weights, an opening that is in the ledger.
 Writes: `test.arrow` in each training's folder, and two files of the teacher's.
 """
 
@@ -54,9 +54,9 @@ class Examination:
     """The common inputs of all examined models; small, and picklable."""
 
     inputs: TrialInputs
-    """Of the trainings; `trials` is where their files are."""
+    """Inputs of the trainings; `trials` is the folder of their files."""
     folder: str
-    """Of the finals."""
+    """Folder of the finals."""
     opening: Opening
 
 
@@ -65,7 +65,7 @@ class Marks:
     """The record that one student, or the teacher, was examined."""
 
     number: int | None
-    """Of the training; None: the teacher."""
+    """Number of the training; None: the teacher."""
     sha256: str
     """Hash of the recordings' ids and the probabilities of their classes."""
 
@@ -126,10 +126,10 @@ class _Candidate:
 
     network: Network | Ensemble
     weights: str
-    """Hash of them."""
+    """SHA-256 of the weights."""
     view: View
     bf16: bool
-    """As it was trained."""
+    """Whether the network was trained, and runs, under bf16 autocast."""
 
 
 def _student(inputs: TrialInputs, trial: Trial) -> _Candidate:

@@ -1,11 +1,10 @@
-"""Finals: the trainings of a plan, dealt to runners as a study deals trials, and never pruned.
+"""Finals: the trainings of a plan, offered to runners as a study offers trials, and never pruned.
 
-Their ledger is another study of Optuna in the database of the search, `NAME.finals-01`, so that
-the search's own is not disturbed. As with a study, everything is in it before it is answered, and
-a driver may die between any two calls.
+Their ledger is a separate Optuna study in the search's database, `NAME.finals-01`. As with a study,
+every change is in the ledger before a call returns, so that a driver may die between any two calls.
 
-A training that fails stays open in the ledger, with the reason: the next `mvkt finalize` tries it
-again. One that diverges would diverge again, and has ended.
+A training that fails stays open in the ledger, with the reason: the next `mvkt finalize` repeats
+it. A diverged training has ended, since it would diverge again.
 """
 
 from collections.abc import Sequence
@@ -31,7 +30,7 @@ from mvkt_ray.search.spending.budget import Budget
 
 
 class Finals(BaseStudy):
-    """Gives out the trainings of a plan in their order, and keeps their ledger."""
+    """Returns the trainings of a plan in order, and writes their ledger."""
 
     def __init__(
         self,
@@ -45,7 +44,7 @@ class Finals(BaseStudy):
         Args:
             config: The study.
             space: Its search space.
-            ledger: Of finals that have begun.
+            ledger: Ledger of finals that have begun.
             budget: Limits, and earlier spending; by default no limit.
         """
         super().__init__(config, space, ledger, budget)
@@ -56,7 +55,7 @@ class Finals(BaseStudy):
 
     @property
     def number(self) -> int:
-        """Of these finals, from 1."""
+        """Number of these finals, from 1."""
         return self.ledger.number
 
     @property
@@ -85,11 +84,11 @@ class Finals(BaseStudy):
         return self.config.finals.answer
 
     def trials(self) -> tuple[TrialRecord, ...]:
-        """Return the records of the trainings that were dealt, by number; from memory."""
+        """Return the records of the trainings that have begun, by number; from memory."""
         return tuple(self._as_ended(record) for record in self.ledger.records)
 
     def problems(self) -> list[TrialRecord]:
-        """Return those that failed since this was opened, and those that diverged."""
+        """Return the trainings that failed in this run, and all that diverged."""
         states = (TrialState.FAILED, TrialState.DIVERGED)
         return [record for record in self.trials() if record.state in states]
 
@@ -115,9 +114,9 @@ class Finals(BaseStudy):
     def tell(self, result: TrialResult, usage: Usage = NOTHING_USED) -> None:
         """Record the end of a training; a repeated call has no effect.
 
-        A training that lost its worker is given out again, up to `max_retries` times per start, and
-        one whose node was taken back however often. One that was stopped by the budget stays a
-        running one until the finals are opened again.
+        A training that lost its worker is repeated up to `max_retries` times per start; preemptions
+        of its node are not counted. A training that was stopped by the budget stays RUNNING until
+        the finals are opened again.
         """
         number = result.number
         ended = self.ledger.records[number].state.is_finished or number in self._failed
@@ -140,7 +139,7 @@ class Finals(BaseStudy):
             self._failed[number] = result
 
     def give_up_failed(self) -> None:
-        """Make this run's failures final: end them in the ledger, so that none is tried again."""
+        """Make this run's failures final: end them in the ledger, so that none is repeated."""
         for number, result in self._failed.items():
             self.ledger.write_result(number, result)
         self._failed.clear()
@@ -158,13 +157,13 @@ class Finals(BaseStudy):
 
 
 def name_of(record: TrialRecord | Trial) -> str:
-    """Write `student_alone of V1, seed 2`."""
+    """Return the name of a training, such as `student_alone of V1, seed 2`."""
     trial = record.trial if isinstance(record, TrialRecord) else record
     return f"{trial.contender} of {trial.condition.name}, seed {trial.repetition}"
 
 
 def listed(records: Sequence[TrialRecord], most: int = 5) -> str:
-    """Name some trainings and why they ended."""
+    """Return a phrase with trainings, their states and reasons."""
     shown = [
         f"training {record.number} ({name_of(record)}) {record.state.value}: "
         f"{record.result.reason if record.result else ''}".rstrip(": ")

@@ -17,7 +17,7 @@ from mvkt_ray.search.choosing.class_weights import weigh
 from mvkt_ray.search.choosing.conditions import read_contender_leads
 from mvkt_ray.search.choosing.parameters import check_hyperparameters, read_value, require_name
 from mvkt_ray.search.choosing.space import SearchSpace
-from mvkt_ray.search.choosing.student_sizes import of_its_student
+from mvkt_ray.search.choosing.student_sizes import without_unused_sizes
 from mvkt_ray.search.finals.front import few_of_front, front_of
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 
@@ -49,13 +49,13 @@ def plan_finals(
     records: Sequence[TrialRecord],
     objectives: Sequence[Objective] = (SCORE,),
 ) -> tuple[Contender, ...]:
-    """Choose configurations by validation only, and add the ones to compare them with.
+    """Choose configurations by validation only, and add baselines and contenders.
 
     Args:
-        config: Of the finals.
-        space: The study's, for its defaults, its conditions and its plain distillation.
+        config: Configuration of the finals.
+        space: The study's space, with its defaults, conditions and plain distillation.
         records: All trials of the search.
-        objectives: Of the study. With several, points of each condition's front are chosen:
+        objectives: Objectives of the study. With several, points of a condition's front are chosen:
             `chosen` has the best score, `chosen_2` and so on are smaller or faster.
 
     Returns:
@@ -87,9 +87,9 @@ def is_chosen(contender: str) -> bool:
 
 
 def final_trials(plan: Sequence[Contender]) -> tuple[Trial, ...]:
-    """List the trainings of a plan, numbered: all first seeds before any second one.
+    """Return the numbered trainings of a plan: all first seeds before any second seed.
 
-    So finals that are stopped early have the same seeds for all contenders, which are pairs.
+    So finals that are stopped early have the same seeds for all contenders, as pairs.
     """
     n_rounds = max((contender.n_seeds for contender in plan), default=0)
     pairs = [
@@ -114,7 +114,7 @@ def final_trials(plan: Sequence[Contender]) -> tuple[Trial, ...]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Configuration:
-    """A contender of a condition before it is checked: what it changes, and of which trial."""
+    """A contender of a condition before its check: a trial, and changes of its values."""
 
     name: str
     base: TrialRecord | None
@@ -134,7 +134,7 @@ def _configurations(
     *,
     leads_of: Mapping[str, Sequence[Condition]],
 ) -> Iterator[_Configuration]:
-    """Yield what the search chose of a condition, its baselines, and further contenders."""
+    """Yield the search's choice for a condition, its baselines, and further contenders."""
     chosen = _best_trials(config, records, condition, objectives)
     for rank, record in enumerate(chosen, start=1):
         yield _Configuration(name=CHOSEN if rank == 1 else f"{CHOSEN}_{rank}", base=record)
@@ -158,19 +158,19 @@ def _contender(
     space: SearchSpace,
     records: Sequence[TrialRecord],
 ) -> Contender:
-    """Check a configuration, and complete it with all that it does not set itself."""
+    """Check a configuration, and complete it by its trial's values or the defaults."""
     where = f"finals: {configuration.name} of {condition.name}"
     base, own = configuration.base, configuration.own
     # The defaults first: another student than the base's may have parameters that the base lacks.
     values = {**space.defaults, **(base.trial.hyperparameters if base else {}), **own}
-    asked = of_its_student(values, own, where)
-    check_hyperparameters(asked, where)
-    weighed, class_weights = weigh(asked, records, condition)
-    if weighed != asked:
+    unweighed = without_unused_sizes(values, own, where)
+    check_hyperparameters(unweighed, where)
+    weighed, class_weights = weigh(unweighed, records, condition)
+    if weighed != unweighed:
         raise ConfigError(
             f"{where}: kd_class_weights is auto, which is computed from the lead's student_alone "
-            "in the search, and no such trial is complete. Go on with the search, or set it to "
-            "even."
+            "in the search, and no such trial is complete. Continue the search, or set "
+            "kd_class_weights to even."
         )
     return Contender(
         name=configuration.name,
@@ -204,7 +204,7 @@ def _best_trials(
     if len(complete) < min(1, config.n_configurations):
         raise ConfigError(
             f"lead {condition.name} has no complete trial to choose from: {len(complete)} of its "
-            "trials were completed. Go on with the search (`mvkt search --resume` with more "
+            "trials were completed. Continue the search (`mvkt search --resume` with more "
             "--max-trials), or leave the lead out of search.leads in a new study."
         )
     if len(objectives) > 1 and config.n_configurations:
@@ -215,19 +215,19 @@ def _best_trials(
 def _best_where(
     name: str, contender: ContenderConfig, records: Sequence[TrialRecord], condition: Condition
 ) -> TrialRecord:
-    asked = _read(name, contender, "where")
+    required = _read(name, contender, "where")
     for record in _complete(records, condition):
-        if all(record.trial.hyperparameters.get(key) == asked[key] for key in asked):
+        if required.items() <= record.trial.hyperparameters.items():
             return record
-    wanted = ", ".join(f"{key} {value!r}" for key, value in asked.items())
+    wanted = ", ".join(f"{key} {value!r}" for key, value in required.items())
     raise ConfigError(
         f"finals.contenders.{name}: no trial of lead {condition.name} was completed with "
-        f"{wanted}. Add such a choice to the space and go on with the search, or correct `where`."
+        f"{wanted}. Add such a choice to the space and continue the search, or correct `where`."
     )
 
 
 def _complete(records: Sequence[TrialRecord], condition: Condition) -> list[TrialRecord]:
-    """Return the complete search trials of a condition, the best first; of equal ones the first."""
+    """Return the complete search trials of a condition, the best first, then by number."""
     complete = [
         record
         for record in records

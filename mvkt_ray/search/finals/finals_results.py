@@ -102,7 +102,7 @@ def _read(
 ) -> FinalsResults:
     assert ledger.opening is not None
     seal = {OPENING: ledger.opening.seal}
-    teacher = _said(folder.teacher_test, seal)
+    teacher = _read_tagged(folder.teacher_test, seal)
     test: dict[int, StoredPredictions] = {}
     validation: dict[int, StoredPredictions] = {}
     complete = [record for record in ledger.records if record.state is TrialState.COMPLETE]
@@ -112,7 +112,7 @@ def _read(
         validation[record.number] = files.read_validation(record.result)
         stored = files.read_result(record.result)
         weights = {} if stored is None else {WEIGHTS: stored.files[files.student.name]}
-        test[record.number] = _said(folder.test(record.number), seal | weights)
+        test[record.number] = _read_tagged(folder.test(record.number), seal | weights)
     _expect_unchanged(folder, ledger, test, teacher)
     finals = ledger.facts["finals"]
     return FinalsResults(
@@ -125,13 +125,13 @@ def _read(
         refit=finals["refit"],
         test=_gather(complete, test, teacher, folder.root),
         validation=_gather(
-            complete, validation, _said(folder.teacher_validation, seal), folder.root
+            complete, validation, _read_tagged(folder.teacher_validation, seal), folder.root
         ),
     )
 
 
-def _said(location: Location, tags: Mapping[str, str]) -> StoredPredictions:
-    """Read predictions, and check that they are of this examination and these weights."""
+def _read_tagged(location: Location, tags: Mapping[str, str]) -> StoredPredictions:
+    """Return predictions; raise unless they have the tags of this examination and these weights."""
     found = read_predictions(location)
     if any(found.tags.get(key) != value for key, value in tags.items()):
         raise StaleArtifactError(f"{location} is of another model or examination. {_ADVICE}")

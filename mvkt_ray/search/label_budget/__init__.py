@@ -1,4 +1,4 @@
-"""How much labels are worth: one study several times, each time with other labels known.
+"""Label budgets: one study repeated with different amounts and draws of labels.
 
-What is trained and examined in each is the business of `pipeline` and `finals`, not of this room.
+Training and examination of each study are in `pipeline` and `finals`.
 """

@@ -1,7 +1,7 @@
-"""The cells of a label budget: which labels are known in each, drawn by the study's seed.
+"""The cells of a label budget: the labels of each, drawn by the study's seed.
 
-A cell is a study of its own, equal to the others but for the labels that it knows. Its recordings
-are the same: students distil over all of them.
+A cell is a separate study, equal to the others except for its labels. All cells have the same
+recordings: students distil over all of them.
 """
 
 import math
@@ -26,18 +26,18 @@ class BudgetCell:
 
     budget: Budget
     draw: int
-    """From 1; all labels are drawn once."""
+    """Number of the draw, from 1; there is one draw of all labels."""
     labelled: LabelledConfig
 
     @property
     def name(self) -> str:
-        """Of its folder, and behind the study's name."""
+        """Name of the cell's folder, and suffix of the study's name."""
         if self.labelled.fraction is not None:
             return f"share{self.budget:g}_draw{self.draw}".replace(".", "_")
         return f"folds{self.budget:g}_draw{self.draw}"
 
     def describe(self) -> str:
-        """Say which labels are known."""
+        """Return a description of the labels."""
         if self.labelled.fraction is not None:
             return f"share {self.labelled.fraction:g}, seed {self.labelled.seed}"
         plural = "" if len(self.labelled.folds) == 1 else "s"
@@ -47,7 +47,7 @@ class BudgetCell:
         """Return the study of the cell.
 
         Raises:
-            ConfigError: The base says itself what becomes of unlabelled recordings, otherwise.
+            ConfigError: The base's settings for unlabelled recordings contradict the cell's.
         """
         data = replace(base.data, labelled=self.labelled)
         return replace(base, name=f"{base.name}_{self.name}", data=data)
@@ -56,16 +56,16 @@ class BudgetCell:
 def plan_cells(
     base: StudyConfig, budgets: Sequence[Budget], n_draws: int
 ) -> tuple[BudgetCell, ...]:
-    """Return all cells, every budget's first draw before any second one.
+    """Return all cells, the first draws of all budgets before any second draw.
 
-    The draws of a budget do not depend on the others, nor on how many there are, so that a budget
-    can be widened. Folds are drawn so that draws share as few of them as can be: their spread then
-    tells what other labels would have given.
+    The draws of a budget do not depend on other budgets or on the number of draws, so that a label
+    budget can be extended. Draws share as few folds as possible, so that their spread estimates the
+    effect of other labels.
 
     Args:
-        base: The study; without labels that it declares unknown itself.
-        budgets: In any order.
-        n_draws: Of each; fewer where there are not so many.
+        base: The study, without `data.labelled`.
+        budgets: The budgets, in any order.
+        n_draws: Draws of each budget; fewer if a budget has fewer sets of folds.
 
     Raises:
         ConfigError: A budget has no meaning for the study, or there is nothing to compare.
@@ -83,24 +83,24 @@ def plan_cells(
 
 
 def usual_budgets(base: StudyConfig) -> tuple[Budget, ...]:
-    """Return 1, 2, 4 and so on training folds, and all of them at last."""
+    """Return 1, 2, 4 and so on training folds, and last all of them."""
     n_folds = len(base.data.folds.train)
     doubled = [2.0**power for power in range(n_folds.bit_length())]
     return (*(size for size in doubled if size < n_folds), float(n_folds))
 
 
 def parse_budgets(text: str) -> tuple[Budget, ...]:
-    """Read `1,2,4,7` or `0.05,0.25,8`.
+    """Parse `1,2,4,7` or `0.05,0.25,8`.
 
     Raises:
-        ConfigError: A part is no number.
+        ConfigError: A part is not a number.
     """
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
         raise ConfigError(
-            f"--budgets {text!r}: write numbers of training folds whose labels are known, or "
-            "shares below 1, with commas between them: 1,2,4,7 or 0.1,0.5."
+            f"--budgets {text!r}: write numbers of labelled training folds, or shares below 1, "
+            "separated by commas: 1,2,4,7 or 0.1,0.5."
         ) from None
 
 
@@ -129,7 +129,7 @@ def _has_untaught(base: StudyConfig) -> bool:
     usual = asdict(Hyperparameters())
     fixed = {name: row.value for name, row in base.space.items()}
     for contender in base.finals.contenders.values():
-        # What is drawn has no value: a trial may have any.
+        # A drawn parameter has no value here, and so never counts as 0.
         given = {**usual, **fixed, **contender.where, **contender.set}
         if all(given[name] == 0 for name in TEACHING_WEIGHTS):
             return True
@@ -137,7 +137,7 @@ def _has_untaught(base: StudyConfig) -> bool:
 
 
 def _share(base: StudyConfig, budget: Budget) -> float:
-    """Return which share of the training folds a budget is."""
+    """Return a budget as a share of the training folds, in (0, 1]."""
     n_folds = len(base.data.folds.train)
     if 0 < budget < 1:
         return budget
@@ -170,7 +170,7 @@ def _draws(base: StudyConfig, budget: Budget, n_draws: int) -> list[BudgetCell]:
 
 
 def _distinct(folds: Sequence[int], size: int, seed: Sequence[int]) -> Iterator[tuple[int, ...]]:
-    """Yield sets of folds, none twice: disjoint ones, then those of another order, and so on."""
+    """Yield distinct sets of folds: disjoint ones of a random order, then of another, and so on."""
     rng = np.random.default_rng(seed)
     seen: set[tuple[int, ...]] = set()
     while len(seen) < math.comb(len(folds), size):

@@ -1,7 +1,7 @@
 """The folder of a label budget: its plan, and a study's folder for each cell.
 
 Reads: the ledgers of the cells. Writes: `label_budget.json` and `base_study.yaml`, before any cell
-begins. Whatever is killed, the plan and what the cells' own ledgers say is all that goes on.
+begins. After a kill the command resumes from the plan and the cells' ledgers alone.
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ class BudgetPlan:
     budgets: tuple[Budget, ...]
     n_draws: int
     data: str | None
-    """Where the recordings or shards are; None: they are made up."""
+    """Location of recordings or shards; None: synthetic recordings."""
 
     @property
     def cells(self) -> tuple[BudgetCell, ...]:
@@ -58,12 +58,12 @@ class BudgetFolder:
 
     @property
     def base_file(self) -> Location:
-        """The study that all cells are made of, as YAML."""
+        """The base study of all cells, as YAML."""
         return self.root / "base_study.yaml"
 
     @property
     def report_folder(self) -> Location:
-        """The curves, in all their forms."""
+        """Folder of the report with the curves."""
         return self.root / "report"
 
     def cell(self, cell: BudgetCell) -> StudyFolder:
@@ -71,7 +71,7 @@ class BudgetFolder:
         return StudyFolder(self.root / cell.name)
 
     def shards(self, plan: BudgetPlan) -> Location | None:
-        """Return the shards that every cell uses: those given, else those of the first one."""
+        """Return the shards of all cells: the given ones, else those of the first cell."""
         given = None if plan.data is None else Location.parse(plan.data)
         if given is not None and (given / MANIFEST_NAME).exists():
             return given
@@ -79,17 +79,17 @@ class BudgetFolder:
         return own if (own / MANIFEST_NAME).exists() else given
 
     def check(self, plan: BudgetPlan, *, resume: bool) -> None:
-        """Raise unless a plan may begin here, or go on with the one that is there.
+        """Raise unless a plan may begin here, or continue the existing one.
 
         Raises:
-            ArtifactError: Something else is in the folder, or a label budget without `resume`.
-            StaleArtifactError: That budget is of another study.
+            ArtifactError: The folder has other files, or a label budget and `resume` is false.
+            StaleArtifactError: The existing label budget is of another study.
         """
         if self.plan_file.exists():
             if not resume:
                 raise ArtifactError(
-                    f"{self.root} is in use: it holds a label budget. Go on with it by --resume, "
-                    "or give another --out."
+                    f"{self.root} is in use: it holds a label budget. Continue it by --resume, or "
+                    "give another --out."
                 )
             self._expect_same_base(plan.base)
         elif self.root.is_file():
@@ -101,7 +101,7 @@ class BudgetFolder:
             )
 
     def begin(self, plan: BudgetPlan, *, resume: bool) -> None:
-        """Write the plan, or go on with the one that is there, which may be widened.
+        """Write the plan; an existing one may be extended.
 
         Raises:
             ArtifactError: As `check`.
@@ -128,10 +128,10 @@ class BudgetFolder:
             )
 
     def read_plan(self) -> BudgetPlan:
-        """Read what `begin` wrote.
+        """Return the plan.
 
         Raises:
-            ArtifactError: There is none, or it was changed.
+            ArtifactError: There is no plan, or it was changed.
         """
         if not self.plan_file.exists():
             raise ArtifactError(
@@ -155,19 +155,19 @@ class BudgetFolder:
         return BudgetPlan(base=base, budgets=budgets, n_draws=n_draws, data=data)
 
     def states(self, cells: Sequence[BudgetCell], base: StudyConfig) -> list[CellState]:
-        """Return how far each cell is, by its ledger."""
+        """Return the state of each cell, by its ledger."""
         return [state_of_cell(self.cell(cell), cell.study(base).name) for cell in cells]
 
 
 def state_of_cell(folder: StudyFolder, name: str) -> CellState:
-    """Return how far the study of a cell is.
+    """Return the state of a cell's study.
 
     Args:
-        folder: Of the study.
-        name: Of the study.
+        folder: Folder of the study.
+        name: Name of the study.
 
     Raises:
-        ArtifactError: Its ledger is damaged.
+        ArtifactError: The ledger is damaged.
     """
     if not folder.study_file.exists():
         return "new"

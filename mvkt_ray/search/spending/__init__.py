@@ -1,4 +1,4 @@
-"""What trainings reserve, cost, and may cost: meters, prices, budgets, forecasts.
+"""Usage and costs of trainings: meters, prices, budgets, forecasts.
 
-How many workers a node holds is a question of resources, not of money, and is not answered here.
+The number of workers that fit on a node is in `slots`.
 """

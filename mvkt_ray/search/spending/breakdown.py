@@ -28,7 +28,7 @@ class Spending:
 
     @property
     def total(self) -> Spent:
-        """All of it."""
+        """Total of teacher, trials and finals."""
         return self.teacher + self.trials + self.finals
 
     @classmethod
@@ -62,7 +62,7 @@ def _usage_of_teacher(folder: StudyFolder, config: StudyConfig) -> Usage:
         return known
     if not (folder.teacher / MANIFEST_NAME).exists():
         return NOTHING_USED
-    # The driver died after the teacher was published: where it was trained is not known.
+    # The driver died after the teacher was published, so the training's nodes are unknown.
     workers = config.resources.teacher
     seconds = float(read_manifest(folder.teacher).details["wall_s"])
     held = Reservation(
@@ -81,7 +81,7 @@ def with_earlier_attempts(usage: Usage, *, wall_s: float, n_workers: int) -> Usa
     attempts; the part beyond the last attempt is assumed to have been on the same kind of node.
 
     Args:
-        usage: Of the last attempt.
+        usage: Usage of the last attempt.
         wall_s: Seconds of training over all attempts.
         n_workers: Smallest number of workers in any attempt.
     """

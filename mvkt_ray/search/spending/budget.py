@@ -17,8 +17,8 @@ from mvkt_ray.search.spending.prices import SECONDS_PER_HOUR, PriceList, Spent
 from mvkt_ray.slots import Node
 
 WRITE_EVERY_S = 60.0
-"""Seconds of workers after which what a running trial has used is written down again. A driver's
-death loses less than that; a write for each report would double the writes of the ledger."""
+"""Worker seconds between two records of a running trial's usage. A driver's death loses less than
+that; a record for each report would double the writes of the ledger."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,10 +29,10 @@ class Limits:
     money: float | None = None
 
     def check(self, resources: ResourcesConfig) -> None:
-        """Refuse limits that can never be reached, or not be measured.
+        """Refuse limits that can never be reached, or cannot be measured.
 
         Raises:
-            ConfigError: Names the flag and what is missing.
+            ConfigError: The message has the flag, and the missing GPUs or prices.
         """
         models = resources.models()
         if self.gpu_hours is not None and not any(m.gpus_per_worker for m in models.values()):
@@ -50,10 +50,10 @@ class Limits:
             )
 
     def check_nodes(self, nodes: Iterable[Node], resources: ResourcesConfig) -> None:
-        """Refuse a limit of money where a worker may run on a node that has no price.
+        """Refuse a limit of money if a worker may run on a node without a price.
 
         Raises:
-            ConfigError: Names the nodes, and the types that have prices.
+            ConfigError: The message has the nodes, and the types with prices.
         """
         if self.money is None:
             return
@@ -86,9 +86,9 @@ class Budget:
         """Begin to count.
 
         Args:
-            prices: Of nodes.
-            limits: On the spending.
-            before: Spending on anything but the trials: the teacher.
+            prices: Prices of nodes.
+            limits: Limits of the spending.
+            before: Spending on other things than trials: the teacher.
         """
         self.prices = prices or PriceList(CostConfig())
         self.limits = limits
@@ -152,7 +152,7 @@ class Account:
         """Count the usage of the running attempt since it began.
 
         Args:
-            number: Of the trial.
+            number: Number of the trial.
             attempt: The attempt's total so far, which replaces its earlier totals.
             is_over: The attempt has ended: record at once; the next attempt starts from 0.
         """

@@ -19,7 +19,7 @@ from mvkt_ray.search.ledger.trial_record import TrialRecord
 from mvkt_ray.search.spending.prices import SECONDS_PER_HOUR, PriceList
 from mvkt_ray.slots import Node, models_on
 
-_TELLING = (TrialState.COMPLETE, TrialState.PRUNED)
+_MEASURED_STATES = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,7 +59,7 @@ def forecast(
 
     Args:
         config: The study.
-        n_ended: Ended trials of it.
+        n_ended: Number of its ended trials.
         basis: Records of similar trials.
         basis_epochs: Epochs of an unpruned trial of the basis.
         basis_name: The basis in words.
@@ -97,42 +97,42 @@ def forecast(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Pace:
-    """How fast trials of the basis were, on average over their epochs."""
+    """Mean seconds per epoch, and trained share of the epochs, of the basis' trials."""
 
     n_trials: int
     """Number of trials that it is based on: complete or pruned."""
     epoch_s: float
     """Seconds of all workers together for one epoch."""
     share: float
-    """Of the epochs that these trials could have had, those that were trained."""
+    """Trained share of the epochs that these trials could have had."""
 
     @classmethod
     def of(cls, basis: Sequence[TrialRecord], basis_epochs: int) -> "_Pace | None":
-        """Measure it; None where no trial tells anything."""
+        """Measure the basis' trials; None: no trial is complete or pruned."""
         ended = [(r.result, r.usage.worker_s) for r in basis if r.result is not None]
-        telling = [
-            # Where no usage was booked, the wall time stands for that of one worker.
+        measured = [
+            # Without recorded usage: the wall time, as of one worker.
             (result.epochs, worker_s or result.wall_s)
             for result, worker_s in ended
-            if result.state in _TELLING and result.epochs
+            if result.state in _MEASURED_STATES and result.epochs
         ]
-        if not telling:
+        if not measured:
             return None
-        n_epochs = sum(epochs for epochs, _ in telling)
+        n_epochs = sum(epochs for epochs, _ in measured)
         return cls(
-            n_trials=len(telling),
-            epoch_s=sum(seconds for _, seconds in telling) / n_epochs,
-            share=n_epochs / (len(telling) * basis_epochs),
+            n_trials=len(measured),
+            epoch_s=sum(seconds for _, seconds in measured) / n_epochs,
+            share=n_epochs / (len(measured) * basis_epochs),
         )
 
 
 def trials_at_once(config: StudyConfig, nodes: Sequence[Node]) -> int:
-    """Count the trials of a search that fit on nodes side by side, whatever networks they draw."""
+    """Return the number of concurrent trials that fit on nodes, whatever networks they draw."""
     return min(models_on(nodes, workers) for workers in config.trial_workers())
 
 
 def _n_workers(nodes: Sequence[Node], workers: WorkersConfig, n_at_once: int) -> int:
-    """Count the workers of a trial, of which elastic ones take what the others leave."""
+    """Return the number of a trial's workers; elastic ones use the slots that others leave."""
     share = sum(node.slots(workers) for node in nodes) // n_at_once
     return max(workers.min_workers, min(workers.max_workers, share))
 
@@ -140,7 +140,7 @@ def _n_workers(nodes: Sequence[Node], workers: WorkersConfig, n_at_once: int) ->
 def _price(
     nodes: Sequence[Node], kinds: Sequence[WorkersConfig], prices: PriceList
 ) -> float | None:
-    """Return the highest price of a worker's hour; None where one is not known."""
+    """Return the highest price of a worker's hour; None if a price is unknown."""
     found: list[float | None] = []
     for workers in kinds:
         usable = [node for node in nodes if node.slots(workers) > 0]

@@ -54,7 +54,7 @@ class PriceList:
         return not self._types
 
     def type_of(self, node: Node | None) -> str | None:
-        """Return the name of a node's type; None where it is not known.
+        """Return the name of a node's type; None if it is unknown.
 
         By the name of the node's group, else by its shape, if exactly one type has it.
         """

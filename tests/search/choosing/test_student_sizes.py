@@ -17,7 +17,11 @@ from mvkt_ray.models.network_table import NETWORKS
 from mvkt_ray.models.networks import build_network
 from mvkt_ray.records import Arm, Condition, Trial, TrialResult, TrialState
 from mvkt_ray.search.choosing.space import SearchSpace
-from mvkt_ray.search.choosing.student_sizes import SIZE_PARAMETERS, of_its_student, student_facts
+from mvkt_ray.search.choosing.student_sizes import (
+    SIZE_PARAMETERS,
+    student_facts,
+    without_unused_sizes,
+)
 from mvkt_ray.search.finals.finals_plan import plan_finals
 from mvkt_ray.search.ledger.trial_record import TrialRecord
 
@@ -38,12 +42,12 @@ def space_of(config: StudyConfig) -> SearchSpace:
 @settings(max_examples=40)
 def test_a_student_keeps_the_sizes_it_has_and_no_others(student: str, width: int, depth: int):
     own = {"student": student, "student_width": width, "student_depth": depth}
-    values = of_its_student({"dropout": 0.1, **own})
+    values = without_unused_sizes({"dropout": 0.1, **own})
     assert values["dropout"] == 0.1
     has_size = student == "sepconv1d"
     assert values.get("student_width") == (width if has_size else None)
     assert values.get("student_depth") == (depth if has_size else None)
-    assert of_its_student(values) == values
+    assert without_unused_sizes(values) == values
 
 
 @given(st.sampled_from(["sepconv1d", "sepconv1d_tiny"]), st.integers(1, 40), st.integers(0, 2))
@@ -64,7 +68,8 @@ def test_a_students_facts_are_those_of_the_network_that_it_is_trained_as(
     )
     facts = student_facts(values, n_leads=2, n_classes=3, n_samples=250)
     assert facts.n_parameters == sum(weight.numel() for weight in network.parameters())
-    assert facts == student_facts(of_its_student(values), n_leads=2, n_classes=3, n_samples=250)
+    plain = without_unused_sizes(values)
+    assert facts == student_facts(plain, n_leads=2, n_classes=3, n_samples=250)
 
 
 def test_sizes_that_are_left_out_are_the_defaults():

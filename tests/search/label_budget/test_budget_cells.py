@@ -113,7 +113,7 @@ def test_budgets_without_a_meaning_are_refused(
 
 def test_budgets_are_read_as_numbers_with_commas() -> None:
     assert parse_budgets("1, 2,0.25") == (1, 2, 0.25)
-    with pytest.raises(ConfigError, match="write numbers of training folds"):
+    with pytest.raises(ConfigError, match="write numbers of labelled training folds"):
         parse_budgets("1;2")
 
 

@@ -1,4 +1,4 @@
-"""Where a search begins from something known: configurations to try first, trials of another study.
+"""Warm starts of a search: configurations to try first, and trials of another study.
 
-Everything that is drawn without it is in `choosing`, above.
+Proposals themselves are in `choosing`, one folder up.
 """

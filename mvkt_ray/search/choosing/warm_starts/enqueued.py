@@ -100,14 +100,14 @@ def _check_dependent(given: Mapping[str, Scalar], space: "SearchSpace", where: s
 
 
 def _check_limits(given: Mapping[str, Scalar], space: "SearchSpace", where: str) -> None:
-    """Refuse a student that is too large, and one of which that cannot be told."""
+    """Refuse a student that is too large, or whose size the entry does not determine."""
     if space.limits is None or not space.fitting:
         return
-    telling = space.telling(SIZING)
-    known = [name for name in telling if name in given]
+    deciding = space.deciding(SIZING)
+    known = [name for name in deciding if name in given]
     if not known:
         return
-    drawn = [name for name in telling if space.is_drawn(name, given)]
+    drawn = [name for name in deciding if space.is_drawn(name, given)]
     if missing := [name for name in drawn if name not in given]:
         raise ConfigError(
             f"{where} gives {listing(known)} but not {listing(missing)}, which together determine "

@@ -96,13 +96,13 @@ class Learnt:
 def learn_from(
     folder: StudyFolder, own: StudyFolder, config: StudyConfig, space: SearchSpace
 ) -> Learnt:
-    """Copy the trials of another study that tell this one's sampler something.
+    """Copy the trials of another study from which this study's sampler can learn.
 
     Args:
-        folder: Of the other study.
-        own: Of this one.
-        config: Of this one.
-        space: Of this one.
+        folder: Folder of the other study.
+        own: Folder of this study.
+        config: Configuration of this study.
+        space: Search space of this study.
 
     Raises:
         ArtifactError: There is no such study, it has no trials yet, or its ledger is damaged.
@@ -125,7 +125,7 @@ def learn_from(
             "another study."
         )
     _expect_alike(folder, other, ledger.notes["leads"], config, space)
-    ended = [record for record in ledger.records if _is_telling(record, other, config)]
+    ended = [record for record in ledger.records if _is_informative(record, other, config)]
     kept = [r for r in ended if r.trial.arm is not Arm.SEARCH or _fits(r.drawn, space)]
     learnt = Learnt(
         study=str(folder.root),
@@ -148,7 +148,7 @@ def _expect_alike(
     config: StudyConfig,
     space: SearchSpace,
 ) -> None:
-    """Refuse a study whose scores are of something else, or whose students are other ones."""
+    """Refuse a study with another task, other objectives or other students."""
     where = f"search.learn_from: the study in {folder.root}"
     advice = "Name a study with the same question, or leave learn_from out."
     if other.data.task != config.data.task:
@@ -161,7 +161,7 @@ def _expect_alike(
             f"{where} optimises {listing(other.search.objectives)}, this study "
             f"{listing(config.search.objectives)}. {advice}"
         )
-    # Without its limits and its grid, which say nothing of what hyper-parameters mean.
+    # Without limits and grid, which do not change the meaning of hyper-parameters.
     plain = replace(
         other.search, sampler="random", conditions="balanced", enqueue=(), learn_from=None
     )
@@ -182,10 +182,10 @@ def _expect_alike(
         raise ConfigError(f"{where} has another space: {listing(differing)} differ. {advice}")
 
 
-def _is_telling(record: TrialRecord, other: StudyConfig, config: StudyConfig) -> bool:
-    """Whether a trial has ended with what a sampler looks at.
+def _is_informative(record: TrialRecord, other: StudyConfig, config: StudyConfig) -> bool:
+    """Whether a sampler can learn from a trial.
 
-    How far a trial is after some epochs says something only where as many are to come.
+    A pruned trial's score is comparable only between studies with equally many epochs.
     """
     if record.state is TrialState.COMPLETE:
         return True
@@ -199,7 +199,7 @@ def _fits(drawn: Mapping[str, Scalar], space: SearchSpace) -> bool:
 
 
 def _numbered(record: TrialRecord, number: int) -> TrialRecord:
-    """Return what is learnt of a trial, by another number: what it cost and where is left out."""
+    """Return a trial with another number, without its usage and its times."""
     assert record.result is not None
     return TrialRecord(
         trial=replace(record.trial, number=number),
