@@ -199,14 +199,14 @@ def did_you_mean(
 
     Returns:
         `did you mean 'n_trials'?`, or `there is: n_trials, sampler.`, or, without any valid name,
-        `no other name is available.`
+        `there is no other name.`
     """
     names = list(names)
     near = _near(name, names) or [n for n in elsewhere if _near(name, [n.rpartition(".")[2]])][:1]
     if near:
         return f"did you mean {' or '.join(map(repr, near))}?"
     if otherwise or not names:
-        return otherwise or "no other name is available."
+        return otherwise or "there is no other name."
     return f"there is: {', '.join(names)}."
 
 

@@ -27,10 +27,12 @@ def plugged_loss(name: str) -> Loss:
     """
     plugin = loss_plugin(name)
     if plugin is None:
-        hint = did_you_mean(name, plugin_names("loss"))
+        names = plugin_names("loss")
+        none_installed = "" if names else "no installed package offers a loss."
+        hint = did_you_mean(name, names, otherwise=none_installed)
         raise ConfigError(
-            f"plugin_loss is {name!r}, which no installed package offers; {hint} Correct the "
-            "name, or install the package of this loss; `mvkt plugins` lists all plug-ins."
+            f"plugin_loss: there is no loss {name!r}; {hint} Correct the name, or install the "
+            "package of this loss: `mvkt plugins` lists the installed ones."
         )
     loss = load(plugin)
     if not callable(loss):

@@ -62,7 +62,7 @@ def expect_packages(packages: Packages) -> None:
     if differing:
         raise MachineError(
             f"This machine lacks plug-ins of the study: {listing(differing)}. Install the same "
-            "versions on every node, and go on with --resume."
+            "versions on every node, and continue by --resume."
         )
 
 

@@ -2,7 +2,7 @@
 
 The only module that may import `data.held_out`. Each student, and the teacher, is one item of a
 runner's map; its predictions are a file, written aside and renamed, so that a killed examination
-goes on with those that are missing.
+continues with the missing ones.
 
 Reads: shards, weights, an opening that is in the ledger.
 Writes: `test.arrow` in each training's folder, and two files of the teacher's.

@@ -157,7 +157,7 @@ def _read_contender(value: Mapping[str, Any]) -> Contender:
 
 
 def _plan_differences(was: Sequence[Contender], now: Sequence[Contender]) -> list[str]:
-    """Compare plans of one configuration: the search has gone on, so that others are chosen."""
+    """Return differences of plans of one configuration: later trials of the search are chosen."""
 
     def by_name(plan: Sequence[Contender]) -> dict[str, dict[str, Any]]:
         return {f"{each.name} of {each.condition.name}": flattened(asdict(each)) for each in plan}

@@ -182,7 +182,7 @@ def _refuse_unfinished(
         what.append(f"{n_missing} of {config.search.n_trials} have not begun")
     raise ArtifactError(
         f"the search in {folder.root} has not ended: {' and '.join(what)}. It might still find "
-        f"better configurations. Go on with it: {folder.resume_line}; or choose from the present "
+        f"better configurations. Continue it: {folder.resume_line}; or choose from the present "
         "trials by --now."
     )
 

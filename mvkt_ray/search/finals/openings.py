@@ -73,7 +73,7 @@ class Opening:
     split: str
     """Fingerprint of the definition of the split: task, folds, least likelihood."""
     completed_at: str | None = None
-    """Time of the last prediction; None while the examination goes on."""
+    """Time of the last prediction; None until the examination has ended."""
     completed_by: str | None = None
     """Hash of the code that completed it; differs from `code` if that was changed meanwhile."""
     predictions: str | None = None

@@ -127,7 +127,7 @@ def _train_and_examine(
         raise TrialError(
             f"the finals were stopped: {finals.stopped_by}. {n_ended} of {finals.n_trials} "
             "trainings have ended, and the test split stays closed. Finalize again with a higher "
-            "limit to go on."
+            "limit to continue."
         )
     if finals.ledger.opening is None:
         # Recorded before anything of the test split is read, so that no kill can hide a look.

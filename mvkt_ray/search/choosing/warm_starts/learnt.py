@@ -83,7 +83,7 @@ class Learnt:
         Raises:
             ArtifactError: It was changed since, or is something else.
         """
-        advice = "The study cannot go on without it: restore it from a copy."
+        advice = "The study cannot be resumed without it: restore it from a copy."
         with reading_file(file, advice, ArtifactError):
             value = unsealed_json(file.read_bytes())
             return cls(

@@ -149,7 +149,7 @@ def test_it_is_not_resumed_with_other_trials_and_damage_is_seen(
     learnt.write(Location.parse(file))
     assert Learnt.read(Location.parse(file)) == learnt
     file.write_bytes(file.read_bytes().replace(b'"crd"', b'"cdr"', 1))
-    with pytest.raises(ArtifactError, match=r"cannot go on without it"):
+    with pytest.raises(ArtifactError, match=r"cannot be resumed without it"):
         Learnt.read(Location.parse(file))
 
 
