@@ -199,15 +199,13 @@ def did_you_mean(
 
     Returns:
         `did you mean 'n_trials'?`, or `there is: n_trials, sampler.`, or, without any valid name,
-        `there is no other name.`
+        `there are none.`
     """
     names = list(names)
     near = _near(name, names) or [n for n in elsewhere if _near(name, [n.rpartition(".")[2]])][:1]
     if near:
         return f"did you mean {' or '.join(map(repr, near))}?"
-    if otherwise or not names:
-        return otherwise or "there is no other name."
-    return f"there is: {', '.join(names)}."
+    return otherwise or (f"there is: {', '.join(names)}." if names else "there are none.")
 
 
 def _near(name: str, names: Iterable[str]) -> list[str]:

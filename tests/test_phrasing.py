@@ -144,7 +144,7 @@ def test_an_unknown_name_gets_the_nearest_one_or_all(name: str, names: list[str]
     near = nearest(name, names)
     if near is None:
         assert all(each in sentence for each in names)
-        assert sentence.startswith("there is")
+        assert sentence.startswith("there is: " if names else "there are none")
     else:
         assert near in names
         assert sentence.startswith(f"did you mean {near!r}")

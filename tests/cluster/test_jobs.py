@@ -290,7 +290,7 @@ def test_wrong_input_is_refused_before_anything_is_sent(
     wrong.chmod(0o600)
     before = said_by("cluster", "status", *at)
 
-    assert "knows no job 'nope'" in refused("logs", "nope", *at)
+    assert "has no job 'nope'" in refused("logs", "nope", *at)
     assert "does not accept the token" in refused("status", *at, "--token-file", wrong)
     nodes_port = f"http://{cluster.head['address']}"
     assert "not a Ray dashboard" in refused("status", "--address", nodes_port)

@@ -357,7 +357,7 @@ def test_what_cannot_be_rendered_is_said_in_one_paragraph(
     ("trial", "words"),
     [
         ({"gpus_per_worker": 1, "accelerator_type": "A10"}, ["'A10'", "A10G", "no machine"]),
-        ({"cpus_per_worker": 4000}, ["resources.trial", "4000 CPUs", "64 CPUs"]),
+        ({"cpus_per_worker": 4000}, ["resources.trial", "4,000 CPUs", "64 CPUs"]),
         ({"gpus_per_worker": 16}, ["resources.trial", "16 GPUs", "8 GPUs"]),
     ],
 )

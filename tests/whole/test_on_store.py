@@ -293,7 +293,7 @@ def test_a_store_that_cannot_take_a_study_is_told_before_anything_starts(studies
     for out, said in (
         ("s3://no-such-bucket/x", "there is no such bucket"),
         ("s3://readonly/x", "read-only"),
-        ("s4://ecg/x", "s4:// is none of"),
+        ("s4://ecg/x", "s4:// is not supported"),
         ("s3:/ecg/x", "s3://"),
     ):
         done = CliRunner().invoke(app, ["search", study, "--out", out])

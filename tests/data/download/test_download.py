@@ -290,7 +290,7 @@ def test_unknown_parts_and_mirrors_are_refused(tmp_path: Path) -> None:
     for mirror in ("https://", "http://host/folder?x=1"):
         with pytest.raises(ConfigError, match=r"not a folder of a web server"):
             bring(mirror, tmp_path)
-    with pytest.raises(StoreError, match=r"ftp:// is none of"):
+    with pytest.raises(StoreError, match=r"ftp:// is not supported"):
         bring("ftp://host/folder", tmp_path)
 
 

@@ -26,7 +26,7 @@ def test_text_becomes_the_type_of_the_option() -> None:
     ("source", "options", "message"),
     [
         ("synthetic", {"n_recordigns": 5}, "no option 'n_recordigns'.*did you mean 'n_recordings'"),
-        ("cpsc2018", {"x": 1}, "no option 'x'.*there is none"),
+        ("cpsc2018", {"x": 1}, "no option 'x'.*there are none"),
         ("synthetic", {"n_recordings": "many"}, "'n_recordings'.*'many'.*a whole number"),
         ("synthetic", {"n_recordings": 2.5}, "a whole number"),
         ("synthetic", {"n_recordings": True}, "a whole number"),

@@ -67,6 +67,8 @@ STUDY: dict[str, Any] = {
     },
     "search": {"leads": ["I", "V2"], "n_trials": 3, "baselines": [], "pruner": {"kind": "none"}},
     "finals": {"n_seeds": 2, "baselines": ["student_alone"]},
+    # A busy machine may measure bf16 as the faster, and predictions by hand are in float32.
+    "resources": {"precision": "float32"},
 }
 N_TRAININGS = 8
 """Two leads, two contenders, two seeds."""

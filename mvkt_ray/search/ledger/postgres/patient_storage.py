@@ -45,7 +45,9 @@ def _persistent(method: Method) -> Method:
 
     @functools.wraps(method)
     def repeated(storage: "PatientStorage", *args: Any, **options: Any) -> Any:
-        return storage.persist(lambda _: method(storage, *args, **options))
+        # Looked up at each call, as `super()` does.
+        own = getattr(RDBStorage, method.__name__)
+        return storage.persist(lambda _: own(storage, *args, **options))
 
     return cast(Method, repeated)
 
