@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/pictures"), help="run folder")
     study: Path = parser.parse_args().out
     screens = study.with_name(f"{study.name}-screen.txt")
-    if not screens.exists():
+    if not (screens.exists() and study.exists()):
         shutil.rmtree(study, ignore_errors=True)
         search = [str(MVKT), "search", str(STUDY), "--out", str(study), "--in-process"]
         screen = run_in_terminal(search)
