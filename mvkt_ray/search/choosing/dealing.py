@@ -75,8 +75,11 @@ class Dealer:
             condition, drawn = first.condition, self._propose(first.given)
         else:
             condition = self._condition_behind()
-            place = self._dealt[Arm.SEARCH, condition.name]
-            drawn = self._propose() if self._space.grid is None else self._at_grid_point(place)
+            if self._space.grid is None:
+                drawn = self._propose()
+            else:
+                place = self._dealt[Arm.SEARCH, condition.name]
+                drawn = grid_point(self._space, seed=self._config.seed, place=place)
         return condition, Arm.SEARCH, self._space.complete(drawn), drawn
 
     def _condition_behind(self) -> Condition:
@@ -85,9 +88,6 @@ class Dealer:
         if is_race and self._race.take_look(self._ledger.records):
             self._ledger.note({NOTE: self._race.to_json()})
         return min(self._race.running, key=lambda each: self._dealt[Arm.SEARCH, each.name])
-
-    def _at_grid_point(self, place: int) -> dict[str, Scalar]:
-        return grid_point(self._space, seed=self._config.seed, place=place)
 
     def _propose(self, given: Mapping[str, Scalar] | None = None) -> dict[str, Scalar]:
         records = self._ledger.records
